@@ -1,0 +1,122 @@
+/**
+ * The two encodings of the client protocol. A codec turns whole frames into messages and back; it
+ * never looks into an event and never decides what a frame means.
+ *
+ * On a JSON connection every frame is JSON, whatever its opcode. On a protobuf connection binary
+ * frames are protobuf and text frames are JSON. Replies use the connection's encoding.
+ */
+import {
+  type DescMessage,
+  fromBinary,
+  fromJson,
+  type JsonValue,
+  type MessageShape,
+  toBinary,
+  toJson,
+} from "@bufbuild/protobuf";
+import { getTextEncoding } from "@bufbuild/protobuf/wire";
+import { MessagingError } from "./errors.ts";
+import {
+  type InboundMessage,
+  InboundMessageSchema,
+  type OutboundMessage,
+  OutboundMessageSchema,
+} from "./gen/messageloop/v1/service_pb.js";
+
+export type Encoding = "json" | "proto";
+
+/** A whole WebSocket message: text, or bytes for protobuf. */
+export type Frame = string | Uint8Array;
+
+export interface Codec {
+  readonly encoding: Encoding;
+  /** The subprotocol name that asks for this encoding. */
+  readonly subprotocol: string;
+  encodeInbound(message: InboundMessage): Frame;
+  encodeOutbound(message: OutboundMessage): Frame;
+  /** @throws MessagingError BAD_REQUEST when the frame is not a message of this encoding. */
+  decodeInbound(frame: Frame): InboundMessage;
+  /** @throws MessagingError BAD_REQUEST when the frame is not a message of this encoding. */
+  decodeOutbound(frame: Frame): OutboundMessage;
+}
+
+/** The subprotocols a server accepts, in its order of preference. */
+export const SUBPROTOCOLS = ["messageloop", "messageloop+json", "messageloop+proto"] as const;
+
+/** The codec of an encoding. */
+export function codecFor(encoding: Encoding): Codec {
+  return encoding === "proto" ? protobufCodec : jsonCodec;
+}
+
+/** What a handshake agreed on. */
+export interface Negotiation {
+  /** The name to send back, or undefined where no offer is ours. */
+  readonly subprotocol: string | undefined;
+  readonly encoding: Encoding;
+}
+
+/**
+ * Chooses subprotocol and encoding from the offers of a handshake. The selected name decides; only
+ * where nothing was selected does v0.1.1's rule apply: the first offer that speaks of an encoding.
+ */
+export function negotiate(offers: readonly string[]): Negotiation {
+  const subprotocol = SUBPROTOCOLS.find((name) => offers.includes(name));
+  if (subprotocol !== undefined) {
+    return { subprotocol, encoding: subprotocol === "messageloop+proto" ? "proto" : "json" };
+  }
+  const hint = offers.find((offer) => offer.includes("json") || offer.includes("proto"));
+  return {
+    subprotocol: undefined,
+    encoding: hint === undefined || hint.includes("json") ? "json" : "proto",
+  };
+}
+
+const jsonCodec: Codec = {
+  encoding: "json",
+  subprotocol: "messageloop+json",
+  encodeInbound: (message) => encodeJson(InboundMessageSchema, message),
+  encodeOutbound: (message) => encodeJson(OutboundMessageSchema, message),
+  decodeInbound: (frame) => decodeJson(InboundMessageSchema, frame),
+  decodeOutbound: (frame) => decodeJson(OutboundMessageSchema, frame),
+};
+
+const protobufCodec: Codec = {
+  encoding: "proto",
+  subprotocol: "messageloop+proto",
+  encodeInbound: (message) => toBinary(InboundMessageSchema, message),
+  encodeOutbound: (message) => toBinary(OutboundMessageSchema, message),
+  decodeInbound: (frame) => decodeProtobuf(InboundMessageSchema, frame),
+  decodeOutbound: (frame) => decodeProtobuf(OutboundMessageSchema, frame),
+};
+
+/** protobuf JSON with proto (snake_case) names, as v0.1.1's server writes it. */
+export function encodeJson<Desc extends DescMessage>(
+  schema: Desc,
+  message: MessageShape<Desc>,
+): string {
+  return JSON.stringify(toJson(schema, message, { useProtoFieldName: true }));
+}
+
+function decodeJson<Desc extends DescMessage>(schema: Desc, frame: Frame): MessageShape<Desc> {
+  try {
+    const text = typeof frame === "string" ? frame : getTextEncoding().decodeUtf8(frame, true);
+    // JSON.parse before fromJson: a repeated key takes its last value instead of being refused.
+    const value = JSON.parse(text) as JsonValue;
+    return fromJson(schema, value, { ignoreUnknownFields: true });
+  } catch (error) {
+    throw undecodable(error);
+  }
+}
+
+function decodeProtobuf<Desc extends DescMessage>(schema: Desc, frame: Frame): MessageShape<Desc> {
+  if (typeof frame === "string") return decodeJson(schema, frame);
+  try {
+    return fromBinary(schema, frame, { readUnknownFields: false });
+  } catch (error) {
+    throw undecodable(error);
+  }
+}
+
+function undecodable(cause: unknown): MessagingError {
+  return new MessagingError("BAD_REQUEST", "Failed to decode message", { cause });
+}

@@ -1,0 +1,166 @@
+/**
+ * The one table of disconnect and error codes. Server, SDK and documentation read it; nothing else
+ * invents a code.
+ */
+
+/** What ends a connection: the WebSocket close code and its reason. */
+export interface Disconnect {
+  readonly code: number;
+  /** At most 123 bytes of UTF-8. */
+  readonly reason: string;
+}
+
+/** A disconnect as documented: what a client should do when it meets the code. */
+export interface DisconnectEntry extends Disconnect {
+  /** Whether a client should come back by itself. */
+  readonly reconnect: boolean;
+  /** One sentence for people. */
+  readonly advice: string;
+}
+
+export const DISCONNECTS = {
+  connectionClosed: {
+    code: 3000,
+    reason: "connection closed",
+    reconnect: true,
+    advice: "Reconnect and recover.",
+  },
+  invalidToken: {
+    code: 3500,
+    reason: "invalid token",
+    reconnect: false,
+    advice: "Get a new token, then connect anew.",
+  },
+  badRequest: {
+    code: 3501,
+    reason: "bad request",
+    reconnect: false,
+    advice: "A frame broke the protocol, such as a second connect: mend the client.",
+  },
+  stale: {
+    code: 3502,
+    reason: "stale",
+    reconnect: true,
+    advice: "The first frame was not connect, or came too late: connect first.",
+  },
+  forceDisconnect: {
+    code: 3503,
+    reason: "force disconnect",
+    reconnect: false,
+    advice: "The application ended this session: stay away.",
+  },
+  connectionLimit: {
+    code: 3504,
+    reason: "connection limit",
+    reconnect: true,
+    advice: "The server is full: come back later.",
+  },
+  channelLimit: {
+    code: 3505,
+    reason: "channel limit",
+    reconnect: false,
+    advice: "Subscribe to fewer channels.",
+  },
+  inappropriateProtocol: {
+    code: 3506,
+    reason: "inappropriate protocol",
+    reconnect: false,
+    advice: "This encoding cannot carry the data: use protobuf.",
+  },
+  permissionDenied: {
+    code: 3507,
+    reason: "permission denied",
+    reconnect: false,
+    advice: "Ask for what this user may do.",
+  },
+  notAvailable: {
+    code: 3508,
+    reason: "not available",
+    reconnect: false,
+    advice: "This deployment has switched the message kind off.",
+  },
+  tooManyErrors: {
+    code: 3509,
+    reason: "too many errors",
+    reconnect: false,
+    advice: "Mend the client: its requests keep failing.",
+  },
+  slowConsumer: {
+    code: 3510,
+    reason: "slow consumer",
+    reconnect: true,
+    advice: "Read faster or subscribe to less, then reconnect and recover.",
+  },
+  idleTimeout: {
+    code: 3511,
+    reason: "idle timeout",
+    reconnect: true,
+    advice: "Send the text frame ping more often; reconnect.",
+  },
+  goingAway: {
+    code: 3512,
+    reason: "server going away",
+    reconnect: true,
+    advice: "Reconnect after the delay the server named, with jitter.",
+  },
+  messageTooBig: {
+    code: 1009,
+    reason: "message too big",
+    reconnect: false,
+    advice: "Keep frames within max_message_bytes.",
+  },
+  internal: {
+    code: 1011,
+    reason: "internal error",
+    reconnect: true,
+    advice: "Reconnect and recover.",
+  },
+} as const satisfies Record<string, DisconnectEntry>;
+
+/** How an error envelope's code is documented: its family and when a retry makes sense. */
+export interface ErrorEntry {
+  /** `error.type` on the wire. */
+  readonly type: string;
+  /** Whether the same request may succeed later. */
+  readonly retry: boolean;
+  readonly meaning: string;
+}
+
+export const ERRORS = {
+  BAD_REQUEST: {
+    type: "client_error",
+    retry: false,
+    meaning: "The frame or a value in it is not valid.",
+  },
+  AUTH_ERROR: { type: "auth_error", retry: false, meaning: "Authentication failed." },
+  ACL_ERROR: { type: "acl_error", retry: false, meaning: "The user may not do this." },
+  RPC_TIMEOUT: { type: "timeout", retry: true, meaning: "The backend did not answer in time." },
+  PROXY_ERROR: { type: "proxy_error", retry: true, meaning: "The backend failed." },
+  RATE_LIMITED: {
+    type: "client_error",
+    retry: true,
+    meaning: "Too much at once: wait retry_after_ms.",
+  },
+  UNAVAILABLE: {
+    type: "server_error",
+    retry: true,
+    meaning: "The outcome is unknown: retry with the same event id.",
+  },
+  INTERNAL_ERROR: { type: "server_error", retry: false, meaning: "The request could not be done." },
+  DISCONNECT_ERROR: {
+    type: "transport_error",
+    retry: true,
+    meaning: "A stream's last message before it ends.",
+  },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+const BY_CODE: ReadonlyMap<number, DisconnectEntry> = new Map(
+  Object.values(DISCONNECTS).map((entry) => [entry.code, entry]),
+);
+
+/** The documented entry of a close code, or undefined for a code that is not ours. */
+export function disconnectFor(code: number): DisconnectEntry | undefined {
+  return BY_CODE.get(code);
+}

@@ -1,0 +1,26 @@
+/** Every bound of the protocol, its default and its unit. Hosts may override what a setting names. */
+
+/** Largest inbound frame in bytes; a larger one closes with 1009. */
+export const MAX_MESSAGE_BYTES = 64 * 1024;
+/** Longest channel name in bytes of UTF-8. */
+export const MAX_CHANNEL_BYTES = 255;
+/** Frames that may wait behind a connect that is still being decided. */
+export const MAX_WAITING_FRAMES = 64;
+/** Bytes that may wait behind a connect that is still being decided. */
+export const MAX_WAITING_BYTES = 256 * 1024;
+/** Messages share one publication frame up to this many bytes. A single message may be larger. */
+export const MAX_JOINED_BYTES = 64 * 1024;
+/** Messages share one publication frame up to this many messages. */
+export const MAX_JOINED_MESSAGES = 100;
+/** Longest close reason in bytes of UTF-8, by RFC 6455. */
+export const MAX_REASON_BYTES = 123;
+/** How often a client should send the text frame `ping`, in milliseconds. */
+export const PING_INTERVAL_MS = 25_000;
+/** How long a channel may take to answer before the request is UNAVAILABLE, in milliseconds. */
+export const CHANNEL_TIMEOUT_MS = 5_000;
+/** Entries in one batch between a gateway and a channel. */
+export const MAX_BATCH_ENTRIES = 512;
+/** Bytes in one batch between a gateway and a channel. */
+export const MAX_BATCH_BYTES = 1024 * 1024;
+/** Bytes that may wait for one peer (gateway or channel) before it is served another way. */
+export const MAX_QUEUED_BYTES = 4 * 1024 * 1024;

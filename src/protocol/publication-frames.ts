@@ -1,0 +1,173 @@
+/**
+ * Encodes what subscribers receive. A publication is encoded at most four times, for {JSON,
+ * protobuf} x {v1, extended}, each when the first subscriber of that kind needs it, and every
+ * subscriber of the kind gets the same bytes. This is the hot path.
+ */
+import { fromBinary, toBinary, toJson } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { eventForJson, eventForV1 } from "./cloudevents.ts";
+import type { Frame } from "./codec.ts";
+import { type CloudEvent, CloudEventSchema } from "./gen/io/cloudevents/v1/cloudevents_pb.js";
+import type { Entry } from "./gen/messageloop/internal/v1/internal_pb.js";
+import { PublisherSchema } from "./gen/messageloop/v1/service_pb.js";
+import { MAX_JOINED_BYTES, MAX_JOINED_MESSAGES } from "./limits.ts";
+
+/** Which of the four encodings a session takes. */
+export type Variant = 0 | 1 | 2 | 3;
+
+export function variantOf(encoding: "json" | "proto", extended: boolean): Variant {
+  return ((encoding === "proto" ? 2 : 0) + (extended ? 1 : 0)) as Variant;
+}
+
+/** What a frame needs that the log does not know. */
+export interface FrameStamp {
+  /** A fresh random UUID. */
+  id(): string;
+  /** Unix milliseconds. */
+  now(): number;
+}
+
+/** A run of entries of one channel, ready to be written to any number of sessions. */
+export class PublicationBatch {
+  readonly channel: string;
+  readonly epoch: string;
+  /** Dense and ascending, never empty. */
+  readonly entries: readonly Entry[];
+  readonly firstOffset: number;
+  readonly lastOffset: number;
+  readonly #stamp: FrameStamp;
+  readonly #events: (CloudEvent | undefined)[] = [];
+  readonly #messages: (string | Uint8Array)[][] = [[], [], [], []];
+  readonly #whole: (readonly Frame[] | undefined)[] = [];
+
+  constructor(channel: string, epoch: string, entries: readonly Entry[], stamp: FrameStamp) {
+    const first = entries[0];
+    const last = entries.at(-1);
+    if (first === undefined || last === undefined) throw new RangeError("a batch holds entries");
+    this.channel = channel;
+    this.epoch = epoch;
+    this.entries = entries;
+    this.firstOffset = Number(first.offset);
+    this.lastOffset = Number(last.offset);
+    this.#stamp = stamp;
+  }
+
+  /**
+   * The frames for one kind of session, holding the entries after an offset; empty when there are
+   * none. Sessions that take the whole batch, nearly all, share the same frames.
+   */
+  frames(variant: Variant, after: number): readonly Frame[] {
+    if (after < this.firstOffset) {
+      this.#whole[variant] ??= this.#join(variant, 0);
+      return this.#whole[variant];
+    }
+    if (after >= this.lastOffset) return [];
+    return this.#join(variant, after - this.firstOffset + 1);
+  }
+
+  #join(variant: Variant, from: number): Frame[] {
+    const frames: Frame[] = [];
+    const total = this.entries.length;
+    let start = from;
+    while (start < total) {
+      let end = start;
+      let bytes = 0;
+      while (end < total && end - start < MAX_JOINED_MESSAGES) {
+        const size = this.#message(variant, end).length;
+        if (end > start && bytes + size > MAX_JOINED_BYTES) break;
+        bytes += size;
+        end++;
+      }
+      frames.push(this.#frame(variant, start, end));
+      start = end;
+    }
+    return frames;
+  }
+
+  #frame(variant: Variant, start: number, end: number): Frame {
+    const id = this.#stamp.id();
+    const time = this.#stamp.now();
+    if (variant < 2) {
+      let messages = this.#message(variant, start) as string;
+      for (let i = start + 1; i < end; i++) messages += `,${this.#message(variant, i) as string}`;
+      return `{"id":"${id}","time":"${time}","publication":{"messages":[${messages}]}}`;
+    }
+    const writer = new BinaryWriter();
+    writer.tag(1, WireType.LengthDelimited).string(id);
+    writer.tag(3, WireType.Varint).uint64(time);
+    writer.tag(18, WireType.LengthDelimited).fork();
+    for (let i = start; i < end; i++) {
+      writer.tag(3, WireType.LengthDelimited).bytes(this.#message(variant, i) as Uint8Array);
+    }
+    return writer.join().finish();
+  }
+
+  #message(variant: Variant, index: number): string | Uint8Array {
+    const known = this.#messages[variant]?.[index];
+    if (known !== undefined) return known;
+    const entry = this.entries[index] as Entry;
+    const made = variant < 2 ? this.#json(variant, index, entry) : this.#protobuf(variant, index, entry);
+    (this.#messages[variant] as (string | Uint8Array)[])[index] = made;
+    return made;
+  }
+
+  #event(index: number, entry: Entry): CloudEvent {
+    this.#events[index] ??= fromBinary(CloudEventSchema, entry.body?.event ?? new Uint8Array());
+    return this.#events[index];
+  }
+
+  #json(variant: Variant, index: number, entry: Entry): string {
+    const event = this.#event(index, entry);
+    const id = `${this.epoch}-${entry.offset}`;
+    const message: Record<string, unknown> = {
+      id,
+      channel: this.channel,
+      offset: `${entry.offset}`,
+    };
+    if (variant === 0) {
+      message["payload"] = eventJson(eventForV1(event, this.channel));
+    } else {
+      message["payload"] = eventJson(eventForJson(event));
+      message["epoch"] = this.epoch;
+      message["time"] = `${entry.time}`;
+      const publisher = entry.body?.publisher;
+      if (publisher !== undefined) {
+        message["publisher"] = toJson(PublisherSchema, publisher, { useProtoFieldName: true });
+      }
+      const metadata = entry.body?.metadata;
+      if (metadata !== undefined && Object.keys(metadata).length > 0) message["metadata"] = metadata;
+    }
+    return JSON.stringify(message);
+  }
+
+  #protobuf(variant: Variant, index: number, entry: Entry): Uint8Array {
+    const writer = new BinaryWriter();
+    writer.tag(1, WireType.LengthDelimited).string(`${this.epoch}-${entry.offset}`);
+    writer.tag(2, WireType.LengthDelimited).string(this.channel);
+    writer.tag(3, WireType.Varint).uint64(entry.offset);
+    if (variant === 2) {
+      const event = eventForV1(this.#event(index, entry), this.channel);
+      writer.tag(4, WireType.LengthDelimited).bytes(toBinary(CloudEventSchema, event));
+      return writer.finish();
+    }
+    // The event's bytes are spliced as they came through the door.
+    writer.tag(4, WireType.LengthDelimited).bytes(entry.body?.event ?? new Uint8Array());
+    writer.tag(16, WireType.LengthDelimited).string(this.epoch);
+    writer.tag(17, WireType.Varint).uint64(entry.time);
+    const publisher = entry.body?.publisher;
+    if (publisher !== undefined) {
+      writer.tag(19, WireType.LengthDelimited).bytes(toBinary(PublisherSchema, publisher));
+    }
+    for (const [key, value] of Object.entries(entry.body?.metadata ?? {})) {
+      writer.tag(20, WireType.LengthDelimited).fork();
+      writer.tag(1, WireType.LengthDelimited).string(key);
+      writer.tag(2, WireType.LengthDelimited).string(value);
+      writer.join();
+    }
+    return writer.finish();
+  }
+}
+
+function eventJson(event: CloudEvent): unknown {
+  return toJson(CloudEventSchema, event, { useProtoFieldName: true });
+}
