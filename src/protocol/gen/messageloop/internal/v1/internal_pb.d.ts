@@ -171,9 +171,11 @@ export declare type PublishItem = Message<"messageloop.internal.v1.PublishItem">
   key: string;
 
   /**
-   * @generated from field: messageloop.internal.v1.EntryBody body = 2;
+   * An EntryBody. The channel stores and splices its bytes, it never decodes them.
+   *
+   * @generated from field: bytes body = 2;
    */
-  body?: EntryBody | undefined;
+  body: Uint8Array;
 };
 
 /**
@@ -380,6 +382,13 @@ export declare type SessionRecord = Message<"messageloop.internal.v1.SessionReco
    * @generated from field: repeated messageloop.internal.v1.SubscriptionRecord subscriptions = 8;
    */
   subscriptions: SubscriptionRecord[];
+
+  /**
+   * The subscriptions did not fit beside the socket and stand in the object's database.
+   *
+   * @generated from field: bool overflow = 9;
+   */
+  overflow: boolean;
 };
 
 /**

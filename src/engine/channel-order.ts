@@ -1,0 +1,73 @@
+/**
+ * Keeps the frames of one session that name the same channel in order, while frames of other
+ * channels run beside them. Publishes share a channel: the broker keeps the order of its calls, so
+ * a publish need not wait for the one before. Everything else has the channel to itself.
+ */
+export class ChannelOrder {
+  readonly #lanes = new Map<string, Lane>();
+
+  /**
+   * Runs a task when it may enter all its channels, at once where nothing is in the way. Tasks take
+   * their places in all lanes in the same step, so two of them never wait for each other.
+   */
+  run<T>(channels: readonly string[], kind: Kind, task: () => Promise<T>): Promise<T> {
+    const names = new Set(channels);
+    return new Promise<T>((resolve, reject) => {
+      let missing = names.size;
+      const start = (): void => {
+        task()
+          .finally(() => this.#leave(names))
+          .then(resolve, reject);
+      };
+      if (missing === 0) start();
+      for (const name of names) {
+        this.#enter(name, kind, () => {
+          missing -= 1;
+          if (missing === 0) start();
+        });
+      }
+    });
+  }
+
+  #enter(name: string, kind: Kind, admitted: () => void): void {
+    let lane = this.#lanes.get(name);
+    if (lane === undefined) {
+      lane = { active: 0, kind, waiting: [] };
+      this.#lanes.set(name, lane);
+    }
+    lane.waiting.push({ kind, admitted });
+    admit(lane);
+  }
+
+  #leave(names: ReadonlySet<string>): void {
+    for (const name of names) {
+      const lane = this.#lanes.get(name);
+      if (lane === undefined) continue;
+      lane.active -= 1;
+      admit(lane);
+      if (lane.active === 0) this.#lanes.delete(name);
+    }
+  }
+}
+
+type Kind = "shared" | "exclusive";
+
+interface Lane {
+  active: number;
+  /** Kind of those active. */
+  kind: Kind;
+  readonly waiting: { readonly kind: Kind; readonly admitted: () => void }[];
+}
+
+function admit(lane: Lane): void {
+  for (;;) {
+    const next = lane.waiting[0];
+    if (next === undefined) return;
+    const free = lane.active === 0 || (lane.kind === "shared" && next.kind === "shared");
+    if (!free) return;
+    lane.waiting.shift();
+    lane.active += 1;
+    lane.kind = next.kind;
+    next.admitted();
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * What the engine needs from a host. A host gives it time, randomness, a broker and one transport
+ * per connection; the engine never touches a socket, a database or a platform API.
+ */
+import type { Frame } from "../protocol/codec.ts";
+import type { Disconnect } from "../protocol/codes.ts";
+import type {
+  Entry,
+  EntryBody,
+  SessionRecord,
+} from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+
+export interface Clock {
+  /** Unix milliseconds. */
+  now(): number;
+}
+
+export interface Random {
+  /** A random UUID, version 4, unguessable. */
+  uuid(): string;
+}
+
+export interface Logger {
+  /** Something that an operator should know; never a payload, a token or a client's address. */
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+/** A place in a channel's log. */
+export interface Position {
+  /** One life of the log; never empty. */
+  readonly epoch: string;
+  /** Dense per channel from 1; 0 is the place before the first entry. */
+  readonly offset: number;
+}
+
+/**
+ * One connection, seen from the engine.
+ *
+ * - `write` MUST keep the order of calls and MUST NOT throw for a connection that is gone.
+ * - `close` MUST be idempotent and MUST NOT call back into the session.
+ * - `save`, where a host can sleep, MUST keep the latest record for as long as the connection lives
+ *   and hand it to `Engine.restore` when the host wakes. Hosts that never sleep leave it out.
+ */
+export interface Transport {
+  write(frame: Frame): void;
+  close(disconnect: Disconnect): void;
+  save?(record: SessionRecord): void;
+}
+
+/** A publish as it reaches the broker: validated, canonical, encoded. */
+export interface PublishCommand {
+  /**
+   * Dedup key. A broker that retries MUST reuse it; a second publish with the same key is answered
+   * with the first one's position.
+   */
+  readonly key: string;
+  readonly body: EntryBody;
+}
+
+export interface PublishResult {
+  readonly position: Position;
+  /** The key was in the log already; position is the first one's. */
+  readonly duplicate: boolean;
+}
+
+/**
+ * What a broker calls.
+ *
+ * - Batches of one channel MUST come in the order of the log, dense inside one epoch: a hole is read
+ *   from the log before anything behind it is handed over.
+ * - An entry MUST NOT be handed over twice in one life of the node.
+ * - The handler is synchronous and never throws: fan-out does not wait for a subscriber.
+ */
+export interface BrokerHandler {
+  publications(channel: string, epoch: string, entries: readonly Entry[]): void;
+}
+
+/**
+ * A cluster of channels, seen from one node.
+ *
+ * - `subscribe` registers the node, and answers the head of the log in the step that did so: every
+ *   later entry reaches the handler. It may be called again while registered.
+ * - `unsubscribe` ends the node's interest; later entries MAY still arrive and are ignored.
+ * - `publish` answers when the entry is in the log and its delivery is under way. Publishes of one
+ *   node to one channel take effect in the order of the calls.
+ * - Failures are MessagingErrors: UNAVAILABLE where the outcome is unknown, RATE_LIMITED where the
+ *   node's own queue is full and nothing was sent.
+ */
+export interface Broker {
+  start(handler: BrokerHandler): void;
+  subscribe(channel: string): Promise<Position>;
+  unsubscribe(channel: string): void;
+  publish(channel: string, command: PublishCommand): Promise<PublishResult>;
+  /**
+   * The last position of a channel that was handed to the handler, where the node is registered and
+   * knows it. Saves v1 clients, which take no position, a question to the channel.
+   */
+  seen(channel: string): Position | undefined;
+}

@@ -1,0 +1,139 @@
+/**
+ * What one gateway publishes to one channel: at most one call in flight, and what arrives meanwhile
+ * leaves as the next batch, in order. A batch is taken one turn of the event loop later, because
+ * each frame of a socket is an event of its own. A failed call is repeated with the same keys until
+ * its deadline; the channel knows the keys it has.
+ */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { PublishResult } from "../engine/ports.ts";
+import { MessagingError } from "../protocol/errors.ts";
+import {
+  type PublishItem,
+  PublishRequestSchema,
+  PublishResponseSchema,
+} from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import {
+  CHANNEL_TIMEOUT_MS,
+  MAX_BATCH_BYTES,
+  MAX_BATCH_ENTRIES,
+  MAX_QUEUED_BYTES,
+} from "../protocol/limits.ts";
+import { delay, nextTurn, unavailable, withDeadline } from "./timers.ts";
+
+/** How long a client should wait when the queue is full, in milliseconds. */
+const FULL_RETRY_MS = 1_000;
+/** First pause between two tries, in milliseconds; it doubles. */
+const FIRST_PAUSE_MS = 20;
+
+export class PublishQueue {
+  /** Sends one PublishRequest and answers its PublishResponse. */
+  readonly #call: (request: Uint8Array) => Promise<Uint8Array>;
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  #running = false;
+
+  constructor(call: (request: Uint8Array) => Promise<Uint8Array>) {
+    this.#call = call;
+  }
+
+  /** Whether nothing waits and nothing is in flight. */
+  get idle(): boolean {
+    return !this.#running;
+  }
+
+  /**
+   * Adds a publish.
+   *
+   * @throws MessagingError RATE_LIMITED when the queue is full, UNAVAILABLE when the channel does
+   * not answer in time.
+   */
+  push(item: PublishItem): Promise<PublishResult> {
+    const size = item.key.length + item.body.length;
+    if (this.#waitingBytes + size > MAX_QUEUED_BYTES) {
+      throw new MessagingError("RATE_LIMITED", "too many publishes are waiting for this channel", {
+        metadata: { retry_after_ms: FULL_RETRY_MS },
+      });
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ item, size, resolve, reject });
+      this.#waitingBytes += size;
+      if (!this.#running) void this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    while (this.#waiting.length > 0) {
+      await nextTurn();
+      const batch = this.#take();
+      try {
+        settle(batch, await this.#send(batch));
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.#running = false;
+  }
+
+  #take(): Waiting[] {
+    let count = 0;
+    let bytes = 0;
+    for (const { size } of this.#waiting) {
+      if (count === MAX_BATCH_ENTRIES || (count > 0 && bytes + size > MAX_BATCH_BYTES)) break;
+      count += 1;
+      bytes += size;
+    }
+    this.#waitingBytes -= bytes;
+    return this.#waiting.splice(0, count);
+  }
+
+  async #send(batch: readonly Waiting[]): Promise<Uint8Array> {
+    const items = batch.map(({ item }) => item);
+    const request = toBinary(PublishRequestSchema, create(PublishRequestSchema, { items }));
+    return await retrying((ms) => withDeadline(this.#call(request), ms));
+  }
+}
+
+/**
+ * Calls until it succeeds, the failure says not to, or CHANNEL_TIMEOUT_MS have passed. The call gets
+ * the milliseconds that are left.
+ *
+ * @throws MessagingError UNAVAILABLE
+ */
+export async function retrying<T>(call: (ms: number) => Promise<T>): Promise<T> {
+  const end = Date.now() + CHANNEL_TIMEOUT_MS;
+  let pause = FIRST_PAUSE_MS;
+  for (;;) {
+    try {
+      return await call(end - Date.now());
+    } catch (error) {
+      // An overloaded object only gets worse when asked again.
+      const overloaded = error instanceof Error && "overloaded" in error && error.overloaded === true;
+      if (overloaded || Date.now() + pause >= end) {
+        throw unavailable("the channel does not answer", error);
+      }
+    }
+    await delay(pause * (0.5 + Math.random()));
+    pause *= 2;
+  }
+}
+
+function settle(batch: readonly Waiting[], answer: Uint8Array): void {
+  const { epoch, results } = fromBinary(PublishResponseSchema, answer);
+  batch.forEach(({ resolve, reject }, index) => {
+    const result = results[index];
+    if (result === undefined) reject(unavailable("the channel left out an answer"));
+    else if (result.error !== undefined) reject(MessagingError.fromMessage(result.error));
+    else {
+      const position = { epoch, offset: Number(result.offset) };
+      resolve({ position, duplicate: result.duplicate });
+    }
+  });
+}
+
+interface Waiting {
+  readonly item: PublishItem;
+  readonly size: number;
+  readonly resolve: (result: PublishResult) => void;
+  readonly reject: (error: unknown) => void;
+}
