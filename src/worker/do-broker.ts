@@ -36,6 +36,7 @@ export interface ChannelStub {
 
 /** What this gateway has registered, kept so that a later life can take it back. */
 export interface RegistrationTable {
+  get(channel: string): string | undefined;
   set(channel: string, registration: string): void;
   /** Removes the row if it still holds this registration. */
   delete(channel: string, registration: string): void;
@@ -71,6 +72,7 @@ export class DurableObjectBroker implements Broker {
     const { gateway, random, registrations } = this.#options;
     const registration = random.uuid();
     const state = this.#state(channel);
+    const first = state.registration === undefined && registrations.get(channel) === undefined;
     state.registration = registration;
     registrations.set(channel, registration);
     const request = toBinary(
@@ -84,20 +86,19 @@ export class DurableObjectBroker implements Broker {
       throw unavailable("the channel gave no position");
     }
     const head = { epoch: position.epoch, offset: Number(position.offset) };
-    // Deliveries that started before the answer may have gone further already.
-    state.last ??= head;
+    // Where others here listened before, their deliveries may still be on the way: a channel that was
+    // forgotten in a sleep stays so until the next delivery says where they are.
+    if (first && state.registration === registration) state.last ??= head;
     return head;
   }
 
   unsubscribe(channel: string): void {
-    const state = this.#channels.get(channel);
-    if (state === undefined) return;
+    const state = this.#state(channel);
+    const registration = state.registration ?? this.#options.registrations.get(channel);
     state.last = undefined;
-    const registration = state.registration;
-    if (registration === undefined) return;
     state.registration = undefined;
     this.#forget(channel, state);
-    void this.#unregister(channel, registration);
+    if (registration !== undefined) void this.#unregister(channel, registration);
   }
 
   publish(channel: string, command: PublishCommand): Promise<PublishResult> {
@@ -185,6 +186,8 @@ export class DurableObjectBroker implements Broker {
     } catch (error) {
       // The row stays: a later sweep tries again, and a delivery meanwhile is answered with "gone".
       this.#options.logger.warn("unsubscribe failed", { error: String(error) });
+    } finally {
+      this.#forget(channel, this.#state(channel));
     }
   }
 

@@ -1,0 +1,172 @@
+/**
+ * The Durable Object that holds sockets. It runs one engine whose broker is the channel objects, and
+ * sleeps while nobody speaks: everything it must remember rides with the sockets or in its database.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Engine } from "../engine/engine.ts";
+import type { Transport } from "../engine/ports.ts";
+import type { Session } from "../engine/session.ts";
+import { negotiate } from "../protocol/codec.ts";
+import { DeliverResponseSchema } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { SessionRecords } from "./attachment.ts";
+import { answerClose, closeSocket } from "./close.ts";
+import { DurableObjectBroker } from "./do-broker.ts";
+import { GATEWAY_FULL_HEADER, MAX_SOCKETS, MAX_UPGRADES_PER_SECOND } from "./placement.ts";
+import { clock, consoleLogger, random } from "./platform.ts";
+import { SqlRegistrations } from "./registrations.ts";
+
+/** Longest time between two comparisons of registrations with live sockets, in milliseconds. */
+const SWEEP_INTERVAL_MS = 5 * 60 * 1000;
+
+const STAYS = toBinary(DeliverResponseSchema, create(DeliverResponseSchema, { gone: false }));
+const GONE = toBinary(DeliverResponseSchema, create(DeliverResponseSchema, { gone: true }));
+
+export class GatewayDurableObject extends DurableObject {
+  readonly #engine: Engine;
+  readonly #broker: DurableObjectBroker;
+  readonly #records: SessionRecords;
+  readonly #sessions = new Map<WebSocket, Session>();
+  #awake = false;
+  #sweepKnown = false;
+  #second = 0;
+  #upgrades = 0;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    // The heartbeat that lets this object sleep: answered by the runtime, byte for byte.
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
+    const { sql } = ctx.storage;
+    this.#records = new SessionRecords(sql);
+    this.#broker = new DurableObjectBroker({
+      gateway: this.#name,
+      channel: (name) => ctx.exports.ChannelDurableObject.getByName(name),
+      registrations: new SqlRegistrations(sql, () => this.#ensureSweep()),
+      wanted: (channel) => this.#engine.hub.has(channel),
+      random,
+      logger: consoleLogger,
+    });
+    this.#engine = new Engine({ broker: this.#broker, clock, random, logger: consoleLogger });
+  }
+
+  /** An upgrade that the Worker has checked. Refuses with 503 when this gateway has enough. */
+  override fetch(request: Request): Response {
+    this.#wake();
+    if (this.#sessions.size >= MAX_SOCKETS || !this.#admits()) {
+      return new Response("gateway full", { status: 503, headers: { [GATEWAY_FULL_HEADER]: "1" } });
+    }
+    const offers = request.headers.get("Sec-WebSocket-Protocol")?.split(",") ?? [];
+    const { subprotocol, encoding } = negotiate(offers.map((offer) => offer.trim()));
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    const id = `${this.#name}.${random.uuid()}`;
+    const session = this.#engine.accept(this.#transport(server, id), id, encoding);
+    this.#sessions.set(server, session);
+    this.#records.save(server, session.record());
+    return new Response(null, {
+      status: 101,
+      webSocket: client,
+      headers: subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol },
+    });
+  }
+
+  /** Entries of a channel. Takes a DeliverRequest, answers a DeliverResponse. */
+  async deliver(request: Uint8Array): Promise<Uint8Array> {
+    this.#wake();
+    const gone = this.#broker.deliver(request);
+    return (typeof gone === "boolean" ? gone : await gone) ? GONE : STAYS;
+  }
+
+  override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
+    this.#wake();
+    const frame = typeof data === "string" ? data : new Uint8Array(data);
+    await this.#sessions.get(socket)?.receive(frame);
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    this.#wake();
+    this.#end(socket);
+    answerClose(socket, code, reason);
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.#wake();
+    this.#end(socket);
+  }
+
+  override async alarm(): Promise<void> {
+    this.#wake();
+    this.#sweepKnown = false;
+    await this.#sweep();
+    if (this.#engine.hub.size > 0) this.#ensureSweep();
+  }
+
+  get #name(): string {
+    return this.ctx.id.name ?? "";
+  }
+
+  /** Rebuilds the sessions of the sockets that outlived a sleep. Once per life, at its first event. */
+  #wake(): void {
+    if (this.#awake) return;
+    this.#awake = true;
+    for (const socket of this.ctx.getWebSockets()) {
+      if (socket.readyState !== WebSocket.OPEN) continue;
+      const record = this.#records.load(socket);
+      if (record === undefined) continue;
+      const transport = this.#transport(socket, record.sessionId);
+      this.#sessions.set(socket, this.#engine.restore(transport, record));
+    }
+    void this.#sweep();
+  }
+
+  /** Takes back registrations and rows that no live socket stands behind. */
+  async #sweep(): Promise<void> {
+    this.#records.sweep((id) => this.#engine.session(id) !== undefined);
+    await this.#broker.sweep();
+  }
+
+  #transport(socket: WebSocket, id: string): Transport {
+    return {
+      write: (frame) => {
+        try {
+          socket.send(frame);
+        } catch {
+          // The socket is closing; its close event ends the session.
+        }
+      },
+      close: (disconnect) => {
+        closeSocket(socket, disconnect);
+        this.#sessions.delete(socket);
+        this.#records.remove(id);
+      },
+      save: (record) => this.#records.save(socket, record),
+    };
+  }
+
+  #end(socket: WebSocket): void {
+    const session = this.#sessions.get(socket);
+    if (session === undefined) return;
+    this.#sessions.delete(socket);
+    this.#records.remove(session.id);
+    session.end();
+  }
+
+  #admits(): boolean {
+    const second = Math.floor(clock.now() / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#upgrades = 0;
+    }
+    this.#upgrades += 1;
+    return this.#upgrades <= MAX_UPGRADES_PER_SECOND;
+  }
+
+  /** Makes sure that an alarm is stored. Asks the storage once per life and per alarm. */
+  #ensureSweep(): void {
+    if (this.#sweepKnown) return;
+    this.#sweepKnown = true;
+    void this.ctx.storage.getAlarm().then(async (at) => {
+      if (at === null) await this.ctx.storage.setAlarm(clock.now() + SWEEP_INTERVAL_MS);
+    });
+  }
+}
