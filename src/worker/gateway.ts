@@ -12,7 +12,7 @@ import { DeliverResponseSchema } from "../protocol/gen/messageloop/internal/v1/i
 import { SessionRecords } from "./attachment.ts";
 import { answerClose, closeSocket } from "./close.ts";
 import { DurableObjectBroker } from "./do-broker.ts";
-import { GATEWAY_FULL_HEADER, MAX_SOCKETS, MAX_UPGRADES_PER_SECOND } from "./placement.ts";
+import { GATEWAY_WIDTH_HEADER, MAX_SOCKETS, MAX_UPGRADES_PER_SECOND } from "./placement.ts";
 import { clock, consoleLogger, random } from "./platform.ts";
 import { SqlRegistrations } from "./registrations.ts";
 
@@ -29,6 +29,8 @@ export class GatewayDurableObject extends DurableObject {
   readonly #sessions = new Map<WebSocket, Session>();
   #awake = false;
   #sweepKnown = false;
+  /** The widest shard count that a Worker has spoken of. */
+  #width = 1;
   #second = 0;
   #upgrades = 0;
 
@@ -52,8 +54,10 @@ export class GatewayDurableObject extends DurableObject {
   /** An upgrade that the Worker has checked. Refuses with 503 when this gateway has enough. */
   override fetch(request: Request): Response {
     this.#wake();
+    this.#width = Math.max(this.#width, Number(request.headers.get(GATEWAY_WIDTH_HEADER)) || 1);
     if (this.#sessions.size >= MAX_SOCKETS || !this.#admits()) {
-      return new Response("gateway full", { status: 503, headers: { [GATEWAY_FULL_HEADER]: "1" } });
+      const headers = { [GATEWAY_WIDTH_HEADER]: `${this.#width}` };
+      return new Response("gateway full", { status: 503, headers });
     }
     const offers = request.headers.get("Sec-WebSocket-Protocol")?.split(",") ?? [];
     const { subprotocol, encoding } = negotiate(offers.map((offer) => offer.trim()));

@@ -8,8 +8,8 @@
 export const MAX_SOCKETS = 2_000;
 /** Upgrades that one gateway takes per second. */
 export const MAX_UPGRADES_PER_SECOND = 500;
-/** Marks a gateway's refusal; its value is the widest shard count the gateway knows of. */
-export const GATEWAY_FULL_HEADER = "x-messageloop-gateway-width";
+/** Carries a region's shard count, as far as the sender knows, between Worker and gateway. */
+export const GATEWAY_WIDTH_HEADER = "x-messageloop-gateway-width";
 
 const MAX_WIDTH = 64;
 /** Gateways tried for one connection. */

@@ -1,7 +1,7 @@
 /** Takes a checked upgrade to a gateway. */
 import { delayedRetry } from "../http/app.ts";
 import {
-  GATEWAY_FULL_HEADER,
+  GATEWAY_WIDTH_HEADER,
   gatewayName,
   MAX_TRIES,
   Placement,
@@ -26,9 +26,11 @@ export async function connectToGateway(
   const region = regionOf((request as { cf?: Origin }).cf);
   let shard = placement.pick(region);
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const response = await gateway(gatewayName(region, shard), region).fetch(request);
-    const told = response.headers.get(GATEWAY_FULL_HEADER);
-    if (told === null) return response;
+    const forwarded = new Request(request);
+    forwarded.headers.set(GATEWAY_WIDTH_HEADER, `${placement.width(region)}`);
+    const response = await gateway(gatewayName(region, shard), region).fetch(forwarded);
+    if (response.status !== 503) return response;
+    const told = response.headers.get(GATEWAY_WIDTH_HEADER);
     shard = placement.refused(region, Number(told) || 1);
   }
   return delayedRetry();
