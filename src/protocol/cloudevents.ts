@@ -42,7 +42,7 @@ export function canonicalEvent(event: CloudEvent): CloudEvent {
     if (CONTEXT_FIELDS.has(name)) continue;
     checkText(name, "attribute name");
     checkAttribute(name, value);
-    attributes[name] = create(CloudEventAttributeValueSchema, { attr: value.attr });
+    attributes[name] = attribute(value.attr);
   }
   if (event.data.case === "textData") checkText(event.data.value, "text_data");
   if (event.data.case === "protoData") checkText(event.data.value.typeUrl, "proto_data.type_url");
@@ -101,11 +101,15 @@ function withPlainData(event: CloudEvent): CloudEvent {
     ...event,
     attributes: {
       ...event.attributes,
-      datacontenttype: { attr: { case: "ceString", value: PROTOBUF_CONTENT_TYPE } },
-      dataschema: { attr: { case: "ceUri", value: any.typeUrl } },
+      datacontenttype: attribute({ case: "ceString", value: PROTOBUF_CONTENT_TYPE }),
+      dataschema: attribute({ case: "ceUri", value: any.typeUrl }),
     },
     data: { case: "binaryData", value: any.value },
   });
+}
+
+function attribute(attr: CloudEventAttributeValue["attr"]): CloudEventAttributeValue {
+  return create(CloudEventAttributeValueSchema, { attr });
 }
 
 function checkAttribute(name: string, value: CloudEventAttributeValue): void {

@@ -17,10 +17,8 @@ export function delay(ms: number): Promise<void> {
  * The promise's outcome, or UNAVAILABLE after `ms` milliseconds. The late outcome is ignored.
  */
 export async function withDeadline<T>(promise: Promise<T>, ms: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(unavailable("no answer in time")), ms);
-  });
+  const { promise: deadline, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(unavailable("no answer in time")), ms);
   try {
     return await Promise.race([promise, deadline]);
   } finally {
