@@ -1,0 +1,350 @@
+/**
+ * One connection to a MessageLoop server. Every promise settles: with the server's answer, with its
+ * error, at its deadline, or when the connection is lost.
+ */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { type Codec, codecFor } from "../protocol/codec.ts";
+import { MessagingError } from "../protocol/errors.ts";
+import {
+  type Connected,
+  type InboundMessage,
+  InboundMessageSchema,
+  type Message,
+  type OutboundMessage,
+  type Subscription,
+} from "../protocol/gen/messageloop/v1/service_pb.js";
+import { type CloudEvent, fromWireEvent, toWireEvent } from "./events.ts";
+import { buildOptions, type ClientOption, type ClientOptions, type WebSocketLike } from "./options.ts";
+import { PendingRequests } from "./pending.ts";
+
+/** A delivered event and its place in the channel. */
+export interface ReceivedMessage {
+  /** `epoch-offset`, the same for every subscriber. */
+  id: string;
+  channel: string;
+  /** Dense per channel and epoch, from 1. */
+  offset: bigint;
+  epoch: string;
+  /** When the server took the event, Unix milliseconds. */
+  time: number;
+  /** Who published it. Only `userId` is authenticated. */
+  publisher: { clientId: string; userId: string; sessionId: string };
+  /** Metadata of the publish request. */
+  metadata: Readonly<Record<string, string>>;
+  event: CloudEvent;
+}
+
+/** Where a published event stands. */
+export interface PublishResult {
+  offset: bigint;
+  epoch: string;
+  /** The event was in the log already; `offset` is where. */
+  duplicate: boolean;
+}
+
+/** Why a connection ended: the WebSocket close code and reason. */
+export interface CloseInfo {
+  code: number;
+  reason: string;
+}
+
+/** Messages kept for a handler that is set later than they arrive. */
+const MAX_UNHANDLED = 1_000;
+/** How long a pong may take, in milliseconds. */
+const PONG_TIMEOUT_MS = 10_000;
+const NORMAL_CLOSURE = 1000;
+
+/** What this SDK announces. Any entry makes it an extended client, which receives the whole event. */
+const CAPABILITIES = ["recovery"];
+
+type Envelope = NonNullable<
+  Exclude<MessageInitShape<typeof InboundMessageSchema>, InboundMessage>["envelope"]
+>;
+
+/**
+ * Connects to a server and waits until the session stands.
+ *
+ * @param url such as `ws://localhost:9080/ws`
+ * @throws MessagingError with the server's code when it refuses, `UNAVAILABLE` when it cannot be
+ * reached or does not answer in time.
+ */
+export async function dial(
+  url: string,
+  options: readonly ClientOption[] = [],
+): Promise<MessageLoopClient> {
+  const built = buildOptions(options);
+  const WebSocketClass =
+    built.webSocket ?? (globalThis.WebSocket as unknown as ClientOptions["webSocket"]);
+  if (WebSocketClass === undefined) {
+    throw new MessagingError(
+      "UNAVAILABLE",
+      "this runtime has no WebSocket: pass one with withWebSocket, such as that of the ws package",
+    );
+  }
+  const codec = codecFor(built.encoding);
+  const client = new MessageLoopClient(new WebSocketClass(url, [codec.subprotocol]), codec, built);
+  await client.opened;
+  return client;
+}
+
+/** A connected client; made by {@link dial}. */
+export class MessageLoopClient {
+  /** Settles when the server has answered connect. @internal */
+  readonly opened: Promise<void>;
+  readonly #socket: WebSocketLike;
+  readonly #codec: Codec;
+  readonly #pending: PendingRequests;
+  readonly #channels = new Set<string>();
+  #sessionId: string | null = null;
+  #closed: CloseInfo | undefined;
+  #counter = 0;
+  #unhandled: ReceivedMessage[] = [];
+  #pingTimer: ReturnType<typeof setTimeout> | undefined;
+  #pongTimer: ReturnType<typeof setTimeout> | undefined;
+  #onMessage: ((messages: ReceivedMessage[]) => void) | undefined;
+  #onError: ((error: MessagingError) => void) | undefined;
+  #onClosed: ((info: CloseInfo) => void) | undefined;
+
+  /** @internal */
+  constructor(socket: WebSocketLike, codec: Codec, options: ClientOptions) {
+    this.#socket = socket;
+    this.#codec = codec;
+    this.#pending = new PendingRequests(options.requestTimeoutMs);
+    socket.binaryType = "arraybuffer";
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.opened = promise;
+    const deadline = setTimeout(() => {
+      reject(new MessagingError("UNAVAILABLE", "the server did not answer in time"));
+      this.#drop();
+    }, options.connectTimeoutMs);
+    socket.addEventListener("open", () => {
+      this.#request(this.#connectEnvelope(options), options.connectTimeoutMs)
+        .then((answer) => this.#connected(answer))
+        .then(resolve, (error: unknown) => {
+          reject(error);
+          this.#drop();
+        })
+        .finally(() => clearTimeout(deadline));
+    });
+    socket.addEventListener("message", ({ data }) => this.#receive(data));
+    // An error is always followed by a close, which says more.
+    socket.addEventListener("error", () => {});
+    socket.addEventListener("close", ({ code, reason }) => {
+      clearTimeout(deadline);
+      reject(new MessagingError("UNAVAILABLE", `connection closed: ${code} ${reason}`.trim()));
+      this.#lost({ code, reason });
+    });
+  }
+
+  /**
+   * Publishes an event. Resolves when it is in the channel's log and its delivery is under way.
+   *
+   * @throws MessagingError with the server's code; `UNAVAILABLE` means that the outcome is unknown.
+   */
+  async publish(channel: string, event: CloudEvent): Promise<PublishResult> {
+    const answer = await this.#request(
+      { case: "publish", value: toWireEvent(event) },
+      undefined,
+      channel,
+    );
+    if (answer.envelope.case !== "publishAck") throw unexpected(answer);
+    const { offset, epoch, duplicate } = answer.envelope.value;
+    return { offset, epoch, duplicate };
+  }
+
+  /**
+   * Subscribes to channels. Resolves when the server will deliver all of them.
+   *
+   * @throws MessagingError of the first refused channel; the others stay subscribed.
+   */
+  async subscribe(...channels: string[]): Promise<void> {
+    const subscriptions = channels.map((channel) => ({ channel }));
+    const answer = await this.#request({ case: "subscribe", value: { subscriptions } });
+    if (answer.envelope.case !== "subscribeAck") throw unexpected(answer);
+    const refused = this.#accept(answer.envelope.value.subscriptions);
+    if (refused !== undefined) throw refused;
+  }
+
+  /** Ends subscriptions. Resolves when the server has ended them. */
+  async unsubscribe(...channels: string[]): Promise<void> {
+    const subscriptions = channels.map((channel) => ({ channel }));
+    const answer = await this.#request({ case: "unsubscribe", value: { subscriptions } });
+    if (answer.envelope.case !== "unsubscribeAck") throw unexpected(answer);
+    for (const channel of channels) this.#channels.delete(channel);
+  }
+
+  /** Sets the handler of delivered messages; the last one set wins. Earlier arrivals come at once. */
+  onMessage(handler: (messages: ReceivedMessage[]) => void): void {
+    this.#onMessage = handler;
+    const waiting = this.#unhandled;
+    this.#unhandled = [];
+    if (waiting.length > 0) queueMicrotask(() => this.#deliver(waiting));
+  }
+
+  /** Sets the handler of errors that belong to no request. */
+  onError(handler: (error: MessagingError) => void): void {
+    this.#onError = handler;
+  }
+
+  /** Sets the handler of the connection's end; called at once when it has ended already. */
+  onClosed(handler: (info: CloseInfo) => void): void {
+    this.#onClosed = handler;
+    const closed = this.#closed;
+    if (closed !== undefined) queueMicrotask(() => handler(closed));
+  }
+
+  /** The session's public id, or null before and after the connection. */
+  getSessionId(): string | null {
+    return this.#sessionId;
+  }
+
+  isConnected(): boolean {
+    return this.#sessionId !== null;
+  }
+
+  /** The channels the server has acknowledged. */
+  getSubscribedChannels(): string[] {
+    return [...this.#channels];
+  }
+
+  /** Closes the connection and resolves when it is closed. Pending requests reject. */
+  close(): Promise<void> {
+    if (this.#closed !== undefined) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#socket.addEventListener("close", () => resolve());
+    this.#socket.close(NORMAL_CLOSURE, "client closing");
+    return promise;
+  }
+
+  #connectEnvelope(options: ClientOptions): Envelope {
+    return {
+      case: "connect",
+      value: {
+        clientId: options.clientId,
+        clientType: options.clientType,
+        token: options.token,
+        version: options.version,
+        subscriptions: options.autoSubscribe.map((channel) => ({ channel })),
+        capabilities: CAPABILITIES,
+      },
+    };
+  }
+
+  #connected(answer: OutboundMessage): void {
+    if (answer.envelope.case !== "connected") throw unexpected(answer);
+    const connected: Connected = answer.envelope.value;
+    const refused = this.#accept(connected.subscriptions);
+    if (refused !== undefined) throw refused;
+    this.#sessionId = connected.sessionId;
+    for (const publication of connected.publications) this.#take(publication.messages);
+    if (connected.pingIntervalMs > 0) this.#schedulePing(connected.pingIntervalMs);
+  }
+
+  /** Notes granted subscriptions and returns the first refusal. */
+  #accept(subscriptions: readonly Subscription[]): MessagingError | undefined {
+    let refused: MessagingError | undefined;
+    for (const { channel, error } of subscriptions) {
+      if (error === undefined) this.#channels.add(channel);
+      else refused ??= MessagingError.fromMessage(error);
+    }
+    return refused;
+  }
+
+  async #request(envelope: Envelope, timeoutMs?: number, channel = ""): Promise<OutboundMessage> {
+    if (this.#closed !== undefined) throw new MessagingError("UNAVAILABLE", "not connected");
+    this.#counter += 1;
+    const id = `${Date.now()}-${this.#counter}`;
+    const time = BigInt(Date.now());
+    const message = create(InboundMessageSchema, { id, channel, time, envelope });
+    const frame = this.#codec.encodeInbound(message);
+    const answer = this.#pending.add(id, timeoutMs);
+    this.#socket.send(frame as string | Uint8Array<ArrayBuffer>);
+    return await answer;
+  }
+
+  #receive(data: unknown): void {
+    if (data === "pong") {
+      clearTimeout(this.#pongTimer);
+      return;
+    }
+    let message: OutboundMessage;
+    try {
+      message = this.#codec.decodeOutbound(
+        data instanceof ArrayBuffer ? new Uint8Array(data) : String(data),
+      );
+    } catch (error) {
+      this.#onError?.(MessagingError.from(error));
+      return;
+    }
+    const { envelope } = message;
+    if (envelope.case === "publication") {
+      this.#take(envelope.value.messages);
+    } else if (envelope.case === "error") {
+      const error = MessagingError.fromMessage(envelope.value);
+      if (!this.#pending.reject(message.id, error)) this.#onError?.(error);
+    } else {
+      this.#pending.resolve(message.id, message);
+    }
+  }
+
+  #take(messages: readonly Message[]): void {
+    const received = messages.map(receivedMessage);
+    if (this.#onMessage !== undefined) this.#deliver(received);
+    else if (this.#unhandled.length + received.length <= MAX_UNHANDLED) {
+      this.#unhandled.push(...received);
+    } else {
+      this.#onError?.(
+        new MessagingError("RATE_LIMITED", "messages were dropped: no handler is set with onMessage"),
+      );
+    }
+  }
+
+  #deliver(messages: ReceivedMessage[]): void {
+    this.#onMessage?.(messages);
+  }
+
+  #schedulePing(intervalMs: number): void {
+    this.#pingTimer = setTimeout(() => {
+      this.#socket.send("ping");
+      this.#pongTimer = setTimeout(() => this.#drop(), PONG_TIMEOUT_MS);
+      this.#schedulePing(intervalMs);
+    }, intervalMs);
+  }
+
+  /** Ends a connection that no longer answers, without waiting for its close handshake. */
+  #drop(): void {
+    this.#socket.close();
+    this.#lost({ code: 1006, reason: "no answer" });
+  }
+
+  #lost(info: CloseInfo): void {
+    if (this.#closed !== undefined) return;
+    this.#closed = info;
+    this.#sessionId = null;
+    clearTimeout(this.#pingTimer);
+    clearTimeout(this.#pongTimer);
+    this.#pending.rejectAll(new MessagingError("UNAVAILABLE", "connection closed"));
+    this.#onClosed?.(info);
+  }
+}
+
+function receivedMessage(message: Message): ReceivedMessage {
+  const { clientId = "", userId = "", sessionId = "" } = message.publisher ?? {};
+  return {
+    id: message.id,
+    channel: message.channel,
+    offset: message.offset,
+    epoch: message.epoch,
+    time: Number(message.time),
+    publisher: { clientId, userId, sessionId },
+    metadata: message.metadata,
+    event:
+      message.payload === undefined
+        ? { id: "", source: "", specversion: "1.0", type: "" }
+        : fromWireEvent(message.payload),
+  };
+}
+
+function unexpected(answer: OutboundMessage): MessagingError {
+  return new MessagingError("INTERNAL_ERROR", `unexpected answer: ${answer.envelope.case}`);
+}

@@ -1,0 +1,116 @@
+/** What can be set when dialling. */
+import type { Encoding } from "../protocol/codec.ts";
+
+/** A WebSocket constructor: the global one, or that of the `ws` package on Node before 22. */
+export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
+
+/** The part of a WebSocket that the SDK uses. */
+export interface WebSocketLike {
+  binaryType: string;
+  readonly readyState: number;
+  send(data: string | Uint8Array<ArrayBuffer>): void;
+  close(code?: number, reason?: string): void;
+  addEventListener(type: "open" | "error", listener: () => void): void;
+  addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
+  addEventListener(
+    type: "close",
+    listener: (event: { code: number; reason: string }) => void,
+  ): void;
+}
+
+/** Settings of one client, filled in by the `with…` options. */
+export interface ClientOptions {
+  encoding: Encoding;
+  clientId: string;
+  clientType: string;
+  token: string;
+  version: string;
+  autoSubscribe: readonly string[];
+  /** Milliseconds until `dial` gives up. */
+  connectTimeoutMs: number;
+  /** Milliseconds until a request without an answer rejects. */
+  requestTimeoutMs: number;
+  webSocket: WebSocketConstructor | undefined;
+}
+
+/** Changes one setting. */
+export type ClientOption = (options: ClientOptions) => void;
+
+export function buildOptions(options: readonly ClientOption[]): ClientOptions {
+  const built: ClientOptions = {
+    encoding: "json",
+    clientId: "",
+    clientType: "sdk",
+    token: "",
+    version: "1.0.0",
+    autoSubscribe: [],
+    connectTimeoutMs: 30_000,
+    requestTimeoutMs: 10_000,
+    webSocket: undefined,
+  };
+  for (const option of options) option(built);
+  return built;
+}
+
+/** JSON text frames (the default) or protobuf binary frames. */
+export function withEncoding(encoding: Encoding): ClientOption {
+  return (options) => {
+    options.encoding = encoding;
+  };
+}
+
+/** The client's own name for itself. Other clients see it; it proves nothing. */
+export function withClientId(clientId: string): ClientOption {
+  return (options) => {
+    options.clientId = clientId;
+  };
+}
+
+/** What kind of client this is, such as `web`. Default `sdk`. */
+export function withClientType(clientType: string): ClientOption {
+  return (options) => {
+    options.clientType = clientType;
+  };
+}
+
+/** The token that authenticates the user. */
+export function withToken(token: string): ClientOption {
+  return (options) => {
+    options.token = token;
+  };
+}
+
+/** The application's version. Default `1.0.0`. */
+export function withVersion(version: string): ClientOption {
+  return (options) => {
+    options.version = version;
+  };
+}
+
+/** Channels to be subscribed when `dial` resolves. */
+export function withAutoSubscribe(...channels: string[]): ClientOption {
+  return (options) => {
+    options.autoSubscribe = channels;
+  };
+}
+
+/** How long `dial` waits for the server, in milliseconds. Default 30,000. */
+export function withConnectTimeout(ms: number): ClientOption {
+  return (options) => {
+    options.connectTimeoutMs = ms;
+  };
+}
+
+/** How long publish, subscribe and unsubscribe wait for their answer, in milliseconds. Default 10,000. */
+export function withRequestTimeout(ms: number): ClientOption {
+  return (options) => {
+    options.requestTimeoutMs = ms;
+  };
+}
+
+/** The WebSocket to use where the runtime has none of its own (Node before 22: `ws`). */
+export function withWebSocket(webSocket: WebSocketConstructor): ClientOption {
+  return (options) => {
+    options.webSocket = webSocket;
+  };
+}

@@ -1,0 +1,56 @@
+/** Requests that wait for their answer. Each settles exactly once. */
+import { MessagingError } from "../protocol/errors.ts";
+import type { OutboundMessage } from "../protocol/gen/messageloop/v1/service_pb.js";
+
+export class PendingRequests {
+  readonly #timeoutMs: number;
+  readonly #waiting = new Map<string, Waiting>();
+
+  /** `timeoutMs` applies to requests that name none. */
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Waits for the answer to a request id; rejects with UNAVAILABLE at the deadline. */
+  add(id: string, timeoutMs = this.#timeoutMs): Promise<OutboundMessage> {
+    const { promise, resolve, reject } = Promise.withResolvers<OutboundMessage>();
+    const timer = setTimeout(() => {
+      this.#waiting.delete(id);
+      reject(new MessagingError("UNAVAILABLE", "no answer in time"));
+    }, timeoutMs);
+    this.#waiting.set(id, { resolve, reject, timer });
+    return promise;
+  }
+
+  /** Returns false when nobody waits for this id. */
+  resolve(id: string, answer: OutboundMessage): boolean {
+    const waiting = this.#take(id);
+    waiting?.resolve(answer);
+    return waiting !== undefined;
+  }
+
+  /** Returns false when nobody waits for this id. */
+  reject(id: string, error: MessagingError): boolean {
+    const waiting = this.#take(id);
+    waiting?.reject(error);
+    return waiting !== undefined;
+  }
+
+  rejectAll(error: MessagingError): void {
+    for (const id of [...this.#waiting.keys()]) this.reject(id, error);
+  }
+
+  #take(id: string): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    if (waiting === undefined) return undefined;
+    this.#waiting.delete(id);
+    clearTimeout(waiting.timer);
+    return waiting;
+  }
+}
+
+interface Waiting {
+  readonly resolve: (answer: OutboundMessage) => void;
+  readonly reject: (error: MessagingError) => void;
+  readonly timer: ReturnType<typeof setTimeout>;
+}

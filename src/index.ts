@@ -1,0 +1,31 @@
+/** The package's root: the client SDK. */
+export {
+  type CloseInfo,
+  dial,
+  MessageLoopClient,
+  type PublishResult,
+  type ReceivedMessage,
+} from "./client/client.ts";
+export {
+  type CloudEvent,
+  type CloudEventInit,
+  createCloudEvent,
+  type ExtensionValue,
+} from "./client/events.ts";
+export {
+  type ClientOption,
+  type ClientOptions,
+  type WebSocketConstructor,
+  type WebSocketLike,
+  withAutoSubscribe,
+  withClientId,
+  withClientType,
+  withConnectTimeout,
+  withEncoding,
+  withRequestTimeout,
+  withToken,
+  withVersion,
+  withWebSocket,
+} from "./client/options.ts";
+export type { Encoding } from "./protocol/codec.ts";
+export { MessagingError } from "./protocol/errors.ts";
