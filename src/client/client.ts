@@ -15,7 +15,7 @@ import {
 } from "../protocol/gen/messageloop/v1/service_pb.js";
 import { type CloudEvent, fromWireEvent, toWireEvent } from "./events.ts";
 import { buildOptions, type ClientOption, type ClientOptions, type WebSocketLike } from "./options.ts";
-import { PendingRequests } from "./pending.ts";
+import { deferred, PendingRequests } from "./pending.ts";
 
 /** A delivered event and its place in the channel. */
 export interface ReceivedMessage {
@@ -111,7 +111,7 @@ export class MessageLoopClient {
     this.#codec = codec;
     this.#pending = new PendingRequests(options.requestTimeoutMs);
     socket.binaryType = "arraybuffer";
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { promise, resolve, reject } = deferred<void>();
     this.opened = promise;
     const deadline = setTimeout(() => {
       reject(new MessagingError("UNAVAILABLE", "the server did not answer in time"));
@@ -210,10 +210,10 @@ export class MessageLoopClient {
   /** Closes the connection and resolves when it is closed. Pending requests reject. */
   close(): Promise<void> {
     if (this.#closed !== undefined) return Promise.resolve();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#socket.addEventListener("close", () => resolve());
-    this.#socket.close(NORMAL_CLOSURE, "client closing");
-    return promise;
+    return new Promise((resolve) => {
+      this.#socket.addEventListener("close", () => resolve());
+      this.#socket.close(NORMAL_CLOSURE, "client closing");
+    });
   }
 
   #connectEnvelope(options: ClientOptions): Envelope {

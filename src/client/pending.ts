@@ -13,7 +13,7 @@ export class PendingRequests {
 
   /** Waits for the answer to a request id; rejects with UNAVAILABLE at the deadline. */
   add(id: string, timeoutMs = this.#timeoutMs): Promise<OutboundMessage> {
-    const { promise, resolve, reject } = Promise.withResolvers<OutboundMessage>();
+    const { promise, resolve, reject } = deferred<OutboundMessage>();
     const timer = setTimeout(() => {
       this.#waiting.delete(id);
       reject(new MessagingError("UNAVAILABLE", "no answer in time"));
@@ -53,4 +53,21 @@ interface Waiting {
   readonly resolve: (answer: OutboundMessage) => void;
   readonly reject: (error: MessagingError) => void;
   readonly timer: ReturnType<typeof setTimeout>;
+}
+
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** `Promise.withResolvers`, which Node 20 lacks. */
+export function deferred<T>(): Deferred<T> {
+  let resolve: Deferred<T>["resolve"] = () => {};
+  let reject: Deferred<T>["reject"] = () => {};
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
 }
