@@ -1,0 +1,37 @@
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+
+// noDefaultExport does not apply here: the tool asks for one.
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "neutral",
+          environment: "node",
+          include: ["test/{protocol,channels,engine,client,repo}/**/*.test.ts"],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        // The objects in the true runtime, with eviction and abort.
+        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
+        test: {
+          name: "worker",
+          include: ["test/worker/**/*.test.ts"],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        // Real sockets against wrangler dev, and a real browser.
+        test: {
+          name: "e2e",
+          environment: "node",
+          include: ["test/e2e/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
