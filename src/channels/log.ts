@@ -41,7 +41,12 @@ export class ChannelLog {
   /** Read at the first publish: a channel that only listens never pays for it. */
   #index: KeyIndex | undefined;
 
-  constructor(store: LogStore, clock: Clock, random: LogRandom, rules: LogRules = DEFAULT_LOG_RULES) {
+  constructor(
+    store: LogStore,
+    clock: Clock,
+    random: LogRandom,
+    rules: LogRules = DEFAULT_LOG_RULES,
+  ) {
     this.#store = store;
     this.#clock = clock;
     this.#rules = rules;
@@ -69,7 +74,8 @@ export class ChannelLog {
     }
     const offset = this.#head + 1;
     const oldest = this.#index.oldest();
-    const reuse = oldest !== undefined && !this.#retains(oldest, now) && !this.#remembers(oldest, now);
+    const reuse =
+      oldest !== undefined && !this.#retains(oldest, now) && !this.#remembers(oldest, now);
     const row: LogRow = { offset, key, time: now, body };
     this.#store.append(row, reuse);
     if (reuse) this.#index.shift();

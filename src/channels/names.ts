@@ -22,7 +22,8 @@ export function checkChannel(name: string): void {
 function channelProblem(name: string): string | undefined {
   if (name === "") return "channel is empty";
   if (!name.isWellFormed()) return "channel is not valid Unicode";
-  if (utf8Length(name) > MAX_CHANNEL_BYTES) return `channel is longer than ${MAX_CHANNEL_BYTES} bytes`;
+  if (utf8Length(name) > MAX_CHANNEL_BYTES)
+    return `channel is longer than ${MAX_CHANNEL_BYTES} bytes`;
   if (hasControlCharacter(name)) return "channel holds a control character";
   if (name.startsWith(".") || name.endsWith(".") || name.includes("..")) {
     return "channel holds an empty word";

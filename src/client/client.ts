@@ -14,7 +14,12 @@ import {
   type Subscription,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
 import { type CloudEvent, fromWireEvent, toWireEvent } from "./events.ts";
-import { buildOptions, type ClientOption, type ClientOptions, type WebSocketLike } from "./options.ts";
+import {
+  buildOptions,
+  type ClientOption,
+  type ClientOptions,
+  type WebSocketLike,
+} from "./options.ts";
 import { deferred, PendingRequests } from "./pending.ts";
 
 /** A delivered event and its place in the channel. */
@@ -294,7 +299,10 @@ export class MessageLoopClient {
       this.#unhandled.push(...received);
     } else {
       this.#onError?.(
-        new MessagingError("RATE_LIMITED", "messages were dropped: no handler is set with onMessage"),
+        new MessagingError(
+          "RATE_LIMITED",
+          "messages were dropped: no handler is set with onMessage",
+        ),
       );
     }
   }

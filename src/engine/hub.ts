@@ -2,8 +2,9 @@
  * Who on this node listens to what. The hub resolves a channel to sessions and hands them a batch;
  * it knows nothing of brokers or sockets.
  */
-import type { PublicationBatch, Variant } from "../protocol/publication-frames.ts";
+
 import type { Frame } from "../protocol/codec.ts";
+import type { PublicationBatch, Variant } from "../protocol/publication-frames.ts";
 import type { Position } from "./ports.ts";
 
 /** What the hub needs of a session. */

@@ -6,10 +6,13 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { checkChannel } from "../channels/names.ts";
 import { canonicalEvent, dataBytes, eventForJson, eventForV1 } from "../protocol/cloudevents.ts";
 import { type Codec, codecFor, type Encoding, type Frame } from "../protocol/codec.ts";
-import { type Disconnect, DISCONNECTS } from "../protocol/codes.ts";
+import { DISCONNECTS, type Disconnect } from "../protocol/codes.ts";
 import { type OutboundEnvelope, reply, unsolicited } from "../protocol/envelopes.ts";
 import { MessagingError } from "../protocol/errors.ts";
-import { type CloudEvent, CloudEventSchema } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import {
+  type CloudEvent,
+  CloudEventSchema,
+} from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
   EntryBodySchema,
   type SessionRecord,
@@ -296,8 +299,12 @@ export class Session implements Subscriber {
     await Promise.all(
       [...unique.values()].map(async ({ channel, ephemeral }) => {
         const before = this.#subscriptions.get(channel);
-        const subscription: Subscription =
-          before ?? { channel, ephemeral, floor: undefined, held: [] };
+        const subscription: Subscription = before ?? {
+          channel,
+          ephemeral,
+          floor: undefined,
+          held: [],
+        };
         try {
           checkChannel(channel);
           if (before === undefined) {
@@ -328,7 +335,8 @@ export class Session implements Subscriber {
       // v0.1.1 echoes the request, token included.
       const echo = { channel: entry.channel, ephemeral: entry.ephemeral, token: entry.token };
       if (!this.#extended) return create(SubscriptionSchema, echo);
-      if (error !== undefined) return create(SubscriptionSchema, { ...echo, error: error.toMessage() });
+      if (error !== undefined)
+        return create(SubscriptionSchema, { ...echo, error: error.toMessage() });
       const position = positions.get(entry.channel);
       if (position === undefined) return create(SubscriptionSchema, echo);
       const { epoch, offset } = position;

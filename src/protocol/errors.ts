@@ -5,7 +5,7 @@
  */
 import type { JsonObject } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
-import { type ErrorCode, ERRORS } from "./codes.ts";
+import { ERRORS, type ErrorCode } from "./codes.ts";
 import { type Error as ErrorMessage, ErrorSchema } from "./gen/messageloop/shared/v1/errors_pb.js";
 
 /** An error with a code from the table; `type` and `retry` follow from it for known codes. */
@@ -20,7 +20,11 @@ export class MessagingError extends Error {
   /** `retry_after_ms` (number, milliseconds) stands here when the server asks for a pause. */
   readonly metadata: JsonObject | undefined;
 
-  constructor(code: ErrorCode | (string & {}), message: string, options: MessagingErrorOptions = {}) {
+  constructor(
+    code: ErrorCode | (string & {}),
+    message: string,
+    options: MessagingErrorOptions = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     const entry = code in ERRORS ? ERRORS[code as ErrorCode] : undefined;
     this.code = code;

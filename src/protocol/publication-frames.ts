@@ -106,7 +106,8 @@ export class PublicationBatch {
     const known = this.#messages[variant]?.[index];
     if (known !== undefined) return known;
     const entry = this.entries[index] as Entry;
-    const made = variant < 2 ? this.#json(variant, index, entry) : this.#protobuf(variant, index, entry);
+    const made =
+      variant < 2 ? this.#json(variant, index, entry) : this.#protobuf(variant, index, entry);
     (this.#messages[variant] as (string | Uint8Array)[])[index] = made;
     return made;
   }
@@ -135,7 +136,8 @@ export class PublicationBatch {
         message["publisher"] = toJson(PublisherSchema, publisher, { useProtoFieldName: true });
       }
       const metadata = entry.body?.metadata;
-      if (metadata !== undefined && Object.keys(metadata).length > 0) message["metadata"] = metadata;
+      if (metadata !== undefined && Object.keys(metadata).length > 0)
+        message["metadata"] = metadata;
     }
     return JSON.stringify(message);
   }

@@ -4,7 +4,10 @@
  * subscriptions in the object's database.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type SessionRecord, SessionRecordSchema } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import {
+  type SessionRecord,
+  SessionRecordSchema,
+} from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { bufferOf, type SqlLike } from "./sql-store.ts";
 
 /** The platform takes 16,384 bytes, its own framing included. */
@@ -52,7 +55,10 @@ export class SessionRecords {
     const record = fromBinary(SessionRecordSchema, attachment);
     if (!record.overflow) return record;
     this.#overflowed.add(record.sessionId);
-    for (const row of this.#sql.exec("SELECT record FROM sessions WHERE id = ?", record.sessionId)) {
+    for (const row of this.#sql.exec(
+      "SELECT record FROM sessions WHERE id = ?",
+      record.sessionId,
+    )) {
       return fromBinary(SessionRecordSchema, new Uint8Array(row["record"] as ArrayBuffer));
     }
     return record;

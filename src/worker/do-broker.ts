@@ -80,7 +80,9 @@ export class DurableObjectBroker implements Broker {
       create(SubscribeRequestSchema, { gateway, registration }),
     );
     // A repeated call registers the same id again, which changes nothing.
-    const answer = await retrying((ms) => withDeadline(this.#call(channel, "subscribe", request), ms));
+    const answer = await retrying((ms) =>
+      withDeadline(this.#call(channel, "subscribe", request), ms),
+    );
     const { position } = fromBinary(SubscribeResponseSchema, answer);
     if (position === undefined || position.epoch === "") {
       throw unavailable("the channel gave no position");
@@ -160,7 +162,10 @@ export class DurableObjectBroker implements Broker {
         break;
       }
       if (Number(first.offset) > after + 1) {
-        this.#options.logger.warn("hole in a channel", { from: after + 1, until: Number(first.offset) - 1 });
+        this.#options.logger.warn("hole in a channel", {
+          from: after + 1,
+          until: Number(first.offset) - 1,
+        });
       }
       this.#take(channel, state, { epoch, prev: Number(first.offset) - 1, entries });
     }
@@ -198,9 +203,12 @@ export class DurableObjectBroker implements Broker {
     request: Uint8Array,
   ): Promise<Awaited<ReturnType<ChannelStub[Method]>>> {
     const state = this.#state(channel);
-    const stub = (state.stub ??= this.#options.channel(channel));
+    state.stub ??= this.#options.channel(channel);
+    const stub = state.stub;
     try {
-      const answer = (stub[method] as (bytes: Uint8Array) => ReturnType<ChannelStub[Method]>)(request);
+      const answer = (stub[method] as (bytes: Uint8Array) => ReturnType<ChannelStub[Method]>)(
+        request,
+      );
       return await answer;
     } catch (error) {
       if (state.stub === stub) state.stub = undefined;

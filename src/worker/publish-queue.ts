@@ -108,7 +108,8 @@ export async function retrying<T>(call: (ms: number) => Promise<T>): Promise<T> 
       return await call(end - Date.now());
     } catch (error) {
       // An overloaded object only gets worse when asked again.
-      const overloaded = error instanceof Error && "overloaded" in error && error.overloaded === true;
+      const overloaded =
+        error instanceof Error && "overloaded" in error && error.overloaded === true;
       if (overloaded || Date.now() + pause >= end) {
         throw unavailable("the channel does not answer", error);
       }

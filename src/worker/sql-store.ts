@@ -31,7 +31,8 @@ export class SqlLogStore implements LogStore {
   }
 
   epoch(): string | undefined {
-    for (const row of this.#sql.exec("SELECT epoch FROM meta WHERE id = 1")) return `${row["epoch"]}`;
+    for (const row of this.#sql.exec("SELECT epoch FROM meta WHERE id = 1"))
+      return `${row["epoch"]}`;
     return undefined;
   }
 
@@ -73,7 +74,8 @@ export class SqlLogStore implements LogStore {
       after,
       until,
     );
-    for (const row of rows) yield { ...keyOf(row), body: new Uint8Array(row["body"] as ArrayBuffer) };
+    for (const row of rows)
+      yield { ...keyOf(row), body: new Uint8Array(row["body"] as ArrayBuffer) };
   }
 
   *keys(): Iterable<LogKey> {

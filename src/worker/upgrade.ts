@@ -4,14 +4,17 @@ import {
   GATEWAY_WIDTH_HEADER,
   gatewayName,
   MAX_TRIES,
-  Placement,
   type Origin,
+  Placement,
   type Region,
   regionOf,
 } from "./placement.ts";
 
 /** Widths last as long as the isolate: a fresh one starts small and learns from refusals. */
-const placement = new Placement(() => Date.now(), () => Math.random());
+const placement = new Placement(
+  () => Date.now(),
+  () => Math.random(),
+);
 
 /** A gateway as the Worker sees it. */
 export interface GatewayStub {

@@ -124,7 +124,8 @@ export class Client {
     for (;;) {
       const value = probe();
       if (value !== undefined) return value;
-      if (this.close !== undefined) throw new Error(`closed ${this.close.code} ${this.close.reason}`);
+      if (this.close !== undefined)
+        throw new Error(`closed ${this.close.code} ${this.close.reason}`);
       const left = deadline - Date.now();
       if (left <= 0) throw new Error(`nothing in time; ${this.messages.length} messages`);
       await new Promise<void>((resolve) => {
@@ -153,7 +154,8 @@ export class Client {
   }
 
   #take(message: OutboundMessage): void {
-    if (message.envelope.case === "publication") this.messages.push(...message.envelope.value.messages);
+    if (message.envelope.case === "publication")
+      this.messages.push(...message.envelope.value.messages);
     else this.#replies.push(message);
   }
 

@@ -6,7 +6,12 @@ import {
   type ReceivedMessage,
 } from "../../client/client.ts";
 import { createCloudEvent } from "../../client/events.ts";
-import { withAutoSubscribe, withClientId, withClientType, withEncoding } from "../../client/options.ts";
+import {
+  withAutoSubscribe,
+  withClientId,
+  withClientType,
+  withEncoding,
+} from "../../client/options.ts";
 import { disconnectFor } from "../../protocol/codes.ts";
 
 /** Messages shown; older ones leave the page. */
@@ -128,7 +133,11 @@ function row(message: ReceivedMessage): HTMLLIElement {
   const at = new Date(message.time);
   time.dateTime = at.toISOString();
   time.textContent = at.toLocaleTimeString();
-  meta.append(span("who", message.publisher.clientId || "someone"), time, span("offset", `#${message.offset}`));
+  meta.append(
+    span("who", message.publisher.clientId || "someone"),
+    time,
+    span("offset", `#${message.offset}`),
+  );
   item.append(meta, span("text", textOf(message.event.data)));
   return item;
 }

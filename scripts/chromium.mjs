@@ -1,0 +1,36 @@
+/** Finds a Chromium for the browser tests; as root on Debian it installs one. */
+import { spawnSync } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+
+const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/** Path of a browser. Ends the process with one sentence when there is none and none can be had. */
+export function findChromium() {
+  const found = process.env.MESSAGELOOP_CHROMIUM || search() || (install() && search());
+  if (found) return found;
+  console.error("The browser tests need Chromium: install Debian's package chromium.");
+  process.exit(1);
+}
+
+function search() {
+  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
+    for (const name of NAMES) {
+      const path = join(folder, name);
+      try {
+        accessSync(path, constants.X_OK);
+        return path;
+      } catch {
+        // Not here: look on.
+      }
+    }
+  }
+  return undefined;
+}
+
+function install() {
+  if (process.getuid?.() !== 0) return false;
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const apt = (...args) => spawnSync("apt-get", args, { stdio: "inherit", env }).status === 0;
+  return apt("update") && apt("install", "-y", "--no-install-recommends", "chromium");
+}
