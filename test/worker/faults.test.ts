@@ -1,0 +1,148 @@
+/**
+ * Objects that are reset at the worst moments. Whatever was acknowledged reaches every subscriber
+ * whose socket lived, within 15 s, without a later publish, once and in order.
+ */
+import { runInDurableObject } from "cloudflare:test";
+import { exports } from "cloudflare:workers";
+import { afterEach, expect, test, vi } from "vitest";
+import { ChannelDurableObject } from "../../src/worker/channel.ts";
+import { ChannelFanOut } from "../../src/worker/channel-fan-out.ts";
+import { SqlLogStore } from "../../src/worker/sql-store.ts";
+import { Client, freshChannel, texts } from "./socket.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** The moment of a publish at which an object is reset. `arm` gets what resets it. */
+const moments: Record<string, (abort: () => void, sync: () => Promise<void>) => void> = {
+  "before append": (abort) => {
+    vi.spyOn(SqlLogStore.prototype, "append").mockImplementationOnce(() => {
+      abort();
+      throw new Error("reset before append");
+    });
+  },
+  "after append": (abort, sync) => {
+    // The entry is on disk, no deliver call has been made, and nothing is acknowledged.
+    const publish = ChannelDurableObject.prototype.publish;
+    const flush = ChannelFanOut.prototype.flush;
+    let held = true;
+    vi.spyOn(ChannelFanOut.prototype, "flush").mockImplementation(function (this: ChannelFanOut) {
+      if (!held) flush.call(this);
+    });
+    vi.spyOn(ChannelDurableObject.prototype, "publish").mockImplementationOnce(async function (
+      this: ChannelDurableObject,
+      request,
+    ) {
+      const answer = publish.call(this, request);
+      await sync();
+      held = false;
+      abort();
+      return await answer;
+    });
+  },
+  "after the first deliver call": (abort) => {
+    const flush = ChannelFanOut.prototype.flush;
+    vi.spyOn(ChannelFanOut.prototype, "flush").mockImplementationOnce(function (
+      this: ChannelFanOut,
+    ) {
+      flush.call(this);
+      abort();
+    });
+  },
+};
+
+async function scene() {
+  const channel = freshChannel();
+  const other = `sam-${Math.floor(Math.random() * 60)}`;
+  const subscriber = await Client.connect({ subscribe: [channel] });
+  const publisher = await Client.connect({
+    open: (request) => exports.GatewayDurableObject.getByName(other).fetch(request),
+  });
+  await publisher.publish(channel, "first");
+  await subscriber.received(1);
+  const object = exports.ChannelDurableObject.getByName(channel);
+  const gateway = exports.GatewayDurableObject.getByName(other);
+  return { channel, subscriber, publisher, object, gateway };
+}
+
+async function stateOf(stub: DurableObjectStub): Promise<DurableObjectState> {
+  return await runInDurableObject(stub, (_, state) => state);
+}
+
+for (const [moment, arm] of Object.entries(moments)) {
+  test(`the channel is reset ${moment}`, async () => {
+    const { channel, subscriber, publisher, object } = await scene();
+    const state = await stateOf(object);
+    arm(
+      () => state.abort("fault"),
+      () => state.storage.sync(),
+    );
+    expect(await publisher.publish(channel, "second")).toBe(2);
+    const messages = await subscriber.received(2, 15_000);
+    expect(texts(messages)).toEqual(["first", "second"]);
+    expect(await publisher.publish(channel, "third")).toBe(3);
+    expect(texts(await subscriber.received(3))).toEqual(["first", "second", "third"]);
+    expect(new Set(messages.map(({ epoch }) => epoch)).size).toBe(1);
+  });
+
+  test(`the publisher's gateway is reset ${moment} in the channel`, async () => {
+    const { channel, subscriber, publisher, gateway } = await scene();
+    const state = await stateOf(gateway);
+    let aborted = false;
+    const target = { flush: ChannelFanOut.prototype.flush, append: SqlLogStore.prototype.append };
+    // The reset happens while the channel is at that moment; the channel itself goes on.
+    const hook = (): void => {
+      if (aborted) return;
+      aborted = true;
+      queueMicrotask(() => {
+        try {
+          state.abort("fault");
+        } catch {
+          // Aborting throws where it is called.
+        }
+      });
+    };
+    if (moment === "before append") {
+      vi.spyOn(SqlLogStore.prototype, "append").mockImplementation(function (
+        this: SqlLogStore,
+        ...row
+      ) {
+        hook();
+        target.append.apply(this, row);
+      });
+    } else {
+      vi.spyOn(ChannelFanOut.prototype, "flush").mockImplementation(function (this: ChannelFanOut) {
+        if (moment === "after append") hook();
+        target.flush.call(this);
+        hook();
+      });
+    }
+    const acknowledged = await publisher.publish(channel, "second").then(
+      () => true,
+      () => false,
+    );
+    vi.restoreAllMocks();
+    if (acknowledged)
+      expect(texts(await subscriber.received(2, 15_000))).toEqual(["first", "second"]);
+    // The channel and the subscriber are as they were: the next publish comes in order, once.
+    const next = await Client.connect();
+    const offset = await next.publish(channel, "third");
+    const messages = await subscriber.received(offset, 15_000);
+    expect(messages.map((message) => Number(message.offset))).toEqual(
+      Array.from({ length: offset }, (_, index) => index + 1),
+    );
+  });
+}
+
+test("the channel is reset after the acknowledgement", async () => {
+  const { channel, subscriber, publisher, object } = await scene();
+  const state = await stateOf(object);
+  await publisher.publish(channel, "second");
+  try {
+    state.abort("fault");
+  } catch {
+    // Aborting throws where it is called.
+  }
+  expect(texts(await subscriber.received(2, 15_000))).toEqual(["first", "second"]);
+});

@@ -1,0 +1,56 @@
+/** One order for everyone: many publishers, many subscribers, one channel. */
+import { expect, test } from "vitest";
+import { Client, freshChannel, texts } from "./socket.ts";
+
+test("1,000 events from 4 sockets reach 50 subscribers in one order, dense, once", async () => {
+  const channel = freshChannel();
+  const subscribers = await Promise.all(
+    Array.from({ length: 50 }, (_, index) =>
+      Client.connect({
+        encoding: index % 2 === 0 ? "json" : "proto",
+        extended: index % 4 < 2,
+        subscribe: [channel],
+      }),
+    ),
+  );
+  const publishers = await Promise.all(Array.from({ length: 4 }, () => Client.connect()));
+  const acknowledged = await Promise.all(
+    publishers.flatMap((publisher, index) =>
+      Array.from({ length: 250 }, (_, count) => publisher.publish(channel, `${index}:${count}`)),
+    ),
+  );
+
+  const dense = Array.from({ length: 1000 }, (_, index) => index + 1);
+  expect(acknowledged.toSorted((a, b) => a - b)).toEqual(dense);
+  const order = texts((await subscribers[0]?.received(1000, 30_000)) ?? []);
+  expect(new Set(order).size).toBe(1000);
+  for (const subscriber of subscribers) {
+    const messages = await subscriber.received(1000, 30_000);
+    expect(messages.map((message) => Number(message.offset))).toEqual(dense);
+    expect(texts(messages)).toEqual(order);
+  }
+  // Each publisher's own events keep their order.
+  for (const index of [0, 1, 2, 3]) {
+    const own = order.filter((text) => text.startsWith(`${index}:`));
+    expect(own).toEqual(Array.from({ length: 250 }, (_, count) => `${index}:${count}`));
+  }
+});
+
+test("frames of one session on one channel take effect in order without waiting for replies", async () => {
+  const channel = freshChannel();
+  const client = await Client.connect();
+  const envelope = { case: "subscribe", value: { subscriptions: [{ channel }] } } as const;
+  const subscribed = client.request({ envelope });
+  const first = client.publish(channel, "heard");
+  const left = client.request({
+    envelope: { case: "unsubscribe", value: { subscriptions: [{ channel }] } },
+  });
+  const second = client.publish(channel, "not heard");
+  const back = client.subscribe(channel);
+  const third = client.publish(channel, "heard again");
+  await Promise.all([subscribed, first, left, second, back, third]);
+  const heard = texts(await client.received(1));
+  await client.until(() => (client.messages.length >= 2 ? true : undefined)).catch(() => {});
+  expect([...heard, ...texts(client.messages).slice(heard.length)]).toContain("heard again");
+  expect(texts(client.messages)).not.toContain("not heard");
+});
