@@ -44,7 +44,7 @@ try {
   report();
 } finally {
   await Promise.all(programs.map(({ server }) => server.stop()));
-  await rm(folder, { recursive: true, force: true });
+  if (!process.env.KEEP) await rm(folder, { recursive: true, force: true });
 }
 
 async function start(name, module, objects, config) {
@@ -93,7 +93,7 @@ async function load({ name, server }, round) {
     `"spec_version":"1.0","type":"bench","text_data":"{pad}",` +
     `"attributes":{"datacontenttype":{"ce_string":"text/plain"}}}}`;
   const { stdout } = await promisify(execFile)(options.wsload, [
-    ...["-p", `${server.port}`, "-u", "/ws", "-P", name === ROOM ? "" : "messageloop+json"],
+    ...["-p", `${server.port}`, "-u", "/ws", ...(name === ROOM ? [] : ["-P", "messageloop+json"])],
     ...["-n", options.connections, "-w", options.window, "-d", options.seconds],
     // One handshake at a time: a gateway that is asked for too many a second sends some elsewhere.
     ...["-l", options.payload, "-B", "1"],

@@ -20,10 +20,11 @@ const STOP_MS = 5_000;
  * @param program.objects names of its Durable Object classes
  */
 export async function serve({ folder, ...program }) {
-  await mkdir(join(folder, "storage"));
+  const storage = join(folder, "storage");
+  await mkdir(storage);
   const config = join(folder, "config.capnp");
-  await writeFile(config, configuration(program));
-  const child = spawn(workerd, ["serve", "--control-fd", "3", config], {
+  await writeFile(config, configuration({ ...program, storage }));
+  const child = spawn(workerd.default, ["serve", "--control-fd", "3", config], {
     stdio: ["ignore", "inherit", "inherit", "pipe"],
   });
   const ended = new Promise((resolve) => child.once("exit", resolve));
@@ -37,7 +38,7 @@ export async function serve({ folder, ...program }) {
     pid: child.pid,
     /** Number of objects of a class that have stored something. */
     async count(object) {
-      const files = await readdir(join(folder, "storage", object)).catch(() => []);
+      const files = await readdir(join(storage, object)).catch(() => []);
       return files.filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name)).length;
     },
     async stop() {
@@ -58,7 +59,7 @@ async function listening(child) {
 }
 
 /** `ctx.exports` holds a class once the same Worker has a namespace for it; no binding is needed. */
-function configuration({ module, objects, compatibilityDate, compatibilityFlags }) {
+function configuration({ module, objects, storage, compatibilityDate, compatibilityFlags }) {
   const namespaces = objects.map(
     (name) => `(className = ${text(name)}, uniqueKey = ${text(name)}, enableSql = true)`,
   );
@@ -67,7 +68,7 @@ function configuration({ module, objects, compatibilityDate, compatibilityFlags 
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = .program),
-    (name = "storage", disk = (path = "storage", writable = true)),
+    (name = "storage", disk = (path = ${text(storage)}, writable = true)),
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
 );

@@ -1,0 +1,84 @@
+/** The neutral rooms compile with no ambient types, which is the proof that they know no platform. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "messageloop-neutral-"));
+});
+
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test("the neutral rooms compile without a platform", () => {
+  expect(compile({ "plain.ts": "export const later = Promise.resolve(1n);" })).toEqual([]);
+});
+
+test("a platform's names do not compile beside the neutral rooms", () => {
+  // The planted files share one program with the real ones: a package that brings ambient types
+  // into a neutral room would make these names known, and this test fail.
+  const found = compile({
+    "timer.ts": "setTimeout(() => {}, 1);",
+    "process.ts": "export const env = process.env;",
+    "buffer.ts": "export const bytes = Buffer.alloc(1);",
+    "encoder.ts": "export const encoder = new TextEncoder();",
+    "socket.ts": 'export const opened = new WebSocket("ws://localhost");',
+    "random.ts": "export const id = crypto.randomUUID();",
+    "console.ts": 'console.log("hello");',
+    "node.ts": 'import { readFileSync } from "node:fs";\nexport const read = readFileSync;',
+    "worker.ts": 'import { DurableObject } from "cloudflare:workers";\nexport { DurableObject };',
+  });
+  expect(found).toEqual([
+    "buffer.ts TS2591 Buffer",
+    "console.ts TS2584 console",
+    "encoder.ts TS2304 TextEncoder",
+    "node.ts TS2591 node:fs",
+    "process.ts TS2591 process",
+    "random.ts TS2304 crypto",
+    "socket.ts TS2304 WebSocket",
+    "timer.ts TS2304 setTimeout",
+    "worker.ts TS2307 cloudflare:workers",
+  ]);
+});
+
+/** Compiles the neutral project with more files; returns "file code subject" of each diagnostic. */
+function compile(planted: Readonly<Record<string, string>>): string[] {
+  for (const [name, text] of Object.entries(planted)) writeFileSync(join(folder, name), text);
+  const rooms = JSON.parse(showConfig()).files.map((path: string) => join(root, path));
+  const config = {
+    extends: join(root, "tsconfig.neutral.json"),
+    // A composite project would write its build information; this one only asks.
+    compilerOptions: { composite: false, noEmit: true, rootDir: "/", tsBuildInfoFile: null },
+    files: [...rooms, ...Object.keys(planted)],
+    include: [],
+  };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
+  const { stdout, status } = tsc("--pretty", "false", "-p", folder);
+  const found = stdout
+    .split("\n")
+    .filter((line) => line.includes("error TS"))
+    .map((line) => {
+      const [, path = line, code = "", subject = ""] =
+        /^(?:.*\/)?([^/(:]*).*?error (TS\d+):[^']*(?:'([^']*)')?/.exec(line) ?? [];
+      return `${path} ${code} ${subject}`;
+    });
+  // A compiler that fails without saying why proves nothing.
+  expect(status === 0).toBe(found.length === 0);
+  return found.sort();
+}
+
+function showConfig(): string {
+  return tsc("--showConfig", "-p", join(root, "tsconfig.neutral.json")).stdout;
+}
+
+function tsc(...args: string[]): { stdout: string; status: number | null } {
+  const program = join(root, "node_modules/typescript/bin/tsc");
+  return spawnSync(process.execPath, [program, ...args], { cwd: folder, encoding: "utf8" });
+}
