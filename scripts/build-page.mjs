@@ -1,20 +1,39 @@
 /** Builds the page at `/` into dist/page. */
-import { cp, mkdir } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { build } from "esbuild";
+import { root } from "./run.mjs";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const source = `${root}src/http/console/`;
-const target = `${root}dist/page/`;
+const source = join(root, "src/http/console");
+const target = join(root, "dist/page");
 
-await mkdir(target, { recursive: true });
-await build({
-  entryPoints: [`${source}main.ts`],
-  outfile: `${target}main.js`,
+const { outputFiles } = await build({
+  entryPoints: [join(source, "main.ts")],
+  outdir: target,
   bundle: true,
   format: "esm",
   target: "es2022",
   minify: true,
+  write: false,
   logLevel: "warning",
 });
-for (const name of ["index.html", "style.css"]) await cp(source + name, target + name);
+
+mkdirSync(target, { recursive: true });
+for (const { path, contents } of outputFiles) put(basename(path), contents);
+for (const name of ["index.html", "style.css"]) put(name, readFileSync(join(source, name)));
+
+/**
+ * Every wrangler command builds the page, and a running wrangler dev restarts when a file of it
+ * changes: what is the same stays untouched, and nobody reads half a file.
+ */
+function put(name, contents) {
+  const path = join(target, name);
+  try {
+    if (readFileSync(path).equals(contents)) return;
+  } catch {
+    // Not built yet.
+  }
+  const temporary = join(root, "dist", `.${name}.${process.pid}`);
+  writeFileSync(temporary, contents);
+  renameSync(temporary, path);
+}

@@ -86,6 +86,7 @@ async function load({ name, server }, round) {
       : [
           `{"id":"c","connect":{"client_id":"load-{i}","version":"1.0.0"}}`,
           `{"id":"s","subscribe":{"subscriptions":[{"channel":"${channel}"}]}}`,
+          ...Array(Number(process.env.PINGS??8)).fill(`{"id":"p","ping":{}}`),
         ];
   // The mark is in the event's id, because v1 clients get the data in base64.
   const publish =

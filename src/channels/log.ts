@@ -74,8 +74,7 @@ export class ChannelLog {
     }
     const offset = this.#head + 1;
     const oldest = this.#index.oldest();
-    const reuse =
-      oldest !== undefined && !this.#retains(oldest, now) && !this.#remembers(oldest, now);
+    const reuse = oldest !== undefined && !this.#wants(oldest, offset, now);
     const row: LogRow = { offset, key, time: now, body };
     this.#store.append(row, reuse);
     if (reuse) this.#index.shift();
@@ -92,16 +91,20 @@ export class ChannelLog {
     return this.#store.read(after, until);
   }
 
-  /** Whether history still wants the entry when one more is appended. */
-  #retains(row: LogKey, now: number): boolean {
-    const { historySize, historyTtlMs } = this.#rules;
-    return this.#head + 1 - row.offset < historySize && now - row.time < historyTtlMs;
+  /** Whether history or dedup still wants a row when `head` is the newest offset. */
+  #wants(row: LogKey, head: number, now: number): boolean {
+    const { historySize, historyTtlMs, dedupSize, dedupWindowMs } = this.#rules;
+    const behind = head - row.offset;
+    const age = now - row.time;
+    return (
+      (behind < historySize && age < historyTtlMs) || (behind < dedupSize && age < dedupWindowMs)
+    );
   }
 
-  /** Whether the entry lies in the dedup window. */
+  /** Whether a row lies in the dedup window of the next append. */
   #remembers(row: LogKey, now: number): boolean {
     const { dedupSize, dedupWindowMs } = this.#rules;
-    return this.#head + 1 - row.offset <= dedupSize && now - row.time < dedupWindowMs;
+    return this.#head - row.offset < dedupSize && now - row.time < dedupWindowMs;
   }
 }
 
