@@ -2,7 +2,7 @@
 import { run, script } from "./run.mjs";
 
 const results = {
-  biome: run("biome", "check", "."),
+  biome: run("biome", "check", "--error-on-warnings", "."),
   "buf lint": run("buf", "lint"),
   "generated code": script("generate.mjs", "--check"),
   "wrangler types": run("wrangler", "types", "--check", "--strict-vars=false"),

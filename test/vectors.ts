@@ -45,7 +45,7 @@ export function directions(): string[] {
 export function frameOf(vector: Vector): string | Uint8Array<ArrayBuffer> {
   const raw = vector.frame ?? "";
   if (vector.frame_form === "base64") {
-    return Uint8Array.from(atob(raw), (character) => character.charCodeAt(0));
+    return new Uint8Array(Array.from(atob(raw), (character) => character.charCodeAt(0)));
   }
   return vector.ws_opcode === "binary" ? new TextEncoder().encode(raw) : raw;
 }

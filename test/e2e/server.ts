@@ -1,0 +1,17 @@
+/** One wrangler dev for all end-to-end files: starting it takes longer than most of them. */
+import type { TestProject } from "vitest/node";
+import { startWrangler } from "./wrangler.ts";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** Such as `http://localhost:1234`. */
+    url: string;
+  }
+}
+
+/** Vitest's global setup; what it returns is the teardown. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const server = await startWrangler();
+  project.provide("url", server.url);
+  return () => server.stop();
+}
