@@ -47,5 +47,5 @@ export function frameOf(vector: Vector): string | Uint8Array<ArrayBuffer> {
   if (vector.frame_form === "base64") {
     return new Uint8Array(Array.from(atob(raw), (character) => character.charCodeAt(0)));
   }
-  return vector.ws_opcode === "binary" ? new TextEncoder().encode(raw) : raw;
+  return vector.ws_opcode === "binary" ? new Uint8Array(new TextEncoder().encode(raw)) : raw;
 }

@@ -1,6 +1,7 @@
 /** The page in a real browser: two people talk, each in their own encoding. */
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { example } from "./example.ts";
 
 const url = inject("url");
 let browser: Browser;
@@ -41,10 +42,10 @@ async function say({ page }: Visit, text: string): Promise<void> {
 }
 
 async function shown({ page }: Visit, count: number): Promise<string[]> {
-  await page.waitForFunction(
-    (wanted) => document.querySelectorAll("#messages li").length >= wanted,
-    count,
-  );
+  await page
+    .locator("#messages li")
+    .nth(count - 1)
+    .waitFor();
   return await page.locator("#messages li").evaluateAll((items) =>
     items.map((item) => {
       const part = (selector: string): string => item.querySelector(selector)?.textContent ?? "";
@@ -87,14 +88,13 @@ test("the README's first program runs in a browser", async () => {
   const context = await browser.newContext();
   const page = await context.newPage();
   await page.goto(url);
-  const { example } = await import("./example.ts");
-  const said = await page.evaluate(
-    async ({ code, endpoint }) => {
-      const blob = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
-      const program = (await import(blob)) as { run(url: string): Promise<string[]> };
-      return await program.run(endpoint);
-    },
-    { code: await example(), endpoint: `${url.replace("http", "ws")}/ws` },
-  );
+  const endpoint = JSON.stringify(`${url.replace("http", "ws")}/ws`);
+  const code = JSON.stringify(await example());
+  // A string, because the test runner rewrites imports in functions.
+  const said = await page.evaluate(`(async () => {
+    const blob = new Blob([${code}], { type: "text/javascript" });
+    const program = await import(URL.createObjectURL(blob));
+    return await program.run(${endpoint});
+  })()`);
   expect(said).toEqual(["Message: chat.message"]);
 });
