@@ -28,7 +28,7 @@ export default defineConfig({
           name: "e2e",
           environment: "node",
           include: ["test/e2e/**/*.test.ts"],
-          globalSetup: ["test/e2e/server.ts"],
+          globalSetup: ["scripts/chromium.mjs", "test/e2e/server.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

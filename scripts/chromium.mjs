@@ -5,10 +5,16 @@ import { delimiter, join } from "node:path";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/** Path of a browser. Ends the process with one sentence when there is none and none can be had. */
-export function findChromium() {
+/**
+ * Runs before the browser tests, which read the path from the environment. Ends the process with one
+ * sentence when there is no browser and none can be had.
+ */
+export function setup() {
   const found = process.env.MESSAGELOOP_CHROMIUM || search() || (install() && search());
-  if (found) return found;
+  if (found) {
+    process.env.MESSAGELOOP_CHROMIUM = found;
+    return;
+  }
   console.error("The browser tests need Chromium: install Debian's package chromium.");
   process.exit(1);
 }

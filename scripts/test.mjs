@@ -1,7 +1,5 @@
 /** The whole test command: static checks, build, then every test project. */
-import { findChromium } from "./chromium.mjs";
 import { run, script } from "./run.mjs";
 
 if (!script("lint.mjs") || !script("build.mjs")) process.exit(1);
-process.env.MESSAGELOOP_CHROMIUM = findChromium();
 if (!run("vitest", "run", ...process.argv.slice(2))) process.exit(1);
