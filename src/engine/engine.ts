@@ -4,7 +4,14 @@
  */
 import type { Encoding } from "../protocol/codec.ts";
 import type { Entry, SessionRecord } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { MAX_MESSAGE_BYTES, PING_INTERVAL_MS } from "../protocol/limits.ts";
+import {
+  CONNECT_DEADLINE_MS,
+  IDLE_TIMEOUT_MS,
+  MAX_ERRORS,
+  MAX_MESSAGE_BYTES,
+  MAX_SUBSCRIPTIONS,
+  PING_INTERVAL_MS,
+} from "../protocol/limits.ts";
 import { PublicationBatch } from "../protocol/publication-frames.ts";
 import { Hub } from "./hub.ts";
 import type { Broker, BrokerHandler, Clock, Logger, Random, Transport } from "./ports.ts";
@@ -19,6 +26,22 @@ export interface EngineOptions {
   readonly maxMessageBytes?: number;
   /** How often clients should send the text frame `ping`, in milliseconds. Default 25 s. */
   readonly pingIntervalMs?: number;
+  /** How long a connection may take to send connect, in milliseconds. Default 10 s. */
+  readonly connectDeadlineMs?: number;
+  /** How long a client may be silent, in milliseconds. Default 300 s. */
+  readonly idleTimeoutMs?: number;
+  /** Channels one session may be subscribed to. Default 1,000. */
+  readonly maxSubscriptions?: number;
+  /** Requests of one session that may fail within a minute. Default 100. */
+  readonly maxErrors?: number;
+}
+
+/** When sessions have to be looked at again, in Unix milliseconds. */
+export interface NextExpiry {
+  /** The earliest end of a connection that has not sent connect; undefined when there is none. */
+  readonly connect: number | undefined;
+  /** The earliest possible end of a silent session; undefined when there is none. */
+  readonly idle: number | undefined;
 }
 
 export class Engine implements BrokerHandler {
@@ -29,6 +52,10 @@ export class Engine implements BrokerHandler {
   readonly hub = new Hub();
   readonly maxMessageBytes: number;
   readonly pingIntervalMs: number;
+  readonly connectDeadlineMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxSubscriptions: number;
+  readonly maxErrors: number;
   readonly #sessions = new Map<string, Session>();
 
   constructor(options: EngineOptions) {
@@ -38,6 +65,10 @@ export class Engine implements BrokerHandler {
     this.logger = options.logger;
     this.maxMessageBytes = options.maxMessageBytes ?? MAX_MESSAGE_BYTES;
     this.pingIntervalMs = options.pingIntervalMs ?? PING_INTERVAL_MS;
+    this.connectDeadlineMs = options.connectDeadlineMs ?? CONNECT_DEADLINE_MS;
+    this.idleTimeoutMs = options.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
+    this.maxSubscriptions = options.maxSubscriptions ?? MAX_SUBSCRIPTIONS;
+    this.maxErrors = options.maxErrors ?? MAX_ERRORS;
     this.broker.start(this);
   }
 
@@ -64,6 +95,22 @@ export class Engine implements BrokerHandler {
   /** Called by a session that has ended. */
   forget(session: Session): void {
     this.#sessions.delete(session.id);
+  }
+
+  /**
+   * Closes connections that did not connect in time and sessions that fell silent. Hosts call it
+   * when the time comes that it returned; there is no timer per connection.
+   */
+  expire(): NextExpiry {
+    const now = this.clock.now();
+    for (const session of [...this.#sessions.values()]) session.expire(now);
+    let connect: number | undefined;
+    let idle: number | undefined;
+    for (const { connected, expiry } of this.#sessions.values()) {
+      if (connected) idle = Math.min(idle ?? expiry, expiry);
+      else connect = Math.min(connect ?? expiry, expiry);
+    }
+    return { connect, idle };
   }
 
   publications(channel: string, epoch: string, entries: readonly Entry[]): void {

@@ -40,11 +40,13 @@ export interface Position {
  * - `close` MUST be idempotent and MUST NOT call back into the session.
  * - `save`, where a host can sleep, MUST keep the latest record for as long as the connection lives
  *   and hand it to `Engine.restore` when the host wakes. Hosts that never sleep leave it out.
+ * - `heard`, where a host answers heartbeats by itself, tells when it last did, in Unix milliseconds.
  */
 export interface Transport {
   write(frame: Frame): void;
   close(disconnect: Disconnect): void;
   save?(record: SessionRecord): void;
+  heard?(): number;
 }
 
 /** A publish as it reaches the broker: validated, canonical, encoded. */

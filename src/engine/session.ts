@@ -24,7 +24,7 @@ import {
   type Subscription as SubscriptionMessage,
   SubscriptionSchema,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
-import { MAX_WAITING_BYTES, MAX_WAITING_FRAMES } from "../protocol/limits.ts";
+import { ERROR_WINDOW_MS, MAX_WAITING_BYTES, MAX_WAITING_FRAMES } from "../protocol/limits.ts";
 import { type Variant, variantOf } from "../protocol/publication-frames.ts";
 import { utf8Length } from "../protocol/utf8.ts";
 import { ChannelOrder } from "./channel-order.ts";
@@ -34,6 +34,9 @@ import type { Position, Transport } from "./ports.ts";
 
 /** Capabilities this server grants. Each gates envelopes that later steps of the protocol add. */
 const CAPABILITIES: readonly string[] = [];
+
+/** How old the saved mark of the last sign of life may get, in milliseconds. */
+const SEEN_SAVE_MS = 15_000;
 
 export class Session implements Subscriber {
   readonly id: string;
@@ -52,6 +55,11 @@ export class Session implements Subscriber {
   /** Frames that arrived while connect is being decided. */
   #waiting: InboundMessage[] = [];
   #waitingBytes = 0;
+  /** Last sign of life, Unix milliseconds; before connect the time of the connection. */
+  #seen: number;
+  #savedSeen: number;
+  #errors = 0;
+  #errorsSince = 0;
 
   constructor(engine: Engine, transport: Transport, id: string, encoding: Encoding) {
     this.#engine = engine;
@@ -60,6 +68,8 @@ export class Session implements Subscriber {
     this.encoding = encoding;
     this.#codec = codecFor(encoding);
     this.variant = variantOf(encoding, false);
+    this.#seen = engine.clock.now();
+    this.#savedSeen = this.#seen;
   }
 
   /** A session as its record says it was. */
@@ -72,6 +82,9 @@ export class Session implements Subscriber {
     session.#capabilities = record.capabilities;
     session.#clientId = record.clientId;
     session.#userId = record.userId;
+    // Without a mark there is no evidence of silence: the session counts as heard now.
+    if (record.seen > 0n) session.#seen = Number(record.seen);
+    session.#savedSeen = session.#seen;
     for (const { channel, ephemeral, epoch, floor } of record.subscriptions) {
       const subscription: Subscription = {
         channel,
@@ -99,6 +112,19 @@ export class Session implements Subscriber {
     return this.#state === "connected";
   }
 
+  /** When this session ends unless the client is heard, Unix milliseconds. */
+  get expiry(): number {
+    if (!this.connected) return this.#seen + this.#engine.connectDeadlineMs;
+    const heard = Math.max(this.#seen, this.#transport.heard?.() ?? 0);
+    return heard + this.#engine.idleTimeoutMs;
+  }
+
+  /** Ends the session when its time is over. */
+  expire(now: number): void {
+    if (now < this.expiry) return;
+    this.close(this.connected ? DISCONNECTS.idleTimeout : DISCONNECTS.stale);
+  }
+
   /** The channels this session is subscribed to. */
   get channels(): readonly string[] {
     return [...this.#subscriptions.keys()];
@@ -114,6 +140,7 @@ export class Session implements Subscriber {
    */
   async receive(frame: Frame): Promise<void> {
     if (this.#state === "closed") return;
+    this.#touch();
     const size = typeof frame === "string" ? utf8Length(frame) : frame.length;
     if (size > this.#engine.maxMessageBytes) {
       this.close(DISCONNECTS.messageTooBig);
@@ -126,6 +153,7 @@ export class Session implements Subscriber {
       const id = this.#engine.random.uuid();
       const value = MessagingError.from(error).toMessage();
       this.#send(unsolicited(id, this.#engine.clock.now(), { case: "error", value }));
+      this.#countError();
       return;
     }
     if (this.#state === "connecting" && message.envelope.case !== "connect") {
@@ -161,6 +189,7 @@ export class Session implements Subscriber {
       clientId: this.#clientId,
       userId: this.#userId,
       capabilities: [...this.#capabilities],
+      seen: BigInt(this.#seen),
       subscriptions: [...this.#subscriptions.values()]
         .filter((subscription) => subscription.floor !== undefined)
         .map(({ channel, ephemeral, floor }) => ({
@@ -234,6 +263,7 @@ export class Session implements Subscriber {
     this.variant = variantOf(this.encoding, this.#extended);
     this.#capabilities = CAPABILITIES.filter((name) => connect.capabilities.includes(name));
     this.#clientId = connect.clientId;
+    if (this.#overLimit(connect.subscriptions)) return;
     const outcome = await this.#join(connect.subscriptions);
     if (this.#isClosed()) return;
     if (outcome.refused !== undefined) {
@@ -242,6 +272,7 @@ export class Session implements Subscriber {
       return;
     }
     this.#state = "connected";
+    this.#seen = this.#engine.clock.now();
     this.#save();
     this.#reply(message, {
       case: "connected",
@@ -270,6 +301,7 @@ export class Session implements Subscriber {
   ): Promise<void> {
     const channels = requested.map((entry) => entry.channel);
     await this.#order.run(channels, "exclusive", async () => {
+      if (this.#overLimit(requested)) return;
       const outcome = await this.#join(requested);
       if (this.#isClosed()) return;
       if (outcome.refused !== undefined) {
@@ -284,6 +316,15 @@ export class Session implements Subscriber {
       });
       this.#release(outcome.joined);
     });
+  }
+
+  /** Closes a session that asks for more channels than it may have. */
+  #overLimit(requested: readonly SubscriptionMessage[]): boolean {
+    const wanted = new Set(this.#subscriptions.keys());
+    for (const { channel } of requested) wanted.add(channel);
+    if (wanted.size <= this.#engine.maxSubscriptions) return false;
+    this.close(DISCONNECTS.channelLimit);
+    return true;
   }
 
   /**
@@ -444,13 +485,34 @@ export class Session implements Subscriber {
   }
 
   #save(): void {
-    if (this.#state === "connected") this.#transport.save?.(this.record());
+    if (this.#state !== "connected") return;
+    this.#savedSeen = this.#seen;
+    this.#transport.save?.(this.record());
   }
 
   #refuse(message: InboundMessage, error: unknown): void {
     const known = MessagingError.from(error);
     if (known !== error) this.#engine.logger.warn("request failed", { error: String(error) });
     this.#reply(message, { case: "error", value: known.toMessage() });
+    this.#countError();
+  }
+
+  /** A client whose requests keep failing is broken or hostile; either way it costs too much. */
+  #countError(): void {
+    const now = this.#engine.clock.now();
+    if (now - this.#errorsSince >= ERROR_WINDOW_MS) {
+      this.#errorsSince = now;
+      this.#errors = 0;
+    }
+    this.#errors += 1;
+    if (this.#errors > this.#engine.maxErrors) this.close(DISCONNECTS.tooManyErrors);
+  }
+
+  /** Notes a sign of life. An unconnected client cannot put off its deadline. */
+  #touch(): void {
+    if (!this.connected) return;
+    this.#seen = this.#engine.clock.now();
+    if (this.#seen - this.#savedSeen >= SEEN_SAVE_MS) this.#save();
   }
 
   #reply(message: InboundMessage, envelope: OutboundEnvelope): void {

@@ -1,5 +1,15 @@
 /** Every bound of the protocol, its default and its unit. Hosts may override what a setting names. */
 
+/** How long a connection may take to send connect, in milliseconds; then it closes with 3502. */
+export const CONNECT_DEADLINE_MS = 10_000;
+/** How long a client may be silent, in milliseconds; then it closes with 3511. */
+export const IDLE_TIMEOUT_MS = 300_000;
+/** Channels one session may be subscribed to; one more closes with 3505. */
+export const MAX_SUBSCRIPTIONS = 1_000;
+/** Requests of one session that may fail within ERROR_WINDOW_MS; one more closes with 3509. */
+export const MAX_ERRORS = 100;
+/** The window that failed requests are counted in, in milliseconds. */
+export const ERROR_WINDOW_MS = 60_000;
 /** Largest inbound frame in bytes; a larger one closes with 1009. */
 export const MAX_MESSAGE_BYTES = 64 * 1024;
 /** Longest channel name in bytes of UTF-8. */

@@ -18,6 +18,8 @@ import { SqlRegistrations } from "./registrations.ts";
 
 /** Longest time between two comparisons of registrations with live sockets, in milliseconds. */
 const SWEEP_INTERVAL_MS = 5 * 60 * 1000;
+/** Shortest time to the next alarm, in milliseconds. */
+const MIN_ALARM_MS = 1_000;
 
 const STAYS = toBinary(DeliverResponseSchema, create(DeliverResponseSchema, { gone: false }));
 const GONE = toBinary(DeliverResponseSchema, create(DeliverResponseSchema, { gone: true }));
@@ -28,7 +30,9 @@ export class GatewayDurableObject extends DurableObject {
   readonly #records: SessionRecords;
   readonly #sessions = new Map<WebSocket, Session>();
   #awake = false;
-  #sweepKnown = false;
+  #alarmKnown = false;
+  /** The one timer that looks after unconnected sockets; exists only while there are some. */
+  #connectTimer: ReturnType<typeof setTimeout> | undefined;
   /** The widest shard count that a Worker has spoken of. */
   #width = 1;
   #second = 0;
@@ -43,7 +47,7 @@ export class GatewayDurableObject extends DurableObject {
     this.#broker = new DurableObjectBroker({
       gateway: this.#name,
       channel: (name) => ctx.exports.ChannelDurableObject.getByName(name),
-      registrations: new SqlRegistrations(sql, () => this.#ensureSweep()),
+      registrations: new SqlRegistrations(sql, () => this.#ensureAlarm()),
       wanted: (channel) => this.#engine.hub.has(channel),
       random,
       logger: consoleLogger,
@@ -67,6 +71,8 @@ export class GatewayDurableObject extends DurableObject {
     const session = this.#engine.accept(this.#transport(server, id), id, encoding);
     this.#sessions.set(server, session);
     this.#records.save(server, session.record());
+    this.#ensureAlarm();
+    this.#watchConnects();
     return new Response(null, {
       status: 101,
       webSocket: client,
@@ -100,9 +106,13 @@ export class GatewayDurableObject extends DurableObject {
 
   override async alarm(): Promise<void> {
     this.#wake();
-    this.#sweepKnown = false;
+    this.#alarmKnown = true;
+    const { idle } = this.#engine.expire();
     await this.#sweep();
-    if (this.#engine.hub.size > 0) this.#ensureSweep();
+    const due = idle ?? (this.#engine.hub.size > 0 ? clock.now() + SWEEP_INTERVAL_MS : undefined);
+    this.#alarmKnown = due !== undefined;
+    if (due !== undefined)
+      await this.ctx.storage.setAlarm(Math.max(due, clock.now() + MIN_ALARM_MS));
   }
 
   get #name(): string {
@@ -121,6 +131,7 @@ export class GatewayDurableObject extends DurableObject {
       this.#sessions.set(socket, this.#engine.restore(transport, record));
     }
     void this.#sweep();
+    this.#watchConnects();
   }
 
   /** Takes back registrations and rows that no live socket stands behind. */
@@ -144,6 +155,7 @@ export class GatewayDurableObject extends DurableObject {
         this.#records.remove(id);
       },
       save: (record) => this.#records.save(socket, record),
+      heard: () => this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0,
     };
   }
 
@@ -165,10 +177,24 @@ export class GatewayDurableObject extends DurableObject {
     return this.#upgrades <= MAX_UPGRADES_PER_SECOND;
   }
 
+  /** Closes sockets that do not connect in time. */
+  #watchConnects(): void {
+    if (this.#connectTimer !== undefined) return;
+    const { connect } = this.#engine.expire();
+    if (connect === undefined) return;
+    this.#connectTimer = setTimeout(
+      () => {
+        this.#connectTimer = undefined;
+        this.#watchConnects();
+      },
+      Math.max(connect - clock.now(), 0),
+    );
+  }
+
   /** Makes sure that an alarm is stored. Asks the storage once per life and per alarm. */
-  #ensureSweep(): void {
-    if (this.#sweepKnown) return;
-    this.#sweepKnown = true;
+  #ensureAlarm(): void {
+    if (this.#alarmKnown) return;
+    this.#alarmKnown = true;
     void this.ctx.storage.getAlarm().then(async (at) => {
       if (at === null) await this.ctx.storage.setAlarm(clock.now() + SWEEP_INTERVAL_MS);
     });

@@ -113,13 +113,13 @@ export class Client {
   }
 
   /** Resolves when that many messages have arrived; rejects with what there is after `ms`. */
-  async received(count: number, ms = 10_000): Promise<Message[]> {
+  async received(count: number, ms = 30_000): Promise<Message[]> {
     await this.until(() => this.messages.length >= count || undefined, ms);
     return this.messages;
   }
 
   /** Resolves with the first value of `probe` that is not undefined. */
-  async until<T>(probe: () => T | undefined, ms = 10_000): Promise<T> {
+  async until<T>(probe: () => T | undefined, ms = 30_000): Promise<T> {
     const deadline = Date.now() + ms;
     for (;;) {
       const value = probe();

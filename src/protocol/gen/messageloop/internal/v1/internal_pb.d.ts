@@ -389,6 +389,13 @@ export declare type SessionRecord = Message<"messageloop.internal.v1.SessionReco
    * @generated from field: bool overflow = 9;
    */
   overflow: boolean;
+
+  /**
+   * When the client was last heard, Unix milliseconds; refreshed at most every 15 s.
+   *
+   * @generated from field: uint64 seen = 10;
+   */
+  seen: bigint;
 };
 
 /**
