@@ -8,13 +8,24 @@ import {
   CONNECT_DEADLINE_MS,
   IDLE_TIMEOUT_MS,
   MAX_ERRORS,
+  MAX_IN_FLIGHT_RPCS,
   MAX_MESSAGE_BYTES,
   MAX_SUBSCRIPTIONS,
   PING_INTERVAL_MS,
+  RPC_TIMEOUT_MS,
 } from "../protocol/limits.ts";
 import { PublicationBatch } from "../protocol/publication-frames.ts";
 import { Hub } from "./hub.ts";
-import type { Broker, BrokerHandler, Clock, Logger, Random, Transport } from "./ports.ts";
+import type {
+  Broker,
+  BrokerHandler,
+  Clock,
+  Logger,
+  Proxy as ProxyPort,
+  Random,
+  Timers,
+  Transport,
+} from "./ports.ts";
 import { Session } from "./session.ts";
 
 export interface EngineOptions {
@@ -22,6 +33,13 @@ export interface EngineOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly timers: Timers;
+  /** The application's backends. Default none. */
+  readonly proxy?: ProxyPort;
+  /** How long a backend may take to answer an RPC, in milliseconds. Default 30 s. */
+  readonly rpcTimeoutMs?: number;
+  /** RPCs of one session that may be waiting for their answer. Default 32. */
+  readonly maxInFlightRpcs?: number;
   /** Largest inbound frame in bytes. Default 64 KiB. */
   readonly maxMessageBytes?: number;
   /** How often clients should send the text frame `ping`, in milliseconds. Default 25 s. */
@@ -49,6 +67,10 @@ export class Engine implements BrokerHandler {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly timers: Timers;
+  readonly proxy: ProxyPort;
+  readonly rpcTimeoutMs: number;
+  readonly maxInFlightRpcs: number;
   readonly hub = new Hub();
   readonly maxMessageBytes: number;
   readonly pingIntervalMs: number;
@@ -63,6 +85,10 @@ export class Engine implements BrokerHandler {
     this.clock = options.clock;
     this.random = options.random;
     this.logger = options.logger;
+    this.timers = options.timers;
+    this.proxy = options.proxy ?? {};
+    this.rpcTimeoutMs = options.rpcTimeoutMs ?? RPC_TIMEOUT_MS;
+    this.maxInFlightRpcs = options.maxInFlightRpcs ?? MAX_IN_FLIGHT_RPCS;
     this.maxMessageBytes = options.maxMessageBytes ?? MAX_MESSAGE_BYTES;
     this.pingIntervalMs = options.pingIntervalMs ?? PING_INTERVAL_MS;
     this.connectDeadlineMs = options.connectDeadlineMs ?? CONNECT_DEADLINE_MS;

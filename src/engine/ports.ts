@@ -4,6 +4,7 @@
  */
 import type { Frame } from "../protocol/codec.ts";
 import type { Disconnect } from "../protocol/codes.ts";
+import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type {
   Entry,
   EntryBody,
@@ -23,6 +24,74 @@ export interface Random {
 export interface Logger {
   /** Something that an operator should know; never a payload, a token or a client's address. */
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+export interface Timers {
+  /** Calls back once after `ms` milliseconds, unless what it returns is called first. */
+  after(ms: number, callback: () => void): () => void;
+}
+
+/** Says that nobody waits for an answer any more: the client is gone or the deadline has passed. */
+export interface Cancellation {
+  readonly cancelled: boolean;
+  /** Called once; at once when already cancelled. */
+  onCancel(callback: () => void): void;
+}
+
+/** Who asks. Only `userId` is authenticated. */
+export interface Caller {
+  readonly sessionId: string;
+  readonly clientId: string;
+  readonly clientType: string;
+  readonly userId: string;
+}
+
+export interface AuthenticateRequest {
+  readonly token: string;
+  readonly clientId: string;
+  readonly clientType: string;
+  readonly version: string;
+  /** Made by the server, fresh for this connection. */
+  readonly sessionId: string;
+}
+
+export interface AuthorizeSubscribeRequest {
+  readonly channel: string;
+  /** The subscription's own token, empty when there is none. */
+  readonly token: string;
+  readonly caller: Caller;
+}
+
+export interface RpcRequest {
+  /** Id of the client's frame. */
+  readonly id: string;
+  readonly channel: string;
+  readonly method: string;
+  readonly payload: CloudEvent;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly caller: Caller;
+}
+
+/**
+ * The application's backends. What a proxy leaves out is not asked: without `authenticate` everyone
+ * is anonymous, without `authorizeSubscribe` every channel is open, without `rpc` a request comes
+ * back as it was.
+ *
+ * - A refusal is a rejection with a MessagingError; its code, type, message and metadata reach the
+ *   client. Any other rejection is a failure of the backend, and its text reaches nobody.
+ * - A call MAY be cancelled; what it answers afterwards is ignored.
+ */
+export interface Proxy {
+  authenticate?(
+    request: AuthenticateRequest,
+    cancellation: Cancellation,
+  ): Promise<{ readonly userId: string }>;
+  authorizeSubscribe?(
+    request: AuthorizeSubscribeRequest,
+    cancellation: Cancellation,
+  ): Promise<void>;
+  /** Resolves with the answer, or with undefined for an empty one. */
+  rpc?(request: RpcRequest, cancellation: Cancellation): Promise<CloudEvent | undefined>;
 }
 
 /** A place in a channel's log. */

@@ -24,16 +24,40 @@ import {
   type Subscription as SubscriptionMessage,
   SubscriptionSchema,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
-import { ERROR_WINDOW_MS, MAX_WAITING_BYTES, MAX_WAITING_FRAMES } from "../protocol/limits.ts";
+import {
+  AUTH_TIMEOUT_MS,
+  ERROR_WINDOW_MS,
+  MAX_WAITING_BYTES,
+  MAX_WAITING_FRAMES,
+} from "../protocol/limits.ts";
 import { type Variant, variantOf } from "../protocol/publication-frames.ts";
 import { utf8Length } from "../protocol/utf8.ts";
+import { BackendCalls, type CallTerms } from "./backend.ts";
 import { ChannelOrder } from "./channel-order.ts";
 import type { Engine } from "./engine.ts";
 import { release, type Subscriber, type Subscription } from "./hub.ts";
-import type { Position, Transport } from "./ports.ts";
+import type { Caller, Position, Transport } from "./ports.ts";
 
 /** Capabilities this server grants. Each gates envelopes that later steps of the protocol add. */
 const CAPABILITIES: readonly string[] = [];
+
+/** How long a client should wait when too many of its RPCs are open, in milliseconds. */
+const RPC_RETRY_MS = 1_000;
+
+const AUTHENTICATE: CallTerms = {
+  timeoutMs: AUTH_TIMEOUT_MS,
+  timeout: ["AUTH_ERROR", "authentication took too long"],
+  failure: ["AUTH_ERROR", "authentication failed"],
+};
+const AUTHORIZE: CallTerms = {
+  timeoutMs: AUTH_TIMEOUT_MS,
+  timeout: ["UNAVAILABLE", "authorization took too long"],
+  failure: ["UNAVAILABLE", "authorization failed"],
+};
+const RPC: Omit<CallTerms, "timeoutMs"> = {
+  timeout: ["RPC_TIMEOUT", "the backend did not answer in time"],
+  failure: ["PROXY_ERROR", "the backend failed"],
+};
 
 /** How old the saved mark of the last sign of life may get, in milliseconds. */
 const SEEN_SAVE_MS = 15_000;
@@ -46,11 +70,13 @@ export class Session implements Subscriber {
   readonly #transport: Transport;
   readonly #codec: Codec;
   readonly #order = new ChannelOrder();
+  readonly #backend: BackendCalls;
   readonly #subscriptions = new Map<string, Subscription>();
   #state: "new" | "connecting" | "connected" | "closed" = "new";
   #extended = false;
   #capabilities: readonly string[] = [];
   #clientId = "";
+  #clientType = "";
   #userId = "";
   /** Frames that arrived while connect is being decided. */
   #waiting: InboundMessage[] = [];
@@ -68,6 +94,7 @@ export class Session implements Subscriber {
     this.encoding = encoding;
     this.#codec = codecFor(encoding);
     this.variant = variantOf(encoding, false);
+    this.#backend = new BackendCalls(engine.timers, engine.logger);
     this.#seen = engine.clock.now();
     this.#savedSeen = this.#seen;
   }
@@ -81,6 +108,7 @@ export class Session implements Subscriber {
     session.variant = variantOf(encoding, record.extended);
     session.#capabilities = record.capabilities;
     session.#clientId = record.clientId;
+    session.#clientType = record.clientType;
     session.#userId = record.userId;
     // Without a mark there is no evidence of silence: the session counts as heard now.
     if (record.seen > 0n) session.#seen = Number(record.seen);
@@ -175,6 +203,7 @@ export class Session implements Subscriber {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#waiting = [];
+    this.#backend.cancelAll();
     for (const channel of [...this.#subscriptions.keys()]) this.#leave(channel);
     this.#engine.forget(this);
   }
@@ -187,6 +216,7 @@ export class Session implements Subscriber {
       connected: this.connected,
       extended: this.#extended,
       clientId: this.#clientId,
+      clientType: this.#clientType,
       userId: this.#userId,
       capabilities: [...this.#capabilities],
       seen: BigInt(this.#seen),
@@ -238,8 +268,7 @@ export class Session implements Subscriber {
         await this.#unsubscribe(message, envelope.value.subscriptions);
         return;
       case "rpcRequest":
-        // Without a backend the request comes back, as in v0.1.1.
-        this.#reply(message, { case: "rpcReply", value: this.#echo(envelope.value) });
+        await this.#rpc(message, envelope.value);
         return;
       case "subRefresh":
         this.#reply(message, { case: "subRefreshAck", value: {} });
@@ -263,6 +292,8 @@ export class Session implements Subscriber {
     this.variant = variantOf(this.encoding, this.#extended);
     this.#capabilities = CAPABILITIES.filter((name) => connect.capabilities.includes(name));
     this.#clientId = connect.clientId;
+    this.#clientType = connect.clientType;
+    if (!(await this.#authenticate(message, connect)) || this.#isClosed()) return;
     if (this.#overLimit(connect.subscriptions)) return;
     const outcome = await this.#join(connect.subscriptions);
     if (this.#isClosed()) return;
@@ -293,6 +324,29 @@ export class Session implements Subscriber {
     const waiting = this.#waiting;
     this.#waiting = [];
     await Promise.all(waiting.map((frame) => this.#handle(frame)));
+  }
+
+  /** Learns who this is. A refusal is told to the client and closes with 3500. */
+  async #authenticate(message: InboundMessage, connect: Connect): Promise<boolean> {
+    const { proxy } = this.#engine;
+    if (proxy.authenticate === undefined) return true;
+    const { token, clientId, clientType, version } = connect;
+    const request = { token, clientId, clientType, version, sessionId: this.id };
+    try {
+      const { userId } = await this.#backend.run(
+        AUTHENTICATE,
+        async (cancellation) =>
+          (await proxy.authenticate?.(request, cancellation)) ?? { userId: "" },
+      );
+      // An authenticator that does not say who it is has not authenticated anyone.
+      if (userId === "") throw new MessagingError("AUTH_ERROR", "authentication failed");
+      this.#userId = userId;
+      return true;
+    } catch (error) {
+      this.#refuse(message, error);
+      this.close(DISCONNECTS.invalidToken);
+      return false;
+    }
   }
 
   async #subscribe(
@@ -338,7 +392,7 @@ export class Session implements Subscriber {
     const fresh: string[] = [];
     const errors = new Map<string, MessagingError>();
     await Promise.all(
-      [...unique.values()].map(async ({ channel, ephemeral }) => {
+      [...unique.values()].map(async ({ channel, ephemeral, token }) => {
         const before = this.#subscriptions.get(channel);
         const subscription: Subscription = before ?? {
           channel,
@@ -348,6 +402,8 @@ export class Session implements Subscriber {
         };
         try {
           checkChannel(channel);
+          await this.#authorize(channel, token);
+          if (this.#isClosed()) return;
           if (before === undefined) {
             this.#subscriptions.set(channel, subscription);
             this.#engine.hub.add(this, subscription);
@@ -384,6 +440,16 @@ export class Session implements Subscriber {
       return create(SubscriptionSchema, { ...echo, position: { epoch, offset: BigInt(offset) } });
     });
     return { acknowledged, joined, refused: undefined };
+  }
+
+  /** Asks whether this user may subscribe. */
+  async #authorize(channel: string, token: string): Promise<void> {
+    const { proxy } = this.#engine;
+    if (proxy.authorizeSubscribe === undefined) return;
+    const request = { channel, token, caller: this.#caller() };
+    await this.#backend.run(AUTHORIZE, async (cancellation) => {
+      await proxy.authorizeSubscribe?.(request, cancellation);
+    });
   }
 
   /** Asks the channel for its head; v1 clients take what the node has seen where it knows. */
@@ -439,6 +505,46 @@ export class Session implements Subscriber {
     });
   }
 
+  /** Runs beside everything else: a slow backend delays nothing but its own answer. */
+  async #rpc(message: InboundMessage, received: CloudEvent): Promise<void> {
+    const payload = canonicalEvent(received);
+    const { proxy, rpcTimeoutMs, maxInFlightRpcs } = this.#engine;
+    if (proxy.rpc === undefined) {
+      // Without a backend the request comes back, as in v0.1.1.
+      this.#reply(message, { case: "rpcReply", value: this.#outbound(payload) });
+      return;
+    }
+    if (this.#backend.size >= maxInFlightRpcs) {
+      throw new MessagingError("RATE_LIMITED", "too many requests are waiting for their answer", {
+        metadata: { retry_after_ms: RPC_RETRY_MS },
+      });
+    }
+    const request = {
+      id: message.id,
+      channel: message.channel || received.source,
+      method: message.method || received.type,
+      payload,
+      metadata: message.metadata,
+      caller: this.#caller(),
+    };
+    const answer = await this.#backend.run(
+      { ...RPC, timeoutMs: rpcTimeoutMs },
+      async (cancellation) => proxy.rpc?.(request, cancellation),
+    );
+    const value =
+      answer === undefined ? create(CloudEventSchema) : this.#outbound(canonicalEvent(answer));
+    this.#reply(message, { case: "rpcReply", value });
+  }
+
+  #caller(): Caller {
+    return {
+      sessionId: this.id,
+      clientId: this.#clientId,
+      clientType: this.#clientType,
+      userId: this.#userId,
+    };
+  }
+
   #leave(channel: string): void {
     this.#subscriptions.delete(channel);
     if (this.#engine.hub.remove(this, channel)) this.#engine.broker.unsubscribe(channel);
@@ -457,10 +563,10 @@ export class Session implements Subscriber {
     this.#waiting.push(message);
   }
 
-  #echo(event: CloudEvent): CloudEvent {
-    const canonical = canonicalEvent(event);
-    if (!this.#extended) return eventForV1(canonical, canonical.source);
-    return this.encoding === "json" ? eventForJson(canonical) : canonical;
+  /** An event that is for this client alone, in the form its kind takes. */
+  #outbound(event: CloudEvent): CloudEvent {
+    if (!this.#extended) return eventForV1(event, event.source);
+    return this.encoding === "json" ? eventForJson(event) : event;
   }
 
   #surveyEcho(channel: string, payload: CloudEvent | undefined): CloudEvent {

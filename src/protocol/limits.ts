@@ -26,6 +26,12 @@ export const MAX_JOINED_MESSAGES = 100;
 export const MAX_REASON_BYTES = 123;
 /** How often a client should send the text frame `ping`, in milliseconds. */
 export const PING_INTERVAL_MS = 25_000;
+/** RPCs of one session that may be waiting for their answer; one more is RATE_LIMITED. */
+export const MAX_IN_FLIGHT_RPCS = 32;
+/** How long a backend may take to answer an RPC, in milliseconds; then RPC_TIMEOUT. */
+export const RPC_TIMEOUT_MS = 30_000;
+/** How long a backend may take to authenticate or authorize, in milliseconds. */
+export const AUTH_TIMEOUT_MS = 5_000;
 /** How long a channel may take to answer before the request is UNAVAILABLE, in milliseconds. */
 export const CHANNEL_TIMEOUT_MS = 5_000;
 /** Entries in one batch between a gateway and a channel. */

@@ -13,7 +13,7 @@ import { SessionRecords } from "./attachment.ts";
 import { answerClose, closeSocket } from "./close.ts";
 import { DurableObjectBroker } from "./do-broker.ts";
 import { GATEWAY_WIDTH_HEADER, MAX_SOCKETS, MAX_UPGRADES_PER_SECOND } from "./placement.ts";
-import { clock, consoleLogger, random } from "./platform.ts";
+import { clock, consoleLogger, random, timers } from "./platform.ts";
 import { SqlRegistrations } from "./registrations.ts";
 
 /** Longest time between two comparisons of registrations with live sockets, in milliseconds. */
@@ -52,7 +52,13 @@ export class GatewayDurableObject extends DurableObject {
       random,
       logger: consoleLogger,
     });
-    this.#engine = new Engine({ broker: this.#broker, clock, random, logger: consoleLogger });
+    this.#engine = new Engine({
+      broker: this.#broker,
+      clock,
+      random,
+      timers,
+      logger: consoleLogger,
+    });
   }
 
   /** An upgrade that the Worker has checked. Refuses with 503 when this gateway has enough. */

@@ -1,9 +1,16 @@
 /** Time, chance and logs as Workers give them. */
-import type { Clock, Logger, Random } from "../engine/ports.ts";
+import type { Clock, Logger, Random, Timers } from "../engine/ports.ts";
 
 export const clock: Clock = { now: () => Date.now() };
 
 export const random: Random = { uuid: () => crypto.randomUUID() };
+
+export const timers: Timers = {
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
 
 const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 

@@ -396,6 +396,11 @@ export declare type SessionRecord = Message<"messageloop.internal.v1.SessionReco
    * @generated from field: uint64 seen = 10;
    */
   seen: bigint;
+
+  /**
+   * @generated from field: string client_type = 11;
+   */
+  clientType: string;
 };
 
 /**

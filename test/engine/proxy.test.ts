@@ -1,0 +1,161 @@
+/** The in-process proxy: who someone is, what they may hear, and calls that do not hold each other up. */
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import type { Proxy as ProxyPort, RpcRequest } from "../../src/engine/ports.ts";
+import { MessagingError } from "../../src/protocol/errors.ts";
+import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import { connect, type Init, kinds, scene, send, subscribe } from "./scene.ts";
+
+const ping: Init = { id: "ping", envelope: { case: "ping", value: {} } };
+
+function rpc(id: string, method = "m"): Init {
+  const value = { id: "e", source: "/s", type: "t" };
+  return { id, channel: "svc", method, envelope: { case: "rpcRequest", value } };
+}
+
+test("a refused token is told with the backend's error and closes with 3500", async () => {
+  const proxy: ProxyPort = {
+    authenticate: async () => {
+      throw new MessagingError("INVALID_CREDENTIALS", "wrong password", { type: "auth_error" });
+    },
+  };
+  const { engine, session, transport } = scene({ proxy });
+  await connect(session);
+  expect(kinds(transport)).toEqual(["error INVALID_CREDENTIALS"]);
+  expect(transport.closed?.code).toBe(3500);
+  expect(engine.sessionCount).toBe(0);
+});
+
+test.each([
+  ["fails", async () => Promise.reject(new Error("secret host 10.0.0.1"))],
+  ["says nobody", async () => ({ userId: "" })],
+])("a backend that %s authenticates nobody and its words reach nobody", async (_, authenticate) => {
+  const { session, transport } = scene({ proxy: { authenticate } });
+  await connect(session);
+  expect(kinds(transport)).toEqual(["error AUTH_ERROR"]);
+  expect(`${transport.frames}`).not.toContain("secret");
+  expect(transport.closed?.code).toBe(3500);
+});
+
+test("the user id comes from authentication, and frames behind connect wait for it", async () => {
+  const { promise, resolve } = Promise.withResolvers<{ userId: string }>();
+  const { session, transport } = scene({ proxy: { authenticate: () => promise } });
+  const connecting = connect(session);
+  await send(session, subscribe("a"));
+  expect(transport.frames).toEqual([]);
+  resolve({ userId: "ada" });
+  await connecting;
+  expect(kinds(transport)).toEqual(["connected", "subscribeAck"]);
+  expect(session.userId).toBe("ada");
+});
+
+test("an extended client keeps what it may hear and reads why the rest was refused", async () => {
+  const asked: string[] = [];
+  const proxy: ProxyPort = {
+    authorizeSubscribe: async ({ channel, token, caller }) => {
+      asked.push(`${caller.clientId} ${channel} ${token}`);
+      if (channel === "secret") throw new MessagingError("ACL_ERROR", "not yours");
+    },
+  };
+  const { broker, session, transport } = scene({ proxy });
+  await connect(session);
+  await send(session, subscribe("open", "secret"));
+  expect(`${transport.frames.at(-1)}`).toContain("ACL_ERROR");
+  expect([...broker.wanted]).toEqual(["open"]);
+  expect(session.channels).toEqual(["open"]);
+  expect(asked).toEqual([" open ", " secret "]);
+  expect(transport.closed).toBeUndefined();
+});
+
+test("a v1 client that is refused one channel loses all of the request and is closed with 3500", async () => {
+  const proxy: ProxyPort = {
+    authorizeSubscribe: async ({ channel }) => {
+      if (channel === "secret") throw new MessagingError("ACL_ERROR", "not yours");
+    },
+  };
+  const { broker, session, transport } = scene({ proxy });
+  await send(session, { envelope: { case: "connect", value: {} } });
+  await send(session, subscribe("open", "secret"));
+  expect(kinds(transport)).toEqual(["connected", "error ACL_ERROR"]);
+  expect(transport.closed?.code).toBe(3500);
+  expect(broker.wanted.size).toBe(0);
+});
+
+test("a slow RPC delays neither ping nor publish nor another RPC", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const proxy: ProxyPort = {
+    rpc: async ({ method, payload }: RpcRequest) => {
+      if (method === "slow") await promise;
+      return payload;
+    },
+  };
+  const { session, transport } = scene({ proxy });
+  await connect(session);
+  const slow = send(session, rpc("1", "slow"));
+  await send(session, rpc("2"));
+  await send(session, ping);
+  const publish = { case: "publish", value: { id: "e", source: "a", type: "t" } } as const;
+  await send(session, { envelope: publish });
+  expect(kinds(transport)).toEqual(["connected", "rpcReply", "pong", "publishAck"]);
+  resolve();
+  await slow;
+  expect(kinds(transport).at(-1)).toBe("rpcReply");
+});
+
+test("RPC outcomes: empty, refused, failed, late, too many, cancelled", async () => {
+  const cancelled: string[] = [];
+  const proxy: ProxyPort = {
+    rpc: async ({ method }, cancellation) => {
+      if (method === "empty") return undefined;
+      if (method === "refused") throw new MessagingError("NO_STOCK", "sold out", { type: "app" });
+      if (method === "failed") throw new Error("stack trace of the backend");
+      cancellation.onCancel(() => cancelled.push(method));
+      return await new Promise(() => {});
+    },
+  };
+  const { session, timers, transport } = scene({ proxy, maxInFlightRpcs: 2 });
+  await connect(session);
+  await send(session, rpc("1", "empty"));
+  await send(session, rpc("2", "refused"));
+  await send(session, rpc("3", "failed"));
+  const late = send(session, rpc("4", "late"));
+  const open = send(session, rpc("5", "open"));
+  await send(session, rpc("6", "more"));
+  expect(kinds(transport).slice(1)).toEqual([
+    "rpcReply",
+    "error NO_STOCK",
+    "error PROXY_ERROR",
+    "error RATE_LIMITED",
+  ]);
+  expect(`${transport.frames.at(-1)}`).toContain('"retry_after_ms":1000');
+  timers.fire();
+  await Promise.all([late, open]);
+  expect(kinds(transport).slice(5)).toEqual(["error RPC_TIMEOUT", "error RPC_TIMEOUT"]);
+  const gone = send(session, rpc("7", "gone"));
+  session.end();
+  await gone;
+  expect(cancelled).toEqual(["late", "open", "gone"]);
+  expect(`${transport.frames}`).not.toContain("stack trace");
+});
+
+test("an RPC's caller is the authenticated one and its payload the client's", async () => {
+  const seen: RpcRequest[] = [];
+  const proxy: ProxyPort = {
+    authenticate: async () => ({ userId: "ada" }),
+    rpc: async (request) => {
+      seen.push(request);
+      return create(CloudEventSchema, { id: "r", source: "/backend", type: "answer" });
+    },
+  };
+  const { session } = scene({ proxy });
+  await connect(session);
+  await send(session, { ...rpc("1", "get"), metadata: { trace: "abc" } });
+  expect(seen[0]).toMatchObject({
+    id: "1",
+    channel: "svc",
+    method: "get",
+    metadata: { trace: "abc" },
+    caller: { sessionId: "s", userId: "ada" },
+    payload: { id: "e", source: "/s", type: "t", specVersion: "1.0" },
+  });
+});

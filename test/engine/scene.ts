@@ -1,0 +1,110 @@
+/** A session over a scripted transport and a broker of empty channels, with time in the test's hand. */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Engine, type EngineOptions } from "../../src/engine/engine.ts";
+import type { Broker, Position, Transport } from "../../src/engine/ports.ts";
+import type { Session } from "../../src/engine/session.ts";
+import { codecFor, type Frame } from "../../src/protocol/codec.ts";
+import type { Disconnect } from "../../src/protocol/codes.ts";
+import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
+
+/** A broker whose channels are all empty and whose publishes are never delivered. */
+class QuietBroker implements Broker {
+  readonly wanted = new Set<string>();
+  start(): void {}
+  async subscribe(channel: string): Promise<Position> {
+    this.wanted.add(channel);
+    return { epoch: "e", offset: 0 };
+  }
+  unsubscribe(channel: string): void {
+    this.wanted.delete(channel);
+  }
+  async publish(): Promise<{ position: Position; duplicate: boolean }> {
+    return { position: { epoch: "e", offset: 1 }, duplicate: false };
+  }
+  seen(): undefined {
+    return undefined;
+  }
+}
+
+class ScriptedTransport implements Transport {
+  readonly frames: Frame[] = [];
+  closed: Disconnect | undefined;
+  heardAt = 0;
+  saves = 0;
+  write(frame: Frame): void {
+    this.frames.push(frame);
+  }
+  close(disconnect: Disconnect): void {
+    this.closed = disconnect;
+  }
+  save(): void {
+    this.saves += 1;
+  }
+  heard(): number {
+    return this.heardAt;
+  }
+}
+
+/** Timers that go off when the test says so. */
+export class ManualTimers {
+  readonly #waiting = new Set<() => void>();
+  after(_ms: number, callback: () => void): () => void {
+    this.#waiting.add(callback);
+    return () => this.#waiting.delete(callback);
+  }
+  /** Lets everything that waits go off. */
+  fire(): void {
+    for (const callback of [...this.#waiting]) callback();
+    this.#waiting.clear();
+  }
+}
+
+/** What was written, by envelope; errors with their code. */
+export function kinds({ frames }: { readonly frames: readonly Frame[] }): string[] {
+  return frames.map((frame) => {
+    const { envelope } = codecFor("json").decodeOutbound(frame);
+    return envelope.case === "error" ? `error ${envelope.value.code}` : `${envelope.case}`;
+  });
+}
+
+export function scene(options: Partial<EngineOptions> = {}) {
+  const clock = { time: 1_000_000, now: () => clock.time };
+  const broker = new QuietBroker();
+  const timers = new ManualTimers();
+  let ids = 0;
+  const random = {
+    uuid: () => {
+      ids += 1;
+      return `id-${ids}`;
+    },
+  };
+  const engine = new Engine({
+    broker,
+    clock,
+    random,
+    timers,
+    logger: { warn: () => {} },
+    ...options,
+  });
+  const transport = new ScriptedTransport();
+  const session = engine.accept(transport, "s", "json");
+  return { clock, timers, broker, engine, transport, session };
+}
+
+export type Init = Exclude<MessageInitShape<typeof InboundMessageSchema>, { $typeName: string }>;
+
+export async function send(session: Session, message: Init): Promise<void> {
+  await session.receive(codecFor("json").encodeInbound(create(InboundMessageSchema, message)));
+}
+
+export async function connect(session: Session, ...channels: string[]): Promise<void> {
+  const subscriptions = channels.map((channel) => ({ channel }));
+  await send(session, {
+    envelope: { case: "connect", value: { capabilities: ["x"], subscriptions } },
+  });
+}
+
+export function subscribe(...channels: string[]): Init {
+  const subscriptions = channels.map((channel) => ({ channel }));
+  return { envelope: { case: "subscribe", value: { subscriptions } } };
+}
