@@ -10,8 +10,25 @@ export const MAX_SUBSCRIPTIONS = 1_000;
 export const MAX_ERRORS = 100;
 /** The window that failed requests are counted in, in milliseconds. */
 export const ERROR_WINDOW_MS = 60_000;
+/** Publishes of one session per second; more are RATE_LIMITED. 0 means no limit. */
+export const PUBLISHES_PER_SECOND = 0;
+/** Bytes of a session's requests that are still being worked on; one more is RATE_LIMITED. */
+export const MAX_OPEN_REQUEST_BYTES = 4 * 1024 * 1024;
+/** Bytes that a client with credit may leave unacknowledged; beyond it 3510. */
+export const CREDIT_BYTES = 8 * 1024 * 1024;
+/**
+ * Bytes sent to a client without credit between two signs of life, where a host does not see what a
+ * client has taken in; beyond it 3510.
+ */
+export const MAX_UNHEARD_BYTES = 32 * 1024 * 1024;
+/** Sockets that one gateway holds. */
+export const MAX_SOCKETS = 2_000;
+/** Upgrades that one gateway takes per second. */
+export const MAX_UPGRADES_PER_SECOND = 500;
 /** Largest inbound frame in bytes; a larger one closes with 1009. */
 export const MAX_MESSAGE_BYTES = 64 * 1024;
+/** Longest client id and client type in bytes of UTF-8; a longer one is refused with 3501. */
+export const MAX_CLIENT_NAME_BYTES = 255;
 /** Longest channel name in bytes of UTF-8. */
 export const MAX_CHANNEL_BYTES = 255;
 /** Frames that may wait behind a connect that is still being decided. */
@@ -30,6 +47,10 @@ export const PING_INTERVAL_MS = 25_000;
 export const MAX_IN_FLIGHT_RPCS = 32;
 /** How long a backend may take to answer an RPC, in milliseconds; then RPC_TIMEOUT. */
 export const RPC_TIMEOUT_MS = 30_000;
+/** How long a survey waits for answers where the caller does not say, in milliseconds. */
+export const SURVEY_TIMEOUT_MS = 5_000;
+/** How long a survey may wait whatever the caller says, in milliseconds. */
+export const MAX_SURVEY_TIMEOUT_MS = 60_000;
 /** How long a backend may take to authenticate or authorize, in milliseconds. */
 export const AUTH_TIMEOUT_MS = 5_000;
 /** How long a channel may take to answer before the request is UNAVAILABLE, in milliseconds. */

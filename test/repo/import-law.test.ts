@@ -13,6 +13,7 @@ test("src/ keeps the import law", () => {
 test.each([
   ["protocol/x.ts", 'import { ChannelLog } from "../channels/log.ts";'],
   ["protocol/x.ts", 'import { Hono } from "hono";'],
+  ["protocol/x.ts", 'import * as v from "valibot";'],
   ["protocol/gen/x_pb.js", 'import fs from "node:fs";'],
   ["channels/x.ts", 'import type { Engine } from "../engine/engine.ts";'],
   ["channels/x.ts", 'export { Engine } from "../engine/engine.ts";'],
@@ -54,6 +55,7 @@ test.each([
   ["protocol/x.ts", 'import { create } from "@bufbuild/protobuf";'],
   ["protocol/x.ts", 'import { anyPack } from "@bufbuild/protobuf/wkt";'],
   ["protocol/x.ts", '// import { x } from "ws";\n/* import "redis"; */'],
+  ["engine/x.ts", 'import * as v from "valibot";'],
   ["worker/x.ts", 'import { DurableObject } from "cloudflare:workers";'],
   ["worker/x.ts", 'import { createApp } from "../http/app.ts";'],
   ["server/x.ts", 'import { WebSocketServer } from "ws";\nimport fs from "node:fs";'],

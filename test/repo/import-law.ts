@@ -18,7 +18,7 @@ const PROTOBUF = "@bufbuild/protobuf";
 const LAWS: Readonly<Record<string, Law>> = {
   protocol: { rooms: [], packages: [PROTOBUF] },
   channels: { rooms: ["protocol"], packages: [] },
-  engine: { rooms: ["protocol", "channels"], packages: [PROTOBUF] },
+  engine: { rooms: ["protocol", "channels"], packages: [PROTOBUF, "valibot"] },
   brokers: { rooms: CORE, packages: [PROTOBUF] },
   proxy: { rooms: CORE, packages: [PROTOBUF] },
   http: { rooms: CORE, packages: [PROTOBUF, "hono"] },

@@ -1,0 +1,196 @@
+/**
+ * What an operator may set, checked the same way on every host. Where the values come from, a
+ * Worker's variables or a file, is the host's affair; a host with keys of its own builds a larger
+ * table around the entries here.
+ */
+import * as v from "valibot";
+import {
+  AUTH_TIMEOUT_MS,
+  CONNECT_DEADLINE_MS,
+  CREDIT_BYTES,
+  IDLE_TIMEOUT_MS,
+  MAX_ERRORS,
+  MAX_IN_FLIGHT_RPCS,
+  MAX_MESSAGE_BYTES,
+  MAX_OPEN_REQUEST_BYTES,
+  MAX_SOCKETS,
+  MAX_SUBSCRIPTIONS,
+  MAX_UNHEARD_BYTES,
+  MAX_UPGRADES_PER_SECOND,
+  PING_INTERVAL_MS,
+  PUBLISHES_PER_SECOND,
+  RPC_TIMEOUT_MS,
+} from "../protocol/limits.ts";
+import { formatDuration, parseDuration } from "./duration.ts";
+import { checkSettings, type SettingPath, settingPaths, table } from "./settings-table.ts";
+
+export { type SettingProblem, SettingsError } from "./settings-table.ts";
+
+/** Checked settings in the engine's own units. What each means stands in docs/limits.md. */
+export interface Settings {
+  readonly idleTimeoutMs: number;
+  readonly pingIntervalMs: number;
+  readonly connectDeadlineMs: number;
+  readonly rpcTimeoutMs: number;
+  readonly authTimeoutMs: number;
+  readonly disabledMessages: readonly MessageKind[];
+  readonly maxMessageBytes: number;
+  readonly maxSubscriptions: number;
+  /** 0 means no limit. */
+  readonly publishesPerSecond: number;
+  readonly publishBurst: number;
+  readonly maxInFlightRpcs: number;
+  readonly maxErrors: number;
+  readonly maxOpenRequestBytes: number;
+  readonly creditBytes: number;
+  readonly maxUnheardBytes: number;
+  readonly maxSockets: number;
+  readonly maxUpgradesPerSecond: number;
+}
+
+/** The kinds of inbound message that a deployment can switch off, by their names on the wire. */
+export const MESSAGE_KINDS = [
+  "publish",
+  "subscribe",
+  "unsubscribe",
+  "rpc_request",
+  "sub_refresh",
+  "survey_request",
+  "survey_response",
+] as const;
+export type MessageKind = (typeof MESSAGE_KINDS)[number];
+
+const NOT_A_DURATION = 'must be a duration such as "30s"';
+const NOT_KINDS = `must be a list of names out of ${MESSAGE_KINDS.join(", ")}`;
+/** Timers count in 31 bits; one that is set for longer than they hold fires at once. */
+const LONGEST_MS = 24 * 86_400_000;
+
+/** A duration as text; its output is whole milliseconds. */
+export const durations = v.pipe(
+  v.string(NOT_A_DURATION),
+  v.transform(parseDuration),
+  v.number(NOT_A_DURATION),
+  v.maxValue(LONGEST_MS, "must be at most 576h"),
+);
+/** For what a deployment cannot work without: nothing can be done in no time. */
+const timeouts = v.pipe(durations, v.minValue(1, "must be at least 1ms"));
+
+const rates = v.pipe(
+  v.number("must be a number of at least 0"),
+  v.finite("must be a number of at least 0"),
+  v.minValue(0, "must be a number of at least 0"),
+);
+
+const heartbeat = v.pipe(
+  table({
+    idle_timeout: v.optional(timeouts, formatDuration(IDLE_TIMEOUT_MS)),
+    ping_interval: v.optional(durations, formatDuration(PING_INTERVAL_MS)),
+  }),
+  v.forward(
+    v.check(
+      ({ ping_interval, idle_timeout }) => ping_interval < idle_timeout,
+      `must be less than idle_timeout; the default is ${formatDuration(PING_INTERVAL_MS)}`,
+    ),
+    ["ping_interval"],
+  ),
+);
+
+export const serverEntries = {
+  heartbeat: v.optional(heartbeat, {}),
+  connect_deadline: v.optional(timeouts, formatDuration(CONNECT_DEADLINE_MS)),
+  rpc_timeout: v.optional(timeouts, formatDuration(RPC_TIMEOUT_MS)),
+  auth_timeout: v.optional(timeouts, formatDuration(AUTH_TIMEOUT_MS)),
+  disabled_messages: v.optional(
+    v.pipe(
+      v.array(v.picklist(MESSAGE_KINDS, `must be one of ${MESSAGE_KINDS.join(", ")}`), NOT_KINDS),
+      v.check((kinds) => new Set(kinds).size === kinds.length, "must not name a kind twice"),
+    ),
+    [],
+  ),
+};
+
+export const limitsEntries = {
+  message_bytes: v.optional(wholeNumbers(1_024, 1_048_576), MAX_MESSAGE_BYTES),
+  subscriptions_per_client: v.optional(wholeNumbers(1), MAX_SUBSCRIPTIONS),
+  publishes_per_second: v.optional(rates, PUBLISHES_PER_SECOND),
+  // Its default depends on another setting, so the description has to stand in for it.
+  publish_burst: v.optional(
+    v.pipe(wholeNumbers(1), v.description("publishes_per_second rounded up, at least 1")),
+  ),
+  rpcs_in_flight: v.optional(wholeNumbers(1), MAX_IN_FLIGHT_RPCS),
+  errors_per_minute: v.optional(wholeNumbers(1), MAX_ERRORS),
+  open_request_bytes: v.optional(wholeNumbers(65_536), MAX_OPEN_REQUEST_BYTES),
+  credit_bytes: v.optional(wholeNumbers(65_536), CREDIT_BYTES),
+  unheard_bytes: v.optional(wholeNumbers(65_536), MAX_UNHEARD_BYTES),
+  sockets_per_gateway: v.optional(wholeNumbers(1, 32_000), MAX_SOCKETS),
+  upgrades_per_second: v.optional(wholeNumbers(1), MAX_UPGRADES_PER_SECOND),
+};
+
+const limits = v.pipe(
+  table(limitsEntries),
+  v.forward(
+    v.check(
+      ({ publish_burst, publishes_per_second }) =>
+        publish_burst === undefined || publishes_per_second > 0,
+      "does nothing without publishes_per_second",
+    ),
+    ["publish_burst"],
+  ),
+);
+
+export const settingsEntries = {
+  server: v.optional(table(serverEntries), {}),
+  limits: v.optional(limits, {}),
+};
+
+const settingsSchema = v.optional(table(settingsEntries), {});
+
+/** Every setting with its default, as an operator would write both. */
+export const SETTING_PATHS: readonly SettingPath[] = settingPaths(settingsSchema);
+
+export const DEFAULT_SETTINGS: Settings = parseSettings({});
+
+/**
+ * Settings out of a value that came from outside; undefined stands for an empty table.
+ *
+ * @throws SettingsError
+ */
+export function parseSettings(value: unknown): Settings {
+  return toSettings(checkSettings(settingsSchema, value));
+}
+
+/** Checked tables as the engine takes them; a host's table may have more keys than these. */
+export function toSettings({ server, limits }: v.InferOutput<typeof settingsSchema>): Settings {
+  return {
+    idleTimeoutMs: server.heartbeat.idle_timeout,
+    pingIntervalMs: server.heartbeat.ping_interval,
+    connectDeadlineMs: server.connect_deadline,
+    rpcTimeoutMs: server.rpc_timeout,
+    authTimeoutMs: server.auth_timeout,
+    disabledMessages: server.disabled_messages,
+    maxMessageBytes: limits.message_bytes,
+    maxSubscriptions: limits.subscriptions_per_client,
+    publishesPerSecond: limits.publishes_per_second,
+    publishBurst: limits.publish_burst ?? Math.max(1, Math.ceil(limits.publishes_per_second)),
+    maxInFlightRpcs: limits.rpcs_in_flight,
+    maxErrors: limits.errors_per_minute,
+    maxOpenRequestBytes: limits.open_request_bytes,
+    creditBytes: limits.credit_bytes,
+    maxUnheardBytes: limits.unheard_bytes,
+    maxSockets: limits.sockets_per_gateway,
+    maxUpgradesPerSecond: limits.upgrades_per_second,
+  };
+}
+
+function wholeNumbers(min: number, max?: number) {
+  const message =
+    max === undefined
+      ? `must be a whole number of at least ${min}`
+      : `must be a whole number from ${min} to ${max}`;
+  return v.pipe(
+    v.number(message),
+    v.safeInteger(message),
+    v.minValue(min, message),
+    v.maxValue(max ?? Number.MAX_SAFE_INTEGER, message),
+  );
+}

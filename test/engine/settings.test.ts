@@ -1,0 +1,295 @@
+/** What operators may set: defaults, bounds, and that nothing wrong or unknown is passed over. */
+import * as v from "valibot";
+import { expect, test } from "vitest";
+import { parseDuration } from "../../src/engine/duration.ts";
+import {
+  DEFAULT_SETTINGS,
+  durations,
+  parseSettings,
+  SETTING_PATHS,
+  SettingsError,
+  serverEntries,
+  settingsEntries,
+  toSettings,
+} from "../../src/engine/settings.ts";
+import { checkSettings, settingPaths, table } from "../../src/engine/settings-table.ts";
+
+/** A table in which one dotted path is set. */
+function at(path: string, value: unknown): unknown {
+  return path.split(".").reduceRight<unknown>((inner, key) => ({ [key]: inner }), value);
+}
+
+function problems(value: unknown): SettingsError["problems"] {
+  try {
+    parseSettings(value);
+  } catch (error) {
+    if (error instanceof SettingsError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+test("without settings every limit has its default", () => {
+  expect(parseSettings(undefined)).toEqual(DEFAULT_SETTINGS);
+  expect(parseSettings({})).toEqual(DEFAULT_SETTINGS);
+  expect(parseSettings({ server: { heartbeat: {} }, limits: {} })).toEqual(DEFAULT_SETTINGS);
+  expect(DEFAULT_SETTINGS).toEqual({
+    idleTimeoutMs: 300_000,
+    pingIntervalMs: 25_000,
+    connectDeadlineMs: 10_000,
+    rpcTimeoutMs: 30_000,
+    authTimeoutMs: 5_000,
+    disabledMessages: [],
+    maxMessageBytes: 65_536,
+    maxSubscriptions: 1_000,
+    publishesPerSecond: 0,
+    publishBurst: 1,
+    maxInFlightRpcs: 32,
+    maxErrors: 100,
+    maxOpenRequestBytes: 4_194_304,
+    creditBytes: 8_388_608,
+    maxUnheardBytes: 33_554_432,
+    maxSockets: 2_000,
+    maxUpgradesPerSecond: 500,
+  });
+});
+
+const KINDS =
+  "publish, subscribe, unsubscribe, rpc_request, sub_refresh, survey_request, survey_response";
+const DURATION = 'must be a duration such as "30s"';
+
+test.each([
+  ["server.heartbeat.idle_timeout", "1m", "idleTimeoutMs", 60_000],
+  ["server.heartbeat.ping_interval", "0s", "pingIntervalMs", 0],
+  ["server.connect_deadline", "1ms", "connectDeadlineMs", 1],
+  ["server.rpc_timeout", "1.5h", "rpcTimeoutMs", 5_400_000],
+  ["server.auth_timeout", "576h", "authTimeoutMs", 2_073_600_000],
+  ["server.disabled_messages", KINDS.split(", "), "disabledMessages", KINDS.split(", ")],
+  ["limits.message_bytes", 1_024, "maxMessageBytes", 1_024],
+  ["limits.message_bytes", 1_048_576, "maxMessageBytes", 1_048_576],
+  ["limits.subscriptions_per_client", 1, "maxSubscriptions", 1],
+  ["limits.publishes_per_second", 0.5, "publishesPerSecond", 0.5],
+  ["limits.rpcs_in_flight", 1, "maxInFlightRpcs", 1],
+  ["limits.errors_per_minute", 1, "maxErrors", 1],
+  ["limits.open_request_bytes", 65_536, "maxOpenRequestBytes", 65_536],
+  ["limits.credit_bytes", 65_536, "creditBytes", 65_536],
+  ["limits.unheard_bytes", 65_536, "maxUnheardBytes", 65_536],
+  ["limits.sockets_per_gateway", 32_000, "maxSockets", 32_000],
+  ["limits.upgrades_per_second", 1, "maxUpgradesPerSecond", 1],
+] as const)("%s: %j is taken", (path, value, name, expected) => {
+  expect(parseSettings(at(path, value))[name]).toEqual(expected);
+});
+
+test.each([
+  ["server.heartbeat.idle_timeout", "0s", "must be at least 1ms"],
+  ["server.heartbeat.idle_timeout", 300, DURATION],
+  ["server.heartbeat.ping_interval", "25", DURATION],
+  ["server.heartbeat.ping_interval", null, DURATION],
+  ["server.connect_deadline", "1ns", "must be at least 1ms"],
+  ["server.connect_deadline", ["10s"], DURATION],
+  ["server.rpc_timeout", "577h", "must be at most 576h"],
+  ["server.rpc_timeout", "soon", DURATION],
+  ["server.auth_timeout", "", DURATION],
+  ["server.disabled_messages", "publish", `must be a list of names out of ${KINDS}`],
+  ["server.disabled_messages", { 0: "publish" }, `must be a list of names out of ${KINDS}`],
+  ["server.disabled_messages", ["publish", "publish"], "must not name a kind twice"],
+  ["limits.message_bytes", 1_023, "must be a whole number from 1024 to 1048576"],
+  ["limits.message_bytes", 1_048_577, "must be a whole number from 1024 to 1048576"],
+  ["limits.subscriptions_per_client", 0, "must be a whole number of at least 1"],
+  ["limits.publishes_per_second", -1, "must be a number of at least 0"],
+  ["limits.publishes_per_second", Number.POSITIVE_INFINITY, "must be a number of at least 0"],
+  ["limits.publishes_per_second", Number.NaN, "must be a number of at least 0"],
+  ["limits.publishes_per_second", "10", "must be a number of at least 0"],
+  ["limits.publish_burst", 0, "must be a whole number of at least 1"],
+  ["limits.rpcs_in_flight", 1.5, "must be a whole number of at least 1"],
+  ["limits.rpcs_in_flight", "32", "must be a whole number of at least 1"],
+  ["limits.rpcs_in_flight", 1e300, "must be a whole number of at least 1"],
+  ["limits.errors_per_minute", true, "must be a whole number of at least 1"],
+  ["limits.open_request_bytes", 65_535, "must be a whole number of at least 65536"],
+  ["limits.credit_bytes", 0.5, "must be a whole number of at least 65536"],
+  ["limits.unheard_bytes", 65_535, "must be a whole number of at least 65536"],
+  ["limits.sockets_per_gateway", 32_001, "must be a whole number from 1 to 32000"],
+  ["limits.upgrades_per_second", {}, "must be a whole number of at least 1"],
+  ["server.heartbeat", "30s", "must be a table of settings"],
+  ["server", [], "must be a table of settings"],
+  ["server", null, "must be a table of settings"],
+  ["limits", new Date(0), "must be a table of settings"],
+])("%s: %j is refused with its path", (path, value, message) => {
+  expect(problems(at(path, value))).toEqual([{ path, message }]);
+});
+
+test("a burst belongs to a rate", () => {
+  const path = "limits.publish_burst";
+  expect(
+    parseSettings({ limits: { publishes_per_second: 1, publish_burst: 7 } }).publishBurst,
+  ).toBe(7);
+  const message = "does nothing without publishes_per_second";
+  expect(problems(at(path, 7))).toEqual([{ path, message }]);
+});
+
+test("every setting refuses what it cannot be", () => {
+  for (const [path] of SETTING_PATHS) {
+    expect(problems(at(path, Symbol("wrong")))).toMatchObject([{ path }]);
+  }
+  expect(SETTING_PATHS).toHaveLength(Object.keys(DEFAULT_SETTINGS).length);
+});
+
+test("one wrong name in a list is told with its place", () => {
+  expect(problems({ server: { disabled_messages: ["publish", "connect"] } })).toEqual([
+    { path: "server.disabled_messages.1", message: `must be one of ${KINDS}` },
+  ]);
+});
+
+test.each([[null], [[]], ["limits"], [1], [new Map()]])("%j is no table of settings", (value) => {
+  expect(problems(value)).toEqual([{ path: "", message: "must be a table of settings" }]);
+  expect(() => parseSettings(value)).toThrow(/^must be a table of settings$/);
+});
+
+test("all problems are told at once, one per line", () => {
+  const wrong = {
+    servers: {},
+    server: { rpc_timeout: 30, port: 80, heartbeat: { every: "5s", idle_timeout: "x" } },
+    limits: { rpcs_in_flight: "32", publish_burst: 0, history: 1, presence: 2 },
+  };
+  expect(() => parseSettings(wrong)).toThrow(SettingsError);
+  let message = "";
+  try {
+    parseSettings(wrong);
+  } catch (error) {
+    message = (error as Error).message;
+  }
+  expect(message.split("\n")).toEqual([
+    "servers: is not a setting",
+    "server.port: is not a setting",
+    "server.heartbeat.every: is not a setting",
+    "limits.history: is not a setting",
+    "limits.presence: is not a setting",
+    `server.heartbeat.idle_timeout: ${DURATION}`,
+    `server.rpc_timeout: ${DURATION}`,
+    "limits.publish_burst: must be a whole number of at least 1",
+    "limits.rpcs_in_flight: must be a whole number of at least 1",
+  ]);
+});
+
+test("an unknown key is refused at every depth, whatever its value", () => {
+  for (const path of ["limit", "server.x", "server.heartbeat.x", "limits.x", "limits.x y"]) {
+    for (const value of [undefined, null, 1, {}]) {
+      expect(problems(at(path, value))).toEqual([{ path, message: "is not a setting" }]);
+    }
+  }
+});
+
+test("the ping interval has to be less than the idle timeout", () => {
+  const path = "server.heartbeat.ping_interval";
+  const message = "must be less than idle_timeout; the default is 25s";
+  const heartbeat = (idle_timeout: string, ping_interval?: string) => ({
+    server: { heartbeat: { idle_timeout, ...(ping_interval && { ping_interval }) } },
+  });
+  expect(problems(heartbeat("30s", "30s"))).toEqual([{ path, message }]);
+  expect(problems(heartbeat("20s"))).toEqual([{ path, message }]);
+  expect(problems(heartbeat("30s", "29999ms"))).toEqual([]);
+  expect(problems({ server: { heartbeat: { ping_interval: "300s" } } })).toEqual([
+    { path, message },
+  ]);
+});
+
+test.each([
+  [0, 1],
+  [0.2, 1],
+  [10, 10],
+  [10.1, 11],
+])("at %d publishes a second the burst is %d by default", (rate, burst) => {
+  expect(parseSettings({ limits: { publishes_per_second: rate } }).publishBurst).toBe(burst);
+});
+
+test.each(["__proto__", "constructor", "prototype", "toString", "hasOwnProperty"])(
+  "the key %s is refused like any other",
+  (key) => {
+    const text = `{"${key}":{"x":1}}`;
+    const message = "is not a setting";
+    expect(problems(JSON.parse(text))).toEqual([{ path: key, message }]);
+    expect(problems({ limits: JSON.parse(text) })).toEqual([{ path: `limits.${key}`, message }]);
+    expect(({} as { x?: unknown }).x).toBeUndefined();
+  },
+);
+
+test("the defaults can be written back as settings", () => {
+  const written = SETTING_PATHS.filter(([path]) => path !== "limits.publish_burst");
+  expect(written).toHaveLength(SETTING_PATHS.length - 1);
+  for (const [path, text] of written) {
+    const value = /^[\d[]/.test(text) && !/[a-z]$/.test(text) ? JSON.parse(text) : text;
+    expect(parseSettings(at(path, value))).toEqual(DEFAULT_SETTINGS);
+  }
+});
+
+test("a host's own keys stand beside these", () => {
+  const host = table({
+    ...settingsEntries,
+    server: v.optional(table({ ...serverEntries, drain: v.optional(durations, "3s") }), {}),
+    proxy: v.optional(v.array(table({ url: v.string("must be a text") })), []),
+  });
+  const checked = checkSettings(host, { server: { drain: "5s" }, proxy: [{ url: "x" }] });
+  expect(checked.server.drain).toBe(5_000);
+  expect(toSettings(checked)).toEqual(DEFAULT_SETTINGS);
+  expect(settingPaths(host)).toContainEqual(["server.drain", "3s"]);
+  let found: unknown;
+  try {
+    checkSettings(host, { server: { drains: "5s" }, proxy: [{ url: "x", uri: "x" }, {}, []] });
+  } catch (error) {
+    found = error instanceof SettingsError && error.problems;
+  }
+  expect(found).toEqual([
+    { path: "server.drains", message: "is not a setting" },
+    { path: "proxy.0.uri", message: "is not a setting" },
+    { path: "proxy.2", message: "must be a table of settings" },
+    { path: "proxy.1.url", message: "is missing" },
+    { path: "proxy.2.url", message: "is missing" },
+  ]);
+});
+
+test.each([
+  ["300ms", 300],
+  ["5s", 5_000],
+  ["1m30s", 90_000],
+  ["1.5h", 5_400_000],
+  ["0s", 0],
+  [".5s", 500],
+  ["1.s", 1_000],
+  ["1.1s", 1_100],
+  ["2h45m", 9_900_000],
+  ["1h1m1s1ms", 3_661_001],
+  ["30s1m", 90_000],
+  ["1500us", 2],
+  ["2000\u00b5s", 2],
+  ["2000\u03bcs", 2],
+  ["3000000ns", 3],
+  ["1ns", 0],
+])("%s is %d milliseconds", (text, milliseconds) => {
+  expect(parseDuration(text)).toBe(milliseconds);
+});
+
+test.each([
+  "",
+  "0",
+  "5",
+  "s",
+  ".s",
+  "-5s",
+  "+5s",
+  "5 s",
+  " 5s",
+  "5s ",
+  "5s\n",
+  "5S",
+  "5sec",
+  "1d",
+  "1e3s",
+  "1,5s",
+  "1.2.3s",
+  "0x1s",
+  "1m30",
+  "\u0665s",
+  `${"9".repeat(400)}s`,
+])("%j is no duration", (text) => {
+  expect(parseDuration(text)).toBeUndefined();
+});
