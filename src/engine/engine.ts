@@ -3,19 +3,18 @@
  * it what the broker delivers; it never touches a socket or a database.
  */
 import type { Encoding } from "../protocol/codec.ts";
+import { disconnectFor } from "../protocol/codes.ts";
+import { MessagingError } from "../protocol/errors.ts";
+import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Entry, SessionRecord } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {
-  CONNECT_DEADLINE_MS,
-  IDLE_TIMEOUT_MS,
-  MAX_ERRORS,
-  MAX_IN_FLIGHT_RPCS,
-  MAX_MESSAGE_BYTES,
-  MAX_SUBSCRIPTIONS,
-  PING_INTERVAL_MS,
-  RPC_TIMEOUT_MS,
-} from "../protocol/limits.ts";
-import { PublicationBatch } from "../protocol/publication-frames.ts";
+  type EncodingCounters,
+  type FrameStamp,
+  PublicationBatch,
+} from "../protocol/publication-frames.ts";
+import type { HostCapabilities } from "./capabilities.ts";
 import { Hub } from "./hub.ts";
+import type { OutflowLimits } from "./outflow.ts";
 import type {
   Broker,
   BrokerHandler,
@@ -26,7 +25,12 @@ import type {
   Timers,
   Transport,
 } from "./ports.ts";
-import { Session } from "./session.ts";
+import { type Peer, Session } from "./session.ts";
+import { DEFAULT_SETTINGS, type Settings } from "./settings.ts";
+import { type SurveyOptions, type SurveyOutcome, Surveys } from "./survey.ts";
+
+/** How long the marks of sessions may stay unsaved, in milliseconds; hosts sleep later than that. */
+const MARKS_DELAY_MS = 2_000;
 
 export interface EngineOptions {
   readonly broker: Broker;
@@ -34,24 +38,10 @@ export interface EngineOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly timers: Timers;
+  readonly capabilities: HostCapabilities;
   /** The application's backends. Default none. */
   readonly proxy?: ProxyPort;
-  /** How long a backend may take to answer an RPC, in milliseconds. Default 30 s. */
-  readonly rpcTimeoutMs?: number;
-  /** RPCs of one session that may be waiting for their answer. Default 32. */
-  readonly maxInFlightRpcs?: number;
-  /** Largest inbound frame in bytes. Default 64 KiB. */
-  readonly maxMessageBytes?: number;
-  /** How often clients should send the text frame `ping`, in milliseconds. Default 25 s. */
-  readonly pingIntervalMs?: number;
-  /** How long a connection may take to send connect, in milliseconds. Default 10 s. */
-  readonly connectDeadlineMs?: number;
-  /** How long a client may be silent, in milliseconds. Default 300 s. */
-  readonly idleTimeoutMs?: number;
-  /** Channels one session may be subscribed to. Default 1,000. */
-  readonly maxSubscriptions?: number;
-  /** Requests of one session that may fail within a minute. Default 100. */
-  readonly maxErrors?: number;
+  readonly settings?: Settings;
 }
 
 /** When sessions have to be looked at again, in Unix milliseconds. */
@@ -62,6 +52,26 @@ export interface NextExpiry {
   readonly idle: number | undefined;
 }
 
+/** What a node holds now, and what it has done since it started. */
+export interface EngineStats {
+  readonly sessions: number;
+  readonly subscriptions: number;
+  readonly channels: number;
+  /** Backend calls that wait for their answer. */
+  readonly openCalls: number;
+  readonly openSurveys: number;
+  /** Messages written to sessions. */
+  readonly delivered: number;
+  /** Messages encoded: v1 JSON, extended JSON, v1 protobuf, extended protobuf. */
+  readonly encoded: readonly [number, number, number, number];
+  /** Events decoded from the log's bytes; extended protobuf alone needs none. */
+  readonly decoded: number;
+  /** Sessions closed by this node, by code. */
+  readonly disconnects: Readonly<Record<number, number>>;
+  /** Answers to surveys that nobody waited for. */
+  readonly droppedAnswers: number;
+}
+
 export class Engine implements BrokerHandler {
   readonly broker: Broker;
   readonly clock: Clock;
@@ -69,16 +79,16 @@ export class Engine implements BrokerHandler {
   readonly logger: Logger;
   readonly timers: Timers;
   readonly proxy: ProxyPort;
-  readonly rpcTimeoutMs: number;
-  readonly maxInFlightRpcs: number;
+  readonly settings: Settings;
+  readonly outflowLimits: OutflowLimits;
   readonly hub = new Hub();
-  readonly maxMessageBytes: number;
-  readonly pingIntervalMs: number;
-  readonly connectDeadlineMs: number;
-  readonly idleTimeoutMs: number;
-  readonly maxSubscriptions: number;
-  readonly maxErrors: number;
+  readonly surveys: Surveys;
   readonly #sessions = new Map<string, Session>();
+  readonly #disconnects = new Map<number, number>();
+  readonly #encoding: EncodingCounters = { encoded: [0, 0, 0, 0], decoded: 0 };
+  readonly #stamp: FrameStamp;
+  /** Sessions whose marks wait to be saved. */
+  readonly #unsaved = new Set<Session>();
 
   constructor(options: EngineOptions) {
     this.broker = options.broker;
@@ -87,14 +97,21 @@ export class Engine implements BrokerHandler {
     this.logger = options.logger;
     this.timers = options.timers;
     this.proxy = options.proxy ?? {};
-    this.rpcTimeoutMs = options.rpcTimeoutMs ?? RPC_TIMEOUT_MS;
-    this.maxInFlightRpcs = options.maxInFlightRpcs ?? MAX_IN_FLIGHT_RPCS;
-    this.maxMessageBytes = options.maxMessageBytes ?? MAX_MESSAGE_BYTES;
-    this.pingIntervalMs = options.pingIntervalMs ?? PING_INTERVAL_MS;
-    this.connectDeadlineMs = options.connectDeadlineMs ?? CONNECT_DEADLINE_MS;
-    this.idleTimeoutMs = options.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
-    this.maxSubscriptions = options.maxSubscriptions ?? MAX_SUBSCRIPTIONS;
-    this.maxErrors = options.maxErrors ?? MAX_ERRORS;
+    this.settings = options.settings ?? DEFAULT_SETTINGS;
+    this.outflowLimits = {
+      credit: this.settings.creditBytes,
+      unheard: options.capabilities.observesBackpressure
+        ? undefined
+        : this.settings.maxUnheardBytes,
+    };
+    this.surveys = new Surveys(this.timers);
+    this.#stamp = {
+      id: () => this.random.uuid(),
+      now: () => this.clock.now(),
+      counters: this.#encoding,
+      unencodable: (variant, error) =>
+        this.logger.warn("publication without an encoding", { variant, error: String(error) }),
+    };
     this.broker.start(this);
   }
 
@@ -104,8 +121,13 @@ export class Engine implements BrokerHandler {
   }
 
   /** A session for a fresh connection. Its id is public and proves nothing. */
-  accept(transport: Transport, id: string, encoding: Encoding): Session {
-    return this.#register(new Session(this, transport, id, encoding));
+  accept(
+    transport: Transport,
+    id: string,
+    encoding: Encoding,
+    peer: Peer = { address: "" },
+  ): Session {
+    return this.#register(new Session(this, transport, id, encoding, peer));
   }
 
   /** A session as it was before the host slept: its subscriptions are live again, nothing is sent. */
@@ -118,9 +140,72 @@ export class Engine implements BrokerHandler {
     return this.#sessions.get(id);
   }
 
+  /**
+   * Ends a session of this node.
+   *
+   * @param code a code of the table, or one of the application's own, 4000 to 4999
+   * @param reason cut to 123 bytes of UTF-8; the table's when left out
+   * @returns whether there was such a session
+   * @throws MessagingError BAD_REQUEST for any other code
+   */
+  disconnect(sessionId: string, code: number, reason?: string): boolean {
+    const known = disconnectFor(code);
+    if (known === undefined && !(Number.isInteger(code) && code >= 4000 && code <= 4999)) {
+      throw new MessagingError("BAD_REQUEST", `${code} is no disconnect code`);
+    }
+    const session = this.#sessions.get(sessionId);
+    session?.close({ code, reason: reason ?? known?.reason ?? "" });
+    return session !== undefined;
+  }
+
+  /**
+   * Asks the subscribers of a channel on this node. Ends when all have answered or left, or when the
+   * time is over.
+   *
+   * @throws MessagingError BAD_REQUEST for a question that is not a valid event.
+   */
+  survey(channel: string, question: CloudEvent, options?: SurveyOptions): Promise<SurveyOutcome> {
+    const asked = this.hub
+      .subscribers(channel)
+      .map(({ id }) => this.#sessions.get(id))
+      .filter((session) => session !== undefined);
+    return this.surveys.ask(this.random.uuid(), channel, question, asked, options);
+  }
+
+  stats(): EngineStats {
+    let openCalls = 0;
+    for (const session of this.#sessions.values()) openCalls += session.openCalls;
+    const { encoded, decoded } = this.#encoding;
+    return {
+      sessions: this.#sessions.size,
+      subscriptions: this.hub.subscriptions,
+      channels: this.hub.size,
+      openCalls,
+      openSurveys: this.surveys.size,
+      delivered: this.hub.delivered,
+      encoded: [...encoded],
+      decoded,
+      disconnects: Object.fromEntries(this.#disconnects),
+      droppedAnswers: this.surveys.dropped,
+    };
+  }
+
+  /** Called by a session that this node has closed. */
+  closed(code: number): void {
+    this.#disconnects.set(code, (this.#disconnects.get(code) ?? 0) + 1);
+  }
+
   /** Called by a session that has ended. */
   forget(session: Session): void {
     this.#sessions.delete(session.id);
+    this.#unsaved.delete(session);
+    this.surveys.left(session.id);
+  }
+
+  /** Called by a session whose marks have changed. One timer serves all of them. */
+  markSoon(session: Session): void {
+    if (this.#unsaved.size === 0) this.timers.after(MARKS_DELAY_MS, () => this.#saveMarks());
+    this.#unsaved.add(session);
   }
 
   /**
@@ -141,12 +226,13 @@ export class Engine implements BrokerHandler {
 
   publications(channel: string, epoch: string, entries: readonly Entry[]): void {
     if (entries.length === 0 || !this.hub.has(channel)) return;
-    this.hub.broadcast(
-      new PublicationBatch(channel, epoch, entries, {
-        id: () => this.random.uuid(),
-        now: () => this.clock.now(),
-      }),
-    );
+    this.hub.broadcast(new PublicationBatch(channel, epoch, entries, this.#stamp));
+  }
+
+  #saveMarks(): void {
+    const sessions = [...this.#unsaved];
+    this.#unsaved.clear();
+    for (const session of sessions) session.saveMarks();
   }
 
   #register(session: Session): Session {

@@ -8,6 +8,7 @@ import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_p
 import type {
   Entry,
   EntryBody,
+  SessionMarks,
   SessionRecord,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 
@@ -53,6 +54,8 @@ export interface AuthenticateRequest {
   readonly version: string;
   /** Made by the server, fresh for this connection. */
   readonly sessionId: string;
+  /** Network address of the client; empty where the host does not know it. */
+  readonly address: string;
 }
 
 export interface AuthorizeSubscribeRequest {
@@ -109,12 +112,15 @@ export interface Position {
  * - `close` MUST be idempotent and MUST NOT call back into the session.
  * - `save`, where a host can sleep, MUST keep the latest record for as long as the connection lives
  *   and hand it to `Engine.restore` when the host wakes. Hosts that never sleep leave it out.
+ * - `mark` replaces the marks of the saved record. It is called far more often than `save` and SHOULD
+ *   cost no storage write.
  * - `heard`, where a host answers heartbeats by itself, tells when it last did, in Unix milliseconds.
  */
 export interface Transport {
   write(frame: Frame): void;
   close(disconnect: Disconnect): void;
   save?(record: SessionRecord): void;
+  mark?(marks: SessionMarks): void;
   heard?(): number;
 }
 

@@ -6,7 +6,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { checkChannel } from "../channels/names.ts";
 import { canonicalEvent, dataBytes, eventForJson, eventForV1 } from "../protocol/cloudevents.ts";
 import { type Codec, codecFor, type Encoding, type Frame } from "../protocol/codec.ts";
-import { DISCONNECTS, type Disconnect } from "../protocol/codes.ts";
+import { DISCONNECTS, type Disconnect, reconnects } from "../protocol/codes.ts";
 import { type OutboundEnvelope, reply, unsolicited } from "../protocol/envelopes.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import {
@@ -15,42 +15,47 @@ import {
 } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
   EntryBodySchema,
+  type SessionMarks,
+  SessionMarksSchema,
   type SessionRecord,
   SessionRecordSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import {
-  type Connect,
-  type InboundMessage,
-  type Subscription as SubscriptionMessage,
-  SubscriptionSchema,
+import type {
+  Connect,
+  InboundMessage,
+  Subscription as SubscriptionMessage,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
 import {
-  AUTH_TIMEOUT_MS,
   ERROR_WINDOW_MS,
+  MAX_CLIENT_NAME_BYTES,
   MAX_WAITING_BYTES,
   MAX_WAITING_FRAMES,
 } from "../protocol/limits.ts";
-import { type Variant, variantOf } from "../protocol/publication-frames.ts";
+import { type SizedFrame, sized, type Variant, variantOf } from "../protocol/publication-frames.ts";
 import { utf8Length } from "../protocol/utf8.ts";
 import { BackendCalls, type CallTerms } from "./backend.ts";
 import { ChannelOrder } from "./channel-order.ts";
 import type { Engine } from "./engine.ts";
-import { release, type Subscriber, type Subscription } from "./hub.ts";
-import type { Caller, Position, Transport } from "./ports.ts";
+import type { Subscriber } from "./hub.ts";
+import { Outflow } from "./outflow.ts";
+import type { Caller, Transport } from "./ports.ts";
+import { SessionChannels } from "./session-channels.ts";
+import type { MessageKind } from "./settings.ts";
+import type { Respondent } from "./survey.ts";
+import { TokenBucket } from "./token-bucket.ts";
 
-/** Capabilities this server grants. Each gates envelopes that later steps of the protocol add. */
-const CAPABILITIES: readonly string[] = [];
+/** Capabilities this server grants. Each gates envelopes. */
+const CAPABILITIES = ["control", "credit"] as const;
+type Capability = (typeof CAPABILITIES)[number];
 
-/** How long a client should wait when too many of its RPCs are open, in milliseconds. */
-const RPC_RETRY_MS = 1_000;
+/** How long a client should wait when too much of its own is under way, in milliseconds. */
+const BUSY_RETRY_MS = 1_000;
 
-const AUTHENTICATE: CallTerms = {
-  timeoutMs: AUTH_TIMEOUT_MS,
-  timeout: ["AUTH_ERROR", "authentication took too long"],
-  failure: ["AUTH_ERROR", "authentication failed"],
+const AUTHENTICATE: Omit<CallTerms, "timeoutMs"> = {
+  timeout: ["UNAVAILABLE", "authentication took too long"],
+  failure: ["UNAVAILABLE", "authentication failed"],
 };
-const AUTHORIZE: CallTerms = {
-  timeoutMs: AUTH_TIMEOUT_MS,
+const AUTHORIZE: Omit<CallTerms, "timeoutMs"> = {
   timeout: ["UNAVAILABLE", "authorization took too long"],
   failure: ["UNAVAILABLE", "authorization failed"],
 };
@@ -62,67 +67,98 @@ const RPC: Omit<CallTerms, "timeoutMs"> = {
 /** How old the saved mark of the last sign of life may get, in milliseconds. */
 const SEEN_SAVE_MS = 15_000;
 
-export class Session implements Subscriber {
+/** The kinds of messages that a deployment can switch off, by their envelope. */
+const KINDS: Readonly<Record<string, MessageKind>> = {
+  publish: "publish",
+  subscribe: "subscribe",
+  unsubscribe: "unsubscribe",
+  rpcRequest: "rpc_request",
+  subRefresh: "sub_refresh",
+  surveyRequest: "survey_request",
+  surveyResponse: "survey_response",
+};
+
+/** Where a connection comes from, as far as the host knows. */
+export interface Peer {
+  /** Network address of the client; empty where it is unknown. */
+  readonly address: string;
+}
+
+export class Session implements Subscriber, Respondent {
   readonly id: string;
   readonly encoding: Encoding;
   variant: Variant;
   readonly #engine: Engine;
   readonly #transport: Transport;
   readonly #codec: Codec;
+  readonly #peer: Peer;
   readonly #order = new ChannelOrder();
   readonly #backend: BackendCalls;
-  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #channels: SessionChannels;
+  readonly #outflow: Outflow;
+  /** Undefined where publishes are not limited. */
+  readonly #publishes: TokenBucket | undefined;
   #state: "new" | "connecting" | "connected" | "closed" = "new";
   #extended = false;
-  #capabilities: readonly string[] = [];
+  #capabilities: readonly Capability[] = [];
   #clientId = "";
   #clientType = "";
   #userId = "";
   /** Frames that arrived while connect is being decided. */
   #waiting: InboundMessage[] = [];
   #waitingBytes = 0;
+  /** Bytes of the requests that are being worked on. */
+  #openBytes = 0;
   /** Last sign of life, Unix milliseconds; before connect the time of the connection. */
   #seen: number;
   #savedSeen: number;
+  #unsavedMarks = false;
   #errors = 0;
   #errorsSince = 0;
+  /** Request id of the last survey that this client asked. */
+  #lastSurvey = "";
 
-  constructor(engine: Engine, transport: Transport, id: string, encoding: Encoding) {
+  constructor(engine: Engine, transport: Transport, id: string, encoding: Encoding, peer: Peer) {
+    const { settings } = engine;
     this.#engine = engine;
     this.#transport = transport;
     this.id = id;
     this.encoding = encoding;
+    this.#peer = peer;
     this.#codec = codecFor(encoding);
     this.variant = variantOf(encoding, false);
     this.#backend = new BackendCalls(engine.timers, engine.logger);
+    this.#channels = new SessionChannels(engine.hub, engine.broker, this);
+    this.#outflow = new Outflow(engine.outflowLimits, () => transport.heard?.() ?? 0);
     this.#seen = engine.clock.now();
     this.#savedSeen = this.#seen;
+    const { publishesPerSecond: rate, publishBurst } = settings;
+    if (rate > 0) this.#publishes = new TokenBucket(rate, publishBurst, this.#seen);
   }
 
   /** A session as its record says it was. */
   static restore(engine: Engine, transport: Transport, record: SessionRecord): Session {
     const encoding: Encoding = record.encoding === "proto" ? "proto" : "json";
-    const session = new Session(engine, transport, record.sessionId, encoding);
+    const session = new Session(engine, transport, record.sessionId, encoding, { address: "" });
     session.#state = record.connected ? "connected" : "new";
     session.#extended = record.extended;
     session.variant = variantOf(encoding, record.extended);
-    session.#capabilities = record.capabilities;
+    session.#grant(record.capabilities);
     session.#clientId = record.clientId;
     session.#clientType = record.clientType;
     session.#userId = record.userId;
-    // Without a mark there is no evidence of silence: the session counts as heard now.
-    if (record.seen > 0n) session.#seen = Number(record.seen);
-    session.#savedSeen = session.#seen;
-    for (const { channel, ephemeral, epoch, floor } of record.subscriptions) {
-      const subscription: Subscription = {
-        channel,
-        ephemeral,
-        floor: epoch === "" ? undefined : { epoch, offset: Number(floor) },
-        held: undefined,
-      };
-      session.#subscriptions.set(channel, subscription);
-      engine.hub.add(session, subscription);
+    const { marks } = record;
+    if (marks !== undefined) {
+      // Without a mark there is no evidence of silence: the session counts as heard now.
+      session.#seen = Number(marks.seen);
+      session.#outflow.restore({
+        sent: Number(marks.sent),
+        received: Number(marks.received),
+        unheard: Number(marks.unheard),
+      });
     }
+    session.#savedSeen = session.#seen;
+    session.#channels.restore(record.subscriptions);
     return session;
   }
 
@@ -142,9 +178,20 @@ export class Session implements Subscriber {
 
   /** When this session ends unless the client is heard, Unix milliseconds. */
   get expiry(): number {
-    if (!this.connected) return this.#seen + this.#engine.connectDeadlineMs;
+    const { connectDeadlineMs, idleTimeoutMs } = this.#engine.settings;
+    if (!this.connected) return this.#seen + connectDeadlineMs;
     const heard = Math.max(this.#seen, this.#transport.heard?.() ?? 0);
-    return heard + this.#engine.idleTimeoutMs;
+    return heard + idleTimeoutMs;
+  }
+
+  /** The channels this session is subscribed to. */
+  get channels(): readonly string[] {
+    return this.#channels.names;
+  }
+
+  /** Backend calls that wait for their answer. */
+  get openCalls(): number {
+    return this.#backend.size;
   }
 
   /** Ends the session when its time is over. */
@@ -153,13 +200,18 @@ export class Session implements Subscriber {
     this.close(this.connected ? DISCONNECTS.idleTimeout : DISCONNECTS.stale);
   }
 
-  /** The channels this session is subscribed to. */
-  get channels(): readonly string[] {
-    return [...this.#subscriptions.keys()];
+  write(frame: SizedFrame): void {
+    if (this.#state === "closed") return;
+    this.#transport.write(frame.data);
+    this.#outflow.wrote(frame.bytes);
+    if (this.#outflow.exceeded) this.close(DISCONNECTS.slowConsumer);
+    else this.#markSoon();
   }
 
-  write(frame: Frame): void {
-    if (this.#state !== "closed") this.#transport.write(frame);
+  /** Puts a survey's question to the client. */
+  ask(requestId: string, question: CloudEvent): void {
+    const value = { requestId, payload: this.#outbound(question) };
+    this.#tell({ case: "surveyRequest", value });
   }
 
   /**
@@ -170,7 +222,7 @@ export class Session implements Subscriber {
     if (this.#state === "closed") return;
     this.#touch();
     const size = typeof frame === "string" ? utf8Length(frame) : frame.length;
-    if (size > this.#engine.maxMessageBytes) {
+    if (size > this.#engine.settings.maxMessageBytes) {
       this.close(DISCONNECTS.messageTooBig);
       return;
     }
@@ -178,9 +230,7 @@ export class Session implements Subscriber {
     try {
       message = this.#codec.decodeInbound(frame);
     } catch (error) {
-      const id = this.#engine.random.uuid();
-      const value = MessagingError.from(error).toMessage();
-      this.#send(unsolicited(id, this.#engine.clock.now(), { case: "error", value }));
+      this.#tell({ case: "error", value: MessagingError.from(error).toMessage() });
       this.#countError();
       return;
     }
@@ -188,14 +238,31 @@ export class Session implements Subscriber {
       this.#wait(message, size);
       return;
     }
+    this.#openBytes += size;
     await this.#handle(message);
+    this.#openBytes -= size;
   }
 
-  /** Ends the session from the server's side. */
-  close(disconnect: Disconnect): void {
+  /**
+   * Ends the session from the server's side.
+   *
+   * @param retryAfterMs how long the client should wait before it comes back, in milliseconds
+   */
+  close(disconnect: Disconnect, retryAfterMs = 0): void {
     if (this.#state === "closed") return;
+    if (this.connected && this.#capabilities.includes("control")) {
+      const { code, reason } = disconnect;
+      const value = { code, reason, reconnect: reconnects(code), retryAfterMs };
+      const farewell = unsolicited(this.#engine.random.uuid(), this.#engine.clock.now(), {
+        case: "disconnect",
+        value,
+      });
+      // Past every bound: a slow client has to learn why it is closed.
+      this.#transport.write(this.#codec.encodeOutbound(farewell));
+    }
     this.end();
     this.#transport.close(disconnect);
+    this.#engine.closed(disconnect.code);
   }
 
   /** The connection is gone: leaves every channel. Called once by the host, any further call is harmless. */
@@ -204,11 +271,11 @@ export class Session implements Subscriber {
     this.#state = "closed";
     this.#waiting = [];
     this.#backend.cancelAll();
-    for (const channel of [...this.#subscriptions.keys()]) this.#leave(channel);
+    this.#channels.leaveAll();
     this.#engine.forget(this);
   }
 
-  /** What a sleeping host must remember. */
+  /** What a sleeping host must remember, without the marks. */
   record(): SessionRecord {
     return create(SessionRecordSchema, {
       sessionId: this.id,
@@ -219,22 +286,32 @@ export class Session implements Subscriber {
       clientType: this.#clientType,
       userId: this.#userId,
       capabilities: [...this.#capabilities],
-      seen: BigInt(this.#seen),
-      subscriptions: [...this.#subscriptions.values()]
-        .filter((subscription) => subscription.floor !== undefined)
-        .map(({ channel, ephemeral, floor }) => ({
-          channel,
-          ephemeral,
-          epoch: floor?.epoch ?? "",
-          floor: BigInt(floor?.offset ?? 0),
-        })),
+      subscriptions: this.#channels.records(),
     });
+  }
+
+  /** The part of the record that changes with the traffic. */
+  marks(): SessionMarks {
+    const { sent, received, unheard } = this.#outflow.marks;
+    return create(SessionMarksSchema, {
+      seen: BigInt(this.#seen),
+      sent: BigInt(sent),
+      received: BigInt(received),
+      unheard: BigInt(unheard),
+    });
+  }
+
+  /** Saves the marks where the host can sleep. */
+  saveMarks(): void {
+    this.#unsavedMarks = false;
+    if (this.#state !== "connected") return;
+    this.#savedSeen = this.#seen;
+    this.#transport.mark?.(this.marks());
   }
 
   async #handle(message: InboundMessage): Promise<void> {
     if (this.#state === "closed") return;
     const envelope = message.envelope;
-    if (envelope.case === undefined) return;
     if (envelope.case === "connect") {
       if (this.#state !== "new") this.close(DISCONNECTS.badRequest);
       else await this.#connect(message, envelope.value);
@@ -248,7 +325,12 @@ export class Session implements Subscriber {
       this.close(DISCONNECTS.stale);
       return;
     }
+    if (envelope.case === undefined) return;
+    if (this.#switchedOff(envelope.case)) return;
     try {
+      if (this.#openBytes > this.#engine.settings.maxOpenRequestBytes) {
+        throw busy("too many requests are waiting for their answer", BUSY_RETRY_MS);
+      }
       await this.#dispatch(message);
     } catch (error) {
       this.#refuse(message, error);
@@ -274,6 +356,7 @@ export class Session implements Subscriber {
         this.#reply(message, { case: "subRefreshAck", value: {} });
         return;
       case "surveyRequest":
+        this.#lastSurvey = envelope.value.requestId;
         this.#reply(message, {
           case: "surveyResponse",
           value: {
@@ -282,24 +365,45 @@ export class Session implements Subscriber {
           },
         });
         return;
+      case "surveyResponse": {
+        // An answer that names no survey is for the last one this client asked, as in v0.1.1.
+        const requestId = envelope.value.requestId || this.#lastSurvey;
+        this.#engine.surveys.answer(this.id, requestId, envelope.value);
+        return;
+      }
+      case "received":
+        if (!this.#capabilities.includes("credit")) {
+          throw new MessagingError("BAD_REQUEST", "received needs the capability credit");
+        }
+        this.#outflow.received(Number(envelope.value.bytes));
+        this.#markSoon();
+        return;
       default:
     }
   }
 
   async #connect(message: InboundMessage, connect: Connect): Promise<void> {
+    const problem = nameProblem(connect);
+    if (problem !== undefined) {
+      this.#refuse(message, new MessagingError("BAD_REQUEST", problem));
+      this.close(DISCONNECTS.badRequest);
+      return;
+    }
     this.#state = "connecting";
     this.#extended = connect.capabilities.length > 0;
     this.variant = variantOf(this.encoding, this.#extended);
-    this.#capabilities = CAPABILITIES.filter((name) => connect.capabilities.includes(name));
+    this.#grant(connect.capabilities);
     this.#clientId = connect.clientId;
     this.#clientType = connect.clientType;
+    if (connect.subscriptions.length > 0 && this.#switchedOff("subscribe")) return;
     if (!(await this.#authenticate(message, connect)) || this.#isClosed()) return;
     if (this.#overLimit(connect.subscriptions)) return;
     const outcome = await this.#join(connect.subscriptions);
     if (this.#isClosed()) return;
-    if (outcome.refused !== undefined) {
-      this.#refuse(message, outcome.refused);
-      this.close(DISCONNECTS.invalidToken);
+    const refused = this.#extended ? undefined : outcome.errors[0];
+    if (refused !== undefined) {
+      this.#refuse(message, refused);
+      this.close(refused.retry ? DISCONNECTS.internal : DISCONNECTS.invalidToken);
       return;
     }
     this.#state = "connected";
@@ -307,34 +411,44 @@ export class Session implements Subscriber {
     this.#save();
     this.#reply(message, {
       case: "connected",
-      value: {
-        sessionId: this.id,
-        subscriptions: outcome.acknowledged,
-        ...(this.#extended
-          ? {
-              capabilities: [...this.#capabilities],
-              userId: this.#userId,
-              maxMessageBytes: this.#engine.maxMessageBytes,
-              pingIntervalMs: this.#engine.pingIntervalMs,
-            }
-          : {}),
-      },
+      value: { sessionId: this.id, subscriptions: outcome.acknowledged, ...this.#granted() },
     });
-    this.#release(outcome.joined);
+    if (outcome.errors.some((error) => error.counts)) this.#countError();
+    this.#channels.release(outcome.joined);
     const waiting = this.#waiting;
     this.#waiting = [];
     await Promise.all(waiting.map((frame) => this.#handle(frame)));
   }
 
+  /** The capabilities that both sides have. */
+  #grant(asked: readonly string[]): void {
+    this.#capabilities = CAPABILITIES.filter((name) => asked.includes(name));
+    if (this.#capabilities.includes("credit")) this.#outflow.grantCredit();
+  }
+
+  /** What only an extended client is told in `connected`. */
+  #granted() {
+    if (!this.#extended) return {};
+    const { maxMessageBytes, pingIntervalMs, creditBytes } = this.#engine.settings;
+    return {
+      capabilities: [...this.#capabilities],
+      userId: this.#userId,
+      maxMessageBytes,
+      pingIntervalMs,
+      creditBytes: this.#capabilities.includes("credit") ? BigInt(creditBytes) : 0n,
+    };
+  }
+
   /** Learns who this is. A refusal is told to the client and closes with 3500. */
   async #authenticate(message: InboundMessage, connect: Connect): Promise<boolean> {
-    const { proxy } = this.#engine;
+    const { proxy, settings } = this.#engine;
     if (proxy.authenticate === undefined) return true;
     const { token, clientId, clientType, version } = connect;
-    const request = { token, clientId, clientType, version, sessionId: this.id };
+    const { address } = this.#peer;
+    const request = { token, clientId, clientType, version, sessionId: this.id, address };
     try {
       const { userId } = await this.#backend.run(
-        AUTHENTICATE,
+        { ...AUTHENTICATE, timeoutMs: settings.authTimeoutMs },
         async (cancellation) =>
           (await proxy.authenticate?.(request, cancellation)) ?? { userId: "" },
       );
@@ -343,8 +457,16 @@ export class Session implements Subscriber {
       this.#userId = userId;
       return true;
     } catch (error) {
-      this.#refuse(message, error);
-      this.close(DISCONNECTS.invalidToken);
+      // A backend that is down has refused nobody: who can tell the difference may come back.
+      const down = MessagingError.from(error).retry;
+      if (down && this.#extended) {
+        this.#refuse(message, error);
+        this.close(DISCONNECTS.internal);
+      } else {
+        const refusal = down ? new MessagingError("AUTH_ERROR", "authentication failed") : error;
+        this.#refuse(message, refusal);
+        this.close(DISCONNECTS.invalidToken);
+      }
       return false;
     }
   }
@@ -355,12 +477,13 @@ export class Session implements Subscriber {
   ): Promise<void> {
     const channels = requested.map((entry) => entry.channel);
     await this.#order.run(channels, "exclusive", async () => {
-      if (this.#overLimit(requested)) return;
+      if (this.#isClosed() || this.#overLimit(requested)) return;
       const outcome = await this.#join(requested);
       if (this.#isClosed()) return;
-      if (outcome.refused !== undefined) {
-        this.#refuse(message, outcome.refused);
-        if (!outcome.refused.retry) this.close(DISCONNECTS.invalidToken);
+      const refused = this.#extended ? undefined : outcome.errors[0];
+      if (refused !== undefined) {
+        this.#refuse(message, refused);
+        if (!refused.retry) this.close(DISCONNECTS.invalidToken);
         return;
       }
       this.#save();
@@ -368,94 +491,44 @@ export class Session implements Subscriber {
         case: "subscribeAck",
         value: { subscriptions: outcome.acknowledged },
       });
-      this.#release(outcome.joined);
+      if (outcome.errors.some((error) => error.counts)) this.#countError();
+      this.#channels.release(outcome.joined);
     });
   }
 
   /** Closes a session that asks for more channels than it may have. */
   #overLimit(requested: readonly SubscriptionMessage[]): boolean {
-    const wanted = new Set(this.#subscriptions.keys());
-    for (const { channel } of requested) wanted.add(channel);
-    if (wanted.size <= this.#engine.maxSubscriptions) return false;
+    const wanted = this.#channels.sizeWith(requested);
+    if (wanted <= this.#engine.settings.maxSubscriptions) return false;
     this.close(DISCONNECTS.channelLimit);
     return true;
   }
 
-  /**
-   * Registers the entries of one request with the broker, side by side. A v1 client gets all or
-   * nothing; an extended client keeps what was granted and reads the rest from the acknowledgement.
-   */
-  async #join(requested: readonly SubscriptionMessage[]): Promise<JoinOutcome> {
-    const unique = new Map(requested.map((entry) => [entry.channel, entry]));
-    const positions = new Map<string, Position>();
-    const joined: Subscription[] = [];
-    const fresh: string[] = [];
-    const errors = new Map<string, MessagingError>();
-    await Promise.all(
-      [...unique.values()].map(async ({ channel, ephemeral, token }) => {
-        const before = this.#subscriptions.get(channel);
-        const subscription: Subscription = before ?? {
-          channel,
-          ephemeral,
-          floor: undefined,
-          held: [],
-        };
-        try {
-          checkChannel(channel);
-          await this.#authorize(channel, token);
-          if (this.#isClosed()) return;
-          if (before === undefined) {
-            this.#subscriptions.set(channel, subscription);
-            this.#engine.hub.add(this, subscription);
-            fresh.push(channel);
-          }
-          const position = await this.#position(channel);
-          if (this.#isClosed()) return;
-          subscription.ephemeral = ephemeral;
-          // A second subscribe of a live session moves nothing: it has taken what came before.
-          subscription.floor ??= position;
-          joined.push(subscription);
-          positions.set(channel, position);
-        } catch (error) {
-          errors.set(channel, MessagingError.from(error));
-          if (before === undefined) this.#leave(channel);
-        }
-      }),
-    );
-    const refused = errors.values().next().value;
-    if (refused !== undefined && !this.#extended) {
-      for (const channel of fresh) this.#leave(channel);
-      return { acknowledged: [], joined: [], refused };
-    }
-    const acknowledged = requested.map((entry) => {
-      const error = errors.get(entry.channel);
-      // v0.1.1 echoes the request, token included.
-      const echo = { channel: entry.channel, ephemeral: entry.ephemeral, token: entry.token };
-      if (!this.#extended) return create(SubscriptionSchema, echo);
-      if (error !== undefined)
-        return create(SubscriptionSchema, { ...echo, error: error.toMessage() });
-      const position = positions.get(entry.channel);
-      if (position === undefined) return create(SubscriptionSchema, echo);
-      const { epoch, offset } = position;
-      return create(SubscriptionSchema, { ...echo, position: { epoch, offset: BigInt(offset) } });
+  /** Closes a session that says what this deployment does not hear. */
+  #switchedOff(envelope: string): boolean {
+    const kind = KINDS[envelope];
+    if (kind === undefined || !this.#engine.settings.disabledMessages.includes(kind)) return false;
+    this.close(DISCONNECTS.notAvailable);
+    return true;
+  }
+
+  #join(requested: readonly SubscriptionMessage[]) {
+    return this.#channels.join(requested, {
+      extended: this.#extended,
+      authorize: (channel, token) => this.#authorize(channel, token),
+      ended: () => this.#isClosed(),
     });
-    return { acknowledged, joined, refused: undefined };
   }
 
   /** Asks whether this user may subscribe. */
   async #authorize(channel: string, token: string): Promise<void> {
-    const { proxy } = this.#engine;
+    const { proxy, settings } = this.#engine;
     if (proxy.authorizeSubscribe === undefined) return;
     const request = { channel, token, caller: this.#caller() };
-    await this.#backend.run(AUTHORIZE, async (cancellation) => {
+    const terms = { ...AUTHORIZE, timeoutMs: settings.authTimeoutMs };
+    await this.#backend.run(terms, async (cancellation) => {
       await proxy.authorizeSubscribe?.(request, cancellation);
     });
-  }
-
-  /** Asks the channel for its head; v1 clients take what the node has seen where it knows. */
-  async #position(channel: string): Promise<Position> {
-    const seen = this.#extended ? undefined : this.#engine.broker.seen(channel);
-    return seen ?? (await this.#engine.broker.subscribe(channel));
   }
 
   async #unsubscribe(
@@ -465,14 +538,16 @@ export class Session implements Subscriber {
     const channels = requested.map((entry) => entry.channel);
     await this.#order.run(channels, "exclusive", async () => {
       if (this.#isClosed()) return;
-      for (const channel of channels) this.#leave(channel);
+      for (const channel of channels) this.#channels.leave(channel);
       this.#save();
       this.#reply(message, {
         case: "unsubscribeAck",
         value: {
-          subscriptions: requested.map(({ channel, ephemeral, token }) =>
-            create(SubscriptionSchema, { channel, ephemeral, token }),
-          ),
+          subscriptions: requested.map(({ channel, ephemeral, token }) => ({
+            channel,
+            ephemeral,
+            token,
+          })),
         },
       });
     });
@@ -486,6 +561,8 @@ export class Session implements Subscriber {
     checkChannel(channel);
     const event = canonicalEvent(received);
     checkMetadata(message.metadata);
+    const wait = this.#publishes?.take(this.#engine.clock.now()) ?? 0;
+    if (wait > 0) throw busy("too many publishes", wait);
     const body = create(EntryBodySchema, {
       event: toBinary(CloudEventSchema, event),
       publisher: { clientId: this.#clientId, userId: this.#userId, sessionId: this.id },
@@ -508,16 +585,14 @@ export class Session implements Subscriber {
   /** Runs beside everything else: a slow backend delays nothing but its own answer. */
   async #rpc(message: InboundMessage, received: CloudEvent): Promise<void> {
     const payload = canonicalEvent(received);
-    const { proxy, rpcTimeoutMs, maxInFlightRpcs } = this.#engine;
+    const { proxy, settings } = this.#engine;
     if (proxy.rpc === undefined) {
       // Without a backend the request comes back, as in v0.1.1.
       this.#reply(message, { case: "rpcReply", value: this.#outbound(payload) });
       return;
     }
-    if (this.#backend.size >= maxInFlightRpcs) {
-      throw new MessagingError("RATE_LIMITED", "too many requests are waiting for their answer", {
-        metadata: { retry_after_ms: RPC_RETRY_MS },
-      });
+    if (this.#backend.size >= settings.maxInFlightRpcs) {
+      throw busy("too many RPCs are waiting for their answer", BUSY_RETRY_MS);
     }
     const request = {
       id: message.id,
@@ -528,11 +603,13 @@ export class Session implements Subscriber {
       caller: this.#caller(),
     };
     const answer = await this.#backend.run(
-      { ...RPC, timeoutMs: rpcTimeoutMs },
-      async (cancellation) => proxy.rpc?.(request, cancellation),
+      { ...RPC, timeoutMs: settings.rpcTimeoutMs },
+      async (cancellation) => {
+        const event = await proxy.rpc?.(request, cancellation);
+        return event === undefined ? undefined : answeredEvent(event);
+      },
     );
-    const value =
-      answer === undefined ? create(CloudEventSchema) : this.#outbound(canonicalEvent(answer));
+    const value = answer === undefined ? create(CloudEventSchema) : this.#outbound(answer);
     this.#reply(message, { case: "rpcReply", value });
   }
 
@@ -543,15 +620,6 @@ export class Session implements Subscriber {
       clientType: this.#clientType,
       userId: this.#userId,
     };
-  }
-
-  #leave(channel: string): void {
-    this.#subscriptions.delete(channel);
-    if (this.#engine.hub.remove(this, channel)) this.#engine.broker.unsubscribe(channel);
-  }
-
-  #release(subscriptions: readonly Subscription[]): void {
-    for (const subscription of subscriptions) release(this, subscription);
   }
 
   #wait(message: InboundMessage, size: number): void {
@@ -592,15 +660,29 @@ export class Session implements Subscriber {
 
   #save(): void {
     if (this.#state !== "connected") return;
-    this.#savedSeen = this.#seen;
     this.#transport.save?.(this.record());
+    this.saveMarks();
+  }
+
+  /** Has the marks saved before the host can fall asleep, however many change meanwhile. */
+  #markSoon(): void {
+    if (this.#unsavedMarks || this.#transport.mark === undefined) return;
+    this.#unsavedMarks = true;
+    this.#engine.markSoon(this);
   }
 
   #refuse(message: InboundMessage, error: unknown): void {
     const known = MessagingError.from(error);
     if (known !== error) this.#engine.logger.warn("request failed", { error: String(error) });
-    this.#reply(message, { case: "error", value: known.toMessage() });
-    this.#countError();
+    try {
+      this.#reply(message, { case: "error", value: known.toMessage() });
+    } catch (cause) {
+      // A backend's metadata may hold what no encoding carries.
+      this.#engine.logger.warn("error without an encoding", { error: String(cause) });
+      const plain = new MessagingError("INTERNAL_ERROR", "internal error");
+      this.#reply(message, { case: "error", value: plain.toMessage() });
+    }
+    if (known.counts) this.#countError();
   }
 
   /** A client whose requests keep failing is broken or hostile; either way it costs too much. */
@@ -611,14 +693,21 @@ export class Session implements Subscriber {
       this.#errors = 0;
     }
     this.#errors += 1;
-    if (this.#errors > this.#engine.maxErrors) this.close(DISCONNECTS.tooManyErrors);
+    if (this.#errors > this.#engine.settings.maxErrors) this.close(DISCONNECTS.tooManyErrors);
   }
 
   /** Notes a sign of life. An unconnected client cannot put off its deadline. */
   #touch(): void {
     if (!this.connected) return;
+    this.#outflow.heard();
     this.#seen = this.#engine.clock.now();
-    if (this.#seen - this.#savedSeen >= SEEN_SAVE_MS) this.#save();
+    if (this.#seen - this.#savedSeen >= SEEN_SAVE_MS) this.saveMarks();
+  }
+
+  /** Says something that nobody asked for. */
+  #tell(envelope: OutboundEnvelope): void {
+    const { clock, random } = this.#engine;
+    this.#send(unsolicited(random.uuid(), clock.now(), envelope));
   }
 
   #reply(message: InboundMessage, envelope: OutboundEnvelope): void {
@@ -626,16 +715,36 @@ export class Session implements Subscriber {
   }
 
   #send(message: ReturnType<typeof reply>): void {
-    this.write(this.#codec.encodeOutbound(message));
+    this.write(sized(this.#codec.encodeOutbound(message)));
   }
 }
 
-interface JoinOutcome {
-  /** The entries of the acknowledgement, in the order of the request. */
-  readonly acknowledged: SubscriptionMessage[];
-  readonly joined: readonly Subscription[];
-  /** Why a v1 client's request failed as a whole. */
-  readonly refused: MessagingError | undefined;
+function busy(message: string, retryAfterMs: number): MessagingError {
+  return new MessagingError("RATE_LIMITED", message, {
+    metadata: { retry_after_ms: retryAfterMs },
+  });
+}
+
+/** A backend's answer, which passes the same door as a client's event: what fails there is the backend's fault. */
+function answeredEvent(event: CloudEvent): CloudEvent {
+  try {
+    const canonical = canonicalEvent(event);
+    // What protobuf cannot carry either, such as a fraction as an integer, throws here.
+    toBinary(CloudEventSchema, canonical);
+    return canonical;
+  } catch (error) {
+    throw new Error(`the backend's answer is no event: ${String(error)}`);
+  }
+}
+
+/** What is wrong with a client's names for itself: they stand in every message it publishes. */
+function nameProblem({ clientId, clientType }: Connect): string | undefined {
+  for (const [name, value] of Object.entries({ client_id: clientId, client_type: clientType })) {
+    if (utf8Length(value) > MAX_CLIENT_NAME_BYTES) {
+      return `${name} is longer than ${MAX_CLIENT_NAME_BYTES} bytes`;
+    }
+  }
+  return undefined;
 }
 
 function checkMetadata(metadata: Readonly<Record<string, string>>): void {

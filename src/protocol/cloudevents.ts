@@ -108,7 +108,8 @@ function withPlainData(event: CloudEvent): CloudEvent {
   });
 }
 
-function attribute(attr: CloudEventAttributeValue["attr"]): CloudEventAttributeValue {
+/** An attribute's value as a message. */
+export function attribute(attr: CloudEventAttributeValue["attr"]): CloudEventAttributeValue {
   return create(CloudEventAttributeValueSchema, { attr });
 }
 

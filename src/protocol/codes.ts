@@ -123,6 +123,8 @@ export interface ErrorEntry {
   readonly type: string;
   /** Whether the same request may succeed later. */
   readonly retry: boolean;
+  /** Whether it counts towards 3509: only what the client could have avoided does. */
+  readonly counts: boolean;
   readonly meaning: string;
 }
 
@@ -130,26 +132,45 @@ export const ERRORS = {
   BAD_REQUEST: {
     type: "client_error",
     retry: false,
+    counts: true,
     meaning: "The frame or a value in it is not valid.",
   },
-  AUTH_ERROR: { type: "auth_error", retry: false, meaning: "Authentication failed." },
-  ACL_ERROR: { type: "acl_error", retry: false, meaning: "The user may not do this." },
-  RPC_TIMEOUT: { type: "timeout", retry: true, meaning: "The backend did not answer in time." },
-  PROXY_ERROR: { type: "proxy_error", retry: true, meaning: "The backend failed." },
+  AUTH_ERROR: { type: "auth_error", retry: false, counts: true, meaning: "Authentication failed." },
+  ACL_ERROR: {
+    type: "acl_error",
+    retry: false,
+    counts: true,
+    meaning: "The user may not do this.",
+  },
+  RPC_TIMEOUT: {
+    type: "timeout",
+    retry: true,
+    counts: false,
+    meaning: "The backend did not answer in time.",
+  },
+  PROXY_ERROR: { type: "proxy_error", retry: true, counts: false, meaning: "The backend failed." },
   RATE_LIMITED: {
     type: "client_error",
     retry: true,
+    counts: false,
     meaning: "Too much at once: wait retry_after_ms.",
   },
   UNAVAILABLE: {
     type: "server_error",
     retry: true,
+    counts: false,
     meaning: "The outcome is unknown: retry with the same event id.",
   },
-  INTERNAL_ERROR: { type: "server_error", retry: false, meaning: "The request could not be done." },
+  INTERNAL_ERROR: {
+    type: "server_error",
+    retry: false,
+    counts: true,
+    meaning: "The request could not be done.",
+  },
   DISCONNECT_ERROR: {
     type: "transport_error",
     retry: true,
+    counts: false,
     meaning: "A stream's last message before it ends.",
   },
 } as const satisfies Record<string, ErrorEntry>;
@@ -159,6 +180,12 @@ export type ErrorCode = keyof typeof ERRORS;
 const BY_CODE: ReadonlyMap<number, DisconnectEntry> = new Map(
   Object.values(DISCONNECTS).map((entry) => [entry.code, entry]),
 );
+
+/** Whether a client that meets a close code should come back by itself. */
+export function reconnects(code: number): boolean {
+  // Of the codes that belong to applications the lower half says come back, the upper half stay away.
+  return BY_CODE.get(code)?.reconnect ?? (code < 3500 || (code >= 4000 && code < 4500));
+}
 
 /** The documented entry of a close code, or undefined for a code that is not ours. */
 export function disconnectFor(code: number): DisconnectEntry | undefined {

@@ -17,6 +17,8 @@ export class MessagingError extends Error {
   readonly type: string;
   /** Whether the same request may succeed later. */
   readonly retry: boolean;
+  /** Whether it counts towards closing the session with 3509. */
+  readonly counts: boolean;
   /** `retry_after_ms` (number, milliseconds) stands here when the server asks for a pause. */
   readonly metadata: JsonObject | undefined;
 
@@ -30,6 +32,7 @@ export class MessagingError extends Error {
     this.code = code;
     this.type = options.type ?? entry?.type ?? "error";
     this.retry = entry?.retry ?? false;
+    this.counts = entry?.counts ?? false;
     this.metadata = options.metadata;
   }
 

@@ -11,6 +11,7 @@ import { type CloudEvent, CloudEventSchema } from "./gen/io/cloudevents/v1/cloud
 import type { Entry } from "./gen/messageloop/internal/v1/internal_pb.js";
 import { PublisherSchema } from "./gen/messageloop/v1/service_pb.js";
 import { MAX_JOINED_BYTES, MAX_JOINED_MESSAGES } from "./limits.ts";
+import { utf8Length } from "./utf8.ts";
 
 /** Which of the four encodings a session takes. */
 export type Variant = 0 | 1 | 2 | 3;
@@ -19,12 +20,34 @@ export function variantOf(encoding: "json" | "proto", extended: boolean): Varian
   return ((encoding === "proto" ? 2 : 0) + (extended ? 1 : 0)) as Variant;
 }
 
+/** A frame and its length on the wire, measured once for all who get it. */
+export interface SizedFrame {
+  readonly data: Frame;
+  /** Of UTF-8 for text. */
+  readonly bytes: number;
+}
+
+export function sized(data: Frame): SizedFrame {
+  return { data, bytes: typeof data === "string" ? utf8Length(data) : data.length };
+}
+
+/** What encoding has cost; shows whether the fast paths were taken. */
+export interface EncodingCounters {
+  /** Messages encoded, by variant. One per message and variant, whatever the number of subscribers. */
+  readonly encoded: [number, number, number, number];
+  /** Events decoded from the log's bytes. Extended protobuf sessions need none. */
+  decoded: number;
+}
+
 /** What a frame needs that the log does not know. */
 export interface FrameStamp {
   /** A fresh random UUID. */
   id(): string;
   /** Unix milliseconds. */
   now(): number;
+  readonly counters: EncodingCounters;
+  /** A variant cannot carry the batch; told once for each. */
+  unencodable(variant: Variant, error: unknown): void;
 }
 
 /** A run of entries of one channel, ready to be written to any number of sessions. */
@@ -38,7 +61,8 @@ export class PublicationBatch {
   readonly #stamp: FrameStamp;
   readonly #events: (CloudEvent | undefined)[] = [];
   readonly #messages: (string | Uint8Array)[][] = [[], [], [], []];
-  readonly #whole: (readonly Frame[] | undefined)[] = [];
+  readonly #whole: (readonly SizedFrame[] | undefined)[] = [];
+  readonly #impossible = new Set<Variant>();
 
   constructor(channel: string, epoch: string, entries: readonly Entry[], stamp: FrameStamp) {
     const first = entries[0];
@@ -54,19 +78,25 @@ export class PublicationBatch {
 
   /**
    * The frames for one kind of session, holding the entries after an offset; empty when there are
-   * none. Sessions that take the whole batch, nearly all, share the same frames.
+   * none, undefined when this encoding cannot carry them. Sessions that take the whole batch, nearly
+   * all, share the same frames.
    */
-  frames(variant: Variant, after: number): readonly Frame[] {
-    if (after < this.firstOffset) {
+  frames(variant: Variant, after: number): readonly SizedFrame[] | undefined {
+    if (after >= this.lastOffset) return [];
+    if (this.#impossible.has(variant)) return undefined;
+    try {
+      if (after >= this.firstOffset) return this.#join(variant, after - this.firstOffset + 1);
       this.#whole[variant] ??= this.#join(variant, 0);
       return this.#whole[variant];
+    } catch (error) {
+      this.#impossible.add(variant);
+      this.#stamp.unencodable(variant, error);
+      return undefined;
     }
-    if (after >= this.lastOffset) return [];
-    return this.#join(variant, after - this.firstOffset + 1);
   }
 
-  #join(variant: Variant, from: number): Frame[] {
-    const frames: Frame[] = [];
+  #join(variant: Variant, from: number): SizedFrame[] {
+    const frames: SizedFrame[] = [];
     const total = this.entries.length;
     let start = from;
     while (start < total) {
@@ -78,7 +108,7 @@ export class PublicationBatch {
         bytes += size;
         end++;
       }
-      frames.push(this.#frame(variant, start, end));
+      frames.push(sized(this.#frame(variant, start, end)));
       start = end;
     }
     return frames;
@@ -109,12 +139,17 @@ export class PublicationBatch {
     const made =
       variant < 2 ? this.#json(variant, index, entry) : this.#protobuf(variant, index, entry);
     (this.#messages[variant] as (string | Uint8Array)[])[index] = made;
+    this.#stamp.counters.encoded[variant] += 1;
     return made;
   }
 
   #event(index: number, entry: Entry): CloudEvent {
-    this.#events[index] ??= fromBinary(CloudEventSchema, entry.body?.event ?? new Uint8Array());
-    return this.#events[index];
+    const known = this.#events[index];
+    if (known !== undefined) return known;
+    const event = fromBinary(CloudEventSchema, entry.body?.event ?? new Uint8Array());
+    this.#events[index] = event;
+    this.#stamp.counters.decoded += 1;
+    return event;
   }
 
   #json(variant: Variant, index: number, entry: Entry): string {

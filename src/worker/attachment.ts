@@ -1,10 +1,11 @@
 /**
  * What a session must remember while its gateway sleeps: its record rides in the socket's
- * attachment, which lives exactly as long as the socket. A record too large for it leaves its
- * subscriptions in the object's database.
+ * attachment, which lives exactly as long as the socket. A record too large for that goes to the
+ * object's database, and the attachment points there.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
+  type SessionMarks,
   type SessionRecord,
   SessionRecordSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
@@ -19,10 +20,15 @@ export interface AttachedSocket {
   deserializeAttachment(): unknown;
 }
 
+/** What the marks of a session add to a record, at most: four numbers and two frames. */
+const MARKS_BYTES = 64;
+
 export class SessionRecords {
   readonly #sql: SqlLike;
   /** Sessions of this life that have a row. */
   readonly #overflowed = new Set<string>();
+  /** What each socket carries, without marks, so that a mark costs no second encoding. */
+  readonly #carried = new WeakMap<AttachedSocket, Uint8Array>();
 
   constructor(sql: SqlLike) {
     this.#sql = sql;
@@ -31,10 +37,11 @@ export class SessionRecords {
     );
   }
 
+  /** Keeps a record; what was marked before is forgotten. */
   save(socket: AttachedSocket, record: SessionRecord): void {
     const bytes = toBinary(SessionRecordSchema, record);
-    if (bytes.length <= MAX_ATTACHMENT_BYTES) {
-      socket.serializeAttachment(bytes);
+    if (bytes.length + MARKS_BYTES <= MAX_ATTACHMENT_BYTES) {
+      this.#attach(socket, bytes);
       if (this.#overflowed.has(record.sessionId)) this.remove(record.sessionId);
       return;
     }
@@ -44,8 +51,20 @@ export class SessionRecords {
       bufferOf(bytes),
     );
     this.#overflowed.add(record.sessionId);
-    const rest = create(SessionRecordSchema, { ...record, subscriptions: [], overflow: true });
-    socket.serializeAttachment(toBinary(SessionRecordSchema, rest));
+    const { sessionId, encoding } = record;
+    const pointer = create(SessionRecordSchema, { sessionId, encoding, overflow: true });
+    this.#attach(socket, toBinary(SessionRecordSchema, pointer));
+  }
+
+  /** Keeps marks beside the record. Never writes a row. */
+  mark(socket: AttachedSocket, marks: SessionMarks): void {
+    const carried = this.#carried.get(socket) ?? this.#unmarked(socket);
+    if (carried === undefined) return;
+    const added = toBinary(SessionRecordSchema, create(SessionRecordSchema, { marks }));
+    const bytes = new Uint8Array(carried.length + added.length);
+    bytes.set(carried);
+    bytes.set(added, carried.length);
+    socket.serializeAttachment(bytes);
   }
 
   /** The record of a socket, or undefined for one that carries none. */
@@ -59,7 +78,9 @@ export class SessionRecords {
       "SELECT record FROM sessions WHERE id = ?",
       record.sessionId,
     )) {
-      return fromBinary(SessionRecordSchema, new Uint8Array(row["record"] as ArrayBuffer));
+      const whole = fromBinary(SessionRecordSchema, new Uint8Array(row["record"] as ArrayBuffer));
+      if (record.marks !== undefined) whole.marks = record.marks;
+      return whole;
     }
     return record;
   }
@@ -76,5 +97,20 @@ export class SessionRecords {
       const id = `${row["id"]}`;
       if (!live(id)) this.#sql.exec("DELETE FROM sessions WHERE id = ?", id);
     }
+  }
+
+  #attach(socket: AttachedSocket, bytes: Uint8Array): void {
+    this.#carried.set(socket, bytes);
+    socket.serializeAttachment(bytes);
+  }
+
+  /** What a socket carries, found again after a sleep. */
+  #unmarked(socket: AttachedSocket): Uint8Array | undefined {
+    const attachment = socket.deserializeAttachment();
+    if (!(attachment instanceof Uint8Array)) return undefined;
+    const { marks: _, ...record } = fromBinary(SessionRecordSchema, attachment);
+    const bytes = toBinary(SessionRecordSchema, create(SessionRecordSchema, record));
+    this.#carried.set(socket, bytes);
+    return bytes;
   }
 }

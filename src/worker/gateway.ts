@@ -5,16 +5,18 @@
 import { DurableObject } from "cloudflare:workers";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Engine } from "../engine/engine.ts";
-import type { Transport } from "../engine/ports.ts";
+import type { Proxy as ProxyPort, Transport } from "../engine/ports.ts";
 import type { Session } from "../engine/session.ts";
-import { negotiate } from "../protocol/codec.ts";
 import { DeliverResponseSchema } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { SessionRecords } from "./attachment.ts";
+import { CAPABILITIES } from "./capabilities.ts";
 import { answerClose, closeSocket } from "./close.ts";
 import { DurableObjectBroker } from "./do-broker.ts";
-import { GATEWAY_WIDTH_HEADER, MAX_SOCKETS, MAX_UPGRADES_PER_SECOND } from "./placement.ts";
+import { handshake } from "./handshake.ts";
+import { GATEWAY_WIDTH_HEADER, REFUSAL_HEADER, type Refusal } from "./placement.ts";
 import { clock, consoleLogger, random, timers } from "./platform.ts";
 import { SqlRegistrations } from "./registrations.ts";
+import { settingsOf } from "./settings.ts";
 
 /** Longest time between two comparisons of registrations with live sockets, in milliseconds. */
 const SWEEP_INTERVAL_MS = 5 * 60 * 1000;
@@ -24,9 +26,10 @@ const MIN_ALARM_MS = 1_000;
 const STAYS = toBinary(DeliverResponseSchema, create(DeliverResponseSchema, { gone: false }));
 const GONE = toBinary(DeliverResponseSchema, create(DeliverResponseSchema, { gone: true }));
 
-export class GatewayDurableObject extends DurableObject {
-  readonly #engine: Engine;
-  readonly #broker: DurableObjectBroker;
+export class GatewayDurableObject extends DurableObject<Env> {
+  /** Sessions, hub and surveys of this gateway. */
+  protected readonly engine: Engine;
+  protected readonly broker: DurableObjectBroker;
   readonly #records: SessionRecords;
   readonly #sessions = new Map<WebSocket, Session>();
   #awake = false;
@@ -44,52 +47,57 @@ export class GatewayDurableObject extends DurableObject {
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
     const { sql } = ctx.storage;
     this.#records = new SessionRecords(sql);
-    this.#broker = new DurableObjectBroker({
+    this.broker = new DurableObjectBroker({
       gateway: this.#name,
       channel: (name) => ctx.exports.ChannelDurableObject.getByName(name),
       registrations: new SqlRegistrations(sql, () => this.#ensureAlarm()),
-      wanted: (channel) => this.#engine.hub.has(channel),
+      wanted: (channel) => this.engine.hub.has(channel),
       random,
       logger: consoleLogger,
     });
-    this.#engine = new Engine({
-      broker: this.#broker,
+    this.engine = new Engine({
+      broker: this.broker,
       clock,
       random,
       timers,
       logger: consoleLogger,
+      capabilities: CAPABILITIES,
+      proxy: this.backends(),
+      settings: settingsOf(env),
     });
+  }
+
+  /** The application's backends. A class of the application's own overrides it. */
+  protected backends(): ProxyPort {
+    return {};
   }
 
   /** An upgrade that the Worker has checked. Refuses with 503 when this gateway has enough. */
   override fetch(request: Request): Response {
     this.#wake();
     this.#width = Math.max(this.#width, Number(request.headers.get(GATEWAY_WIDTH_HEADER)) || 1);
-    if (this.#sessions.size >= MAX_SOCKETS || !this.#admits()) {
-      const headers = { [GATEWAY_WIDTH_HEADER]: `${this.#width}` };
+    const refusal = this.#refusal();
+    if (refusal !== undefined) {
+      const headers = { [GATEWAY_WIDTH_HEADER]: `${this.#width}`, [REFUSAL_HEADER]: refusal };
       return new Response("gateway full", { status: 503, headers });
     }
-    const offers = request.headers.get("Sec-WebSocket-Protocol")?.split(",") ?? [];
-    const { subprotocol, encoding } = negotiate(offers.map((offer) => offer.trim()));
+    const { encoding, headers } = handshake(request);
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
     const id = `${this.#name}.${random.uuid()}`;
-    const session = this.#engine.accept(this.#transport(server, id), id, encoding);
+    const address = request.headers.get("CF-Connecting-IP") ?? "";
+    const session = this.engine.accept(this.#transport(server, id), id, encoding, { address });
     this.#sessions.set(server, session);
     this.#records.save(server, session.record());
     this.#ensureAlarm();
     this.#watchConnects();
-    return new Response(null, {
-      status: 101,
-      webSocket: client,
-      headers: subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol },
-    });
+    return new Response(null, { status: 101, webSocket: client, headers });
   }
 
   /** Entries of a channel. Takes a DeliverRequest, answers a DeliverResponse. */
   async deliver(request: Uint8Array): Promise<Uint8Array> {
     this.#wake();
-    const gone = this.#broker.deliver(request);
+    const gone = this.broker.deliver(request);
     return (typeof gone === "boolean" ? gone : await gone) ? GONE : STAYS;
   }
 
@@ -113,12 +121,17 @@ export class GatewayDurableObject extends DurableObject {
   override async alarm(): Promise<void> {
     this.#wake();
     this.#alarmKnown = true;
-    const { idle } = this.#engine.expire();
+    const { idle } = this.engine.expire();
     await this.#sweep();
-    const due = idle ?? (this.#engine.hub.size > 0 ? clock.now() + SWEEP_INTERVAL_MS : undefined);
+    const due = idle ?? (this.engine.hub.size > 0 ? clock.now() + this.#sweepMs : undefined);
     this.#alarmKnown = due !== undefined;
     if (due !== undefined)
       await this.ctx.storage.setAlarm(Math.max(due, clock.now() + MIN_ALARM_MS));
+  }
+
+  /** No session can fall silent sooner than this, and no registration is stale for longer. */
+  get #sweepMs(): number {
+    return Math.min(this.engine.settings.idleTimeoutMs, SWEEP_INTERVAL_MS);
   }
 
   get #name(): string {
@@ -134,7 +147,7 @@ export class GatewayDurableObject extends DurableObject {
       const record = this.#records.load(socket);
       if (record === undefined) continue;
       const transport = this.#transport(socket, record.sessionId);
-      this.#sessions.set(socket, this.#engine.restore(transport, record));
+      this.#sessions.set(socket, this.engine.restore(transport, record));
     }
     void this.#sweep();
     this.#watchConnects();
@@ -142,8 +155,8 @@ export class GatewayDurableObject extends DurableObject {
 
   /** Takes back registrations and rows that no live socket stands behind. */
   async #sweep(): Promise<void> {
-    this.#records.sweep((id) => this.#engine.session(id) !== undefined);
-    await this.#broker.sweep();
+    this.#records.sweep((id) => this.engine.session(id) !== undefined);
+    await this.broker.sweep();
   }
 
   #transport(socket: WebSocket, id: string): Transport {
@@ -161,6 +174,7 @@ export class GatewayDurableObject extends DurableObject {
         this.#records.remove(id);
       },
       save: (record) => this.#records.save(socket, record),
+      mark: (marks) => this.#records.mark(socket, marks),
       heard: () => this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0,
     };
   }
@@ -173,20 +187,23 @@ export class GatewayDurableObject extends DurableObject {
     session.end();
   }
 
-  #admits(): boolean {
+  /** Why this gateway takes no further socket now, or undefined. */
+  #refusal(): Refusal | undefined {
+    const { maxSockets, maxUpgradesPerSecond } = this.engine.settings;
+    if (this.#sessions.size >= maxSockets) return "full";
     const second = Math.floor(clock.now() / 1000);
     if (second !== this.#second) {
       this.#second = second;
       this.#upgrades = 0;
     }
     this.#upgrades += 1;
-    return this.#upgrades <= MAX_UPGRADES_PER_SECOND;
+    return this.#upgrades > maxUpgradesPerSecond ? "busy" : undefined;
   }
 
   /** Closes sockets that do not connect in time. */
   #watchConnects(): void {
     if (this.#connectTimer !== undefined) return;
-    const { connect } = this.#engine.expire();
+    const { connect } = this.engine.expire();
     if (connect === undefined) return;
     this.#connectTimer = setTimeout(
       () => {
@@ -202,7 +219,7 @@ export class GatewayDurableObject extends DurableObject {
     if (this.#alarmKnown) return;
     this.#alarmKnown = true;
     void this.ctx.storage.getAlarm().then(async (at) => {
-      if (at === null) await this.ctx.storage.setAlarm(clock.now() + SWEEP_INTERVAL_MS);
+      if (at === null) await this.ctx.storage.setAlarm(clock.now() + this.#sweepMs);
     });
   }
 }

@@ -4,12 +4,11 @@
  * region and widens only when a gateway refuses.
  */
 
-/** Sockets that one gateway holds. */
-export const MAX_SOCKETS = 2_000;
-/** Upgrades that one gateway takes per second. */
-export const MAX_UPGRADES_PER_SECOND = 500;
 /** Carries a region's shard count, as far as the sender knows, between Worker and gateway. */
 export const GATEWAY_WIDTH_HEADER = "x-messageloop-gateway-width";
+/** Says in a gateway's refusal why: it holds all the sockets it may, or takes no more this second. */
+export const REFUSAL_HEADER = "x-messageloop-refusal";
+export type Refusal = "full" | "busy";
 
 const MAX_WIDTH = 64;
 /** Gateways tried for one connection. */

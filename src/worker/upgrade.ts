@@ -1,11 +1,16 @@
 /** Takes a checked upgrade to a gateway. */
 import { delayedRetry } from "../http/app.ts";
+import { DISCONNECTS, type Disconnect } from "../protocol/codes.ts";
+import { closeSocket } from "./close.ts";
+import { handshake } from "./handshake.ts";
 import {
   GATEWAY_WIDTH_HEADER,
   gatewayName,
   MAX_TRIES,
   type Origin,
   Placement,
+  REFUSAL_HEADER,
+  type Refusal,
   type Region,
   regionOf,
 } from "./placement.ts";
@@ -21,20 +26,35 @@ export interface GatewayStub {
   fetch(request: Request): Promise<Response>;
 }
 
-/** Finds a gateway that takes the connection; after three refusals 503 with a jittered Retry-After. */
+/**
+ * Finds a gateway that takes the connection. After three refusals a server that is full accepts and
+ * closes with 3504, because no browser shows a page why an upgrade failed; a server that is asked too
+ * fast answers 503 with a jittered Retry-After, which costs it least.
+ */
 export async function connectToGateway(
   request: Request,
   gateway: (name: string, region: Region) => GatewayStub,
 ): Promise<Response> {
   const region = regionOf((request as { cf?: Origin }).cf);
   let shard = placement.pick(region);
+  let full = false;
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const forwarded = new Request(request);
     forwarded.headers.set(GATEWAY_WIDTH_HEADER, `${placement.width(region)}`);
     const response = await gateway(gatewayName(region, shard), region).fetch(forwarded);
     if (response.status !== 503) return response;
+    full = response.headers.get(REFUSAL_HEADER) === ("full" satisfies Refusal);
     const told = response.headers.get(GATEWAY_WIDTH_HEADER);
     shard = placement.refused(region, Number(told) || 1);
   }
-  return delayedRetry();
+  return full ? closed(request, DISCONNECTS.connectionLimit) : delayedRetry();
+}
+
+/** Accepts an upgrade to close it at once. */
+function closed(request: Request, disconnect: Disconnect): Response {
+  const { 0: client, 1: server } = new WebSocketPair();
+  server.accept();
+  closeSocket(server, disconnect);
+  const { headers } = handshake(request);
+  return new Response(null, { status: 101, webSocket: client, headers });
 }

@@ -26,15 +26,24 @@ test("a refused token is told with the backend's error and closes with 3500", as
   expect(engine.sessionCount).toBe(0);
 });
 
-test.each([
-  ["fails", async () => Promise.reject(new Error("secret host 10.0.0.1"))],
-  ["says nobody", async () => ({ userId: "" })],
-])("a backend that %s authenticates nobody and its words reach nobody", async (_, authenticate) => {
-  const { session, transport } = scene({ proxy: { authenticate } });
+test("a backend that names nobody has authenticated nobody", async () => {
+  const { session, transport } = scene({ proxy: { authenticate: async () => ({ userId: "" }) } });
   await connect(session);
   expect(kinds(transport)).toEqual(["error AUTH_ERROR"]);
-  expect(`${transport.frames}`).not.toContain("secret");
   expect(transport.closed?.code).toBe(3500);
+});
+
+test("a backend that fails has refused nobody, and its words reach nobody", async () => {
+  const authenticate = async () => Promise.reject(new Error("secret host 10.0.0.1"));
+  const extended = scene({ proxy: { authenticate } });
+  await connect(extended.session);
+  expect(kinds(extended.transport)).toEqual(["error UNAVAILABLE"]);
+  expect(extended.transport.closed?.code).toBe(1011);
+  const v1 = scene({ proxy: { authenticate } });
+  await send(v1.session, { envelope: { case: "connect", value: {} } });
+  expect(kinds(v1.transport)).toEqual(["error AUTH_ERROR"]);
+  expect(v1.transport.closed?.code).toBe(3500);
+  expect(`${extended.transport.frames}${v1.transport.frames}`).not.toContain("secret");
 });
 
 test("the user id comes from authentication, and frames behind connect wait for it", async () => {

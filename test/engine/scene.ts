@@ -1,8 +1,10 @@
 /** A session over a scripted transport and a broker of empty channels, with time in the test's hand. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { Engine, type EngineOptions } from "../../src/engine/engine.ts";
-import type { Broker, Position, Transport } from "../../src/engine/ports.ts";
+import type { HostCapabilities } from "../../src/engine/capabilities.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import type { Broker, Position, Proxy as ProxyPort, Transport } from "../../src/engine/ports.ts";
 import type { Session } from "../../src/engine/session.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings.ts";
 import { codecFor, type Frame } from "../../src/protocol/codec.ts";
 import type { Disconnect } from "../../src/protocol/codes.ts";
 import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
@@ -30,15 +32,16 @@ class ScriptedTransport implements Transport {
   readonly frames: Frame[] = [];
   closed: Disconnect | undefined;
   heardAt = 0;
-  saves = 0;
+  marks = 0;
   write(frame: Frame): void {
     this.frames.push(frame);
   }
   close(disconnect: Disconnect): void {
     this.closed = disconnect;
   }
-  save(): void {
-    this.saves += 1;
+  save(): void {}
+  mark(): void {
+    this.marks += 1;
   }
   heard(): number {
     return this.heardAt;
@@ -67,7 +70,20 @@ export function kinds({ frames }: { readonly frames: readonly Frame[] }): string
   });
 }
 
-export function scene(options: Partial<EngineOptions> = {}) {
+const CAPABILITIES: HostCapabilities = {
+  name: "scene",
+  bidirectionalStreams: false,
+  grpc: false,
+  observesBackpressure: false,
+  freeHeartbeat: true,
+};
+
+/** Settings that differ from the defaults, and the application's backends. */
+export interface SceneOptions extends Partial<Settings> {
+  readonly proxy?: ProxyPort;
+}
+
+export function scene({ proxy = {}, ...settings }: SceneOptions = {}) {
   const clock = { time: 1_000_000, now: () => clock.time };
   const broker = new QuietBroker();
   const timers = new ManualTimers();
@@ -84,7 +100,9 @@ export function scene(options: Partial<EngineOptions> = {}) {
     random,
     timers,
     logger: { warn: () => {} },
-    ...options,
+    capabilities: CAPABILITIES,
+    proxy,
+    settings: { ...DEFAULT_SETTINGS, ...settings },
   });
   const transport = new ScriptedTransport();
   const session = engine.accept(transport, "s", "json");

@@ -1,6 +1,9 @@
 /** The session's clocks and limits, with time in the test's hand. */
 import { expect, test } from "vitest";
-import { connect, scene, send, subscribe } from "./scene.ts";
+import { codecFor } from "../../src/protocol/codec.ts";
+import { reconnects } from "../../src/protocol/codes.ts";
+import { MessagingError } from "../../src/protocol/errors.ts";
+import { connect, kinds, scene, send, subscribe } from "./scene.ts";
 
 test("without connect the session ends after 10 s, whatever else it sends", async () => {
   const { clock, engine, transport, session } = scene();
@@ -35,12 +38,12 @@ test("a silent session ends after 300 s with 3511; frames and answered heartbeat
 test("the mark of life is saved at most every 15 s", async () => {
   const { clock, transport, session } = scene();
   await connect(session);
-  const before = transport.saves;
+  const before = transport.marks;
   for (let i = 0; i < 30; i++) {
     clock.time += 1_000;
     await send(session, { envelope: { case: "ping", value: {} } });
   }
-  expect(transport.saves - before).toBe(2);
+  expect(transport.marks - before).toBe(2);
 });
 
 test("one channel more than allowed closes with 3505, in connect as in subscribe", async () => {
@@ -77,4 +80,57 @@ test("a session that ends while it subscribes leaves nothing behind", async () =
   await subscribing;
   expect(engine.hub.size).toBe(0);
   expect(broker.wanted.size).toBe(0);
+});
+
+test("before it closes, a client with control is told why and whether to come back", async () => {
+  const { engine, session, transport } = scene();
+  const capabilities = ["control", "unknown"];
+  await send(session, { envelope: { case: "connect", value: { capabilities } } });
+  expect(engine.disconnect("s", 3503)).toBe(true);
+  expect(engine.disconnect("s", 3503)).toBe(false);
+  expect(kinds(transport)).toEqual(["connected", "disconnect"]);
+  const { envelope } = codecFor("json").decodeOutbound(transport.frames[1] ?? "");
+  expect(envelope.value).toMatchObject({
+    code: 3503,
+    reason: "force disconnect",
+    reconnect: false,
+  });
+  expect(transport.closed).toEqual({ code: 3503, reason: "force disconnect" });
+});
+
+test("an application's own codes tell by their range whether to come back", () => {
+  expect([1000, 3000, 3500, 4000, 4499, 4500, 4999].map(reconnects)).toEqual([
+    true,
+    true,
+    false,
+    true,
+    true,
+    false,
+    false,
+  ]);
+  const { engine } = scene();
+  expect(engine.disconnect("s", 4000, "moved")).toBe(true);
+  for (const code of [0, 1000, 2999, 5000, 4000.5]) {
+    expect(() => engine.disconnect("s", code)).toThrow(MessagingError);
+  }
+});
+
+test("a message kind that is switched off closes with 3508, in connect as well", async () => {
+  const first = scene({ disabledMessages: ["subscribe", "rpc_request"] });
+  await connect(first.session);
+  await send(first.session, subscribe("a"));
+  expect(first.transport.closed).toMatchObject({ code: 3508, reason: "not available" });
+  const second = scene({ disabledMessages: ["subscribe"] });
+  await connect(second.session, "a");
+  expect(second.transport.closed?.code).toBe(3508);
+  expect(second.broker.wanted.size).toBe(0);
+});
+
+test("names of a client that are too long are refused with 3501", async () => {
+  for (const value of [{ clientId: "x".repeat(256) }, { clientType: "\u00e4".repeat(128) }]) {
+    const { session, transport } = scene();
+    await send(session, { envelope: { case: "connect", value } });
+    expect(kinds(transport)).toEqual(["error BAD_REQUEST"]);
+    expect(transport.closed?.code).toBe(3501);
+  }
 });

@@ -112,6 +112,14 @@ export declare type InboundMessage = Message$1<"messageloop.v1.InboundMessage"> 
      */
     value: SurveyResponse;
     case: "surveyResponse";
+  } | {
+    /**
+     * Needs the capability "credit".
+     *
+     * @generated from field: messageloop.v1.Received received = 32;
+     */
+    value: Received;
+    case: "received";
   } | { case: undefined; value?: undefined };
 };
 
@@ -217,6 +225,14 @@ export declare type OutboundMessage = Message$1<"messageloop.v1.OutboundMessage"
      */
     value: SurveyResponse;
     case: "surveyResponse";
+  } | {
+    /**
+     * Needs the capability "control".
+     *
+     * @generated from field: messageloop.v1.Disconnect disconnect = 32;
+     */
+    value: Disconnect;
+    case: "disconnect";
   } | { case: undefined; value?: undefined };
 };
 
@@ -317,6 +333,13 @@ export declare type Connected = Message$1<"messageloop.v1.Connected"> & {
    * @generated from field: uint32 ping_interval_ms = 19;
    */
   pingIntervalMs: number;
+
+  /**
+   * With the capability "credit": bytes that the client may leave unacknowledged.
+   *
+   * @generated from field: uint64 credit_bytes = 20;
+   */
+  creditBytes: bigint;
 };
 
 /**
@@ -608,6 +631,67 @@ export declare type PublishAck = Message$1<"messageloop.v1.PublishAck"> & {
  * Use `create(PublishAckSchema)` to create a new message.
  */
 export declare const PublishAckSchema: GenMessage<PublishAck>;
+
+/**
+ * Received says how much a client has taken in since its connection began: the length of every
+ * WebSocket message it received, in bytes of UTF-8 for text, without the text frames "pong". There
+ * is no answer.
+ *
+ * @generated from message messageloop.v1.Received
+ */
+export declare type Received = Message$1<"messageloop.v1.Received"> & {
+  /**
+   * Cumulative; a smaller value than before means nothing.
+   *
+   * @generated from field: uint64 bytes = 1;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message messageloop.v1.Received.
+ * Use `create(ReceivedSchema)` to create a new message.
+ */
+export declare const ReceivedSchema: GenMessage<Received>;
+
+/**
+ * Disconnect is the last message before the server closes the connection.
+ *
+ * @generated from message messageloop.v1.Disconnect
+ */
+export declare type Disconnect = Message$1<"messageloop.v1.Disconnect"> & {
+  /**
+   * The close code.
+   *
+   * @generated from field: uint32 code = 1;
+   */
+  code: number;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Whether the client should come back by itself.
+   *
+   * @generated from field: bool reconnect = 3;
+   */
+  reconnect: boolean;
+
+  /**
+   * How long it should wait before that, in milliseconds; 0 when the server does not mind.
+   *
+   * @generated from field: uint32 retry_after_ms = 4;
+   */
+  retryAfterMs: number;
+};
+
+/**
+ * Describes the message messageloop.v1.Disconnect.
+ * Use `create(DisconnectSchema)` to create a new message.
+ */
+export declare const DisconnectSchema: GenMessage<Disconnect>;
 
 /**
  * @generated from message messageloop.v1.SubRefresh

@@ -384,18 +384,19 @@ export declare type SessionRecord = Message<"messageloop.internal.v1.SessionReco
   subscriptions: SubscriptionRecord[];
 
   /**
-   * The subscriptions did not fit beside the socket and stand in the object's database.
+   * The record did not fit beside the socket and stands in the object's database.
    *
    * @generated from field: bool overflow = 9;
    */
   overflow: boolean;
 
   /**
-   * When the client was last heard, Unix milliseconds; refreshed at most every 15 s.
+   * Written behind the rest and more often: the encodings of two messages one after the other are
+   * the encoding of both.
    *
-   * @generated from field: uint64 seen = 10;
+   * @generated from field: messageloop.internal.v1.SessionMarks marks = 10;
    */
-  seen: bigint;
+  marks?: SessionMarks | undefined;
 
   /**
    * @generated from field: string client_type = 11;
@@ -408,6 +409,45 @@ export declare type SessionRecord = Message<"messageloop.internal.v1.SessionReco
  * Use `create(SessionRecordSchema)` to create a new message.
  */
 export declare const SessionRecordSchema: GenMessage<SessionRecord>;
+
+/**
+ * SessionMarks is the part of a session's record that changes with the traffic.
+ *
+ * @generated from message messageloop.internal.v1.SessionMarks
+ */
+export declare type SessionMarks = Message<"messageloop.internal.v1.SessionMarks"> & {
+  /**
+   * When the client was last heard, Unix milliseconds.
+   *
+   * @generated from field: uint64 seen = 1;
+   */
+  seen: bigint;
+
+  /**
+   * Bytes sent and bytes acknowledged since the connection began, for a client with credit.
+   *
+   * @generated from field: uint64 sent = 2;
+   */
+  sent: bigint;
+
+  /**
+   * @generated from field: uint64 received = 3;
+   */
+  received: bigint;
+
+  /**
+   * Bytes sent since the last sign of life, for a client without.
+   *
+   * @generated from field: uint64 unheard = 4;
+   */
+  unheard: bigint;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.SessionMarks.
+ * Use `create(SessionMarksSchema)` to create a new message.
+ */
+export declare const SessionMarksSchema: GenMessage<SessionMarks>;
 
 /**
  * @generated from message messageloop.internal.v1.SubscriptionRecord

@@ -1,0 +1,16 @@
+/** Where hosts cannot be the same. The conformance suite and the documentation read it. */
+export interface HostCapabilities {
+  /** What the host is called in reports. */
+  readonly name: string;
+  /** Streams with both directions open at once. */
+  readonly bidirectionalStreams: boolean;
+  /** Native gRPC over HTTP/2. */
+  readonly grpc: boolean;
+  /**
+   * Whether the host sees how much of a socket's output lies unsent. Where it does not, a slow client
+   * is known by its credit, or else by what it was sent between two signs of life.
+   */
+  readonly observesBackpressure: boolean;
+  /** Whether the text frame `ping` is answered without waking anything. */
+  readonly freeHeartbeat: boolean;
+}

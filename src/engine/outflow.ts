@@ -1,0 +1,85 @@
+/**
+ * How much of what a connection was sent it has not taken in, as far as can be known. A client with
+ * credit says what it has received. Of any other client a host without sight of its socket's buffer
+ * knows only that it lives: what was sent since its last sign of life may lie unread.
+ */
+
+/** The part that a sleeping host must remember. */
+export interface OutflowMarks {
+  readonly sent: number;
+  readonly received: number;
+  readonly unheard: number;
+}
+
+export interface OutflowLimits {
+  /** Bytes that a client with credit may leave unacknowledged. */
+  readonly credit: number;
+  /**
+   * Bytes to any other client between two signs of life; undefined where the host watches the
+   * socket's own buffer.
+   */
+  readonly unheard: number | undefined;
+}
+
+export class Outflow {
+  readonly #limits: OutflowLimits;
+  /** When the host last answered a heartbeat by itself, Unix milliseconds. */
+  readonly #answered: () => number;
+  /** Whether the client says what it has received. */
+  #credit = false;
+  #sent = 0;
+  #received = 0;
+  #unheard = 0;
+  /** When `unheard` was last set to zero by a heartbeat that the host answered, Unix milliseconds. */
+  #heardAt = 0;
+
+  constructor(limits: OutflowLimits, answered: () => number) {
+    this.#limits = limits;
+    this.#answered = answered;
+  }
+
+  get marks(): OutflowMarks {
+    return { sent: this.#sent, received: this.#received, unheard: this.#unheard };
+  }
+
+  /** The client has been granted credit. Everything sent so far counts. */
+  grantCredit(): void {
+    this.#credit = true;
+  }
+
+  restore({ sent, received, unheard }: OutflowMarks): void {
+    this.#sent = sent;
+    this.#received = received;
+    this.#unheard = unheard;
+  }
+
+  /** Notes a write. */
+  wrote(bytes: number): void {
+    this.#sent += bytes;
+    this.#unheard += bytes;
+  }
+
+  /** A frame came in: the client lives. */
+  heard(): void {
+    this.#unheard = 0;
+  }
+
+  /** The client says how many bytes it has received in all. Smaller than before means nothing. */
+  received(bytes: number): void {
+    this.#received = Math.max(this.#received, bytes);
+    // A host that slept may have forgotten the last of what it sent.
+    this.#sent = Math.max(this.#sent, this.#received);
+  }
+
+  /** Whether too much lies unread. */
+  get exceeded(): boolean {
+    const { credit, unheard } = this.#limits;
+    if (this.#credit) return this.#sent - this.#received > credit;
+    if (unheard === undefined || this.#unheard <= unheard) return false;
+    const at = this.#answered();
+    if (at <= this.#heardAt) return true;
+    this.#heardAt = at;
+    this.#unheard = 0;
+    return false;
+  }
+}

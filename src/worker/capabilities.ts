@@ -1,0 +1,11 @@
+/** What this host can and cannot promise. */
+import type { HostCapabilities } from "../engine/capabilities.ts";
+
+export const CAPABILITIES: HostCapabilities = {
+  name: "worker",
+  bidirectionalStreams: false,
+  grpc: false,
+  // A socket of the runtime does not tell what lies in its buffer.
+  observesBackpressure: false,
+  freeHeartbeat: true,
+};

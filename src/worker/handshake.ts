@@ -1,0 +1,16 @@
+/** What a checked upgrade agrees on: the encoding, and the header that says so. */
+import { type Encoding, negotiate } from "../protocol/codec.ts";
+
+export interface Handshake {
+  readonly encoding: Encoding;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export function handshake(request: Request): Handshake {
+  const offers = request.headers.get("Sec-WebSocket-Protocol")?.split(",") ?? [];
+  const { subprotocol, encoding } = negotiate(offers.map((offer) => offer.trim()));
+  return {
+    encoding,
+    headers: subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol },
+  };
+}
