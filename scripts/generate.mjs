@@ -1,34 +1,41 @@
 /**
- * Generates src/protocol/gen from proto/. With --check it changes nothing and fails when what is
- * committed is not what the generator writes.
+ * Generates the code of our protocol and of the v0.1.1 schema that tests compare it with. With
+ * --check it changes nothing and fails when what is committed is not what the generator writes.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { root, run } from "./run.mjs";
 
-const committed = join(root, "src/protocol/gen");
+/** Templates name their folder of generated code relative to `base`. */
+const schemas = [
+  { input: ".", base: ".", template: "buf.gen.yaml", out: "src/protocol/gen" },
+  {
+    input: "test/fixtures/wire-v1/proto",
+    base: "test/fixtures/wire-v1",
+    template: "test/fixtures/wire-v1/buf.gen.yaml",
+    out: "gen",
+  },
+];
 
-if (process.argv.includes("--check")) {
+const task = process.argv.includes("--check") ? isFresh : generate;
+if (!schemas.map((schema) => task(schema)).every(Boolean)) process.exit(1);
+
+function generate({ input, template, base }) {
+  return run("buf", "generate", input, "--template", template, "--output", base);
+}
+
+function isFresh(schema) {
   const fresh = mkdtempSync(join(tmpdir(), "messageloop-gen-"));
   try {
-    const template = JSON.stringify({
-      version: "v2",
-      plugins: [
-        { local: "protoc-gen-es", out: fresh, opt: ["target=js+dts", "import_extension=js"] },
-      ],
-    });
-    if (!run("buf", "generate", "--template", template)) process.exit(1);
-    const stale = difference(fresh, committed);
-    if (stale.length > 0) {
-      console.error(`generated code is stale, run node scripts/generate.mjs: ${stale.join(", ")}`);
-      process.exit(1);
-    }
+    if (!generate({ ...schema, base: fresh })) return false;
+    const stale = difference(join(fresh, schema.out), join(root, schema.base, schema.out));
+    if (stale.length === 0) return true;
+    console.error(`generated code is stale, run node scripts/generate.mjs: ${stale.join(", ")}`);
+    return false;
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
-} else if (!run("buf", "generate")) {
-  process.exit(1);
 }
 
 function difference(left, right) {
@@ -37,6 +44,7 @@ function difference(left, right) {
 }
 
 function files(folder) {
+  if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));

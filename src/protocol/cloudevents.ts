@@ -41,6 +41,8 @@ export function canonicalEvent(event: CloudEvent): CloudEvent {
   for (const [name, value] of Object.entries(event.attributes)) {
     if (CONTEXT_FIELDS.has(name)) continue;
     checkText(name, "attribute name");
+    // Assigned to an object it would set the prototype, and be gone.
+    if (name === "__proto__") throw new MessagingError("BAD_REQUEST", "no attribute has this name");
     checkAttribute(name, value);
     attributes[name] = attribute(value.attr);
   }

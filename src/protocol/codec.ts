@@ -22,6 +22,13 @@ import {
   type OutboundMessage,
   OutboundMessageSchema,
 } from "./gen/messageloop/v1/service_pb.js";
+import { checkShape, mayHoldStruct } from "./wire-shape.ts";
+
+/**
+ * How deep a JSON frame may nest. A level of a Struct is two levels of protobuf messages, whose
+ * decoder takes 100: what JSON takes, protobuf has to be able to carry.
+ */
+const JSON_DEPTH = 52;
 
 export type Encoding = "json" | "proto";
 
@@ -85,7 +92,10 @@ const protobufCodec: Codec = {
   subprotocol: "messageloop+proto",
   encodeInbound: (message) => toBinary(InboundMessageSchema, message),
   encodeOutbound: (message) => toBinary(OutboundMessageSchema, message),
-  decodeInbound: (frame) => decodeProtobuf(InboundMessageSchema, frame),
+  decodeInbound: (frame) => {
+    const guarded = typeof frame !== "string" && mayHoldStruct(frame);
+    return decodeProtobuf(InboundMessageSchema, frame, guarded);
+  },
   decodeOutbound: (frame) => decodeProtobuf(OutboundMessageSchema, frame),
 };
 
@@ -102,15 +112,20 @@ function decodeJson<Desc extends DescMessage>(schema: Desc, frame: Frame): Messa
     const text = typeof frame === "string" ? frame : getTextEncoding().decodeUtf8(frame, true);
     // JSON.parse before fromJson: a repeated key takes its last value instead of being refused.
     const value = JSON.parse(text) as JsonValue;
-    return fromJson(schema, value, { ignoreUnknownFields: true });
+    return fromJson(schema, value, { ignoreUnknownFields: true, recursionLimit: JSON_DEPTH });
   } catch (error) {
     throw undecodable(error);
   }
 }
 
-function decodeProtobuf<Desc extends DescMessage>(schema: Desc, frame: Frame): MessageShape<Desc> {
+function decodeProtobuf<Desc extends DescMessage>(
+  schema: Desc,
+  frame: Frame,
+  guarded = false,
+): MessageShape<Desc> {
   if (typeof frame === "string") return decodeJson(schema, frame);
   try {
+    if (guarded) checkShape(schema, frame);
     return fromBinary(schema, frame, { readUnknownFields: false });
   } catch (error) {
     throw undecodable(error);
