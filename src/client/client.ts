@@ -4,15 +4,18 @@
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Codec, codecFor } from "../protocol/codec.ts";
+import { reconnects } from "../protocol/codes.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import {
   type Connected,
+  type Disconnect,
   type InboundMessage,
   InboundMessageSchema,
   type Message,
   type OutboundMessage,
   type Subscription,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
+import { Credit } from "./credit.ts";
 import { type CloudEvent, fromWireEvent, toWireEvent } from "./events.ts";
 import {
   buildOptions,
@@ -47,10 +50,18 @@ export interface PublishResult {
   duplicate: boolean;
 }
 
-/** Why a connection ended: the WebSocket close code and reason. */
+/** Why a connection ended, and whether to dial again. */
 export interface CloseInfo {
+  /** The WebSocket close code; 1006 when the connection was lost. */
   code: number;
   reason: string;
+  /**
+   * Whether the client should come back: as the server said, else as the close code means. False
+   * after {@link MessageLoopClient.close}.
+   */
+  reconnect: boolean;
+  /** How long the server asks to wait before that, in milliseconds; 0 when it did not say. */
+  retryAfterMs: number;
 }
 
 /** Messages kept for a handler that is set later than they arrive. */
@@ -58,9 +69,11 @@ const MAX_UNHANDLED = 1_000;
 /** How long a pong may take, in milliseconds. */
 const PONG_TIMEOUT_MS = 10_000;
 const NORMAL_CLOSURE = 1000;
+/** What a WebSocket reports when no close frame came. */
+const LOST_CONNECTION = 1006;
 
 /** What this SDK announces. Any entry makes it an extended client, which receives the whole event. */
-const CAPABILITIES = ["recovery"];
+const CAPABILITIES = ["control", "credit"];
 
 type Envelope = NonNullable<
   Exclude<MessageInitShape<typeof InboundMessageSchema>, InboundMessage>["envelope"]
@@ -99,9 +112,14 @@ export class MessageLoopClient {
   readonly #socket: WebSocketLike;
   readonly #codec: Codec;
   readonly #pending: PendingRequests;
+  readonly #credit = new Credit((bytes) => this.#sendReceived(bytes));
   readonly #channels = new Set<string>();
   #sessionId: string | null = null;
   #closed: CloseInfo | undefined;
+  /** Set when the application has asked for the end. */
+  #closing = false;
+  /** What the server said before it closes. */
+  #disconnect: Disconnect | undefined;
   #counter = 0;
   #unhandled: ReceivedMessage[] = [];
   #pingTimer: ReturnType<typeof setTimeout> | undefined;
@@ -137,7 +155,7 @@ export class MessageLoopClient {
     socket.addEventListener("close", ({ code, reason }) => {
       clearTimeout(deadline);
       reject(new MessagingError("UNAVAILABLE", `connection closed: ${code} ${reason}`.trim()));
-      this.#lost({ code, reason });
+      this.#lost(code, reason);
     });
   }
 
@@ -215,6 +233,7 @@ export class MessageLoopClient {
   /** Closes the connection and resolves when it is closed. Pending requests reject. */
   close(): Promise<void> {
     if (this.#closed !== undefined) return Promise.resolve();
+    this.#closing = true;
     return new Promise((resolve) => {
       this.#socket.addEventListener("close", () => resolve());
       this.#socket.close(NORMAL_CLOSURE, "client closing");
@@ -241,6 +260,10 @@ export class MessageLoopClient {
     const refused = this.#accept(connected.subscriptions);
     if (refused !== undefined) throw refused;
     this.#sessionId = connected.sessionId;
+    // A server that has not granted the capability would answer each report with an error.
+    if (connected.capabilities.includes("credit") && connected.creditBytes > 0n) {
+      this.#credit.grant(Number(connected.creditBytes));
+    }
     for (const publication of connected.publications) this.#take(publication.messages);
     if (connected.pingIntervalMs > 0) this.#schedulePing(connected.pingIntervalMs);
   }
@@ -257,14 +280,29 @@ export class MessageLoopClient {
 
   async #request(envelope: Envelope, timeoutMs?: number, channel = ""): Promise<OutboundMessage> {
     if (this.#closed !== undefined) throw new MessagingError("UNAVAILABLE", "not connected");
+    const { id, frame } = this.#encode(envelope, channel);
+    const answer = this.#pending.add(id, timeoutMs);
+    this.#socket.send(frame);
+    return await answer;
+  }
+
+  /** Nothing answers this, so nobody waits. */
+  #sendReceived(bytes: number): void {
+    if (this.#closed !== undefined) return;
+    const value = { bytes: BigInt(bytes) };
+    this.#socket.send(this.#encode({ case: "received", value }).frame);
+  }
+
+  #encode(
+    envelope: Envelope,
+    channel = "",
+  ): { id: string; frame: string | Uint8Array<ArrayBuffer> } {
     this.#counter += 1;
     const id = `${Date.now()}-${this.#counter}`;
     const time = BigInt(Date.now());
     const message = create(InboundMessageSchema, { id, channel, time, envelope });
     const frame = this.#codec.encodeInbound(message);
-    const answer = this.#pending.add(id, timeoutMs);
-    this.#socket.send(frame as string | Uint8Array<ArrayBuffer>);
-    return await answer;
+    return { id, frame: frame as string | Uint8Array<ArrayBuffer> };
   }
 
   #receive(data: unknown): void {
@@ -272,11 +310,11 @@ export class MessageLoopClient {
       clearTimeout(this.#pongTimer);
       return;
     }
+    const frame = data instanceof ArrayBuffer ? new Uint8Array(data) : String(data);
+    this.#credit.took(frame);
     let message: OutboundMessage;
     try {
-      message = this.#codec.decodeOutbound(
-        data instanceof ArrayBuffer ? new Uint8Array(data) : String(data),
-      );
+      message = this.#codec.decodeOutbound(frame);
     } catch (error) {
       this.#onError?.(MessagingError.from(error));
       return;
@@ -287,7 +325,10 @@ export class MessageLoopClient {
     } else if (envelope.case === "error") {
       const error = MessagingError.fromMessage(envelope.value);
       if (!this.#pending.reject(message.id, error)) this.#onError?.(error);
-    } else {
+    } else if (envelope.case === "disconnect") {
+      this.#disconnect = envelope.value;
+    } else if (envelope.case !== undefined) {
+      // An envelope without a case is one of a later version, and no answer whatever its id.
       this.#pending.resolve(message.id, message);
     }
   }
@@ -322,11 +363,13 @@ export class MessageLoopClient {
   /** Ends a connection that no longer answers, without waiting for its close handshake. */
   #drop(): void {
     this.#socket.close();
-    this.#lost({ code: 1006, reason: "no answer" });
+    this.#lost(LOST_CONNECTION, "no answer");
   }
 
-  #lost(info: CloseInfo): void {
+  #lost(code: number, reason: string): void {
     if (this.#closed !== undefined) return;
+    const reconnect = !this.#closing && (this.#disconnect?.reconnect ?? reconnects(code));
+    const info = { code, reason, reconnect, retryAfterMs: this.#disconnect?.retryAfterMs ?? 0 };
     this.#closed = info;
     this.#sessionId = null;
     clearTimeout(this.#pingTimer);

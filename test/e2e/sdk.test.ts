@@ -74,3 +74,27 @@ test.each(["json", "proto"] as const)("%s: what is published arrives whole", asy
   await client.close();
   expect(client.isConnected()).toBe(false);
 });
+
+test("a client that keeps up receives more than its credit of 8 MiB", async () => {
+  const channel = `sdk.${crypto.randomUUID()}`;
+  const webSocket = withWebSocket(WebSocket as never);
+  const reader = await dial(wsUrl, [webSocket, withAutoSubscribe(channel)]);
+  const writer = await dial(wsUrl, [webSocket]);
+  const data = "x".repeat(32 * 1024);
+  const count = 330;
+  let received = 0;
+  const { promise: all, resolve, reject } = Promise.withResolvers<void>();
+  reader.onClosed(({ code, reason }) => reject(new Error(`closed: ${code} ${reason}`)));
+  reader.onMessage((messages) => {
+    received += messages.length;
+    if (received === count) resolve();
+  });
+  const event = () => createCloudEvent({ source: "/s", type: "t", data });
+  // Acknowledgements pace the writer: the gateway refuses what waits for a channel beyond 4 MiB.
+  for (let sent = 0; sent < count; sent += 10) {
+    await Promise.all(Array.from({ length: 10 }, () => writer.publish(channel, event())));
+  }
+  await all;
+  expect(reader.isConnected()).toBe(true);
+  await Promise.all([reader.close(), writer.close()]);
+});
