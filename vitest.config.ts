@@ -23,6 +23,16 @@ export default defineConfig({
         },
       },
       {
+        // The conformance suite on each host, over real sockets. It starts its own servers.
+        test: {
+          name: "conformance",
+          environment: "node",
+          include: ["test/conformance/**/*.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
         // Real sockets against wrangler dev, and a real browser.
         test: {
           name: "e2e",

@@ -1,6 +1,6 @@
 /** The Worker as a user runs it: wrangler dev on a free port with storage of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,17 +9,32 @@ import { fileURLToPath } from "node:url";
 export interface RunningServer {
   /** Such as `http://localhost:1234`. */
   readonly url: string;
+  readonly pid: number;
+  /** What it has printed so far. */
+  output(): string;
   stop(): Promise<void>;
 }
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
+export interface WranglerOptions {
+  /** Another module than the deployed one, such as `test/worker/entry.ts`. Has no page. */
+  readonly main?: string;
+  /** Variables beside those of wrangler.toml. */
+  readonly vars?: Readonly<Record<string, unknown>>;
+}
+
+const root = fileURLToPath(new URL("..", import.meta.url));
 const START_DEADLINE_MS = 60_000;
 
 /** Starts the Worker and waits until it answers. */
-export async function startWrangler(): Promise<RunningServer> {
+export async function startWrangler(options: WranglerOptions = {}): Promise<RunningServer> {
   const port = await freePort();
   const storage = await mkdtemp(join(tmpdir(), "messageloop-e2e-"));
   const args = ["dev", "--port", `${port}`, "--inspector-port", "0", "--persist-to", storage];
+  if (options.main !== undefined || options.vars !== undefined) {
+    const config = join(storage, "wrangler.json");
+    await writeFile(config, JSON.stringify(await configuration(options)));
+    args.push("--config", config);
+  }
   const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
   const child = spawn(process.execPath, [wrangler, ...args], {
     cwd: root,
@@ -36,6 +51,8 @@ export async function startWrangler(): Promise<RunningServer> {
   await answering(url, child, () => output);
   return {
     url,
+    pid: child.pid ?? 0,
+    output: () => output,
     stop: async () => {
       await ended(child);
       await rm(storage, { recursive: true, force: true });
@@ -43,12 +60,43 @@ export async function startWrangler(): Promise<RunningServer> {
   };
 }
 
+/** The deployed configuration with another module and more variables, without what only the page needs. */
+async function configuration({ main, vars }: WranglerOptions): Promise<unknown> {
+  const { unstable_readConfig: readConfig } = await import("wrangler");
+  const { name, compatibility_date, compatibility_flags, exports } = readConfig({
+    config: join(root, "wrangler.toml"),
+  });
+  return {
+    name,
+    main: join(root, main ?? "src/worker/index.ts"),
+    compatibility_date,
+    compatibility_flags,
+    exports,
+    vars,
+  };
+}
+
+/** Resident memory of a process and everything it has started, in bytes. */
+export async function memoryOf(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  const own = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
+  const rest = await Promise.all(
+    children
+      .split(" ")
+      .filter(Boolean)
+      .map((id) => memoryOf(Number(id))),
+  );
+  return rest.reduce((sum, bytes) => sum + bytes, own);
+}
+
 async function answering(url: string, child: ChildProcess, output: () => string): Promise<void> {
   const deadline = Date.now() + START_DEADLINE_MS;
   while (Date.now() < deadline) {
     if (child.exitCode !== null) throw new Error(`wrangler dev ended:\n${output()}`);
     const response = await fetch(url).catch(() => undefined);
-    if (response?.ok === true) return;
+    // Whatever it says, it is there.
+    if (response !== undefined) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   await ended(child);

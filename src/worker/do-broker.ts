@@ -55,6 +55,13 @@ export interface DurableObjectBrokerOptions {
   readonly logger: Logger;
 }
 
+export interface BrokerStats {
+  /** Channels that this gateway is registered with, or that still have to be told that it is not. */
+  readonly registrations: number;
+  /** Channels with publishes that wait for their acknowledgement. */
+  readonly publishing: number;
+}
+
 export class DurableObjectBroker implements Broker {
   readonly #options: DurableObjectBrokerOptions;
   readonly #channels = new Map<string, ChannelState>();
@@ -112,6 +119,14 @@ export class DurableObjectBroker implements Broker {
 
   seen(channel: string): Position | undefined {
     return this.#channels.get(channel)?.last;
+  }
+
+  stats(): BrokerStats {
+    const outboxes = [...this.#channels.values()].filter(({ outbox }) => !outbox.idle);
+    return {
+      registrations: [...this.#options.registrations.all()].length,
+      publishing: outboxes.length,
+    };
   }
 
   /**

@@ -74,7 +74,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
 
   /** An upgrade that the Worker has checked. Refuses with 503 when this gateway has enough. */
   override fetch(request: Request): Response {
-    this.#wake();
+    this.wake();
     this.#width = Math.max(this.#width, Number(request.headers.get(GATEWAY_WIDTH_HEADER)) || 1);
     const refusal = this.#refusal();
     if (refusal !== undefined) {
@@ -96,30 +96,30 @@ export class GatewayDurableObject extends DurableObject<Env> {
 
   /** Entries of a channel. Takes a DeliverRequest, answers a DeliverResponse. */
   async deliver(request: Uint8Array): Promise<Uint8Array> {
-    this.#wake();
+    this.wake();
     const gone = this.broker.deliver(request);
     return (typeof gone === "boolean" ? gone : await gone) ? GONE : STAYS;
   }
 
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
-    this.#wake();
+    this.wake();
     const frame = typeof data === "string" ? data : new Uint8Array(data);
     await this.#sessions.get(socket)?.receive(frame);
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    this.#wake();
+    this.wake();
     this.#end(socket);
     answerClose(socket, code, reason);
   }
 
   override webSocketError(socket: WebSocket): void {
-    this.#wake();
+    this.wake();
     this.#end(socket);
   }
 
   override async alarm(): Promise<void> {
-    this.#wake();
+    this.wake();
     this.#alarmKnown = true;
     const { idle } = this.engine.expire();
     await this.#sweep();
@@ -139,7 +139,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
   }
 
   /** Rebuilds the sessions of the sockets that outlived a sleep. Once per life, at its first event. */
-  #wake(): void {
+  protected wake(): void {
     if (this.#awake) return;
     this.#awake = true;
     for (const socket of this.ctx.getWebSockets()) {

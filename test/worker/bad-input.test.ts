@@ -139,6 +139,7 @@ test("an unknown subprotocol gets no subprotocol back, and JSON", async () => {
   expect(response.status).toBe(101);
   expect(response.headers.get("Sec-WebSocket-Protocol")).toBeNull();
   if (response.webSocket === null) throw new Error("no socket");
-  const client = new Client(response.webSocket, "json");
+  const client = new Client(response.webSocket, { encoding: "json", extended: true });
+  response.webSocket.accept();
   expect(errorOf(await client.request({ envelope: { case: "ping", value: {} } }))).toBe("pong");
 });

@@ -1,0 +1,160 @@
+/**
+ * The suite's own backend, run in the process of the server. It behaves as tokens, channels and
+ * methods ask it to, so that a client over a real socket can provoke whatever a backend may do.
+ */
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { Engine } from "../../src/engine/engine.ts";
+import type { Cancellation, Proxy as ProxyPort, RpcRequest } from "../../src/engine/ports.ts";
+import { MessagingError } from "../../src/protocol/errors.ts";
+import {
+  type CloudEvent,
+  CloudEventSchema,
+} from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { textOf } from "../client.ts";
+
+/** Stands in every failure; no client may ever see it. */
+export const SECRET = "stack of 10.1.2.3";
+
+/** A session's answer to a survey, as the method `survey` tells it. */
+export interface ToldAnswer {
+  readonly sessionId: string;
+  readonly text: string;
+  /** Which kind of data the answer had. */
+  readonly data: string;
+  readonly error: string;
+}
+
+export interface ToldSurvey {
+  readonly answers: readonly ToldAnswer[];
+  readonly silent: readonly string[];
+  readonly tookMs: number;
+}
+
+/** @param engine of the node that the request came in on */
+export function suiteBackend(engine: () => Engine, authentication: boolean): ProxyPort {
+  let cancelled = 0;
+  const rpc = async (
+    request: RpcRequest,
+    cancellation: Cancellation,
+  ): Promise<CloudEvent | undefined> => {
+    const text = textOf(request.payload);
+    switch (request.method) {
+      case "empty":
+        return undefined;
+      case "refuse":
+        throw new MessagingError("NO_STOCK", "sold out", {
+          type: "shop_error",
+          metadata: { left: 0 },
+        });
+      case "fail":
+        throw new Error(SECRET);
+      case "garbage":
+        return create(CloudEventSchema, {
+          attributes: { odd: { attr: { case: "ceInteger", value: 1.5 } } },
+        });
+      case "slow":
+        await pause(Number(text));
+        return request.payload;
+      case "hang":
+        cancellation.onCancel(() => {
+          cancelled += 1;
+        });
+        return await new Promise(() => {});
+      case "cancelled":
+        return answer(`${cancelled}`);
+      case "whoami":
+        return answer(JSON.stringify({ ...request.caller, metadata: request.metadata }));
+      case "survey":
+        return answer(JSON.stringify(await survey(engine(), JSON.parse(text))));
+      case "disconnect": {
+        const { code, reason } = JSON.parse(text);
+        engine().disconnect(request.caller.sessionId, code, reason);
+        return undefined;
+      }
+      case "poison":
+        await poison(engine(), text);
+        return undefined;
+      default:
+        return request.payload;
+    }
+  };
+  return {
+    ...(authentication ? { authenticate } : {}),
+    authorizeSubscribe: async ({ channel, token }) => {
+      if (channel.startsWith("slow.")) await pause(300);
+      if (channel.startsWith("broken.")) throw new Error(SECRET);
+      if (channel.startsWith("denied.") && token !== "open-sesame") {
+        throw new MessagingError("ACL_ERROR", "not yours");
+      }
+    },
+    rpc,
+  };
+}
+
+const authenticate: NonNullable<ProxyPort["authenticate"]> = async (request) => {
+  const [verb = "", argument = ""] = request.token.split(":");
+  switch (verb) {
+    case "user":
+      return { userId: argument };
+    case "nobody":
+      return { userId: "" };
+    case "slow":
+      await pause(Number(argument));
+      return { userId: "slow" };
+    case "hang":
+      return await new Promise(() => {});
+    case "down":
+      throw new Error(SECRET);
+    case "mirror":
+      return { userId: JSON.stringify({ sessionId: request.sessionId, address: request.address }) };
+    default:
+      throw new MessagingError("INVALID_CREDENTIALS", "wrong password", { type: "auth_error" });
+  }
+};
+
+async function survey(
+  engine: Engine,
+  { channel, text, timeoutMs }: { channel: string; text: string; timeoutMs?: number },
+): Promise<ToldSurvey> {
+  const question = create(CloudEventSchema, { data: { case: "textData", value: text } });
+  const began = Date.now();
+  const options = timeoutMs === undefined ? {} : { timeoutMs };
+  const { answers, silent } = await engine.survey(channel, question, options);
+  return {
+    answers: answers.map(({ sessionId, payload, error }) => ({
+      sessionId,
+      text: textOf(payload),
+      data: payload?.data.case ?? "",
+      error: error?.code ?? "",
+    })),
+    silent,
+    tookMs: Date.now() - began,
+  };
+}
+
+/** Puts an event into a channel that the door would have refused: JSON knows no year 10000. */
+async function poison(engine: Engine, channel: string): Promise<void> {
+  const event = create(CloudEventSchema, {
+    id: "poison",
+    source: "/s",
+    specVersion: "1.0",
+    type: "t",
+    attributes: { time: { attr: { case: "ceTimestamp", value: { seconds: 253_402_300_800n } } } },
+  });
+  const body = create(EntryBodySchema, { event: toBinary(CloudEventSchema, event) });
+  await engine.broker.publish(channel, { key: engine.random.uuid(), body });
+}
+
+function answer(text: string): CloudEvent {
+  return create(CloudEventSchema, {
+    id: "answer",
+    source: "/backend",
+    type: "answer",
+    data: { case: "textData", value: text },
+  });
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

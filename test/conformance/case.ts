@@ -1,0 +1,132 @@
+/** A case of the suite: what it shows, what it needs, and how it is run. */
+import { WebSocket } from "ws";
+import { codecFor } from "../../src/protocol/codec.ts";
+import {
+  Client,
+  type ClientSettings,
+  type ConnectInit,
+  freshChannel,
+  type Kind,
+} from "../client.ts";
+import type { Host, RunningServer, ServerStats } from "./host.ts";
+import type { Variant } from "./variants.ts";
+
+export interface Case {
+  /** Ids of the rules in SPEC.md that it shows. */
+  readonly rules: readonly string[];
+  readonly title: string;
+  /** Kinds of clients it is run with; all four by default. */
+  readonly kinds?: readonly Kind[];
+  /** The server it needs; by default one without a backend, with default settings. */
+  readonly server?: Variant;
+  /** What the server must show; without it the case is not run, and the report says so. */
+  readonly observes?: readonly ("stats" | "memory" | "nodes")[];
+  run(context: Context): Promise<void>;
+}
+
+export const KINDS: readonly Kind[] = [
+  { encoding: "json", extended: false },
+  { encoding: "json", extended: true },
+  { encoding: "proto", extended: false },
+  { encoding: "proto", extended: true },
+];
+export const V1 = KINDS.filter(({ extended }) => !extended);
+export const EXTENDED = KINDS.filter(({ extended }) => extended);
+/** For cases that are about the server, not about what a client is. */
+export const ONE: readonly Kind[] = EXTENDED.slice(0, 1);
+
+export function nameOf({ encoding, extended }: Kind): string {
+  return `${encoding} ${extended ? "extended" : "v1"}`;
+}
+
+export interface OpenOptions extends Partial<ClientSettings> {
+  /** Names to offer instead of the encoding's own. */
+  readonly protocols?: readonly string[];
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The node to connect to, where there are several. */
+  readonly node?: number;
+}
+
+/** One run of a case: makes clients of its kind and closes them at the end. */
+export class Context {
+  readonly host: Host;
+  readonly server: RunningServer;
+  readonly kind: Kind;
+  readonly #clients: Client<WebSocket>[] = [];
+
+  constructor(host: Host, server: RunningServer, kind: Kind) {
+    this.host = host;
+    this.server = server;
+    this.kind = kind;
+  }
+
+  /** Opens a socket. */
+  async open(options: OpenOptions = {}): Promise<Client<WebSocket>> {
+    const settings = { ...this.kind, ...options };
+    const protocols = options.protocols ?? [codecFor(settings.encoding).subprotocol];
+    const { node, url } = this.server;
+    const address = options.node === undefined ? url : (node?.(options.node) ?? url);
+    const socket = new WebSocket(address, [...protocols], { headers: { ...options.headers } });
+    const client = new Client<WebSocket>(socket, settings);
+    this.#clients.push(client);
+    await new Promise<void>((resolve, reject) => {
+      socket.on("open", () => resolve());
+      socket.on("error", reject);
+    });
+    return client;
+  }
+
+  /** Opens a socket and connects. */
+  async client(connect: ConnectInit = {}, options: OpenOptions = {}): Promise<Client<WebSocket>> {
+    const client = await this.open(options);
+    const reply = await client.connect(connect);
+    if (reply.envelope.case !== "connected") throw new Error(`refused: ${reply.envelope.case}`);
+    return client;
+  }
+
+  /** A connected client that is subscribed. */
+  async subscriber(channel: string, options: OpenOptions = {}): Promise<Client<WebSocket>> {
+    return await this.client({ subscriptions: [{ channel }] }, options);
+  }
+
+  channel(prefix?: string): string {
+    return freshChannel(prefix);
+  }
+
+  async stats(): Promise<ServerStats> {
+    if (this.server.stats === undefined) throw new Error("the server cannot be observed");
+    return await this.server.stats();
+  }
+
+  /** Cuts every connection of the run. */
+  terminate(): void {
+    for (const { socket } of this.#clients) socket.terminate();
+  }
+
+  /** @throws Error when a v1 client received what it cannot read. */
+  checkViolations(): void {
+    const violations = this.#clients.flatMap((client) => client.violations);
+    if (violations.length > 0) {
+      throw new Error(`K2: a v1 client received: ${violations.slice(0, 3).join("; ")}`);
+    }
+  }
+}
+
+/** Waits until a condition holds; throws with what was last seen when it does not in time. */
+export async function eventually<T>(
+  look: () => Promise<T>,
+  holds: (seen: T) => boolean,
+  ms = 10_000,
+): Promise<T> {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    const seen = await look();
+    if (holds(seen)) return seen;
+    if (Date.now() >= deadline) throw new Error(`did not come true: ${JSON.stringify(seen)}`);
+    await sleep(50);
+  }
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

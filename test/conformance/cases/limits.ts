@@ -1,0 +1,102 @@
+/** Limits of one session. */
+import assert from "node:assert/strict";
+import { kindOf, valueAs } from "../../client.ts";
+import { type Case, ONE } from "../case.ts";
+import { TIGHT } from "../variants.ts";
+
+export const limitCases: readonly Case[] = [
+  {
+    rules: ["U5"],
+    title: "one channel too many closes with 3505, in subscribe and in connect",
+    server: "tight",
+    async run(context) {
+      const names = Array.from({ length: TIGHT.subscriptions }, () => context.channel());
+      const client = await context.client();
+      assert.equal(kindOf(await client.subscribe(...names)), "subscribeAck");
+      assert.equal(kindOf(await client.subscribe(...names)), "subscribeAck");
+      client.send({
+        envelope: { case: "subscribe", value: { subscriptions: [{ channel: context.channel() }] } },
+      });
+      assert.deepEqual(await client.closed(), { code: 3505, reason: "channel limit" });
+      const other = await context.open();
+      const subscriptions = [...names, context.channel()].map((channel) => ({ channel }));
+      const capabilities = context.kind.extended ? ["test"] : [];
+      other.send({ envelope: { case: "connect", value: { subscriptions, capabilities } } });
+      assert.deepEqual(await other.closed(), { code: 3505, reason: "channel limit" });
+    },
+  },
+  {
+    rules: ["L1", "L3"],
+    title: "a burst of publishes passes, the next is RATE_LIMITED, and a pause makes room",
+    server: "tight",
+    async run(context) {
+      const channel = context.channel();
+      const client = await context.client();
+      for (let i = 0; i < TIGHT.publishBurst; i++) await client.publish(channel, `${i}`);
+      const limited = async (): Promise<number> => {
+        const value = { id: "e", source: "/s", type: "t" };
+        const reply = await client.request({ channel, envelope: { case: "publish", value } });
+        const { code, metadata } = valueAs(reply, "error");
+        assert.equal(code, "RATE_LIMITED");
+        return Number(metadata?.["retry_after_ms"]);
+      };
+      // Being limited is no failing: it never adds up to 3509.
+      for (let i = 0; i < 3 * TIGHT.errors; i++) assert.ok((await limited()) > 0);
+      const wait = await limited();
+      assert.ok(wait > 0 && wait <= 1_000);
+      await new Promise((resolve) => setTimeout(resolve, wait + 20));
+      assert.equal(await client.publish(channel, "later"), TIGHT.publishBurst + 1);
+    },
+  },
+  {
+    rules: ["L2", "L3"],
+    title: "more bytes of requests under way than a session may have are RATE_LIMITED",
+    server: "tight",
+    kinds: ONE,
+    async run(context) {
+      const client = await context.client();
+      const open = [client.rpc("slow", `300${" ".repeat(33_000)}`)];
+      const reply = await client.rpc("slow", `300${" ".repeat(33_000)}`);
+      const { code, metadata } = valueAs(reply, "error");
+      assert.equal(code, "RATE_LIMITED");
+      assert.ok(Number(metadata?.["retry_after_ms"]) > 0);
+      for (const answered of await Promise.all(open)) assert.equal(kindOf(answered), "rpcReply");
+      assert.equal(kindOf(await client.rpc("slow", `1${" ".repeat(33_000)}`)), "rpcReply");
+    },
+  },
+  {
+    rules: ["L4"],
+    title: "more failing requests in a minute than a session may have close with 3509",
+    server: "tight",
+    async run(context) {
+      const failing = [
+        () => ({ channel: "a..b", envelope: { case: "publish", value: {} } }) as const,
+        () => ({ envelope: { case: "publish", value: { type: "t" } } }) as const,
+      ];
+      for (const message of failing) {
+        const client = await context.client();
+        for (let i = 0; i < TIGHT.errors; i++) {
+          assert.match(kindOf(await client.request(message())), /^error/);
+        }
+        client.send(message());
+        assert.deepEqual(await client.closed(), { code: 3509, reason: "too many errors" });
+      }
+      const garbling = await context.client();
+      for (let i = 0; i <= TIGHT.errors; i++) garbling.sendRaw("{");
+      assert.equal((await garbling.closed()).code, 3509);
+    },
+  },
+  {
+    rules: ["L4"],
+    title: "errors that are not the client's fault do not add up",
+    server: "tight",
+    async run(context) {
+      const client = await context.client();
+      for (let i = 0; i < 2 * TIGHT.errors; i++) {
+        assert.equal(kindOf(await client.rpc("refuse")), "error NO_STOCK");
+        assert.equal(kindOf(await client.rpc("fail")), "error PROXY_ERROR");
+      }
+      assert.equal(kindOf(await client.ping()), "pong");
+    },
+  },
+];

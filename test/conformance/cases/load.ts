@@ -1,0 +1,44 @@
+/** Many at once. */
+import assert from "node:assert/strict";
+import { type Case, ONE } from "../case.ts";
+
+const SUBSCRIBERS = 4_000;
+/** Connections that are being made at once, below what a gateway takes in a second. */
+const CONNECTING = 20;
+
+export const loadCases: readonly Case[] = [
+  {
+    rules: ["P3", "P8"],
+    title: "4,000 subscribers over two nodes get one event within 2 s",
+    server: "load",
+    kinds: ONE,
+    observes: ["nodes"],
+    async run(context) {
+      const channel = context.channel();
+      let arrived = 0;
+      let last = 0;
+      const open = async (index: number): Promise<void> => {
+        const onFrame = (frame: string | Uint8Array): void => {
+          if (!`${frame}`.includes("to everyone")) return;
+          arrived += 1;
+          last = performance.now();
+        };
+        const client = await context.open({ node: index % 2, onFrame });
+        const value = { subscriptions: [{ channel }], capabilities: ["test"] };
+        client.send({ envelope: { case: "connect", value } });
+        await client.until(() => client.bytes > 0 || undefined);
+      };
+      for (let start = 0; start < SUBSCRIBERS; start += CONNECTING) {
+        await Promise.all(Array.from({ length: CONNECTING }, (_, i) => open(start + i)));
+      }
+      const publisher = await context.client({}, { node: 2 });
+      const began = performance.now();
+      await publisher.publish(channel, "to everyone");
+      while (arrived < SUBSCRIBERS && performance.now() - began < 10_000) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      assert.equal(arrived, SUBSCRIBERS);
+      assert.ok(last - began < 2_000, `the last one got it after ${last - began} ms`);
+    },
+  },
+];

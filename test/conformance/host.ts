@@ -1,0 +1,49 @@
+/** What the suite needs of a host: a way to get a server, and what that server shows. */
+import type { HostCapabilities } from "../../src/engine/capabilities.ts";
+
+export interface ServerOptions {
+  /** Settings of the deployment; default none. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /**
+   * `none` has no backend at all; `open` has the suite's backend without authentication; `closed`
+   * demands authentication of everyone.
+   */
+  readonly backend?: "none" | "open" | "closed";
+}
+
+/** What a server holds now, summed over its nodes, and what it has done since it started. */
+export interface ServerStats {
+  readonly sessions: number;
+  readonly subscriptions: number;
+  readonly openCalls: number;
+  readonly openSurveys: number;
+  /** Channels that the broker has registered interest in. */
+  readonly registrations: number;
+  /** Channels with publishes that wait for their acknowledgement. */
+  readonly publishing: number;
+  readonly delivered: number;
+  readonly encoded: readonly number[];
+  readonly decoded: number;
+  readonly disconnects: Readonly<Record<string, number>>;
+  readonly droppedAnswers: number;
+}
+
+export interface RunningServer {
+  /** Such as `ws://localhost:9080/ws`. */
+  readonly url: string;
+  /** The address that reaches a certain node, where there are several. */
+  node?(index: number): string;
+  /** Only test builds can be observed. */
+  stats?(): Promise<ServerStats>;
+  /** Resident memory of the server's processes, in bytes. */
+  memory?(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+export interface Host {
+  /** Undefined where nothing is known of the host. */
+  readonly capabilities: HostCapabilities | undefined;
+  /** Whether `start` honours its options; a server that was found running cannot. */
+  readonly configurable: boolean;
+  start(options: ServerOptions): Promise<RunningServer>;
+}

@@ -1,0 +1,24 @@
+/** The Worker host under wrangler dev, with the suite's backend and counters. */
+import { CAPABILITIES } from "../../../src/worker/capabilities.ts";
+import { memoryOf, startWrangler } from "../../wrangler.ts";
+import type { Host, RunningServer, ServerOptions, ServerStats } from "../host.ts";
+
+export const workerHost: Host = {
+  capabilities: CAPABILITIES,
+  configurable: true,
+  async start({ backend = "none", settings = {} }: ServerOptions): Promise<RunningServer> {
+    const vars = { messageloop: settings, backend };
+    const server = await startWrangler({ main: "test/worker/entry.ts", vars });
+    const url = `${server.url.replace("http", "ws")}/ws`;
+    return {
+      url,
+      node: (index) => `${url}?gateway=enam-${index}`,
+      stats: async () => {
+        const response = await fetch(`${server.url}/test/stats`);
+        return (await response.json()) as ServerStats;
+      },
+      memory: () => memoryOf(server.pid),
+      stop: () => server.stop(),
+    };
+  },
+};

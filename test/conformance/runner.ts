@@ -1,0 +1,82 @@
+/** Runs the suite: which cases a host can show, on which server, and that nothing is left of them. */
+
+import type { Kind } from "../client.ts";
+import { type Case, Context, eventually, KINDS, nameOf } from "./case.ts";
+import { CASES } from "./cases/index.ts";
+import type { Host, RunningServer, ServerStats } from "./host.ts";
+import { VARIANTS, type Variant } from "./variants.ts";
+
+/** One run of one case. */
+export interface Planned {
+  readonly case: Case;
+  readonly kind: Kind;
+  readonly server: Variant;
+  /** Such as `S1 json v1: first frame`. */
+  readonly name: string;
+}
+
+/** Every run of the suite, those that share a server beside each other. */
+export function plan(): Planned[] {
+  const planned = CASES.flatMap((one) =>
+    (one.kinds ?? KINDS).map((kind) => ({
+      case: one,
+      kind,
+      server: one.server ?? ("plain" as const),
+      name: `${one.rules.join(" ")} ${nameOf(kind)}: ${one.title}`,
+    })),
+  );
+  const order = Object.keys(VARIANTS);
+  return planned.sort((left, right) => order.indexOf(left.server) - order.indexOf(right.server));
+}
+
+/** Why a host cannot show a case, or undefined where it can. */
+export function obstacle(host: Host, { case: one, server }: Planned): string | undefined {
+  if (host.configurable) return undefined;
+  if (server !== "plain" && server !== "load")
+    return `needs a server with the suite's settings (${server})`;
+  if (one.observes !== undefined) return `not observable: ${one.observes.join(", ")}`;
+  return undefined;
+}
+
+/** Starts servers as they are needed, one at a time. */
+export class Servers {
+  readonly #host: Host;
+  #variant: Variant | undefined;
+  #server: RunningServer | undefined;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  async get(variant: Variant): Promise<RunningServer> {
+    if (this.#server !== undefined && this.#variant === variant) return this.#server;
+    await this.stop();
+    this.#server = await this.#host.start(VARIANTS[variant]);
+    this.#variant = variant;
+    return this.#server;
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    await server?.stop();
+  }
+}
+
+/** Runs a case. Rejects when it does not hold, or when something of it is left behind. */
+export async function run(host: Host, server: RunningServer, planned: Planned): Promise<void> {
+  const context = new Context(host, server, planned.kind);
+  try {
+    await planned.case.run(context);
+  } finally {
+    context.terminate();
+  }
+  context.checkViolations();
+  const { stats } = server;
+  if (stats !== undefined) await eventually(stats, isEmpty);
+}
+
+function isEmpty(stats: ServerStats): boolean {
+  const { sessions, subscriptions, openCalls, openSurveys, registrations, publishing } = stats;
+  return sessions + subscriptions + openCalls + openSurveys + registrations + publishing === 0;
+}

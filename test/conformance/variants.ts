@@ -1,0 +1,47 @@
+/** The servers that cases run against. Each differs from the defaults in what its cases need. */
+import type { ServerOptions } from "./host.ts";
+
+export const TIGHT = {
+  idleMs: 3_000,
+  connectDeadlineMs: 1_000,
+  rpcTimeoutMs: 500,
+  subscriptions: 5,
+  publishBurst: 5,
+  rpcsInFlight: 2,
+  errors: 5,
+  sockets: 1,
+} as const;
+
+export const VARIANTS = {
+  /** As a deployment that sets nothing. */
+  plain: { backend: "none" },
+  /** With the suite's backend, everyone anonymous. */
+  backend: { backend: "open" },
+  /** With authentication that everyone must pass, in little time. */
+  auth: { backend: "closed", settings: { server: { auth_timeout: "500ms" } } },
+  /** With limits that are quickly met, and one kind of message switched off. */
+  tight: {
+    backend: "open",
+    settings: {
+      server: {
+        heartbeat: { idle_timeout: `${TIGHT.idleMs}ms`, ping_interval: "1s" },
+        connect_deadline: `${TIGHT.connectDeadlineMs}ms`,
+        rpc_timeout: `${TIGHT.rpcTimeoutMs}ms`,
+        disabled_messages: ["sub_refresh"],
+      },
+      limits: {
+        subscriptions_per_client: TIGHT.subscriptions,
+        publishes_per_second: 1,
+        publish_burst: TIGHT.publishBurst,
+        rpcs_in_flight: TIGHT.rpcsInFlight,
+        errors_per_minute: TIGHT.errors,
+        open_request_bytes: 65_536,
+        sockets_per_gateway: TIGHT.sockets,
+      },
+    },
+  },
+  /** As `plain`, for what takes long and measures: at the end, on a server that is fresh. */
+  load: { backend: "none" },
+} as const satisfies Record<string, ServerOptions>;
+
+export type Variant = keyof typeof VARIANTS;

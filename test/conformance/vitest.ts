@@ -1,0 +1,22 @@
+/** The suite as tests: one for each run of a case. */
+import { afterAll, describe, expect, test } from "vitest";
+import type { Host } from "./host.ts";
+import { obstacle, plan, run, Servers } from "./runner.ts";
+import { VARIANTS } from "./variants.ts";
+
+export function conformance(host: Host): void {
+  const servers = new Servers(host);
+  const planned = plan();
+  afterAll(() => servers.stop());
+  for (const variant of Object.keys(VARIANTS)) {
+    describe(`server ${variant}`, () => {
+      for (const one of planned.filter(({ server }) => server === variant)) {
+        test(one.name, async () => {
+          // On a host of our own nothing may be passed over.
+          expect(obstacle(host, one)).toBeUndefined();
+          await run(host, await servers.get(one.server), one);
+        });
+      }
+    });
+  }
+}

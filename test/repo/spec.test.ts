@@ -1,0 +1,53 @@
+/** SPEC.md, the cases that cite its rules, and the tables of codes say the same. */
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { DISCONNECTS, ERRORS } from "../../src/protocol/codes.ts";
+import { CASES } from "../conformance/cases/index.ts";
+
+const spec = readFileSync(new URL("../../SPEC.md", import.meta.url), "utf8");
+const rules = [...spec.matchAll(/^- \*\*([A-Z]\d+)\*\*/gm)].map(([, id]) => id ?? "");
+
+/** Rules that no client can provoke over a socket, and the tests that show them. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  U6: "test/worker/unavailable.test.ts",
+};
+
+function rows(firstCell: RegExp): string[][] {
+  return spec
+    .split("\n")
+    .map((line) => line.split("|").map((cell) => cell.trim()))
+    .filter((cells) => cells.length > 2 && firstCell.test(cells[1] ?? ""))
+    .map((cells) => cells.slice(1, -1));
+}
+
+test("every rule is shown by a case, and every case cites rules that exist", () => {
+  expect(new Set(rules).size).toBe(rules.length);
+  const cited = new Set(CASES.flatMap((one) => one.rules));
+  expect([...cited].filter((id) => !rules.includes(id))).toEqual([]);
+  expect(rules.filter((id) => !cited.has(id) && ELSEWHERE[id] === undefined)).toEqual([]);
+  expect(Object.keys(ELSEWHERE).filter((id) => !rules.includes(id) || cited.has(id))).toEqual([]);
+});
+
+test("the table of close codes is the one of the code", () => {
+  const codes = Object.values(DISCONNECTS).sort((left, right) => left.code - right.code);
+  expect(rows(/^\d{4}$/)).toEqual(
+    codes.map(({ code, reason, reconnect, advice }) => [
+      `${code}`,
+      reason,
+      reconnect ? "yes" : "no",
+      advice,
+    ]),
+  );
+});
+
+test("the table of error codes is the one of the code", () => {
+  expect(rows(/^`[A-Z_]+`$/)).toEqual(
+    Object.entries(ERRORS).map(([code, { type, retry, counts, meaning }]) => [
+      `\`${code}\``,
+      type,
+      retry ? "yes" : "no",
+      counts ? "yes" : "no",
+      meaning,
+    ]),
+  );
+});
