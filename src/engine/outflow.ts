@@ -11,6 +11,12 @@ export interface OutflowMarks {
   readonly unheard: number;
 }
 
+/**
+ * Looks for an answered heartbeat on the way to the limit. What was sent between the heartbeat and the
+ * look is forgiven, so the more looks, the sharper the limit.
+ */
+const LOOKS = 8;
+
 export interface OutflowLimits {
   /** Bytes that a client with credit may leave unacknowledged. */
   readonly credit: number;
@@ -32,10 +38,13 @@ export class Outflow {
   #unheard = 0;
   /** When `unheard` was last set to zero by a heartbeat that the host answered, Unix milliseconds. */
   #heardAt = 0;
+  /** Where `unheard` next makes it worth asking the host for a heartbeat. */
+  #lookAt: number;
 
   constructor(limits: OutflowLimits, answered: () => number) {
     this.#limits = limits;
     this.#answered = answered;
+    this.#lookAt = (limits.unheard ?? 0) / LOOKS;
   }
 
   get marks(): OutflowMarks {
@@ -62,6 +71,7 @@ export class Outflow {
   /** A frame came in: the client lives. */
   heard(): void {
     this.#unheard = 0;
+    this.#lookAt = (this.#limits.unheard ?? 0) / LOOKS;
   }
 
   /** The client says how many bytes it has received in all. Smaller than before means nothing. */
@@ -75,11 +85,13 @@ export class Outflow {
   get exceeded(): boolean {
     const { credit, unheard } = this.#limits;
     if (this.#credit) return this.#sent - this.#received > credit;
-    if (unheard === undefined || this.#unheard <= unheard) return false;
+    if (unheard === undefined || this.#unheard <= this.#lookAt) return false;
     const at = this.#answered();
-    if (at <= this.#heardAt) return true;
-    this.#heardAt = at;
-    this.#unheard = 0;
-    return false;
+    if (at > this.#heardAt) {
+      this.#heardAt = at;
+      this.#unheard = 0;
+    }
+    this.#lookAt = Math.min(this.#unheard + unheard / LOOKS, unheard);
+    return this.#unheard > unheard;
   }
 }

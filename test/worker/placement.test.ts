@@ -61,6 +61,18 @@ test("a refused upgrade goes to the next gateway, and after three refusals it is
   expect(Number(response.headers.get("Retry-After"))).toBeGreaterThan(0);
 });
 
+test("a server that is full accepts and closes with 3504, which a browser can read", async () => {
+  const headers = { "x-messageloop-gateway-width": "64", "x-messageloop-refusal": "full" };
+  const client = await Client.open({
+    encoding: "proto",
+    open: (request) =>
+      connectToGateway(request, () => ({
+        fetch: async () => new Response("full", { status: 503, headers }),
+      })),
+  });
+  expect(await client.closed()).toEqual({ code: 3504, reason: "connection limit" });
+});
+
 test("a gateway takes 500 upgrades a second and refuses the next with the width it knows", async () => {
   const stub = exports.GatewayDurableObject.getByName(`burst-${crypto.randomUUID()}`);
   const statuses: number[] = [];
