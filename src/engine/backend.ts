@@ -16,7 +16,8 @@ export interface CallTerms {
 export class BackendCalls {
   readonly #timers: Timers;
   readonly #logger: Logger;
-  readonly #open = new Set<CancellationSource>();
+  /** Undefined until the first call: most sessions make none. */
+  #open: Set<CancellationSource> | undefined;
 
   constructor(timers: Timers, logger: Logger) {
     this.#timers = timers;
@@ -25,7 +26,7 @@ export class BackendCalls {
 
   /** Calls that wait for their answer. */
   get size(): number {
-    return this.#open.size;
+    return this.#open?.size ?? 0;
   }
 
   /**
@@ -35,10 +36,11 @@ export class BackendCalls {
    */
   run<T>(terms: CallTerms, call: (cancellation: Cancellation) => Promise<T>): Promise<T> {
     const source = new CancellationSource();
-    this.#open.add(source);
+    this.#open ??= new Set();
+    const open = this.#open.add(source);
     return new Promise<T>((resolve, reject) => {
       const settle = (finish: () => void): void => {
-        if (!this.#open.delete(source)) return;
+        if (!open.delete(source)) return;
         stop();
         finish();
       };
@@ -56,7 +58,7 @@ export class BackendCalls {
 
   /** The session has ended: nobody waits any more. */
   cancelAll(): void {
-    for (const source of [...this.#open]) source.cancel();
+    for (const source of [...(this.#open ?? [])]) source.cancel();
   }
 
   #refusal(terms: CallTerms, error: unknown): MessagingError {

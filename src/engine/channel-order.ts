@@ -4,7 +4,8 @@
  * a publish need not wait for the one before. Everything else has the channel to itself.
  */
 export class ChannelOrder {
-  readonly #lanes = new Map<string, Lane>();
+  /** Undefined while nothing is under way, as in most sessions most of the time. */
+  #lanes: Map<string, Lane> | undefined;
 
   /**
    * Runs a task when it may enter all its channels, at once where nothing is in the way. Tasks take
@@ -30,6 +31,7 @@ export class ChannelOrder {
   }
 
   #enter(name: string, kind: Kind, admitted: () => void): void {
+    this.#lanes ??= new Map();
     let lane = this.#lanes.get(name);
     if (lane === undefined) {
       lane = { active: 0, kind, waiting: [] };
@@ -41,12 +43,13 @@ export class ChannelOrder {
 
   #leave(names: ReadonlySet<string>): void {
     for (const name of names) {
-      const lane = this.#lanes.get(name);
+      const lane = this.#lanes?.get(name);
       if (lane === undefined) continue;
       lane.active -= 1;
       admit(lane);
-      if (lane.active === 0) this.#lanes.delete(name);
+      if (lane.active === 0) this.#lanes?.delete(name);
     }
+    if (this.#lanes?.size === 0) this.#lanes = undefined;
   }
 }
 

@@ -2,17 +2,29 @@
  * The coordinator of one node: sessions, hub and broker. Hosts create sessions through it and give
  * it what the broker delivers; it never touches a socket or a database.
  */
+import { create, toBinary } from "@bufbuild/protobuf";
+import { checkChannel } from "../channels/names.ts";
+import { canonicalEvent } from "../protocol/cloudevents.ts";
 import type { Encoding } from "../protocol/codec.ts";
 import { disconnectFor } from "../protocol/codes.ts";
 import { MessagingError } from "../protocol/errors.ts";
-import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import type { Entry, SessionRecord } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import {
+  type CloudEvent,
+  CloudEventSchema,
+} from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import {
+  type Entry,
+  EntryBodySchema,
+  type SessionRecord,
+} from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_UNHEARD_BYTES } from "../protocol/limits.ts";
 import {
   type EncodingCounters,
   type FrameStamp,
   PublicationBatch,
 } from "../protocol/publication-frames.ts";
 import type { HostCapabilities } from "./capabilities.ts";
+import { type CounterStats, Counters } from "./counters.ts";
 import { Hub } from "./hub.ts";
 import type { OutflowLimits } from "./outflow.ts";
 import type {
@@ -21,6 +33,7 @@ import type {
   Clock,
   Logger,
   Proxy as ProxyPort,
+  PublishResult,
   Random,
   Timers,
   Transport,
@@ -39,6 +52,11 @@ export interface EngineOptions {
   readonly logger: Logger;
   readonly timers: Timers;
   readonly capabilities: HostCapabilities;
+  /**
+   * Bytes that a client without credit may be sent between two signs of life, where the host does not
+   * see what its sockets hold back. Default 32 MiB.
+   */
+  readonly maxUnheardBytes?: number;
   /** The application's backends. Default none. */
   readonly proxy?: ProxyPort;
   readonly settings?: Settings;
@@ -53,7 +71,7 @@ export interface NextExpiry {
 }
 
 /** What a node holds now, and what it has done since it started. */
-export interface EngineStats {
+export interface EngineStats extends CounterStats {
   readonly sessions: number;
   readonly subscriptions: number;
   readonly channels: number;
@@ -83,6 +101,7 @@ export class Engine implements BrokerHandler {
   readonly outflowLimits: OutflowLimits;
   readonly hub = new Hub();
   readonly surveys: Surveys;
+  readonly counters = new Counters();
   readonly #sessions = new Map<string, Session>();
   readonly #disconnects = new Map<number, number>();
   readonly #encoding: EncodingCounters = { encoded: [0, 0, 0, 0], decoded: 0 };
@@ -102,7 +121,7 @@ export class Engine implements BrokerHandler {
       credit: this.settings.creditBytes,
       unheard: options.capabilities.observesBackpressure
         ? undefined
-        : this.settings.maxUnheardBytes,
+        : (options.maxUnheardBytes ?? MAX_UNHEARD_BYTES),
     };
     this.surveys = new Surveys(this.timers);
     this.#stamp = {
@@ -127,12 +146,18 @@ export class Engine implements BrokerHandler {
     encoding: Encoding,
     peer: Peer = { address: "" },
   ): Session {
+    this.counters.opened += 1;
     return this.#register(new Session(this, transport, id, encoding, peer));
   }
 
   /** A session as it was before the host slept: its subscriptions are live again, nothing is sent. */
   restore(transport: Transport, record: SessionRecord): Session {
     return this.#register(Session.restore(this, transport, record));
+  }
+
+  /** The sessions of this node, connected or not yet. */
+  sessions(): readonly Session[] {
+    return [...this.#sessions.values()];
   }
 
   /** The session with this id on this node, if there is one. */
@@ -159,17 +184,76 @@ export class Engine implements BrokerHandler {
   }
 
   /**
+   * Publishes from the server's side. The event passes the same door as a client's.
+   *
+   * @throws MessagingError BAD_REQUEST for a channel or an event that the door refuses, or what the
+   * broker says.
+   */
+  async publish(
+    channel: string,
+    event: CloudEvent,
+    { metadata = {} }: { readonly metadata?: Readonly<Record<string, string>> } = {},
+  ): Promise<PublishResult> {
+    checkChannel(channel);
+    const body = create(EntryBodySchema, {
+      event: toBinary(CloudEventSchema, canonicalEvent(event)),
+      metadata: { ...metadata },
+    });
+    const result = await this.broker.publish(channel, { key: this.random.uuid(), body });
+    this.counters.published += 1;
+    return result;
+  }
+
+  /**
+   * Subscribes a session of this node to channels without asking the authorizer; the client is not
+   * told.
+   *
+   * @returns for each channel whether the session has it now; all false without such a session
+   */
+  async subscribe(
+    sessionId: string,
+    channels: readonly string[],
+  ): Promise<Readonly<Record<string, boolean>>> {
+    const session = this.#sessions.get(sessionId);
+    if (session !== undefined) await session.addChannels(channels);
+    const has = new Set(session?.channels ?? []);
+    return Object.fromEntries(channels.map((channel) => [channel, has.has(channel)]));
+  }
+
+  /**
+   * Ends subscriptions of a session of this node; the client is not told.
+   *
+   * @returns for each channel whether there is such a session, subscribed or not, as in v0.1.1
+   */
+  async unsubscribe(
+    sessionId: string,
+    channels: readonly string[],
+  ): Promise<Readonly<Record<string, boolean>>> {
+    const session = this.#sessions.get(sessionId);
+    if (session !== undefined) await session.removeChannels(channels);
+    return Object.fromEntries(channels.map((channel) => [channel, session !== undefined]));
+  }
+
+  /**
    * Asks the subscribers of a channel on this node. Ends when all have answered or left, or when the
    * time is over.
    *
    * @throws MessagingError BAD_REQUEST for a question that is not a valid event.
    */
-  survey(channel: string, question: CloudEvent, options?: SurveyOptions): Promise<SurveyOutcome> {
+  async survey(
+    channel: string,
+    question: CloudEvent,
+    options?: SurveyOptions,
+  ): Promise<SurveyOutcome> {
     const asked = this.hub
       .subscribers(channel)
       .map(({ id }) => this.#sessions.get(id))
       .filter((session) => session !== undefined);
-    return this.surveys.ask(this.random.uuid(), channel, question, asked, options);
+    const outcome = await this.surveys.ask(this.random.uuid(), channel, question, asked, options);
+    this.counters.surveys += 1;
+    this.counters.surveyAnswers += outcome.answers.length;
+    this.counters.surveySilent += outcome.silent.length;
+    return outcome;
   }
 
   stats(): EngineStats {
@@ -187,6 +271,7 @@ export class Engine implements BrokerHandler {
       decoded,
       disconnects: Object.fromEntries(this.#disconnects),
       droppedAnswers: this.surveys.dropped,
+      ...this.counters.stats(),
     };
   }
 

@@ -27,10 +27,15 @@ export interface OutflowLimits {
   readonly unheard: number | undefined;
 }
 
+/** A transport, as far as it matters here: it may answer heartbeats by itself. */
+export interface HeartbeatHost {
+  /** When it last did, Unix milliseconds. */
+  heard?(): number;
+}
+
 export class Outflow {
   readonly #limits: OutflowLimits;
-  /** When the host last answered a heartbeat by itself, Unix milliseconds. */
-  readonly #answered: () => number;
+  readonly #host: HeartbeatHost;
   /** Whether the client says what it has received. */
   #credit = false;
   #sent = 0;
@@ -41,9 +46,9 @@ export class Outflow {
   /** Where `unheard` next makes it worth asking the host for a heartbeat. */
   #lookAt: number;
 
-  constructor(limits: OutflowLimits, answered: () => number) {
+  constructor(limits: OutflowLimits, host: HeartbeatHost) {
     this.#limits = limits;
-    this.#answered = answered;
+    this.#host = host;
     this.#lookAt = (limits.unheard ?? 0) / LOOKS;
   }
 
@@ -86,7 +91,7 @@ export class Outflow {
     const { credit, unheard } = this.#limits;
     if (this.#credit) return this.#sent - this.#received > credit;
     if (unheard === undefined || this.#unheard <= this.#lookAt) return false;
-    const at = this.#answered();
+    const at = this.#host.heard?.() ?? 0;
     if (at > this.#heardAt) {
       this.#heardAt = at;
       this.#unheard = 0;

@@ -2,7 +2,6 @@
  * What the engine needs from a host. A host gives it time, randomness, a broker and one transport
  * per connection; the engine never touches a socket, a database or a platform API.
  */
-import type { Frame } from "../protocol/codec.ts";
 import type { Disconnect } from "../protocol/codes.ts";
 import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type {
@@ -11,6 +10,7 @@ import type {
   SessionMarks,
   SessionRecord,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { SizedFrame } from "../protocol/publication-frames.ts";
 
 export interface Clock {
   /** Unix milliseconds. */
@@ -85,16 +85,19 @@ export interface RpcRequest {
  * - A call MAY be cancelled; what it answers afterwards is ignored.
  */
 export interface Proxy {
-  authenticate?(
-    request: AuthenticateRequest,
-    cancellation: Cancellation,
-  ): Promise<{ readonly userId: string }>;
-  authorizeSubscribe?(
-    request: AuthorizeSubscribeRequest,
-    cancellation: Cancellation,
-  ): Promise<void>;
+  readonly authenticate?:
+    | ((
+        request: AuthenticateRequest,
+        cancellation: Cancellation,
+      ) => Promise<{ readonly userId: string }>)
+    | undefined;
+  readonly authorizeSubscribe?:
+    | ((request: AuthorizeSubscribeRequest, cancellation: Cancellation) => Promise<void>)
+    | undefined;
   /** Resolves with the answer, or with undefined for an empty one. */
-  rpc?(request: RpcRequest, cancellation: Cancellation): Promise<CloudEvent | undefined>;
+  readonly rpc?:
+    | ((request: RpcRequest, cancellation: Cancellation) => Promise<CloudEvent | undefined>)
+    | undefined;
 }
 
 /** A place in a channel's log. */
@@ -108,7 +111,8 @@ export interface Position {
 /**
  * One connection, seen from the engine.
  *
- * - `write` MUST keep the order of calls and MUST NOT throw for a connection that is gone.
+ * - `write` MUST keep the order of calls, except that a connection that is backed up MAY let urgent
+ *   frames overtake others, and MUST NOT throw for a connection that is gone.
  * - `close` MUST be idempotent and MUST NOT call back into the session.
  * - `save`, where a host can sleep, MUST keep the latest record for as long as the connection lives
  *   and hand it to `Engine.restore` when the host wakes. Hosts that never sleep leave it out.
@@ -117,7 +121,7 @@ export interface Position {
  * - `heard`, where a host answers heartbeats by itself, tells when it last did, in Unix milliseconds.
  */
 export interface Transport {
-  write(frame: Frame): void;
+  write(frame: SizedFrame): void;
   close(disconnect: Disconnect): void;
   save?(record: SessionRecord): void;
   mark?(marks: SessionMarks): void;

@@ -20,10 +20,12 @@ import {
   type SessionRecord,
   SessionRecordSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import type {
-  Connect,
-  InboundMessage,
-  Subscription as SubscriptionMessage,
+import {
+  type Connect,
+  type InboundMessage,
+  type OutboundMessage,
+  type Subscription as SubscriptionMessage,
+  SubscriptionSchema,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
 import {
   ERROR_WINDOW_MS,
@@ -35,6 +37,7 @@ import { type SizedFrame, sized, type Variant, variantOf } from "../protocol/pub
 import { utf8Length } from "../protocol/utf8.ts";
 import { BackendCalls, type CallTerms } from "./backend.ts";
 import { ChannelOrder } from "./channel-order.ts";
+import type { RpcOutcome } from "./counters.ts";
 import type { Engine } from "./engine.ts";
 import type { Subscriber } from "./hub.ts";
 import { Outflow } from "./outflow.ts";
@@ -78,6 +81,14 @@ const KINDS: Readonly<Record<string, MessageKind>> = {
   surveyResponse: "survey_response",
 };
 
+/** What must stay in its place among deliveries; every other answer may overtake them. */
+const ORDERED: ReadonlySet<OutboundMessage["envelope"]["case"]> = new Set([
+  "connected",
+  "subscribeAck",
+  "unsubscribeAck",
+  "publication",
+]);
+
 /** Where a connection comes from, as far as the host knows. */
 export interface Peer {
   /** Network address of the client; empty where it is unknown. */
@@ -105,7 +116,7 @@ export class Session implements Subscriber, Respondent {
   #clientType = "";
   #userId = "";
   /** Frames that arrived while connect is being decided. */
-  #waiting: InboundMessage[] = [];
+  #waiting: InboundMessage[] | undefined;
   #waitingBytes = 0;
   /** Bytes of the requests that are being worked on. */
   #openBytes = 0;
@@ -129,7 +140,7 @@ export class Session implements Subscriber, Respondent {
     this.variant = variantOf(encoding, false);
     this.#backend = new BackendCalls(engine.timers, engine.logger);
     this.#channels = new SessionChannels(engine.hub, engine.broker, this);
-    this.#outflow = new Outflow(engine.outflowLimits, () => transport.heard?.() ?? 0);
+    this.#outflow = new Outflow(engine.outflowLimits, transport);
     this.#seen = engine.clock.now();
     this.#savedSeen = this.#seen;
     const { publishesPerSecond: rate, publishBurst } = settings;
@@ -202,10 +213,37 @@ export class Session implements Subscriber, Respondent {
 
   write(frame: SizedFrame): void {
     if (this.#state === "closed") return;
-    this.#transport.write(frame.data);
+    this.#transport.write(frame);
     this.#outflow.wrote(frame.bytes);
+    this.#engine.counters.bytesOut += frame.bytes;
     if (this.#outflow.exceeded) this.close(DISCONNECTS.slowConsumer);
     else this.#markSoon();
+  }
+
+  /** Subscribes from the server's side, without asking the authorizer. */
+  async addChannels(channels: readonly string[]): Promise<void> {
+    await this.#order.run(channels, "exclusive", async () => {
+      if (!this.connected) return;
+      const requested = channels.map((channel) => create(SubscriptionSchema, { channel }));
+      const { joined } = await this.#channels.join(requested, {
+        // What cannot be joined must not take the rest with it.
+        extended: true,
+        authorize: async () => {},
+        ended: () => this.#isClosed(),
+      });
+      if (this.#isClosed()) return;
+      this.#save();
+      this.#channels.release(joined);
+    });
+  }
+
+  /** Unsubscribes from the server's side. */
+  async removeChannels(channels: readonly string[]): Promise<void> {
+    await this.#order.run(channels, "exclusive", async () => {
+      if (this.#isClosed()) return;
+      for (const channel of channels) this.#channels.leave(channel);
+      this.#save();
+    });
   }
 
   /** Puts a survey's question to the client. */
@@ -222,6 +260,7 @@ export class Session implements Subscriber, Respondent {
     if (this.#state === "closed") return;
     this.#touch();
     const size = typeof frame === "string" ? utf8Length(frame) : frame.length;
+    this.#engine.counters.bytesIn += size;
     if (size > this.#engine.settings.maxMessageBytes) {
       this.close(DISCONNECTS.messageTooBig);
       return;
@@ -234,13 +273,16 @@ export class Session implements Subscriber, Respondent {
       this.#countError();
       return;
     }
-    if (this.#state === "connecting" && message.envelope.case !== "connect") {
-      this.#wait(message, size);
-      return;
-    }
-    this.#openBytes += size;
-    await this.#handle(message);
-    this.#openBytes -= size;
+    await this.#take(message, size);
+  }
+
+  /** Takes a message of a transport that decodes by itself, as a stream of messages does. */
+  async receiveMessage(message: InboundMessage, size: number): Promise<void> {
+    if (this.#state === "closed") return;
+    this.#touch();
+    this.#engine.counters.bytesIn += size;
+    if (size > this.#engine.settings.maxMessageBytes) this.close(DISCONNECTS.messageTooBig);
+    else await this.#take(message, size);
   }
 
   /**
@@ -258,7 +300,9 @@ export class Session implements Subscriber, Respondent {
         value,
       });
       // Past every bound: a slow client has to learn why it is closed.
-      this.#transport.write(this.#codec.encodeOutbound(farewell));
+      const frame = sized(this.#codec.encodeOutbound(farewell), true);
+      this.#transport.write(frame);
+      this.#engine.counters.bytesOut += frame.bytes;
     }
     this.end();
     this.#transport.close(disconnect);
@@ -269,7 +313,7 @@ export class Session implements Subscriber, Respondent {
   end(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#waiting = [];
+    this.#waiting = undefined;
     this.#backend.cancelAll();
     this.#channels.leaveAll();
     this.#engine.forget(this);
@@ -307,6 +351,16 @@ export class Session implements Subscriber, Respondent {
     if (this.#state !== "connected") return;
     this.#savedSeen = this.#seen;
     this.#transport.mark?.(this.marks());
+  }
+
+  async #take(message: InboundMessage, size: number): Promise<void> {
+    if (this.#state === "connecting" && message.envelope.case !== "connect") {
+      this.#wait(message, size);
+      return;
+    }
+    this.#openBytes += size;
+    await this.#handle(message);
+    this.#openBytes -= size;
   }
 
   async #handle(message: InboundMessage): Promise<void> {
@@ -415,8 +469,8 @@ export class Session implements Subscriber, Respondent {
     });
     if (outcome.errors.some((error) => error.counts)) this.#countError();
     this.#channels.release(outcome.joined);
-    const waiting = this.#waiting;
-    this.#waiting = [];
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
     await Promise.all(waiting.map((frame) => this.#handle(frame)));
   }
 
@@ -572,6 +626,7 @@ export class Session implements Subscriber, Respondent {
     const key = this.#engine.random.uuid();
     await this.#order.run([channel], "shared", async () => {
       const { position, duplicate } = await this.#engine.broker.publish(channel, { key, body });
+      this.#engine.counters.published += 1;
       this.#reply(message, {
         case: "publishAck",
         value: {
@@ -602,15 +657,31 @@ export class Session implements Subscriber, Respondent {
       metadata: message.metadata,
       caller: this.#caller(),
     };
-    const answer = await this.#backend.run(
-      { ...RPC, timeoutMs: settings.rpcTimeoutMs },
-      async (cancellation) => {
+    const terms = { ...RPC, timeoutMs: settings.rpcTimeoutMs };
+    const answer = await this.#timed(() =>
+      this.#backend.run(terms, async (cancellation) => {
         const event = await proxy.rpc?.(request, cancellation);
         return event === undefined ? undefined : answeredEvent(event);
-      },
+      }),
     );
     const value = answer === undefined ? create(CloudEventSchema) : this.#outbound(answer);
     this.#reply(message, { case: "rpcReply", value });
+  }
+
+  /** Counts how long an RPC took, by how it ended. */
+  async #timed<T>(call: () => Promise<T>): Promise<T> {
+    const { clock, counters } = this.#engine;
+    const began = clock.now();
+    let outcome: RpcOutcome = "ok";
+    try {
+      return await call();
+    } catch (error) {
+      const late = MessagingError.from(error).code === RPC.timeout[0];
+      outcome = this.#isClosed() ? "cancelled" : late ? "timeout" : "error";
+      throw error;
+    } finally {
+      counters.rpcs[outcome].observe(clock.now() - began);
+    }
   }
 
   #caller(): Caller {
@@ -624,6 +695,7 @@ export class Session implements Subscriber, Respondent {
 
   #wait(message: InboundMessage, size: number): void {
     this.#waitingBytes += size;
+    this.#waiting ??= [];
     if (this.#waiting.length >= MAX_WAITING_FRAMES || this.#waitingBytes > MAX_WAITING_BYTES) {
       this.close(DISCONNECTS.badRequest);
       return;
@@ -714,8 +786,9 @@ export class Session implements Subscriber, Respondent {
     this.#send(reply(message, this.#engine.clock.now(), envelope));
   }
 
-  #send(message: ReturnType<typeof reply>): void {
-    this.write(sized(this.#codec.encodeOutbound(message)));
+  #send(message: OutboundMessage): void {
+    const urgent = !ORDERED.has(message.envelope.case);
+    this.write(sized(this.#codec.encodeOutbound(message), urgent));
   }
 }
 

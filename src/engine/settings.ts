@@ -13,10 +13,7 @@ import {
   MAX_IN_FLIGHT_RPCS,
   MAX_MESSAGE_BYTES,
   MAX_OPEN_REQUEST_BYTES,
-  MAX_SOCKETS,
   MAX_SUBSCRIPTIONS,
-  MAX_UNHEARD_BYTES,
-  MAX_UPGRADES_PER_SECOND,
   PING_INTERVAL_MS,
   PUBLISHES_PER_SECOND,
   RPC_TIMEOUT_MS,
@@ -24,7 +21,14 @@ import {
 import { formatDuration, parseDuration } from "./duration.ts";
 import { checkSettings, type SettingPath, settingPaths, table } from "./settings-table.ts";
 
-export { type SettingProblem, SettingsError } from "./settings-table.ts";
+export {
+  checkSettings,
+  type SettingPath,
+  type SettingProblem,
+  SettingsError,
+  settingPaths,
+  table,
+} from "./settings-table.ts";
 
 /** Checked settings in the engine's own units. What each means stands in docs/limits.md. */
 export interface Settings {
@@ -43,9 +47,6 @@ export interface Settings {
   readonly maxErrors: number;
   readonly maxOpenRequestBytes: number;
   readonly creditBytes: number;
-  readonly maxUnheardBytes: number;
-  readonly maxSockets: number;
-  readonly maxUpgradesPerSecond: number;
 }
 
 /** The kinds of inbound message that a deployment can switch off, by their names on the wire. */
@@ -121,31 +122,38 @@ export const limitsEntries = {
   errors_per_minute: v.optional(wholeNumbers(1), MAX_ERRORS),
   open_request_bytes: v.optional(wholeNumbers(65_536), MAX_OPEN_REQUEST_BYTES),
   credit_bytes: v.optional(wholeNumbers(65_536), CREDIT_BYTES),
-  unheard_bytes: v.optional(wholeNumbers(65_536), MAX_UNHEARD_BYTES),
-  sockets_per_gateway: v.optional(wholeNumbers(1, 32_000), MAX_SOCKETS),
-  upgrades_per_second: v.optional(wholeNumbers(1), MAX_UPGRADES_PER_SECOND),
 };
 
-const limits = v.pipe(
-  table(limitsEntries),
-  v.forward(
-    v.check(
-      ({ publish_burst, publishes_per_second }) =>
-        publish_burst === undefined || publishes_per_second > 0,
-      "does nothing without publishes_per_second",
+/**
+ * The table of limits, with those that only one kind of host has.
+ *
+ * @param more entries beside the common ones
+ */
+export function limitsTable<const More extends v.ObjectEntries>(more: More) {
+  return v.pipe(
+    table({ ...limitsEntries, ...more }),
+    v.forward(
+      // The common entries are there whatever stands beside them, which the compiler cannot see.
+      v.check((limits) => {
+        const { publish_burst, publishes_per_second } = limits as CommonLimits;
+        return publish_burst === undefined || publishes_per_second > 0;
+      }, "does nothing without publishes_per_second"),
+      ["publish_burst"] as never,
     ),
-    ["publish_burst"],
-  ),
-);
+  );
+}
 
+type CommonLimits = v.InferOutput<ReturnType<typeof table<typeof limitsEntries>>>;
+
+/** The settings that every host has. */
 export const settingsEntries = {
   server: v.optional(table(serverEntries), {}),
-  limits: v.optional(limits, {}),
+  limits: v.optional(limitsTable({}), {}),
 };
 
 const settingsSchema = v.optional(table(settingsEntries), {});
 
-/** Every setting with its default, as an operator would write both. */
+/** Every setting that all hosts have, with its default, as an operator would write both. */
 export const SETTING_PATHS: readonly SettingPath[] = settingPaths(settingsSchema);
 
 export const DEFAULT_SETTINGS: Settings = parseSettings({});
@@ -176,13 +184,11 @@ export function toSettings({ server, limits }: v.InferOutput<typeof settingsSche
     maxErrors: limits.errors_per_minute,
     maxOpenRequestBytes: limits.open_request_bytes,
     creditBytes: limits.credit_bytes,
-    maxUnheardBytes: limits.unheard_bytes,
-    maxSockets: limits.sockets_per_gateway,
-    maxUpgradesPerSecond: limits.upgrades_per_second,
   };
 }
 
-function wholeNumbers(min: number, max?: number) {
+/** Whole numbers in a range, both ends included. */
+export function wholeNumbers(min: number, max?: number) {
   const message =
     max === undefined
       ? `must be a whole number of at least ${min}`

@@ -1,9 +1,13 @@
 /** The HTTP app that every host mounts. */
 import { Hono } from "hono";
+import { type HandshakeRules, handshakeProblem } from "./handshake.ts";
 
 export interface AppOptions {
   /** Takes a WebSocket upgrade whose handshake has been checked. */
   readonly connect: (request: Request) => Promise<Response>;
+  readonly handshake?: HandshakeRules;
+  /** Answers every other path. Default 404. */
+  readonly fallback?: (request: Request) => Response | Promise<Response>;
 }
 
 /** Longest part of a Retry-After that is chance, in seconds. */
@@ -13,9 +17,14 @@ export function createApp(options: AppOptions): Hono {
   const app = new Hono();
   app.all("/ws", (context) => {
     const request = context.req.raw;
-    return handshakeProblem(request) ?? options.connect(request);
+    const header = (name: string): string | null =>
+      // A request that was made in the process itself has its host in the URL only.
+      request.headers.get(name) ?? (name === "Host" ? new URL(request.url).host : null);
+    const problem = handshakeProblem({ method: request.method, header }, options.handshake);
+    if (problem === undefined) return options.connect(request);
+    return refuse(problem.status, problem.text);
   });
-  app.notFound(() => plain(404, "Not Found"));
+  app.notFound((context) => options.fallback?.(context.req.raw) ?? plain(404, "Not Found"));
   return app;
 }
 
@@ -23,36 +32,6 @@ export function createApp(options: AppOptions): Hono {
 export function delayedRetry(): Response {
   const seconds = 1 + Math.floor(Math.random() * RETRY_SPREAD_S);
   return plain(503, "Service Unavailable", { "Retry-After": `${seconds}` });
-}
-
-/** What v0.1.1 answers to a request on the WebSocket path that is no upgrade it takes. */
-function handshakeProblem(request: Request): Response | undefined {
-  if (request.method !== "GET") return refuse(405, "Method Not Allowed");
-  const { headers } = request;
-  const upgrades =
-    names(headers.get("Connection"), "upgrade") && names(headers.get("Upgrade"), "websocket");
-  if (!upgrades) return refuse(400, "Bad Request");
-  if (headers.get("Sec-WebSocket-Version") !== "13") return refuse(400, "Bad Request");
-  if (!isKey(headers.get("Sec-WebSocket-Key"))) return refuse(400, "Bad Request");
-  if (!sameHost(request)) return refuse(403, "Forbidden");
-  return undefined;
-}
-
-/** Without an Origin the client is no browser; with one its host must be ours. */
-function sameHost(request: Request): boolean {
-  const origin = request.headers.get("Origin");
-  if (origin === null) return true;
-  const host = request.headers.get("Host") ?? new URL(request.url).host;
-  return URL.canParse(origin) && new URL(origin).host.toLowerCase() === host.toLowerCase();
-}
-
-/** A key is sixteen bytes in base64. */
-function isKey(key: string | null): boolean {
-  return key !== null && /^[A-Za-z0-9+/]{22}==$/.test(key);
-}
-
-function names(header: string | null, token: string): boolean {
-  return (header ?? "").split(",").some((part) => part.trim().toLowerCase() === token);
 }
 
 function refuse(status: number, text: string): Response {

@@ -25,10 +25,15 @@ export interface SizedFrame {
   readonly data: Frame;
   /** Of UTF-8 for text. */
   readonly bytes: number;
+  /** Whether it may overtake deliveries where a connection is backed up: answers and control. */
+  readonly urgent: boolean;
+  /** The form in which a host puts it on the wire, made by the host for the first who gets it. */
+  prepared: Uint8Array | undefined;
 }
 
-export function sized(data: Frame): SizedFrame {
-  return { data, bytes: typeof data === "string" ? utf8Length(data) : data.length };
+export function sized(data: Frame, urgent = false): SizedFrame {
+  const bytes = typeof data === "string" ? utf8Length(data) : data.length;
+  return { data, bytes, urgent, prepared: undefined };
 }
 
 /** What encoding has cost; shows whether the fast paths were taken. */

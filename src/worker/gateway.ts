@@ -16,7 +16,7 @@ import { handshake } from "./handshake.ts";
 import { GATEWAY_WIDTH_HEADER, REFUSAL_HEADER, type Refusal } from "./placement.ts";
 import { clock, consoleLogger, random, timers } from "./platform.ts";
 import { SqlRegistrations } from "./registrations.ts";
-import { settingsOf } from "./settings.ts";
+import { settingsOf, type WorkerSettings } from "./settings.ts";
 
 /** Longest time between two comparisons of registrations with live sockets, in milliseconds. */
 const SWEEP_INTERVAL_MS = 5 * 60 * 1000;
@@ -30,6 +30,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
   /** Sessions, hub and surveys of this gateway. */
   protected readonly engine: Engine;
   protected readonly broker: DurableObjectBroker;
+  readonly #settings: WorkerSettings;
   readonly #records: SessionRecords;
   readonly #sessions = new Map<WebSocket, Session>();
   #awake = false;
@@ -45,6 +46,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
     super(ctx, env);
     // The heartbeat that lets this object sleep: answered by the runtime, byte for byte.
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
+    this.#settings = settingsOf(env);
     const { sql } = ctx.storage;
     this.#records = new SessionRecords(sql);
     this.broker = new DurableObjectBroker({
@@ -63,7 +65,8 @@ export class GatewayDurableObject extends DurableObject<Env> {
       logger: consoleLogger,
       capabilities: CAPABILITIES,
       proxy: this.backends(),
-      settings: settingsOf(env),
+      settings: this.#settings,
+      maxUnheardBytes: this.#settings.maxUnheardBytes,
     });
   }
 
@@ -131,7 +134,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
 
   /** No session can fall silent sooner than this, and no registration is stale for longer. */
   get #sweepMs(): number {
-    return Math.min(this.engine.settings.idleTimeoutMs, SWEEP_INTERVAL_MS);
+    return Math.min(this.#settings.idleTimeoutMs, SWEEP_INTERVAL_MS);
   }
 
   get #name(): string {
@@ -163,7 +166,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
     return {
       write: (frame) => {
         try {
-          socket.send(frame);
+          socket.send(frame.data);
         } catch {
           // The socket is closing; its close event ends the session.
         }
@@ -189,7 +192,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
 
   /** Why this gateway takes no further socket now, or undefined. */
   #refusal(): Refusal | undefined {
-    const { maxSockets, maxUpgradesPerSecond } = this.engine.settings;
+    const { maxSockets, maxUpgradesPerSecond } = this.#settings;
     if (this.#sessions.size >= maxSockets) return "full";
     const second = Math.floor(clock.now() / 1000);
     if (second !== this.#second) {

@@ -1,4 +1,5 @@
 /** Time, chance and logs as Workers give them. */
+import { shortId as shortIdFrom } from "../channels/short-id.ts";
 import type { Clock, Logger, Random, Timers } from "../engine/ports.ts";
 
 export const clock: Clock = { now: () => Date.now() };
@@ -12,18 +13,9 @@ export const timers: Timers = {
   },
 };
 
-const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
-/** Twelve random letters and digits, about 71 bits: short enough to stand in every message id. */
+/** A short random name, unguessable. */
 export function shortId(): string {
-  let id = "";
-  while (id.length < 12) {
-    // 248 is the largest multiple of 62 in a byte: higher values would favour some letters.
-    for (const byte of crypto.getRandomValues(new Uint8Array(16))) {
-      if (byte < 248 && id.length < 12) id += ALPHABET[byte % 62];
-    }
-  }
-  return id;
+  return shortIdFrom((length) => crypto.getRandomValues(new Uint8Array(length)));
 }
 
 /** Structured warnings on the console, which Workers logs collect. */

@@ -1,14 +1,67 @@
 /** Settings as a Worker gets them: the table `messageloop` among its variables. */
-import { parseSettings, type Settings } from "../engine/settings.ts";
+import * as v from "valibot";
+import {
+  checkSettings,
+  limitsTable,
+  type SettingPath,
+  type Settings,
+  settingPaths,
+  settingsEntries,
+  table,
+  toSettings,
+  wholeNumbers,
+} from "../engine/settings.ts";
+import { allowedOrigins } from "../http/origins.ts";
+import { MAX_SOCKETS, MAX_UNHEARD_BYTES, MAX_UPGRADES_PER_SECOND } from "../protocol/limits.ts";
+
+/** The settings of every host, and what only gateways have. */
+export interface WorkerSettings extends Settings {
+  readonly maxUnheardBytes: number;
+  readonly maxSockets: number;
+  readonly maxUpgradesPerSecond: number;
+  /** Beside the Worker's own host. */
+  readonly allowedOrigins: readonly string[];
+}
+
+const schema = v.optional(
+  table({
+    ...settingsEntries,
+    limits: v.optional(
+      limitsTable({
+        unheard_bytes: v.optional(wholeNumbers(65_536), MAX_UNHEARD_BYTES),
+        sockets_per_gateway: v.optional(wholeNumbers(1, 32_000), MAX_SOCKETS),
+        upgrades_per_second: v.optional(wholeNumbers(1), MAX_UPGRADES_PER_SECOND),
+      }),
+      {},
+    ),
+    transport: v.optional(
+      table({
+        websocket: v.optional(table({ allowed_origins: v.optional(allowedOrigins, []) }), {}),
+      }),
+      {},
+    ),
+  }),
+  {},
+);
+
+/** Every setting of this host with its default. */
+export const WORKER_SETTING_PATHS: readonly SettingPath[] = settingPaths(schema);
 
 /** An isolate sees one environment; the objects in it need not check the same table again. */
-const known = new WeakMap<object, Settings>();
+const known = new WeakMap<object, WorkerSettings>();
 
 /** @throws SettingsError naming the path of each setting that is wrong. */
-export function settingsOf(env: object): Settings {
+export function settingsOf(env: object): WorkerSettings {
   let settings = known.get(env);
   if (settings === undefined) {
-    settings = parseSettings((env as { readonly messageloop?: unknown }).messageloop);
+    const checked = checkSettings(schema, (env as { readonly messageloop?: unknown }).messageloop);
+    settings = {
+      ...toSettings(checked),
+      maxUnheardBytes: checked.limits.unheard_bytes,
+      maxSockets: checked.limits.sockets_per_gateway,
+      maxUpgradesPerSecond: checked.limits.upgrades_per_second,
+      allowedOrigins: checked.transport.websocket.allowed_origins,
+    };
     known.set(env, settings);
   }
   return settings;

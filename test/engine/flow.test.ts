@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { TokenBucket } from "../../src/engine/token-bucket.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
+import { sized } from "../../src/protocol/publication-frames.ts";
 import { connect, type Init, kinds, scene, send } from "./scene.ts";
 
 const MIB = 1024 * 1024;
@@ -9,7 +10,7 @@ const ping = { envelope: { case: "ping", value: {} } } as const;
 const credit: Init = { envelope: { case: "connect", value: { capabilities: ["credit"] } } };
 
 function frame(bytes: number) {
-  return { data: "x", bytes };
+  return { ...sized("x"), bytes };
 }
 
 test("a client without credit may be sent 32 MiB between two signs of life", async () => {

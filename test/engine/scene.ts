@@ -8,6 +8,7 @@ import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings.ts";
 import { codecFor, type Frame } from "../../src/protocol/codec.ts";
 import type { Disconnect } from "../../src/protocol/codes.ts";
 import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
+import type { SizedFrame } from "../../src/protocol/publication-frames.ts";
 
 /** A broker whose channels are all empty and whose publishes are never delivered. */
 class QuietBroker implements Broker {
@@ -33,8 +34,8 @@ class ScriptedTransport implements Transport {
   closed: Disconnect | undefined;
   heardAt = 0;
   marks = 0;
-  write(frame: Frame): void {
-    this.frames.push(frame);
+  write({ data }: SizedFrame): void {
+    this.frames.push(data);
   }
   close(disconnect: Disconnect): void {
     this.closed = disconnect;

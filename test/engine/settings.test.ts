@@ -48,9 +48,6 @@ test("without settings every limit has its default", () => {
     maxErrors: 100,
     maxOpenRequestBytes: 4_194_304,
     creditBytes: 8_388_608,
-    maxUnheardBytes: 33_554_432,
-    maxSockets: 2_000,
-    maxUpgradesPerSecond: 500,
   });
 });
 
@@ -73,9 +70,6 @@ test.each([
   ["limits.errors_per_minute", 1, "maxErrors", 1],
   ["limits.open_request_bytes", 65_536, "maxOpenRequestBytes", 65_536],
   ["limits.credit_bytes", 65_536, "creditBytes", 65_536],
-  ["limits.unheard_bytes", 65_536, "maxUnheardBytes", 65_536],
-  ["limits.sockets_per_gateway", 32_000, "maxSockets", 32_000],
-  ["limits.upgrades_per_second", 1, "maxUpgradesPerSecond", 1],
 ] as const)("%s: %j is taken", (path, value, name, expected) => {
   expect(parseSettings(at(path, value))[name]).toEqual(expected);
 });
@@ -107,9 +101,6 @@ test.each([
   ["limits.errors_per_minute", true, "must be a whole number of at least 1"],
   ["limits.open_request_bytes", 65_535, "must be a whole number of at least 65536"],
   ["limits.credit_bytes", 0.5, "must be a whole number of at least 65536"],
-  ["limits.unheard_bytes", 65_535, "must be a whole number of at least 65536"],
-  ["limits.sockets_per_gateway", 32_001, "must be a whole number from 1 to 32000"],
-  ["limits.upgrades_per_second", {}, "must be a whole number of at least 1"],
   ["server.heartbeat", "30s", "must be a table of settings"],
   ["server", [], "must be a table of settings"],
   ["server", null, "must be a table of settings"],

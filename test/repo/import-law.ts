@@ -14,6 +14,14 @@ interface Law {
 const CORE = ["protocol", "channels", "engine"];
 const HOST = [...CORE, "brokers", "proxy", "http"];
 const PROTOBUF = "@bufbuild/protobuf";
+const SERVER_PACKAGES = [
+  "@connectrpc/connect",
+  "@connectrpc/connect-node",
+  "@hono/node-server",
+  "commander",
+  "pino",
+  "yaml",
+];
 
 const LAWS: Readonly<Record<string, Law>> = {
   protocol: { rooms: [], packages: [PROTOBUF] },
@@ -21,9 +29,12 @@ const LAWS: Readonly<Record<string, Law>> = {
   engine: { rooms: ["protocol", "channels"], packages: [PROTOBUF, "valibot"] },
   brokers: { rooms: CORE, packages: [PROTOBUF] },
   proxy: { rooms: CORE, packages: [PROTOBUF] },
-  http: { rooms: CORE, packages: [PROTOBUF, "hono"] },
-  worker: { rooms: HOST, packages: [PROTOBUF, "hono", "cloudflare:"] },
-  server: { rooms: HOST, packages: [PROTOBUF, "hono", "node:", "ws", "redis"] },
+  http: { rooms: CORE, packages: [PROTOBUF, "hono", "valibot"] },
+  worker: { rooms: HOST, packages: [PROTOBUF, "hono", "valibot", "cloudflare:"] },
+  server: {
+    rooms: [...HOST, "client"],
+    packages: [PROTOBUF, "hono", "valibot", "node:", "ws", "redis", ...SERVER_PACKAGES],
+  },
   client: { rooms: ["protocol"], packages: [PROTOBUF] },
   "http/console": { rooms: ["client", "protocol"], packages: [] },
   testing: { rooms: ["protocol", "engine"], packages: [PROTOBUF] },

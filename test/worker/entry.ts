@@ -5,7 +5,6 @@
 import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
 import { createApp } from "../../src/http/app.ts";
 import { GatewayDurableObject as Gateway } from "../../src/worker/gateway.ts";
-import worker from "../../src/worker/index.ts";
 import { connectToGateway } from "../../src/worker/upgrade.ts";
 import { suiteBackend } from "../conformance/backend.ts";
 import type { ServerStats } from "../conformance/host.ts";
@@ -29,7 +28,7 @@ export class GatewayDurableObject extends Gateway {
 }
 
 export default {
-  async fetch(request, env, ctx) {
+  async fetch(request, _env, ctx): Promise<Response> {
     const url = new URL(request.url);
     const { GatewayDurableObject: namespace } = ctx.exports;
     const stubOf = (name: string) => {
@@ -41,7 +40,6 @@ export default {
       return Response.json(all.reduce(sum, NOTHING));
     }
     const chosen = url.searchParams.get("gateway");
-    if (url.pathname !== "/ws") return await worker.fetch(request, env, ctx);
     const app = createApp({
       connect: (upgrade) =>
         chosen === null ? connectToGateway(upgrade, stubOf) : stubOf(chosen).fetch(upgrade),

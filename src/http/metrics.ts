@@ -1,0 +1,217 @@
+/**
+ * What a node has counted, in the text format 0.0.4 of Prometheus. Every name and label stands in the
+ * one table below. Labels take values from closed sets only: nothing that a client or an application
+ * chooses becomes a label.
+ */
+import { DURATION_BUCKETS, type HistogramStats, RPC_OUTCOMES } from "../engine/counters.ts";
+import type { EngineStats } from "../engine/engine.ts";
+import { DISCONNECTS } from "../protocol/codes.ts";
+
+export interface MetricsInfo {
+  /** Version of the software. */
+  readonly version: string;
+  /** The kind of host that the engine runs on. */
+  readonly host: string;
+  readonly uptimeSeconds: number;
+}
+
+export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+interface Sample {
+  /** What stands behind the family's name; only histograms have any. */
+  readonly suffix?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+interface Family {
+  readonly name: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  readonly read: (stats: EngineStats, info: MetricsInfo) => number | readonly Sample[];
+}
+
+/** Encoding and kind of client of `EngineStats.encoded`, in its order. */
+const VARIANTS = [
+  { encoding: "json", client: "v1" },
+  { encoding: "json", client: "extended" },
+  { encoding: "protobuf", client: "v1" },
+  { encoding: "protobuf", client: "extended" },
+] as const;
+
+const FAMILIES: readonly Family[] = [
+  {
+    name: "messageloop_info",
+    type: "gauge",
+    help: "Always 1; the labels tell the version and the kind of host.",
+    read: (_, { version, host }) => [{ labels: { version, host }, value: 1 }],
+  },
+  {
+    name: "messageloop_uptime_seconds",
+    type: "gauge",
+    help: "Seconds since the process started.",
+    read: (_, { uptimeSeconds }) => uptimeSeconds,
+  },
+  {
+    name: "messageloop_sessions",
+    type: "gauge",
+    help: "Sessions now, those that have not sent connect yet included.",
+    read: ({ sessions }) => sessions,
+  },
+  {
+    name: "messageloop_sessions_opened_total",
+    type: "counter",
+    help: "Sessions of fresh connections.",
+    read: ({ opened }) => opened,
+  },
+  {
+    name: "messageloop_subscriptions",
+    type: "gauge",
+    help: "Subscriptions now, over all channels.",
+    read: ({ subscriptions }) => subscriptions,
+  },
+  {
+    name: "messageloop_channels",
+    type: "gauge",
+    help: "Channels that have a subscriber now.",
+    read: ({ channels }) => channels,
+  },
+  {
+    name: "messageloop_publications_total",
+    type: "counter",
+    help: "Publishes that were acknowledged.",
+    read: ({ published }) => published,
+  },
+  {
+    name: "messageloop_deliveries_total",
+    type: "counter",
+    help: "Messages written to sessions, one for each message and subscriber.",
+    read: ({ delivered }) => delivered,
+  },
+  {
+    name: "messageloop_messages_encoded_total",
+    type: "counter",
+    help: "Messages encoded, once for all subscribers of the same encoding and kind of client.",
+    read: ({ encoded }) =>
+      VARIANTS.map((labels, variant) => ({ labels, value: encoded[variant] ?? 0 })),
+  },
+  {
+    name: "messageloop_events_decoded_total",
+    type: "counter",
+    help: "Events decoded from the bytes of the log.",
+    read: ({ decoded }) => decoded,
+  },
+  {
+    name: "messageloop_received_bytes_total",
+    type: "counter",
+    help: "Bytes of frames from clients, heartbeats left out.",
+    read: ({ bytesIn }) => bytesIn,
+  },
+  {
+    name: "messageloop_sent_bytes_total",
+    type: "counter",
+    help: "Bytes of frames to clients, heartbeats left out.",
+    read: ({ bytesOut }) => bytesOut,
+  },
+  {
+    name: "messageloop_disconnects_total",
+    type: "counter",
+    help: "Sessions that this server closed, by close code; other stands for the application's own.",
+    read: ({ disconnects }) => disconnectSamples(disconnects),
+  },
+  {
+    name: "messageloop_backend_calls_open",
+    type: "gauge",
+    help: "Calls to backends that wait for their answer now.",
+    read: ({ openCalls }) => openCalls,
+  },
+  {
+    name: "messageloop_rpc_duration_seconds",
+    type: "histogram",
+    help: "How long backends took to answer RPCs, by outcome.",
+    read: ({ rpcs }) => RPC_OUTCOMES.flatMap((outcome) => histogram({ outcome }, rpcs[outcome])),
+  },
+  {
+    name: "messageloop_surveys_open",
+    type: "gauge",
+    help: "Surveys that wait for answers now.",
+    read: ({ openSurveys }) => openSurveys,
+  },
+  {
+    name: "messageloop_surveys_total",
+    type: "counter",
+    help: "Surveys that have ended.",
+    read: ({ surveys }) => surveys,
+  },
+  {
+    name: "messageloop_survey_answers_total",
+    type: "counter",
+    help: "Answers that surveys took.",
+    read: ({ surveyAnswers }) => surveyAnswers,
+  },
+  {
+    name: "messageloop_survey_silent_total",
+    type: "counter",
+    help: "Sessions that a survey asked and that did not answer.",
+    read: ({ surveySilent }) => surveySilent,
+  },
+  {
+    name: "messageloop_survey_answers_dropped_total",
+    type: "counter",
+    help: "Answers that no survey waited for.",
+    read: ({ droppedAnswers }) => droppedAnswers,
+  },
+];
+
+export function renderMetrics(stats: EngineStats, info: MetricsInfo): string {
+  return FAMILIES.map((family) => render(family, family.read(stats, info))).join("");
+}
+
+function render({ name, type, help }: Family, read: number | readonly Sample[]): string {
+  const samples = typeof read === "number" ? [{ value: read }] : read;
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${samples
+    .map((sample) => line(name, sample))
+    .join("")}`;
+}
+
+function line(name: string, { suffix = "", labels = {}, value }: Sample): string {
+  const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`);
+  const braces = pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+  return `${name}${suffix}${braces} ${value}\n`;
+}
+
+/**
+ * Every code of the table, so that a series does not appear only with its first event and a rate misses
+ * that event. An application's own codes are up to a thousand and share one value.
+ */
+function disconnectSamples(disconnects: EngineStats["disconnects"]): Sample[] {
+  const known = Object.values(DISCONNECTS).map(({ code }) => ({
+    labels: { code: `${code}` },
+    value: disconnects[code] ?? 0,
+  }));
+  const all = Object.values(disconnects).reduce((sum, count) => sum + count, 0);
+  const listed = known.reduce((sum, { value }) => sum + value, 0);
+  return [...known, { labels: { code: "other" }, value: all - listed }];
+}
+
+/** A bucket of the text format counts everything up to its bound. */
+function histogram(
+  labels: Readonly<Record<string, string>>,
+  { buckets, count, sum }: HistogramStats,
+): Sample[] {
+  let below = 0;
+  const cumulative = DURATION_BUCKETS.map((bound, bucket) => {
+    below += buckets[bucket] ?? 0;
+    return { suffix: "_bucket", labels: { ...labels, le: `${bound}` }, value: below };
+  });
+  return [
+    ...cumulative,
+    { suffix: "_bucket", labels: { ...labels, le: "+Inf" }, value: count },
+    { suffix: "_sum", labels, value: sum },
+    { suffix: "_count", labels, value: count },
+  ];
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+}

@@ -1,0 +1,16 @@
+/** `messageloop/worker`: what a Worker of the application's own is made of. */
+export type {
+  AuthenticateRequest,
+  AuthorizeSubscribeRequest,
+  Caller,
+  Cancellation,
+  Proxy as Backends,
+  RpcRequest,
+} from "../engine/ports.ts";
+export { MessagingError } from "../protocol/errors.ts";
+export type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+export { CloudEventSchema } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+export { createRouter, type RoutePattern } from "../proxy/router.ts";
+export { ChannelDurableObject } from "./channel.ts";
+export { GatewayDurableObject } from "./gateway.ts";
+export { createWorker, type WorkerOptions } from "./worker.ts";

@@ -1,0 +1,53 @@
+/** The Worker in front of the objects: ready to deploy, or a part of a Worker of the application's own. */
+import { SettingsError } from "../engine/settings.ts";
+import { createApp } from "../http/app.ts";
+import type { Region } from "./placement.ts";
+import { consoleLogger } from "./platform.ts";
+import { settingsOf, type WorkerSettings } from "./settings.ts";
+import { connectToGateway, type GatewayStub } from "./upgrade.ts";
+
+export interface WorkerOptions {
+  /** Answers what is not MessageLoop's, such as the application's own routes. Default 404. */
+  readonly fallback?: (
+    request: Request,
+    env: Env,
+    context: ExecutionContext,
+  ) => Response | Promise<Response>;
+}
+
+/** The namespace of the gateways, as the Worker that exports the class finds it. */
+interface GatewayExports {
+  readonly GatewayDurableObject: {
+    getByName(name: string, options: { readonly locationHint: Region }): GatewayStub;
+  };
+}
+
+/**
+ * The fetch handler. The Worker that uses it has to export `GatewayDurableObject`, or a class of its own
+ * that extends it under the same name, and `ChannelDurableObject`, and to declare both in `[exports]`.
+ */
+export function createWorker({ fallback }: WorkerOptions = {}): ExportedHandler<Env> {
+  return {
+    async fetch(request, env, ctx) {
+      let settings: WorkerSettings;
+      try {
+        settings = settingsOf(env);
+      } catch (error) {
+        if (!(error instanceof SettingsError)) throw error;
+        // Nothing works half: an operator sees which setting is wrong, a client only that one is.
+        consoleLogger.warn("wrong settings", { problems: error.problems });
+        return new Response("wrong settings, see the log", { status: 500 });
+      }
+      const { GatewayDurableObject } = ctx.exports as unknown as GatewayExports;
+      const app = createApp({
+        handshake: settings,
+        connect: (upgrade) =>
+          connectToGateway(upgrade, (name, region) =>
+            GatewayDurableObject.getByName(name, { locationHint: region }),
+          ),
+        ...(fallback === undefined ? {} : { fallback: () => fallback(request, env, ctx) }),
+      });
+      return await app.fetch(request);
+    },
+  };
+}

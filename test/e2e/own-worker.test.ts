@@ -1,0 +1,38 @@
+/** An application's own Worker around MessageLoop's objects. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { Client, kindOf, textOf, valueAs } from "../client.ts";
+import { type RunningServer, startWrangler } from "../wrangler.ts";
+
+let server: RunningServer;
+
+beforeAll(async () => {
+  server = await startWrangler({ main: "test/worker/own-worker.ts" });
+});
+
+afterAll(async () => {
+  await server?.stop();
+});
+
+async function open(): Promise<Client<WebSocket>> {
+  const socket = new WebSocket(`${server.url.replace("http", "ws")}/ws`, ["messageloop+json"]);
+  const client = new Client<WebSocket>(socket, { encoding: "json", extended: true });
+  await new Promise((resolve) => socket.on("open", resolve));
+  return client;
+}
+
+test("its routes stand beside the endpoint", async () => {
+  expect(await (await fetch(`${server.url}/hello`)).text()).toBe("mine: /hello");
+  expect((await fetch(`${server.url}/ws`)).status).toBe(400);
+});
+
+test("its backends authenticate and answer", async () => {
+  const refused = await open();
+  expect(kindOf(await refused.connect({ token: "wrong" }))).toBe("error AUTH_ERROR");
+  const client = await open();
+  expect(valueAs(await client.connect({ token: "sesame" }), "connected").userId).toBe("ali");
+  const reply = await client.rpc("now", "", "time");
+  expect(textOf(valueAs(reply, "rpcReply"))).toBe("it is late, ali");
+  expect(textOf(valueAs(await client.rpc("other", "back"), "rpcReply"))).toBe("back");
+  client.socket.close();
+});

@@ -1,0 +1,73 @@
+/** Routes to backends: the original's globs, first match wins. */
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import type { Proxy as ProxyPort, RpcRequest } from "../../src/engine/ports.ts";
+import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import { createRouter, globPattern } from "../../src/proxy/router.ts";
+
+const cancellation = { cancelled: false, onCancel: () => {} };
+
+test.each([
+  ["chat.*", ["chat.", "chat.a", "chat.a.b"], ["chat", "xchat.a", "Chat.a"]],
+  ["**", ["", "a", "a.b", "a\nb"], []],
+  ["", [""], ["a"]],
+  ["a?c", ["abc", "a.c"], ["ac", "abbc"]],
+  ["[ab]x", ["ax", "bx"], ["cx", "x"]],
+  ["[a-c]x", ["ax", "cx"], ["dx"]],
+  ["[!a-c]x", ["dx"], ["ax", "x"]],
+  ["{get,set}.*", ["get.a", "set.b"], ["let.a", "get"]],
+  ["a\\*b", ["a*b"], ["axb", "a\\*b"]],
+  ["a+(b)|c.d", ["a+(b)|c.d"], ["aab", "a+(b)|cxd"]],
+  ["[\\]]", [], ["x"]],
+])("the glob %s", (glob, matching, others) => {
+  const pattern = globPattern(glob);
+  for (const text of matching) expect(pattern.test(text), text).toBe(true);
+  for (const text of others) expect(pattern.test(text), text).toBe(false);
+});
+
+test.each(["a\\", "[ab", "{a,b", "[z-a]"])("the glob %s is refused", (glob) => {
+  expect(() => globPattern(glob)).toThrow(expect.objectContaining({ code: "BAD_REQUEST" }));
+});
+
+function named(name: string): ProxyPort {
+  return {
+    rpc: async () => create(CloudEventSchema, { id: name }),
+    authorizeSubscribe: async () => {
+      throw new Error(name);
+    },
+  };
+}
+
+const payload = create(CloudEventSchema, { id: "mine" });
+
+async function call(router: ProxyPort, channel: string, method: string): Promise<unknown> {
+  const request = { channel, method, payload } as unknown as RpcRequest;
+  return (await router.rpc?.(request, cancellation))?.id;
+}
+
+test("the first route that matches channel and method answers; without one the request comes back", async () => {
+  const router = createRouter()
+    .add({ channel: "shop.*", method: "buy" }, named("till"))
+    .add({ channel: "shop.*", method: "*" }, named("shop"));
+  expect(await call(router, "shop.a", "buy")).toBe("till");
+  expect(await call(router, "shop.a", "look")).toBe("shop");
+  expect(await call(router, "chat", "buy")).toBe("mine");
+});
+
+test("subscriptions are asked for under the method subscribe", async () => {
+  const router = createRouter().add({ channel: "a.*", method: "subscribe" }, named("guard"));
+  const ask = (channel: string) =>
+    router.authorizeSubscribe({ channel, token: "", caller: {} as never }, cancellation);
+  await expect(ask("a.b")).rejects.toThrow("guard");
+  await expect(ask("b")).resolves.toBeUndefined();
+});
+
+test("there is an authenticator only where a route leads to one", async () => {
+  const authenticate = async () => ({ userId: "ada" });
+  const router = createRouter().add({ channel: "chat.*", method: "*" }, { authenticate });
+  expect(router.authenticate).toBeUndefined();
+  router.add({ channel: "*", method: "*" }, named("no authenticator"));
+  expect(router.authenticate).toBeUndefined();
+  const other = createRouter().add({ channel: "", method: "$authenticate" }, { authenticate });
+  expect(await other.authenticate?.({} as never, cancellation)).toEqual({ userId: "ada" });
+});
