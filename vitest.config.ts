@@ -9,7 +9,7 @@ export default defineConfig({
         test: {
           name: "neutral",
           environment: "node",
-          include: ["test/{protocol,channels,engine,client,repo}/**/*.test.ts"],
+          include: ["test/{protocol,channels,engine,brokers,proxy,client,repo}/**/*.test.ts"],
           testTimeout: 60_000,
         },
       },
@@ -20,6 +20,16 @@ export default defineConfig({
           name: "worker",
           include: ["test/worker/**/*.test.ts"],
           testTimeout: 60_000,
+        },
+      },
+      {
+        // The self-hosted server, in this process and as a process of its own.
+        test: {
+          name: "server",
+          environment: "node",
+          include: ["test/server/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {

@@ -41,6 +41,13 @@ export interface Kind {
   readonly extended: boolean;
 }
 
+export const KINDS: readonly Kind[] = [
+  { encoding: "json", extended: false },
+  { encoding: "json", extended: true },
+  { encoding: "proto", extended: false },
+  { encoding: "proto", extended: true },
+];
+
 export interface ClientSettings extends Kind {
   /** Bytes after which `received` is sent; undefined never sends it. */
   readonly acknowledgeEvery?: number;

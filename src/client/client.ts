@@ -23,7 +23,7 @@ import {
   type ClientOptions,
   type WebSocketLike,
 } from "./options.ts";
-import { deferred, PendingRequests } from "./pending.ts";
+import { type Deadline, deferred, PendingRequests } from "./pending.ts";
 
 /** A delivered event and its place in the channel. */
 export interface ReceivedMessage {
@@ -66,6 +66,8 @@ export interface CloseInfo {
 
 /** Messages kept for a handler that is set later than they arrive. */
 const MAX_UNHANDLED = 1_000;
+/** Longer than the server waits for a backend by default, so that its own answer comes first. */
+const RPC_TIMEOUT_MS = 35_000;
 /** How long a pong may take, in milliseconds. */
 const PONG_TIMEOUT_MS = 10_000;
 const NORMAL_CLOSURE = 1000;
@@ -78,6 +80,12 @@ const CAPABILITIES = ["control", "credit"];
 type Envelope = NonNullable<
   Exclude<MessageInitShape<typeof InboundMessageSchema>, InboundMessage>["envelope"]
 >;
+
+/** What stands around an envelope, and how long its answer may take. */
+interface RequestTerms extends Deadline {
+  readonly channel?: string;
+  readonly method?: string;
+}
 
 /**
  * Connects to a server and waits until the session stands.
@@ -141,7 +149,7 @@ export class MessageLoopClient {
       this.#drop();
     }, options.connectTimeoutMs);
     socket.addEventListener("open", () => {
-      this.#request(this.#connectEnvelope(options), options.connectTimeoutMs)
+      this.#request(this.#connectEnvelope(options), { timeoutMs: options.connectTimeoutMs })
         .then((answer) => this.#connected(answer))
         .then(resolve, (error: unknown) => {
           reject(error);
@@ -165,14 +173,32 @@ export class MessageLoopClient {
    * @throws MessagingError with the server's code; `UNAVAILABLE` means that the outcome is unknown.
    */
   async publish(channel: string, event: CloudEvent): Promise<PublishResult> {
-    const answer = await this.#request(
-      { case: "publish", value: toWireEvent(event) },
-      undefined,
-      channel,
-    );
+    const answer = await this.#request({ case: "publish", value: toWireEvent(event) }, { channel });
     if (answer.envelope.case !== "publishAck") throw unexpected(answer);
     const { offset, epoch, duplicate } = answer.envelope.value;
     return { offset, epoch, duplicate };
+  }
+
+  /**
+   * Asks the application's backend and resolves with its answer; without a backend the server sends
+   * the event back as it was.
+   *
+   * @param options `timeoutMs`: milliseconds until it rejects, default 35,000
+   * @throws MessagingError with the server's or the backend's code; `RPC_TIMEOUT` when no answer
+   * came in time, `UNAVAILABLE` when the connection was lost.
+   */
+  async rpc(
+    channel: string,
+    method: string,
+    event: CloudEvent,
+    { timeoutMs = RPC_TIMEOUT_MS }: { timeoutMs?: number } = {},
+  ): Promise<CloudEvent> {
+    const answer = await this.#request(
+      { case: "rpcRequest", value: toWireEvent(event) },
+      { channel, method, timeoutMs, late: "RPC_TIMEOUT" },
+    );
+    if (answer.envelope.case !== "rpcReply") throw unexpected(answer);
+    return fromWireEvent(answer.envelope.value);
   }
 
   /**
@@ -278,10 +304,10 @@ export class MessageLoopClient {
     return refused;
   }
 
-  async #request(envelope: Envelope, timeoutMs?: number, channel = ""): Promise<OutboundMessage> {
+  async #request(envelope: Envelope, terms: RequestTerms = {}): Promise<OutboundMessage> {
     if (this.#closed !== undefined) throw new MessagingError("UNAVAILABLE", "not connected");
-    const { id, frame } = this.#encode(envelope, channel);
-    const answer = this.#pending.add(id, timeoutMs);
+    const { id, frame } = this.#encode(envelope, terms);
+    const answer = this.#pending.add(id, terms);
     this.#socket.send(frame);
     return await answer;
   }
@@ -295,12 +321,12 @@ export class MessageLoopClient {
 
   #encode(
     envelope: Envelope,
-    channel = "",
+    { channel = "", method = "" }: RequestTerms = {},
   ): { id: string; frame: string | Uint8Array<ArrayBuffer> } {
     this.#counter += 1;
     const id = `${Date.now()}-${this.#counter}`;
     const time = BigInt(Date.now());
-    const message = create(InboundMessageSchema, { id, channel, time, envelope });
+    const message = create(InboundMessageSchema, { id, channel, method, time, envelope });
     const frame = this.#codec.encodeInbound(message);
     return { id, frame: frame as string | Uint8Array<ArrayBuffer> };
   }

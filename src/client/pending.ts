@@ -1,6 +1,15 @@
 /** Requests that wait for their answer. Each settles exactly once. */
+import type { ErrorCode } from "../protocol/codes.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import type { OutboundMessage } from "../protocol/gen/messageloop/v1/service_pb.js";
+
+/** How long an answer may take. */
+export interface Deadline {
+  /** Milliseconds. */
+  readonly timeoutMs?: number;
+  /** What an answer that does not come in time is called. Default UNAVAILABLE. */
+  readonly late?: ErrorCode;
+}
 
 export class PendingRequests {
   readonly #timeoutMs: number;
@@ -11,12 +20,15 @@ export class PendingRequests {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Waits for the answer to a request id; rejects with UNAVAILABLE at the deadline. */
-  add(id: string, timeoutMs = this.#timeoutMs): Promise<OutboundMessage> {
+  /** Waits for the answer to a request id; rejects at the deadline. */
+  add(
+    id: string,
+    { timeoutMs = this.#timeoutMs, late = "UNAVAILABLE" }: Deadline = {},
+  ): Promise<OutboundMessage> {
     const { promise, resolve, reject } = deferred<OutboundMessage>();
     const timer = setTimeout(() => {
       this.#waiting.delete(id);
-      reject(new MessagingError("UNAVAILABLE", "no answer in time"));
+      reject(new MessagingError(late, "no answer in time"));
     }, timeoutMs);
     this.#waiting.set(id, { resolve, reject, timer });
     return promise;

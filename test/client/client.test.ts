@@ -41,6 +41,41 @@ test.each(ENCODINGS)("%s: publications and errors find their handlers", async (e
   expect(errors).toHaveLength(1);
 });
 
+test.each(ENCODINGS)("%s: an RPC resolves with the backend's answer", async (encoding) => {
+  const { client, socket } = await connected(encoding);
+  const asking = client.rpc("c", "m", EVENT);
+  expect(socket.sent.at(-1)).toMatchObject({
+    channel: "c",
+    method: "m",
+    envelope: { case: "rpcRequest", value: { id: EVENT.id, source: "/s", type: "t" } },
+  });
+  const value = { id: "a", source: "/b", type: "answer", specVersion: "1.0" };
+  socket.answer({ case: "rpcReply", value: { ...value, data: { case: "textData", value: "x" } } });
+  expect(await asking).toEqual({
+    id: "a",
+    source: "/b",
+    type: "answer",
+    specversion: "1.0",
+    data: "x",
+  });
+});
+
+test("an RPC rejects with the server's code, at its deadline, and when the connection is lost", async () => {
+  const { client, socket } = await connected("json");
+  const refused = client.rpc("c", "m", EVENT);
+  const error = { code: "OUT_OF_STOCK", type: "shop", message: "none left" };
+  socket.answer({ case: "error", value: error });
+  await expect(refused).rejects.toMatchObject(error);
+  const late = client.rpc("c", "m", EVENT, { timeoutMs: 1 });
+  await expect(late).rejects.toMatchObject({ code: "RPC_TIMEOUT" });
+  const mixed = client.rpc("c", "m", EVENT);
+  socket.answer({ case: "publishAck", value: { offset: 1n } });
+  await expect(mixed).rejects.toMatchObject({ code: "INTERNAL_ERROR" });
+  const lost = client.rpc("c", "m", EVENT);
+  socket.end(1006);
+  await expect(lost).rejects.toMatchObject({ code: "UNAVAILABLE" });
+});
+
 test("envelopes that the SDK does not know are ignored, whatever their id", async () => {
   const { client, socket } = await connected("proto");
   const errors: MessagingError[] = [];

@@ -6,8 +6,12 @@ import {
   type ClientSettings,
   type ConnectInit,
   freshChannel,
+  KINDS,
   type Kind,
 } from "../client.ts";
+
+export { KINDS } from "../client.ts";
+
 import type { Host, RunningServer, ServerStats } from "./host.ts";
 import type { Variant } from "./variants.ts";
 
@@ -19,17 +23,14 @@ export interface Case {
   readonly kinds?: readonly Kind[];
   /** The server it needs; by default one without a backend, with default settings. */
   readonly server?: Variant;
-  /** What the server must show; without it the case is not run, and the report says so. */
-  readonly observes?: readonly ("stats" | "memory" | "nodes")[];
+  /**
+   * What the server must show; without it the case is not run, and the report says so. Cases with
+   * `grpc` are for hosts that have bidirectional streams.
+   */
+  readonly observes?: readonly ("stats" | "memory" | "nodes" | "grpc")[];
   run(context: Context): Promise<void>;
 }
 
-export const KINDS: readonly Kind[] = [
-  { encoding: "json", extended: false },
-  { encoding: "json", extended: true },
-  { encoding: "proto", extended: false },
-  { encoding: "proto", extended: true },
-];
 export const V1 = KINDS.filter(({ extended }) => !extended);
 export const EXTENDED = KINDS.filter(({ extended }) => extended);
 /** For cases that are about the server, not about what a client is. */
@@ -52,6 +53,8 @@ export class Context {
   readonly host: Host;
   readonly server: RunningServer;
   readonly kind: Kind;
+  /** What was measured on the way, for the report. */
+  readonly notes: string[] = [];
   readonly #clients: Client<WebSocket>[] = [];
 
   constructor(host: Host, server: RunningServer, kind: Kind) {
@@ -91,6 +94,12 @@ export class Context {
 
   channel(prefix?: string): string {
     return freshChannel(prefix);
+  }
+
+  /** Where streams are served. A host that has them must say where. */
+  get grpc(): string {
+    if (this.server.grpc === undefined) throw new Error("the server has no address for streams");
+    return this.server.grpc;
   }
 
   async stats(): Promise<ServerStats> {

@@ -2,8 +2,13 @@
 import type { HostCapabilities } from "../../src/engine/capabilities.ts";
 
 export interface ServerOptions {
-  /** Settings of the deployment; default none. */
-  readonly settings?: Readonly<Record<string, unknown>>;
+  /** Settings that every host has, as an operator writes them; default none. */
+  readonly settings?: {
+    readonly server?: Readonly<Record<string, unknown>>;
+    readonly limits?: Readonly<Record<string, unknown>>;
+  };
+  /** Connections that a node holds. */
+  readonly maxConnections?: number;
   /**
    * `none` has no backend at all; `open` has the suite's backend without authentication; `closed`
    * demands authentication of everyone.
@@ -31,6 +36,8 @@ export interface ServerStats {
 export interface RunningServer {
   /** Such as `ws://localhost:9080/ws`. */
   readonly url: string;
+  /** Such as `127.0.0.1:9090`: where gRPC and Connect are served over HTTP/2 without TLS. */
+  readonly grpc?: string;
   /** The address that reaches a certain node, where there are several. */
   node?(index: number): string;
   /** Only test builds can be observed. */

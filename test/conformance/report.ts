@@ -4,6 +4,8 @@ import type { Planned } from "./runner.ts";
 export interface Outcome {
   readonly planned: Planned;
   readonly tookMs: number;
+  /** What was measured on the way. */
+  readonly notes?: readonly string[];
   /** Why it does not hold. */
   readonly failure?: unknown;
   /** Why it was not run. */
@@ -11,9 +13,11 @@ export interface Outcome {
 }
 
 /** One line while the suite runs. */
-export function line({ planned, tookMs, failure, obstacle }: Outcome): string {
+export function line({ planned, tookMs, notes = [], failure, obstacle }: Outcome): string {
   if (obstacle !== undefined) return `  -  ${planned.name} (not run: ${obstacle})`;
-  if (failure === undefined) return `  ok ${planned.name} (${Math.round(tookMs)} ms)`;
+  if (failure === undefined) {
+    return `  ok ${planned.name} (${[`${Math.round(tookMs)} ms`, ...notes].join("; ")})`;
+  }
   return `  NO ${planned.name}\n       ${message(failure)}`;
 }
 

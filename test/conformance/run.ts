@@ -1,36 +1,53 @@
 /**
- * The suite as a command: `npm run conformance` against this project's own Worker, or with the URL of
- * any server, such as ws://localhost:9080/ws. Ends with 0 when everything that was run holds.
+ * The suite as a command: `npm run conformance` against this project's own Worker, with `--host server`
+ * against the self-hosted server, or with the URL of any server, such as ws://localhost:9080/ws. Ends
+ * with 0 when everything that was run holds.
  */
 import { parseArgs } from "node:util";
+import type { Host } from "./host.ts";
+import { serverHost } from "./hosts/server.ts";
 import { foreignHost } from "./hosts/url.ts";
 import { workerHost } from "./hosts/worker.ts";
 import { line, type Outcome, summary } from "./report.ts";
 import { obstacle, plan, run, Servers } from "./runner.ts";
 
-const USAGE = "usage: npm run conformance -- [ws://host:port/ws] [--only PATTERN]";
+const USAGE =
+  "usage: npm run conformance -- [ws://host:port/ws | --host worker|server] [--only PATTERN]";
+const HOSTS: Readonly<Record<string, Host>> = { worker: workerHost, server: serverHost };
 
-function options(): { url: string | undefined; only: RegExp } {
+interface Options {
+  readonly host: Host;
+  readonly name: string;
+  readonly only: RegExp;
+}
+
+function options(): Options {
   const { values, positionals } = parseArgs({
-    options: { only: { type: "string", default: "" } },
+    options: { only: { type: "string", default: "" }, host: { type: "string" } },
     allowPositionals: true,
   });
   const [url] = positionals;
-  if (positionals.length > 1 || (url !== undefined && !/^wss?:\/\/./.test(url))) {
+  const only = new RegExp(values.only);
+  if (url === undefined) {
+    const name = values.host ?? "worker";
+    const host = HOSTS[name];
+    if (host === undefined) throw new Error(`there is no host ${name}`);
+    return { host, name: `this project's ${name} host`, only };
+  }
+  if (positionals.length > 1 || values.host !== undefined || !/^wss?:\/\/./.test(url)) {
     throw new Error("give one WebSocket URL at most");
   }
-  return { url, only: new RegExp(values.only) };
+  return { host: foreignHost(url), name: url, only };
 }
 
 async function main(): Promise<number> {
-  const { url, only } = options();
-  const host = url === undefined ? workerHost : foreignHost(url);
+  const { host, name, only } = options();
   const servers = new Servers(host);
   const outcomes: Outcome[] = [];
   let observable = false;
-  console.log(`MessageLoop conformance: ${url ?? "this project's Worker under wrangler dev"}`);
+  console.log(`MessageLoop conformance: ${name}`);
   try {
-    for (const planned of plan().filter(({ name }) => only.test(name))) {
+    for (const planned of plan(host).filter((one) => only.test(one.name))) {
       const reason = obstacle(host, planned);
       const began = performance.now();
       let outcome: Outcome = { planned, tookMs: 0 };
@@ -39,8 +56,8 @@ async function main(): Promise<number> {
         const server = await servers.get(planned.server);
         observable = server.stats !== undefined;
         try {
-          await run(host, server, planned);
-          outcome = { planned, tookMs: performance.now() - began };
+          const notes = await run(host, server, planned);
+          outcome = { planned, tookMs: performance.now() - began, notes };
         } catch (failure) {
           outcome = { planned, tookMs: performance.now() - began, failure };
         }

@@ -15,9 +15,14 @@ export interface Planned {
   readonly name: string;
 }
 
-/** Every run of the suite, those that share a server beside each other. */
-export function plan(): Planned[] {
-  const planned = CASES.flatMap((one) =>
+/**
+ * Every run of the suite that a host has the capabilities for, those that share a server beside each
+ * other. Without a host, what every host has the capabilities for.
+ */
+export function plan(host?: Host): Planned[] {
+  const streams = host?.capabilities?.bidirectionalStreams === true;
+  const cases = CASES.filter(({ observes }) => streams || !observes?.includes("grpc"));
+  const planned = cases.flatMap((one) =>
     (one.kinds ?? KINDS).map((kind) => ({
       case: one,
       kind,
@@ -63,8 +68,15 @@ export class Servers {
   }
 }
 
-/** Runs a case. Rejects when it does not hold, or when something of it is left behind. */
-export async function run(host: Host, server: RunningServer, planned: Planned): Promise<void> {
+/**
+ * Runs a case. Rejects when it does not hold, or when something of it is left behind. Resolves with what
+ * was measured on the way.
+ */
+export async function run(
+  host: Host,
+  server: RunningServer,
+  planned: Planned,
+): Promise<readonly string[]> {
   const context = new Context(host, server, planned.kind);
   try {
     await planned.case.run(context);
@@ -74,6 +86,7 @@ export async function run(host: Host, server: RunningServer, planned: Planned): 
   context.checkViolations();
   const { stats } = server;
   if (stats !== undefined) await eventually(stats, isEmpty);
+  return context.notes;
 }
 
 function isEmpty(stats: ServerStats): boolean {

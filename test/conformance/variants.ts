@@ -9,7 +9,7 @@ export const TIGHT = {
   publishBurst: 5,
   rpcsInFlight: 2,
   errors: 5,
-  sockets: 1,
+  connections: 3,
 } as const;
 
 export const VARIANTS = {
@@ -36,10 +36,11 @@ export const VARIANTS = {
         rpcs_in_flight: TIGHT.rpcsInFlight,
         errors_per_minute: TIGHT.errors,
         open_request_bytes: 65_536,
-        sockets_per_gateway: TIGHT.sockets,
       },
     },
   },
+  /** With room for few connections. */
+  full: { backend: "none", maxConnections: TIGHT.connections },
   /** As `plain`, for what takes long and measures: at the end, on a server that is fresh. */
   load: { backend: "none" },
 } as const satisfies Record<string, ServerOptions>;

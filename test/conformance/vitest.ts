@@ -6,7 +6,7 @@ import { VARIANTS } from "./variants.ts";
 
 export function conformance(host: Host): void {
   const servers = new Servers(host);
-  const planned = plan();
+  const planned = plan(host);
   afterAll(() => servers.stop());
   for (const variant of Object.keys(VARIANTS)) {
     describe(`server ${variant}`, () => {

@@ -1,25 +1,69 @@
-/** docs/limits.md names every setting with its true default, and no setting that does not exist. */
+/**
+ * docs/limits.md names every setting of every host with its true default, says which host has it,
+ * and names no setting that does not exist.
+ */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { SETTING_PATHS } from "../../src/engine/settings.ts";
+import { SETTING_PATHS, type SettingPath } from "../../src/engine/settings.ts";
+import { SERVER_SETTING_PATHS } from "../../src/server/config.ts";
+import { WORKER_SETTING_PATHS } from "../../src/worker/settings.ts";
 
 const text = readFileSync(new URL("../../docs/limits.md", import.meta.url), "utf8");
-const rows = text
-  .split("\n")
-  .filter((line) => line.startsWith("|"))
-  .map((line) => line.split("|").map((cell) => cell.trim().replace(/^`(.*)`$/, "$1")));
-const groups = new Set(SETTING_PATHS.map(([path]) => path.split(".", 1)[0]));
+const serverPaths = new Set(SERVER_SETTING_PATHS.map(([path]) => path));
+/** What both hosts have: the engine's settings, and what both read of a request. */
+const COMMON = WORKER_SETTING_PATHS.filter(([path]) => serverPaths.has(path));
+const common = new Set(COMMON.map(([path]) => path));
 
-test.each(SETTING_PATHS)("%s stands in the table with its default %s", (path, standard) => {
-  const found = rows.filter((row) => row[1] === path);
-  expect(found.map((row) => row[2])).toEqual([standard]);
+/** What stands below each heading, and the settings that belong there. */
+const SECTIONS: readonly (readonly [heading: string, settings: readonly SettingPath[]])[] = [
+  ["### On every host", COMMON],
+  ["### Only on Workers", WORKER_SETTING_PATHS.filter(([path]) => !common.has(path))],
+  [
+    "### Only on the self-hosted server",
+    SERVER_SETTING_PATHS.filter(([path]) => !common.has(path)),
+  ],
+];
+const known = new Set(SECTIONS.flatMap(([, settings]) => settings.map(([path]) => path)));
+const groups = new Set([...known].map((path) => path.split(".", 1)[0]));
+
+/** Cells of the tables in a text, without the marks of code. */
+function rowsOf(part: string): string[][] {
+  return part
+    .split("\n")
+    .filter((line) => line.startsWith("|"))
+    .map((line) => line.split("|").map((cell) => cell.trim().replace(/^`(.*)`$/, "$1")));
+}
+
+/** The settings that tables have rows for, with their defaults. */
+function settingsIn(part: string): SettingPath[] {
+  return rowsOf(part)
+    .filter(([, name = ""]) => /^\w+(\.\w+)+$/.test(name))
+    .map(([, name = "", standard = ""]): SettingPath => [name, standard]);
+}
+
+function section(heading: string): string {
+  const [, rest = ""] = text.split(`${heading}\n`);
+  return rest.split(/^##/m, 1)[0] ?? "";
+}
+
+test("both hosts have the settings that every host has, with the same defaults", () => {
+  for (const host of [WORKER_SETTING_PATHS, SERVER_SETTING_PATHS]) {
+    expect(host.filter(([path]) => common.has(path)).toSorted()).toEqual(COMMON.toSorted());
+    expect(SETTING_PATHS.filter(([path]) => !common.has(path))).toEqual([]);
+  }
+});
+
+test.each(SECTIONS)("%s: every setting with its default, and no other", (heading, settings) => {
+  expect(settings.length).toBeGreaterThan(0);
+  expect(settingsIn(section(heading)).toSorted()).toEqual(settings.toSorted());
+});
+
+test("no setting has a row outside of its section", () => {
+  expect(settingsIn(text)).toHaveLength(known.size);
 });
 
 test("what looks like a setting in the tables is one", () => {
-  const known = SETTING_PATHS.map(([path]) => path);
-  const named = rows.map((row) => row[1] ?? "").filter((cell) => /^\w+(\.\w+)+$/.test(cell));
-  expect(named.toSorted()).toEqual(known.toSorted());
-  const mentioned = rows.flatMap((row) => row.join("|").match(/\b\w+(?:\.\w+)+/g) ?? []);
+  const mentioned = rowsOf(text).flatMap((row) => row.join("|").match(/\b\w+(?:\.\w+)+/g) ?? []);
   const settings = mentioned.filter((name) => groups.has(name.split(".", 1)[0]));
-  expect(settings.filter((name) => !known.includes(name))).toEqual([]);
+  expect(settings.filter((name) => !known.has(name))).toEqual([]);
 });

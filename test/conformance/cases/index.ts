@@ -10,6 +10,7 @@ import { publishCases } from "./publish.ts";
 import { rpcCases } from "./rpc.ts";
 import { sessionCases } from "./session.ts";
 import { slowConsumerCases } from "./slow-consumers.ts";
+import { streamCases } from "./streams.ts";
 import { subscribeCases } from "./subscribe.ts";
 import { surveyCases } from "./surveys.ts";
 import { vectorCases } from "./vectors.ts";
@@ -26,6 +27,7 @@ export const CASES: readonly Case[] = [
   ...accessCases,
   ...closingCases,
   ...limitCases,
+  ...streamCases,
   ...slowConsumerCases,
   ...loadCases,
 ];

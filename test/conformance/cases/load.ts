@@ -9,10 +9,10 @@ const CONNECTING = 20;
 export const loadCases: readonly Case[] = [
   {
     rules: ["P3", "P8"],
-    title: "4,000 subscribers over two nodes get one event within 2 s",
+    title: "4,000 subscribers, over two nodes where there are several, get one event within 2 s",
     server: "load",
     kinds: ONE,
-    observes: ["nodes"],
+    observes: ["stats"],
     async run(context) {
       const channel = context.channel();
       let arrived = 0;
@@ -38,6 +38,7 @@ export const loadCases: readonly Case[] = [
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
       assert.equal(arrived, SUBSCRIBERS);
+      context.notes.push(`the last one got it after ${(last - began).toFixed(0)} ms`);
       assert.ok(last - began < 2_000, `the last one got it after ${last - began} ms`);
     },
   },

@@ -135,6 +135,7 @@ export const slowConsumerCases: readonly Case[] = [
       );
       assert.equal(after.sessions, 96);
       const growth = (peak - idle) / MIB;
+      context.notes.push(`the server grew by ${growth.toFixed(0)} MiB`);
       assert.ok(growth < 250, `the server grew by ${growth.toFixed(0)} MiB`);
       for (const client of stuck) {
         client.socket.resume();

@@ -6,8 +6,13 @@ import type { Host, RunningServer, ServerOptions, ServerStats } from "../host.ts
 export const workerHost: Host = {
   capabilities: CAPABILITIES,
   configurable: true,
-  async start({ backend = "none", settings = {} }: ServerOptions): Promise<RunningServer> {
-    const vars = { messageloop: settings, backend };
+  async start(options: ServerOptions): Promise<RunningServer> {
+    const { backend = "none", settings, maxConnections } = options;
+    const limits = {
+      ...settings?.limits,
+      ...(maxConnections === undefined ? {} : { sockets_per_gateway: maxConnections }),
+    };
+    const vars = { messageloop: { ...settings, limits }, backend };
     const server = await startWrangler({ main: "test/worker/entry.ts", vars });
     const url = `${server.url.replace("http", "ws")}/ws`;
     return {

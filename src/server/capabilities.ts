@@ -1,0 +1,11 @@
+/** What this host can and cannot promise. */
+import type { HostCapabilities } from "../engine/capabilities.ts";
+
+export const CAPABILITIES: HostCapabilities = {
+  name: "server",
+  bidirectionalStreams: true,
+  grpc: true,
+  observesBackpressure: true,
+  // A process that runs anyway has nothing to wake.
+  freeHeartbeat: true,
+};

@@ -1,0 +1,224 @@
+/**
+ * The configuration of the self-hosted server: the keys that the original documents and ours, checked as
+ * a whole before anything starts. Where the text comes from is the command line's affair.
+ */
+import * as v from "valibot";
+import { formatDuration } from "../engine/duration.ts";
+import {
+  checkSettings,
+  durations,
+  limitsTable,
+  type SettingPath,
+  type Settings,
+  SettingsError,
+  serverEntries,
+  settingPaths,
+  table,
+  toSettings,
+  wholeNumbers,
+} from "../engine/settings.ts";
+import { allowedOrigins } from "../http/origins.ts";
+import { type Address, parseAddress } from "./address.ts";
+
+/** Certificate and key, as paths of PEM files. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface ListenerConfig {
+  readonly address: Address;
+  readonly tls: TlsFiles | undefined;
+}
+
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface ServerConfig {
+  readonly settings: Settings;
+  readonly maxConnections: number;
+  readonly maxQueueBytes: number;
+  /** How long clients and queues have when the server stops, in milliseconds. */
+  readonly drainTimeoutMs: number;
+  readonly logLevel: LogLevel;
+  readonly websocket: ListenerConfig & {
+    readonly path: string;
+    readonly allowedOrigins: readonly string[];
+  };
+  readonly grpc: ListenerConfig;
+  /** Health and metrics. */
+  readonly http: ListenerConfig;
+}
+
+const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+
+/** Connections that one process holds unless told otherwise. */
+const MAX_CONNECTIONS = 100_000;
+/** Bytes that may wait for one connection unless told otherwise. */
+const MAX_QUEUE_BYTES = 8 * 1024 * 1024;
+
+const NOT_AN_ADDRESS = 'must be an address such as ":9080" or "127.0.0.1:9080"';
+const addresses = v.pipe(
+  v.string(NOT_AN_ADDRESS),
+  v.transform(parseAddress),
+  v.check((address) => address !== undefined, NOT_AN_ADDRESS),
+  v.transform((address) => address as Address),
+);
+
+function texts(message: string) {
+  return v.pipe(v.string(message), v.nonEmpty(message));
+}
+
+/** A setting that nothing stands in for while it is left out. */
+function unset<const Schema extends v.GenericSchema>(schema: Schema) {
+  return v.optional(v.pipe(schema, v.description("none")));
+}
+
+const pemFiles = v.pipe(texts("must be the path of a file"), v.description("none"));
+const tls = v.optional(table({ cert: pemFiles, key: pemFiles }));
+
+/** A listener's address has two names: `addr`, and `address` as the original's README has it. */
+function listener<const More extends v.ObjectEntries>(standard: string, more: More) {
+  return v.pipe(
+    table({
+      addr: v.optional(v.pipe(addresses, v.description(standard))),
+      address: v.optional(v.pipe(addresses, v.description("addr"))),
+      tls,
+      ...more,
+    }),
+    v.forward(
+      v.check((entries) => {
+        const { addr, address } = entries as { addr?: Address; address?: Address };
+        return addr === undefined || address === undefined;
+      }, "is another name of addr: use one of them"),
+      ["address"] as never,
+    ),
+  );
+}
+
+/** The original's keys of its Redis broker; they are checked, and wait for that broker. */
+const redis = v.optional(
+  table({
+    addr: unset(texts("must be host:port")),
+    password: unset(v.string("must be a text")),
+    db: unset(wholeNumbers(0)),
+    pool_size: unset(wholeNumbers(1)),
+    min_idle_conns: unset(wholeNumbers(0)),
+    max_retries: unset(wholeNumbers(0)),
+    dial_timeout: unset(durations),
+    read_timeout: unset(durations),
+    write_timeout: unset(durations),
+    stream_max_length: unset(wholeNumbers(1)),
+    stream_approximate: unset(v.boolean("must be true or false")),
+    history_ttl: unset(durations),
+    consumer_group: unset(texts("must be a name")),
+  }),
+);
+
+const schema = v.optional(
+  table({
+    server: v.optional(
+      table({
+        ...serverEntries,
+        http: v.optional(listener(":8080", {}), {}),
+        drain_timeout: v.optional(durations, "10s"),
+        log_level: v.optional(
+          v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`),
+          "info",
+        ),
+      }),
+      {},
+    ),
+    transport: v.optional(
+      table({
+        websocket: v.optional(
+          listener(":9080", {
+            path: v.optional(
+              v.pipe(
+                v.string("must be a path such as /ws"),
+                v.regex(/^\/[\w\-./~]*$/, "must be a path such as /ws"),
+              ),
+              "/ws",
+            ),
+            allowed_origins: v.optional(allowedOrigins, []),
+            read_timeout: unset(durations),
+          }),
+          {},
+        ),
+        grpc: v.optional(listener(":9090", {}), {}),
+      }),
+      {},
+    ),
+    broker: v.optional(
+      table({
+        type: v.optional(v.picklist(["memory"], 'is unknown: this version has "memory"'), "memory"),
+        redis,
+      }),
+      {},
+    ),
+    limits: v.optional(
+      limitsTable({
+        connections: v.optional(wholeNumbers(1), MAX_CONNECTIONS),
+        queue_bytes: v.optional(wholeNumbers(65_536), MAX_QUEUE_BYTES),
+      }),
+      {},
+    ),
+  }),
+  {},
+);
+
+/** Every setting of this host with its default. */
+export const SERVER_SETTING_PATHS: readonly SettingPath[] = settingPaths(schema);
+
+/**
+ * Configuration out of a parsed file; undefined and null, an empty file, stand for the defaults.
+ *
+ * @throws SettingsError naming the path of everything that is wrong
+ */
+export function parseConfig(value: unknown): ServerConfig {
+  const checked = checkSettings(schema, value ?? undefined);
+  const { server, transport, limits } = checked;
+  const { websocket, grpc } = transport;
+  return {
+    settings: withReadTimeout(toSettings(checked), websocket.read_timeout ?? 0),
+    maxConnections: limits.connections,
+    maxQueueBytes: limits.queue_bytes,
+    drainTimeoutMs: server.drain_timeout,
+    logLevel: server.log_level,
+    websocket: {
+      ...listenerOf(websocket, ":9080"),
+      path: websocket.path,
+      allowedOrigins: websocket.allowed_origins,
+    },
+    grpc: listenerOf(grpc, ":9090"),
+    http: listenerOf(server.http, ":8080"),
+  };
+}
+
+export { SettingsError };
+
+/**
+ * The original's read timeout is ours to keep by the idle timeout, which one sign of life satisfies as
+ * well. As in Go, no time at all means that there is no timeout.
+ */
+function withReadTimeout(settings: Settings, readTimeoutMs: number): Settings {
+  const { pingIntervalMs, idleTimeoutMs } = settings;
+  if (readTimeoutMs === 0) return settings;
+  if (readTimeoutMs <= pingIntervalMs) {
+    const interval = formatDuration(pingIntervalMs);
+    const message = `must be more than server.heartbeat.ping_interval, which is ${interval}`;
+    throw new SettingsError([{ path: "transport.websocket.read_timeout", message }]);
+  }
+  return { ...settings, idleTimeoutMs: Math.min(idleTimeoutMs, readTimeoutMs) };
+}
+
+function listenerOf(
+  entries: {
+    readonly addr?: Address | undefined;
+    readonly address?: Address | undefined;
+    readonly tls?: TlsFiles | undefined;
+  },
+  standard: string,
+): ListenerConfig {
+  const address = entries.addr ?? entries.address ?? (parseAddress(standard) as Address);
+  return { address, tls: entries.tls };
+}

@@ -1,0 +1,73 @@
+/**
+ * The package's subpath `server`: the self-hosted server inside a program of one's own, and the
+ * ports that such a program may implement.
+ */
+export { MemoryBroker, type MemoryBrokerOptions } from "../brokers/memory.ts";
+export { fromWireEvent, toWireEvent } from "../client/events.ts";
+export type { HostCapabilities } from "../engine/capabilities.ts";
+export { Engine, type EngineOptions, type EngineStats, type NextExpiry } from "../engine/engine.ts";
+export type {
+  AuthenticateRequest,
+  AuthorizeSubscribeRequest,
+  Broker,
+  BrokerHandler,
+  Caller,
+  Cancellation,
+  Clock,
+  Logger,
+  Position,
+  Proxy,
+  PublishCommand,
+  PublishResult,
+  Random,
+  RpcRequest,
+  Timers,
+  Transport,
+} from "../engine/ports.ts";
+export type { Peer, Session } from "../engine/session.ts";
+export {
+  DEFAULT_SETTINGS,
+  type SettingProblem,
+  type Settings,
+  SettingsError,
+} from "../engine/settings.ts";
+export type { SurveyAnswer, SurveyOptions, SurveyOutcome } from "../engine/survey.ts";
+export type { Encoding } from "../protocol/codec.ts";
+export {
+  DISCONNECTS,
+  type Disconnect,
+  type DisconnectEntry,
+  ERRORS,
+  type ErrorCode,
+  type ErrorEntry,
+} from "../protocol/codes.ts";
+export { MessagingError, type MessagingErrorOptions } from "../protocol/errors.ts";
+export {
+  type CloudEvent as WireEvent,
+  CloudEventSchema as WireEventSchema,
+} from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+export {
+  type Entry,
+  type EntryBody,
+  EntryBodySchema,
+  EntrySchema,
+} from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+export type { SizedFrame } from "../protocol/publication-frames.ts";
+export {
+  AUTHENTICATE_METHOD,
+  createRouter,
+  type ProxyRouter,
+  type RoutePattern,
+} from "../proxy/router.ts";
+export type { Address } from "./address.ts";
+export {
+  type ListenerConfig,
+  type LogLevel,
+  parseConfig,
+  type ServerConfig,
+  type TlsFiles,
+} from "./config.ts";
+export { ConfigError, type ConfigSource, loadConfig } from "./config-file.ts";
+export { StartError } from "./listeners.ts";
+export { createLogger, type LogStream, type ServerLogger } from "./logger.ts";
+export { createServer, type Server, type ServerOptions, type ServerPorts } from "./server.ts";

@@ -1,0 +1,85 @@
+/**
+ * The server's log: one JSON line per record. It is for what an operator should know, never for single
+ * messages, and what must stay secret does not reach it even when it is passed by mistake.
+ */
+import { destination, pino, stdTimeFunctions } from "pino";
+import type { Logger } from "../engine/ports.ts";
+import type { LogLevel } from "./config.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export interface ServerLogger extends Logger {
+  debug(message: string, fields?: Fields): void;
+  info(message: string, fields?: Fields): void;
+  error(message: string, fields?: Fields): void;
+}
+
+/** Where the lines go, each with its newline. */
+export interface LogStream {
+  write(line: string): unknown;
+}
+
+/** Stands for what the log must not hold. */
+const REDACTED = "[redacted]";
+/** Levels of nesting that are written; what lies deeper is left out, and so a cycle ends. */
+const MAX_DEPTH = 4;
+/** Keys of the record itself, which no field may replace. */
+const RECORD_KEYS: ReadonlySet<string> = new Set(["level", "time", "message"]);
+/** The word inside a longer key counts as well: access_token, redisPassword. */
+const SECRET = /token|password|authorization|payload|secret|cookie|^data$|[_-]data$/i;
+
+/** A logger that writes to standard output unless told otherwise. */
+export function createLogger(level: LogLevel, stream?: LogStream): ServerLogger {
+  const options = {
+    level,
+    base: null,
+    messageKey: "message",
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
+  // Written at once: the last lines of a process are the ones that are asked for.
+  const log = pino(options, (stream as { write(): void }) ?? destination({ fd: 1, sync: true }));
+  const at =
+    (name: LogLevel) =>
+    (message: string, fields: Fields = {}): void => {
+      if (log.isLevelEnabled(name)) log[name](record(fields), message);
+    };
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+function record(fields: Fields): Record<string, unknown> {
+  const entries = Object.entries(entriesOf(fields, MAX_DEPTH));
+  return Object.fromEntries(
+    entries.map(([key, value]) => [RECORD_KEYS.has(key) ? `${key}_` : key, value]),
+  );
+}
+
+/**
+ * A copy without secrets. The library's own redaction knows fixed paths only, and a secret may lie at
+ * any depth.
+ */
+function entriesOf(value: object, depth: number): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      isSecret(key) ? REDACTED : harmless(inner, depth - 1),
+    ]),
+  );
+}
+
+function harmless(value: unknown, depth: number): unknown {
+  if (typeof value === "bigint") return `${value}`;
+  if (typeof value !== "object" || value === null) return value;
+  // An error's own fields may hold anything; its text is what a person needs.
+  if (value instanceof Error) return value.stack ?? String(value);
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
+  // Bytes are somebody's payload, whatever their key.
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return REDACTED;
+  if (depth <= 0) return "[deep]";
+  if (Array.isArray(value)) return value.map((inner) => harmless(inner, depth - 1));
+  return entriesOf(value, depth);
+}
+
+function isSecret(key: string): boolean {
+  return SECRET.test(key) || key.endsWith("Data");
+}

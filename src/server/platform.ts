@@ -1,0 +1,20 @@
+/** Time, chance and turns of the event loop as Node gives them. */
+import { randomBytes, randomUUID } from "node:crypto";
+import { shortId as shortIdFrom } from "../channels/short-id.ts";
+import type { Clock, Random, Timers } from "../engine/ports.ts";
+
+export const clock: Clock = { now: () => Date.now() };
+
+export const random: Random = { uuid: () => randomUUID() };
+
+export const timers: Timers = {
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** A short random name, unguessable. */
+export function shortId(): string {
+  return shortIdFrom(randomBytes);
+}

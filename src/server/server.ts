@@ -1,0 +1,256 @@
+/**
+ * The self-hosted server: one engine in one process, with a listener for WebSocket and Connect, one for
+ * gRPC, and one for operators. It starts whole or not at all, and stops without losing what it has
+ * acknowledged.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { getRequestListener } from "@hono/node-server";
+import { MemoryBroker } from "../brokers/memory.ts";
+import { Engine } from "../engine/engine.ts";
+import type { Broker, Logger, Proxy as ProxyPort } from "../engine/ports.ts";
+import { createOperationsApp } from "../http/operations.ts";
+import { DISCONNECTS } from "../protocol/codes.ts";
+import { CAPABILITIES } from "./capabilities.ts";
+import { parseConfig, type ServerConfig } from "./config.ts";
+import { http2Server, httpServer, type Listener, listen } from "./listeners.ts";
+import { createPageApp } from "./page.ts";
+import { clock, random, shortId, timers } from "./platform.ts";
+import { Sockets } from "./sockets.ts";
+import { peerContext, streamRoutes } from "./streams.ts";
+import { VERSION } from "./version.ts";
+
+/** Longest and shortest time between two looks for silent sessions, in milliseconds. */
+const SWEEP_MS = 60_000;
+const MIN_SWEEP_MS = 250;
+/** Clients of a server that stops come back within this time, spread evenly, in milliseconds. */
+const RETURN_SPREAD_MS = 5_000;
+/** How often a server that stops looks whether everybody has gone, in milliseconds. */
+const DRAIN_LOOK_MS = 20;
+
+export interface ServerOptions {
+  /** Default: everything at its default. */
+  readonly config?: ServerConfig;
+  /** Default: a log for each channel in memory. */
+  readonly broker?: Broker;
+  /** The application's backends. Default none. */
+  readonly backends?: ProxyPort;
+  /** Default: none. */
+  readonly logger?: Logger;
+}
+
+/** Ports that a running server listens on. */
+export interface ServerPorts {
+  readonly websocket: number;
+  readonly grpc: number;
+  readonly http: number;
+}
+
+export interface Server {
+  readonly engine: Engine;
+  /**
+   * Opens every listener.
+   *
+   * @throws StartError with one sentence when one cannot be opened; then none is.
+   */
+  start(): Promise<ServerPorts>;
+  /**
+   * Accepts nothing more, delivers what is acknowledged, tells clients with 3512 to come back, and ends
+   * when all have gone or the drain timeout is over. Any further call waits for the first.
+   */
+  stop(): Promise<void>;
+}
+
+const SILENT: Logger = { warn: () => {} };
+
+export function createServer(options: ServerOptions = {}): Server {
+  return new NodeServer(options);
+}
+
+class NodeServer implements Server {
+  readonly engine: Engine;
+  readonly #config: ServerConfig;
+  /** The broker, where it has to be looked after. */
+  readonly #memory: MemoryBroker | undefined;
+  readonly #sockets: Sockets;
+  /** A session's id names the process that has it. */
+  readonly #node = shortId();
+  #listeners: Listener[] = [];
+  #grpc: Listener | undefined;
+  /** Health and metrics stay open until the last client has gone. */
+  #admin: Listener | undefined;
+  #sweep: NodeJS.Timeout | undefined;
+  #ready = false;
+  #stopping: Promise<void> | undefined;
+
+  constructor({ config = parseConfig({}), broker, backends = {}, logger = SILENT }: ServerOptions) {
+    this.#config = config;
+    const used = broker ?? memoryBroker();
+    this.#memory = used instanceof MemoryBroker ? used : undefined;
+    this.engine = new Engine({
+      broker: used,
+      clock,
+      random,
+      timers,
+      logger,
+      capabilities: CAPABILITIES,
+      proxy: backends,
+      settings: config.settings,
+    });
+    this.#sockets = new Sockets({
+      engine: this.engine,
+      maxConnections: config.maxConnections,
+      maxQueueBytes: config.maxQueueBytes,
+      handshake: { allowedOrigins: config.websocket.allowedOrigins },
+      sessionId: () => this.#sessionId(),
+    });
+  }
+
+  async start(): Promise<ServerPorts> {
+    const { websocket, grpc, http } = this.#config;
+    try {
+      const ports = {
+        http: await this.#operations(http),
+        grpc: await this.#streams(grpc),
+        websocket: await this.#clients(websocket),
+      };
+      this.#ready = true;
+      this.#scheduleSweep(MIN_SWEEP_MS);
+      return ports;
+    } catch (error) {
+      await Promise.all([this.#close(), this.#closeAdmin()]);
+      throw error;
+    }
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#ready = false;
+    clearTimeout(this.#sweep);
+    const closed = this.#close();
+    this.#memory?.flush();
+    for (const session of this.engine.sessions()) {
+      session.close(DISCONNECTS.goingAway, Math.floor(Math.random() * RETURN_SPREAD_MS));
+    }
+    const deadline = Date.now() + this.#config.drainTimeoutMs;
+    // A session ends before its last message has left, so connections are what counts.
+    const open = (): number => this.#sockets.size + (this.#grpc?.connections ?? 0);
+    while (open() > 0 && Date.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
+    }
+    this.#sockets.terminate();
+    for (const listener of this.#listeners) listener.destroy();
+    await closed;
+    await this.#closeAdmin();
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+  }
+
+  async #closeAdmin(): Promise<void> {
+    const closed = this.#admin?.close();
+    this.#admin?.destroy();
+    await closed;
+  }
+
+  /** WebSocket, Connect over HTTP/1.1, and the page. */
+  async #clients(config: ServerConfig["websocket"]): Promise<number> {
+    const page = getRequestListener(createPageApp(config).fetch);
+    const handler = connectNodeAdapter({
+      routes: this.#routes(),
+      contextValues: peerContext,
+      fallback: (request, response) =>
+        void page(request as IncomingMessage, response as ServerResponse),
+    });
+    const server = await httpServer(config.tls, handler);
+    server.on("upgrade", (request, socket, head) => {
+      // Not as a URL: what stands in a request line need not be one.
+      const [path] = (request.url ?? "").split("?", 1);
+      if (path === config.path) this.#sockets.upgrade(request, socket, head);
+      else socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    });
+    return await this.#open(server, config, "the WebSocket listener");
+  }
+
+  /** gRPC, gRPC-Web and Connect over HTTP/2. */
+  async #streams(config: ServerConfig["grpc"]): Promise<number> {
+    const handler = connectNodeAdapter({ routes: this.#routes(), contextValues: peerContext });
+    const server = await http2Server(config.tls, handler);
+    const port = await this.#open(server, config, "the gRPC listener");
+    this.#grpc = this.#listeners.at(-1);
+    return port;
+  }
+
+  /** Health and metrics. */
+  async #operations(config: ServerConfig["http"]): Promise<number> {
+    const app = createOperationsApp({
+      ready: () => this.#ready,
+      stats: () => this.engine.stats(),
+      info: () => ({
+        version: VERSION,
+        host: CAPABILITIES.name,
+        uptimeSeconds: process.uptime(),
+      }),
+    });
+    const server = await httpServer(config.tls, getRequestListener(app.fetch));
+    this.#admin = await listen(server, config, "the admin listener");
+    return this.#admin.port;
+  }
+
+  async #open(
+    server: Parameters<typeof listen>[0],
+    config: ServerConfig["http"],
+    what: string,
+  ): Promise<number> {
+    const listener = await listen(server, config, what);
+    this.#listeners.push(listener);
+    return listener.port;
+  }
+
+  #routes() {
+    const { maxConnections, maxQueueBytes } = this.#config;
+    return streamRoutes({
+      engine: this.engine,
+      maxConnections,
+      maxQueueBytes,
+      sessionId: () => this.#sessionId(),
+    });
+  }
+
+  #sessionId(): string {
+    return `${this.#node}.${random.uuid()}`;
+  }
+
+  /** Looks after silent sessions when the first of them can be due. */
+  #scheduleSweep(ms: number): void {
+    this.#sweep = setTimeout(() => {
+      const { connect, idle } = this.engine.expire();
+      this.#memory?.sweep();
+      const now = clock.now();
+      // Who connects between two looks must not be noticed late.
+      const { connectDeadlineMs, idleTimeoutMs } = this.#config.settings;
+      const due = Math.min(
+        (connect ?? idle ?? Number.POSITIVE_INFINITY) - now,
+        (idle ?? Number.POSITIVE_INFINITY) - now,
+        connectDeadlineMs,
+        idleTimeoutMs,
+        SWEEP_MS,
+      );
+      this.#scheduleSweep(Math.max(MIN_SWEEP_MS, due));
+    }, ms);
+    this.#sweep.unref();
+  }
+}
+
+function memoryBroker(): MemoryBroker {
+  return new MemoryBroker({
+    clock,
+    random: { epoch: shortId },
+    nextTurn: (callback) => void setImmediate(callback),
+  });
+}

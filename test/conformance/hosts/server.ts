@@ -1,0 +1,55 @@
+/** The self-hosted server as a process of its own, with the suite's backend and counters. */
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { CAPABILITIES } from "../../../src/server/capabilities.ts";
+import { memoryOf } from "../../wrangler.ts";
+import type { Host, RunningServer, ServerOptions, ServerStats } from "../host.ts";
+
+const entry = fileURLToPath(new URL("../../server/entry.ts", import.meta.url));
+const ANY_PORT = { addr: "127.0.0.1:0" };
+
+interface Ports {
+  readonly websocket: number;
+  readonly grpc: number;
+  readonly control: number;
+}
+
+export const serverHost: Host = {
+  capabilities: CAPABILITIES,
+  configurable: true,
+  async start(options: ServerOptions): Promise<RunningServer> {
+    const { backend = "none", settings, maxConnections } = options;
+    const config = {
+      ...settings,
+      server: { ...settings?.server, http: ANY_PORT },
+      transport: { websocket: ANY_PORT, grpc: ANY_PORT },
+      limits: {
+        ...settings?.limits,
+        ...(maxConnections === undefined ? {} : { connections: maxConnections }),
+      },
+    };
+    const child = spawn(process.execPath, [entry, JSON.stringify({ config, backend })], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const exit = new Promise<undefined>((resolve) => child.once("exit", () => resolve(undefined)));
+    const lines = createInterface({ input: child.stdout });
+    const first = new Promise<string>((resolve) => lines.once("line", resolve));
+    const line = await Promise.race([first, exit]);
+    if (line === undefined) throw new Error("the server ended before it was ready");
+    const ports = JSON.parse(line) as Ports;
+    return {
+      url: `ws://127.0.0.1:${ports.websocket}/ws`,
+      grpc: `127.0.0.1:${ports.grpc}`,
+      stats: async () => {
+        const response = await fetch(`http://127.0.0.1:${ports.control}/`);
+        return (await response.json()) as ServerStats;
+      },
+      memory: () => memoryOf(child.pid ?? 0),
+      stop: async () => {
+        child.kill("SIGTERM");
+        await exit;
+      },
+    };
+  },
+};

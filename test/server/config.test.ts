@@ -1,0 +1,256 @@
+/** Files, variables and defaults of the server's configuration, and what is said of mistakes. */
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { parse } from "yaml";
+import { DEFAULT_SETTINGS } from "../../src/engine/settings.ts";
+import {
+  parseConfig,
+  SERVER_SETTING_PATHS,
+  type ServerConfig,
+  SettingsError,
+} from "../../src/server/config.ts";
+import { ConfigError, loadConfig, withEnvironment } from "../../src/server/config-file.ts";
+
+const EXAMPLE = new URL("../../config.example.yaml", import.meta.url);
+/** As it stands in the README of the original. */
+const ORIGINAL = `transport:
+  websocket:
+    address: ":9080"
+  grpc:
+    address: ":9090"
+
+broker:
+  type: "memory"  # or "redis"
+  redis:
+    addr: "localhost:6379"
+`;
+
+let folder: string;
+let file: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "messageloop-config-"));
+  file = join(folder, "config.yaml");
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function load(text: string, env: Record<string, string> = {}): Promise<ServerConfig> {
+  await writeFile(file, text);
+  return await loadConfig({ config: file, env });
+}
+
+/** Lines that say what is wrong, with FILE for the file's path. */
+async function problems(text: string | Uint8Array, env = {}): Promise<string[]> {
+  await writeFile(file, text);
+  const error = await loadConfig({ config: file, env }).catch((thrown: unknown) => thrown);
+  if (!(error instanceof ConfigError)) throw new Error("it was taken");
+  return error.message.replaceAll(file, "FILE").split("\n");
+}
+
+test("without a file every setting has its default", async () => {
+  const config = await loadConfig({ env: {} });
+  expect(config).toEqual({
+    settings: DEFAULT_SETTINGS,
+    maxConnections: 100_000,
+    maxQueueBytes: 8_388_608,
+    drainTimeoutMs: 10_000,
+    logLevel: "info",
+    websocket: {
+      address: { host: undefined, port: 9080 },
+      tls: undefined,
+      path: "/ws",
+      allowedOrigins: [],
+    },
+    grpc: { address: { host: undefined, port: 9090 }, tls: undefined },
+    http: { address: { host: undefined, port: 8080 }, tls: undefined },
+  });
+  for (const text of ["", "# nothing\n", "---\n", "{}\n"]) expect(await load(text)).toEqual(config);
+});
+
+test("a folder has its file as config.yaml", async () => {
+  await writeFile(file, "transport: { websocket: { path: /live } }\n");
+  const { websocket } = await loadConfig({ configDir: folder, env: {} });
+  expect(websocket.path).toBe("/live");
+});
+
+test("the file of the original's README is taken as it is", async () => {
+  expect(await load(ORIGINAL)).toEqual(parseConfig({}));
+});
+
+test("a table of which only comments are left is an empty one", async () => {
+  const text = "server:\n  heartbeat:\n    # idle_timeout: 1m\nlimits:\nbroker:\n  redis:\n";
+  expect(await load(text)).toEqual(parseConfig({}));
+});
+
+test("anchors and tags of the language work", async () => {
+  const text = "transport:\n  grpc: &one { addr: ':7000' }\nserver:\n  http: *one\n";
+  const { grpc, http } = await load(text);
+  expect([grpc.address.port, http.address.port]).toEqual([7000, 7000]);
+});
+
+test.each([
+  ["a: 1\nserver: {}\nserver: {}\n", "FILE, line 3, column 1: Map keys must be unique"],
+  ["server: { log_level: info, log_level: warn }", /^FILE, line 1, column 28: Map keys must be/],
+  ["server:\n\thttp: {}\n", /^FILE, line 2, column 1: Tabs are not allowed as indentation$/],
+  ["server: [1\n", /^FILE, line 2, column 1: Flow sequence/],
+  ["server: 'x\n", /^FILE, line \d+, column \d+: Missing closing 'quote$/],
+  ["server: *nobody\n", "FILE, line 1, column 9: There is no anchor nobody before this alias"],
+  ["server: !secret x\n", "FILE, line 1, column 9: Unresolved tag: !secret"],
+  ["server: {}\n---\nserver: {}\n", "FILE, line 2, column 1: There must be one document"],
+  ["just words\n", "FILE: must be a table of settings"],
+  ["- server\n", "FILE: must be a table of settings"],
+  [new Uint8Array([0x61, 0xff, 0xfe]), "FILE: is no text in UTF-8"],
+])("what is no configuration is one sentence: %j", async (text, sentence) => {
+  const found = await problems(text);
+  expect(found).toHaveLength(1);
+  expect(found[0]).toMatch(sentence instanceof RegExp ? sentence : exactly(sentence));
+});
+
+test.each([
+  ["nobody.yaml", "there is no such file"],
+  ["config.yaml/config.yaml", "there is no such file"],
+  [".", "it is a folder"],
+])("a file that cannot be read is one sentence: %s", async (name, why) => {
+  await writeFile(file, "");
+  const config = join(folder, name);
+  const loading = loadConfig({ config, env: {} });
+  await expect(loading).rejects.toThrow(exactly(`cannot read ${config}: ${why}`));
+  await expect(loading).rejects.toBeInstanceOf(ConfigError);
+});
+
+test("every wrong setting is named with file and path", async () => {
+  const text = `
+server:
+  log_levl: info
+  http: { tls: }
+transport:
+  websocket: { addr: 9080, path: ws, allowed_origins: [app.example], compression: true }
+  grpc: { addr: ":1", address: ":2", tls: { cert: x.pem } }
+broker: { type: kafka }
+limits: { connections: 0, queue_bytes: 8MB }
+`;
+  expect((await problems(text)).toSorted()).toEqual([
+    'FILE: broker.type: is unknown: this version has "memory"',
+    "FILE: limits.connections: must be a whole number of at least 1",
+    "FILE: limits.queue_bytes: must be a whole number of at least 65536",
+    "FILE: server.http.tls.cert: is missing",
+    "FILE: server.http.tls.key: is missing",
+    "FILE: server.log_levl: is not a setting",
+    "FILE: transport.grpc.tls.key: is missing",
+    'FILE: transport.websocket.addr: must be an address such as ":9080" or "127.0.0.1:9080"',
+    "FILE: transport.websocket.allowed_origins.0: must be an origin such as https://app.example, or *",
+    "FILE: transport.websocket.compression: is not a setting",
+    "FILE: transport.websocket.path: must be a path such as /ws",
+  ]);
+  const both = 'transport: { grpc: { addr: ":1", address: ":2" } }';
+  expect(await problems(both)).toEqual([
+    "FILE: transport.grpc.address: is another name of addr: use one of them",
+  ]);
+});
+
+test("variables stand above the file, in either spelling of an address", async () => {
+  const { websocket, grpc, http } = await load(ORIGINAL, {
+    MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR: "127.0.0.1:0",
+    MESSAGELOOP_TRANSPORT_GRPC_ADDR: "[::1]:1",
+    MESSAGELOOP_SERVER_HTTP_ADDR: ":2",
+  });
+  expect([websocket.address, grpc.address, http.address]).toEqual([
+    { host: "127.0.0.1", port: 0 },
+    { host: "::1", port: 1 },
+    { host: undefined, port: 2 },
+  ]);
+});
+
+test("a secret of the environment replaces the file's, and nothing else of it counts", () => {
+  const written = { broker: { type: "memory", redis: { db: 1, password: "old" } } };
+  const env = {
+    MESSAGELOOP_BROKER_REDIS_PASSWORD: "new",
+    MESSAGELOOP_BROKER_REDIS_ADDR: "redis:6379",
+    MESSAGELOOP_BROKER_REDIS_DB: "2",
+    MESSAGELOOP_SERVER_LOG_LEVEL: "debug",
+  };
+  const { value } = withEnvironment(written, env);
+  expect(value).toEqual({
+    broker: { type: "memory", redis: { db: 1, password: "new", addr: "redis:6379" } },
+  });
+  expect(written.broker.redis.password).toBe("old");
+  expect(withEnvironment({}, env).value).toMatchObject({ broker: { redis: { password: "new" } } });
+  // An empty variable is what deployments write for none.
+  expect(withEnvironment(written, { MESSAGELOOP_BROKER_REDIS_PASSWORD: "" }).value).toBe(written);
+});
+
+test("a wrong value of a variable is named with the variable", async () => {
+  const env = { MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR: "9080" };
+  const [line, ...more] = await problems("transport: { websocket: { path: ws } }", env);
+  expect([line, ...more].toSorted()).toEqual([
+    "FILE: transport.websocket.path: must be a path such as /ws",
+    'MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR: must be an address such as ":9080" or "127.0.0.1:9080"',
+  ]);
+  expect(await problems("transport: [1]", env)).toEqual([
+    "FILE: transport: must be a table of settings",
+  ]);
+});
+
+test.each([
+  ["60s", 60_000],
+  ["300s", 300_000],
+  ["10m", 300_000],
+  ["0s", 300_000],
+])("the read timeout %s leaves an idle timeout of %i ms", (read_timeout, idleTimeoutMs) => {
+  const { settings } = parseConfig({ transport: { websocket: { read_timeout } } });
+  expect(settings).toEqual({ ...DEFAULT_SETTINGS, idleTimeoutMs });
+});
+
+test("a read timeout that clients would meet between two pings is an error", () => {
+  const at = (read_timeout: unknown, server = {}) => {
+    try {
+      return parseConfig({ transport: { websocket: { read_timeout } }, server }).settings;
+    } catch (error) {
+      return error instanceof SettingsError ? error.message : error;
+    }
+  };
+  const path = "transport.websocket.read_timeout";
+  expect(at("25s")).toBe(`${path}: must be more than server.heartbeat.ping_interval, which is 25s`);
+  expect(at(5)).toBe(`${path}: must be a duration such as "30s"`);
+  expect(at("5s", { heartbeat: { ping_interval: "2s" } })).toMatchObject({ idleTimeoutMs: 5_000 });
+  expect(at("5s", { heartbeat: { ping_interval: "0s" } })).toMatchObject({ idleTimeoutMs: 5_000 });
+});
+
+test("the example is valid as it stands and changes nothing", async () => {
+  expect(await loadConfig({ config: EXAMPLE.pathname, env: {} })).toEqual(parseConfig({}));
+});
+
+test("the example has every setting with its default", async () => {
+  const text = await readFile(EXAMPLE, "utf8");
+  const standard = new Map(SERVER_SETTING_PATHS);
+  for (const [path, value] of leaves(parse(text))) {
+    expect([path, JSON.stringify(value).replace(/^"(.*)"$/, "$1")]).toEqual([
+      path,
+      standard.get(path),
+    ]);
+  }
+  // What has no default stands behind a comment sign, and is valid as well where it can be.
+  const whole = text.replace(/^( *)#(\w+:)/gm, "$1$2");
+  const named = leaves(parse(whole)).map(([path]) => path);
+  const paths = SERVER_SETTING_PATHS.map(([path]) => path);
+  const expected = paths.filter((path) => !path.endsWith(".address"));
+  expect(named.toSorted()).toEqual(expected.toSorted());
+  expect(await problems(whole)).toEqual([
+    "FILE: limits.publish_burst: does nothing without publishes_per_second",
+  ]);
+});
+
+/** Dotted paths of what is no table, with the values. */
+function leaves(value: unknown, path = ""): [string, unknown][] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return [[path, value]];
+  return Object.entries(value).flatMap(([key, inner]) =>
+    leaves(inner, path === "" ? key : `${path}.${key}`),
+  );
+}
+
+function exactly(text: string): RegExp {
+  return new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`);
+}

@@ -1,0 +1,143 @@
+/** The command line as a process of its own, and the servers that tests start with it. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { connect, createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+
+const SOURCE = fileURLToPath(new URL("../../src/server/cli.ts", import.meta.url));
+const PATIENCE_MS = 20_000;
+
+export interface CliOptions {
+  /** The program; default the sources. */
+  readonly cli?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** What it reads on standard input; default nothing. */
+  readonly input?: string | Uint8Array;
+}
+
+export interface Outcome {
+  /** Exit code, or the signal that ended it. */
+  readonly code: number | string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Cli {
+  readonly child: ChildProcess;
+  /** What it has printed so far, line by line. */
+  stdout(): string[];
+  stderr(): string[];
+  /** Resolves when it has ended; ends it first when that takes too long. */
+  readonly ended: Promise<Outcome>;
+}
+
+export type Listener = "websocket" | "grpc" | "http";
+
+export interface CliServer extends Cli {
+  readonly ports: Readonly<Record<Listener, number>>;
+  /** Address of its WebSocket endpoint. */
+  readonly url: string;
+}
+
+/** Addresses for a server beside others, whatever its file says. */
+export const FREE_PORTS: Readonly<Record<string, string>> = {
+  MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR: "127.0.0.1:0",
+  MESSAGELOOP_TRANSPORT_GRPC_ADDR: "127.0.0.1:0",
+  MESSAGELOOP_SERVER_HTTP_ADDR: "127.0.0.1:0",
+};
+
+export function startCli(
+  args: readonly string[],
+  { cli = SOURCE, env = {}, input = "" }: CliOptions = {},
+): Cli {
+  const child = spawn(process.execPath, [cli, ...args], { env: { ...cleanEnv(), ...env } });
+  child.stdin.on("error", () => {});
+  child.stdin.end(input);
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
+  const ended = new Promise<Outcome>((resolve) => {
+    child.on("close", (code, signal) => {
+      clearTimeout(timer);
+      resolve({ code: code ?? signal ?? "", stdout, stderr });
+    });
+  });
+  return { child, stdout: () => linesOf(stdout), stderr: () => linesOf(stderr), ended };
+}
+
+/** Runs it to its end. */
+export function runCli(args: readonly string[], options?: CliOptions): Promise<Outcome> {
+  return startCli(args, options).ended;
+}
+
+/** A server on free ports, ready for clients. */
+export async function startServer(
+  args: readonly string[] = [],
+  options: CliOptions = {},
+): Promise<CliServer> {
+  const env = { ...FREE_PORTS, ...options.env };
+  const cli = startCli(["serve", ...args], { ...options, env });
+  const found = (): [Listener, number][] =>
+    cli
+      .stdout()
+      .map((line) => JSON.parse(line) as { listener?: Listener; port?: number })
+      .flatMap(({ listener, port }) => (listener && port ? [[listener, port]] : []));
+  await until(cli, () => found().length === 3);
+  const ports = Object.fromEntries(found()) as Record<Listener, number>;
+  return { ...cli, ports, url: `ws://127.0.0.1:${ports.websocket}/ws` };
+}
+
+/** Waits for what a running process brings about. */
+export async function until(cli: Cli, condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS;
+  while (!condition()) {
+    const { exitCode, signalCode } = cli.child;
+    if (exitCode !== null || signalCode !== null || Date.now() > deadline) {
+      throw new Error(
+        `the process did not get there:\n${[...cli.stdout(), ...cli.stderr()].join("\n")}`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+export function linesOf(text: string): string[] {
+  // What stands behind the last newline is not a line yet.
+  return text.split("\n").slice(0, -1);
+}
+
+/** A port that something else listens on until it is released. */
+export async function takenPort(): Promise<{ port: number; release(): Promise<void> }> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  return { port, release: () => new Promise((resolve) => server.close(() => resolve())) };
+}
+
+export async function freePort(): Promise<number> {
+  const { port, release } = await takenPort();
+  await release();
+  return port;
+}
+
+export function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on("error", () => resolve(false));
+  });
+}
+
+/** The environment without what would change a server's settings. */
+function cleanEnv(): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith("MESSAGELOOP_")),
+  );
+}
