@@ -33,6 +33,8 @@ export interface CounterStats {
   readonly bytesIn: number;
   /** Bytes of frames handed to transports. */
   readonly bytesOut: number;
+  /** Deliveries that were dropped from the queues of slow consumers, which were closed with 3510. */
+  readonly queueDrops: number;
   /** Surveys that have ended. */
   readonly surveys: number;
   /** Answers that their surveys took. */
@@ -48,6 +50,7 @@ export class Counters {
   published = 0;
   bytesIn = 0;
   bytesOut = 0;
+  queueDrops = 0;
   surveys = 0;
   surveyAnswers = 0;
   surveySilent = 0;
@@ -66,6 +69,7 @@ export class Counters {
       published: this.published,
       bytesIn: this.bytesIn,
       bytesOut: this.bytesOut,
+      queueDrops: this.queueDrops,
       surveys: this.surveys,
       surveyAnswers: this.surveyAnswers,
       surveySilent: this.surveySilent,

@@ -3,8 +3,13 @@ import { Hono } from "hono";
 import { type HandshakeRules, handshakeProblem } from "./handshake.ts";
 
 export interface AppOptions {
-  /** Takes a WebSocket upgrade whose handshake has been checked. */
-  readonly connect: (request: Request) => Promise<Response>;
+  /** Where WebSocket connections go. Default `/ws`. */
+  readonly path?: string;
+  /**
+   * Takes a WebSocket upgrade whose handshake has been checked. Left out where the host takes upgrades
+   * before they come here.
+   */
+  readonly connect?: (request: Request) => Promise<Response>;
   readonly handshake?: HandshakeRules;
   /** Answers every other path. Default 404. */
   readonly fallback?: (request: Request) => Response | Promise<Response>;
@@ -15,14 +20,14 @@ const RETRY_SPREAD_S = 5;
 
 export function createApp(options: AppOptions): Hono {
   const app = new Hono();
-  app.all("/ws", (context) => {
+  app.all(options.path ?? "/ws", (context) => {
     const request = context.req.raw;
     const header = (name: string): string | null =>
       // A request that was made in the process itself has its host in the URL only.
       request.headers.get(name) ?? (name === "Host" ? new URL(request.url).host : null);
     const problem = handshakeProblem({ method: request.method, header }, options.handshake);
-    if (problem === undefined) return options.connect(request);
-    return refuse(problem.status, problem.text);
+    if (problem !== undefined) return refuse(problem.status, problem.text);
+    return options.connect?.(request) ?? refuse(400, "Bad Request");
   });
   app.notFound((context) => options.fallback?.(context.req.raw) ?? plain(404, "Not Found"));
   return app;

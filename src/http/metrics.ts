@@ -114,6 +114,12 @@ const FAMILIES: readonly Family[] = [
     read: ({ bytesOut }) => bytesOut,
   },
   {
+    name: "messageloop_queue_drops_total",
+    type: "counter",
+    help: "Frames of deliveries dropped from the queues of slow consumers, closed with 3510.",
+    read: ({ queueDrops }) => queueDrops,
+  },
+  {
     name: "messageloop_disconnects_total",
     type: "counter",
     help: "Sessions that this server closed, by close code; other stands for the application's own.",

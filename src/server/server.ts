@@ -9,12 +9,13 @@ import { getRequestListener } from "@hono/node-server";
 import { MemoryBroker } from "../brokers/memory.ts";
 import { Engine } from "../engine/engine.ts";
 import type { Broker, Logger, Proxy as ProxyPort } from "../engine/ports.ts";
+import { createApp } from "../http/app.ts";
 import { createOperationsApp } from "../http/operations.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
 import { CAPABILITIES } from "./capabilities.ts";
 import { parseConfig, type ServerConfig } from "./config.ts";
 import { http2Server, httpServer, type Listener, listen } from "./listeners.ts";
-import { createPageApp } from "./page.ts";
+import { servePage } from "./page.ts";
 import { clock, random, shortId, timers } from "./platform.ts";
 import { Sockets } from "./sockets.ts";
 import { peerContext, streamRoutes } from "./streams.ts";
@@ -160,7 +161,9 @@ class NodeServer implements Server {
 
   /** WebSocket, Connect over HTTP/1.1, and the page. */
   async #clients(config: ServerConfig["websocket"]): Promise<number> {
-    const page = getRequestListener(createPageApp(config).fetch);
+    const { path, allowedOrigins } = config;
+    const app = createApp({ path, handshake: { allowedOrigins }, fallback: servePage });
+    const page = getRequestListener(app.fetch);
     const handler = connectNodeAdapter({
       routes: this.#routes(),
       contextValues: peerContext,
@@ -170,8 +173,8 @@ class NodeServer implements Server {
     const server = await httpServer(config.tls, handler);
     server.on("upgrade", (request, socket, head) => {
       // Not as a URL: what stands in a request line need not be one.
-      const [path] = (request.url ?? "").split("?", 1);
-      if (path === config.path) this.#sockets.upgrade(request, socket, head);
+      const [asked] = (request.url ?? "").split("?", 1);
+      if (asked === path) this.#sockets.upgrade(request, socket, head);
       else socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     });
     return await this.#open(server, config, "the WebSocket listener");

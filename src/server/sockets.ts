@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
+import type { Counters } from "../engine/counters.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Transport } from "../engine/ports.ts";
 import type { Session } from "../engine/session.ts";
@@ -88,7 +89,10 @@ export class Sockets {
     }
     const offers = request.headers["sec-websocket-protocol"]?.split(",") ?? [];
     const { encoding } = negotiate(offers.map((offer) => offer.trim()));
-    const transport = new SocketTransport(ws, socket, this.#flusher, this.#options.maxQueueBytes);
+    const { maxQueueBytes } = this.#options;
+    const transport = new SocketTransport(
+      ...([ws, socket, this.#flusher, maxQueueBytes, engine.counters] as const),
+    );
     const address = request.socket.remoteAddress ?? "";
     const session = engine.accept(transport, this.#options.sessionId(), encoding, { address });
     transport.session = session;
@@ -116,10 +120,18 @@ class SocketTransport implements Transport, WriterOwner {
   session: Session | undefined;
   readonly #ws: WebSocket;
   readonly #writer: SocketWriter;
+  readonly #counters: Counters;
   #heardAt = 0;
 
-  constructor(ws: WebSocket, socket: Duplex, flusher: Flusher, maxQueueBytes: number) {
+  constructor(
+    ws: WebSocket,
+    socket: Duplex,
+    flusher: Flusher,
+    maxQueueBytes: number,
+    counters: Counters,
+  ) {
     this.#ws = ws;
+    this.#counters = counters;
     this.#writer = new SocketWriter(socket, flusher, this, maxQueueBytes);
   }
 
@@ -133,7 +145,9 @@ class SocketTransport implements Transport, WriterOwner {
 
   close(disconnect: Disconnect): void {
     // Whoever does not read will not read what is queued for it either; the code must not wait there.
-    if (disconnect.code === DISCONNECTS.slowConsumer.code) this.#writer.drop();
+    if (disconnect.code === DISCONNECTS.slowConsumer.code) {
+      this.#counters.queueDrops += this.#writer.drop();
+    }
     this.#writer.finish();
     closeSocket(this.#ws, disconnect);
   }

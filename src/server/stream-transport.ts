@@ -10,6 +10,8 @@ export interface TransportOwner {
   farewell(disconnect: Disconnect): SizedFrame;
   /** More waits for the client than may. Ends the session. */
   overrun(): void;
+  /** So many deliveries will never be sent. */
+  dropped(frames: number): void;
   /** Nothing more will be written. */
   ended(): void;
 }
@@ -41,7 +43,9 @@ export class StreamTransport implements Transport {
   close(disconnect: Disconnect): void {
     if (this.#ended) return;
     // Whoever does not read will not read what is queued for it either; the code goes out at once.
-    if (disconnect.code === DISCONNECTS.slowConsumer.code) this.#queue.dropDeliveries();
+    if (disconnect.code === DISCONNECTS.slowConsumer.code) {
+      this.#owner.dropped(this.#queue.dropDeliveries());
+    }
     this.#queue.push(this.#owner.farewell(disconnect));
     this.finish();
   }
@@ -98,8 +102,11 @@ class FrameQueue {
     return first.take() ?? this.#others.take();
   }
 
-  dropDeliveries(): void {
+  /** Returns how many frames that were. */
+  dropDeliveries(): number {
+    const dropped = this.#others.length;
     this.#others.clear();
+    return dropped;
   }
 
   clear(): void {
@@ -116,6 +123,10 @@ class Fifo {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  get length(): number {
+    return this.#entries.length - this.#head;
   }
 
   /** Place of the first frame; Infinity when there is none. */

@@ -184,6 +184,9 @@ async function* serve<In, Out>(
   const transport = new StreamTransport(maxQueueBytes, {
     farewell: (disconnect) => farewell(engine, form.encoding, disconnect),
     overrun: () => session?.close(DISCONNECTS.slowConsumer),
+    dropped: (frames) => {
+      engine.counters.queueDrops += frames;
+    },
     ended: () => letGo(stream),
   });
   let session: Session | undefined;

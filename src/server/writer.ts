@@ -129,10 +129,12 @@ export class SocketWriter {
     this.#put(chunks);
   }
 
-  /** Forgets the deliveries that wait for the socket to drain. */
-  drop(): void {
+  /** Forgets the deliveries that wait for the socket to drain. Returns how many frames that were. */
+  drop(): number {
+    const dropped = this.#queue?.length ?? 0;
     this.#queuedBytes = 0;
     if (this.#queue !== undefined) this.#queue = [];
+    return dropped;
   }
 
   #drained(): void {
