@@ -248,7 +248,9 @@ export class Engine implements BrokerHandler {
     const asked = this.hub
       .subscribers(channel)
       .map(({ id }) => this.#sessions.get(id))
-      .filter((session) => session !== undefined);
+      .filter((session) => session !== undefined)
+      // Who is being connected has not been told that it is subscribed to anything.
+      .filter((session) => session.connected);
     const outcome = await this.surveys.ask(this.random.uuid(), channel, question, asked, options);
     this.counters.surveys += 1;
     this.counters.surveyAnswers += outcome.answers.length;

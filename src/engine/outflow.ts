@@ -9,6 +9,8 @@ export interface OutflowMarks {
   readonly sent: number;
   readonly received: number;
   readonly unheard: number;
+  /** The last heartbeat that was counted as a sign of life, Unix milliseconds. */
+  readonly heardAt: number;
 }
 
 /**
@@ -53,7 +55,12 @@ export class Outflow {
   }
 
   get marks(): OutflowMarks {
-    return { sent: this.#sent, received: this.#received, unheard: this.#unheard };
+    return {
+      sent: this.#sent,
+      received: this.#received,
+      unheard: this.#unheard,
+      heardAt: this.#heardAt,
+    };
   }
 
   /** The client has been granted credit. Everything sent so far counts. */
@@ -61,10 +68,11 @@ export class Outflow {
     this.#credit = true;
   }
 
-  restore({ sent, received, unheard }: OutflowMarks): void {
+  restore({ sent, received, unheard, heardAt }: OutflowMarks): void {
     this.#sent = sent;
     this.#received = received;
     this.#unheard = unheard;
+    this.#heardAt = heardAt;
   }
 
   /** Notes a write. */
@@ -73,10 +81,12 @@ export class Outflow {
     this.#unheard += bytes;
   }
 
-  /** A frame came in: the client lives. */
-  heard(): void {
+  /** A frame came in: the client lives. Returns whether that changes anything. */
+  heard(): boolean {
+    if (this.#unheard === 0) return false;
     this.#unheard = 0;
     this.#lookAt = (this.#limits.unheard ?? 0) / LOOKS;
+    return true;
   }
 
   /** The client says how many bytes it has received in all. Smaller than before means nothing. */

@@ -85,17 +85,17 @@ export interface RpcRequest {
  * - A call MAY be cancelled; what it answers afterwards is ignored.
  */
 export interface Proxy {
-  readonly authenticate?:
+  authenticate?:
     | ((
         request: AuthenticateRequest,
         cancellation: Cancellation,
       ) => Promise<{ readonly userId: string }>)
     | undefined;
-  readonly authorizeSubscribe?:
+  authorizeSubscribe?:
     | ((request: AuthorizeSubscribeRequest, cancellation: Cancellation) => Promise<void>)
     | undefined;
   /** Resolves with the answer, or with undefined for an empty one. */
-  readonly rpc?:
+  rpc?:
     | ((request: RpcRequest, cancellation: Cancellation) => Promise<CloudEvent | undefined>)
     | undefined;
 }

@@ -40,6 +40,8 @@ export class SessionChannels {
   readonly #broker: Broker;
   readonly #subscriber: Subscriber;
   readonly #subscriptions = new Map<string, Subscription>();
+  /** Channels that are asked for and not decided yet; undefined while there are none. */
+  #undecided: Set<string> | undefined;
 
   constructor(hub: Hub, broker: Broker, subscriber: Subscriber) {
     this.#hub = hub;
@@ -51,10 +53,12 @@ export class SessionChannels {
     return [...this.#subscriptions.keys()];
   }
 
-  /** How many channels the session would have with these. */
+  /** How many channels the session would have with these, if all that are asked for were granted. */
   sizeWith(requested: readonly SubscriptionMessage[]): number {
-    const fresh = requested.filter(({ channel }) => !this.#subscriptions.has(channel));
-    return this.#subscriptions.size + new Set(fresh.map(({ channel }) => channel)).size;
+    const wanted = new Set(this.#undecided);
+    for (const { channel } of requested) wanted.add(channel);
+    for (const channel of this.#subscriptions.keys()) wanted.add(channel);
+    return wanted.size;
   }
 
   /** Makes the subscriptions of a record live again. */
@@ -83,6 +87,9 @@ export class SessionChannels {
     const joined: Subscription[] = [];
     const fresh: string[] = [];
     const errors = new Map<string, MessagingError>();
+    this.#undecided ??= new Set();
+    const undecided = this.#undecided;
+    for (const channel of unique.keys()) undecided.add(channel);
     await Promise.all(
       [...unique.values()].map(async ({ channel, ephemeral, token }) => {
         const before = this.#subscriptions.get(channel);
@@ -108,6 +115,8 @@ export class SessionChannels {
         }
       }),
     );
+    for (const channel of unique.keys()) undecided.delete(channel);
+    if (undecided.size === 0) this.#undecided = undefined;
     if (errors.size > 0 && !terms.extended) {
       for (const channel of fresh) this.leave(channel);
       return { acknowledged: [], joined: [], errors: [...errors.values()] };

@@ -89,6 +89,12 @@ const ORDERED: ReadonlySet<OutboundMessage["envelope"]["case"]> = new Set([
   "publication",
 ]);
 
+/** What has no answer waits for none, however much is under way. */
+const UNANSWERED: ReadonlySet<InboundMessage["envelope"]["case"]> = new Set([
+  "surveyResponse",
+  "received",
+]);
+
 /** Where a connection comes from, as far as the host knows. */
 export interface Peer {
   /** Network address of the client; empty where it is unknown. */
@@ -118,6 +124,8 @@ export class Session implements Subscriber, Respondent {
   /** Frames that arrived while connect is being decided. */
   #waiting: InboundMessage[] | undefined;
   #waitingBytes = 0;
+  /** RPCs that wait for their answer; authorization asks the same backends and takes no place. */
+  #openRpcs = 0;
   /** Bytes of the requests that are being worked on. */
   #openBytes = 0;
   /** Last sign of life, Unix milliseconds; before connect the time of the connection. */
@@ -166,6 +174,7 @@ export class Session implements Subscriber, Respondent {
         sent: Number(marks.sent),
         received: Number(marks.received),
         unheard: Number(marks.unheard),
+        heardAt: Number(marks.heardAt),
       });
     }
     session.#savedSeen = session.#seen;
@@ -336,12 +345,13 @@ export class Session implements Subscriber, Respondent {
 
   /** The part of the record that changes with the traffic. */
   marks(): SessionMarks {
-    const { sent, received, unheard } = this.#outflow.marks;
+    const { sent, received, unheard, heardAt } = this.#outflow.marks;
     return create(SessionMarksSchema, {
       seen: BigInt(this.#seen),
       sent: BigInt(sent),
       received: BigInt(received),
       unheard: BigInt(unheard),
+      heardAt: BigInt(heardAt),
     });
   }
 
@@ -382,7 +392,8 @@ export class Session implements Subscriber, Respondent {
     if (envelope.case === undefined) return;
     if (this.#switchedOff(envelope.case)) return;
     try {
-      if (this.#openBytes > this.#engine.settings.maxOpenRequestBytes) {
+      const full = this.#openBytes > this.#engine.settings.maxOpenRequestBytes;
+      if (full && !UNANSWERED.has(envelope.case)) {
         throw busy("too many requests are waiting for their answer", BUSY_RETRY_MS);
       }
       await this.#dispatch(message);
@@ -536,6 +547,8 @@ export class Session implements Subscriber, Respondent {
       if (this.#isClosed()) return;
       const refused = this.#extended ? undefined : outcome.errors[0];
       if (refused !== undefined) {
+        // Another request may have saved what was taken back here.
+        this.#save();
         this.#refuse(message, refused);
         if (!refused.retry) this.close(DISCONNECTS.invalidToken);
         return;
@@ -646,7 +659,7 @@ export class Session implements Subscriber, Respondent {
       this.#reply(message, { case: "rpcReply", value: this.#outbound(payload) });
       return;
     }
-    if (this.#backend.size >= settings.maxInFlightRpcs) {
+    if (this.#openRpcs >= settings.maxInFlightRpcs) {
       throw busy("too many RPCs are waiting for their answer", BUSY_RETRY_MS);
     }
     const request = {
@@ -668,11 +681,12 @@ export class Session implements Subscriber, Respondent {
     this.#reply(message, { case: "rpcReply", value });
   }
 
-  /** Counts how long an RPC took, by how it ended. */
+  /** Counts an RPC while it is open, and how long it took by how it ended. */
   async #timed<T>(call: () => Promise<T>): Promise<T> {
     const { clock, counters } = this.#engine;
     const began = clock.now();
     let outcome: RpcOutcome = "ok";
+    this.#openRpcs += 1;
     try {
       return await call();
     } catch (error) {
@@ -680,6 +694,7 @@ export class Session implements Subscriber, Respondent {
       outcome = this.#isClosed() ? "cancelled" : late ? "timeout" : "error";
       throw error;
     } finally {
+      this.#openRpcs -= 1;
       counters.rpcs[outcome].observe(clock.now() - began);
     }
   }
@@ -770,8 +785,8 @@ export class Session implements Subscriber, Respondent {
 
   /** Notes a sign of life. An unconnected client cannot put off its deadline. */
   #touch(): void {
+    if (this.#outflow.heard()) this.#markSoon();
     if (!this.connected) return;
-    this.#outflow.heard();
     this.#seen = this.#engine.clock.now();
     if (this.#seen - this.#savedSeen >= SEEN_SAVE_MS) this.saveMarks();
   }

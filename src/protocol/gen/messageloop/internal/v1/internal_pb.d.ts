@@ -441,6 +441,14 @@ export declare type SessionMarks = Message<"messageloop.internal.v1.SessionMarks
    * @generated from field: uint64 unheard = 4;
    */
   unheard: bigint;
+
+  /**
+   * The last heartbeat, answered by the host itself, that was counted as a sign of life; Unix
+   * milliseconds.
+   *
+   * @generated from field: uint64 heard_at = 5;
+   */
+  heardAt: bigint;
 };
 
 /**

@@ -1,0 +1,148 @@
+/** What clients say: every kind of frame, most of them right, some of them wrong in some way. */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { codecFor, type Frame } from "../../src/protocol/codec.ts";
+import type { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import {
+  type InboundMessage,
+  InboundMessageSchema,
+} from "../../src/protocol/gen/messageloop/v1/service_pb.js";
+import type { SeededRandom } from "../random.ts";
+import type { Init } from "./scene.ts";
+import type { SessionModel } from "./session-model.ts";
+import { FLAW } from "./session-model-backends.ts";
+import { CHANNELS } from "./session-model-broker.ts";
+import { BAD_CHANNELS, type World } from "./session-model-facts.ts";
+
+export const PING = { envelope: { case: "ping", value: {} } } as const;
+
+/** Whom the frames are for. */
+export interface Audience extends World {
+  readonly random: SeededRandom;
+  id(prefix: string): string;
+}
+
+export class RandomFrames {
+  readonly #world: Audience;
+
+  constructor(world: Audience) {
+    this.#world = world;
+  }
+
+  /** What no codec takes. */
+  noise(): Frame {
+    const { random } = this.#world;
+    const texts = ["", "{", "not json", "[]", '{"ping":1}', '{"id":"\\ud800","ping":{}}'];
+    const bytes = [Uint8Array.of(0xff), Uint8Array.of(0x0b, 1), Uint8Array.of(0x5a, 9)];
+    return random.chance(0.5) ? random.pick(texts) : random.pick(bytes);
+  }
+
+  connect(): InboundMessage {
+    const { random } = this.#world;
+    const id = this.#world.id("connect");
+    const capabilities = random.pick([
+      [],
+      [],
+      ["x"],
+      ["credit"],
+      ["control"],
+      ["control", "credit"],
+    ]);
+    const value = {
+      capabilities,
+      token: "t",
+      clientId: random.chance(0.03) ? "\u00e4".repeat(128) : random.pick(["", "client"]),
+      clientType: random.chance(0.03) ? "x".repeat(256) : "",
+      subscriptions: random.chance(0.5) ? this.#entries(id) : [],
+    };
+    return this.#message({ id, envelope: { case: "connect", value } });
+  }
+
+  /** Anything but connect. */
+  any(model: SessionModel): InboundMessage {
+    const { random } = this.#world;
+    const id = this.#world.id("r");
+    const flaw = random.chance(0.06) ? FLAW : {};
+    const anyChannel = () => random.pick(random.chance(0.05) ? BAD_CHANNELS : CHANNELS);
+    const event = {
+      id,
+      source: random.chance(0.3) ? "" : anyChannel(),
+      type: "t",
+      attributes: flaw,
+      data: { case: "textData" as const, value: "x".repeat(random.int(60)) },
+    };
+    const frames: readonly [number, () => Init][] = [
+      [5, () => ({ envelope: { case: "publish", value: event } })],
+      [5, () => ({ channel: anyChannel(), envelope: { case: "publish", value: event } })],
+      [8, () => subscriptions("subscribe", this.#entries(id))],
+      [5, () => subscriptions("unsubscribe", this.#entries(id))],
+      [5, () => ({ channel: "svc", method: "m", envelope: { case: "rpcRequest", value: event } })],
+      [1, () => ({ envelope: { case: "subRefresh", value: {} } })],
+      [1, () => ({ envelope: { case: undefined } })],
+      [2, () => PING],
+      [2, () => ({ envelope: { case: "received", value: { bytes: this.#received(model) } } })],
+      [1, () => ({ envelope: { case: "surveyRequest", value: { requestId: this.#surveyId() } } })],
+      [5, () => this.#surveyAnswer({ ...event, source: "/client" })],
+    ];
+    const all = frames.flatMap(([weight, make]) => Array.from({ length: weight }, () => make));
+    return this.#message({ id, ...random.pick(all)() });
+  }
+
+  /** A frame of about this length; at the limit, of exactly that length or of one byte more. */
+  ping(bytes: number): InboundMessage {
+    const message = (pad: number) =>
+      this.#message({ id, metadata: { pad: "x".repeat(pad) }, ...PING });
+    const id = this.#world.id("ping");
+    if (bytes === 0) return this.#message({ id, ...PING });
+    if (bytes < this.#world.settings.maxMessageBytes) return message(bytes);
+    const text = codecFor("json").encodeInbound(message(0));
+    return message(bytes - text.length + this.#world.random.pick([0, 1]));
+  }
+
+  #entries(id: string) {
+    const { random } = this.#world;
+    const bad = () => random.chance(0.04);
+    return Array.from({ length: 1 + random.int(3) }, (_, index) => ({
+      channel: random.pick(bad() ? BAD_CHANNELS : CHANNELS),
+      ephemeral: random.chance(0.2),
+      token: `${id}/${index}`,
+    }));
+  }
+
+  /** What an honest client has taken in, or something else. */
+  #received({ flow: { sent } }: SessionModel): bigint {
+    const bytes = this.#world.random.chance(0.8)
+      ? sent
+      : this.#world.random.pick([0, sent >> 1, sent + 50]);
+    return BigInt(bytes);
+  }
+
+  #surveyId(): string {
+    return this.#world.random.pick(["", "nobody-asked", ...this.#world.surveys.ids.slice(-3)]);
+  }
+
+  #surveyAnswer(payload: MessageInitShape<typeof CloudEventSchema>): Init {
+    const requestId = this.#surveyId();
+    const error = { code: "BUSY", message: "later" };
+    const answer = this.#world.random.chance(0.2) ? { error } : { payload };
+    return { envelope: { case: "surveyResponse", value: { requestId, ...answer } } };
+  }
+
+  /** A message as it goes over the wire to a session of an encoding. */
+  encode(message: InboundMessage, encoding: "json" | "proto"): Frame {
+    const { random } = this.#world;
+    const padded = message.metadata["pad"] !== undefined;
+    const text = encoding === "json" || padded || random.chance(0.15);
+    const frame = codecFor(text ? "json" : "proto").encodeInbound(message);
+    // On a JSON connection every frame is JSON whatever its opcode.
+    return encoding === "json" && random.chance(0.1) ? Buffer.from(frame) : frame;
+  }
+
+  #message(init: Init): InboundMessage {
+    const metadata = this.#world.random.chance(0.2) ? { trace: "\u00e4" } : {};
+    return create(InboundMessageSchema, { metadata, ...init });
+  }
+}
+
+function subscriptions(name: "subscribe" | "unsubscribe", subscriptions: object[]): Init {
+  return { envelope: { case: name, value: { subscriptions } } };
+}

@@ -1,0 +1,106 @@
+/** The host's part that is not the broker: connections, and timers that go off when the test says so. */
+import type { Timers, Transport } from "../../src/engine/ports.ts";
+import type { Session } from "../../src/engine/session.ts";
+import { codecFor, type Frame } from "../../src/protocol/codec.ts";
+import { type Disconnect, disconnectFor } from "../../src/protocol/codes.ts";
+import type {
+  SessionMarks,
+  SessionRecord,
+} from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { SizedFrame } from "../../src/protocol/publication-frames.ts";
+import type { SessionModel } from "./session-model.ts";
+import { check } from "./session-model-facts.ts";
+
+/** Who is told what happens to a connection. */
+export interface Host {
+  note(line: string, outcome?: string): void;
+  /** Runs a check inside a call of the engine's. */
+  guard(body: () => void): void;
+}
+
+/** One connection, from both of its ends. */
+export class Connection implements Transport {
+  readonly model: SessionModel;
+  readonly #world: Host;
+  session: Session | undefined;
+  record: SessionRecord | undefined;
+  marks: SessionMarks | undefined;
+
+  constructor(world: Host, model: SessionModel) {
+    this.#world = world;
+    this.model = model;
+  }
+
+  get alive(): boolean {
+    return this.model.state !== "closed";
+  }
+
+  write(frame: SizedFrame): void {
+    const { envelope } = codecFor(this.model.encoding).decodeOutbound(frame.data);
+    const name = envelope.case === "error" ? envelope.value.code : `${envelope.case}`;
+    this.#world.note(`${this.model.id} <- ${show(frame.data)}`, name);
+    this.#world.guard(() => this.model.writes(frame));
+  }
+
+  close(disconnect: Disconnect): void {
+    const { code } = disconnect;
+    this.#world.note(`${this.model.id} is closed with ${code}`, `${code}`);
+    this.#world.guard(() => this.model.closes(disconnect));
+    const known = disconnectFor(disconnect.code)?.reason ?? "own reason";
+    this.#world.guard(() => check(disconnect.reason === known, `because ${disconnect.reason}`));
+  }
+
+  save(record: SessionRecord): void {
+    this.record = record;
+  }
+
+  mark(marks: SessionMarks): void {
+    this.marks = marks;
+  }
+
+  heard(): number {
+    return this.model.flow.heardAt;
+  }
+}
+
+/** Timers that go off when the clock is moved over their time. */
+export class ClockTimers implements Timers {
+  readonly #clock: { readonly time: number };
+  #waiting: { readonly at: number; readonly callback: () => void }[] = [];
+
+  constructor(clock: { readonly time: number }) {
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#waiting.length;
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const timer = { at: this.#clock.time + ms, callback };
+    this.#waiting.push(timer);
+    return () => {
+      this.#waiting = this.#waiting.filter((other) => other !== timer);
+    };
+  }
+
+  fire(): void {
+    const due = this.#waiting.filter(({ at }) => at <= this.#clock.time);
+    for (const timer of due.sort((one, other) => one.at - other.at)) {
+      // One timer may have stopped another.
+      if (!this.#waiting.includes(timer)) continue;
+      this.#waiting = this.#waiting.filter((other) => other !== timer);
+      timer.callback();
+    }
+  }
+
+  /** The process is gone. */
+  clear(): void {
+    this.#waiting = [];
+  }
+}
+
+export function show(frame: Frame): string {
+  const text = typeof frame === "string" ? frame : Buffer.from(frame).toString("latin1");
+  return JSON.stringify(text.slice(0, 200));
+}

@@ -1,0 +1,160 @@
+/**
+ * Sessions under a random life, which do what the model in `session-model.ts` expects; and what it has
+ * found so far, each in its shortest form.
+ */
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
+import { MessagingError } from "../../src/protocol/errors.ts";
+import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import type {
+  SessionMarks,
+  SessionRecord,
+} from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { sized } from "../../src/protocol/publication-frames.ts";
+import { seed, seededRandom, steps } from "../random.ts";
+import { connect, kinds, scene, send, subscribe } from "./scene.ts";
+import { ScriptedWorld } from "./session-model-world.ts";
+
+const STEPS = 12_000;
+/** Steps in one life of the world. */
+const LIFE = 80;
+/** Outcomes without which a long run has tested less than it should. */
+const WANTED = [
+  ...[1009, 1011, 3500, 3501, 3502, 3503, 3505, 3506, 3508, 3509, 3510, 3511, 4001],
+  ...["connected", "subscribeAck", "unsubscribeAck", "publishAck", "rpcReply", "subRefreshAck"],
+  ...["pong", "surveyRequest", "surveyResponse", "publication", "disconnect"],
+  ...["BAD_REQUEST", "AUTH_ERROR", "ACL_ERROR", "RPC_TIMEOUT", "PROXY_ERROR", "RATE_LIMITED"],
+  ...["UNAVAILABLE", "INTERNAL_ERROR", "OWN_CODE", "slept", "lost"],
+].map(String);
+
+test("whatever sessions live through, they do what SPEC.md says", {
+  timeout: 60_000 + 10 * steps(STEPS),
+}, async () => {
+  const [total, first] = [steps(STEPS), seed()];
+  const seen = new Set<string>();
+  for (let life = 0; life * LIFE < total; life++) {
+    const random = seededRandom(Math.imul(first, 0x9e3779b1) ^ Math.imul(life + 1, 0x85ebca6b));
+    const world = new ScriptedWorld(random, seen);
+    let step = 0;
+    try {
+      for (; step < LIFE; step++) await world.step();
+      await world.end();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const where = `MESSAGELOOP_TEST_SEED=${first}, life ${life}, step ${step}`;
+      const last = world.history.slice(-40).join("\n");
+      throw new Error(`${where}: ${reason}\n${last}`, { cause: error });
+    }
+  }
+  if (total >= STEPS) expect(WANTED.filter((outcome) => !seen.has(outcome))).toEqual([]);
+});
+
+test("subscribes beside each other respect the limit of channels together", async () => {
+  // U5. Only what is registered counts, and what waits for its authorization is not.
+  const { session } = scene({ maxSubscriptions: 1 });
+  await connect(session);
+  await Promise.all([send(session, subscribe("a")), send(session, subscribe("b"))]);
+  expect(session.channels.length).toBeLessThanOrEqual(1);
+});
+
+test("only RPCs count as RPCs in flight", async () => {
+  // R5. The calls that ask whether a session may subscribe take places as well.
+  const proxy: ProxyPort = {
+    authorizeSubscribe: () => new Promise(() => {}),
+    rpc: async ({ payload }) => payload,
+  };
+  const { session, transport } = scene({ proxy, maxInFlightRpcs: 1 });
+  await connect(session);
+  void send(session, subscribe("a"));
+  await send(session, { envelope: { case: "rpcRequest", value: { id: "e", type: "t" } } });
+  session.end();
+  expect(kinds(transport)).toEqual(["connected", "rpcReply"]);
+});
+
+test("nobody is asked before it is connected", async () => {
+  // V1. A channel that is being subscribed to in connect is surveyed while another one is decided.
+  const proxy: ProxyPort = {
+    authorizeSubscribe: async ({ channel }) => {
+      if (channel === "slow") await new Promise(() => {});
+    },
+  };
+  const { engine, session, transport } = scene({ proxy });
+  void connect(session, "fast", "slow");
+  await new Promise(setImmediate);
+  void engine.survey("fast", create(CloudEventSchema));
+  session.end();
+  expect(kinds(transport)).toEqual([]);
+});
+
+test("a subscription that was taken back is in no record", async () => {
+  // U3. Another request that succeeds meanwhile saves it, and nobody saves again when it is gone.
+  const proxy: ProxyPort = {
+    authorizeSubscribe: async ({ channel }) => {
+      if (channel === "slow") await new Promise(setImmediate);
+      if (channel === "slow") throw new MessagingError("UNAVAILABLE", "not now");
+    },
+  };
+  const { session, transport } = scene({ proxy });
+  let saved: readonly string[] = [];
+  transport.save = (record?: SessionRecord) => {
+    saved = record?.subscriptions.map(({ channel }) => channel) ?? [];
+  };
+  await send(session, { envelope: { case: "connect", value: {} } });
+  const refused = send(session, subscribe("fast", "slow"));
+  await send(session, subscribe("other"));
+  await refused;
+  expect(session.channels).toEqual(["other"]);
+  expect(saved).toEqual(["other"]);
+});
+
+test("a sign of life without an answer outlives a sleep", async () => {
+  // B2. The mark of what is unheard of is saved with the next write, or 15 s later.
+  const { session, timers, transport } = scene();
+  let saved: SessionMarks | undefined;
+  transport.mark = (marks?: SessionMarks) => {
+    saved = marks;
+  };
+  await connect(session);
+  session.write(sized("x".repeat(1_000)));
+  timers.fire();
+  await send(session, { envelope: { case: undefined } });
+  timers.fire();
+  expect(session.marks().unheard).toBe(0n);
+  expect(saved?.unheard).toBe(0n);
+});
+
+test("frames before connect are signs of life as well", async () => {
+  // S6 and B2. What was sent to a client that has not connected adds up, whatever it sends.
+  const { session } = scene();
+  session.write(sized("x".repeat(1_000)));
+  await send(session, { envelope: { case: "ping", value: {} } });
+  expect(session.marks().unheard).toBeLessThan(100n);
+});
+
+test("a heartbeat from before a sleep is no sign of life after it", async () => {
+  // B2. A node that wakes does not know which heartbeat it has counted already.
+  const most = { ...sized("x"), bytes: 30 * 1024 * 1024 };
+  const first = scene();
+  await connect(first.session);
+  first.transport.heardAt = 5;
+  first.session.write(most);
+  first.session.write(most);
+  expect(first.transport.closed).toBeUndefined();
+  const second = scene();
+  second.transport.heardAt = 5;
+  const record = { ...first.session.record(), marks: first.session.marks() };
+  second.engine.restore(second.transport, record).write(most);
+  expect(second.transport.closed?.code).toBe(3510);
+});
+
+test("what has no answer is not refused for what is under way", async () => {
+  // L2, B1 and V2. A client whose requests are slow cannot even say what it has received.
+  const proxy: ProxyPort = { rpc: () => new Promise(() => {}) };
+  const { session, transport } = scene({ proxy, maxOpenRequestBytes: 10 });
+  await send(session, { envelope: { case: "connect", value: { capabilities: ["credit"] } } });
+  void send(session, { envelope: { case: "rpcRequest", value: { id: "e", type: "t" } } });
+  await send(session, { envelope: { case: "received", value: { bytes: 1n } } });
+  expect(kinds(transport).filter((kind) => kind === "error RATE_LIMITED")).toHaveLength(1);
+  expect(session.marks().received).toBe(1n);
+});
