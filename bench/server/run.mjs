@@ -40,25 +40,26 @@ const memory = {};
 for (const name of ["turns", OURS]) memory[name] = await idle(name);
 report();
 
-/** Starts a server and waits for the line with its port. */
+/** Starts a server on free ports and waits until it says where it listens for WebSockets. */
 async function start(name) {
   const path = (file) => fileURLToPath(new URL(file, import.meta.url));
-  const listener = { addr: "127.0.0.1:0" };
-  const config = {
-    server: { http: listener },
-    transport: { websocket: listener, grpc: listener },
-  };
   const args =
-    name === OURS
-      ? [path("../../test/server/entry.ts"), JSON.stringify({ config, backend: "none" })]
-      : [path("bare.mjs"), name];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-  const line = await new Promise((resolve, reject) => {
-    createInterface({ input: child.stdout }).once("line", resolve);
-    child.once("exit", () => reject(new Error(`${name} ended`)));
+    name === OURS ? [path("../../src/server/cli.ts"), "serve"] : [path("bare.mjs"), name];
+  const child = spawn(process.execPath, args, {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: {
+      ...process.env,
+      MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR: "127.0.0.1:0",
+      MESSAGELOOP_TRANSPORT_GRPC_ADDR: "127.0.0.1:0",
+      MESSAGELOOP_SERVER_HTTP_ADDR: "127.0.0.1:0",
+    },
   });
-  const told = JSON.parse(line);
-  return { name, child, port: typeof told === "number" ? told : told.websocket };
+  for await (const line of createInterface({ input: child.stdout })) {
+    const told = JSON.parse(line);
+    const port = typeof told === "number" ? told : told.listener === "websocket" && told.port;
+    if (port) return { name, child, port };
+  }
+  throw new Error(`${name} ended`);
 }
 
 function setupFrames(name, channel) {
