@@ -1,6 +1,8 @@
 /** Bidirectional streams, with a gRPC client made of the .proto files alone and with one of Connect. */
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
+import { codecFor } from "../../../src/protocol/codec.ts";
 import { texts } from "../../client.ts";
 import {
   ConnectClient,
@@ -11,6 +13,7 @@ import {
   PATH,
   type StreamClient,
 } from "../../stream-client.ts";
+import { frameOf, vectors } from "../../vectors.ts";
 import { type Case, type Context, eventually, KINDS } from "../case.ts";
 import { TIGHT } from "../variants.ts";
 
@@ -54,7 +57,52 @@ const STREAM = { kinds: KINDS.filter(({ encoding }) => encoding === "proto") };
 const OBSERVES = ["grpc"] as const;
 const event = { id: "e", source: "/s", type: "t" };
 
+/** Sends raw bytes on a stream, and resolves with the first message that comes back, as it came. */
+async function firstAnswer(address: string, frame: Uint8Array): Promise<Buffer> {
+  const session = connectHttp2(`http://${address}`);
+  try {
+    const stream = session.request({
+      ":method": "POST",
+      ":path": PATH,
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    return await new Promise((resolve, reject) => {
+      let received = Buffer.alloc(0);
+      stream.on("data", (chunk: Buffer) => {
+        received = Buffer.concat([received, chunk]);
+        if (received.length >= 5 && received.length >= 5 + received.readUInt32BE(1)) {
+          resolve(received);
+        }
+      });
+      stream.on("error", reject);
+      stream.on("end", () => reject(new Error("the stream ended without an answer")));
+      stream.write(frame);
+    });
+  } finally {
+    session.destroy();
+  }
+}
+
 export const streamCases: readonly Case[] = [
+  ...vectors("client_to_server")
+    .filter(({ name }) => name.startsWith("grpc."))
+    .map((vector) => ({
+      ...STREAM,
+      observes: OBSERVES,
+      rules: ["G1", "S7"],
+      title: `frame ${vector.name}`,
+      async run({ grpc }: Context) {
+        const answer = await firstAnswer(grpc, frameOf(vector) as Uint8Array);
+        assert.equal(answer[0], 0);
+        const { id, envelope } = codecFor("proto").decodeOutbound(
+          new Uint8Array(answer.subarray(5)),
+        );
+        assert.equal(vector.expect, "pong on the stream");
+        assert.equal(envelope.case, "pong");
+        assert.equal(id, (vector.decoded as { id: string }).id);
+      },
+    })),
   {
     ...STREAM,
     observes: OBSERVES,
