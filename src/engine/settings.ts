@@ -124,31 +124,28 @@ export const limitsEntries = {
   credit_bytes: v.optional(wholeNumbers(65_536), CREDIT_BYTES),
 };
 
-/**
- * The table of limits, with those that only one kind of host has.
- *
- * @param more entries beside the common ones
- */
-export function limitsTable<const More extends v.ObjectEntries>(more: More) {
-  return v.pipe(
-    table({ ...limitsEntries, ...more }),
-    v.forward(
-      // The common entries are there whatever stands beside them, which the compiler cannot see.
-      v.check((limits) => {
-        const { publish_burst, publishes_per_second } = limits as CommonLimits;
-        return publish_burst === undefined || publishes_per_second > 0;
-      }, "does nothing without publishes_per_second"),
-      ["publish_burst"] as never,
-    ),
-  );
+/** A burst belongs to a rate. Every table of limits is checked with it, whatever else a host has there. */
+export function burstHasRate(limits: {
+  readonly publish_burst?: number | undefined;
+  readonly publishes_per_second: number;
+}): boolean {
+  return limits.publish_burst === undefined || limits.publishes_per_second > 0;
 }
-
-type CommonLimits = v.InferOutput<ReturnType<typeof table<typeof limitsEntries>>>;
+export const BURST_WITHOUT_RATE = "does nothing without publishes_per_second";
 
 /** The settings that every host has. */
 export const settingsEntries = {
   server: v.optional(table(serverEntries), {}),
-  limits: v.optional(limitsTable({}), {}),
+  limits: v.optional(
+    v.pipe(
+      table(limitsEntries),
+      v.forward(
+        v.check((limits) => burstHasRate(limits), BURST_WITHOUT_RATE),
+        ["publish_burst"],
+      ),
+    ),
+    {},
+  ),
 };
 
 const settingsSchema = v.optional(table(settingsEntries), {});

@@ -5,9 +5,11 @@
 import * as v from "valibot";
 import { formatDuration } from "../engine/duration.ts";
 import {
+  BURST_WITHOUT_RATE,
+  burstHasRate,
   checkSettings,
   durations,
-  limitsTable,
+  limitsEntries,
   type SettingPath,
   type Settings,
   SettingsError,
@@ -156,10 +158,17 @@ const schema = v.optional(
       {},
     ),
     limits: v.optional(
-      limitsTable({
-        connections: v.optional(wholeNumbers(1), MAX_CONNECTIONS),
-        queue_bytes: v.optional(wholeNumbers(65_536), MAX_QUEUE_BYTES),
-      }),
+      v.pipe(
+        table({
+          ...limitsEntries,
+          connections: v.optional(wholeNumbers(1), MAX_CONNECTIONS),
+          queue_bytes: v.optional(wholeNumbers(65_536), MAX_QUEUE_BYTES),
+        }),
+        v.forward(
+          v.check((limits) => burstHasRate(limits), BURST_WITHOUT_RATE),
+          ["publish_burst"],
+        ),
+      ),
       {},
     ),
   }),

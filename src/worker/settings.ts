@@ -1,8 +1,10 @@
 /** Settings as a Worker gets them: the table `messageloop` among its variables. */
 import * as v from "valibot";
 import {
+  BURST_WITHOUT_RATE,
+  burstHasRate,
   checkSettings,
-  limitsTable,
+  limitsEntries,
   type SettingPath,
   type Settings,
   settingPaths,
@@ -27,11 +29,18 @@ const schema = v.optional(
   table({
     ...settingsEntries,
     limits: v.optional(
-      limitsTable({
-        unheard_bytes: v.optional(wholeNumbers(65_536), MAX_UNHEARD_BYTES),
-        sockets_per_gateway: v.optional(wholeNumbers(1, 32_000), MAX_SOCKETS),
-        upgrades_per_second: v.optional(wholeNumbers(1), MAX_UPGRADES_PER_SECOND),
-      }),
+      v.pipe(
+        table({
+          ...limitsEntries,
+          unheard_bytes: v.optional(wholeNumbers(65_536), MAX_UNHEARD_BYTES),
+          sockets_per_gateway: v.optional(wholeNumbers(1, 32_000), MAX_SOCKETS),
+          upgrades_per_second: v.optional(wholeNumbers(1), MAX_UPGRADES_PER_SECOND),
+        }),
+        v.forward(
+          v.check((limits) => burstHasRate(limits), BURST_WITHOUT_RATE),
+          ["publish_burst"],
+        ),
+      ),
       {},
     ),
     transport: v.optional(

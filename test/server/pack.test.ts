@@ -105,7 +105,7 @@ test("the built command serves, publishes and subscribes", async () => {
   expect((await server.ended).code).toBe(0);
 });
 
-test("a program imports SDK and server, and its compiler knows their types", async () => {
+test("programs import SDK, server and Worker, and their compilers know the types", async () => {
   await writeFile(
     join(unpacked, "probe.ts"),
     `import { createCloudEvent, dial } from "messageloop";
@@ -128,10 +128,31 @@ await client.close();
 await server.stop();
 `,
   );
-  const strict = ["--strict", "--noEmit", "--target", "es2024", "--types", "node"];
-  const library = ["--module", "nodenext", "--skipLibCheck"];
+  await writeFile(
+    join(unpacked, "worker.ts"),
+    `import { type Backends, createWorker, GatewayDurableObject as Gateway } from "messageloop/worker";
+
+export { ChannelDurableObject } from "messageloop/worker";
+
+export class GatewayDurableObject extends Gateway {
+  protected override backends(): Backends {
+    return { authenticate: async ({ token }) => ({ userId: token }) };
+  }
+}
+
+export default createWorker({ fallback: () => new Response("mine") });
+`,
+  );
+  const strict = ["--strict", "--noEmit", "--target", "es2024"];
   const tsc = join(root, "node_modules/.bin/tsc");
-  run(tsc, unpacked, ...strict, ...library, "probe.ts");
+  const node = ["--module", "nodenext", "--types", "node", "--skipLibCheck"];
+  run(tsc, unpacked, ...strict, ...node, "probe.ts");
+  // Here the libraries' declarations are looked into as well, ours among them.
+  const types = join(unpacked, "worker-configuration.d.ts");
+  const generated = await readFile(join(root, "worker-configuration.d.ts"), "utf8");
+  await writeFile(types, generated.replace('typeof import("./src/worker/index")', "object"));
+  const bundled = ["--module", "esnext", "--moduleResolution", "bundler", "--lib", "es2024"];
+  run(tsc, unpacked, ...strict, ...bundled, "--types", types, "worker.ts");
   expect(run(process.execPath, unpacked, "probe.ts")).toBe("yes\n");
 });
 
