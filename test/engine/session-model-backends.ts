@@ -104,8 +104,8 @@ export class ScriptedBackends {
   };
 
   #authenticated(userId: string): Deed<{ userId: string }> {
-    const { random } = this.#world;
-    if (random.chance(0.8)) return { value: { userId }, outcome: { event: userId } };
+    const { random, calm } = this.#world;
+    if (random.chance(calm ? 0.95 : 0.8)) return { value: { userId }, outcome: { event: userId } };
     return random.pick<Deed<{ userId: string }>>([
       { value: { userId: "" }, outcome: { error: "AUTH_ERROR" } },
       ...failures("UNAVAILABLE", ["AUTH_ERROR", "OWN_CODE", "UNAVAILABLE"]),
@@ -113,10 +113,9 @@ export class ScriptedBackends {
   }
 
   #authorized(): Deed<void> {
-    if (this.#world.random.chance(0.85)) return { value: undefined, outcome: {} };
-    return this.#world.random.pick(
-      failures("UNAVAILABLE", ["ACL_ERROR", "OWN_CODE", "UNAVAILABLE"]),
-    );
+    const { random, calm } = this.#world;
+    if (random.chance(calm ? 0.97 : 0.85)) return { value: undefined, outcome: {} };
+    return random.pick(failures("UNAVAILABLE", ["ACL_ERROR", "OWN_CODE", "UNAVAILABLE"]));
   }
 
   #called(): Deed<CloudEvent | undefined> {

@@ -158,8 +158,11 @@ export class ScriptedBroker implements Broker {
   seen(name: string): Position | undefined {
     const channel = this.channel(name);
     if (!channel.registered || !channel.known) return undefined;
-    this.#world.answer(this.#world.askedBySpeaker(name), { position: channel.handed });
-    return channel.handed;
+    const position = channel.handed;
+    const { epoch, offset } = channel.head;
+    const behind = position.epoch !== epoch || position.offset < offset;
+    this.#world.answer(this.#world.askedBySpeaker(name), { position, behind });
+    return position;
   }
 
   channel(name: string): Channel {
@@ -168,35 +171,39 @@ export class ScriptedBroker implements Broker {
     return channel;
   }
 
-  /** Something happens in a channel. Returns whether there was anything that could. */
-  move(channel: Channel): boolean {
-    const { random } = this.#world;
-    const { calls, answers, reached } = channel;
-    const until = channel.registered ? channel.log.length : channel.straggling;
-    const moves = [
-      ...(calls.length > 0 ? [() => calls.shift()?.()] : []),
-      ...(answers.length > 0 ? [() => answers.splice(random.int(answers.length), 1)[0]?.()] : []),
-      ...(reached < until ? [() => this.#hand(channel, reached, until)] : []),
-    ];
-    if (moves.length === 0) return false;
-    random.pick(moves)();
-    return true;
+  /** Whether anything is on its way from or to a channel. */
+  able(channel: Channel): boolean {
+    return this.#moves(channel).length > 0;
   }
 
-  /** Another node publishes what JSON cannot carry: a year of five digits. */
-  publishOddly(channel: Channel): void {
-    const seconds = 253_402_300_800n;
-    const attr = { case: "ceTimestamp" as const, value: { seconds } };
-    const event = create(CloudEventSchema, {
-      source: "/far",
-      type: "t",
-      specVersion: "1.0",
-      id: "odd",
-      attributes: { time: { attr } },
-    });
-    const bytes = toBinary(CloudEventSchema, event);
+  /** Something of that arrives. */
+  move(channel: Channel): void {
+    this.#world.random.pick(this.#moves(channel))();
+  }
+
+  #moves(channel: Channel): (() => void)[] {
+    const { calls, answers, reached } = channel;
+    const until = channel.registered ? channel.log.length : channel.straggling;
+    const answer = () => answers.splice(this.#world.random.int(answers.length), 1)[0]?.();
+    const call = () => calls.shift()?.();
+    // Deliveries are the slowest, so that calls overtake them.
+    return [
+      ...(calls.length > 0 ? [call, call, call] : []),
+      ...(answers.length > 0 ? [answer, answer, answer] : []),
+      ...(reached < until ? [() => this.#hand(channel, reached, until)] : []),
+    ];
+  }
+
+  /** Another node publishes; what is odd, JSON cannot carry: a year of five digits. */
+  publishFar(channel: Channel, odd: boolean): void {
+    const attr = { case: "ceTimestamp" as const, value: { seconds: 253_402_300_800n } };
+    const id = `far-${channel.log.length}`;
+    const attributes = odd ? { time: { attr } } : {};
+    const data = { case: "textData" as const, value: "x".repeat(this.#world.random.int(2_000)) };
+    const event = { source: "/far", type: "t", specVersion: "1.0", id, attributes, data };
+    const bytes = toBinary(CloudEventSchema, create(CloudEventSchema, event));
     const body = create(EntryBodySchema, { event: bytes, publisher: { sessionId: "far" } });
-    channel.append(body, "odd", this.#world.clock.time, true);
+    channel.append(body, id, this.#world.clock.time, odd);
   }
 
   /** The channel loses its log, and what was on the way with it. */

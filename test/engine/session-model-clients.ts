@@ -5,6 +5,7 @@ import type { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/
 import {
   type InboundMessage,
   InboundMessageSchema,
+  OutboundMessageSchema,
 } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import type { SeededRandom } from "../random.ts";
 import type { Init } from "./scene.ts";
@@ -62,7 +63,7 @@ export class RandomFrames {
     const { random } = this.#world;
     const id = this.#world.id("r");
     const flaw = random.chance(0.06) ? FLAW : {};
-    const anyChannel = () => random.pick(random.chance(0.05) ? BAD_CHANNELS : CHANNELS);
+    const anyChannel = () => random.pick(this.#misnames() ? BAD_CHANNELS : CHANNELS);
     const event = {
       id,
       source: random.chance(0.3) ? "" : anyChannel(),
@@ -98,11 +99,34 @@ export class RandomFrames {
     return message(bytes - text.length + this.#world.random.pick([0, 1]));
   }
 
+  received(bytes: number): InboundMessage {
+    const value = { bytes: BigInt(bytes) };
+    return this.#message({ id: this.#world.id("r"), envelope: { case: "received", value } });
+  }
+
+  /** A ping whose pong is so long, where there is one. */
+  pingFor(encoding: "json" | "proto", bytes: number): InboundMessage | undefined {
+    if (bytes > this.#world.settings.maxMessageBytes) return undefined;
+    const id = this.#world.id("ping");
+    const time = BigInt(this.#world.clock.time);
+    let pad = 0;
+    // The lengths before the text need a second try.
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const metadata = { pad: "x".repeat(pad) };
+      const pong = { id, metadata, time, envelope: { case: "pong" as const, value: {} } };
+      const message = create(OutboundMessageSchema, pong);
+      const missing = bytes - Buffer.byteLength(codecFor(encoding).encodeOutbound(message));
+      if (missing === 0) return this.#message({ id, metadata, ...PING });
+      pad += missing;
+      if (pad < 0) return undefined;
+    }
+    return undefined;
+  }
+
   #entries(id: string) {
     const { random } = this.#world;
-    const bad = () => random.chance(0.04);
     return Array.from({ length: 1 + random.int(3) }, (_, index) => ({
-      channel: random.pick(bad() ? BAD_CHANNELS : CHANNELS),
+      channel: random.pick(this.#misnames() ? BAD_CHANNELS : CHANNELS),
       ephemeral: random.chance(0.2),
       token: `${id}/${index}`,
     }));
@@ -135,6 +159,10 @@ export class RandomFrames {
     const frame = codecFor(text ? "json" : "proto").encodeInbound(message);
     // On a JSON connection every frame is JSON whatever its opcode.
     return encoding === "json" && random.chance(0.1) ? Buffer.from(frame) : frame;
+  }
+
+  #misnames(): boolean {
+    return this.#world.random.chance(this.#world.calm ? 0.005 : 0.05);
   }
 
   #message(init: Init): InboundMessage {

@@ -46,6 +46,8 @@ export const KINDS: Readonly<Record<string, string>> = {
 export interface World {
   readonly clock: { readonly time: number };
   readonly settings: Settings;
+  /** Whether little goes wrong, so that sessions grow old. */
+  readonly calm: boolean;
   /** The bound of B2. */
   readonly maxUnheardBytes: number;
   /** Which backends the application has. */
@@ -70,6 +72,8 @@ export interface Call {
 export interface Outcome {
   readonly error?: string;
   readonly position?: Position;
+  /** Whether the channel has gone on from there already. */
+  readonly behind?: boolean;
   /** Id of the event that an RPC is answered with. */
   readonly event?: string;
 }
@@ -110,6 +114,11 @@ export function answered(call: Call | undefined, ok: string): string[] {
 
 export function lastEntries(entries: readonly Subscription[]): Map<string, Subscription> {
   return new Map(entries.map((entry) => [entry.channel, entry]));
+}
+
+/** Which life of its log an epoch names; the broker of the test counts them. */
+export function lifeOf(epoch: string): number {
+  return Number(epoch.replace("epoch", ""));
 }
 
 /** The one flaw that the test gives to events. */

@@ -31,6 +31,7 @@ export class ScriptedWorld implements World {
   readonly clock = { time: 1_000_000, now: () => this.clock.time };
   readonly settings: Settings;
   readonly maxUnheardBytes: number;
+  readonly calm: boolean;
   readonly asks: { authenticate: boolean; authorize: boolean; rpc: boolean };
   readonly surveys = new SurveysModel();
   readonly broker = new ScriptedBroker(this);
@@ -55,19 +56,28 @@ export class ScriptedWorld implements World {
     this.seen = seen;
     const often = () => random.chance(0.7);
     this.asks = { authenticate: often(), authorize: often(), rpc: often() };
-    this.maxUnheardBytes = random.pick([8_000, 1_000_000]);
-    const tight = random.chance(0.2);
-    this.settings = {
-      ...DEFAULT_SETTINGS,
+    this.calm = random.chance(0.5);
+    this.maxUnheardBytes = this.calm ? 1_000_000 : random.pick([8_000, 1_000_000]);
+    const tight = !this.calm && random.chance(0.35);
+    this.settings = { ...DEFAULT_SETTINGS, ...(this.calm ? {} : this.#narrowSettings(tight)) };
+    // Which bytes are under way between two frames of one moment is nobody's business.
+    this.#burst = tight ? 1 : 5;
+    this.#backends = new ScriptedBackends(this);
+    this.engine = this.#wake();
+  }
+
+  #narrowSettings(tight: boolean): Partial<Settings> {
+    const { random } = this;
+    return {
       maxSubscriptions: random.pick([2, 3, 1_000]),
       maxInFlightRpcs: random.pick([1, 3, 32]),
       maxErrors: random.pick([1, 4, 100]),
-      publishesPerSecond: random.pick([0, 0, 3]),
+      publishesPerSecond: random.pick([0, 0, 1, 3]),
       publishBurst: 2,
-      creditBytes: random.pick([4_000, 1_000_000]),
-      maxOpenRequestBytes: tight ? 700 : 4_000_000,
+      creditBytes: random.pick([4_000, 4_000, 1_000_000]),
+      maxOpenRequestBytes: tight ? 400 : 4_000_000,
       maxMessageBytes: random.pick([2_000, 65_536]),
-      idleTimeoutMs: random.pick([20_000, 300_000]),
+      idleTimeoutMs: random.pick([20_000, 300_000, 300_000]),
       authTimeoutMs: random.pick([5_000, 15_000]),
       rpcTimeoutMs: random.pick([3_000, 30_000]),
       disabledMessages: random.pick([
@@ -80,10 +90,6 @@ export class ScriptedWorld implements World {
         ["unsubscribe", "sub_refresh", "survey_request"],
       ]),
     };
-    // Which bytes are under way between two frames of one moment is nobody's business.
-    this.#burst = tight ? 1 : 5;
-    this.#backends = new ScriptedBackends(this);
-    this.engine = this.#wake();
   }
 
   /** Something random happens, and everything that follows from it. */
@@ -95,12 +101,13 @@ export class ScriptedWorld implements World {
     else if (deed < 0.62) this.#backends.settleOne();
     else if (deed < 0.8) this.#moveChannels();
     else if (deed < 0.86) this.#passTime();
-    else if (deed < 0.88) this.#heartbeat();
+    else if (deed < 0.865) this.#heartbeat();
+    else if (deed < 0.88) this.#spendCredit();
     else if (deed < 0.93) this.#survey();
     else if (deed < 0.94) this.#endOne(this.#someone());
-    else if (deed < 0.95) this.#flood();
-    else if (deed < 0.96) this.#publishElsewhere();
-    else if (deed < 0.98) await this.#quiesce();
+    else if (deed < 0.945) this.#flood();
+    else if (deed < 0.975) this.#publishElsewhere();
+    else if (deed < 0.985) await this.#quiesce();
     else await this.#sleep();
     await this.#settled();
   }
@@ -241,11 +248,27 @@ export class ScriptedWorld implements World {
   #say(connection: Connection): void {
     const { random } = this;
     const { model } = connection;
-    const connects = random.chance(model.state === "new" ? 0.85 : 0.015);
-    const longest = random.chance(0.01);
-    if (random.chance(0.03)) this.#transmit(connection, this.#frames.noise());
+    const again = this.calm ? 0.001 : 0.015;
+    const connects = random.chance(model.state === "new" ? 0.9 : again);
+    const longest = random.chance(this.calm ? 0.001 : 0.01);
+    if (random.chance(this.calm ? 0.02 : 0.06)) this.#transmit(connection, this.#frames.noise());
     else if (longest) this.#send(connection, this.#frames.ping(this.settings.maxMessageBytes));
     else this.#send(connection, connects ? this.#frames.connect() : this.#frames.any(model));
+  }
+
+  /** A client asks for a pong that uses up its credit to the last byte, or exceeds it by one. */
+  #spendCredit(): void {
+    const idle = this.connections.filter(({ model }) => model.state === "connected" && !model.busy);
+    const connection = idle.find(({ model }) => model.flow.credit);
+    if (connection === undefined) return;
+    const { flow, encoding } = connection.model;
+    if (this.random.chance(0.5)) this.#send(connection, this.#frames.received(flow.sent));
+    const left = this.settings.creditBytes - (flow.sent - flow.received);
+    const ping = this.#frames.pingFor(encoding, left + this.random.pick([0, 1]));
+    if (ping === undefined) return;
+    // To have received less than before means nothing.
+    if (this.random.chance(0.3)) this.#send(connection, this.#frames.received(0));
+    this.#send(connection, ping);
   }
 
   /** Many frames at once, for the bounds of those behind connect. */
@@ -286,15 +309,18 @@ export class ScriptedWorld implements World {
   // What else happens.
 
   #moveChannels(): void {
+    const channels = [...this.broker.channels.values()];
     for (let i = this.random.int(4); i >= 0; i--) {
-      this.broker.move(this.random.pick([...this.broker.channels.values()]));
+      const able = channels.filter((channel) => this.broker.able(channel));
+      if (able.length > 0) this.broker.move(this.random.pick(able));
     }
   }
 
   #publishElsewhere(): void {
     const channel = this.random.pick([...this.broker.channels.values()]);
-    if (this.random.chance(0.5)) {
-      this.broker.publishOddly(channel);
+    if (this.random.chance(0.7)) {
+      const odd = this.random.chance(0.2);
+      for (let i = this.random.int(4); i >= 0; i--) this.broker.publishFar(channel, odd);
       return;
     }
     // What a node is told when the log is lost between two answers is not for this test.
@@ -304,8 +330,10 @@ export class ScriptedWorld implements World {
   }
 
   #passTime(): void {
-    const far = [5_000, 10_000, 19_999, 20_000, 60_000, 300_000];
-    this.clock.time += this.random.chance(0.7) ? this.random.int(2_500) : this.random.pick(far);
+    const far = [5_000, 10_000, 19_999, 20_000, 60_000, 60_000, 60_000, 300_000];
+    this.clock.time += this.random.chance(this.calm ? 0.95 : 0.7)
+      ? this.random.int(2_500)
+      : this.random.pick(far);
     this.note(`it is ${this.clock.time}`);
     const expiresFirst = this.random.chance(0.3);
     if (expiresFirst) this.#expire();
@@ -342,7 +370,8 @@ export class ScriptedWorld implements World {
     const models = flawed ? [] : this.connections.map(({ model }) => model);
     const must = models.filter(({ streams }) => streams.has(channel)).map(({ id }) => id);
     // Who is about to subscribe is asked or not.
-    const may = models.filter(({ joining }) => joining.has(channel)).map(({ id }) => id);
+    const connected = models.filter(({ state }) => state === "connected");
+    const may = connected.filter(({ joining }) => joining.has(channel)).map(({ id }) => id);
     const id = this.surveys.begin(channel, clock.time + timeoutMs, { must, may }, () => {
       const outcome = this.engine.survey(channel, question, { timeoutMs });
       outcome.then(
@@ -383,7 +412,9 @@ export class ScriptedWorld implements World {
       check(rounds < 1_000, "it never comes to rest");
       moved = this.#backends.busy;
       while (this.#backends.busy) this.#backends.settleOne();
-      for (const channel of channels) while (this.broker.move(channel)) moved = true;
+      for (const channel of channels) {
+        for (; this.broker.able(channel); moved = true) this.broker.move(channel);
+      }
       await this.#settled();
     }
     for (const { model } of this.connections) check(!model.busy, `${model.id} is owed an answer`);

@@ -16,7 +16,7 @@ import { seed, seededRandom, steps } from "../random.ts";
 import { connect, kinds, scene, send, subscribe } from "./scene.ts";
 import { ScriptedWorld } from "./session-model-world.ts";
 
-const STEPS = 12_000;
+const STEPS = 20_000;
 /** Steps in one life of the world. */
 const LIFE = 80;
 /** Outcomes without which a long run has tested less than it should. */
@@ -51,7 +51,7 @@ test("whatever sessions live through, they do what SPEC.md says", {
 });
 
 test("subscribes beside each other respect the limit of channels together", async () => {
-  // U5. Only what is registered counts, and what waits for its authorization is not.
+  // U5. Once only what was registered counted, and not what still waited for its authorization.
   const { session } = scene({ maxSubscriptions: 1 });
   await connect(session);
   await Promise.all([send(session, subscribe("a")), send(session, subscribe("b"))]);
@@ -59,7 +59,7 @@ test("subscribes beside each other respect the limit of channels together", asyn
 });
 
 test("only RPCs count as RPCs in flight", async () => {
-  // R5. The calls that ask whether a session may subscribe take places as well.
+  // R5. Once the calls that ask whether a session may subscribe took places as well.
   const proxy: ProxyPort = {
     authorizeSubscribe: () => new Promise(() => {}),
     rpc: async ({ payload }) => payload,
@@ -73,7 +73,7 @@ test("only RPCs count as RPCs in flight", async () => {
 });
 
 test("nobody is asked before it is connected", async () => {
-  // V1. A channel that is being subscribed to in connect is surveyed while another one is decided.
+  // V1. Once a channel of connect was surveyed while another one was still being decided.
   const proxy: ProxyPort = {
     authorizeSubscribe: async ({ channel }) => {
       if (channel === "slow") await new Promise(() => {});
@@ -88,7 +88,7 @@ test("nobody is asked before it is connected", async () => {
 });
 
 test("a subscription that was taken back is in no record", async () => {
-  // U3. Another request that succeeds meanwhile saves it, and nobody saves again when it is gone.
+  // U3. Once a request that succeeded meanwhile saved it, and nobody saved again when it was gone.
   const proxy: ProxyPort = {
     authorizeSubscribe: async ({ channel }) => {
       if (channel === "slow") await new Promise(setImmediate);
@@ -109,7 +109,7 @@ test("a subscription that was taken back is in no record", async () => {
 });
 
 test("a sign of life without an answer outlives a sleep", async () => {
-  // B2. The mark of what is unheard of is saved with the next write, or 15 s later.
+  // B2. Once the mark of what is unheard of was saved with the next write only, or 15 s later.
   const { session, timers, transport } = scene();
   let saved: SessionMarks | undefined;
   transport.mark = (marks?: SessionMarks) => {
@@ -125,7 +125,7 @@ test("a sign of life without an answer outlives a sleep", async () => {
 });
 
 test("frames before connect are signs of life as well", async () => {
-  // S6 and B2. What was sent to a client that has not connected adds up, whatever it sends.
+  // S6 and B2. Once what was sent to a client before connect added up, whatever it sent.
   const { session } = scene();
   session.write(sized("x".repeat(1_000)));
   await send(session, { envelope: { case: "ping", value: {} } });
@@ -133,7 +133,7 @@ test("frames before connect are signs of life as well", async () => {
 });
 
 test("a heartbeat from before a sleep is no sign of life after it", async () => {
-  // B2. A node that wakes does not know which heartbeat it has counted already.
+  // B2. Once a node that woke did not know which heartbeat it had counted already.
   const most = { ...sized("x"), bytes: 30 * 1024 * 1024 };
   const first = scene();
   await connect(first.session);
@@ -149,7 +149,7 @@ test("a heartbeat from before a sleep is no sign of life after it", async () => 
 });
 
 test("what has no answer is not refused for what is under way", async () => {
-  // L2, B1 and V2. A client whose requests are slow cannot even say what it has received.
+  // L2, B1 and V2. Once a client whose requests were slow could not say what it had received.
   const proxy: ProxyPort = { rpc: () => new Promise(() => {}) };
   const { session, transport } = scene({ proxy, maxOpenRequestBytes: 10 });
   await send(session, { envelope: { case: "connect", value: { capabilities: ["credit"] } } });

@@ -31,6 +31,7 @@ import {
   KEEPS_ITS_PLACE,
   KINDS,
   lastEntries,
+  lifeOf,
   type Outcome,
   RETRIED,
   type Request,
@@ -272,8 +273,10 @@ export class SessionModel {
     }
     for (const [channel, { epoch, next }] of this.streams) {
       const handed = this.#world.handed(channel);
-      if (handed?.epoch !== epoch) continue;
-      check(next > handed.offset, `${channel} ${handed.offset} is not delivered, but ${next - 1}`);
+      if (handed === undefined) continue;
+      const [life, handedLife] = [lifeOf(epoch), lifeOf(handed.epoch)];
+      const all = life === handedLife ? next > handed.offset : life > handedLife;
+      check(all, `${channel} ${handed.epoch} ${handed.offset} is not delivered, but ${next - 1}`);
     }
   }
 
@@ -592,6 +595,7 @@ export class SessionModel {
       if (this.extended) {
         check(position?.epoch === place.epoch, `${channel} is in another epoch`);
         check(Number(position.offset) === place.offset, `${channel} is at ${position.offset}`);
+        check(!outcome?.behind, `${channel} has a head behind ${position.offset}`);
       }
       if (this.streams.has(channel)) continue;
       this.streams.set(channel, { epoch: place.epoch, next: place.offset + 1 });
