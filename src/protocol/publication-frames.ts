@@ -51,7 +51,7 @@ export interface FrameStamp {
   /** Unix milliseconds. */
   now(): number;
   readonly counters: EncodingCounters;
-  /** A variant cannot carry the batch; told once for each. */
+  /** A variant cannot carry an entry of the batch; told once for each that is met. */
   unencodable(variant: Variant, error: unknown): void;
 }
 
@@ -67,7 +67,8 @@ export class PublicationBatch {
   readonly #events: (CloudEvent | undefined)[] = [];
   readonly #messages: (string | Uint8Array)[][] = [[], [], [], []];
   readonly #whole: (readonly SizedFrame[] | undefined)[] = [];
-  readonly #impossible = new Set<Variant>();
+  /** By variant, the offset of the last entry found that it cannot carry. */
+  readonly #impossible: [number, number, number, number] = [0, 0, 0, 0];
 
   constructor(channel: string, epoch: string, entries: readonly Entry[], stamp: FrameStamp) {
     const first = entries[0];
@@ -83,18 +84,17 @@ export class PublicationBatch {
 
   /**
    * The frames for one kind of session, holding the entries after an offset; empty when there are
-   * none, undefined when this encoding cannot carry them. Sessions that take the whole batch, nearly
+   * none, undefined when this encoding cannot carry one of them. Sessions that take the whole batch, nearly
    * all, share the same frames.
    */
   frames(variant: Variant, after: number): readonly SizedFrame[] | undefined {
     if (after >= this.lastOffset) return [];
-    if (this.#impossible.has(variant)) return undefined;
+    if (after < this.#impossible[variant]) return undefined;
     try {
       if (after >= this.firstOffset) return this.#join(variant, after - this.firstOffset + 1);
       this.#whole[variant] ??= this.#join(variant, 0);
       return this.#whole[variant];
     } catch (error) {
-      this.#impossible.add(variant);
       this.#stamp.unencodable(variant, error);
       return undefined;
     }
@@ -140,12 +140,22 @@ export class PublicationBatch {
   #message(variant: Variant, index: number): string | Uint8Array {
     const known = this.#messages[variant]?.[index];
     if (known !== undefined) return known;
-    const entry = this.entries[index] as Entry;
-    const made =
-      variant < 2 ? this.#json(variant, index, entry) : this.#protobuf(variant, index, entry);
+    const made = this.#make(variant, index);
     (this.#messages[variant] as (string | Uint8Array)[])[index] = made;
     this.#stamp.counters.encoded[variant] += 1;
     return made;
+  }
+
+  #make(variant: Variant, index: number): string | Uint8Array {
+    const entry = this.entries[index] as Entry;
+    try {
+      return variant < 2
+        ? this.#json(variant, index, entry)
+        : this.#protobuf(variant, index, entry);
+    } catch (error) {
+      this.#impossible[variant] = Number(entry.offset);
+      throw error;
+    }
   }
 
   #event(index: number, entry: Entry): CloudEvent {
