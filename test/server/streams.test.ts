@@ -124,14 +124,16 @@ test("gRPC and gRPC-Web clients of Connect are served as well", async () => {
   const { address } = await start();
   const options = { baseUrl: `http://${address}`, httpVersion: "2" } as const;
   for (const transport of [createGrpcTransport(options), createGrpcWebTransport(options)]) {
+    const answered = Promise.withResolvers<void>();
     const input = (async function* () {
       yield { id: "1", envelope: { case: "connect", value: {} } } as const;
       yield { id: "2", envelope: { case: "ping", value: {} } } as const;
-      await sleep(200);
+      await answered.promise;
     })();
     const kinds = [];
     for await (const { envelope } of createClient(MessagingService, transport).messageLoop(input)) {
       kinds.push(envelope.case);
+      if (kinds.length === 2) answered.resolve();
     }
     expect(kinds).toEqual(["connected", "pong"]);
   }
