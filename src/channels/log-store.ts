@@ -7,7 +7,7 @@ export interface LogRow {
   /** Dense from 1. */
   readonly offset: number;
   readonly key: string;
-  /** Unix milliseconds. */
+  /** Unix milliseconds; never less than that of the row before. */
   readonly time: number;
   /** A `messageloop.internal.v1.EntryBody`. */
   readonly body: Uint8Array;
@@ -15,20 +15,38 @@ export interface LogRow {
 
 export type LogKey = Omit<LogRow, "body">;
 
+/** What a log is beside its rows. */
+export interface LogMeta {
+  readonly epoch: string;
+  /** Entries up to this offset were taken out of history; 0 when none were. */
+  readonly removed: number;
+}
+
 export interface LogStore {
-  /** The epoch of the log, or undefined when there is none yet. */
-  epoch(): string | undefined;
-  /** Starts the log's life. Called once, before the first row. */
-  begin(epoch: string): void;
-  /** Offset of the newest row, 0 when there is none. Reads at most a handful of rows. */
-  head(): number;
+  /** Undefined where there is no log yet. */
+  meta(): LogMeta | undefined;
+  /** Starts the log's life, before the first row, or notes what was removed. */
+  setMeta(meta: LogMeta): void;
+  /** Offset and time of the newest row. Reads at most a handful of rows. */
+  newest(): Pick<LogRow, "offset" | "time"> | undefined;
+  /** Offset of the oldest row that still has its body, or undefined. Reads at most a handful of rows. */
+  oldest(): number | undefined;
+  /** Time of a row that is there. */
+  time(offset: number): number | undefined;
   /**
    * Writes a row behind the newest. With `reuse` it takes the place of the oldest row, which is
    * gone afterwards. Costs one row written either way.
    */
   append(row: LogRow, reuse: boolean): void;
-  /** Rows with an offset in (after, until], ascending. */
+  /** Rows with an offset in (after, until] that still have their bodies, ascending. */
   read(after: number, until: number): Iterable<LogRow>;
+  /** The same, descending. */
+  readBack(after: number, until: number): Iterable<LogRow>;
   /** All rows without their bodies, ascending. */
   keys(): Iterable<LogKey>;
+  /**
+   * Bodies below an offset are not needed any more. A store that pays for memory MAY drop them; one
+   * that pays for writes leaves them.
+   */
+  release?(before: number): void;
 }

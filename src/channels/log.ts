@@ -4,25 +4,7 @@
  */
 import type { Clock, LogRandom } from "./log-ports.ts";
 import type { LogKey, LogRow, LogStore } from "./log-store.ts";
-
-/** How much a channel remembers. */
-export interface LogRules {
-  /** Entries that history holds. */
-  readonly historySize: number;
-  /** How long history holds an entry, in milliseconds. */
-  readonly historyTtlMs: number;
-  /** Events that dedup remembers. */
-  readonly dedupSize: number;
-  /** How long dedup remembers an event, in milliseconds. */
-  readonly dedupWindowMs: number;
-}
-
-export const DEFAULT_LOG_RULES: LogRules = {
-  historySize: 256,
-  historyTtlMs: 24 * 60 * 60 * 1000,
-  dedupSize: 8192,
-  dedupWindowMs: 5 * 60 * 1000,
-};
+import type { LogRules } from "./rules.ts";
 
 export interface Appended {
   readonly offset: number;
@@ -32,31 +14,62 @@ export interface Appended {
   readonly duplicate: boolean;
 }
 
+/** Why history begins where it does. */
+export type TrimReason = "head_trimmed" | "expired";
+
+/** What history holds now. */
+export interface Retained {
+  /** Offset of its oldest entry; one past the head when it holds none. */
+  readonly first: number;
+  /** What became of the entry before that; undefined when there never was one. */
+  readonly reason: TrimReason | undefined;
+}
+
+/** Which part of history is asked for. */
+export interface PageQuery {
+  /** Exclusive: entries behind it, or before it in reverse. Undefined begins at that end. */
+  readonly since?: number | undefined;
+  /** Entries at most. */
+  readonly limit: number;
+  /** Newest first. */
+  readonly reverse?: boolean;
+  /** Bytes of bodies at most; one entry always fits. */
+  readonly maxBytes?: number;
+}
+
+export interface Page extends Retained {
+  /** In the order that was asked for, dense. */
+  readonly rows: readonly LogRow[];
+  /** There are more in this direction. */
+  readonly more: boolean;
+}
+
 export class ChannelLog {
   readonly epoch: string;
   readonly #store: LogStore;
   readonly #clock: Clock;
   readonly #rules: LogRules;
+  #removed: number;
   #head: number;
+  /** Of the newest entry. */
+  #lastTime: number;
   /** Read at the first publish: a channel that only listens never pays for it. */
   #index: KeyIndex | undefined;
 
-  constructor(
-    store: LogStore,
-    clock: Clock,
-    random: LogRandom,
-    rules: LogRules = DEFAULT_LOG_RULES,
-  ) {
+  constructor(store: LogStore, clock: Clock, random: LogRandom, rules: LogRules) {
     this.#store = store;
     this.#clock = clock;
     this.#rules = rules;
-    let epoch = store.epoch();
-    if (epoch === undefined) {
-      epoch = random.epoch();
-      store.begin(epoch);
+    let meta = store.meta();
+    if (meta === undefined) {
+      meta = { epoch: random.epoch(), removed: 0 };
+      store.setMeta(meta);
     }
-    this.epoch = epoch;
-    this.#head = store.head();
+    this.epoch = meta.epoch;
+    this.#removed = meta.removed;
+    const newest = store.newest();
+    this.#head = newest?.offset ?? 0;
+    this.#lastTime = newest?.time ?? 0;
   }
 
   /** Offset of the newest entry, 0 before the first. */
@@ -64,9 +77,15 @@ export class ChannelLog {
     return this.#head;
   }
 
+  /** When the newest entry came, Unix milliseconds; 0 before the first. */
+  get lastTime(): number {
+    return this.#lastTime;
+  }
+
   /** Appends a body under a key, or finds the entry that the key stands for already. */
   append(key: string, body: Uint8Array): Appended {
-    const now = this.#clock.now();
+    // A clock that was set back must not make an entry older than the one before it.
+    const now = Math.max(this.#clock.now(), this.#lastTime);
     this.#index ??= new KeyIndex(this.#store.keys());
     const known = this.#index.get(key);
     if (known !== undefined && this.#remembers(known, now)) {
@@ -80,15 +99,75 @@ export class ChannelLog {
     if (reuse) this.#index.shift();
     this.#index.push({ offset, key, time: now });
     this.#head = offset;
+    this.#lastTime = now;
+    this.#store.release?.(offset - this.#rules.historySize + 1);
     return { offset, time: now, duplicate: false };
   }
 
+  /** What history holds now: by size, by age, and by what was removed. */
+  retained(): Retained {
+    const { historySize, historyTtlMs } = this.#rules;
+    const end = this.#head + 1;
+    const bySize = Math.max(end - historySize, this.#removed + 1, this.#store.oldest() ?? end);
+    const born = this.#clock.now() - historyTtlMs;
+    const first = this.#firstAfter(born, Math.min(bySize, end), end);
+    if (first === 1) return { first, reason: undefined };
+    const lost = first - 1;
+    const trimmed = lost <= this.#removed || this.#head - lost >= historySize;
+    return { first, reason: trimmed ? "head_trimmed" : "expired" };
+  }
+
+  /** A page of history. */
+  page({ since, limit, reverse = false, maxBytes = Number.MAX_SAFE_INTEGER }: PageQuery): Page {
+    const retained = this.retained();
+    const oldest = retained.first - 1;
+    const [after, until] = reverse
+      ? [oldest, Math.min((since ?? this.#head + 1) - 1, this.#head)]
+      : [Math.max(since ?? 0, oldest), this.#head];
+    const rows: LogRow[] = [];
+    let bytes = 0;
+    // The store is asked for no more than can be taken.
+    const source = reverse
+      ? this.#store.readBack(Math.max(after, until - limit), until)
+      : this.#store.read(after, Math.min(until, after + limit));
+    for (const row of source) {
+      if (rows.length > 0 && bytes + row.body.length > maxBytes) break;
+      rows.push(row);
+      bytes += row.body.length;
+    }
+    return { ...retained, rows, more: until - after > rows.length };
+  }
+
   /**
-   * Stored rows in (after, until], ascending and dense. May start later than asked where older rows
-   * were dropped.
+   * Stored rows in (after, until], ascending and dense, whatever history holds: for deliveries that
+   * are owed. May start later than asked where older rows were dropped.
    */
   read(after: number, until: number): Iterable<LogRow> {
     return this.#store.read(after, until);
+  }
+
+  /** Takes every entry out of history. Offsets go on, and repeated keys are still known. */
+  removeHistory(): void {
+    this.#removed = this.#head;
+    this.#store.setMeta({ epoch: this.epoch, removed: this.#removed });
+    this.trim();
+  }
+
+  /** Lets the store drop what has grown too old. */
+  trim(): void {
+    this.#store.release?.(this.retained().first);
+  }
+
+  /** The first offset in [from, end) that came after a time, or `end`. Times only rise. */
+  #firstAfter(time: number, from: number, end: number): number {
+    let [low, high] = [from, end];
+    if (low >= high || (this.#store.time(low) ?? 0) > time) return low;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if ((this.#store.time(middle) ?? 0) > time) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 
   /** Whether history or dedup still wants a row when `head` is the newest offset. */
@@ -97,7 +176,8 @@ export class ChannelLog {
     const behind = head - row.offset;
     const age = now - row.time;
     return (
-      (behind < historySize && age < historyTtlMs) || (behind < dedupSize && age < dedupWindowMs)
+      (behind < historySize && age < historyTtlMs && row.offset > this.#removed) ||
+      (behind < dedupSize && age < dedupWindowMs)
     );
   }
 

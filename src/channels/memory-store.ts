@@ -1,32 +1,87 @@
 /** A log store in memory: the memory broker's, and the reference for every other store. */
-import type { LogKey, LogRow, LogStore } from "./log-store.ts";
+import type { LogKey, LogMeta, LogRow, LogStore } from "./log-store.ts";
+
+const NO_BODY = new Uint8Array();
+/** Places that may stand empty at the front of the list before it is cut. */
+const MAX_EMPTY = 1_024;
 
 export class MemoryLogStore implements LogStore {
-  #epoch: string | undefined;
+  #meta: LogMeta | undefined;
   #rows: LogRow[] = [];
+  /** Index of the oldest row. */
+  #start = 0;
+  /** Rows below this offset have no body any more. */
+  #released = 0;
 
-  epoch(): string | undefined {
-    return this.#epoch;
+  meta(): LogMeta | undefined {
+    return this.#meta;
   }
 
-  begin(epoch: string): void {
-    this.#epoch = epoch;
+  setMeta(meta: LogMeta): void {
+    this.#meta = meta;
   }
 
-  head(): number {
-    return this.#rows.at(-1)?.offset ?? 0;
+  newest(): LogRow | undefined {
+    return this.#rows.at(-1);
+  }
+
+  oldest(): number | undefined {
+    const first = this.#rows[this.#start]?.offset;
+    const last = this.#rows.at(-1)?.offset;
+    if (first === undefined || last === undefined || this.#released > last) return undefined;
+    return Math.max(first, this.#released);
+  }
+
+  time(offset: number): number | undefined {
+    return this.#rows[this.#index(offset)]?.time;
   }
 
   append(row: LogRow, reuse: boolean): void {
-    if (reuse) this.#rows.shift();
     this.#rows.push(row);
+    if (!reuse) return;
+    this.#start += 1;
+    // Cutting once in a while keeps append O(1) without a linked list.
+    if (this.#start > MAX_EMPTY && this.#start * 2 > this.#rows.length) {
+      this.#rows = this.#rows.slice(this.#start);
+      this.#start = 0;
+    }
   }
 
-  read(after: number, until: number): Iterable<LogRow> {
-    return this.#rows.filter((row) => row.offset > after && row.offset <= until);
+  *read(after: number, until: number): Iterable<LogRow> {
+    const oldest = this.oldest();
+    if (oldest === undefined) return;
+    const end = Math.min(this.#index(until), this.#rows.length - 1);
+    for (let i = this.#index(Math.max(after + 1, oldest)); i <= end; i++) {
+      yield this.#rows[i] as LogRow;
+    }
   }
 
-  keys(): Iterable<LogKey> {
-    return this.#rows;
+  *readBack(after: number, until: number): Iterable<LogRow> {
+    const oldest = this.oldest();
+    if (oldest === undefined) return;
+    const end = this.#index(Math.max(after + 1, oldest));
+    for (let i = Math.min(this.#index(until), this.#rows.length - 1); i >= end; i--) {
+      yield this.#rows[i] as LogRow;
+    }
+  }
+
+  *keys(): Iterable<LogKey> {
+    for (let i = this.#start; i < this.#rows.length; i++) yield this.#rows[i] as LogRow;
+  }
+
+  release(before: number): void {
+    const first = this.#rows[this.#start]?.offset ?? 0;
+    for (let offset = Math.max(this.#released, first); offset < before; offset++) {
+      const index = this.#index(offset);
+      const row = this.#rows[index];
+      if (row === undefined) break;
+      this.#rows[index] = { ...row, body: NO_BODY };
+    }
+    this.#released = Math.max(this.#released, before);
+  }
+
+  #index(offset: number): number {
+    const first = this.#rows[this.#start]?.offset ?? 1;
+    return offset - first + this.#start;
   }
 }

@@ -19,7 +19,8 @@ export function checkChannel(name: string): void {
   if (problem !== undefined) throw new MessagingError("BAD_REQUEST", problem);
 }
 
-function channelProblem(name: string): string | undefined {
+/** What is wrong with a literal channel name, or undefined. */
+export function channelProblem(name: string): string | undefined {
   if (name === "") return "channel is empty";
   if (!name.isWellFormed()) return "channel is not valid Unicode";
   if (utf8Length(name) > MAX_CHANNEL_BYTES)

@@ -61,3 +61,20 @@ export const MAX_BATCH_ENTRIES = 512;
 export const MAX_BATCH_BYTES = 1024 * 1024;
 /** Bytes that may wait for one peer (gateway or channel) before it is served another way. */
 export const MAX_QUEUED_BYTES = 4 * 1024 * 1024;
+/** Messages that the subscriptions of one request may replay; beyond it a gap `limit`. */
+export const RECOVERY_MESSAGES = 10_000;
+/** Bytes that the subscriptions of one request may replay; beyond it a gap `limit`. */
+export const RECOVERY_BYTES = 4 * 1024 * 1024;
+/**
+ * Bytes of live messages that are held for one subscription while it recovers; past it they are let
+ * go and read again from the log.
+ */
+export const MAX_HELD_BYTES = 1024 * 1024;
+/** Messages in one answer to a history request. */
+export const MAX_HISTORY_MESSAGES = 100;
+/** Bytes of messages in one answer to a history request. A single message may be larger. */
+export const MAX_HISTORY_BYTES = 64 * 1024;
+/** Members in one answer to a presence request. */
+export const MAX_PRESENCE_MEMBERS = 1_000;
+/** Longest source and id of an event, together, in bytes of UTF-8. */
+export const MAX_EVENT_KEY_BYTES = 1_024;

@@ -6,7 +6,7 @@
 import { fromBinary, toBinary, toJson } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { eventForJson, eventForV1 } from "./cloudevents.ts";
-import type { Frame } from "./codec.ts";
+import type { Encoding, Frame } from "./codec.ts";
 import { type CloudEvent, CloudEventSchema } from "./gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Entry } from "./gen/messageloop/internal/v1/internal_pb.js";
 import { PublisherSchema } from "./gen/messageloop/v1/service_pb.js";
@@ -55,6 +55,24 @@ export interface FrameStamp {
   unencodable(variant: Variant, error: unknown): void;
 }
 
+/** A frame that many sessions get, made once for each encoding that one of them takes. */
+export class SharedFrame {
+  readonly #make: (encoding: Encoding) => Frame;
+  readonly #frames: { json?: SizedFrame; proto?: SizedFrame } = {};
+
+  constructor(make: (encoding: Encoding) => Frame) {
+    this.#make = make;
+  }
+
+  frame(encoding: Encoding): SizedFrame {
+    this.#frames[encoding] ??= sized(this.#make(encoding));
+    return this.#frames[encoding];
+  }
+}
+
+/** What an entry takes beside its event. */
+const ENTRY_BYTES = 256;
+
 /** A run of entries of one channel, ready to be written to any number of sessions. */
 export class PublicationBatch {
   readonly channel: string;
@@ -63,6 +81,8 @@ export class PublicationBatch {
   readonly entries: readonly Entry[];
   readonly firstOffset: number;
   readonly lastOffset: number;
+  /** Whether the entries come out of the log and not live. */
+  readonly replay: boolean;
   readonly #stamp: FrameStamp;
   readonly #events: (CloudEvent | undefined)[] = [];
   readonly #messages: (string | Uint8Array)[][] = [[], [], [], []];
@@ -70,7 +90,13 @@ export class PublicationBatch {
   /** By variant, the offset of the last entry found that it cannot carry. */
   readonly #impossible: [number, number, number, number] = [0, 0, 0, 0];
 
-  constructor(channel: string, epoch: string, entries: readonly Entry[], stamp: FrameStamp) {
+  constructor(
+    channel: string,
+    epoch: string,
+    entries: readonly Entry[],
+    stamp: FrameStamp,
+    replay = false,
+  ) {
     const first = entries[0];
     const last = entries.at(-1);
     if (first === undefined || last === undefined) throw new RangeError("a batch holds entries");
@@ -79,7 +105,15 @@ export class PublicationBatch {
     this.entries = entries;
     this.firstOffset = Number(first.offset);
     this.lastOffset = Number(last.offset);
+    this.replay = replay;
     this.#stamp = stamp;
+  }
+
+  /** What the batch takes in memory while it waits, about, in bytes. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const { body } of this.entries) bytes += ENTRY_BYTES + (body?.event.length ?? 0);
+    return bytes;
   }
 
   /**
@@ -181,6 +215,7 @@ export class PublicationBatch {
       message["payload"] = eventJson(eventForJson(event));
       message["epoch"] = this.epoch;
       message["time"] = `${entry.time}`;
+      if (this.replay) message["replay"] = true;
       const publisher = entry.body?.publisher;
       if (publisher !== undefined) {
         message["publisher"] = toJson(PublisherSchema, publisher, { useProtoFieldName: true });
@@ -206,6 +241,7 @@ export class PublicationBatch {
     writer.tag(4, WireType.LengthDelimited).bytes(entry.body?.event ?? new Uint8Array());
     writer.tag(16, WireType.LengthDelimited).string(this.epoch);
     writer.tag(17, WireType.Varint).uint64(entry.time);
+    if (this.replay) writer.tag(18, WireType.Varint).bool(true);
     const publisher = entry.body?.publisher;
     if (publisher !== undefined) {
       writer.tag(19, WireType.LengthDelimited).bytes(toBinary(PublisherSchema, publisher));

@@ -1,11 +1,12 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import { codecFor } from "../../src/protocol/codec.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
   EntryBodySchema,
   EntrySchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { PublicationBatch, variantOf } from "../../src/protocol/publication-frames.ts";
+import { PublicationBatch, SharedFrame, variantOf } from "../../src/protocol/publication-frames.ts";
 
 const YEAR_10000 = 253_402_300_800n;
 
@@ -48,4 +49,55 @@ test("behind one event that JSON cannot carry there may be another", () => {
   expect(batch.frames(v1, 1)).toBeUndefined();
   expect(batch.frames(v1, 2)).toEqual([]);
   expect(told).toEqual([v1, v1]);
+});
+
+const STAMP = {
+  id: () => "id",
+  now: () => 7,
+  counters: { encoded: [0, 0, 0, 0] as [number, number, number, number], decoded: 0 },
+  unencodable: () => {},
+};
+
+test.each([
+  ["json", true],
+  ["proto", true],
+  ["json", false],
+  ["proto", false],
+] as const)(
+  "what comes out of the log says so to extended clients, and is the same otherwise: %s, extended %s",
+  (encoding, extended) => {
+    const told = [true, false].map((replay) => {
+      const batch = new PublicationBatch("room", "e", [entry(1), entry(2)], STAMP, replay);
+      const [frame] = batch.frames(variantOf(encoding, extended), 0) ?? [];
+      const { envelope } = codecFor(encoding).decodeOutbound(frame?.data ?? "");
+      if (envelope.case !== "publication") throw new Error(`${envelope.case}`);
+      return envelope.value.messages.map(({ replay, ...rest }) => ({ replay, rest }));
+    });
+    expect(told.map((messages) => messages.map(({ replay }) => replay))).toEqual([
+      [extended, extended],
+      [false, false],
+    ]);
+    const [replayed, live] = told.map((messages) => messages.map(({ rest }) => rest));
+    expect(replayed).toEqual(live);
+  },
+);
+
+test("a batch knows about how much memory it takes", () => {
+  const batch = new PublicationBatch("room", "e", [entry(1), entry(2)], STAMP);
+  const events = batch.entries.reduce((sum, { body }) => sum + (body?.event.length ?? 0), 0);
+  expect(batch.bytes).toBe(events + 2 * 256);
+});
+
+test("a frame that many get is made once for each encoding that one of them takes", () => {
+  const made: string[] = [];
+  const shared = new SharedFrame((encoding) => {
+    made.push(encoding);
+    return encoding === "json" ? "\u00e4" : Uint8Array.of(1, 2, 3);
+  });
+  expect(made).toEqual([]);
+  const frame = shared.frame("json");
+  expect(shared.frame("json")).toBe(frame);
+  expect(frame).toMatchObject({ bytes: 2, urgent: false });
+  expect(shared.frame("proto").bytes).toBe(3);
+  expect(made).toEqual(["json", "proto"]);
 });

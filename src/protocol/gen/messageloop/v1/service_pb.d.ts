@@ -120,6 +120,22 @@ export declare type InboundMessage = Message$1<"messageloop.v1.InboundMessage"> 
      */
     value: Received;
     case: "received";
+  } | {
+    /**
+     * Needs the capability "history".
+     *
+     * @generated from field: messageloop.v1.HistoryRequest history_request = 33;
+     */
+    value: HistoryRequest;
+    case: "historyRequest";
+  } | {
+    /**
+     * Needs the capability "presence".
+     *
+     * @generated from field: messageloop.v1.PresenceRequest presence_request = 34;
+     */
+    value: PresenceRequest;
+    case: "presenceRequest";
   } | { case: undefined; value?: undefined };
 };
 
@@ -233,6 +249,42 @@ export declare type OutboundMessage = Message$1<"messageloop.v1.OutboundMessage"
      */
     value: Disconnect;
     case: "disconnect";
+  } | {
+    /**
+     * Need the capability "recovery".
+     *
+     * @generated from field: messageloop.v1.Recovered recovered = 33;
+     */
+    value: Recovered;
+    case: "recovered";
+  } | {
+    /**
+     * @generated from field: messageloop.v1.Gap gap = 34;
+     */
+    value: Gap;
+    case: "gap";
+  } | {
+    /**
+     * Needs the capability "history".
+     *
+     * @generated from field: messageloop.v1.History history = 35;
+     */
+    value: History;
+    case: "history";
+  } | {
+    /**
+     * Need the capability "presence".
+     *
+     * @generated from field: messageloop.v1.Presence presence = 36;
+     */
+    value: Presence;
+    case: "presence";
+  } | {
+    /**
+     * @generated from field: messageloop.v1.PresenceEvent presence_event = 37;
+     */
+    value: PresenceEvent;
+    case: "presenceEvent";
   } | { case: undefined; value?: undefined };
 };
 
@@ -368,6 +420,27 @@ export declare type Subscription = Message$1<"messageloop.v1.Subscription"> & {
    * @generated from field: string token = 3;
    */
   token: string;
+
+  /**
+   * Request: replay what came after `since` and end with one `recovered`.
+   *
+   * @generated from field: bool recover = 16;
+   */
+  recover: boolean;
+
+  /**
+   * Request: the last position that the client has of this channel. Asks for recovery by itself.
+   *
+   * @generated from field: messageloop.v1.StreamPosition since = 17;
+   */
+  since?: StreamPosition | undefined;
+
+  /**
+   * Request: replay the last so many messages. Does nothing beside `recover` or `since`.
+   *
+   * @generated from field: uint32 rewind = 18;
+   */
+  rewind: number;
 
   /**
    * Acknowledgement: head of the channel's log in the step that registered the subscriber.
@@ -538,6 +611,13 @@ export declare type Message = Message$1<"messageloop.v1.Message"> & {
   time: bigint;
 
   /**
+   * Out of the log, not live.
+   *
+   * @generated from field: bool replay = 18;
+   */
+  replay: boolean;
+
+  /**
    * @generated from field: messageloop.v1.Publisher publisher = 19;
    */
   publisher?: Publisher | undefined;
@@ -555,6 +635,324 @@ export declare type Message = Message$1<"messageloop.v1.Message"> & {
  * Use `create(MessageSchema)` to create a new message.
  */
 export declare const MessageSchema: GenMessage<Message>;
+
+/**
+ * Recovered ends the replay of a channel: exactly one for each subscription that asked.
+ *
+ * @generated from message messageloop.v1.Recovered
+ */
+export declare type Recovered = Message$1<"messageloop.v1.Recovered"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+
+  /**
+   * Where the replay ends and live messages begin.
+   *
+   * @generated from field: messageloop.v1.StreamPosition position = 2;
+   */
+  position?: StreamPosition | undefined;
+
+  /**
+   * What is missing, if anything is. Without it nothing was missed.
+   *
+   * @generated from field: messageloop.v1.Gap gap = 3;
+   */
+  gap?: Gap | undefined;
+};
+
+/**
+ * Describes the message messageloop.v1.Recovered.
+ * Use `create(RecoveredSchema)` to create a new message.
+ */
+export declare const RecoveredSchema: GenMessage<Recovered>;
+
+/**
+ * Gap names messages that a subscriber does not get. In `recovered` it is about what the client
+ * missed; alone it is a hole met while live, and comes before the message behind the hole.
+ *
+ * @generated from message messageloop.v1.Gap
+ */
+export declare type Gap = Message$1<"messageloop.v1.Gap"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+
+  /**
+   * head_trimmed: the log holds no more; expired: they were too old; epoch_changed: the log has begun
+   * anew; limit: too many for one replay, `history_request` has them; unavailable: not known.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * The missing messages lie after this position. Absent where it is not known.
+   *
+   * @generated from field: messageloop.v1.StreamPosition after = 3;
+   */
+  after?: StreamPosition | undefined;
+
+  /**
+   * The last that is missing. In the same epoch as `after` the offsets between them are the hole.
+   *
+   * @generated from field: messageloop.v1.StreamPosition until = 4;
+   */
+  until?: StreamPosition | undefined;
+};
+
+/**
+ * Describes the message messageloop.v1.Gap.
+ * Use `create(GapSchema)` to create a new message.
+ */
+export declare const GapSchema: GenMessage<Gap>;
+
+/**
+ * HistoryRequest asks for a page of the log of a channel that the client is subscribed to.
+ *
+ * @generated from message messageloop.v1.HistoryRequest
+ */
+export declare type HistoryRequest = Message$1<"messageloop.v1.HistoryRequest"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+
+  /**
+   * Messages after this position, or before it with `reverse`. Without it from the oldest, or from
+   * the newest with `reverse`.
+   *
+   * @generated from field: messageloop.v1.StreamPosition since = 2;
+   */
+  since?: StreamPosition | undefined;
+
+  /**
+   * Messages at most; 0 asks for the position only, -1 for as many as a page holds.
+   *
+   * @generated from field: int32 limit = 3;
+   */
+  limit: number;
+
+  /**
+   * Newest first.
+   *
+   * @generated from field: bool reverse = 4;
+   */
+  reverse: boolean;
+};
+
+/**
+ * Describes the message messageloop.v1.HistoryRequest.
+ * Use `create(HistoryRequestSchema)` to create a new message.
+ */
+export declare const HistoryRequestSchema: GenMessage<HistoryRequest>;
+
+/**
+ * History answers HistoryRequest.
+ *
+ * @generated from message messageloop.v1.History
+ */
+export declare type History = Message$1<"messageloop.v1.History"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+
+  /**
+   * In the order that was asked for.
+   *
+   * @generated from field: repeated messageloop.v1.Message messages = 2;
+   */
+  messages: Message[];
+
+  /**
+   * Head of the log.
+   *
+   * @generated from field: messageloop.v1.StreamPosition position = 3;
+   */
+  position?: StreamPosition | undefined;
+
+  /**
+   * What lies between `since` and the first message and is not there any more.
+   *
+   * @generated from field: messageloop.v1.Gap gap = 4;
+   */
+  gap?: Gap | undefined;
+
+  /**
+   * There are more messages in this direction: ask again from the last one.
+   *
+   * @generated from field: bool more = 5;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message messageloop.v1.History.
+ * Use `create(HistorySchema)` to create a new message.
+ */
+export declare const HistorySchema: GenMessage<History>;
+
+/**
+ * PresenceRequest asks who is subscribed to a channel that the client is subscribed to.
+ *
+ * @generated from message messageloop.v1.PresenceRequest
+ */
+export declare type PresenceRequest = Message$1<"messageloop.v1.PresenceRequest"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+};
+
+/**
+ * Describes the message messageloop.v1.PresenceRequest.
+ * Use `create(PresenceRequestSchema)` to create a new message.
+ */
+export declare const PresenceRequestSchema: GenMessage<PresenceRequest>;
+
+/**
+ * Presence answers PresenceRequest. Without a request it tells that events were lost, and replaces
+ * all that was known before.
+ *
+ * @generated from message messageloop.v1.Presence
+ */
+export declare type Presence = Message$1<"messageloop.v1.Presence"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+
+  /**
+   * Joined first, first.
+   *
+   * @generated from field: repeated messageloop.v1.Member members = 2;
+   */
+  members: Member[];
+
+  /**
+   * How many there are. More than `members` when the list was cut.
+   *
+   * @generated from field: uint32 total = 3;
+   */
+  total: number;
+
+  /**
+   * Events at or below it are part of this answer.
+   *
+   * @generated from field: messageloop.v1.PresenceGeneration generation = 4;
+   */
+  generation?: PresenceGeneration | undefined;
+};
+
+/**
+ * Describes the message messageloop.v1.Presence.
+ * Use `create(PresenceSchema)` to create a new message.
+ */
+export declare const PresenceSchema: GenMessage<Presence>;
+
+/**
+ * PresenceEvent tells that a member has come or gone.
+ *
+ * @generated from message messageloop.v1.PresenceEvent
+ */
+export declare type PresenceEvent = Message$1<"messageloop.v1.PresenceEvent"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+
+  /**
+   * @generated from oneof messageloop.v1.PresenceEvent.change
+   */
+  change: {
+    /**
+     * @generated from field: messageloop.v1.Member join = 2;
+     */
+    value: Member;
+    case: "join";
+  } | {
+    /**
+     * @generated from field: messageloop.v1.Member leave = 3;
+     */
+    value: Member;
+    case: "leave";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * @generated from field: messageloop.v1.PresenceGeneration generation = 4;
+   */
+  generation?: PresenceGeneration | undefined;
+};
+
+/**
+ * Describes the message messageloop.v1.PresenceEvent.
+ * Use `create(PresenceEventSchema)` to create a new message.
+ */
+export declare const PresenceEventSchema: GenMessage<PresenceEvent>;
+
+/**
+ * Member is one user on one client, with any number of sessions.
+ *
+ * @generated from message messageloop.v1.Member
+ */
+export declare type Member = Message$1<"messageloop.v1.Member"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: string client_id = 2;
+   */
+  clientId: string;
+
+  /**
+   * Only where both other names are empty: then every session is a member.
+   *
+   * @generated from field: string session_id = 3;
+   */
+  sessionId: string;
+
+  /**
+   * When it joined, Unix milliseconds.
+   *
+   * @generated from field: uint64 time = 4;
+   */
+  time: bigint;
+};
+
+/**
+ * Describes the message messageloop.v1.Member.
+ * Use `create(MemberSchema)` to create a new message.
+ */
+export declare const MemberSchema: GenMessage<Member>;
+
+/**
+ * PresenceGeneration orders the changes of a channel's members. Of one epoch the higher is the later;
+ * another epoch begins anew.
+ *
+ * @generated from message messageloop.v1.PresenceGeneration
+ */
+export declare type PresenceGeneration = Message$1<"messageloop.v1.PresenceGeneration"> & {
+  /**
+   * @generated from field: string epoch = 1;
+   */
+  epoch: string;
+
+  /**
+   * @generated from field: uint64 number = 2;
+   */
+  number: bigint;
+};
+
+/**
+ * Describes the message messageloop.v1.PresenceGeneration.
+ * Use `create(PresenceGenerationSchema)` to create a new message.
+ */
+export declare const PresenceGenerationSchema: GenMessage<PresenceGeneration>;
 
 /**
  * Publisher is who published a message. Only user_id is authenticated.

@@ -7,7 +7,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Publisher, StreamPosition } from "../../v1/service_pb.js";
+import type { Member, PresenceGeneration, Publisher, StreamPosition } from "../../v1/service_pb.js";
 import type { Error } from "../../shared/v1/errors_pb.js";
 
 /**
@@ -78,68 +78,143 @@ export declare type EntryBody = Message<"messageloop.internal.v1.EntryBody"> & {
 export declare const EntryBodySchema: GenMessage<EntryBody>;
 
 /**
- * SubscribeRequest registers a gateway with a channel, replacing its previous registration.
+ * RegisterRequest tells a channel all that has changed at a gateway since the last one: whether it
+ * wants the channel, and which of its sessions have become members or are none any more.
  *
- * @generated from message messageloop.internal.v1.SubscribeRequest
+ * @generated from message messageloop.internal.v1.RegisterRequest
  */
-export declare type SubscribeRequest = Message<"messageloop.internal.v1.SubscribeRequest"> & {
+export declare type RegisterRequest = Message<"messageloop.internal.v1.RegisterRequest"> & {
   /**
    * @generated from field: string gateway = 1;
    */
   gateway: string;
 
   /**
-   * Fresh and random for every call.
+   * Rises with every request of the gateway to the channel; one that comes late is ignored. A repeated
+   * request has the same one.
    *
-   * @generated from field: string registration = 2;
+   * @generated from field: uint64 sequence = 2;
+   */
+  sequence: bigint;
+
+  /**
+   * Fresh and random: replaces the gateway's registration. Empty leaves it as it is.
+   *
+   * @generated from field: string registration = 3;
    */
   registration: string;
+
+  /**
+   * Somebody there wants to hear of joins and leaves. Counts with a registration.
+   *
+   * @generated from field: bool presence = 4;
+   */
+  presence: boolean;
+
+  /**
+   * Ends this registration if it is still the gateway's current one.
+   *
+   * @generated from field: string ended = 5;
+   */
+  ended: string;
+
+  /**
+   * @generated from field: repeated messageloop.internal.v1.MemberSession joined = 6;
+   */
+  joined: MemberSession[];
+
+  /**
+   * @generated from field: repeated messageloop.internal.v1.SessionLeave left = 7;
+   */
+  left: SessionLeave[];
+
+  /**
+   * `joined` is all of the gateway's sessions: members that it has not named are gone.
+   *
+   * @generated from field: bool complete = 8;
+   */
+  complete: boolean;
 };
 
 /**
- * Describes the message messageloop.internal.v1.SubscribeRequest.
- * Use `create(SubscribeRequestSchema)` to create a new message.
+ * Describes the message messageloop.internal.v1.RegisterRequest.
+ * Use `create(RegisterRequestSchema)` to create a new message.
  */
-export declare const SubscribeRequestSchema: GenMessage<SubscribeRequest>;
+export declare const RegisterRequestSchema: GenMessage<RegisterRequest>;
 
 /**
- * @generated from message messageloop.internal.v1.SubscribeResponse
+ * @generated from message messageloop.internal.v1.RegisterResponse
  */
-export declare type SubscribeResponse = Message<"messageloop.internal.v1.SubscribeResponse"> & {
+export declare type RegisterResponse = Message<"messageloop.internal.v1.RegisterResponse"> & {
   /**
    * @generated from field: messageloop.v1.StreamPosition position = 1;
    */
   position?: StreamPosition | undefined;
+
+  /**
+   * Presence changes at or below it lie before the registration.
+   *
+   * @generated from field: uint64 generation = 2;
+   */
+  generation: bigint;
 };
 
 /**
- * Describes the message messageloop.internal.v1.SubscribeResponse.
- * Use `create(SubscribeResponseSchema)` to create a new message.
+ * Describes the message messageloop.internal.v1.RegisterResponse.
+ * Use `create(RegisterResponseSchema)` to create a new message.
  */
-export declare const SubscribeResponseSchema: GenMessage<SubscribeResponse>;
+export declare const RegisterResponseSchema: GenMessage<RegisterResponse>;
 
 /**
- * UnsubscribeRequest acts only while the registration is the gateway's current one.
+ * MemberSession is a session that is present in a channel.
  *
- * @generated from message messageloop.internal.v1.UnsubscribeRequest
+ * @generated from message messageloop.internal.v1.MemberSession
  */
-export declare type UnsubscribeRequest = Message<"messageloop.internal.v1.UnsubscribeRequest"> & {
+export declare type MemberSession = Message<"messageloop.internal.v1.MemberSession"> & {
   /**
-   * @generated from field: string gateway = 1;
+   * @generated from field: string session_id = 1;
    */
-  gateway: string;
+  sessionId: string;
 
   /**
-   * @generated from field: string registration = 2;
+   * @generated from field: string user_id = 2;
    */
-  registration: string;
+  userId: string;
+
+  /**
+   * @generated from field: string client_id = 3;
+   */
+  clientId: string;
 };
 
 /**
- * Describes the message messageloop.internal.v1.UnsubscribeRequest.
- * Use `create(UnsubscribeRequestSchema)` to create a new message.
+ * Describes the message messageloop.internal.v1.MemberSession.
+ * Use `create(MemberSessionSchema)` to create a new message.
  */
-export declare const UnsubscribeRequestSchema: GenMessage<UnsubscribeRequest>;
+export declare const MemberSessionSchema: GenMessage<MemberSession>;
+
+/**
+ * @generated from message messageloop.internal.v1.SessionLeave
+ */
+export declare type SessionLeave = Message<"messageloop.internal.v1.SessionLeave"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * It has said so; otherwise it may come back within the grace period.
+   *
+   * @generated from field: bool clean = 2;
+   */
+  clean: boolean;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.SessionLeave.
+ * Use `create(SessionLeaveSchema)` to create a new message.
+ */
+export declare const SessionLeaveSchema: GenMessage<SessionLeave>;
 
 /**
  * PublishRequest carries a batch of one gateway's publishes to a channel, in order.
@@ -265,6 +340,20 @@ export declare type DeliverRequest = Message<"messageloop.internal.v1.DeliverReq
    * @generated from field: repeated messageloop.internal.v1.Entry entries = 5;
    */
   entries: Entry[];
+
+  /**
+   * In the order of their generation.
+   *
+   * @generated from field: repeated messageloop.internal.v1.PresenceChange presence = 6;
+   */
+  presence: PresenceChange[];
+
+  /**
+   * Presence changes were lost: ask for the members.
+   *
+   * @generated from field: bool presence_lost = 7;
+   */
+  presenceLost: boolean;
 };
 
 /**
@@ -272,6 +361,32 @@ export declare type DeliverRequest = Message<"messageloop.internal.v1.DeliverReq
  * Use `create(DeliverRequestSchema)` to create a new message.
  */
 export declare const DeliverRequestSchema: GenMessage<DeliverRequest>;
+
+/**
+ * @generated from message messageloop.internal.v1.PresenceChange
+ */
+export declare type PresenceChange = Message<"messageloop.internal.v1.PresenceChange"> & {
+  /**
+   * @generated from field: messageloop.v1.Member member = 1;
+   */
+  member?: Member | undefined;
+
+  /**
+   * @generated from field: bool joined = 2;
+   */
+  joined: boolean;
+
+  /**
+   * @generated from field: uint64 generation = 3;
+   */
+  generation: bigint;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.PresenceChange.
+ * Use `create(PresenceChangeSchema)` to create a new message.
+ */
+export declare const PresenceChangeSchema: GenMessage<PresenceChange>;
 
 /**
  * @generated from message messageloop.internal.v1.DeliverResponse
@@ -292,7 +407,7 @@ export declare type DeliverResponse = Message<"messageloop.internal.v1.DeliverRe
 export declare const DeliverResponseSchema: GenMessage<DeliverResponse>;
 
 /**
- * ReadRequest asks for retained entries after an offset, up to and including another.
+ * ReadRequest asks for stored entries after an offset, up to and including another.
  *
  * @generated from message messageloop.internal.v1.ReadRequest
  */
@@ -336,6 +451,135 @@ export declare type ReadResponse = Message<"messageloop.internal.v1.ReadResponse
  * Use `create(ReadResponseSchema)` to create a new message.
  */
 export declare const ReadResponseSchema: GenMessage<ReadResponse>;
+
+/**
+ * HistoryRequest asks for a page of history.
+ *
+ * @generated from message messageloop.internal.v1.HistoryRequest
+ */
+export declare type HistoryRequest = Message<"messageloop.internal.v1.HistoryRequest"> & {
+  /**
+   * Absent or without an epoch: from the end that the direction begins at.
+   *
+   * @generated from field: messageloop.v1.StreamPosition since = 1;
+   */
+  since?: StreamPosition | undefined;
+
+  /**
+   * Entries at most; 0 asks for the position only.
+   *
+   * @generated from field: uint32 limit = 2;
+   */
+  limit: number;
+
+  /**
+   * @generated from field: bool reverse = 3;
+   */
+  reverse: boolean;
+
+  /**
+   * Bytes of entries at most, except that one entry always fits; 0 means one batch.
+   *
+   * @generated from field: uint32 bytes = 4;
+   */
+  bytes: number;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.HistoryRequest.
+ * Use `create(HistoryRequestSchema)` to create a new message.
+ */
+export declare const HistoryRequestSchema: GenMessage<HistoryRequest>;
+
+/**
+ * @generated from message messageloop.internal.v1.HistoryResponse
+ */
+export declare type HistoryResponse = Message<"messageloop.internal.v1.HistoryResponse"> & {
+  /**
+   * @generated from field: messageloop.v1.StreamPosition position = 1;
+   */
+  position?: StreamPosition | undefined;
+
+  /**
+   * Offset of the oldest entry that history holds; one past the head when it holds none.
+   *
+   * @generated from field: uint64 first = 2;
+   */
+  first: bigint;
+
+  /**
+   * Why history begins there: a reason of messageloop.v1.Gap, or empty when nothing came before.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * In the order that was asked for.
+   *
+   * @generated from field: repeated messageloop.internal.v1.Entry entries = 4;
+   */
+  entries: Entry[];
+
+  /**
+   * There are more in this direction.
+   *
+   * @generated from field: bool more = 5;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.HistoryResponse.
+ * Use `create(HistoryResponseSchema)` to create a new message.
+ */
+export declare const HistoryResponseSchema: GenMessage<HistoryResponse>;
+
+/**
+ * PresenceRequest asks for the members of a channel.
+ *
+ * @generated from message messageloop.internal.v1.PresenceRequest
+ */
+export declare type PresenceRequest = Message<"messageloop.internal.v1.PresenceRequest"> & {
+  /**
+   * Members at most.
+   *
+   * @generated from field: uint32 limit = 1;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.PresenceRequest.
+ * Use `create(PresenceRequestSchema)` to create a new message.
+ */
+export declare const PresenceRequestSchema: GenMessage<PresenceRequest>;
+
+/**
+ * @generated from message messageloop.internal.v1.PresenceResponse
+ */
+export declare type PresenceResponse = Message<"messageloop.internal.v1.PresenceResponse"> & {
+  /**
+   * @generated from field: repeated messageloop.v1.Member members = 1;
+   */
+  members: Member[];
+
+  /**
+   * @generated from field: uint32 total = 2;
+   */
+  total: number;
+
+  /**
+   * @generated from field: messageloop.v1.PresenceGeneration generation = 3;
+   */
+  generation?: PresenceGeneration | undefined;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.PresenceResponse.
+ * Use `create(PresenceResponseSchema)` to create a new message.
+ */
+export declare const PresenceResponseSchema: GenMessage<PresenceResponse>;
 
 /**
  * SessionRecord is what a session must remember while its object sleeps.
@@ -449,6 +693,13 @@ export declare type SessionMarks = Message<"messageloop.internal.v1.SessionMarks
    * @generated from field: uint64 heard_at = 5;
    */
   heardAt: bigint;
+
+  /**
+   * What the node has handed over of channels, for those that this session stands in for.
+   *
+   * @generated from field: repeated messageloop.internal.v1.SeenRecord seen_channels = 6;
+   */
+  seenChannels: SeenRecord[];
 };
 
 /**
@@ -456,6 +707,41 @@ export declare type SessionMarks = Message<"messageloop.internal.v1.SessionMarks
  * Use `create(SessionMarksSchema)` to create a new message.
  */
 export declare const SessionMarksSchema: GenMessage<SessionMarks>;
+
+/**
+ * SeenRecord is how far a node has come in a channel.
+ *
+ * @generated from message messageloop.internal.v1.SeenRecord
+ */
+export declare type SeenRecord = Message<"messageloop.internal.v1.SeenRecord"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+
+  /**
+   * @generated from field: string epoch = 2;
+   */
+  epoch: string;
+
+  /**
+   * @generated from field: uint64 offset = 3;
+   */
+  offset: bigint;
+
+  /**
+   * Of the last presence change.
+   *
+   * @generated from field: uint64 generation = 4;
+   */
+  generation: bigint;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.SeenRecord.
+ * Use `create(SeenRecordSchema)` to create a new message.
+ */
+export declare const SeenRecordSchema: GenMessage<SeenRecord>;
 
 /**
  * @generated from message messageloop.internal.v1.SubscriptionRecord

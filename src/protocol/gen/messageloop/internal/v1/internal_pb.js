@@ -13,7 +13,7 @@ import { file_messageloop_v1_service } from "../../v1/service_pb.js";
  * Describes the file messageloop/internal/v1/internal.proto.
  */
 export const file_messageloop_internal_v1_internal = /*@__PURE__*/
-  fileDesc("CiZtZXNzYWdlbG9vcC9pbnRlcm5hbC92MS9pbnRlcm5hbC5wcm90bxIXbWVzc2FnZWxvb3AuaW50ZXJuYWwudjEiVwoFRW50cnkSDgoGb2Zmc2V0GAEgASgEEgwKBHRpbWUYAiABKAQSMAoEYm9keRgDIAEoCzIiLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkVudHJ5Qm9keSK9AQoJRW50cnlCb2R5Eg0KBWV2ZW50GAEgASgMEiwKCXB1Ymxpc2hlchgCIAEoCzIZLm1lc3NhZ2Vsb29wLnYxLlB1Ymxpc2hlchJCCghtZXRhZGF0YRgDIAMoCzIwLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkVudHJ5Qm9keS5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI5ChBTdWJzY3JpYmVSZXF1ZXN0Eg8KB2dhdGV3YXkYASABKAkSFAoMcmVnaXN0cmF0aW9uGAIgASgJIkUKEVN1YnNjcmliZVJlc3BvbnNlEjAKCHBvc2l0aW9uGAEgASgLMh4ubWVzc2FnZWxvb3AudjEuU3RyZWFtUG9zaXRpb24iOwoSVW5zdWJzY3JpYmVSZXF1ZXN0Eg8KB2dhdGV3YXkYASABKAkSFAoMcmVnaXN0cmF0aW9uGAIgASgJIkUKDlB1Ymxpc2hSZXF1ZXN0EjMKBWl0ZW1zGAEgAygLMiQubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuUHVibGlzaEl0ZW0iKAoLUHVibGlzaEl0ZW0SCwoDa2V5GAEgASgJEgwKBGJvZHkYAiABKAwiWQoPUHVibGlzaFJlc3BvbnNlEg0KBWVwb2NoGAEgASgJEjcKB3Jlc3VsdHMYAiADKAsyJi5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5QdWJsaXNoUmVzdWx0Il8KDVB1Ymxpc2hSZXN1bHQSDgoGb2Zmc2V0GAEgASgEEhEKCWR1cGxpY2F0ZRgCIAEoCBIrCgVlcnJvchgDIAEoCzIcLm1lc3NhZ2Vsb29wLnNoYXJlZC52MS5FcnJvciKFAQoORGVsaXZlclJlcXVlc3QSDwoHY2hhbm5lbBgBIAEoCRIUCgxyZWdpc3RyYXRpb24YAiABKAkSDQoFZXBvY2gYAyABKAkSDAoEcHJldhgEIAEoBBIvCgdlbnRyaWVzGAUgAygLMh4ubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuRW50cnkiHwoPRGVsaXZlclJlc3BvbnNlEgwKBGdvbmUYASABKAgiKwoLUmVhZFJlcXVlc3QSDQoFYWZ0ZXIYASABKAQSDQoFdW50aWwYAiABKAQiTgoMUmVhZFJlc3BvbnNlEg0KBWVwb2NoGAEgASgJEi8KB2VudHJpZXMYAiADKAsyHi5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5FbnRyeSK1AgoNU2Vzc2lvblJlY29yZBISCgpzZXNzaW9uX2lkGAEgASgJEhAKCGVuY29kaW5nGAIgASgJEhEKCWNvbm5lY3RlZBgDIAEoCBIQCghleHRlbmRlZBgEIAEoCBIRCgljbGllbnRfaWQYBSABKAkSDwoHdXNlcl9pZBgGIAEoCRIUCgxjYXBhYmlsaXRpZXMYByADKAkSQgoNc3Vic2NyaXB0aW9ucxgIIAMoCzIrLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlN1YnNjcmlwdGlvblJlY29yZBIQCghvdmVyZmxvdxgJIAEoCBI0CgVtYXJrcxgKIAEoCzIlLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlNlc3Npb25NYXJrcxITCgtjbGllbnRfdHlwZRgLIAEoCSJfCgxTZXNzaW9uTWFya3MSDAoEc2VlbhgBIAEoBBIMCgRzZW50GAIgASgEEhAKCHJlY2VpdmVkGAMgASgEEg8KB3VuaGVhcmQYBCABKAQSEAoIaGVhcmRfYXQYBSABKAQiVgoSU3Vic2NyaXB0aW9uUmVjb3JkEg8KB2NoYW5uZWwYASABKAkSEQoJZXBoZW1lcmFsGAIgASgIEg0KBWVwb2NoGAMgASgJEg0KBWZsb29yGAQgASgEYgZwcm90bzM", [file_messageloop_shared_v1_errors, file_messageloop_v1_service]);
+  fileDesc("CiZtZXNzYWdlbG9vcC9pbnRlcm5hbC92MS9pbnRlcm5hbC5wcm90bxIXbWVzc2FnZWxvb3AuaW50ZXJuYWwudjEiVwoFRW50cnkSDgoGb2Zmc2V0GAEgASgEEgwKBHRpbWUYAiABKAQSMAoEYm9keRgDIAEoCzIiLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkVudHJ5Qm9keSK9AQoJRW50cnlCb2R5Eg0KBWV2ZW50GAEgASgMEiwKCXB1Ymxpc2hlchgCIAEoCzIZLm1lc3NhZ2Vsb29wLnYxLlB1Ymxpc2hlchJCCghtZXRhZGF0YRgDIAMoCzIwLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkVudHJ5Qm9keS5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLqAQoPUmVnaXN0ZXJSZXF1ZXN0Eg8KB2dhdGV3YXkYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSFAoMcmVnaXN0cmF0aW9uGAMgASgJEhAKCHByZXNlbmNlGAQgASgIEg0KBWVuZGVkGAUgASgJEjYKBmpvaW5lZBgGIAMoCzImLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLk1lbWJlclNlc3Npb24SMwoEbGVmdBgHIAMoCzIlLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlNlc3Npb25MZWF2ZRIQCghjb21wbGV0ZRgIIAEoCCJYChBSZWdpc3RlclJlc3BvbnNlEjAKCHBvc2l0aW9uGAEgASgLMh4ubWVzc2FnZWxvb3AudjEuU3RyZWFtUG9zaXRpb24SEgoKZ2VuZXJhdGlvbhgCIAEoBCJHCg1NZW1iZXJTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIRCgljbGllbnRfaWQYAyABKAkiMQoMU2Vzc2lvbkxlYXZlEhIKCnNlc3Npb25faWQYASABKAkSDQoFY2xlYW4YAiABKAgiRQoOUHVibGlzaFJlcXVlc3QSMwoFaXRlbXMYASADKAsyJC5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5QdWJsaXNoSXRlbSIoCgtQdWJsaXNoSXRlbRILCgNrZXkYASABKAkSDAoEYm9keRgCIAEoDCJZCg9QdWJsaXNoUmVzcG9uc2USDQoFZXBvY2gYASABKAkSNwoHcmVzdWx0cxgCIAMoCzImLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlB1Ymxpc2hSZXN1bHQiXwoNUHVibGlzaFJlc3VsdBIOCgZvZmZzZXQYASABKAQSEQoJZHVwbGljYXRlGAIgASgIEisKBWVycm9yGAMgASgLMhwubWVzc2FnZWxvb3Auc2hhcmVkLnYxLkVycm9yItcBCg5EZWxpdmVyUmVxdWVzdBIPCgdjaGFubmVsGAEgASgJEhQKDHJlZ2lzdHJhdGlvbhgCIAEoCRINCgVlcG9jaBgDIAEoCRIMCgRwcmV2GAQgASgEEi8KB2VudHJpZXMYBSADKAsyHi5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5FbnRyeRI5CghwcmVzZW5jZRgGIAMoCzInLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlByZXNlbmNlQ2hhbmdlEhUKDXByZXNlbmNlX2xvc3QYByABKAgiXAoOUHJlc2VuY2VDaGFuZ2USJgoGbWVtYmVyGAEgASgLMhYubWVzc2FnZWxvb3AudjEuTWVtYmVyEg4KBmpvaW5lZBgCIAEoCBISCgpnZW5lcmF0aW9uGAMgASgEIh8KD0RlbGl2ZXJSZXNwb25zZRIMCgRnb25lGAEgASgIIisKC1JlYWRSZXF1ZXN0Eg0KBWFmdGVyGAEgASgEEg0KBXVudGlsGAIgASgEIk4KDFJlYWRSZXNwb25zZRINCgVlcG9jaBgBIAEoCRIvCgdlbnRyaWVzGAIgAygLMh4ubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuRW50cnkibgoOSGlzdG9yeVJlcXVlc3QSLQoFc2luY2UYASABKAsyHi5tZXNzYWdlbG9vcC52MS5TdHJlYW1Qb3NpdGlvbhINCgVsaW1pdBgCIAEoDRIPCgdyZXZlcnNlGAMgASgIEg0KBWJ5dGVzGAQgASgNIqEBCg9IaXN0b3J5UmVzcG9uc2USMAoIcG9zaXRpb24YASABKAsyHi5tZXNzYWdlbG9vcC52MS5TdHJlYW1Qb3NpdGlvbhINCgVmaXJzdBgCIAEoBBIOCgZyZWFzb24YAyABKAkSLwoHZW50cmllcxgEIAMoCzIeLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkVudHJ5EgwKBG1vcmUYBSABKAgiIAoPUHJlc2VuY2VSZXF1ZXN0Eg0KBWxpbWl0GAEgASgNIoIBChBQcmVzZW5jZVJlc3BvbnNlEicKB21lbWJlcnMYASADKAsyFi5tZXNzYWdlbG9vcC52MS5NZW1iZXISDQoFdG90YWwYAiABKA0SNgoKZ2VuZXJhdGlvbhgDIAEoCzIiLm1lc3NhZ2Vsb29wLnYxLlByZXNlbmNlR2VuZXJhdGlvbiK1AgoNU2Vzc2lvblJlY29yZBISCgpzZXNzaW9uX2lkGAEgASgJEhAKCGVuY29kaW5nGAIgASgJEhEKCWNvbm5lY3RlZBgDIAEoCBIQCghleHRlbmRlZBgEIAEoCBIRCgljbGllbnRfaWQYBSABKAkSDwoHdXNlcl9pZBgGIAEoCRIUCgxjYXBhYmlsaXRpZXMYByADKAkSQgoNc3Vic2NyaXB0aW9ucxgIIAMoCzIrLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlN1YnNjcmlwdGlvblJlY29yZBIQCghvdmVyZmxvdxgJIAEoCBI0CgVtYXJrcxgKIAEoCzIlLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlNlc3Npb25NYXJrcxITCgtjbGllbnRfdHlwZRgLIAEoCSKbAQoMU2Vzc2lvbk1hcmtzEgwKBHNlZW4YASABKAQSDAoEc2VudBgCIAEoBBIQCghyZWNlaXZlZBgDIAEoBBIPCgd1bmhlYXJkGAQgASgEEhAKCGhlYXJkX2F0GAUgASgEEjoKDXNlZW5fY2hhbm5lbHMYBiADKAsyIy5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5TZWVuUmVjb3JkIlAKClNlZW5SZWNvcmQSDwoHY2hhbm5lbBgBIAEoCRINCgVlcG9jaBgCIAEoCRIOCgZvZmZzZXQYAyABKAQSEgoKZ2VuZXJhdGlvbhgEIAEoBCJWChJTdWJzY3JpcHRpb25SZWNvcmQSDwoHY2hhbm5lbBgBIAEoCRIRCgllcGhlbWVyYWwYAiABKAgSDQoFZXBvY2gYAyABKAkSDQoFZmxvb3IYBCABKARiBnByb3RvMw", [file_messageloop_shared_v1_errors, file_messageloop_v1_service]);
 
 /**
  * Describes the message messageloop.internal.v1.Entry.
@@ -30,100 +30,149 @@ export const EntryBodySchema = /*@__PURE__*/
   messageDesc(file_messageloop_internal_v1_internal, 1);
 
 /**
- * Describes the message messageloop.internal.v1.SubscribeRequest.
- * Use `create(SubscribeRequestSchema)` to create a new message.
+ * Describes the message messageloop.internal.v1.RegisterRequest.
+ * Use `create(RegisterRequestSchema)` to create a new message.
  */
-export const SubscribeRequestSchema = /*@__PURE__*/
+export const RegisterRequestSchema = /*@__PURE__*/
   messageDesc(file_messageloop_internal_v1_internal, 2);
 
 /**
- * Describes the message messageloop.internal.v1.SubscribeResponse.
- * Use `create(SubscribeResponseSchema)` to create a new message.
+ * Describes the message messageloop.internal.v1.RegisterResponse.
+ * Use `create(RegisterResponseSchema)` to create a new message.
  */
-export const SubscribeResponseSchema = /*@__PURE__*/
+export const RegisterResponseSchema = /*@__PURE__*/
   messageDesc(file_messageloop_internal_v1_internal, 3);
 
 /**
- * Describes the message messageloop.internal.v1.UnsubscribeRequest.
- * Use `create(UnsubscribeRequestSchema)` to create a new message.
+ * Describes the message messageloop.internal.v1.MemberSession.
+ * Use `create(MemberSessionSchema)` to create a new message.
  */
-export const UnsubscribeRequestSchema = /*@__PURE__*/
+export const MemberSessionSchema = /*@__PURE__*/
   messageDesc(file_messageloop_internal_v1_internal, 4);
+
+/**
+ * Describes the message messageloop.internal.v1.SessionLeave.
+ * Use `create(SessionLeaveSchema)` to create a new message.
+ */
+export const SessionLeaveSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 5);
 
 /**
  * Describes the message messageloop.internal.v1.PublishRequest.
  * Use `create(PublishRequestSchema)` to create a new message.
  */
 export const PublishRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 5);
+  messageDesc(file_messageloop_internal_v1_internal, 6);
 
 /**
  * Describes the message messageloop.internal.v1.PublishItem.
  * Use `create(PublishItemSchema)` to create a new message.
  */
 export const PublishItemSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 6);
+  messageDesc(file_messageloop_internal_v1_internal, 7);
 
 /**
  * Describes the message messageloop.internal.v1.PublishResponse.
  * Use `create(PublishResponseSchema)` to create a new message.
  */
 export const PublishResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 7);
+  messageDesc(file_messageloop_internal_v1_internal, 8);
 
 /**
  * Describes the message messageloop.internal.v1.PublishResult.
  * Use `create(PublishResultSchema)` to create a new message.
  */
 export const PublishResultSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 8);
+  messageDesc(file_messageloop_internal_v1_internal, 9);
 
 /**
  * Describes the message messageloop.internal.v1.DeliverRequest.
  * Use `create(DeliverRequestSchema)` to create a new message.
  */
 export const DeliverRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 9);
+  messageDesc(file_messageloop_internal_v1_internal, 10);
+
+/**
+ * Describes the message messageloop.internal.v1.PresenceChange.
+ * Use `create(PresenceChangeSchema)` to create a new message.
+ */
+export const PresenceChangeSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 11);
 
 /**
  * Describes the message messageloop.internal.v1.DeliverResponse.
  * Use `create(DeliverResponseSchema)` to create a new message.
  */
 export const DeliverResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 10);
+  messageDesc(file_messageloop_internal_v1_internal, 12);
 
 /**
  * Describes the message messageloop.internal.v1.ReadRequest.
  * Use `create(ReadRequestSchema)` to create a new message.
  */
 export const ReadRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 11);
+  messageDesc(file_messageloop_internal_v1_internal, 13);
 
 /**
  * Describes the message messageloop.internal.v1.ReadResponse.
  * Use `create(ReadResponseSchema)` to create a new message.
  */
 export const ReadResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 12);
+  messageDesc(file_messageloop_internal_v1_internal, 14);
+
+/**
+ * Describes the message messageloop.internal.v1.HistoryRequest.
+ * Use `create(HistoryRequestSchema)` to create a new message.
+ */
+export const HistoryRequestSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 15);
+
+/**
+ * Describes the message messageloop.internal.v1.HistoryResponse.
+ * Use `create(HistoryResponseSchema)` to create a new message.
+ */
+export const HistoryResponseSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 16);
+
+/**
+ * Describes the message messageloop.internal.v1.PresenceRequest.
+ * Use `create(PresenceRequestSchema)` to create a new message.
+ */
+export const PresenceRequestSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 17);
+
+/**
+ * Describes the message messageloop.internal.v1.PresenceResponse.
+ * Use `create(PresenceResponseSchema)` to create a new message.
+ */
+export const PresenceResponseSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 18);
 
 /**
  * Describes the message messageloop.internal.v1.SessionRecord.
  * Use `create(SessionRecordSchema)` to create a new message.
  */
 export const SessionRecordSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 13);
+  messageDesc(file_messageloop_internal_v1_internal, 19);
 
 /**
  * Describes the message messageloop.internal.v1.SessionMarks.
  * Use `create(SessionMarksSchema)` to create a new message.
  */
 export const SessionMarksSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 14);
+  messageDesc(file_messageloop_internal_v1_internal, 20);
+
+/**
+ * Describes the message messageloop.internal.v1.SeenRecord.
+ * Use `create(SeenRecordSchema)` to create a new message.
+ */
+export const SeenRecordSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 21);
 
 /**
  * Describes the message messageloop.internal.v1.SubscriptionRecord.
  * Use `create(SubscriptionRecordSchema)` to create a new message.
  */
 export const SubscriptionRecordSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 15);
+  messageDesc(file_messageloop_internal_v1_internal, 22);
 

@@ -1,0 +1,107 @@
+/** Which rule decides about a channel. */
+import { expect, test } from "vitest";
+import { matches } from "../../src/channels/patterns.ts";
+import {
+  type ChannelRule,
+  type ChannelRules,
+  DEFAULT_CHANNEL_RULES,
+  RuleBook,
+} from "../../src/channels/rules.ts";
+import { eachStep, type SeededRandom } from "../random.ts";
+
+/** A rule that can be told from others by its pattern: the rules are compared by identity. */
+function rule(pattern: string): ChannelRule {
+  return { pattern, rules: { ...DEFAULT_CHANNEL_RULES } };
+}
+
+function patternOf(rules: readonly ChannelRule[], found: ChannelRules): string | undefined {
+  return rules.find((candidate) => candidate.rules === found)?.pattern;
+}
+
+const WORDS = ["a", "b", "c"] as const;
+const PATTERNS = ["a", "b", "*"] as const;
+
+function words(random: SeededRandom, from: readonly string[], most: number): string {
+  return Array.from({ length: 1 + random.int(most) }, () => random.pick(from)).join(".");
+}
+
+test("without rules, and where none is for the channel, the defaults hold", () => {
+  expect(new RuleBook().of("a")).toBe(DEFAULT_CHANNEL_RULES);
+  expect(new RuleBook([rule("a.*")]).of("a")).toBe(DEFAULT_CHANNEL_RULES);
+});
+
+test.each([
+  ["a.b", "a.b"],
+  ["a.c", "a.*"],
+  ["a", "a.**"],
+  ["a.b.c", "a.**"],
+  ["c.b", "*.b"],
+  ["c.c", "**"],
+  ["c", "**"],
+])("of many patterns that stand for %s it is %s that decides", (channel, expected) => {
+  const rules = ["**", "*.b", "a.**", "a.*", "a.b"].map(rule);
+  for (const order of [rules, rules.toReversed()]) {
+    const found = new RuleBook(order).of(channel);
+    expect(patternOf(rules, found)).toBe(expected);
+  }
+});
+
+/** Word by word, those that say the most about it go on to the next; one remains. */
+function naive(patterns: readonly string[], channel: string): string | undefined {
+  let left = patterns.filter((pattern) => matches(pattern, channel));
+  for (const [index, word] of [...channel.split("."), undefined].entries()) {
+    const wanted = [word, "*", "end", "**"];
+    const best = wanted.find((kind) => left.some((pattern) => wordAt(pattern, index) === kind));
+    left = left.filter((pattern) => wordAt(pattern, index) === best || best === undefined);
+  }
+  expect(left.length).toBeLessThanOrEqual(1);
+  return left[0];
+}
+
+/** Behind the last word a pattern goes on as `**` does, or is at its end. */
+function wordAt(pattern: string, index: number): string {
+  const all = pattern.split(".");
+  return all[index] ?? (all.at(-1) === "**" ? "**" : "end");
+}
+
+test("the rule that decides is the one that is left word by word, in any order of the rules", () => {
+  let decided = 0;
+  eachStep(3_000, (random) => {
+    const made = Array.from({ length: 1 + random.int(10) }, () => {
+      const start = words(random, PATTERNS, 3);
+      return random.pick([start, `${start}.**`, "**"]);
+    });
+    const rules = [...new Set(made)].map(rule);
+    const patterns = rules.map(({ pattern }) => pattern);
+    const book = new RuleBook(rules);
+    for (let i = 0; i < 5; i++) {
+      const channel = words(random, WORDS, 4);
+      const expected = naive(patterns, channel);
+      const found = book.of(channel);
+      expect([channel, patterns, patternOf(rules, found)]).toEqual([channel, patterns, expected]);
+      if (expected === undefined) expect(found).toBe(DEFAULT_CHANNEL_RULES);
+      else decided += 1;
+      // The answer is remembered.
+      expect(book.of(channel)).toBe(found);
+    }
+  });
+  expect(decided).toBeGreaterThan(3_000);
+});
+
+test("more channels than are remembered keep their rules", () => {
+  const [one, rest] = [rule("one.*"), rule("**")];
+  const book = new RuleBook([rest, one]);
+  for (let round = 0; round < 2; round++) {
+    for (let i = 0; i < 12_000; i++) {
+      const expected = i % 3 === 0 ? one : rest;
+      expect(book.of(`${i % 3 === 0 ? "one" : "two"}.${i}`) === expected.rules).toBe(true);
+    }
+  }
+});
+
+test("the list that a book was made of may change afterwards", () => {
+  const rules = [rule("a")];
+  const book = new RuleBook(rules);
+  rules.push(rule("**"));
+  expect(book.of("b")).toBe(DEFAULT_CHANNEL_RULES);
+});
