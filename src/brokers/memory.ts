@@ -2,22 +2,38 @@
  * The broker of a single process: one log per channel in memory. What is published in one turn of the
  * event loop is delivered as one batch in the next.
  */
-import { create, toBinary } from "@bufbuild/protobuf";
-import { ChannelLog, DEFAULT_LOG_RULES, type LogRules } from "../channels/log.ts";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { ChannelLog } from "../channels/log.ts";
 import { MemoryLogStore } from "../channels/memory-store.ts";
+import {
+  ChannelPresence,
+  FORGETFUL_STORE,
+  type MemberSession,
+  type PresenceChange,
+} from "../channels/presence.ts";
+import { type ChannelRules, RuleBook } from "../channels/rules.ts";
 import type {
   Broker,
   BrokerHandler,
   Clock,
+  HistoryFilter,
+  HistoryPage,
   Position,
+  PresenceSnapshot,
   PublishCommand,
   PublishResult,
+  Registration,
+  Timers,
 } from "../engine/ports.ts";
 import {
   type Entry,
   EntryBodySchema,
   EntrySchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../protocol/limits.ts";
+
+/** The only node there is. */
+const NODE = "";
 
 export interface MemoryBrokerOptions {
   readonly clock: Clock;
@@ -25,20 +41,22 @@ export interface MemoryBrokerOptions {
   readonly random: { epoch(): string };
   /** Calls back in the next turn of the event loop. */
   readonly nextTurn: (callback: () => void) => void;
-  readonly rules?: LogRules;
+  readonly timers: Timers;
+  /** What channels keep and offer. Default: the default rules for all. */
+  readonly rules?: RuleBook;
 }
 
 export class MemoryBroker implements Broker {
   readonly #options: MemoryBrokerOptions;
-  readonly #rules: LogRules;
+  readonly #rules: RuleBook;
   readonly #channels = new Map<string, Channel>();
-  /** Channels with entries that wait for the next turn. */
+  /** Channels with something that waits for the next turn. */
   readonly #waiting = new Set<Channel>();
   #handler: BrokerHandler | undefined;
 
   constructor(options: MemoryBrokerOptions) {
     this.#options = options;
-    this.#rules = options.rules ?? DEFAULT_LOG_RULES;
+    this.#rules = options.rules ?? new RuleBook();
   }
 
   /** Channels that have a log. */
@@ -55,10 +73,10 @@ export class MemoryBroker implements Broker {
     this.#handler = handler;
   }
 
-  async subscribe(name: string): Promise<Position> {
+  async subscribe(name: string): Promise<Registration> {
     const channel = this.#channel(name);
     channel.wanted = true;
-    return { epoch: channel.log.epoch, offset: channel.log.head };
+    return { position: positionOf(channel), generation: channel.presence?.generation ?? 0 };
   }
 
   unsubscribe(name: string): void {
@@ -77,15 +95,62 @@ export class MemoryBroker implements Broker {
       channel.entries.push(
         create(EntrySchema, { offset: BigInt(offset), time: BigInt(time), body }),
       );
-      if (this.#waiting.size === 0) this.#options.nextTurn(() => this.flush());
-      this.#waiting.add(channel);
+      this.#deliverSoon(channel);
     }
     return { position: { epoch: log.epoch, offset }, duplicate };
   }
 
-  /** A channel answers at once: nothing is gained by remembering what was seen. */
-  seen(): undefined {
-    return undefined;
+  async join(name: string, session: MemberSession): Promise<void> {
+    const channel = this.#channel(name);
+    const { clock } = this.#options;
+    channel.presence ??= new ChannelPresence(FORGETFUL_STORE, clock, channel.rules.presenceGraceMs);
+    this.#changed(channel, [channel.presence.join(NODE, session)]);
+  }
+
+  leave(name: string, sessionId: string, clean: boolean): void {
+    const channel = this.#channels.get(name);
+    if (channel?.presence === undefined) return;
+    this.#changed(channel, [channel.presence.leave(sessionId, clean)]);
+    this.#watch(channel);
+  }
+
+  async history(name: string, { since, limit, ...filter }: HistoryFilter): Promise<HistoryPage> {
+    const { log } = this.#channel(name);
+    const foreign = since !== undefined && since.epoch !== log.epoch;
+    const { rows, first, reason, more } = log.page({
+      since: since?.offset,
+      limit: foreign ? 0 : limit < 0 ? MAX_BATCH_ENTRIES : Math.min(limit, MAX_BATCH_ENTRIES),
+      maxBytes: MAX_BATCH_BYTES,
+      ...filter,
+    });
+    const position = { epoch: log.epoch, offset: log.head };
+    const entries = rows.map(({ offset, time, body }) =>
+      create(EntrySchema, {
+        offset: BigInt(offset),
+        time: BigInt(time),
+        body: fromBinary(EntryBodySchema, body),
+      }),
+    );
+    return { position, first, reason, entries, more: more && !foreign };
+  }
+
+  async removeHistory(name: string): Promise<void> {
+    this.#channels.get(name)?.log.removeHistory();
+  }
+
+  async presence(name: string, limit: number): Promise<PresenceSnapshot> {
+    const channel = this.#channel(name);
+    const { epoch } = channel.log;
+    const nobody = { members: [], total: 0, generation: 0 };
+    return { epoch, ...(channel.presence?.snapshot(limit) ?? nobody) };
+  }
+
+  /** What waits for the next turn has not been handed over. */
+  seen(name: string): Position | undefined {
+    const channel = this.#channels.get(name);
+    if (!channel?.wanted) return undefined;
+    const { epoch, head } = channel.log;
+    return { epoch, offset: head - channel.entries.length };
   }
 
   /** Delivers what waits for the next turn now. */
@@ -93,30 +158,65 @@ export class MemoryBroker implements Broker {
     const channels = [...this.#waiting];
     this.#waiting.clear();
     for (const channel of channels) {
-      const { entries } = channel;
+      const { name, log, entries, changes } = channel;
       channel.entries = [];
-      this.#handler?.publications(channel.name, channel.log.epoch, entries);
+      channel.changes = undefined;
+      if (changes !== undefined) this.#handler?.presence(name, log.epoch, changes);
+      if (entries.length > 0) this.#handler?.publications(name, log.epoch, entries);
     }
   }
 
-  /** Forgets channels that nobody wants and whose history has run out. */
+  /** Forgets channels that nobody wants and whose position has run out, and entries that have grown old. */
   sweep(): void {
-    const before = this.#options.clock.now() - this.#rules.historyTtlMs;
+    const now = this.#options.clock.now();
     for (const [name, channel] of this.#channels) {
-      const idle = !channel.wanted && channel.entries.length === 0;
-      if (idle && channel.touched <= before) this.#channels.delete(name);
+      const idle = !channel.wanted && channel.entries.length === 0 && !channel.presence?.size;
+      const { positionTtlMs } = channel.rules;
+      if (idle && channel.touched <= now - positionTtlMs) this.#channels.delete(name);
+      else channel.log.trim();
     }
+  }
+
+  #deliverSoon(channel: Channel): void {
+    if (this.#waiting.size === 0) this.#options.nextTurn(() => this.flush());
+    this.#waiting.add(channel);
+  }
+
+  /** Tells the node of changes in the next turn, with what else has happened to the channel. */
+  #changed(channel: Channel, changes: readonly (PresenceChange | undefined)[]): void {
+    const real = changes.filter((change) => change !== undefined);
+    if (real.length === 0) return;
+    channel.changes ??= [];
+    channel.changes.push(...real);
+    this.#deliverSoon(channel);
+  }
+
+  /** Sees to it that those who dropped are gone when their grace is over. */
+  #watch(channel: Channel): void {
+    const at = channel.presence?.nextExpiry;
+    if (at === undefined || channel.watched) return;
+    channel.watched = true;
+    this.#options.timers.after(Math.max(at - this.#options.clock.now(), 1), () => {
+      channel.watched = false;
+      this.#changed(channel, channel.presence?.expire() ?? []);
+      this.#watch(channel);
+    });
   }
 
   #channel(name: string): Channel {
     let channel = this.#channels.get(name);
     if (channel === undefined) {
       const { clock, random } = this.#options;
+      const rules = this.#rules.of(name);
       channel = {
         name,
-        log: new ChannelLog(new MemoryLogStore(), clock, random, this.#rules),
+        rules,
+        log: new ChannelLog(new MemoryLogStore(), clock, random, rules),
+        presence: undefined,
         entries: [],
+        changes: undefined,
         wanted: false,
+        watched: false,
         touched: clock.now(),
       };
       this.#channels.set(name, channel);
@@ -125,13 +225,24 @@ export class MemoryBroker implements Broker {
   }
 }
 
+function positionOf({ log }: Channel): Position {
+  return { epoch: log.epoch, offset: log.head };
+}
+
 interface Channel {
   readonly name: string;
+  readonly rules: ChannelRules;
   readonly log: ChannelLog;
+  /** Made for its first member. */
+  presence: ChannelPresence | undefined;
   /** Appended and not delivered yet. */
   entries: Entry[];
+  /** Presence changes that are not delivered yet. */
+  changes: PresenceChange[] | undefined;
   /** Whether a session of this node wants it. */
   wanted: boolean;
+  /** Whether a timer waits for the end of a grace. */
+  watched: boolean;
   /** When it was last published to or left, Unix milliseconds. */
   touched: number;
 }

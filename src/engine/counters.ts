@@ -3,6 +3,8 @@
  * addition without a look-up or an allocation, so it may stand where every delivery passes.
  */
 
+import type { GapReason } from "./ports.ts";
+
 /** How an RPC ended. `cancelled` means that the client left first, so the backend is not to blame. */
 export const RPC_OUTCOMES = ["ok", "error", "timeout", "cancelled"] as const;
 export type RpcOutcome = (typeof RPC_OUTCOMES)[number];
@@ -14,6 +16,15 @@ export type RpcOutcome = (typeof RPC_OUTCOMES)[number];
 export const DURATION_BUCKETS: readonly number[] = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ];
+
+/** Why messages are missing, in the order of the metrics. */
+export const GAP_REASONS = [
+  "head_trimmed",
+  "expired",
+  "epoch_changed",
+  "limit",
+  "unavailable",
+] as const satisfies readonly GapReason[];
 
 export interface HistogramStats {
   /** How many fell into each bucket alone, in the order of the bounds; the last is past all bounds. */
@@ -29,6 +40,15 @@ export interface CounterStats {
   readonly opened: number;
   /** Publishes that the broker has acknowledged. */
   readonly published: number;
+  /** Those of them that were in the log already. */
+  readonly duplicates: number;
+  /** Recoveries that missed nothing, and those that were told of a gap. */
+  readonly recovered: number;
+  readonly recoveredWithGap: number;
+  /** Messages read from the log for sessions that had missed them. */
+  readonly replayed: number;
+  /** Gaps that live subscriptions met, by reason, told or not. */
+  readonly gaps: Readonly<Record<GapReason, number>>;
   /** Bytes of frames from clients. */
   readonly bytesIn: number;
   /** Bytes of frames handed to transports. */
@@ -48,6 +68,17 @@ export interface CounterStats {
 export class Counters {
   opened = 0;
   published = 0;
+  duplicates = 0;
+  recovered = 0;
+  recoveredWithGap = 0;
+  replayed = 0;
+  readonly gaps: Record<GapReason, number> = {
+    head_trimmed: 0,
+    expired: 0,
+    epoch_changed: 0,
+    limit: 0,
+    unavailable: 0,
+  };
   bytesIn = 0;
   bytesOut = 0;
   queueDrops = 0;
@@ -67,6 +98,11 @@ export class Counters {
     return {
       opened: this.opened,
       published: this.published,
+      duplicates: this.duplicates,
+      recovered: this.recovered,
+      recoveredWithGap: this.recoveredWithGap,
+      replayed: this.replayed,
+      gaps: { ...this.gaps },
       bytesIn: this.bytesIn,
       bytesOut: this.bytesOut,
       queueDrops: this.queueDrops,

@@ -31,5 +31,6 @@ export function parseDuration(text: string): number | undefined {
 
 /** Whole milliseconds as an operator would write them. */
 export function formatDuration(milliseconds: number): string {
+  if (milliseconds > 0 && milliseconds % 3_600_000 === 0) return `${milliseconds / 3_600_000}h`;
   return milliseconds % 1_000 === 0 ? `${milliseconds / 1_000}s` : `${milliseconds}ms`;
 }

@@ -3,10 +3,13 @@
  * it what the broker delivers; it never touches a socket or a database.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
+import { eventKey } from "../channels/event-key.ts";
 import { checkChannel } from "../channels/names.ts";
+import type { RuleBook } from "../channels/rules.ts";
 import { canonicalEvent } from "../protocol/cloudevents.ts";
-import type { Encoding } from "../protocol/codec.ts";
+import { codecFor, type Encoding } from "../protocol/codec.ts";
 import { disconnectFor } from "../protocol/codes.ts";
+import { type OutboundEnvelope, unsolicited } from "../protocol/envelopes.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import {
   type CloudEvent,
@@ -17,11 +20,12 @@ import {
   EntryBodySchema,
   type SessionRecord,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { MAX_UNHEARD_BYTES } from "../protocol/limits.ts";
+import { MAX_PRESENCE_MEMBERS, MAX_UNHEARD_BYTES } from "../protocol/limits.ts";
 import {
   type EncodingCounters,
   type FrameStamp,
   PublicationBatch,
+  SharedFrame,
 } from "../protocol/publication-frames.ts";
 import type { HostCapabilities } from "./capabilities.ts";
 import { type CounterStats, Counters } from "./counters.ts";
@@ -31,14 +35,22 @@ import type {
   Broker,
   BrokerHandler,
   Clock,
+  HistoryFilter,
+  HistoryPage,
+  LogGap,
   Logger,
+  PresenceChange,
+  PresenceSnapshot,
   Proxy as ProxyPort,
   PublishResult,
   Random,
+  Snapshot,
   Timers,
   Transport,
 } from "./ports.ts";
+import type { ReplayBudget } from "./recovery.ts";
 import { type Peer, Session } from "./session.ts";
+import { memberMessage, presencePage } from "./session-queries.ts";
 import { DEFAULT_SETTINGS, type Settings } from "./settings.ts";
 import { type SurveyOptions, type SurveyOutcome, Surveys } from "./survey.ts";
 
@@ -60,6 +72,11 @@ export interface EngineOptions {
   /** The application's backends. Default none. */
   readonly proxy?: ProxyPort;
   readonly settings?: Settings;
+}
+
+export interface PublishOptions {
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly principal?: string;
 }
 
 /** When sessions have to be looked at again, in Unix milliseconds. */
@@ -98,6 +115,8 @@ export class Engine implements BrokerHandler {
   readonly timers: Timers;
   readonly proxy: ProxyPort;
   readonly settings: Settings;
+  /** What each channel keeps and offers. */
+  readonly rules: RuleBook;
   readonly outflowLimits: OutflowLimits;
   readonly hub = new Hub();
   readonly surveys: Surveys;
@@ -117,6 +136,7 @@ export class Engine implements BrokerHandler {
     this.timers = options.timers;
     this.proxy = options.proxy ?? {};
     this.settings = options.settings ?? DEFAULT_SETTINGS;
+    this.rules = this.settings.rules;
     this.outflowLimits = {
       credit: this.settings.creditBytes,
       unheard: options.capabilities.observesBackpressure
@@ -152,6 +172,7 @@ export class Engine implements BrokerHandler {
 
   /** A session as it was before the host slept: its subscriptions are live again, nothing is sent. */
   restore(transport: Transport, record: SessionRecord): Session {
+    for (const seen of record.marks?.seenChannels ?? []) this.broker.recall?.(seen);
     return this.#register(Session.restore(this, transport, record));
   }
 
@@ -186,22 +207,62 @@ export class Engine implements BrokerHandler {
   /**
    * Publishes from the server's side. The event passes the same door as a client's.
    *
+   * @param options.principal who publishes, as far as repeated events go: an event with source and id
+   * that this principal has published before is not published again. Without it every call is one.
    * @throws MessagingError BAD_REQUEST for a channel or an event that the door refuses, or what the
    * broker says.
    */
   async publish(
     channel: string,
     event: CloudEvent,
-    { metadata = {} }: { readonly metadata?: Readonly<Record<string, string>> } = {},
+    { metadata = {}, principal }: PublishOptions = {},
   ): Promise<PublishResult> {
     checkChannel(channel);
+    const canonical = canonicalEvent(event);
     const body = create(EntryBodySchema, {
-      event: toBinary(CloudEventSchema, canonicalEvent(event)),
+      event: toBinary(CloudEventSchema, canonical),
       metadata: { ...metadata },
     });
-    const result = await this.broker.publish(channel, { key: this.random.uuid(), body });
+    const { source, id } = canonical;
+    const known = principal !== undefined && source !== "" && id !== "";
+    const key = known ? eventKey("server", principal, source, id) : this.random.uuid();
+    const result = await this.broker.publish(channel, { key, body });
     this.counters.published += 1;
+    if (result.duplicate) this.counters.duplicates += 1;
     return result;
+  }
+
+  /**
+   * Reads a channel's history: a page, or with limit -1 all that is retained.
+   *
+   * @throws MessagingError BAD_REQUEST for what is no channel, UNAVAILABLE where it does not answer.
+   */
+  async history(channel: string, filter: HistoryFilter): Promise<HistoryPage> {
+    checkChannel(channel);
+    let page = await this.broker.history(channel, filter);
+    const entries = [...page.entries];
+    while (page.more && (filter.limit < 0 || entries.length < filter.limit)) {
+      const offset = Number(entries.at(-1)?.offset ?? 0);
+      const since = { epoch: page.position.epoch, offset };
+      const limit = filter.limit < 0 ? -1 : filter.limit - entries.length;
+      const next = await this.broker.history(channel, { ...filter, since, limit });
+      if (next.entries.length === 0) break;
+      entries.push(...next.entries);
+      page = { ...page, more: next.more };
+    }
+    return { ...page, entries };
+  }
+
+  /** Takes every message out of a channel's history. Offsets go on. */
+  async removeHistory(channel: string): Promise<void> {
+    checkChannel(channel);
+    await this.broker.removeHistory(channel);
+  }
+
+  /** Who is present in a channel, at most so many. */
+  async presenceOf(channel: string, limit = MAX_PRESENCE_MEMBERS): Promise<PresenceSnapshot> {
+    checkChannel(channel);
+    return await this.broker.presence(channel, limit);
   }
 
   /**
@@ -314,6 +375,61 @@ export class Engine implements BrokerHandler {
   publications(channel: string, epoch: string, entries: readonly Entry[]): void {
     if (entries.length === 0 || !this.hub.has(channel)) return;
     this.hub.broadcast(new PublicationBatch(channel, epoch, entries, this.#stamp));
+    this.#remember(channel);
+  }
+
+  gap(channel: string, gap: LogGap): void {
+    this.hub.gap(channel, gap);
+    this.#remember(channel);
+  }
+
+  presence(channel: string, epoch: string, changes: readonly PresenceChange[]): void {
+    for (const { member, joined, generation } of changes) {
+      const frame = this.#shared(() => ({
+        case: "presenceEvent",
+        value: {
+          channel,
+          change: { case: joined ? "join" : "leave", value: memberMessage(member) },
+          generation: { epoch, number: BigInt(generation) },
+        },
+      }));
+      this.hub.notify(channel, { member, generation, frame });
+    }
+    this.#remember(channel);
+  }
+
+  presenceLost(channel: string, epoch: string, snapshot: Snapshot): void {
+    const { maxMessageBytes } = this.settings;
+    const frame = this.#shared(() => ({
+      case: "presence",
+      value: presencePage(channel, epoch, snapshot, maxMessageBytes),
+    }));
+    this.hub.notify(channel, { member: undefined, generation: snapshot.generation, frame });
+    this.#remember(channel);
+  }
+
+  /** A batch of entries out of the log. */
+  replayed(channel: string, epoch: string, entries: readonly Entry[]): PublicationBatch {
+    this.counters.replayed += entries.length;
+    return new PublicationBatch(channel, epoch, entries, this.#stamp, true);
+  }
+
+  /** What one request may replay. */
+  replayBudget(): ReplayBudget {
+    return { messages: this.settings.recoveryMessages, bytes: this.settings.recoveryBytes };
+  }
+
+  /** Something that nobody asked for and many may get. */
+  #shared(envelope: () => OutboundEnvelope): SharedFrame {
+    return new SharedFrame((encoding) => {
+      const message = unsolicited(this.random.uuid(), this.clock.now(), envelope());
+      return codecFor(encoding).encodeOutbound(message);
+    });
+  }
+
+  /** Where the host sleeps, one of the channel's sessions has to remember how far the node is. */
+  #remember(channel: string): void {
+    if (this.broker.remember !== undefined) this.hub.first(channel)?.changed();
   }
 
   #saveMarks(): void {

@@ -2,15 +2,21 @@
  * What the engine needs from a host. A host gives it time, randomness, a broker and one transport
  * per connection; the engine never touches a socket, a database or a platform API.
  */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { MemberSession, PresenceChange, Snapshot } from "../channels/presence.ts";
 import type { Disconnect } from "../protocol/codes.ts";
 import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type {
   Entry,
   EntryBody,
+  SeenRecord,
+  SeenRecordSchema,
   SessionMarks,
   SessionRecord,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { SizedFrame } from "../protocol/publication-frames.ts";
+
+export type { Member, MemberSession, PresenceChange, Snapshot } from "../channels/presence.ts";
 
 export interface Clock {
   /** Unix milliseconds. */
@@ -144,37 +150,108 @@ export interface PublishResult {
   readonly duplicate: boolean;
 }
 
+/** What a node learns when it subscribes, all from one step of the channel. */
+export interface Registration {
+  /** Head of the log: every later entry reaches the handler. */
+  readonly position: Position;
+  /** Of the last presence change: every later one reaches the handler. */
+  readonly generation: number;
+}
+
+/** Which part of a channel's history is asked for. */
+export interface HistoryFilter {
+  /** Exclusive: entries behind it, or before it in reverse. Undefined begins at that end. */
+  readonly since?: Position | undefined;
+  /** Entries at most; 0 asks for the position only, -1 for all that is retained. */
+  readonly limit: number;
+  /** Newest first. */
+  readonly reverse?: boolean;
+  /** Bytes of entries at most; one entry always fits. Default what the broker takes for one answer. */
+  readonly maxBytes?: number;
+}
+
+export interface HistoryPage {
+  /** Head of the log. */
+  readonly position: Position;
+  /** Offset of the oldest entry that history holds; one past the head when it holds none. */
+  readonly first: number;
+  /** What became of the entry before that; undefined when there never was one. */
+  readonly reason: GapReason | undefined;
+  /** In the order that was asked for, dense. None where `since` is of another epoch. */
+  readonly entries: readonly Entry[];
+  /** There are more in this direction. A broker MAY stop short of the limit. */
+  readonly more: boolean;
+}
+
+/** Why messages are missing. */
+export type GapReason = "head_trimmed" | "expired" | "epoch_changed" | "limit" | "unavailable";
+
+/** Entries that cannot be had: those behind `after`, up to and including `until`. */
+export interface LogGap {
+  readonly reason: GapReason;
+  /** Undefined where it is not known. */
+  readonly after: Position | undefined;
+  readonly until: Position;
+}
+
 /**
  * What a broker calls.
  *
  * - Batches of one channel MUST come in the order of the log, dense inside one epoch: a hole is read
- *   from the log before anything behind it is handed over.
+ *   from the log before anything behind it is handed over, and what cannot be read is told by `gap`.
+ * - `gap` with `epoch_changed` MUST come before the first batch of another epoch, where the node knows
+ *   the one before; after it nothing of an older epoch may come.
  * - An entry MUST NOT be handed over twice in one life of the node.
+ * - Presence changes MUST come in the order of their generations, each once. Where some were lost,
+ *   `presenceLost` is called with what holds now.
  * - The handler is synchronous and never throws: fan-out does not wait for a subscriber.
  */
 export interface BrokerHandler {
   publications(channel: string, epoch: string, entries: readonly Entry[]): void;
+  gap(channel: string, gap: LogGap): void;
+  presence(channel: string, epoch: string, changes: readonly PresenceChange[]): void;
+  presenceLost(channel: string, epoch: string, snapshot: Snapshot): void;
 }
 
 /**
  * A cluster of channels, seen from one node.
  *
- * - `subscribe` registers the node, and answers the head of the log in the step that did so: every
- *   later entry reaches the handler. It may be called again while registered.
+ * - `subscribe` registers the node. It may be called again while registered.
  * - `unsubscribe` ends the node's interest; later entries MAY still arrive and are ignored.
  * - `publish` answers when the entry is in the log and its delivery is under way. Publishes of one
  *   node to one channel take effect in the order of the calls.
+ * - `join` and `leave` tell that a session is present in a channel, and that it is not any more. They
+ *   are idempotent and take effect in the order of the calls. `leave` without `clean` leaves room for
+ *   the grace period. What a node has not told because it ended is told by the broker, once.
+ * - `history` answers one page. `presence` lists members, at most so many.
  * - Failures are MessagingErrors: UNAVAILABLE where the outcome is unknown, RATE_LIMITED where the
  *   node's own queue is full and nothing was sent.
  */
 export interface Broker {
   start(handler: BrokerHandler): void;
-  subscribe(channel: string): Promise<Position>;
+  subscribe(channel: string): Promise<Registration>;
   unsubscribe(channel: string): void;
   publish(channel: string, command: PublishCommand): Promise<PublishResult>;
+  join(channel: string, session: MemberSession): Promise<void>;
+  leave(channel: string, sessionId: string, clean: boolean): void;
+  history(channel: string, filter: HistoryFilter): Promise<HistoryPage>;
+  /** Takes every entry out of history; epoch and offsets go on. */
+  removeHistory(channel: string): Promise<void>;
+  presence(channel: string, limit: number): Promise<PresenceSnapshot>;
   /**
    * The last position of a channel that was handed to the handler, where the node is registered and
-   * knows it. Saves v1 clients, which take no position, a question to the channel.
+   * knows it.
    */
   seen(channel: string): Position | undefined;
+  /**
+   * What must outlive a sleep of the host for a channel: handed back to `recall` when it wakes. Hosts
+   * that never sleep leave both out.
+   */
+  remember?(channel: string): MessageInitShape<typeof SeenRecordSchema> | undefined;
+  recall?(record: SeenRecord): void;
+}
+
+/** Who is present, and in which life of the log. */
+export interface PresenceSnapshot extends Snapshot {
+  readonly epoch: string;
 }

@@ -1,56 +1,103 @@
 /**
- * The channels of one session: joining them with the broker's and the authorizer's consent, leaving
- * them, and what a sleeping host must remember of them.
+ * The channels of one session: joining them with the broker's and the authorizer's consent, catching up
+ * with what was missed, leaving them, and what a sleeping host must remember of them.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { checkChannel } from "../channels/names.ts";
+import type { RuleBook } from "../channels/rules.ts";
+import { SmallMap } from "../channels/small-map.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import type {
+  Entry,
   SubscriptionRecord,
   SubscriptionRecordSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {
+  type StreamPosition,
   type Subscription as SubscriptionMessage,
   SubscriptionSchema,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
-import type { Hub, Subscriber, Subscription } from "./hub.ts";
-import type { Broker, Position } from "./ports.ts";
+import type { PublicationBatch } from "../protocol/publication-frames.ts";
+import { Hold, type Hub, type Subscriber, type Subscription } from "./hub.ts";
+import type { Broker, LogGap, Logger, Position, Registration } from "./ports.ts";
+import {
+  between,
+  type LogReader,
+  type Missed,
+  missed,
+  type RecoveryRequest,
+  type ReplayBudget,
+} from "./recovery.ts";
+
+/** What the channels of a session need from the node around them. */
+export interface ChannelsHost {
+  readonly hub: Hub;
+  readonly broker: Broker;
+  readonly logger: Logger;
+  readonly rules: RuleBook;
+  /** A batch of entries out of the log. */
+  replayed(channel: string, epoch: string, entries: readonly Entry[]): PublicationBatch;
+  /** What one request may replay. */
+  replayBudget(): ReplayBudget;
+}
+
+/** The session, as its channels see it. */
+export interface ChannelsOwner extends Subscriber {
+  /** Whether the session has ended meanwhile. */
+  readonly ended: boolean;
+  tellRecovered(channel: string, position: Position, gap: LogGap | undefined): void;
+}
 
 /** What a request to join means for the session that makes it. */
 export interface JoinTerms {
   /** An extended client keeps what was granted; a v1 client gets all or nothing. */
   readonly extended: boolean;
+  /** Whether the client may ask for what it missed. */
+  readonly recovery: boolean;
   /** Rejects with a MessagingError where this session may not subscribe. */
   authorize(channel: string, token: string): Promise<void>;
-  /** Whether the session has ended meanwhile. */
-  ended(): boolean;
 }
 
 export interface JoinOutcome {
   /** The entries of the acknowledgement, in the order of the request. */
   readonly acknowledged: SubscriptionMessage[];
-  /** Held until `release`. */
-  readonly joined: readonly Subscription[];
+  /** Held until `settle`. */
+  readonly joined: readonly Joined[];
   /** Why entries were refused, one for each refused channel. */
   readonly errors: readonly MessagingError[];
 }
 
+/** A subscription that was granted, and what its client wants to catch up with. */
+export interface Joined {
+  readonly subscription: Subscription;
+  readonly recovery: Recovery | undefined;
+}
+
+interface Recovery {
+  readonly request: RecoveryRequest;
+  /** Up to here the log is replayed; what comes behind arrives live. */
+  readonly until: Position;
+}
+
 export class SessionChannels {
-  readonly #hub: Hub;
-  readonly #broker: Broker;
-  readonly #subscriber: Subscriber;
-  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #host: ChannelsHost;
+  readonly #owner: ChannelsOwner;
+  readonly #subscriptions = new SmallMap<string, Subscription>();
   /** Channels that are asked for and not decided yet; undefined while there are none. */
   #undecided: Set<string> | undefined;
 
-  constructor(hub: Hub, broker: Broker, subscriber: Subscriber) {
-    this.#hub = hub;
-    this.#broker = broker;
-    this.#subscriber = subscriber;
+  constructor(host: ChannelsHost, owner: ChannelsOwner) {
+    this.#host = host;
+    this.#owner = owner;
   }
 
   get names(): readonly string[] {
     return [...this.#subscriptions.keys()];
+  }
+
+  /** Whether the session has been granted a channel. */
+  has(channel: string): boolean {
+    return this.#subscriptions.get(channel)?.floor !== undefined;
   }
 
   /** How many channels the session would have with these, if all that are asked for were granted. */
@@ -63,9 +110,14 @@ export class SessionChannels {
 
   /** Makes the subscriptions of a record live again. */
   restore(records: readonly SubscriptionRecord[]): void {
-    for (const { channel, ephemeral, epoch, floor } of records) {
-      const position = epoch === "" ? undefined : { epoch, offset: Number(floor) };
-      this.#add({ channel, ephemeral, floor: position, held: undefined });
+    for (const { channel, ephemeral, epoch, floor: offset } of records) {
+      const floor = epoch === "" ? undefined : { epoch, offset: Number(offset) };
+      const member = !ephemeral && this.#host.rules.of(channel).presence;
+      this.#add({ channel, ephemeral, member, floor, generation: 0, held: undefined });
+      // Who stands first now remembers what another one has remembered so far.
+      const { hub, broker } = this.#host;
+      const carries = hub.first(channel) === this.#owner;
+      if (carries && broker.seen(channel) === undefined) this.#owner.changed();
     }
   }
 
@@ -84,41 +136,58 @@ export class SessionChannels {
   async join(requested: readonly SubscriptionMessage[], terms: JoinTerms): Promise<JoinOutcome> {
     const unique = new Map(requested.map((entry) => [entry.channel, entry]));
     const positions = new Map<string, Position>();
-    const joined: Subscription[] = [];
+    const joined: Joined[] = [];
     const fresh: string[] = [];
     const errors = new Map<string, MessagingError>();
     this.#undecided ??= new Set();
     const undecided = this.#undecided;
     for (const channel of unique.keys()) undecided.add(channel);
     await Promise.all(
-      [...unique.values()].map(async ({ channel, ephemeral, token }) => {
+      [...unique.values()].map(async (entry) => {
+        const { channel } = entry;
         const before = this.#subscriptions.get(channel);
-        const subscription = before ?? { channel, ephemeral, floor: undefined, held: [] };
+        const subscription = before ?? {
+          channel,
+          ephemeral: entry.ephemeral,
+          member: false,
+          floor: undefined,
+          generation: 0,
+          held: new Hold(),
+        };
         try {
           checkChannel(channel);
-          await terms.authorize(channel, token);
-          if (terms.ended()) return;
+          const request = recoveryRequest(entry, terms);
+          await terms.authorize(channel, entry.token);
+          if (this.#owner.ended) return;
           if (before === undefined) {
             this.#add(subscription);
             fresh.push(channel);
           }
-          const position = await this.#position(channel, terms);
-          if (terms.ended()) return;
-          subscription.ephemeral = ephemeral;
+          const reached = before === undefined ? undefined : this.#host.broker.seen(channel);
+          if (request !== undefined) hold(subscription, reached);
+          const { position, generation } = await this.#register(subscription, entry, terms);
+          if (this.#owner.ended) return;
           // A second subscribe of a live session moves nothing: it has taken what came before.
-          subscription.floor ??= position;
-          joined.push(subscription);
+          if (subscription.floor === undefined) {
+            subscription.floor = position;
+            subscription.generation = generation;
+          }
+          joined.push({
+            subscription,
+            recovery: request && plan(subscription, request, reached, position),
+          });
           positions.set(channel, position);
         } catch (error) {
           errors.set(channel, MessagingError.from(error));
-          if (before === undefined) this.leave(channel);
+          if (before === undefined) this.leave(channel, true);
+          else joined.push({ subscription: before, recovery: undefined });
         }
       }),
     );
     for (const channel of unique.keys()) undecided.delete(channel);
     if (undecided.size === 0) this.#undecided = undefined;
     if (errors.size > 0 && !terms.extended) {
-      for (const channel of fresh) this.leave(channel);
+      for (const channel of fresh) this.leave(channel, true);
       return { acknowledged: [], joined: [], errors: [...errors.values()] };
     }
     const acknowledged = requested.map((entry) =>
@@ -127,30 +196,178 @@ export class SessionChannels {
     return { acknowledged, joined, errors: [...errors.values()] };
   }
 
-  /** Lets what came in while the acknowledgement was being made go out. */
-  release(subscriptions: readonly Subscription[]): void {
-    for (const subscription of subscriptions) this.#hub.release(this.#subscriber, subscription);
+  /**
+   * Lets each subscription catch up with what was asked for, then lets out what came in meanwhile. What
+   * has nothing to catch up with is live when this returns, before its promise settles.
+   */
+  async settle(joined: readonly Joined[]): Promise<void> {
+    const behind: Joined[] = [];
+    for (const one of joined) {
+      const { subscription, recovery } = one;
+      if (recovery === undefined && subscription.held?.overflowed !== true) {
+        this.#host.hub.release(this.#owner, subscription);
+      } else behind.push(one);
+    }
+    const budget = this.#host.replayBudget();
+    for (const { subscription, recovery } of behind) {
+      if (this.#owner.ended) return;
+      if (recovery !== undefined) await this.#recover(subscription, recovery, budget);
+      await this.#catchUp(subscription);
+      if (this.#owner.ended) return;
+      this.#host.hub.release(this.#owner, subscription);
+    }
   }
 
-  leave(channel: string): void {
+  /** @param clean whether the session means it; otherwise it may be back soon */
+  leave(channel: string, clean: boolean): void {
+    const { hub, broker } = this.#host;
+    const subscription = this.#subscriptions.get(channel);
+    if (subscription === undefined) return;
     this.#subscriptions.delete(channel);
-    if (this.#hub.remove(this.#subscriber, channel)) this.#broker.unsubscribe(channel);
+    const carrier = hub.first(channel);
+    const last = hub.remove(this.#owner, channel);
+    if (subscription.member) broker.leave(channel, this.#owner.id, clean);
+    if (last) broker.unsubscribe(channel);
+    // Another session has to remember now how far this node is.
+    else if (carrier === this.#owner) hub.first(channel)?.changed();
   }
 
-  leaveAll(): void {
-    for (const channel of this.names) this.leave(channel);
+  leaveAll(clean: boolean): void {
+    for (const channel of this.names) this.leave(channel, clean);
   }
 
   #add(subscription: Subscription): void {
     this.#subscriptions.set(subscription.channel, subscription);
-    this.#hub.add(this.#subscriber, subscription);
+    this.#host.hub.add(this.#owner, subscription);
   }
 
-  /** Asks the channel for its head; v1 clients take what the node has seen where it knows. */
-  async #position(channel: string, { extended }: JoinTerms): Promise<Position> {
-    const seen = extended ? undefined : this.#broker.seen(channel);
-    return seen ?? (await this.#broker.subscribe(channel));
+  /**
+   * Tells the broker of the subscriber and of the member. Asks the channel for its head, unless a v1
+   * client, which takes no position, can do with what the node has seen.
+   */
+  async #register(
+    subscription: Subscription,
+    { channel, ephemeral }: SubscriptionMessage,
+    { extended }: JoinTerms,
+  ): Promise<Registration> {
+    const { broker, logger, rules } = this.#host;
+    const member = !ephemeral && rules.of(channel).presence;
+    let joining: Promise<void> | undefined;
+    if (member && !subscription.member) {
+      const { id: sessionId, userId, clientId } = this.#owner;
+      joining = broker.join(channel, { sessionId, userId, clientId });
+    } else if (!member && subscription.member) broker.leave(channel, this.#owner.id, true);
+    // Whatever becomes of the subscribe: a record has to say what the broker was told.
+    subscription.ephemeral = ephemeral;
+    subscription.member = member;
+    const seen = extended || joining !== undefined ? undefined : broker.seen(channel);
+    const registering =
+      seen === undefined ? broker.subscribe(channel) : { position: seen, generation: 0 };
+    const [registration] = await Promise.all([
+      registering,
+      // Who is not seen is subscribed all the same.
+      joining?.catch((error: unknown) => logger.warn("join failed", { error: String(error) })),
+    ]);
+    return registration;
   }
+
+  async #recover(
+    subscription: Subscription,
+    { request, until }: Recovery,
+    budget: ReplayBudget,
+  ): Promise<void> {
+    const { channel } = subscription;
+    const recoverable = this.#host.rules.of(channel).recovery;
+    const found = await missed(this.#reader, channel, request, until, budget, recoverable);
+    if (this.#owner.ended) return;
+    this.#replay(channel, until.epoch, found);
+    if (!this.#owner.ended) this.#owner.tellRecovered(channel, until, found.gap);
+  }
+
+  /** Reads what was too much to be held back. */
+  async #catchUp(subscription: Subscription): Promise<void> {
+    const { channel, held } = subscription;
+    for (;;) {
+      const dropped = held?.takeDropped();
+      if (dropped === undefined || this.#owner.ended) return;
+      const { floor } = subscription;
+      const same = floor?.epoch === dropped.epoch;
+      // Of another log than the subscription's only what a gap has announced is for it.
+      if (same ? floor.offset >= dropped.offset : !held?.announced(dropped.epoch)) continue;
+      const budget = this.#host.replayBudget();
+      const found = same
+        ? await between(this.#reader, channel, floor.offset, dropped, budget)
+        : await missed(this.#reader, channel, { since: floor, rewind: 0 }, dropped, budget, true);
+      if (this.#owner.ended) return;
+      subscription.floor = dropped;
+      if (found.gap !== undefined) this.#owner.tellGap(channel, found.gap);
+      this.#replay(channel, dropped.epoch, found);
+    }
+  }
+
+  get #reader(): LogReader {
+    const { broker, logger } = this.#host;
+    return { broker, logger, over: () => this.#owner.ended };
+  }
+
+  #replay(channel: string, epoch: string, { entries }: Missed): void {
+    if (entries.length === 0) return;
+    this.#host.hub.replay(this.#owner, this.#host.replayed(channel, epoch, entries));
+  }
+}
+
+/** What an entry asks to catch up with, or undefined. */
+function recoveryRequest(
+  { recover, since, rewind }: SubscriptionMessage,
+  { extended, recovery }: JoinTerms,
+): RecoveryRequest | undefined {
+  if (!extended || (!recover && since === undefined && rewind === 0)) return undefined;
+  if (!recovery) {
+    throw new MessagingError("BAD_REQUEST", "recovery needs the capability recovery");
+  }
+  // Who means a position and has none cannot be told that nothing was missed.
+  const meant = recover || since !== undefined;
+  return { since: positionOf(since), rewind: meant ? 0 : rewind };
+}
+
+function positionOf(position: StreamPosition | undefined): Position | undefined {
+  return position && { epoch: position.epoch, offset: Number(position.offset) };
+}
+
+/** Holds back from now on what comes. What was handed over before has been written. */
+function hold(subscription: Subscription, reached: Position | undefined): void {
+  const { floor } = subscription;
+  if (floor !== undefined && reached?.epoch === floor.epoch && reached.offset > floor.offset) {
+    subscription.floor = reached;
+  }
+  subscription.held ??= new Hold();
+}
+
+/**
+ * What is replayed before live messages go on. A fresh subscription is live from the head on; one that
+ * was live already goes on behind what it was given, or behind what its client says it has.
+ *
+ * @param reached how far the node was when it began to hold back what comes
+ */
+function plan(
+  subscription: Subscription,
+  request: RecoveryRequest,
+  reached: Position | undefined,
+  position: Position,
+): Recovery {
+  const { floor } = subscription;
+  const given = [floor, reached].filter((place) => place?.epoch === position.epoch);
+  if (given.length === 0) {
+    // The log began anew under a live subscription, which misses all of it.
+    subscription.floor = position;
+    const since = request.rewind > 0 ? floor : request.since;
+    return { request: { since, rewind: 0 }, until: position };
+  }
+  const { since } = request;
+  const known = since?.epoch === position.epoch && since.offset <= position.offset;
+  const offset = Math.max(...given.map((place) => place?.offset ?? 0), known ? since.offset : 0);
+  subscription.floor = { epoch: position.epoch, offset };
+  return { request, until: subscription.floor };
 }
 
 function acknowledgement(

@@ -3,6 +3,7 @@
  * never waits while reading, and keeps the order of frames that name the same channel.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
+import { eventKey } from "../channels/event-key.ts";
 import { checkChannel } from "../channels/names.ts";
 import { canonicalEvent, dataBytes, eventForJson, eventForV1 } from "../protocol/cloudevents.ts";
 import { type Codec, codecFor, type Encoding, type Frame } from "../protocol/codec.ts";
@@ -22,14 +23,18 @@ import {
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {
   type Connect,
+  type HistoryRequest,
   type InboundMessage,
   type OutboundMessage,
+  type PresenceRequest,
   type Subscription as SubscriptionMessage,
   SubscriptionSchema,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
 import {
   ERROR_WINDOW_MS,
   MAX_CLIENT_NAME_BYTES,
+  MAX_EVENT_KEY_BYTES,
+  MAX_PRESENCE_MEMBERS,
   MAX_WAITING_BYTES,
   MAX_WAITING_FRAMES,
 } from "../protocol/limits.ts";
@@ -39,16 +44,16 @@ import { BackendCalls, type CallTerms } from "./backend.ts";
 import { ChannelOrder } from "./channel-order.ts";
 import type { RpcOutcome } from "./counters.ts";
 import type { Engine } from "./engine.ts";
-import type { Subscriber } from "./hub.ts";
 import { Outflow } from "./outflow.ts";
-import type { Caller, Transport } from "./ports.ts";
-import { SessionChannels } from "./session-channels.ts";
+import type { Caller, LogGap, Position, Transport } from "./ports.ts";
+import { type ChannelsOwner, SessionChannels } from "./session-channels.ts";
+import { gapMessage, historyPage, positionMessage, presencePage } from "./session-queries.ts";
 import type { MessageKind } from "./settings.ts";
 import type { Respondent } from "./survey.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 /** Capabilities this server grants. Each gates envelopes. */
-const CAPABILITIES = ["control", "credit"] as const;
+const CAPABILITIES = ["recovery", "history", "presence", "control", "credit"] as const;
 type Capability = (typeof CAPABILITIES)[number];
 
 /** How long a client should wait when too much of its own is under way, in milliseconds. */
@@ -79,6 +84,8 @@ const KINDS: Readonly<Record<string, MessageKind>> = {
   subRefresh: "sub_refresh",
   surveyRequest: "survey_request",
   surveyResponse: "survey_response",
+  historyRequest: "history_request",
+  presenceRequest: "presence_request",
 };
 
 /** What must stay in its place among deliveries; every other answer may overtake them. */
@@ -87,6 +94,9 @@ const ORDERED: ReadonlySet<OutboundMessage["envelope"]["case"]> = new Set([
   "subscribeAck",
   "unsubscribeAck",
   "publication",
+  "recovered",
+  "gap",
+  "presence",
 ]);
 
 /** What has no answer waits for none, however much is under way. */
@@ -101,7 +111,7 @@ export interface Peer {
   readonly address: string;
 }
 
-export class Session implements Subscriber, Respondent {
+export class Session implements ChannelsOwner, Respondent {
   readonly id: string;
   readonly encoding: Encoding;
   variant: Variant;
@@ -147,7 +157,7 @@ export class Session implements Subscriber, Respondent {
     this.#codec = codecFor(encoding);
     this.variant = variantOf(encoding, false);
     this.#backend = new BackendCalls(engine.timers, engine.logger);
-    this.#channels = new SessionChannels(engine.hub, engine.broker, this);
+    this.#channels = new SessionChannels(engine, this);
     this.#outflow = new Outflow(engine.outflowLimits, transport);
     this.#seen = engine.clock.now();
     this.#savedSeen = this.#seen;
@@ -196,6 +206,15 @@ export class Session implements Subscriber, Respondent {
     return this.#state === "connected";
   }
 
+  get ended(): boolean {
+    return this.#state === "closed";
+  }
+
+  /** Whether it hears of joins and leaves. */
+  get followsPresence(): boolean {
+    return this.#capabilities.includes("presence");
+  }
+
   /** When this session ends unless the client is heard, Unix milliseconds. */
   get expiry(): number {
     const { connectDeadlineMs, idleTimeoutMs } = this.#engine.settings;
@@ -229,6 +248,32 @@ export class Session implements Subscriber, Respondent {
     else this.#markSoon();
   }
 
+  /** Tells a client that can take it of messages that it will not get. */
+  tellGap(channel: string, gap: LogGap): void {
+    // Its subscription goes on elsewhere: whoever wakes later must not tell it again.
+    this.#save();
+    this.#engine.counters.gaps[gap.reason] += 1;
+    if (!this.#capabilities.includes("recovery")) return;
+    this.#tell({ case: "gap", value: gapMessage(channel, gap) });
+  }
+
+  /** Ends the replay of a channel. */
+  tellRecovered(channel: string, position: Position, gap: LogGap | undefined): void {
+    if (gap === undefined) this.#engine.counters.recovered += 1;
+    else this.#engine.counters.recoveredWithGap += 1;
+    const value = {
+      channel,
+      position: positionMessage(position),
+      ...(gap === undefined ? {} : { gap: gapMessage(channel, gap) }),
+    };
+    this.#tell({ case: "recovered", value });
+  }
+
+  /** What a sleeping host must remember of this session has changed. */
+  changed(): void {
+    this.#markSoon();
+  }
+
   /** Subscribes from the server's side, without asking the authorizer. */
   async addChannels(channels: readonly string[]): Promise<void> {
     await this.#order.run(channels, "exclusive", async () => {
@@ -237,12 +282,12 @@ export class Session implements Subscriber, Respondent {
       const { joined } = await this.#channels.join(requested, {
         // What cannot be joined must not take the rest with it.
         extended: true,
+        recovery: false,
         authorize: async () => {},
-        ended: () => this.#isClosed(),
       });
       if (this.#isClosed()) return;
       this.#save();
-      this.#channels.release(joined);
+      await this.#channels.settle(joined);
     });
   }
 
@@ -250,7 +295,7 @@ export class Session implements Subscriber, Respondent {
   async removeChannels(channels: readonly string[]): Promise<void> {
     await this.#order.run(channels, "exclusive", async () => {
       if (this.#isClosed()) return;
-      for (const channel of channels) this.#channels.leave(channel);
+      for (const channel of channels) this.#channels.leave(channel, true);
       this.#save();
     });
   }
@@ -313,18 +358,23 @@ export class Session implements Subscriber, Respondent {
       this.#transport.write(frame);
       this.#engine.counters.bytesOut += frame.bytes;
     }
-    this.end();
+    // Who should come back by itself may do so before anybody is told that it has gone.
+    this.end(!reconnects(disconnect.code));
     this.#transport.close(disconnect);
     this.#engine.closed(disconnect.code);
   }
 
-  /** The connection is gone: leaves every channel. Called once by the host, any further call is harmless. */
-  end(): void {
+  /**
+   * The connection is gone: leaves every channel. Called once by the host, any further call is harmless.
+   *
+   * @param clean whether the client has said that it goes; otherwise it may be back soon
+   */
+  end(clean: boolean): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#waiting = undefined;
     this.#backend.cancelAll();
-    this.#channels.leaveAll();
+    this.#channels.leaveAll(clean);
     this.#engine.forget(this);
   }
 
@@ -346,7 +396,12 @@ export class Session implements Subscriber, Respondent {
   /** The part of the record that changes with the traffic. */
   marks(): SessionMarks {
     const { sent, received, unheard, heardAt } = this.#outflow.marks;
+    const { hub, broker } = this.#engine;
+    const { remember } = broker;
+    // Of each channel one session remembers how far the node is: the one that is there longest.
+    const carried = remember && this.#channels.names.filter((name) => hub.first(name) === this);
     return create(SessionMarksSchema, {
+      seenChannels: (carried ?? []).flatMap((name) => remember?.call(broker, name) ?? []),
       seen: BigInt(this.#seen),
       sent: BigInt(sent),
       received: BigInt(received),
@@ -436,6 +491,12 @@ export class Session implements Subscriber, Respondent {
         this.#engine.surveys.answer(this.id, requestId, envelope.value);
         return;
       }
+      case "historyRequest":
+        await this.#history(message, envelope.value);
+        return;
+      case "presenceRequest":
+        await this.#presence(message, envelope.value);
+        return;
       case "received":
         if (!this.#capabilities.includes("credit")) {
           throw new MessagingError("BAD_REQUEST", "received needs the capability credit");
@@ -463,6 +524,13 @@ export class Session implements Subscriber, Respondent {
     if (connect.subscriptions.length > 0 && this.#switchedOff("subscribe")) return;
     if (!(await this.#authenticate(message, connect)) || this.#isClosed()) return;
     if (this.#overLimit(connect.subscriptions)) return;
+    const channels = connect.subscriptions.map((entry) => entry.channel);
+    await this.#order.run(channels, "exclusive", () => this.#establish(message, connect));
+  }
+
+  /** Joins the channels of an authenticated connect, and lets the frames that wait behind it in. */
+  async #establish(message: InboundMessage, connect: Connect): Promise<void> {
+    if (this.#isClosed()) return;
     const outcome = await this.#join(connect.subscriptions);
     if (this.#isClosed()) return;
     const refused = this.#extended ? undefined : outcome.errors[0];
@@ -479,10 +547,12 @@ export class Session implements Subscriber, Respondent {
       value: { sessionId: this.id, subscriptions: outcome.acknowledged, ...this.#granted() },
     });
     if (outcome.errors.some((error) => error.counts)) this.#countError();
-    this.#channels.release(outcome.joined);
+    const settled = this.#channels.settle(outcome.joined);
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
-    await Promise.all(waiting.map((frame) => this.#handle(frame)));
+    // They are not waited for here: some wait for the channels that are being settled.
+    for (const frame of waiting) void this.#handle(frame);
+    await settled;
   }
 
   /** The capabilities that both sides have. */
@@ -559,7 +629,7 @@ export class Session implements Subscriber, Respondent {
         value: { subscriptions: outcome.acknowledged },
       });
       if (outcome.errors.some((error) => error.counts)) this.#countError();
-      this.#channels.release(outcome.joined);
+      await this.#channels.settle(outcome.joined);
     });
   }
 
@@ -582,8 +652,8 @@ export class Session implements Subscriber, Respondent {
   #join(requested: readonly SubscriptionMessage[]) {
     return this.#channels.join(requested, {
       extended: this.#extended,
+      recovery: this.#capabilities.includes("recovery"),
       authorize: (channel, token) => this.#authorize(channel, token),
-      ended: () => this.#isClosed(),
     });
   }
 
@@ -605,7 +675,7 @@ export class Session implements Subscriber, Respondent {
     const channels = requested.map((entry) => entry.channel);
     await this.#order.run(channels, "exclusive", async () => {
       if (this.#isClosed()) return;
-      for (const channel of channels) this.#channels.leave(channel);
+      for (const channel of channels) this.#channels.leave(channel, true);
       this.#save();
       this.#reply(message, {
         case: "unsubscribeAck",
@@ -635,11 +705,11 @@ export class Session implements Subscriber, Respondent {
       publisher: { clientId: this.#clientId, userId: this.#userId, sessionId: this.id },
       metadata: message.metadata,
     });
-    // The key guards the broker's own retries: a repeated call must not become a second entry.
-    const key = this.#engine.random.uuid();
+    const key = this.#publishKey(channel, event);
     await this.#order.run([channel], "shared", async () => {
       const { position, duplicate } = await this.#engine.broker.publish(channel, { key, body });
       this.#engine.counters.published += 1;
+      if (duplicate) this.#engine.counters.duplicates += 1;
       this.#reply(message, {
         case: "publishAck",
         value: {
@@ -648,6 +718,57 @@ export class Session implements Subscriber, Respondent {
         },
       });
     });
+  }
+
+  /**
+   * The key that a publish is known by. An extended client that publishes an event again means the same
+   * one. Any other publish is only guarded against being repeated inside.
+   */
+  #publishKey(channel: string, { source, id }: CloudEvent): string {
+    const named = this.#extended && source !== "" && id !== "";
+    if (!named || !this.#engine.rules.of(channel).exactlyOnce) return this.#engine.random.uuid();
+    if (utf8Length(source) + utf8Length(id) > MAX_EVENT_KEY_BYTES) {
+      const text = `source and id are longer than ${MAX_EVENT_KEY_BYTES} bytes together`;
+      throw new MessagingError("BAD_REQUEST", text);
+    }
+    return eventKey("user", this.#userId, source, id);
+  }
+
+  async #history(message: InboundMessage, request: HistoryRequest): Promise<void> {
+    const { channel } = request;
+    this.#mayAsk(channel, "history");
+    await this.#order.run([channel], "exclusive", async () => {
+      this.#mustHave(channel);
+      const value = await historyPage(this.#engine.broker, request, this.encoding);
+      this.#reply(message, { case: "history", value });
+    });
+  }
+
+  async #presence(message: InboundMessage, { channel }: PresenceRequest): Promise<void> {
+    this.#mayAsk(channel, "presence");
+    if (!this.#engine.rules.of(channel).presence) {
+      throw new MessagingError("BAD_REQUEST", "presence is switched off for this channel");
+    }
+    await this.#order.run([channel], "exclusive", async () => {
+      this.#mustHave(channel);
+      const maxBytes = this.#engine.settings.maxMessageBytes;
+      const snapshot = await this.#engine.broker.presence(channel, MAX_PRESENCE_MEMBERS);
+      const value = presencePage(channel, snapshot.epoch, snapshot, maxBytes);
+      this.#reply(message, { case: "presence", value });
+    });
+  }
+
+  #mayAsk(channel: string, capability: "history" | "presence"): void {
+    if (!this.#capabilities.includes(capability)) {
+      const text = `${capability}_request needs the capability ${capability}`;
+      throw new MessagingError("BAD_REQUEST", text);
+    }
+    checkChannel(channel);
+  }
+
+  #mustHave(channel: string): void {
+    if (this.#channels.has(channel)) return;
+    throw new MessagingError("ACL_ERROR", "not subscribed to this channel");
   }
 
   /** Runs beside everything else: a slow backend delays nothing but its own answer. */

@@ -47,9 +47,10 @@ export function checkSettings<Schema extends SettingsSchema>(
   return result.output;
 }
 
-/** Every path below a schema with its default. */
+/** Every path below a schema with its default; `*` stands for the places of a list of tables. */
 export function settingPaths(schema: SettingsSchema, path = ""): SettingPath[] {
   const inner = schema.wrapped ?? schema;
+  if (inner.item?.entries !== undefined) return settingPaths(inner.item, below(path, "*"));
   if (inner.entries === undefined) {
     return [[path, v.getDescription(inner) ?? written(schema.default)]];
   }

@@ -4,6 +4,7 @@
  * table around the entries here.
  */
 import * as v from "valibot";
+import { RuleBook } from "../channels/rules.ts";
 import {
   AUTH_TIMEOUT_MS,
   CONNECT_DEADLINE_MS,
@@ -16,10 +17,14 @@ import {
   MAX_SUBSCRIPTIONS,
   PING_INTERVAL_MS,
   PUBLISHES_PER_SECOND,
+  RECOVERY_BYTES,
+  RECOVERY_MESSAGES,
   RPC_TIMEOUT_MS,
 } from "../protocol/limits.ts";
-import { formatDuration, parseDuration } from "./duration.ts";
+import { formatDuration } from "./duration.ts";
+import { channelRules } from "./settings-channels.ts";
 import { checkSettings, type SettingPath, settingPaths, table } from "./settings-table.ts";
+import { durations, durationsFrom, wholeNumbers } from "./settings-values.ts";
 
 export {
   checkSettings,
@@ -29,6 +34,7 @@ export {
   settingPaths,
   table,
 } from "./settings-table.ts";
+export { durations, wholeNumbers } from "./settings-values.ts";
 
 /** Checked settings in the engine's own units. What each means stands in docs/limits.md. */
 export interface Settings {
@@ -47,6 +53,12 @@ export interface Settings {
   readonly maxErrors: number;
   readonly maxOpenRequestBytes: number;
   readonly creditBytes: number;
+  /** Messages that the subscriptions of one request may replay. */
+  readonly recoveryMessages: number;
+  /** Bytes that the subscriptions of one request may replay. */
+  readonly recoveryBytes: number;
+  /** What each channel keeps and offers. */
+  readonly rules: RuleBook;
 }
 
 /** The kinds of inbound message that a deployment can switch off, by their names on the wire. */
@@ -58,23 +70,14 @@ export const MESSAGE_KINDS = [
   "sub_refresh",
   "survey_request",
   "survey_response",
+  "history_request",
+  "presence_request",
 ] as const;
 export type MessageKind = (typeof MESSAGE_KINDS)[number];
 
-const NOT_A_DURATION = 'must be a duration such as "30s"';
 const NOT_KINDS = `must be a list of names out of ${MESSAGE_KINDS.join(", ")}`;
-/** Timers count in 31 bits; one that is set for longer than they hold fires at once. */
-const LONGEST_MS = 24 * 86_400_000;
-
-/** A duration as text; its output is whole milliseconds. */
-export const durations = v.pipe(
-  v.string(NOT_A_DURATION),
-  v.transform(parseDuration),
-  v.number(NOT_A_DURATION),
-  v.maxValue(LONGEST_MS, "must be at most 576h"),
-);
 /** For what a deployment cannot work without: nothing can be done in no time. */
-const timeouts = v.pipe(durations, v.minValue(1, "must be at least 1ms"));
+const timeouts = durationsFrom(1);
 
 const rates = v.pipe(
   v.number("must be a number of at least 0"),
@@ -122,6 +125,8 @@ export const limitsEntries = {
   errors_per_minute: v.optional(wholeNumbers(1), MAX_ERRORS),
   open_request_bytes: v.optional(wholeNumbers(65_536), MAX_OPEN_REQUEST_BYTES),
   credit_bytes: v.optional(wholeNumbers(65_536), CREDIT_BYTES),
+  recovery_messages: v.optional(wholeNumbers(1), RECOVERY_MESSAGES),
+  recovery_bytes: v.optional(wholeNumbers(65_536), RECOVERY_BYTES),
 };
 
 /** A burst belongs to a rate. Every table of limits is checked with it, whatever else a host has there. */
@@ -146,6 +151,7 @@ export const settingsEntries = {
     ),
     {},
   ),
+  channels: channelRules,
 };
 
 const settingsSchema = v.optional(table(settingsEntries), {});
@@ -165,7 +171,11 @@ export function parseSettings(value: unknown): Settings {
 }
 
 /** Checked tables as the engine takes them; a host's table may have more keys than these. */
-export function toSettings({ server, limits }: v.InferOutput<typeof settingsSchema>): Settings {
+export function toSettings({
+  server,
+  limits,
+  channels,
+}: v.InferOutput<typeof settingsSchema>): Settings {
   return {
     idleTimeoutMs: server.heartbeat.idle_timeout,
     pingIntervalMs: server.heartbeat.ping_interval,
@@ -181,19 +191,8 @@ export function toSettings({ server, limits }: v.InferOutput<typeof settingsSche
     maxErrors: limits.errors_per_minute,
     maxOpenRequestBytes: limits.open_request_bytes,
     creditBytes: limits.credit_bytes,
+    recoveryMessages: limits.recovery_messages,
+    recoveryBytes: limits.recovery_bytes,
+    rules: new RuleBook(channels),
   };
-}
-
-/** Whole numbers in a range, both ends included. */
-export function wholeNumbers(min: number, max?: number) {
-  const message =
-    max === undefined
-      ? `must be a whole number of at least ${min}`
-      : `must be a whole number from ${min} to ${max}`;
-  return v.pipe(
-    v.number(message),
-    v.safeInteger(message),
-    v.minValue(min, message),
-    v.maxValue(max ?? Number.MAX_SAFE_INTEGER, message),
-  );
 }

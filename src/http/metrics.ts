@@ -3,7 +3,12 @@
  * one table below. Labels take values from closed sets only: nothing that a client or an application
  * chooses becomes a label.
  */
-import { DURATION_BUCKETS, type HistogramStats, RPC_OUTCOMES } from "../engine/counters.ts";
+import {
+  DURATION_BUCKETS,
+  GAP_REASONS,
+  type HistogramStats,
+  RPC_OUTCOMES,
+} from "../engine/counters.ts";
 import type { EngineStats } from "../engine/engine.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
 
@@ -81,6 +86,33 @@ const FAMILIES: readonly Family[] = [
     type: "counter",
     help: "Publishes that were acknowledged.",
     read: ({ published }) => published,
+  },
+  {
+    name: "messageloop_duplicates_total",
+    type: "counter",
+    help: "Acknowledged publishes of events that were in the log already.",
+    read: ({ duplicates }) => duplicates,
+  },
+  {
+    name: "messageloop_recoveries_total",
+    type: "counter",
+    help: "Recoveries that clients asked for, by whether something was missing.",
+    read: ({ recovered, recoveredWithGap }) => [
+      { labels: { outcome: "complete" }, value: recovered },
+      { labels: { outcome: "gap" }, value: recoveredWithGap },
+    ],
+  },
+  {
+    name: "messageloop_replayed_messages_total",
+    type: "counter",
+    help: "Messages read from the log for sessions that had missed them.",
+    read: ({ replayed }) => replayed,
+  },
+  {
+    name: "messageloop_gaps_total",
+    type: "counter",
+    help: "Holes that live subscriptions met and that the log could not fill, by reason.",
+    read: ({ gaps }) => GAP_REASONS.map((reason) => ({ labels: { reason }, value: gaps[reason] })),
   },
   {
     name: "messageloop_deliveries_total",

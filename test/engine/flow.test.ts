@@ -67,7 +67,7 @@ test("one timer saves the marks of all sessions that were written to", async () 
   timers.fire();
   expect(transport.marks).toBe(before + 1);
   session.write(frame(1));
-  session.end();
+  session.end(true);
   timers.fire();
   expect(transport.marks).toBe(before + 1);
   expect(engine.sessionCount).toBe(0);
@@ -118,5 +118,5 @@ test("too many publishes and too many bytes under way are RATE_LIMITED and do no
   void send(full.session, rpc);
   await send(full.session, publish);
   expect(kinds(full.transport)).toEqual(["connected", limited]);
-  full.session.end();
+  full.session.end(true);
 });

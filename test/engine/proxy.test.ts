@@ -141,7 +141,7 @@ test("RPC outcomes: empty, refused, failed, late, too many, cancelled", async ()
   await Promise.all([late, open]);
   expect(kinds(transport).slice(5)).toEqual(["error RPC_TIMEOUT", "error RPC_TIMEOUT"]);
   const gone = send(session, rpc("7", "gone"));
-  session.end();
+  session.end(true);
   await gone;
   expect(cancelled).toEqual(["late", "open", "gone"]);
   expect(`${transport.frames}`).not.toContain("stack trace");

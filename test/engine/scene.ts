@@ -2,7 +2,15 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { HostCapabilities } from "../../src/engine/capabilities.ts";
 import { Engine } from "../../src/engine/engine.ts";
-import type { Broker, Position, Proxy as ProxyPort, Transport } from "../../src/engine/ports.ts";
+import type {
+  Broker,
+  HistoryPage,
+  Position,
+  PresenceSnapshot,
+  Proxy as ProxyPort,
+  Registration,
+  Transport,
+} from "../../src/engine/ports.ts";
 import type { Session } from "../../src/engine/session.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings.ts";
 import { codecFor, type Frame } from "../../src/protocol/codec.ts";
@@ -10,13 +18,15 @@ import type { Disconnect } from "../../src/protocol/codes.ts";
 import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import type { SizedFrame } from "../../src/protocol/publication-frames.ts";
 
+const NOWHERE: Position = { epoch: "e", offset: 0 };
+
 /** A broker whose channels are all empty and whose publishes are never delivered. */
 class QuietBroker implements Broker {
   readonly wanted = new Set<string>();
   start(): void {}
-  async subscribe(channel: string): Promise<Position> {
+  async subscribe(channel: string): Promise<Registration> {
     this.wanted.add(channel);
-    return { epoch: "e", offset: 0 };
+    return { position: NOWHERE, generation: 0 };
   }
   unsubscribe(channel: string): void {
     this.wanted.delete(channel);
@@ -24,12 +34,21 @@ class QuietBroker implements Broker {
   async publish(): Promise<{ position: Position; duplicate: boolean }> {
     return { position: { epoch: "e", offset: 1 }, duplicate: false };
   }
+  async join(): Promise<void> {}
+  leave(): void {}
+  async history(): Promise<HistoryPage> {
+    return { position: NOWHERE, first: 1, reason: undefined, entries: [], more: false };
+  }
+  async removeHistory(): Promise<void> {}
+  async presence(): Promise<PresenceSnapshot> {
+    return { epoch: "e", members: [], total: 0, generation: 0 };
+  }
   seen(): undefined {
     return undefined;
   }
 }
 
-class ScriptedTransport implements Transport {
+export class ScriptedTransport implements Transport {
   readonly frames: Frame[] = [];
   closed: Disconnect | undefined;
   heardAt = 0;
@@ -84,9 +103,16 @@ export interface SceneOptions extends Partial<Settings> {
   readonly proxy?: ProxyPort;
 }
 
-export function scene({ proxy = {}, ...settings }: SceneOptions = {}) {
+export function scene(options: SceneOptions = {}) {
+  return sceneWith(new QuietBroker(), options);
+}
+
+/** The same over a broker of the test's own. */
+export function sceneWith<B extends Broker>(
+  broker: B,
+  { proxy = {}, ...settings }: SceneOptions = {},
+) {
   const clock = { time: 1_000_000, now: () => clock.time };
-  const broker = new QuietBroker();
   const timers = new ManualTimers();
   let ids = 0;
   const random = {

@@ -45,7 +45,7 @@ test("a session that ends while the server subscribes it leaves nothing", async 
   const { broker, engine, session } = scene();
   await connect(session);
   const subscribing = engine.subscribe("s", ["late"]);
-  session.end();
+  session.end(true);
   expect(await subscribing).toEqual({ late: false });
   expect(broker.wanted.size).toBe(0);
 });

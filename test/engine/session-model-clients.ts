@@ -1,5 +1,6 @@
 /** What clients say: every kind of frame, most of them right, some of them wrong in some way. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Position } from "../../src/engine/ports.ts";
 import { codecFor, type Frame } from "../../src/protocol/codec.ts";
 import type { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
@@ -20,6 +21,8 @@ export const PING = { envelope: { case: "ping", value: {} } } as const;
 export interface Audience extends World {
   readonly random: SeededRandom;
   id(prefix: string): string;
+  /** Any place of a channel. */
+  place(channel: string): Position;
 }
 
 export class RandomFrames {
@@ -46,7 +49,10 @@ export class RandomFrames {
       ["x"],
       ["credit"],
       ["control"],
-      ["control", "credit"],
+      ["recovery"],
+      ["control", "recovery", "presence"],
+      ["history", "credit", "presence", "recovery"],
+      ["credit", "presence", "control", "history", "recovery"],
     ]);
     const value = {
       capabilities,
@@ -64,17 +70,22 @@ export class RandomFrames {
     const id = this.#world.id("r");
     const flaw = random.chance(0.06) ? FLAW : {};
     const anyChannel = () => random.pick(this.#misnames() ? BAD_CHANNELS : CHANNELS);
+    const name = random.chance(0.25) ? `event-${random.int(8)}` : id;
     const event = {
-      id,
+      id: random.chance(0.02) ? "x".repeat(1_100) : name,
       source: random.chance(0.3) ? "" : anyChannel(),
       type: "t",
       attributes: flaw,
       data: { case: "textData" as const, value: "x".repeat(random.int(60)) },
     };
+    // By the metadata the test knows the frame of an entry.
+    const metadata = { frame: id };
     const frames: readonly [number, () => Init][] = [
-      [5, () => ({ envelope: { case: "publish", value: event } })],
-      [5, () => ({ channel: anyChannel(), envelope: { case: "publish", value: event } })],
-      [8, () => subscriptions("subscribe", this.#entries(id))],
+      [5, () => ({ metadata, envelope: { case: "publish", value: event } })],
+      [5, () => ({ metadata, channel: anyChannel(), envelope: { case: "publish", value: event } })],
+      [10, () => subscriptions("subscribe", this.#entries(id, model))],
+      [3, () => ({ envelope: { case: "historyRequest", value: this.#page(anyChannel(), model) } })],
+      [2, () => ({ envelope: { case: "presenceRequest", value: { channel: anyChannel() } } })],
       [5, () => subscriptions("unsubscribe", this.#entries(id))],
       [5, () => ({ channel: "svc", method: "m", envelope: { case: "rpcRequest", value: event } })],
       [1, () => ({ envelope: { case: "subRefresh", value: {} } })],
@@ -123,13 +134,43 @@ export class RandomFrames {
     return undefined;
   }
 
-  #entries(id: string) {
+  #entries(id: string, model?: SessionModel) {
     const { random } = this.#world;
-    return Array.from({ length: 1 + random.int(3) }, (_, index) => ({
-      channel: random.pick(this.#misnames() ? BAD_CHANNELS : CHANNELS),
-      ephemeral: random.chance(0.2),
-      token: `${id}/${index}`,
-    }));
+    return Array.from({ length: 1 + random.int(3) }, (_, index) => {
+      const channel = random.pick(this.#misnames() ? BAD_CHANNELS : CHANNELS);
+      const recovery = random.chance(0.4) ? this.#recovery(channel, model) : {};
+      const ephemeral = random.chance(0.2);
+      return { channel, ephemeral, token: `${id}/${index}`, ...recovery };
+    });
+  }
+
+  /** How a client asks for what it missed, rightly or not. */
+  #recovery(channel: string, model: SessionModel | undefined) {
+    const { random } = this.#world;
+    const recover = random.chance(0.2);
+    const rewind = random.chance(0.3) ? 1 + random.int(6) : 0;
+    return random.chance(0.7)
+      ? { recover, rewind, since: this.#since(channel, model) }
+      : { recover, rewind };
+  }
+
+  #since(channel: string, model: SessionModel | undefined) {
+    const { random } = this.#world;
+    const stream = model?.streams.get(channel);
+    if (stream !== undefined && random.chance(0.4)) {
+      return { epoch: stream.epoch, offset: BigInt(stream.next - 1) };
+    }
+    if (BAD_CHANNELS.includes(channel)) return { epoch: "epoch1", offset: 1n };
+    const { epoch, offset } = this.#world.place(channel);
+    return { epoch, offset: BigInt(offset) };
+  }
+
+  #page(channel: string, model: SessionModel) {
+    const { random } = this.#world;
+    const limit = random.pick([-1, 0, 1, 3, 200]);
+    const reverse = random.chance(0.4);
+    const since = random.chance(0.6) ? { since: this.#since(channel, model) } : {};
+    return { channel, limit, reverse, ...since };
   }
 
   /** What an honest client has taken in, or something else. */

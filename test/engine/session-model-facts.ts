@@ -1,5 +1,5 @@
 /** What the model of a session is told and remembers, and the marks of SPEC.md that it goes by. */
-import type { Position } from "../../src/engine/ports.ts";
+import type { HistoryPage, Position, PresenceSnapshot } from "../../src/engine/ports.ts";
 import type { Settings } from "../../src/engine/settings.ts";
 import type { CloudEvent } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type {
@@ -7,6 +7,7 @@ import type {
   Subscription,
 } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import type { SessionModel } from "./session-model.ts";
+import type { Channel } from "./session-model-channel.ts";
 import type { SurveysModel } from "./session-model-surveys.ts";
 
 /** Names that P5 refuses. */
@@ -30,6 +31,9 @@ export const KEEPS_ITS_PLACE = new Set([
   "subscribeAck",
   "unsubscribeAck",
   "publication",
+  "recovered",
+  "gap",
+  "presence",
 ]);
 /** What a deployment can switch off, by envelope. */
 export const KINDS: Readonly<Record<string, string>> = {
@@ -40,6 +44,8 @@ export const KINDS: Readonly<Record<string, string>> = {
   subRefresh: "sub_refresh",
   surveyRequest: "survey_request",
   surveyResponse: "survey_response",
+  historyRequest: "history_request",
+  presenceRequest: "presence_request",
 };
 
 /** What the model has to know of the world around the session. */
@@ -53,10 +59,7 @@ export interface World {
   /** Which backends the application has. */
   readonly asks: { readonly authenticate: boolean; authorize: boolean; readonly rpc: boolean };
   readonly surveys: SurveysModel;
-  /** What stands at a place of a channel's log. */
-  logged(channel: string, place: Position): { event: string; onlyProtobuf: boolean } | undefined;
-  /** The last place of a channel that was handed to the node. */
-  handed(channel: string): Position | undefined;
+  channel(name: string): Channel;
 }
 
 /** A question to a backend or to the broker. */
@@ -72,8 +75,12 @@ export interface Call {
 export interface Outcome {
   readonly error?: string;
   readonly position?: Position;
-  /** Whether the channel has gone on from there already. */
-  readonly behind?: boolean;
+  /** Of a publish. */
+  readonly duplicate?: boolean;
+  /** Of a registration. */
+  readonly generation?: number;
+  readonly page?: HistoryPage;
+  readonly snapshot?: PresenceSnapshot;
   /** Id of the event that an RPC is answered with. */
   readonly event?: string;
 }
@@ -81,10 +88,14 @@ export interface Outcome {
 /** A frame that is owed an answer. */
 export interface Request {
   readonly message: InboundMessage;
-  /** The answer where the frame alone decides it. */
-  readonly due: string | undefined;
-  /** The channels to subscribe to, each with its last entry. */
-  readonly joins: ReadonlyMap<string, Subscription>;
+  /** The answer where frame and moment alone decide it. */
+  due: string | undefined;
+  /** The channels to subscribe to, each with its last entry; none any more once that is answered. */
+  joins: ReadonlyMap<string, Subscription>;
+  /** What it may still replay, once its channels catch up. */
+  readonly replay: { messages: number; bytes: number };
+  /** How much of a channel's presence was told before the session was added to it. */
+  readonly heard: Map<string, number>;
   /** The channels whose order the request keeps. */
   lanes: readonly string[];
   /** Publishes may run beside each other. */
@@ -114,6 +125,11 @@ export function answered(call: Call | undefined, ok: string): string[] {
 
 export function lastEntries(entries: readonly Subscription[]): Map<string, Subscription> {
   return new Map(entries.map((entry) => [entry.channel, entry]));
+}
+
+/** Whether an entry asks to catch up with what was missed. */
+export function asksRecovery({ recover, since, rewind }: Subscription): boolean {
+  return recover || since !== undefined || rewind > 0;
 }
 
 /** Which life of its log an epoch names; the broker of the test counts them. */

@@ -7,6 +7,7 @@ import type {
   SessionMarks,
   SessionRecord,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { OutboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import type { SizedFrame } from "../../src/protocol/publication-frames.ts";
 import type { SessionModel } from "./session-model.ts";
 import { check } from "./session-model-facts.ts";
@@ -37,8 +38,7 @@ export class Connection implements Transport {
 
   write(frame: SizedFrame): void {
     const { envelope } = codecFor(this.model.encoding).decodeOutbound(frame.data);
-    const name = envelope.case === "error" ? envelope.value.code : `${envelope.case}`;
-    this.#world.note(`${this.model.id} <- ${show(frame.data)}`, name);
+    this.#world.note(`${this.model.id} <- ${show(frame.data)}`, outcomeOf(envelope));
     this.#world.guard(() => this.model.writes(frame));
   }
 
@@ -60,6 +60,24 @@ export class Connection implements Transport {
 
   heard(): number {
     return this.model.flow.heardAt;
+  }
+}
+
+/** What the test wants to have seen. */
+function outcomeOf(envelope: OutboundMessage["envelope"]): string {
+  switch (envelope.case) {
+    case "error":
+      return envelope.value.code;
+    case "recovered":
+      return envelope.value.gap === undefined ? "recovered" : `no ${envelope.value.gap.reason}`;
+    case "gap":
+      return `gap ${envelope.value.reason}`;
+    case "publication":
+      return envelope.value.messages[0]?.replay ? "replay" : "publication";
+    case "publishAck":
+      return envelope.value.duplicate ? "duplicate" : "publishAck";
+    default:
+      return `${envelope.case}`;
   }
 }
 

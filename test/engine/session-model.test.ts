@@ -13,7 +13,8 @@ import type {
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { sized } from "../../src/protocol/publication-frames.ts";
 import { seed, seededRandom, steps } from "../random.ts";
-import { connect, kinds, scene, send, subscribe } from "./scene.ts";
+import { LogBroker, ROOM } from "./log-broker.ts";
+import { connect, kinds, scene, sceneWith, send, subscribe } from "./scene.ts";
 import { ScriptedWorld } from "./session-model-world.ts";
 
 const STEPS = 20_000;
@@ -26,6 +27,9 @@ const WANTED = [
   ...["pong", "surveyRequest", "surveyResponse", "publication", "disconnect"],
   ...["BAD_REQUEST", "AUTH_ERROR", "ACL_ERROR", "RPC_TIMEOUT", "PROXY_ERROR", "RATE_LIMITED"],
   ...["UNAVAILABLE", "INTERNAL_ERROR", "OWN_CODE", "slept", "lost"],
+  ...["replay", "recovered", "no head_trimmed", "no expired", "no epoch_changed", "no limit"],
+  ...["no unavailable", "gap head_trimmed", "gap expired", "gap epoch_changed"],
+  ...["history", "presence", "presenceEvent", "duplicate"],
 ].map(String);
 
 test("whatever sessions live through, they do what SPEC.md says", {
@@ -68,7 +72,7 @@ test("only RPCs count as RPCs in flight", async () => {
   await connect(session);
   void send(session, subscribe("a"));
   await send(session, { envelope: { case: "rpcRequest", value: { id: "e", type: "t" } } });
-  session.end();
+  session.end(true);
   expect(kinds(transport)).toEqual(["connected", "rpcReply"]);
 });
 
@@ -83,7 +87,7 @@ test("nobody is asked before it is connected", async () => {
   void connect(session, "fast", "slow");
   await new Promise(setImmediate);
   void engine.survey("fast", create(CloudEventSchema));
-  session.end();
+  session.end(true);
   expect(kinds(transport)).toEqual([]);
 });
 
@@ -157,4 +161,38 @@ test("what has no answer is not refused for what is under way", async () => {
   await send(session, { envelope: { case: "received", value: { bytes: 1n } } });
   expect(kinds(transport).filter((kind) => kind === "error RATE_LIMITED")).toHaveLength(1);
   expect(session.marks().received).toBe(1n);
+});
+
+test("who stands first after a sleep remembers what another one did before", async () => {
+  // Once the one before forgot it, having woken behind another, and nobody knew after the next sleep.
+  class Remembering extends LogBroker {
+    known = true;
+    override seen() {
+      return this.known ? this.handed : undefined;
+    }
+    remember(channel: string) {
+      return this.known ? { channel, epoch: this.epoch, offset: 7n } : undefined;
+    }
+    recall(): void {
+      this.known = true;
+    }
+  }
+  const before = sceneWith(new Remembering());
+  await connect(before.session, ROOM);
+  const second = before.engine.accept(before.transport, "second", "json");
+  await connect(second, ROOM);
+  const records = [before.session, second].map((session) => {
+    return { ...session.record(), marks: session.marks() };
+  });
+  expect(records.map(({ marks }) => marks.seenChannels.length)).toEqual([1, 0]);
+  const broker = new Remembering();
+  broker.known = false;
+  const { engine, transport, timers } = sceneWith(broker);
+  const saved: SessionMarks[] = [];
+  transport.mark = (marks?: SessionMarks) => {
+    if (marks !== undefined) saved.push(marks);
+  };
+  for (const record of records.reverse()) engine.restore(transport, record);
+  timers.fire();
+  expect(saved.map(({ seenChannels }) => seenChannels)).toMatchObject([[{ offset: 7n }]]);
 });

@@ -76,7 +76,7 @@ test("a session that ends while it subscribes leaves nothing behind", async () =
   const { broker, engine, session } = scene();
   await connect(session);
   const subscribing = send(session, subscribe("late"));
-  session.end();
+  session.end(true);
   await subscribing;
   expect(engine.hub.size).toBe(0);
   expect(broker.wanted.size).toBe(0);

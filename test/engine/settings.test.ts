@@ -1,6 +1,7 @@
 /** What operators may set: defaults, bounds, and that nothing wrong or unknown is passed over. */
 import * as v from "valibot";
 import { expect, test } from "vitest";
+import { type ChannelRules, DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
 import { parseDuration } from "../../src/engine/duration.ts";
 import {
   DEFAULT_SETTINGS,
@@ -14,9 +15,16 @@ import {
 } from "../../src/engine/settings.ts";
 import { checkSettings, settingPaths, table } from "../../src/engine/settings-table.ts";
 
-/** A table in which one dotted path is set. */
+/** A table in which one dotted path is set; `*` is the only place of a list, whose rule is for all. */
 function at(path: string, value: unknown): unknown {
-  return path.split(".").reduceRight<unknown>((inner, key) => ({ [key]: inner }), value);
+  return path.split(".").reduceRight<unknown>((inner, key) => {
+    return key === "*" ? [{ pattern: "**", ...(inner as object) }] : { [key]: inner };
+  }, value);
+}
+
+/** What one rule says about a channel that it is for. */
+function ruled(rule: Readonly<Record<string, unknown>>): ChannelRules {
+  return parseSettings({ channels: [{ pattern: "**", ...rule }] }).rules.of("some.channel");
 }
 
 function problems(value: unknown): SettingsError["problems"] {
@@ -48,11 +56,18 @@ test("without settings every limit has its default", () => {
     maxErrors: 100,
     maxOpenRequestBytes: 4_194_304,
     creditBytes: 8_388_608,
+    recoveryMessages: 10_000,
+    recoveryBytes: 4_194_304,
+    // What a book of rules says is compared below.
+    rules: expect.any(RuleBook),
   });
+  expect(DEFAULT_SETTINGS.rules.of("some.channel")).toBe(DEFAULT_CHANNEL_RULES);
+  expect(parseSettings({ channels: [] }).rules.of("some.channel")).toBe(DEFAULT_CHANNEL_RULES);
 });
 
 const KINDS =
-  "publish, subscribe, unsubscribe, rpc_request, sub_refresh, survey_request, survey_response";
+  "publish, subscribe, unsubscribe, rpc_request, sub_refresh, survey_request, survey_response, " +
+  "history_request, presence_request";
 const DURATION = 'must be a duration such as "30s"';
 
 test.each([
@@ -70,6 +85,8 @@ test.each([
   ["limits.errors_per_minute", 1, "maxErrors", 1],
   ["limits.open_request_bytes", 65_536, "maxOpenRequestBytes", 65_536],
   ["limits.credit_bytes", 65_536, "creditBytes", 65_536],
+  ["limits.recovery_messages", 1, "recoveryMessages", 1],
+  ["limits.recovery_bytes", 65_536, "recoveryBytes", 65_536],
 ] as const)("%s: %j is taken", (path, value, name, expected) => {
   expect(parseSettings(at(path, value))[name]).toEqual(expected);
 });
@@ -101,6 +118,8 @@ test.each([
   ["limits.errors_per_minute", true, "must be a whole number of at least 1"],
   ["limits.open_request_bytes", 65_535, "must be a whole number of at least 65536"],
   ["limits.credit_bytes", 0.5, "must be a whole number of at least 65536"],
+  ["limits.recovery_messages", 0, "must be a whole number of at least 1"],
+  ["limits.recovery_bytes", 65_535, "must be a whole number of at least 65536"],
   ["server.heartbeat", "30s", "must be a table of settings"],
   ["server", [], "must be a table of settings"],
   ["server", null, "must be a table of settings"],
@@ -120,9 +139,164 @@ test("a burst belongs to a rate", () => {
 
 test("every setting refuses what it cannot be", () => {
   for (const [path] of SETTING_PATHS) {
-    expect(problems(at(path, Symbol("wrong")))).toMatchObject([{ path }]);
+    const place = path.replace("*", "0");
+    expect(problems(at(path, Symbol("wrong")))).toMatchObject([{ path: place }]);
   }
-  expect(SETTING_PATHS).toHaveLength(Object.keys(DEFAULT_SETTINGS).length);
+  const names = new Set(SETTING_PATHS.map(([path]) => path.replace(/^channels\..*/, "channels")));
+  expect(names.size).toBe(Object.keys(DEFAULT_SETTINGS).length);
+  const ofRules = SETTING_PATHS.filter(([path]) => path.startsWith("channels.*."));
+  expect(ofRules).toHaveLength(Object.keys(DEFAULT_CHANNEL_RULES).length + 1);
+});
+
+test.each([
+  ["history_size", 1, { historySize: 1 }],
+  ["history_size", 1_000_000, { historySize: 1_000_000 }],
+  ["history_ttl", "1s", { historyTtlMs: 1_000, positionTtlMs: 1_000 }],
+  ["history_ttl", "48h", { historyTtlMs: 172_800_000, positionTtlMs: 172_800_000 }],
+  ["position_ttl", "24h", { positionTtlMs: 86_400_000 }],
+  ["position_ttl", "576h", { positionTtlMs: 2_073_600_000 }],
+  ["recovery", false, { recovery: false }],
+  ["recovery", true, {}],
+  ["transient", true, { transient: true, historySize: 0, recovery: false, positionTtlMs: 0 }],
+  ["transient", false, {}],
+  ["exactly_once", false, { exactlyOnce: false, dedupSize: 1_024, dedupWindowMs: 30_000 }],
+  ["exactly_once", true, {}],
+  ["dedup_size", 1_024, { dedupSize: 1_024 }],
+  ["dedup_size", 1_000_000, { dedupSize: 1_000_000 }],
+  ["dedup_window", "30s", { dedupWindowMs: 30_000 }],
+  ["presence", false, { presence: false }],
+  ["presence", true, {}],
+  ["presence_grace", "0s", { presenceGraceMs: 0 }],
+  ["presence_grace", "1m", { presenceGraceMs: 60_000 }],
+])("channels.*.%s: %j is taken, and the rest has its default", (key, value, changed) => {
+  expect(ruled({ [key]: value })).toEqual({ ...DEFAULT_CHANNEL_RULES, ...changed });
+});
+
+test("a position may be kept for longer than history", () => {
+  expect(ruled({ history_ttl: "1m", position_ttl: "1m" }).positionTtlMs).toBe(60_000);
+  expect(ruled({ history_ttl: "1m", position_ttl: "2m" })).toMatchObject({
+    historyTtlMs: 60_000,
+    positionTtlMs: 120_000,
+  });
+});
+
+const KEPT = "must be a whole number from 1 to 1000000";
+const REMEMBERED = "must be a whole number from 1024 to 1000000";
+const SWITCH = "must be true or false";
+
+test.each([
+  ["pattern", undefined, "is missing"],
+  ["pattern", null, "must be a pattern such as chat.**"],
+  ["pattern", "", "channel is empty"],
+  ["pattern", "a..b", "channel holds an empty word"],
+  ["pattern", "**.a", "only the last word may be **"],
+  ["pattern", "x".repeat(256), "channel is longer than 255 bytes"],
+  ["history_size", 0, KEPT],
+  ["history_size", 1_000_001, KEPT],
+  ["history_size", 1.5, KEPT],
+  ["history_size", "256", KEPT],
+  ["history_ttl", "999ms", "must be at least 1s"],
+  ["history_ttl", "577h", "must be at most 576h"],
+  ["history_ttl", 3_600, DURATION],
+  ["position_ttl", "86399s", "must be at least history_ttl, which is 24h"],
+  ["position_ttl", "1d", DURATION],
+  ["recovery", "true", SWITCH],
+  ["transient", 0, SWITCH],
+  ["exactly_once", null, SWITCH],
+  ["dedup_size", 1_023, REMEMBERED],
+  ["dedup_size", 1_000_001, REMEMBERED],
+  ["dedup_window", "29999ms", "must be at least 30s"],
+  ["dedup_window", 300, DURATION],
+  ["presence", "no", SWITCH],
+  ["presence_grace", "-1s", DURATION],
+  ["presence_grace", "577h", "must be at most 576h"],
+  ["historysize", 1, "is not a setting"],
+])("channels.*.%s: %j is refused with its path", (key, value, message) => {
+  const rule = key === "pattern" ? {} : { pattern: "b" };
+  const set = value === undefined ? {} : { [key]: value };
+  expect(problems({ channels: [{ pattern: "a" }, { ...rule, ...set }] })).toEqual([
+    { path: `channels.1.${key}`, message },
+  ]);
+});
+
+test("a position is kept for at least as long as the history that the rule says", () => {
+  expect(problems({ channels: [{ pattern: "a", history_ttl: "2m", position_ttl: "1m" }] })).toEqual(
+    [{ path: "channels.0.position_ttl", message: "must be at least history_ttl, which is 120s" }],
+  );
+});
+
+// Each of them is taken with the switch the other way.
+test.each([
+  ["history_size", 256, "transient", true],
+  ["history_ttl", "24h", "transient", true],
+  ["position_ttl", "24h", "transient", true],
+  ["recovery", true, "transient", true],
+  ["recovery", false, "transient", true],
+  ["dedup_size", 8_192, "exactly_once", false],
+  ["dedup_window", "5m", "exactly_once", false],
+  ["presence_grace", "5s", "presence", false],
+])("%s: %j does nothing with %s: %j", (key, value, name, stands) => {
+  const path = `channels.0.${key}`;
+  const message = `does nothing with ${name}: ${stands}`;
+  const rule = { pattern: "a", [key]: value };
+  expect(problems({ channels: [{ ...rule, [name]: stands }] })).toEqual([{ path, message }]);
+  expect(problems({ channels: [{ ...rule, [name]: !stands }] })).toEqual([]);
+});
+
+test("every key that does nothing is told at once", () => {
+  const rule = { pattern: "a", transient: true, exactly_once: false, presence: false };
+  // The position's ttl is shorter than that of history, which does not matter beside the rest.
+  const idle = { position_ttl: "1s", dedup_size: 1_024, presence_grace: "0s" };
+  expect(problems({ channels: [{ ...rule, ...idle }] }).map(({ path }) => path)).toEqual([
+    "channels.0.position_ttl",
+    "channels.0.dedup_size",
+    "channels.0.presence_grace",
+  ]);
+  expect(ruled({ ...rule, pattern: "**" })).toEqual({
+    ...DEFAULT_CHANNEL_RULES,
+    historySize: 0,
+    positionTtlMs: 0,
+    recovery: false,
+    transient: true,
+    exactlyOnce: false,
+    dedupSize: 1_024,
+    dedupWindowMs: 30_000,
+    presence: false,
+  });
+});
+
+test("a pattern has one rule", () => {
+  const channels = ["a", "b.*", "a", "c", "b.*", "a"].map((pattern) => ({ pattern }));
+  expect(problems({ channels })).toEqual([
+    { path: "channels.2.pattern", message: "is the pattern of channels.0 already" },
+    { path: "channels.4.pattern", message: "is the pattern of channels.1 already" },
+    { path: "channels.5.pattern", message: "is the pattern of channels.0 already" },
+  ]);
+});
+
+test("what a vaguer rule says does not reach a channel with a rule of its own", () => {
+  const { rules } = parseSettings({
+    channels: [
+      { pattern: "**", history_size: 1, presence: false },
+      { pattern: "chat.*", history_ttl: "1h" },
+    ],
+  });
+  expect(rules.of("chat.a")).toEqual({
+    ...DEFAULT_CHANNEL_RULES,
+    historyTtlMs: 3_600_000,
+    positionTtlMs: 3_600_000,
+  });
+  expect(rules.of("chat")).toEqual({ ...DEFAULT_CHANNEL_RULES, historySize: 1, presence: false });
+});
+
+test.each([
+  [null, [{ path: "channels", message: "must be a list of tables" }]],
+  [{ pattern: "a" }, [{ path: "channels", message: "must be a list of tables" }]],
+  ["a", [{ path: "channels", message: "must be a list of tables" }]],
+  [[null], [{ path: "channels.0", message: "must be a table of settings" }]],
+  [["a"], [{ path: "channels.0", message: "must be a table of settings" }]],
+])("%j is no list of rules", (channels, expected) => {
+  expect(problems({ channels })).toEqual(expected);
 });
 
 test("one wrong name in a list is told with its place", () => {
@@ -205,11 +379,15 @@ test.each(["__proto__", "constructor", "prototype", "toString", "hasOwnProperty"
 );
 
 test("the defaults can be written back as settings", () => {
-  const written = SETTING_PATHS.filter(([path]) => path !== "limits.publish_burst");
-  expect(written).toHaveLength(SETTING_PATHS.length - 1);
+  // Those whose default depends on another one, and the one that has none.
+  const others = ["limits.publish_burst", "channels.*.position_ttl", "channels.*.pattern"];
+  const written = SETTING_PATHS.filter(([path]) => !others.includes(path));
+  expect(written).toHaveLength(SETTING_PATHS.length - others.length);
   for (const [path, text] of written) {
-    const value = /^[\d[]/.test(text) && !/[a-z]$/.test(text) ? JSON.parse(text) : text;
-    expect(parseSettings(at(path, value))).toEqual(DEFAULT_SETTINGS);
+    const value = /^(true|false|[\d[].*[\d\]]|\d)$/.test(text) ? JSON.parse(text) : text;
+    const settings = parseSettings(at(path, value));
+    expect(settings).toEqual(DEFAULT_SETTINGS);
+    expect(settings.rules.of("some.channel")).toEqual(DEFAULT_CHANNEL_RULES);
   }
 });
 

@@ -90,14 +90,14 @@ test("who leaves is not waited for; without subscribers there is nothing to wait
   const outcome = engine.survey("poll", question);
   const id = requestIdOf(transports[0]?.frames.at(-1));
   await send(one, answer(id));
-  two.end();
+  two.end(true);
   expect(await outcome).toMatchObject({ answers: [{ sessionId: "s" }], silent: ["second"] });
   expect(await engine.survey("nobody", question)).toEqual({ answers: [], silent: [] });
 });
 
 test("an invalid answer is refused and may be mended", async () => {
   const { engine, one, two, transports } = await room();
-  two.end();
+  two.end(true);
   const outcome = engine.survey("poll", question);
   const id = requestIdOf(transports[0]?.frames.at(-1));
   await send(one, answer(id, "\ud800"));
@@ -108,7 +108,7 @@ test("an invalid answer is refused and may be mended", async () => {
 
 test("an answer that names no survey is for the last one this client asked, as in v0.1.1", async () => {
   const { engine, one, two, transports } = await room();
-  two.end();
+  two.end(true);
   const outcome = engine.survey("poll", question);
   const requestId = requestIdOf(transports[0]?.frames.at(-1));
   await send(one, { envelope: { case: "surveyRequest", value: { requestId } } });

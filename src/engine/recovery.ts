@@ -1,0 +1,117 @@
+/**
+ * What a subscriber missed: read from the log, and a verdict on what cannot be had. A position is
+ * proof or it is nothing: wherever continuity cannot be shown, the answer is a gap.
+ */
+import type { Entry } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../protocol/limits.ts";
+import type { Broker, GapReason, LogGap, Logger, Position } from "./ports.ts";
+
+/** Where the log is read, and who hears of it when that fails. */
+export interface LogReader {
+  readonly broker: Broker;
+  readonly logger: Logger;
+  /** Whether nobody waits any more for what is read. */
+  over(): boolean;
+}
+
+/** What one request may replay, used up by its subscriptions one after the other. */
+export interface ReplayBudget {
+  messages: number;
+  bytes: number;
+}
+
+/** Where a client wants to go on. */
+export interface RecoveryRequest {
+  /** The last position that the client has; without an epoch it says nothing. */
+  readonly since: Position | undefined;
+  /** Without a `since`: the last so many messages; 0 when a position was meant. */
+  readonly rewind: number;
+}
+
+export interface Missed {
+  /** Dense and ascending, the last at the position that was read up to. */
+  readonly entries: readonly Entry[];
+  readonly gap: LogGap | undefined;
+}
+
+/**
+ * What a client missed up to a position of the log.
+ *
+ * @param recoverable whether the channel can be recovered at all
+ */
+export async function missed(
+  reader: LogReader,
+  channel: string,
+  { since, rewind }: RecoveryRequest,
+  until: Position,
+  budget: ReplayBudget,
+  recoverable: boolean,
+): Promise<Missed> {
+  if (!recoverable) return nothing("unavailable", since, until);
+  if (since === undefined && rewind > 0) {
+    const after = Math.max(0, until.offset - rewind);
+    const found = await between(reader, channel, after, until, budget);
+    const short = found.gap?.reason === "head_trimmed" || found.gap?.reason === "expired";
+    // Who asks for the last messages has missed none that are gone.
+    return short ? { ...found, gap: undefined } : found;
+  }
+  if (since === undefined || since.epoch === "") return nothing("unavailable", undefined, until);
+  if (since.epoch !== until.epoch) {
+    const { entries } = await between(reader, channel, 0, until, budget);
+    const first = entries[0] === undefined ? until.offset + 1 : Number(entries[0].offset);
+    const end = { epoch: until.epoch, offset: first - 1 };
+    return { entries, gap: { reason: "epoch_changed", after: since, until: end } };
+  }
+  if (since.offset > until.offset) return nothing("epoch_changed", since, until);
+  return await between(reader, channel, since.offset, until, budget);
+}
+
+function nothing(reason: GapReason, after: Position | undefined, until: Position): Missed {
+  return { entries: [], gap: { reason, after, until } };
+}
+
+/**
+ * The newest entries in (after, until] without a hole, as many as the budget allows. Read backwards,
+ * so that what is replayed joins what comes live.
+ */
+export async function between(
+  { broker, logger, over }: LogReader,
+  channel: string,
+  after: number,
+  until: Position,
+  budget: ReplayBudget,
+): Promise<Missed> {
+  const { epoch } = until;
+  const found: Entry[] = [];
+  let before = until.offset + 1;
+  const gap = (reason: GapReason): Missed => ({
+    entries: found.reverse(),
+    gap: { reason, after: { epoch, offset: after }, until: { epoch, offset: before - 1 } },
+  });
+  while (before - 1 > after) {
+    if (budget.messages <= 0 || budget.bytes <= 0) return gap("limit");
+    const page = await broker
+      .history(channel, {
+        since: { epoch, offset: before },
+        reverse: true,
+        limit: Math.min(before - 1 - after, budget.messages, MAX_BATCH_ENTRIES),
+        maxBytes: Math.min(budget.bytes, MAX_BATCH_BYTES),
+      })
+      .catch((error: unknown) => {
+        logger.warn("history cannot be read", { error: String(error) });
+        return undefined;
+      });
+    if (over() || page?.position.epoch !== epoch) return gap("unavailable");
+    const newest = page.entries[0];
+    if (newest === undefined || Number(newest.offset) !== before - 1) {
+      return gap(page.reason ?? "unavailable");
+    }
+    for (const entry of page.entries) {
+      found.push(entry);
+      budget.messages -= 1;
+      budget.bytes -= entry.body?.event.length ?? 0;
+    }
+    before -= page.entries.length;
+  }
+  return { entries: found.reverse(), gap: undefined };
+}

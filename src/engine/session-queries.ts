@@ -1,0 +1,136 @@
+/** What a client may ask about a channel: a page of its history and who is present; and the shapes of both. */
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { eventForJson } from "../protocol/cloudevents.ts";
+import type { Encoding } from "../protocol/codec.ts";
+import { CloudEventSchema } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import type { Entry } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import {
+  type Gap,
+  GapSchema,
+  type History,
+  type HistoryRequest,
+  HistorySchema,
+  type Member as MemberMessage,
+  MemberSchema,
+  type Message,
+  MessageSchema,
+  type Presence,
+  PresenceSchema,
+  type StreamPosition,
+  StreamPositionSchema,
+} from "../protocol/gen/messageloop/v1/service_pb.js";
+import { MAX_HISTORY_BYTES, MAX_HISTORY_MESSAGES } from "../protocol/limits.ts";
+import type { Broker, HistoryPage, LogGap, Member, Position, Snapshot } from "./ports.ts";
+
+/** Answers a request for history with one page. */
+export async function historyPage(
+  broker: Broker,
+  { channel, since: asked, limit, reverse }: HistoryRequest,
+  encoding: Encoding,
+): Promise<History> {
+  // A position without an epoch says nothing, so it is as if there were none.
+  const since =
+    asked === undefined || asked.epoch === ""
+      ? undefined
+      : { epoch: asked.epoch, offset: Number(asked.offset) };
+  const page = await broker.history(channel, {
+    since,
+    limit: limit < 0 ? MAX_HISTORY_MESSAGES : Math.min(limit, MAX_HISTORY_MESSAGES),
+    reverse,
+    maxBytes: MAX_HISTORY_BYTES,
+  });
+  const { epoch } = page.position;
+  const gap = reverse ? foreign(page, since) : missing(page, since);
+  // Before or behind a place that the log does not know there is nothing.
+  const unknown = gap?.reason === "epoch_changed";
+  return create(HistorySchema, {
+    channel,
+    messages: (unknown ? [] : page.entries).map((entry) =>
+      messageOf(channel, epoch, entry, encoding),
+    ),
+    position: positionMessage(page.position),
+    ...(gap === undefined ? {} : { gap: gapMessage(channel, gap) }),
+    more: page.more && !unknown,
+  });
+}
+
+/** The members of a channel, as many as there is room for. */
+export function presencePage(
+  channel: string,
+  epoch: string,
+  { members, total, generation }: Snapshot,
+  maxBytes: number,
+): Presence {
+  const listed: MemberMessage[] = [];
+  let bytes = 0;
+  for (const member of members) {
+    const message = memberMessage(member);
+    bytes += toBinary(MemberSchema, message).length;
+    if (bytes > maxBytes) break;
+    listed.push(message);
+  }
+  const number = BigInt(generation);
+  return create(PresenceSchema, {
+    channel,
+    members: listed,
+    total,
+    generation: { epoch, number },
+  });
+}
+
+export function memberMessage({ time, ...names }: Member): MemberMessage {
+  return create(MemberSchema, { ...names, time: BigInt(time) });
+}
+
+export function positionMessage({ epoch, offset }: Position): StreamPosition {
+  return create(StreamPositionSchema, { epoch, offset: BigInt(offset) });
+}
+
+export function gapMessage(channel: string, { reason, after, until }: LogGap): Gap {
+  const init: MessageInitShape<typeof GapSchema> = {
+    channel,
+    reason,
+    until: positionMessage(until),
+    ...(after === undefined ? {} : { after: positionMessage(after) }),
+  };
+  return create(GapSchema, init);
+}
+
+/** Why a position cannot be compared with the log. */
+function foreign({ position }: HistoryPage, since: Position | undefined): LogGap | undefined {
+  if (since === undefined) return undefined;
+  // In reverse a page may begin one past the head.
+  if (since.epoch === position.epoch && since.offset <= position.offset + 1) return undefined;
+  return { reason: "epoch_changed", after: since, until: position };
+}
+
+/** What lies between a position and the first message that history still has. */
+function missing(
+  { position, first, reason }: HistoryPage,
+  since: Position | undefined,
+): LogGap | undefined {
+  if (since === undefined) return undefined;
+  if (since.epoch !== position.epoch || since.offset > position.offset) {
+    return { reason: "epoch_changed", after: since, until: position };
+  }
+  if (first <= since.offset + 1) return undefined;
+  const until = { epoch: position.epoch, offset: first - 1 };
+  return { reason: reason ?? "unavailable", after: since, until };
+}
+
+/** One entry as an extended client gets it. */
+function messageOf(channel: string, epoch: string, entry: Entry, encoding: Encoding): Message {
+  const event = fromBinary(CloudEventSchema, entry.body?.event ?? new Uint8Array());
+  const { publisher, metadata } = entry.body ?? {};
+  return create(MessageSchema, {
+    id: `${epoch}-${entry.offset}`,
+    channel,
+    offset: entry.offset,
+    payload: encoding === "json" ? eventForJson(event) : event,
+    epoch,
+    time: entry.time,
+    replay: true,
+    ...(publisher === undefined ? {} : { publisher }),
+    ...(metadata === undefined ? {} : { metadata }),
+  });
+}

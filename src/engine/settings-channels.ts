@@ -1,0 +1,135 @@
+/** The list `channels`: what an operator says about channels, by pattern. */
+import * as v from "valibot";
+import { patternProblem } from "../channels/patterns.ts";
+import {
+  type ChannelRule,
+  DEFAULT_CHANNEL_RULES,
+  MIN_DEDUP_SIZE,
+  MIN_DEDUP_WINDOW_MS,
+} from "../channels/rules.ts";
+import { formatDuration } from "./duration.ts";
+import { table } from "./settings-table.ts";
+import { durations, durationsFrom, switches, wholeNumbers } from "./settings-values.ts";
+
+/** Entries and events that one channel may be told to keep. */
+const MAX_KEPT = 1_000_000;
+
+const patterns = v.pipe(
+  v.string("must be a pattern such as chat.**"),
+  v.check(
+    (pattern) => patternProblem(pattern) === undefined,
+    ({ input }) => patternProblem(input) ?? "",
+  ),
+  v.description("none"),
+);
+
+/**
+ * A key that may be left out. Its default is filled in by `toRule`: whether a key that does nothing
+ * was written at all has to be known, so the description has to stand in for the default.
+ */
+function key<const Schema extends v.GenericSchema>(schema: Schema, standard: unknown) {
+  return v.optional(v.pipe(schema, v.description(`${standard}`)));
+}
+
+const { historySize, historyTtlMs, dedupSize, dedupWindowMs, presenceGraceMs, ...offered } =
+  DEFAULT_CHANNEL_RULES;
+
+const entries = table({
+  pattern: patterns,
+  history_size: key(wholeNumbers(1, MAX_KEPT), historySize),
+  history_ttl: key(durationsFrom(1_000), formatDuration(historyTtlMs)),
+  position_ttl: key(durationsFrom(1_000), "history_ttl"),
+  recovery: key(switches, offered.recovery),
+  transient: key(switches, offered.transient),
+  exactly_once: key(switches, offered.exactlyOnce),
+  dedup_size: key(wholeNumbers(MIN_DEDUP_SIZE, MAX_KEPT), dedupSize),
+  dedup_window: key(durationsFrom(MIN_DEDUP_WINDOW_MS), formatDuration(dedupWindowMs)),
+  presence: key(switches, offered.presence),
+  presence_grace: key(durations, formatDuration(presenceGraceMs)),
+});
+
+type Entries = v.InferOutput<typeof entries>;
+
+/** Keys that do nothing beside a switch that stands so. */
+const IDLE: readonly (readonly [
+  when: "transient" | "exactly_once" | "presence",
+  stands: boolean,
+  keys: readonly (keyof Entries)[],
+])[] = [
+  ["transient", true, ["history_size", "history_ttl", "position_ttl", "recovery"]],
+  ["exactly_once", false, ["dedup_size", "dedup_window"]],
+  ["presence", false, ["presence_grace"]],
+];
+
+const rule = v.pipe(
+  entries,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const written = dataset.value;
+    for (const [name, message] of contradictions(written)) {
+      addIssue({ message, path: [inObject(written, name)] });
+    }
+  }),
+  v.transform(toRule),
+);
+
+/** Rules of channels, in the order in which they were written. */
+export const channelRules = v.optional(
+  v.pipe(
+    v.array(rule, "must be a list of tables"),
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (!dataset.typed) return;
+      const rules = dataset.value;
+      rules.forEach((value, index) => {
+        const first = rules.findIndex(({ pattern }) => pattern === value.pattern);
+        if (first === index) return;
+        const place = { type: "array", origin: "value", input: rules, key: index, value } as const;
+        addIssue({
+          message: `is the pattern of channels.${first} already`,
+          path: [place, inObject({ ...value }, "pattern")],
+        });
+      });
+    }),
+  ),
+  [],
+);
+
+/** Keys of one rule that do not go with its other keys, and why. */
+function contradictions(written: Entries): [key: keyof Entries, message: string][] {
+  const idle = IDLE.filter(([name, stands]) => written[name] === stands).flatMap(
+    ([name, stands, keys]) =>
+      keys
+        .filter((other) => written[other] !== undefined)
+        .map((other): [keyof Entries, string] => [other, `does nothing with ${name}: ${stands}`]),
+  );
+  const ttl = written.history_ttl ?? historyTtlMs;
+  if (written.transient || (written.position_ttl ?? ttl) >= ttl) return idle;
+  const message = `must be at least history_ttl, which is ${formatDuration(ttl)}`;
+  return [...idle, ["position_ttl", message]];
+}
+
+function toRule(written: Entries): ChannelRule {
+  const transient = written.transient ?? offered.transient;
+  const exactlyOnce = written.exactly_once ?? offered.exactlyOnce;
+  const ttl = written.history_ttl ?? historyTtlMs;
+  return {
+    pattern: written.pattern,
+    rules: {
+      historySize: transient ? 0 : (written.history_size ?? historySize),
+      historyTtlMs: ttl,
+      positionTtlMs: transient ? 0 : (written.position_ttl ?? ttl),
+      recovery: !transient && (written.recovery ?? offered.recovery),
+      transient,
+      exactlyOnce,
+      // What guards internal calls that are repeated remains where users' events are not compared.
+      dedupSize: exactlyOnce ? (written.dedup_size ?? dedupSize) : MIN_DEDUP_SIZE,
+      dedupWindowMs: exactlyOnce ? (written.dedup_window ?? dedupWindowMs) : MIN_DEDUP_WINDOW_MS,
+      presence: written.presence ?? offered.presence,
+      presenceGraceMs: written.presence_grace ?? presenceGraceMs,
+    },
+  };
+}
+
+function inObject(input: Record<string, unknown>, key: string): v.ObjectPathItem {
+  return { type: "object", origin: "value", input, key, value: input[key] };
+}

@@ -1,0 +1,37 @@
+/** Kinds of values that settings have: each takes what an operator writes and says what it must be. */
+import * as v from "valibot";
+import { formatDuration, parseDuration } from "./duration.ts";
+
+const NOT_A_DURATION = 'must be a duration such as "30s"';
+const NOT_A_SWITCH = "must be true or false";
+/** Timers count in 31 bits; one that is set for longer than they hold fires at once. */
+const LONGEST_MS = 24 * 86_400_000;
+
+/** A duration as text; its output is whole milliseconds. */
+export const durations = v.pipe(
+  v.string(NOT_A_DURATION),
+  v.transform(parseDuration),
+  v.number(NOT_A_DURATION),
+  v.maxValue(LONGEST_MS, "must be at most 576h"),
+);
+
+/** Durations of at least so many milliseconds. */
+export function durationsFrom(minMs: number) {
+  return v.pipe(durations, v.minValue(minMs, `must be at least ${formatDuration(minMs)}`));
+}
+
+export const switches = v.boolean(NOT_A_SWITCH);
+
+/** Whole numbers in a range, both ends included. */
+export function wholeNumbers(min: number, max?: number) {
+  const message =
+    max === undefined
+      ? `must be a whole number of at least ${min}`
+      : `must be a whole number from ${min} to ${max}`;
+  return v.pipe(
+    v.number(message),
+    v.safeInteger(message),
+    v.minValue(min, message),
+    v.maxValue(max ?? Number.MAX_SAFE_INTEGER, message),
+  );
+}

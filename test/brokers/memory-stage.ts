@@ -1,0 +1,78 @@
+/** A memory broker with turns, timers, time and names of epochs in the hand of the test. */
+import { create } from "@bufbuild/protobuf";
+import { MemoryBroker } from "../../src/brokers/memory.ts";
+import { type ChannelRule, DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
+import type { MemberSession } from "../../src/engine/ports.ts";
+import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+
+export const body = create(EntryBodySchema, { event: new Uint8Array([1]) });
+
+/** @param rules what differs from the default, by pattern */
+export function stage(rules: Readonly<Record<string, Partial<ChannelRule["rules"]>>> = {}) {
+  const clock = { time: 1_000, now: () => clock.time };
+  const turns: (() => void)[] = [];
+  const timers: { readonly at: number; readonly callback: () => void }[] = [];
+  let epochs = 0;
+  const broker = new MemoryBroker({
+    clock,
+    random: {
+      epoch: () => {
+        epochs += 1;
+        return `epoch${epochs}`;
+      },
+    },
+    nextTurn: (callback) => turns.push(callback),
+    timers: {
+      after: (ms, callback) => {
+        timers.push({ at: clock.time + ms, callback });
+        return () => {};
+      },
+    },
+    rules: new RuleBook(
+      Object.entries(rules).map(([pattern, changed]) => ({
+        pattern,
+        rules: { ...DEFAULT_CHANNEL_RULES, ...changed },
+      })),
+    ),
+  });
+  /** What the node was told, in its order. */
+  const told: string[] = [];
+  broker.start({
+    publications: (channel, epoch, entries) => {
+      told.push(`${channel} ${epoch} ${entries.map(({ offset }) => offset).join(",")}`);
+    },
+    presence: (channel, epoch, changes) => {
+      for (const { member, joined, generation } of changes) {
+        const name = `${member.userId || member.clientId || member.sessionId}`;
+        told.push(`${channel} ${epoch} ${joined ? "join" : "leave"} ${name} ${generation}`);
+      }
+    },
+    gap: (channel, { reason }) => told.push(`${channel} gap ${reason}`),
+    presenceLost: (channel) => told.push(`${channel} presence lost`),
+  });
+  const turn = () => {
+    for (const callback of turns.splice(0)) callback();
+  };
+  /** Time passes, and the timers that are due go off one after the other. */
+  const pass = (ms: number) => {
+    const end = clock.time + ms;
+    for (;;) {
+      const due = timers.filter(({ at }) => at <= end).sort((one, other) => one.at - other.at)[0];
+      if (due === undefined) break;
+      timers.splice(timers.indexOf(due), 1);
+      clock.time = Math.max(clock.time, due.at);
+      due.callback();
+    }
+    clock.time = end;
+  };
+  return { broker, clock, told, turn, turns, timers, pass };
+}
+
+/** Publishes so many entries, each under a key of its own. */
+export async function publishes(broker: MemoryBroker, channel: string, count: number) {
+  for (let i = 0; i < count; i++) await broker.publish(channel, { key: crypto.randomUUID(), body });
+}
+
+export function session(sessionId: string, userId = "", clientId = ""): MemberSession {
+  return { sessionId, userId, clientId };
+}
