@@ -35,7 +35,7 @@ const FROM_ENVIRONMENT = [
   "broker.redis.password",
 ] as const;
 
-/** Paths that have settings below them. */
+/** Paths that have settings below them; `*` stands for the places of a list. */
 const TABLES: ReadonlySet<string> = new Set(
   SERVER_SETTING_PATHS.flatMap(([path]) => {
     const words = path.split(".");
@@ -130,14 +130,19 @@ async function readYaml(file: string): Promise<unknown> {
   }
 }
 
-/** A table may have nothing but comments: its key stands alone then, which YAML reads as null. */
+/**
+ * A table or a list of tables may have nothing but comments: its key stands alone then, which YAML
+ * reads as null.
+ */
 function withTables(value: unknown, path: string): unknown {
   if (!TABLES.has(path)) return value;
-  if (value === null) return {};
+  const below = (key: string): string => (path === "" ? key : `${path}.${key}`);
+  if (value === null) return TABLES.has(below("*")) ? [] : {};
+  if (Array.isArray(value)) return value.map((inner: unknown) => withTables(inner, below("*")));
   if (!isTable(value)) return value;
   const entries = Object.entries(value).map(([key, inner]): [string, unknown] => [
     key,
-    withTables(inner, path === "" ? key : `${path}.${key}`),
+    withTables(inner, below(key)),
   ]);
   return Object.fromEntries(entries);
 }

@@ -15,6 +15,7 @@ import {
   SettingsError,
   serverEntries,
   settingPaths,
+  settingsEntries,
   table,
   toSettings,
   wholeNumbers,
@@ -171,6 +172,7 @@ const schema = v.optional(
       ),
       {},
     ),
+    channels: settingsEntries.channels,
   }),
   {},
 );

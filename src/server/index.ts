@@ -3,9 +3,23 @@
  * ports that such a program may implement.
  */
 export { MemoryBroker, type MemoryBrokerOptions } from "../brokers/memory.ts";
+export type { Member, MemberSession, PresenceChange, Snapshot } from "../channels/presence.ts";
+export {
+  type ChannelRule,
+  type ChannelRules,
+  DEFAULT_CHANNEL_RULES,
+  type LogRules,
+  RuleBook,
+} from "../channels/rules.ts";
 export { fromWireEvent, toWireEvent } from "../client/events.ts";
 export type { HostCapabilities } from "../engine/capabilities.ts";
-export { Engine, type EngineOptions, type EngineStats, type NextExpiry } from "../engine/engine.ts";
+export {
+  Engine,
+  type EngineOptions,
+  type EngineStats,
+  type NextExpiry,
+  type PublishOptions,
+} from "../engine/engine.ts";
 export type {
   AuthenticateRequest,
   AuthorizeSubscribeRequest,
@@ -14,12 +28,18 @@ export type {
   Caller,
   Cancellation,
   Clock,
+  GapReason,
+  HistoryFilter,
+  HistoryPage,
+  LogGap,
   Logger,
   Position,
+  PresenceSnapshot,
   Proxy,
   PublishCommand,
   PublishResult,
   Random,
+  Registration,
   RpcRequest,
   Timers,
   Transport,

@@ -14,6 +14,14 @@ export const timers: Timers = {
   },
 };
 
+/** Timers that do not keep a process running that has nothing else to do. */
+export const idleTimers: Timers = {
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms).unref();
+    return () => clearTimeout(timer);
+  },
+};
+
 /** A short random name, unguessable. */
 export function shortId(): string {
   return shortIdFrom(randomBytes);

@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { getRequestListener } from "@hono/node-server";
 import { MemoryBroker } from "../brokers/memory.ts";
+import type { RuleBook } from "../channels/rules.ts";
 import { Engine } from "../engine/engine.ts";
 import type { Broker, Logger, Proxy as ProxyPort } from "../engine/ports.ts";
 import { createApp } from "../http/app.ts";
@@ -16,7 +17,7 @@ import { CAPABILITIES } from "./capabilities.ts";
 import { parseConfig, type ServerConfig } from "./config.ts";
 import { http2Server, httpServer, type Listener, listen } from "./listeners.ts";
 import { servePage } from "./page.ts";
-import { clock, random, shortId, timers } from "./platform.ts";
+import { clock, idleTimers, random, shortId, timers } from "./platform.ts";
 import { Sockets } from "./sockets.ts";
 import { peerContext, streamRoutes } from "./streams.ts";
 import { VERSION } from "./version.ts";
@@ -86,7 +87,7 @@ class NodeServer implements Server {
 
   constructor({ config = parseConfig({}), broker, backends = {}, logger = SILENT }: ServerOptions) {
     this.#config = config;
-    const used = broker ?? memoryBroker();
+    const used = broker ?? memoryBroker(config.settings.rules);
     this.#memory = used instanceof MemoryBroker ? used : undefined;
     this.engine = new Engine({
       broker: used,
@@ -250,10 +251,12 @@ class NodeServer implements Server {
   }
 }
 
-function memoryBroker(): MemoryBroker {
+function memoryBroker(rules: RuleBook): MemoryBroker {
   return new MemoryBroker({
     clock,
     random: { epoch: shortId },
     nextTurn: (callback) => void setImmediate(callback),
+    timers: idleTimers,
+    rules,
   });
 }

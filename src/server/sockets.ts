@@ -103,13 +103,16 @@ export class Sockets {
     });
     // The library closes the socket after an error; what matters here is that it ends.
     ws.on("error", () => {});
-    ws.on("close", () => {
+    ws.on("close", (code) => {
       this.#open.delete(ws);
-      session.end();
+      session.end(code === NORMAL_CLOSURE || code === NO_CODE);
     });
   }
 }
 
+/** Codes of a client that means to go; 1001 may be a page that is loaded again. */
+const NORMAL_CLOSURE = 1000;
+const NO_CODE = 1005;
 const PONG = sized("pong", true);
 
 function isPing(data: Buffer): boolean {

@@ -196,7 +196,7 @@ async function* serve<In, Out>(
     void receive(session, transport, form, input, engine);
   }
   const gone = (): void => {
-    session?.end();
+    session?.end(false);
     transport.abandon(context.signal.reason);
   };
   // The client may have gone, or its deadline have passed, before anything was done.
@@ -205,7 +205,7 @@ async function* serve<In, Out>(
   try {
     for await (const frame of transport.frames()) yield form.outbound(frame);
   } finally {
-    session?.end();
+    session?.end(false);
   }
 }
 
@@ -226,13 +226,13 @@ async function receive<In>(
         session.close(DISCONNECTS.internal);
       });
     }
-    session.end();
+    session.end(true);
     transport.finish();
   } catch (error) {
     // The library refuses messages beyond the limit before it has read them.
     const tooBig = error instanceof ConnectError && error.code === Code.ResourceExhausted;
     if (tooBig) session.close(DISCONNECTS.messageTooBig);
-    session.end();
+    session.end(false);
     transport.finish(error);
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
+import { DEFAULT_CHANNEL_RULES } from "../../src/channels/rules.ts";
 import { DEFAULT_SETTINGS } from "../../src/engine/settings.ts";
 import {
   parseConfig,
@@ -83,6 +84,10 @@ test("the file of the original's README is taken as it is", async () => {
 test("a table of which only comments are left is an empty one", async () => {
   const text = "server:\n  heartbeat:\n    # idle_timeout: 1m\nlimits:\nbroker:\n  redis:\n";
   expect(await load(text)).toEqual(parseConfig({}));
+  expect(await load("channels:\n  # - pattern: chat\n")).toEqual(parseConfig({}));
+  expect(await problems("channels:\n  - # pattern: chat\n")).toEqual([
+    "FILE: channels.0.pattern: is missing",
+  ]);
 });
 
 test("anchors and tags of the language work", async () => {
@@ -131,9 +136,13 @@ transport:
   grpc: { addr: ":1", address: ":2", tls: { cert: x.pem } }
 broker: { type: kafka }
 limits: { connections: 0, queue_bytes: 8MB }
+channels: [{ pattern: a..b }, { pattern: a, history_size: 0, histroy_ttl: 1h }]
 `;
   expect((await problems(text)).toSorted()).toEqual([
     'FILE: broker.type: is unknown: this version has "memory"',
+    "FILE: channels.0.pattern: channel holds an empty word",
+    "FILE: channels.1.history_size: must be a whole number from 1 to 1000000",
+    "FILE: channels.1.histroy_ttl: is not a setting",
     "FILE: limits.connections: must be a whole number of at least 1",
     "FILE: limits.queue_bytes: must be a whole number of at least 65536",
     "FILE: server.http.tls.cert: is missing",
@@ -149,6 +158,17 @@ limits: { connections: 0, queue_bytes: 8MB }
   expect(await problems(both)).toEqual([
     "FILE: transport.grpc.address: is another name of addr: use one of them",
   ]);
+});
+
+test("channels have the rules of the file", async () => {
+  const { settings } = await load(`
+channels:
+  - pattern: "chat.**"
+    history_size: 10
+  - { pattern: chat.lobby, presence: false }
+`);
+  expect(settings.rules.of("chat.a")).toEqual({ ...DEFAULT_CHANNEL_RULES, historySize: 10 });
+  expect(settings.rules.of("chat.lobby")).toEqual({ ...DEFAULT_CHANNEL_RULES, presence: false });
 });
 
 test("variables stand above the file, in either spelling of an address", async () => {
@@ -220,13 +240,17 @@ test("a read timeout that clients would meet between two pings is an error", () 
 });
 
 test("the example is valid as it stands and changes nothing", async () => {
-  expect(await loadConfig({ config: EXAMPLE.pathname, env: {} })).toEqual(parseConfig({}));
+  const config = await loadConfig({ config: EXAMPLE.pathname, env: {} });
+  expect(config).toEqual(parseConfig({}));
+  expect(config.settings.rules.of("any.channel")).toEqual(DEFAULT_CHANNEL_RULES);
 });
 
 test("the example has every setting with its default", async () => {
   const text = await readFile(EXAMPLE, "utf8");
   const standard = new Map(SERVER_SETTING_PATHS);
   for (const [path, value] of leaves(parse(text))) {
+    // A rule has to be about something.
+    if (path === "channels.*.pattern") continue;
     expect([path, JSON.stringify(value).replace(/^"(.*)"$/, "$1")]).toEqual([
       path,
       standard.get(path),
@@ -243,8 +267,11 @@ test("the example has every setting with its default", async () => {
   ]);
 });
 
-/** Dotted paths of what is no table, with the values. */
+/** Dotted paths of what is no table, with the values; `*` stands for the places of a list of tables. */
 function leaves(value: unknown, path = ""): [string, unknown][] {
+  if (Array.isArray(value) && value.some((inner) => typeof inner === "object")) {
+    return value.flatMap((inner) => leaves(inner, `${path}.*`));
+  }
   if (typeof value !== "object" || value === null || Array.isArray(value)) return [[path, value]];
   return Object.entries(value).flatMap(([key, inner]) =>
     leaves(inner, path === "" ? key : `${path}.${key}`),

@@ -6,6 +6,7 @@ import { createServer as createHttp } from "node:http";
 import type { AddressInfo } from "node:net";
 import { MemoryBroker } from "../../src/brokers/memory.ts";
 import { parseConfig } from "../../src/server/config.ts";
+import { idleTimers } from "../../src/server/platform.ts";
 import { createServer } from "../../src/server/server.ts";
 import { suiteBackend } from "../conformance/backend.ts";
 import type { ServerStats } from "../conformance/host.ts";
@@ -14,6 +15,8 @@ const { config, backend } = JSON.parse(process.argv[2] ?? "{}") as {
   config: unknown;
   backend: string;
 };
+
+const parsed = parseConfig(config);
 
 /** Counts what the suite wants to see back at zero. */
 class ObservedBroker extends MemoryBroker {
@@ -32,10 +35,12 @@ const broker = new ObservedBroker({
   clock: { now: () => Date.now() },
   random: { epoch: () => crypto.randomUUID().slice(0, 8) },
   nextTurn: (callback) => void setImmediate(callback),
+  timers: idleTimers,
+  rules: parsed.settings.rules,
 });
 
 const server = createServer({
-  config: parseConfig(config),
+  config: parsed,
   broker,
   backends: backend === "none" ? {} : suiteBackend(() => server.engine, backend === "closed"),
 });

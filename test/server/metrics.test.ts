@@ -196,7 +196,7 @@ test("an RPC is timed by its outcome: timeout", async () => {
 
 test("an RPC whose client has left is no error of the backend", async () => {
   const { engine, session, done } = await asked(() => new Promise(() => {}));
-  session.end();
+  session.end(true);
   await done;
   expect(durations(engine.stats(), "cancelled")).toEqual([1, 0.2]);
   expect(durations(engine.stats(), "error")).toEqual([0, 0]);

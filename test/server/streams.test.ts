@@ -253,6 +253,7 @@ test("with the caller's context: its address is known, and its stream is freed i
       clock,
       random: { epoch: shortId },
       nextTurn: (callback) => void setImmediate(callback),
+      timers,
     }),
     clock,
     random,
