@@ -2,14 +2,17 @@
  * A channel's side of the contract with its gateways: who is registered, what each has been given,
  * and what is still owed. Pure logic over a few ports; the object around it only reads and writes.
  *
- * At most one deliver call per gateway is in flight. What is appended meanwhile leaves with the next
- * one. A delivery that cannot start at once, fails or overruns its deadline is owed: then an alarm is
- * stored and the gateway's row notes what it has confirmed, so that a fresh life of the object
- * delivers the rest from the log. A channel that sleeps without an alarm has every gateway at head.
+ * At most one deliver call per gateway is in flight. What comes meanwhile leaves with the next one. A
+ * delivery that cannot start at once, fails or overruns its deadline is owed: then an alarm is stored
+ * and the gateway's row notes what it has confirmed, so that a fresh life of the object delivers the
+ * rest from the log. A channel that sleeps without an alarm has every gateway at head.
  */
 import type { LogRow } from "../channels/log-store.ts";
-import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../protocol/limits.ts";
-import { encodeDelivery, encodeEntry } from "./internal-codec.ts";
+import type { PresenceChange } from "../channels/presence.ts";
+import { type Call, foundGateway, type Gateway } from "./fan-out-gateway.ts";
+import type { GatewayRow } from "./gateway-table.ts";
+import { encodeDelivery, encodePresenceChange } from "./internal-codec.ts";
+import { type EncodedEntry, encodeRows, RecentEntries, takeBatch } from "./recent-entries.ts";
 import { delay, withDeadline } from "./timers.ts";
 
 /** How long a delivery may be owed before the alarm makes sure of it, in milliseconds. */
@@ -19,18 +22,12 @@ const DELIVER_DEADLINE_MS = 10_000;
 /** Pause before a failed delivery is tried again by an object that stays awake, in milliseconds. */
 const RETRY_PAUSE_MS = 500;
 
-/** A gateway as its row remembers it. */
-export interface GatewayRow {
-  readonly name: string;
-  readonly registration: string;
-  /** What it had confirmed when a delivery became owed; undefined means it was at head. */
-  readonly confirmed: number | undefined;
-}
-
 /** What the fan-out needs from the object around it. */
 export interface FanOutHost {
   readonly channel: string;
   readonly epoch: string;
+  /** Whether the log ends with this life of the object. */
+  readonly transient: boolean;
   /** Offset of the newest entry. */
   head(): number;
   /** Rows in (after, until], ascending and dense; may start later where the log was trimmed. */
@@ -38,34 +35,23 @@ export interface FanOutHost {
   /** Calls a gateway. Resolves with whether it has gone from this registration. */
   deliver(gateway: string, request: Uint8Array): Promise<{ readonly gone: boolean }>;
   saveGateway(row: GatewayRow): void;
-  dropGateway(name: string): void;
+  /** A gateway is not registered any more. */
+  left(gateway: string): void;
   /** Unix milliseconds. */
   now(): number;
-  /** Stores the alarm, for Unix milliseconds. */
-  setAlarm(at: number): void;
+  /** Makes sure that the alarm comes by then, Unix milliseconds. */
+  alarmBy(at: number): void;
   warn(message: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
 export class ChannelFanOut {
   readonly #host: FanOutHost;
   readonly #gateways = new Map<string, Gateway>();
-  /** The newest entries as bytes, dense up to the head, bounded; older ones are read from the log. */
-  #recent: EncodedEntry[] = [];
-  #recentBytes = 0;
-  #alarmAt = 0;
+  readonly #recent = new RecentEntries();
 
   constructor(host: FanOutHost, rows: Iterable<GatewayRow>) {
     this.#host = host;
-    for (const row of rows) {
-      const confirmed = row.confirmed ?? host.head();
-      this.#gateways.set(row.name, {
-        name: row.name,
-        registration: row.registration,
-        confirmed,
-        noted: row.confirmed !== undefined,
-        call: undefined,
-      });
-    }
+    for (const row of rows) this.#gateways.set(row.name, foundGateway(row, host));
   }
 
   get size(): number {
@@ -73,34 +59,34 @@ export class ChannelFanOut {
   }
 
   /** Registers a gateway or replaces its registration; what it is owed stays owed. */
-  register(name: string, registration: string): void {
-    const known = this.#gateways.get(name);
-    const gateway: Gateway = known ?? {
-      name,
-      registration,
-      confirmed: this.#host.head(),
-      noted: false,
-      call: undefined,
-    };
+  register(name: string, registration: string, follows: boolean): void {
+    const gateway =
+      this.#gateways.get(name) ??
+      foundGateway({ name, registration, confirmed: undefined, presence: follows }, this.#host);
     gateway.registration = registration;
+    gateway.follows = follows;
     this.#gateways.set(name, gateway);
     this.#save(gateway);
   }
 
   /** Acts only while the registration is the gateway's current one. */
   unregister(name: string, registration: string): void {
-    const gateway = this.#gateways.get(name);
-    if (gateway?.registration !== registration) return;
+    if (this.#gateways.get(name)?.registration !== registration) return;
     this.#gateways.delete(name);
-    this.#host.dropGateway(name);
+    this.#host.left(name);
   }
 
   /** Takes an entry that was just appended. It leaves with the next flush. */
   append(row: LogRow): void {
-    const entry = encodeEntry(row);
-    this.#recent.push({ offset: row.offset, bytes: entry });
-    this.#recentBytes += entry.length;
-    this.#trimRecent();
+    this.#recent.push(row, () => Math.min(this.#host.head(), ...this.#confirmed()));
+  }
+
+  /** Takes presence changes for those who follow them. They leave with the next flush. */
+  changed(changes: readonly PresenceChange[]): void {
+    const encoded = changes.map(encodePresenceChange);
+    for (const { follows, presence } of this.#gateways.values()) {
+      if (follows) presence.push(encoded);
+    }
   }
 
   /**
@@ -112,6 +98,7 @@ export class ChannelFanOut {
       if (gateway.confirmed < offset) continue;
       gateway.confirmed = offset - 1;
       // The answer of a call in flight must not confirm what it did not carry.
+      if (gateway.call !== undefined) gateway.presence.putBack(gateway.call.presence);
       gateway.call = undefined;
     }
   }
@@ -123,19 +110,19 @@ export class ChannelFanOut {
   flush(): void {
     const head = this.#host.head();
     for (const gateway of this.#gateways.values()) {
-      if (gateway.confirmed >= head) continue;
-      if (gateway.call === undefined) this.#call(gateway);
-      else if (gateway.call.until < head) this.#owe(gateway);
+      const { call } = gateway;
+      if (call === undefined) {
+        if (this.#behind(gateway)) this.#call(gateway);
+      } else if (call.until < head || !gateway.presence.empty) this.#owe(gateway);
     }
   }
 
   /** The alarm: delivers what is owed, and keeps the alarm while anything is. */
   async alarm(): Promise<void> {
-    this.#alarmAt = 0;
     this.flush();
     await Promise.all([...this.#gateways.values()].map((gateway) => gateway.call?.done));
     for (const gateway of this.#gateways.values()) {
-      if (gateway.confirmed < this.#host.head()) this.#owe(gateway);
+      if (gateway.call !== undefined || this.#behind(gateway)) this.#owe(gateway);
       else if (gateway.noted) {
         gateway.noted = false;
         this.#save(gateway);
@@ -143,20 +130,30 @@ export class ChannelFanOut {
     }
   }
 
+  #behind({ confirmed, presence, announce }: Gateway): boolean {
+    return confirmed < this.#host.head() || !presence.empty || announce;
+  }
+
   #call(gateway: Gateway): void {
-    const { batch, prev } = this.#batch(gateway);
-    const last = batch.at(-1);
-    if (last === undefined) return;
-    const registration = gateway.registration;
+    const { registration, announce } = gateway;
+    const batch = this.#batch(gateway.confirmed);
+    // Without a batch the gateway has everything, or there is nothing that it could be given.
+    const prev = batch.length > 0 ? gateway.confirmed : this.#host.head();
+    const presence = gateway.presence.take();
+    const { channel, epoch } = this.#host;
     const request = encodeDelivery({
-      channel: this.#host.channel,
+      channel,
       registration,
-      epoch: this.#host.epoch,
+      epoch,
       prev,
       entries: batch.map((entry) => entry.bytes),
+      presence: presence.changes,
+      presenceLost: presence.lost,
     });
-    const call: Call = { until: last.offset, done: Promise.resolve() };
+    const until = batch.at(-1)?.offset ?? prev;
+    const call: Call = { until, presence, announce, done: Promise.resolve() };
     gateway.call = call;
+    gateway.announce = false;
     // The call is issued here, in the turn that acknowledges the publishes it carries.
     const answer = withDeadline(this.#host.deliver(gateway.name, request), DELIVER_DEADLINE_MS);
     call.done = answer.then(
@@ -164,7 +161,7 @@ export class ChannelFanOut {
       (error: unknown) => this.#failed(gateway, call, error),
     );
     // More than one batch behind: the rest waits for the answer, and until then it is owed.
-    if (last.offset < this.#host.head()) this.#owe(gateway);
+    if (until < this.#host.head()) this.#owe(gateway);
   }
 
   #delivered(gateway: Gateway, call: Call, registration: string, gone: boolean): void {
@@ -174,18 +171,25 @@ export class ChannelFanOut {
       this.unregister(gateway.name, registration);
       return;
     }
-    if (!gone) gateway.confirmed = Math.max(gateway.confirmed, call.until);
+    if (gone) this.#putBack(gateway, call);
+    else gateway.confirmed = Math.max(gateway.confirmed, call.until);
     if (this.#gateways.get(gateway.name) !== gateway) return;
-    if (gateway.confirmed < this.#host.head()) this.#call(gateway);
+    if (this.#behind(gateway)) this.#call(gateway);
   }
 
   #failed(gateway: Gateway, call: Call, error: unknown): void {
     if (gateway.call !== call) return;
     gateway.call = undefined;
+    this.#putBack(gateway, call);
     if (this.#gateways.get(gateway.name) !== gateway) return;
     this.#host.warn("delivery failed", { gateway: gateway.name, error: String(error) });
     this.#owe(gateway);
     void delay(RETRY_PAUSE_MS).then(() => this.flush());
+  }
+
+  #putBack(gateway: Gateway, call: Call): void {
+    gateway.presence.putBack(call.presence);
+    gateway.announce ||= call.announce;
   }
 
   /** Makes sure that the delivery happens even if this object is reset now. */
@@ -194,82 +198,29 @@ export class ChannelFanOut {
       gateway.noted = true;
       this.#save(gateway);
     }
-    const now = this.#host.now();
-    if (this.#alarmAt > now) return;
-    this.#alarmAt = now + OWED_ALARM_MS;
-    this.#host.setAlarm(this.#alarmAt);
+    this.#host.alarmBy(this.#host.now() + OWED_ALARM_MS);
   }
 
-  #save(gateway: Gateway): void {
-    this.#host.saveGateway({
-      name: gateway.name,
-      registration: gateway.registration,
-      confirmed: gateway.noted ? gateway.confirmed : undefined,
-    });
+  #save({ name, registration, confirmed, noted, follows }: Gateway): void {
+    const noting = noted ? confirmed : undefined;
+    this.#host.saveGateway({ name, registration, confirmed: noting, presence: follows });
   }
 
-  /** The next run for a gateway: from memory where it reaches back far enough, else from the log. */
-  #batch(gateway: Gateway): { batch: readonly EncodedEntry[]; prev: number } {
-    const prev = gateway.confirmed;
-    const first = this.#recent[0];
-    const source =
-      first !== undefined && first.offset <= prev + 1
-        ? this.#recent.slice(prev + 1 - first.offset, prev + 1 - first.offset + MAX_BATCH_ENTRIES)
-        : encodeRows(this.#host.read(prev, prev + MAX_BATCH_ENTRIES));
-    const batch: EncodedEntry[] = [];
-    let bytes = 0;
-    for (const entry of source) {
-      if (batch.length > 0 && bytes + entry.bytes.length > MAX_BATCH_BYTES) break;
-      batch.push(entry);
-      bytes += entry.bytes.length;
+  /**
+   * The next run for a gateway: from memory where it reaches back far enough, else from the log. In a
+   * transient channel there is only memory; the gateway meets the hole.
+   */
+  #batch(after: number): readonly EncodedEntry[] {
+    const head = this.#host.head();
+    if (after >= head) return [];
+    const { first } = this.#recent;
+    if (first !== undefined && (first <= after + 1 || this.#host.transient)) {
+      return this.#recent.batch(after);
     }
-    return { batch, prev };
-  }
-
-  #trimRecent(): void {
-    let drop = 0;
-    while (this.#recentBytes > MAX_QUEUED_BYTES && drop < this.#recent.length - 1) {
-      this.#recentBytes -= this.#recent[drop]?.bytes.length ?? 0;
-      drop += 1;
-    }
-    // What every gateway has is not kept: an idle channel holds no memory.
-    if (this.#recent.length > 2 * MAX_BATCH_ENTRIES) {
-      const behind = Math.min(this.#host.head(), ...this.#confirmed());
-      while (drop < this.#recent.length - 1 && (this.#recent[drop]?.offset ?? 0) <= behind) {
-        this.#recentBytes -= this.#recent[drop]?.bytes.length ?? 0;
-        drop += 1;
-      }
-    }
-    if (drop > 0) this.#recent = this.#recent.slice(drop);
+    return takeBatch(encodeRows(this.#host.read(after, head)));
   }
 
   *#confirmed(): Iterable<number> {
     for (const gateway of this.#gateways.values()) yield gateway.confirmed;
   }
-}
-
-interface Gateway {
-  readonly name: string;
-  registration: string;
-  /** Offset up to which the gateway is known to have everything. */
-  confirmed: number;
-  /** Whether its row holds a `confirmed`. */
-  noted: boolean;
-  call: Call | undefined;
-}
-
-interface Call {
-  /** Last offset of the batch. */
-  readonly until: number;
-  /** Settles when the answer has been dealt with. */
-  done: Promise<void>;
-}
-
-interface EncodedEntry {
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
-
-function* encodeRows(rows: Iterable<LogRow>): Iterable<EncodedEntry> {
-  for (const row of rows) yield { offset: row.offset, bytes: encodeEntry(row) };
 }

@@ -1,130 +1,126 @@
 /**
  * The Durable Object of one channel: the single writer of its log and the shard that fans out to
- * gateways. The log and the fan-out decide; this shell reads storage, calls them and answers.
+ * gateways. What happens is decided in its life; this shell reads what comes in, calls that, and
+ * answers. Every method takes and returns messages of `messageloop.internal.v1`.
  */
 import { DurableObject } from "cloudflare:workers";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { ChannelLog } from "../channels/log.ts";
 import {
   DeliverResponseSchema,
+  HistoryRequestSchema,
+  PresenceRequestSchema,
+  PresenceResponseSchema,
   PublishRequestSchema,
   PublishResponseSchema,
   ReadRequestSchema,
-  SubscribeRequestSchema,
-  SubscribeResponseSchema,
-  UnsubscribeRequestSchema,
+  RegisterRequestSchema,
+  RegisterResponseSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../protocol/limits.ts";
-import { ChannelFanOut, type GatewayRow } from "./channel-fan-out.ts";
-import { encodeEntry, encodeReadResponse } from "./internal-codec.ts";
+import { SharedAlarm } from "./alarm.ts";
+import { ChannelLife } from "./channel-life.ts";
+import { encodeHistory, encodeReadResponse } from "./internal-codec.ts";
 import { clock, consoleLogger, shortId } from "./platform.ts";
-import { SqlLogStore } from "./sql-store.ts";
+import { settingsOf } from "./settings.ts";
 import { nextTurn } from "./timers.ts";
 
-export class ChannelDurableObject extends DurableObject {
-  readonly #log: ChannelLog;
-  readonly #fanOut: ChannelFanOut;
-  /** The head that this life of the object found: what lies at or below may be undelivered. */
-  readonly #startHead: number;
+export class ChannelDurableObject extends DurableObject<Env> {
+  readonly #alarm: SharedAlarm;
+  #openLife: ChannelLife | undefined;
   #flush: Promise<void> | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    const { sql } = ctx.storage;
-    const log = new ChannelLog(new SqlLogStore(sql), clock, { epoch: shortId });
-    sql.exec(
-      `CREATE TABLE IF NOT EXISTS gateways (
-        name TEXT PRIMARY KEY, registration TEXT NOT NULL, confirmed INTEGER
-      ) WITHOUT ROWID`,
-    );
-    this.#log = log;
-    this.#startHead = log.head;
-    this.#fanOut = new ChannelFanOut(
-      {
-        channel: ctx.id.name ?? "",
-        epoch: log.epoch,
-        head: () => log.head,
-        read: (after, until) => log.read(after, until),
-        deliver: async (gateway, request) => {
-          const stub = ctx.exports.GatewayDurableObject.getByName(gateway);
-          return fromBinary(DeliverResponseSchema, await stub.deliver(request));
-        },
-        saveGateway: ({ name, registration, confirmed }) => {
-          sql.exec(
-            "INSERT OR REPLACE INTO gateways (name, registration, confirmed) VALUES (?, ?, ?)",
-            name,
-            registration,
-            confirmed ?? null,
-          );
-        },
-        dropGateway: (name) => {
-          sql.exec("DELETE FROM gateways WHERE name = ?", name);
-        },
-        now: clock.now,
-        setAlarm: (at) => {
-          void ctx.storage.setAlarm(at);
-        },
-        warn: consoleLogger.warn,
-      },
-      [...sql.exec("SELECT name, registration, confirmed FROM gateways")].map(
-        (row): GatewayRow => ({
-          name: `${row["name"]}`,
-          registration: `${row["registration"]}`,
-          confirmed: row["confirmed"] === null ? undefined : Number(row["confirmed"]),
-        }),
-      ),
-    );
+    this.#alarm = new SharedAlarm(ctx.storage);
+    // Which alarm is stored is known before anything asks for another.
+    void ctx.blockConcurrencyWhile(async () => this.#alarm.found(await ctx.storage.getAlarm()));
   }
 
-  /** Registers a gateway. Takes a SubscribeRequest, answers a SubscribeResponse. */
-  subscribe(request: Uint8Array): Uint8Array {
-    const { gateway, registration } = fromBinary(SubscribeRequestSchema, request);
-    this.#fanOut.register(gateway, registration);
-    const position = { epoch: this.#log.epoch, offset: BigInt(this.#log.head) };
-    return toBinary(SubscribeResponseSchema, create(SubscribeResponseSchema, { position }));
-  }
-
-  /** Ends a registration. Takes an UnsubscribeRequest. */
-  unsubscribe(request: Uint8Array): void {
-    const { gateway, registration } = fromBinary(UnsubscribeRequestSchema, request);
-    this.#fanOut.unregister(gateway, registration);
+  /** What has changed at a gateway. Takes a RegisterRequest, answers a RegisterResponse. */
+  register(request: Uint8Array): Uint8Array {
+    const { position, generation } = this.#life.register(
+      fromBinary(RegisterRequestSchema, request),
+    );
+    const { epoch, offset } = position;
+    const response = create(RegisterResponseSchema, {
+      position: { epoch, offset: BigInt(offset) },
+      generation: BigInt(generation),
+    });
+    return toBinary(RegisterResponseSchema, response);
   }
 
   /** Appends a batch. Takes a PublishRequest, answers a PublishResponse once delivery is under way. */
   async publish(request: Uint8Array): Promise<Uint8Array> {
-    const { items } = fromBinary(PublishRequestSchema, request);
-    const results = items.map(({ key, body }) => {
-      const { offset, time, duplicate } = this.#log.append(key, body);
-      if (!duplicate) this.#fanOut.append({ offset, key, time, body });
-      else if (offset <= this.#startHead) this.#fanOut.offerAgain(offset);
+    const life = this.#life;
+    const results = fromBinary(PublishRequestSchema, request).items.map((item) => {
+      const { offset, duplicate } = life.publish(item);
       return { offset: BigInt(offset), duplicate };
     });
     this.#flush ??= nextTurn().then(() => {
       this.#flush = undefined;
-      this.#fanOut.flush();
+      life.flush();
     });
     await this.#flush;
-    const response = create(PublishResponseSchema, { epoch: this.#log.epoch, results });
+    const response = create(PublishResponseSchema, { epoch: life.position.epoch, results });
     return toBinary(PublishResponseSchema, response);
   }
 
-  /** Retained entries. Takes a ReadRequest, answers a ReadResponse of at most one batch. */
+  /** Stored entries. Takes a ReadRequest, answers a ReadResponse of at most one batch. */
   read(request: Uint8Array): Uint8Array {
     const { after, until } = fromBinary(ReadRequestSchema, request);
-    const start = Number(after);
-    const end = Math.min(Number(until), start + MAX_BATCH_ENTRIES);
-    const entries: Uint8Array[] = [];
-    let bytes = 0;
-    for (const row of this.#log.read(start, end)) {
-      const entry = encodeEntry(row);
-      if (entries.length > 0 && bytes + entry.length > MAX_BATCH_BYTES) break;
-      entries.push(entry);
-      bytes += entry.length;
-    }
-    return encodeReadResponse(this.#log.epoch, entries);
+    const life = this.#life;
+    return encodeReadResponse(life.position.epoch, life.read(Number(after), Number(until)));
+  }
+
+  /** A page of history. Takes a HistoryRequest, answers a HistoryResponse of at most one batch. */
+  history(request: Uint8Array): Uint8Array {
+    return encodeHistory(this.#life.history(fromBinary(HistoryRequestSchema, request)));
+  }
+
+  /** Takes every entry out of history. */
+  removeHistory(): void {
+    this.#life.removeHistory();
+  }
+
+  /** Who is present. Takes a PresenceRequest, answers a PresenceResponse. */
+  presence(request: Uint8Array): Uint8Array {
+    const life = this.#life;
+    const { limit } = fromBinary(PresenceRequestSchema, request);
+    const { members, total, generation } = life.presence(limit);
+    const response = create(PresenceResponseSchema, {
+      members: members.map((member) => ({ ...member, time: BigInt(member.time) })),
+      total,
+      generation: { epoch: life.position.epoch, number: BigInt(generation) },
+    });
+    return toBinary(PresenceResponseSchema, response);
   }
 
   override async alarm(): Promise<void> {
-    await this.#fanOut.alarm();
+    this.#alarm.found(undefined);
+    if (!(await this.#life.alarm())) return;
+    // Whoever calls next finds an empty database and begins a new log.
+    this.#openLife = undefined;
+    this.#alarm.found(undefined);
+    void this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+  }
+
+  /** Opened at the first call, for an object that has deleted itself begins anew. */
+  get #life(): ChannelLife {
+    const { ctx, env } = this;
+    const name = ctx.id.name ?? "";
+    this.#openLife ??= new ChannelLife({
+      name,
+      rules: settingsOf(env).rules.of(name),
+      sql: ctx.storage.sql,
+      clock,
+      random: { epoch: shortId },
+      alarm: this.#alarm,
+      deliver: async (gateway, request) => {
+        const stub = ctx.exports.GatewayDurableObject.getByName(gateway);
+        return fromBinary(DeliverResponseSchema, await stub.deliver(request));
+      },
+      warn: consoleLogger.warn,
+    });
+    return this.#openLife;
   }
 }

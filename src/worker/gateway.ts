@@ -11,6 +11,7 @@ import { DeliverResponseSchema } from "../protocol/gen/messageloop/internal/v1/i
 import { SessionRecords } from "./attachment.ts";
 import { CAPABILITIES } from "./capabilities.ts";
 import { answerClose, closeSocket } from "./close.ts";
+import { ConnectWatch } from "./connect-watch.ts";
 import { DurableObjectBroker } from "./do-broker.ts";
 import { handshake } from "./handshake.ts";
 import { GATEWAY_WIDTH_HEADER, REFUSAL_HEADER, type Refusal } from "./placement.ts";
@@ -35,8 +36,8 @@ export class GatewayDurableObject extends DurableObject<Env> {
   readonly #sessions = new Map<WebSocket, Session>();
   #awake = false;
   #alarmKnown = false;
-  /** The one timer that looks after unconnected sockets; exists only while there are some. */
-  #connectTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Closes those that do not connect in time. */
+  readonly #connects = new ConnectWatch<WebSocket>(() => this.engine.expire().connect);
   /** The widest shard count that a Worker has spoken of. */
   #width = 1;
   #second = 0;
@@ -54,6 +55,8 @@ export class GatewayDurableObject extends DurableObject<Env> {
       channel: (name) => ctx.exports.ChannelDurableObject.getByName(name),
       registrations: new SqlRegistrations(sql, () => this.#ensureAlarm()),
       wanted: (channel) => this.engine.hub.has(channel),
+      follows: (channel) => this.engine.hub.follows(channel),
+      members: (channel) => this.engine.hub.members(channel),
       random,
       logger: consoleLogger,
     });
@@ -93,7 +96,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
     this.#sessions.set(server, session);
     this.#records.save(server, session.record());
     this.#ensureAlarm();
-    this.#watchConnects();
+    this.#connects.watch(server);
     return new Response(null, { status: 101, webSocket: client, headers });
   }
 
@@ -111,22 +114,27 @@ export class GatewayDurableObject extends DurableObject<Env> {
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    this.wake();
-    this.#end(socket);
+    this.wake(socket);
+    // Who closes by itself has said that it goes; 1005 is a close without a code.
+    this.#end(socket, code === 1000 || code === 1005);
     answerClose(socket, code, reason);
   }
 
   override webSocketError(socket: WebSocket): void {
-    this.wake();
-    this.#end(socket);
+    this.wake(socket);
+    this.#end(socket, false);
   }
 
   override async alarm(): Promise<void> {
     this.wake();
     this.#alarmKnown = true;
     const { idle } = this.engine.expire();
-    await this.#sweep();
-    const due = idle ?? (this.engine.hub.size > 0 ? clock.now() + this.#sweepMs : undefined);
+    // Not at every wake: sockets that closed in a sleep may still need their rows.
+    this.#records.sweep((id) => this.engine.session(id) !== undefined);
+    await this.broker.sweep();
+    // A channel that could not be told that nobody here wants it is told at the next sweep.
+    const unfinished = this.engine.hub.size > 0 || this.broker.stats().registrations > 0;
+    const due = idle ?? (unfinished ? clock.now() + this.#sweepMs : undefined);
     this.#alarmKnown = due !== undefined;
     if (due !== undefined)
       await this.ctx.storage.setAlarm(Math.max(due, clock.now() + MIN_ALARM_MS));
@@ -141,25 +149,17 @@ export class GatewayDurableObject extends DurableObject<Env> {
     return this.ctx.id.name ?? "";
   }
 
-  /** Rebuilds the sessions of the sockets that outlived a sleep. Once per life, at its first event. */
-  protected wake(): void {
+  /**
+   * Rebuilds the sessions of the sockets that outlived a sleep. Once per life, at its first event.
+   *
+   * @param closing the socket whose end is this event: the runtime does not list it any more
+   */
+  protected wake(closing?: WebSocket): void {
     if (this.#awake) return;
     this.#awake = true;
-    for (const socket of this.ctx.getWebSockets()) {
-      if (socket.readyState !== WebSocket.OPEN) continue;
-      const record = this.#records.load(socket);
-      if (record === undefined) continue;
-      const transport = this.#transport(socket, record.sessionId);
-      this.#sessions.set(socket, this.engine.restore(transport, record));
-    }
-    void this.#sweep();
-    this.#watchConnects();
-  }
-
-  /** Takes back registrations and rows that no live socket stands behind. */
-  async #sweep(): Promise<void> {
-    this.#records.sweep((id) => this.engine.session(id) !== undefined);
-    await this.broker.sweep();
+    for (const socket of this.ctx.getWebSockets()) this.#restore(socket);
+    if (closing !== undefined) this.#restore(closing);
+    void this.broker.sweep();
   }
 
   #transport(socket: WebSocket, id: string): Transport {
@@ -172,22 +172,45 @@ export class GatewayDurableObject extends DurableObject<Env> {
         }
       },
       close: (disconnect) => {
+        // Its session has ended: a later life must not find it again.
+        this.#forget(socket, id);
         closeSocket(socket, disconnect);
-        this.#sessions.delete(socket);
-        this.#records.remove(id);
       },
-      save: (record) => this.#records.save(socket, record),
+      save: (record) => {
+        if (record.connected) this.#connects.settled(socket);
+        this.#records.save(socket, record);
+      },
       mark: (marks) => this.#records.mark(socket, marks),
       heard: () => this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0,
     };
   }
 
-  #end(socket: WebSocket): void {
-    const session = this.#sessions.get(socket);
+  /** The session of a socket that outlived a sleep, or undefined for one that has none any more. */
+  #restore(socket: WebSocket): Session | undefined {
+    const known = this.#sessions.get(socket);
+    if (known !== undefined) return known;
+    const record = this.#records.load(socket);
+    if (record === undefined) return undefined;
+    const session = this.engine.restore(this.#transport(socket, record.sessionId), record);
+    this.#sessions.set(socket, session);
+    if (!session.connected) this.#connects.watch(socket);
+    return session;
+  }
+
+  /** @param clean whether the client has said that it goes */
+  #end(socket: WebSocket, clean: boolean): void {
+    // Of several sockets that closed in a sleep, only the first one's end was the event that woke.
+    const session = this.#restore(socket);
     if (session === undefined) return;
+    session.end(clean);
+    this.#forget(socket, session.id);
+  }
+
+  #forget(socket: WebSocket, sessionId: string): void {
     this.#sessions.delete(socket);
-    this.#records.remove(session.id);
-    session.end();
+    this.#records.forget(socket);
+    this.#records.remove(sessionId);
+    this.#connects.settled(socket);
   }
 
   /** Why this gateway takes no further socket now, or undefined. */
@@ -201,20 +224,6 @@ export class GatewayDurableObject extends DurableObject<Env> {
     }
     this.#upgrades += 1;
     return this.#upgrades > maxUpgradesPerSecond ? "busy" : undefined;
-  }
-
-  /** Closes sockets that do not connect in time. */
-  #watchConnects(): void {
-    if (this.#connectTimer !== undefined) return;
-    const { connect } = this.engine.expire();
-    if (connect === undefined) return;
-    this.#connectTimer = setTimeout(
-      () => {
-        this.#connectTimer = undefined;
-        this.#watchConnects();
-      },
-      Math.max(connect - clock.now(), 0),
-    );
   }
 
   /** Makes sure that an alarm is stored. Asks the storage once per life and per alarm. */

@@ -12,18 +12,12 @@ import {
   PublishRequestSchema,
   PublishResponseSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import {
-  CHANNEL_TIMEOUT_MS,
-  MAX_BATCH_BYTES,
-  MAX_BATCH_ENTRIES,
-  MAX_QUEUED_BYTES,
-} from "../protocol/limits.ts";
-import { delay, nextTurn, unavailable, withDeadline } from "./timers.ts";
+import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../protocol/limits.ts";
+import { retrying } from "./retry.ts";
+import { nextTurn, unavailable, withDeadline } from "./timers.ts";
 
 /** How long a client should wait when the queue is full, in milliseconds. */
 const FULL_RETRY_MS = 1_000;
-/** First pause between two tries, in milliseconds; it doubles. */
-const FIRST_PAUSE_MS = 20;
 
 export class PublishQueue {
   /** Sends one PublishRequest and answers its PublishResponse. */
@@ -91,31 +85,6 @@ export class PublishQueue {
     const items = batch.map(({ item }) => item);
     const request = toBinary(PublishRequestSchema, create(PublishRequestSchema, { items }));
     return await retrying((ms) => withDeadline(this.#call(request), ms));
-  }
-}
-
-/**
- * Calls until it succeeds, the failure says not to, or CHANNEL_TIMEOUT_MS have passed. The call gets
- * the milliseconds that are left.
- *
- * @throws MessagingError UNAVAILABLE
- */
-export async function retrying<T>(call: (ms: number) => Promise<T>): Promise<T> {
-  const end = Date.now() + CHANNEL_TIMEOUT_MS;
-  let pause = FIRST_PAUSE_MS;
-  for (;;) {
-    try {
-      return await call(end - Date.now());
-    } catch (error) {
-      // An overloaded object only gets worse when asked again.
-      const overloaded =
-        error instanceof Error && "overloaded" in error && error.overloaded === true;
-      if (overloaded || Date.now() + pause >= end) {
-        throw unavailable("the channel does not answer", error);
-      }
-    }
-    await delay(pause * (0.5 + Math.random()));
-    pause *= 2;
   }
 }
 

@@ -3,10 +3,10 @@
  *
  * One row is written per publish and none is ever deleted: billing counts both. Once neither history
  * nor dedup wants the oldest row, an update moves it to the new offset; that counts as one row
- * written, like an insert, and keeps the offset as the table's key. So the head is one row read, a
- * range is an index walk, and there is no second index to pay for.
+ * written, like an insert, and keeps the offset as the table's key. So the newest row is one row read,
+ * a range is an index walk, and there is no second index to pay for.
  */
-import type { LogKey, LogRow, LogStore } from "../channels/log-store.ts";
+import type { LogKey, LogMeta, LogRow, LogStore } from "../channels/log-store.ts";
 
 /** A value that SQLite takes or gives. */
 export type SqlValue = string | number | ArrayBuffer | null;
@@ -16,13 +16,21 @@ export interface SqlLike {
   exec(query: string, ...bindings: SqlValue[]): Iterable<Record<string, SqlValue>>;
 }
 
+const RANGE = `SELECT "offset", "key", "time", body FROM log
+  WHERE "offset" > ? AND "offset" <= ? ORDER BY "offset"`;
+
 export class SqlLogStore implements LogStore {
   readonly #sql: SqlLike;
+  #epoch: string | undefined;
   #oldest: number | undefined;
 
   constructor(sql: SqlLike) {
     this.#sql = sql;
     sql.exec("CREATE TABLE IF NOT EXISTS meta (id INTEGER PRIMARY KEY, epoch TEXT NOT NULL)");
+    // A table of its own, so that logs from before history could be removed need no change.
+    sql.exec(
+      `CREATE TABLE IF NOT EXISTS removed (id INTEGER PRIMARY KEY, "offset" INTEGER NOT NULL)`,
+    );
     sql.exec(
       `CREATE TABLE IF NOT EXISTS log (
         "offset" INTEGER PRIMARY KEY, "key" TEXT NOT NULL, "time" INTEGER NOT NULL, body BLOB NOT NULL
@@ -30,52 +38,65 @@ export class SqlLogStore implements LogStore {
     );
   }
 
-  epoch(): string | undefined {
-    for (const row of this.#sql.exec("SELECT epoch FROM meta WHERE id = 1"))
-      return `${row["epoch"]}`;
-    return undefined;
+  meta(): LogMeta | undefined {
+    const row = this.#first("SELECT epoch FROM meta WHERE id = 1");
+    if (row === undefined) return undefined;
+    this.#epoch = `${row["epoch"]}`;
+    const removed = this.#first(`SELECT "offset" FROM removed WHERE id = 1`);
+    return { epoch: this.#epoch, removed: Number(removed?.["offset"] ?? 0) };
   }
 
-  begin(epoch: string): void {
-    this.#sql.exec("INSERT INTO meta (id, epoch) VALUES (1, ?)", epoch);
+  setMeta({ epoch, removed }: LogMeta): void {
+    if (epoch !== this.#epoch) {
+      this.#sql.exec("INSERT OR REPLACE INTO meta (id, epoch) VALUES (1, ?)", epoch);
+      this.#epoch = epoch;
+      if (removed === 0) return;
+    }
+    this.#sql.exec(`INSERT OR REPLACE INTO removed (id, "offset") VALUES (1, ?)`, removed);
   }
 
-  head(): number {
-    return this.#edge("max");
+  newest(): Pick<LogRow, "offset" | "time"> | undefined {
+    const row = this.#first(`SELECT "offset", "time" FROM log ORDER BY "offset" DESC LIMIT 1`);
+    return row && { offset: Number(row["offset"]), time: Number(row["time"]) };
+  }
+
+  oldest(): number | undefined {
+    if (this.#oldest === undefined) {
+      const row = this.#first(`SELECT "offset" FROM log ORDER BY "offset" LIMIT 1`);
+      if (row !== undefined) this.#oldest = Number(row["offset"]);
+    }
+    return this.#oldest;
+  }
+
+  time(offset: number): number | undefined {
+    const row = this.#first(`SELECT "time" FROM log WHERE "offset" = ?`, offset);
+    return row && Number(row["time"]);
   }
 
   append(row: LogRow, reuse: boolean): void {
-    const body = bufferOf(row.body);
-    if (!reuse) {
+    const oldest = reuse ? this.oldest() : undefined;
+    const values = [row.offset, row.key, row.time, bufferOf(row.body)] as const;
+    if (oldest === undefined) {
       this.#sql.exec(
         `INSERT INTO log ("offset", "key", "time", body) VALUES (?, ?, ?, ?)`,
-        row.offset,
-        row.key,
-        row.time,
-        body,
+        ...values,
       );
       return;
     }
-    const oldest = this.#oldest ?? this.#edge("min");
     this.#sql.exec(
       `UPDATE log SET "offset" = ?, "key" = ?, "time" = ?, body = ? WHERE "offset" = ?`,
-      row.offset,
-      row.key,
-      row.time,
-      body,
+      ...values,
       oldest,
     );
     this.#oldest = oldest + 1;
   }
 
-  *read(after: number, until: number): Iterable<LogRow> {
-    const rows = this.#sql.exec(
-      `SELECT "offset", "key", "time", body FROM log WHERE "offset" > ? AND "offset" <= ? ORDER BY "offset"`,
-      after,
-      until,
-    );
-    for (const row of rows)
-      yield { ...keyOf(row), body: new Uint8Array(row["body"] as ArrayBuffer) };
+  read(after: number, until: number): Iterable<LogRow> {
+    return this.#rows(RANGE, after, until);
+  }
+
+  readBack(after: number, until: number): Iterable<LogRow> {
+    return this.#rows(`${RANGE} DESC`, after, until);
   }
 
   *keys(): Iterable<LogKey> {
@@ -84,11 +105,15 @@ export class SqlLogStore implements LogStore {
     }
   }
 
-  #edge(which: "min" | "max"): number {
-    for (const row of this.#sql.exec(`SELECT ${which}("offset") AS edge FROM log`)) {
-      return Number(row["edge"] ?? 0);
+  *#rows(query: string, after: number, until: number): Iterable<LogRow> {
+    for (const row of this.#sql.exec(query, after, until)) {
+      yield { ...keyOf(row), body: new Uint8Array(row["body"] as ArrayBuffer) };
     }
-    return 0;
+  }
+
+  #first(query: string, ...bindings: SqlValue[]): Record<string, SqlValue> | undefined {
+    for (const row of this.#sql.exec(query, ...bindings)) return row;
+    return undefined;
   }
 }
 

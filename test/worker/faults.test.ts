@@ -8,6 +8,8 @@ import { afterEach, expect, test, vi } from "vitest";
 import { ChannelDurableObject } from "../../src/worker/channel.ts";
 import { ChannelFanOut } from "../../src/worker/channel-fan-out.ts";
 import { SqlLogStore } from "../../src/worker/sql-store.ts";
+import { delay } from "../../src/worker/timers.ts";
+import { abort } from "./abort.ts";
 import { Client, freshChannel, texts } from "./socket.ts";
 
 afterEach(() => {
@@ -85,46 +87,35 @@ for (const [moment, arm] of Object.entries(moments)) {
     expect(texts(await subscriber.received(3))).toEqual(["first", "second", "third"]);
     expect(new Set(messages.map(({ epoch }) => epoch)).size).toBe(1);
   });
+}
 
-  test(`the publisher's gateway is reset ${moment} in the channel`, async () => {
+for (const moment of ["before the channel has it", "before it hears that the channel has it"]) {
+  test(`the publisher's gateway is reset ${moment}`, async () => {
     const { channel, subscriber, publisher, gateway } = await scene();
-    const state = await stateOf(gateway);
-    let aborted = false;
-    const target = { flush: ChannelFanOut.prototype.flush, append: SqlLogStore.prototype.append };
-    // The reset happens while the channel is at that moment; the channel itself goes on.
-    const hook = (): void => {
-      if (aborted) return;
-      aborted = true;
-      queueMicrotask(() => {
-        try {
-          state.abort("fault");
-        } catch {
-          // Aborting throws where it is called.
-        }
-      });
+    const publish = ChannelDurableObject.prototype.publish;
+    let [reached, released] = [false, false];
+    const pause = async (): Promise<void> => {
+      reached = true;
+      while (!released) await delay(5);
     };
-    if (moment === "before append") {
-      vi.spyOn(SqlLogStore.prototype, "append").mockImplementation(function (
-        this: SqlLogStore,
-        ...row
-      ) {
-        hook();
-        target.append.apply(this, row);
-      });
-    } else {
-      vi.spyOn(ChannelFanOut.prototype, "flush").mockImplementation(function (this: ChannelFanOut) {
-        if (moment === "after append") hook();
-        target.flush.call(this);
-        hook();
-      });
-    }
-    const acknowledged = await publisher.publish(channel, "second").then(
+    vi.spyOn(ChannelDurableObject.prototype, "publish").mockImplementationOnce(async function (
+      this: ChannelDurableObject,
+      request,
+    ) {
+      if (moment === "before the channel has it") await pause();
+      const answer = await publish.call(this, request);
+      if (!released) await pause();
+      return answer;
+    });
+    const acknowledged = publisher.publish(channel, "second").then(
       () => true,
       () => false,
     );
-    vi.restoreAllMocks();
-    if (acknowledged)
-      expect(texts(await subscriber.received(2, 15_000))).toEqual(["first", "second"]);
+    await vi.waitUntil(() => reached);
+    await abort(gateway);
+    expect((await publisher.closed()).code).toBe(1006);
+    released = true;
+    expect(await acknowledged).toBe(false);
     // The channel and the subscriber are as they were: the next publish comes in order, once.
     const next = await Client.connect();
     const offset = await next.publish(channel, "third");
@@ -132,17 +123,13 @@ for (const [moment, arm] of Object.entries(moments)) {
     expect(messages.map((message) => Number(message.offset))).toEqual(
       Array.from({ length: offset }, (_, index) => index + 1),
     );
+    expect(texts(messages).filter((text) => text !== "second")).toEqual(["first", "third"]);
   });
 }
 
 test("the channel is reset after the acknowledgement", async () => {
   const { channel, subscriber, publisher, object } = await scene();
-  const state = await stateOf(object);
   await publisher.publish(channel, "second");
-  try {
-    state.abort("fault");
-  } catch {
-    // Aborting throws where it is called.
-  }
+  await abort(object);
   expect(texts(await subscriber.received(2, 15_000))).toEqual(["first", "second"]);
 });

@@ -10,6 +10,7 @@ import {
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { SessionRecords } from "../../src/worker/attachment.ts";
 import { Client, freshChannel } from "./socket.ts";
+import { counted, withSql } from "./sql.ts";
 
 const EVENT = "x".repeat(32 * 1024);
 /** Longer than a gateway waits before it saves what has changed. */
@@ -97,5 +98,66 @@ test("marks stand beside a record of any size, survive a sleep, and write no row
       expect(awake.load(socket)).toEqual(create(SessionRecordSchema, { ...record, marks }));
       expect(writes).toBe(0);
     }
+  });
+});
+
+test("marks that do not fit beside a record write one row, and are found again whole", async () => {
+  await withSql((sql) => {
+    const counting = counted(sql);
+    let attachment: unknown;
+    const socket = {
+      serializeAttachment: (value: unknown) => {
+        if (value !== null) expect((value as Uint8Array).length).toBeLessThan(16_384);
+        attachment = value;
+      },
+      deserializeAttachment: () => attachment,
+    };
+    const record = create(SessionRecordSchema, {
+      sessionId: "s",
+      encoding: "proto",
+      connected: true,
+      subscriptions: [{ channel: "room" }],
+    });
+    const marks = (channels: number, seen: bigint) =>
+      create(SessionMarksSchema, {
+        seen,
+        sent: 2n,
+        seenChannels: Array.from({ length: channels }, (_, i) => ({
+          channel: `channel.${i}.${"x".repeat(40)}`,
+          epoch: "epoch",
+          offset: seen,
+          generation: 5n,
+        })),
+      });
+    const records = new SessionRecords(counting);
+    records.save(socket, record);
+    let { written } = counting;
+    for (const [channels, seen, rows] of [
+      [2, 1n, 0],
+      // The record moves to the database, and the channels with it.
+      [1_000, 2n, 2],
+      [1_000, 3n, 1],
+      // They fit again: the row's are taken away.
+      [2, 4n, 1],
+      [2, 5n, 0],
+      [1_000, 6n, 1],
+    ] as const) {
+      records.mark(socket, marks(channels, seen));
+      expect(counting.written - written).toBe(rows);
+      const found = new SessionRecords(sql).load(socket);
+      expect(found).toEqual(
+        create(SessionRecordSchema, { ...record, marks: marks(channels, seen) }),
+      );
+      ({ written } = counting);
+    }
+    // A fresh life goes on with what it finds.
+    const awake = new SessionRecords(counting);
+    awake.load(socket);
+    awake.mark(socket, marks(2, 7n));
+    expect(new SessionRecords(sql).load(socket)?.marks).toEqual(marks(2, 7n));
+    awake.forget(socket);
+    awake.remove("s");
+    expect(new SessionRecords(sql).load(socket)).toBeUndefined();
+    expect([...sql.exec("SELECT * FROM sessions")]).toEqual([]);
   });
 });

@@ -10,6 +10,10 @@ export interface ClientOptions {
   readonly extended?: boolean;
   readonly clientId?: string;
   readonly subscribe?: readonly string[];
+  /** What the client announces; by default nothing that the server knows. */
+  readonly capabilities?: readonly string[];
+  /** A gateway of the test's choice; the Worker's own placement by default. */
+  readonly gateway?: string;
   /** Opens the socket; the Worker's own placement by default. */
   readonly open?: (request: Request) => Promise<Response>;
 }
@@ -21,6 +25,7 @@ export class Client extends BaseClient<WebSocket> {
     const reply = await client.connect({
       clientId: options.clientId ?? "test",
       subscriptions: (options.subscribe ?? []).map((channel) => ({ channel })),
+      ...(options.capabilities === undefined ? {} : { capabilities: [...options.capabilities] }),
     });
     valueAs(reply, "connected");
     return client;
@@ -38,11 +43,18 @@ export class Client extends BaseClient<WebSocket> {
         "Sec-WebSocket-Protocol": codecFor(encoding).subprotocol,
       },
     });
-    const response = await (options.open ?? ((upgrade) => exports.default.fetch(upgrade)))(request);
+    const { gateway, open = (upgrade) => opened(gateway, upgrade) } = options;
+    const response = await open(request);
     const { webSocket } = response;
     if (webSocket === null) throw new Error(`no socket: ${response.status}`);
     const client = new Client(webSocket, { encoding, extended });
     webSocket.accept();
     return client;
   }
+}
+
+async function opened(gateway: string | undefined, request: Request): Promise<Response> {
+  return gateway === undefined
+    ? await exports.default.fetch(request)
+    : await exports.GatewayDurableObject.getByName(gateway).fetch(request);
 }

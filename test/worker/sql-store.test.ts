@@ -1,46 +1,80 @@
 /** The log on a Durable Object's SQLite: the shared cases, and what a publish costs. */
-import { runInDurableObject } from "cloudflare:test";
-import { exports } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { ChannelLog } from "../../src/channels/log.ts";
 import { SqlLogStore } from "../../src/worker/sql-store.ts";
 import { logStoreSuite } from "../conformance/log-store-suite.ts";
-
-/** A gateway object has none of the log's tables, so a test can have them all to itself. */
-async function withSql<T>(run: (sql: SqlStorage) => T | Promise<T>): Promise<T> {
-  const stub = exports.GatewayDurableObject.getByName(`store-${crypto.randomUUID()}`);
-  return await runInDurableObject(stub, (_, state) => run(state.storage.sql));
-}
+import { counted, withSql } from "./sql.ts";
 
 logStoreSuite(async (run) => {
   await withSql((sql) => run(new SqlLogStore(sql), () => new SqlLogStore(sql)));
 });
 
+const rules = { historySize: 10, historyTtlMs: 60_000, dedupSize: 20, dedupWindowMs: 60_000 };
+
 test("each publish writes exactly one row, also when the oldest row goes; a wake reads a handful", async () => {
   await withSql((sql) => {
-    let written = 0;
-    let read = 0;
-    const counting = {
-      exec: (query: string, ...bindings: (string | number | ArrayBuffer | null)[]) => {
-        const cursor = sql.exec(query, ...bindings);
-        const rows = cursor.toArray();
-        written += cursor.rowsWritten;
-        read += cursor.rowsRead;
-        return rows as Record<string, string | number | ArrayBuffer | null>[];
-      },
-    };
-    const rules = { historySize: 10, historyTtlMs: 60_000, dedupSize: 20, dedupWindowMs: 60_000 };
+    const counting = counted(sql);
     const open = (): ChannelLog =>
       new ChannelLog(new SqlLogStore(counting), { now: () => 1 }, { epoch: () => "e" }, rules);
     const log = open();
     for (let i = 1; i <= 100; i++) {
-      const before = written;
+      const before = counting.written;
       log.append(`key ${i}`, new Uint8Array(300));
-      expect(written - before).toBe(1);
+      expect(counting.written - before).toBe(1);
     }
     expect([...log.read(0, 1_000)]).toHaveLength(20);
-    read = 0;
-    expect(open().head).toBe(100);
-    expect(read).toBeLessThan(5);
+    log.removeHistory();
+    let before = counting.read;
+    const again = open();
+    expect(again.head).toBe(100);
+    expect(counting.read - before).toBeLessThan(5);
+    // The keys are read once, by the first publish.
+    before = counting.read;
+    again.append("key 101", new Uint8Array(300));
+    expect(counting.read - before).toBeGreaterThanOrEqual(20);
+    before = counting.read;
+    again.append("key 102", new Uint8Array(300));
+    expect(counting.read - before).toBeLessThan(5);
+  });
+});
+
+test("a page of history reads what it returns and a few rows more", async () => {
+  await withSql((sql) => {
+    const counting = counted(sql);
+    const log = new ChannelLog(
+      new SqlLogStore(counting),
+      { now: () => 1 },
+      { epoch: () => "e" },
+      { ...rules, historySize: 1_000, dedupSize: 1_000 },
+    );
+    for (let i = 1; i <= 1_000; i++) log.append(`key ${i}`, new Uint8Array(10));
+    const before = counting.read;
+    expect(log.page({ since: 500, limit: 10 }).rows).toHaveLength(10);
+    expect(log.page({ limit: 10, reverse: true }).rows).toHaveLength(10);
+    expect(counting.read - before).toBeLessThan(50);
+  });
+});
+
+test("a log from before history could be removed goes on", async () => {
+  await withSql((sql) => {
+    sql.exec("CREATE TABLE meta (id INTEGER PRIMARY KEY, epoch TEXT NOT NULL)");
+    sql.exec(
+      `CREATE TABLE log (
+        "offset" INTEGER PRIMARY KEY, "key" TEXT NOT NULL, "time" INTEGER NOT NULL, body BLOB NOT NULL
+      )`,
+    );
+    sql.exec("INSERT INTO meta (id, epoch) VALUES (1, 'old')");
+    sql.exec(`INSERT INTO log ("offset", "key", "time", body) VALUES (7, 'k7', 1, x'00')`);
+    const log = new ChannelLog(
+      new SqlLogStore(sql),
+      { now: () => 1 },
+      { epoch: () => "new" },
+      rules,
+    );
+    expect([log.epoch, log.head]).toEqual(["old", 7]);
+    expect(log.append("k7", new Uint8Array(1))).toMatchObject({ offset: 7, duplicate: true });
+    expect(log.append("k8", new Uint8Array(1)).offset).toBe(8);
+    log.removeHistory();
+    expect(log.retained().first).toBe(9);
   });
 });

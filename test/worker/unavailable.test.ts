@@ -9,7 +9,7 @@ afterEach(() => {
 });
 
 /** Makes one channel's object hang in a method. */
-function hang(method: "subscribe" | "publish", channel: string): void {
+function hang(method: "register" | "publish", channel: string): void {
   const original = ChannelDurableObject.prototype[method] as (request: Uint8Array) => unknown;
   vi.spyOn(ChannelDurableObject.prototype, method).mockImplementation(function (
     this: ChannelDurableObject,
@@ -23,7 +23,7 @@ function hang(method: "subscribe" | "publish", channel: string): void {
 
 test("a subscribe to it is UNAVAILABLE; the other channels of the request are granted", async () => {
   const [silent, good] = [freshChannel(), freshChannel()];
-  hang("subscribe", silent);
+  hang("register", silent);
   const client = await Client.connect();
   const began = Date.now();
   const ack = valueAs(await client.subscribe(silent, good), "subscribeAck");
@@ -35,7 +35,7 @@ test("a subscribe to it is UNAVAILABLE; the other channels of the request are gr
 
 test("a v1 session survives it and may ask again", async () => {
   const channel = freshChannel();
-  hang("subscribe", channel);
+  hang("register", channel);
   const client = await Client.connect({ extended: false });
   expect(kindOf(await client.subscribe(channel))).toBe("error UNAVAILABLE");
   vi.restoreAllMocks();

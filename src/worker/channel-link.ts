@@ -1,0 +1,91 @@
+/**
+ * All that a gateway has with one channel: what it tells it, how far it has heard it, what it publishes
+ * there, and the stub that the calls go through.
+ */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { BrokerHandler } from "../engine/ports.ts";
+import {
+  ReadRequestSchema,
+  ReadResponseSchema,
+} from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { type ChannelStub, historyOf, presenceOf } from "./channel-calls.ts";
+import { Cursor } from "./cursor.ts";
+import { PublishQueue } from "./publish-queue.ts";
+import { retrying } from "./retry.ts";
+import { Roster, type RosterHost } from "./roster.ts";
+import { withDeadline } from "./timers.ts";
+
+/** What the link needs from the gateway around it. */
+export interface LinkHost extends RosterHost {
+  /** A fresh stub of a channel's object. */
+  readonly channel: (name: string) => ChannelStub;
+  readonly handler: () => BrokerHandler | undefined;
+}
+
+export class ChannelLink {
+  readonly roster: Roster;
+  readonly cursor: Cursor;
+  readonly outbox: PublishQueue;
+  readonly #channel: string;
+  readonly #host: LinkHost;
+  #stub: ChannelStub | undefined;
+  /** Questions that wait for their answer. */
+  #asking = 0;
+
+  constructor(channel: string, host: LinkHost) {
+    this.#channel = channel;
+    this.#host = host;
+    this.cursor = new Cursor({
+      channel,
+      handler: host.handler,
+      wanted: () => host.wanted(channel),
+      registration: () => this.roster.registration,
+      read: (after, until) => {
+        const range = create(ReadRequestSchema, { after: BigInt(after), until: BigInt(until) });
+        const request = toBinary(ReadRequestSchema, range);
+        return this.ask(async (stub) => fromBinary(ReadResponseSchema, await stub.read(request)));
+      },
+      head: async () => (await this.ask((stub) => historyOf(stub, { limit: 0 }))).position,
+      presence: (limit) => this.ask((stub) => presenceOf(stub, limit)),
+      warn: host.logger.warn,
+    });
+    this.roster = new Roster(host, {
+      name: channel,
+      register: (request) => this.#call((stub) => stub.register(request)),
+      beginning: () => this.cursor.reset(),
+      registered: (head, first) => this.cursor.registered(head, first),
+    });
+    this.outbox = new PublishQueue((request) => this.#call((stub) => stub.publish(request)));
+  }
+
+  /** Whether nothing waits and nothing is in flight. */
+  get idle(): boolean {
+    return this.outbox.idle && this.roster.idle && this.#asking === 0;
+  }
+
+  /**
+   * A question to the channel, repeated until it is answered.
+   *
+   * @throws MessagingError UNAVAILABLE when the channel does not answer in time.
+   */
+  async ask<T>(call: (stub: ChannelStub) => Promise<T>): Promise<T> {
+    this.#asking += 1;
+    try {
+      return await retrying((ms) => withDeadline(this.#call(call), ms));
+    } finally {
+      this.#asking -= 1;
+    }
+  }
+
+  /** One stub while it works: calls on one stub keep their order. */
+  async #call<T>(call: (stub: ChannelStub) => Promise<T>): Promise<T> {
+    this.#stub ??= this.#host.channel(this.#channel);
+    const stub = this.#stub;
+    try {
+      return await call(stub);
+    } catch (error) {
+      if (this.#stub === stub) this.#stub = undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,68 @@
+/** What a channel's object keeps beside log and presence: its gateways, and since when it is quiet. */
+import type { SqlLike } from "./sql-store.ts";
+
+/** A gateway as its row remembers it. */
+export interface GatewayRow {
+  readonly name: string;
+  readonly registration: string;
+  /** What it had confirmed when a delivery became owed; undefined means it was at head. */
+  readonly confirmed: number | undefined;
+  /** Whether it is told who joins and leaves. */
+  readonly presence: boolean;
+}
+
+export class GatewayTable {
+  readonly #sql: SqlLike;
+
+  constructor(sql: SqlLike) {
+    this.#sql = sql;
+    sql.exec(
+      `CREATE TABLE IF NOT EXISTS gateways (
+        name TEXT PRIMARY KEY, registration TEXT NOT NULL, confirmed INTEGER,
+        presence INTEGER NOT NULL DEFAULT 0
+      ) WITHOUT ROWID`,
+    );
+    sql.exec("CREATE TABLE IF NOT EXISTS quiet (id INTEGER PRIMARY KEY, since INTEGER NOT NULL)");
+    // Objects from before there was presence have the table without its column.
+    const columns = [...sql.exec("SELECT name FROM pragma_table_info('gateways')")];
+    if (!columns.some(({ name }) => name === "presence")) {
+      sql.exec("ALTER TABLE gateways ADD COLUMN presence INTEGER NOT NULL DEFAULT 0");
+    }
+  }
+
+  all(): GatewayRow[] {
+    const rows = this.#sql.exec("SELECT name, registration, confirmed, presence FROM gateways");
+    return [...rows].map((row) => ({
+      name: `${row["name"]}`,
+      registration: `${row["registration"]}`,
+      confirmed: row["confirmed"] === null ? undefined : Number(row["confirmed"]),
+      presence: row["presence"] === 1,
+    }));
+  }
+
+  save({ name, registration, confirmed, presence }: GatewayRow): void {
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO gateways (name, registration, confirmed, presence) VALUES (?, ?, ?, ?)",
+      name,
+      registration,
+      confirmed ?? null,
+      presence ? 1 : 0,
+    );
+  }
+
+  drop(name: string): void {
+    this.#sql.exec("DELETE FROM gateways WHERE name = ?", name);
+  }
+
+  /** When the last gateway went or the object was born, Unix milliseconds; undefined before birth. */
+  quietSince(): number | undefined {
+    for (const row of this.#sql.exec("SELECT since FROM quiet WHERE id = 1")) {
+      return Number(row["since"]);
+    }
+    return undefined;
+  }
+
+  setQuiet(since: number): void {
+    this.#sql.exec("INSERT OR REPLACE INTO quiet (id, since) VALUES (1, ?)", since);
+  }
+}

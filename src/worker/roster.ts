@@ -1,0 +1,246 @@
+/**
+ * What a gateway has to tell one channel: that it wants it, and which of its sessions are present
+ * there. All that changes in one turn of the event loop travels in one call, at most one call is in
+ * flight, and what comes meanwhile goes with the next. A call is repeated as it is until its deadline;
+ * one that fails for good leaves the roster unsettled, and the next one names everybody.
+ */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Logger, MemberSession, Position, Random, Registration } from "../engine/ports.ts";
+import {
+  type RegisterRequest,
+  RegisterRequestSchema,
+  RegisterResponseSchema,
+} from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { CHANNEL_TIMEOUT_MS } from "../protocol/limits.ts";
+import { positionOf } from "./channel-calls.ts";
+import type { RegistrationRow, RegistrationTable } from "./registrations.ts";
+import { retrying } from "./retry.ts";
+import { nextTurn, unavailable, withDeadline } from "./timers.ts";
+
+/** What the roster needs from the gateway around it. */
+export interface RosterHost {
+  readonly gateway: string;
+  readonly registrations: RegistrationTable;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Whether a session of this gateway wants the channel. */
+  wanted(channel: string): boolean;
+  /** Whether one of them wants to hear who joins and leaves. */
+  follows(channel: string): boolean;
+  /** Those that are present. */
+  members(channel: string): Iterable<MemberSession>;
+  /** The next number of a request. */
+  sequence(): number;
+}
+
+/** What the roster needs to know of its channel. */
+export interface RosterChannel {
+  readonly name: string;
+  /** Sends a RegisterRequest, answers a RegisterResponse. */
+  register(request: Uint8Array): Promise<Uint8Array>;
+  /** The channel is about to be registered for the first time since it was last left. */
+  beginning(): void;
+  /** The channel has answered a registration; returns what its subscribers take as the head. */
+  registered(position: Position, first: boolean): Position;
+}
+
+export class Roster {
+  readonly #host: RosterHost;
+  readonly #channel: RosterChannel;
+  readonly #joined = new Map<string, MemberSession>();
+  /** Whether each has said that it goes. */
+  readonly #left = new Map<string, boolean>();
+  #subscribers: Waiting<Registration>[] = [];
+  #joiners: Waiting<void>[] = [];
+  /** Undefined until it was read. */
+  #row: { current: RegistrationRow | undefined } | undefined;
+  /** The channel may know members that are none, or miss some. */
+  #unsettled = false;
+  #asked = false;
+  #running: Promise<void> | undefined;
+
+  constructor(host: RosterHost, channel: RosterChannel) {
+    this.#host = host;
+    this.#channel = channel;
+  }
+
+  /** Whether nothing waits and nothing is in flight. */
+  get idle(): boolean {
+    return this.#running === undefined;
+  }
+
+  /** The newest registration that was sent, by this life or an earlier one; undefined when there is none. */
+  get registration(): string | undefined {
+    return this.#stored.current?.id;
+  }
+
+  /** @throws MessagingError UNAVAILABLE when the channel does not answer in time. */
+  subscribe(): Promise<Registration> {
+    const { promise, ...waiting } = Promise.withResolvers<Registration>();
+    this.#subscribers.push(waiting);
+    this.#tellSoon();
+    return withDeadline(promise, CHANNEL_TIMEOUT_MS);
+  }
+
+  /** @throws MessagingError UNAVAILABLE when the channel does not answer in time. */
+  join(session: MemberSession): Promise<void> {
+    const { promise, ...waiting } = Promise.withResolvers<void>();
+    this.#left.delete(session.sessionId);
+    this.#joined.set(session.sessionId, session);
+    this.#joiners.push(waiting);
+    this.#tellSoon();
+    return withDeadline(promise, CHANNEL_TIMEOUT_MS);
+  }
+
+  leave(sessionId: string, clean: boolean): void {
+    this.#joined.delete(sessionId);
+    this.#left.set(sessionId, clean);
+    this.#tellSoon();
+  }
+
+  /** Has the channel told what holds now, when something has changed that nobody has told yet. */
+  async settle(): Promise<void> {
+    this.#tellSoon();
+    await this.#running;
+  }
+
+  #tellSoon(): void {
+    this.#asked = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async #run(): Promise<void> {
+    while (this.#asked) {
+      await nextTurn();
+      this.#asked = false;
+      const batch = this.#take();
+      if (batch !== undefined) await this.#tell(batch);
+    }
+  }
+
+  /** Everything that has to be told now, or undefined when the channel need not know. */
+  #take(): Batch | undefined {
+    const { name } = this.#channel;
+    const wanted = this.#host.wanted(name);
+    const row = this.#stored.current;
+    const left = [...this.#left].map(([sessionId, clean]) => ({ sessionId, clean }));
+    const joined = new Map(this.#joined);
+    const [subscribers, joiners] = [this.#subscribers, this.#joiners];
+    this.#subscribers = [];
+    this.#joiners = [];
+    const gone = new Set(this.#left.keys());
+    this.#joined.clear();
+    this.#left.clear();
+    if (!wanted) {
+      // Whoever asked has gone meanwhile.
+      for (const { reject } of subscribers) reject(unavailable("nobody wants the channel"));
+      for (const { resolve } of joiners) resolve();
+      if (row === undefined) return undefined;
+    }
+    const complete = this.#unsettled;
+    if (complete && wanted) {
+      for (const session of this.#host.members(name)) {
+        if (!gone.has(session.sessionId)) joined.set(session.sessionId, session);
+      }
+    }
+    const first = row === undefined;
+    const fresh = wanted && (subscribers.length > 0 || first);
+    const changes = fresh || !wanted || complete || joined.size > 0 || left.length > 0;
+    if (!changes) return undefined;
+    const registration = fresh ? this.#host.random.uuid() : "";
+    if (fresh) {
+      if (first) this.#channel.beginning();
+      this.#store({ id: registration, unsettled: row?.unsettled ?? false });
+    }
+    const request = create(RegisterRequestSchema, {
+      gateway: this.#host.gateway,
+      sequence: BigInt(this.#host.sequence()),
+      registration,
+      presence: fresh && this.#host.follows(name),
+      ended: wanted ? "" : (row?.id ?? ""),
+      joined: [...joined.values()].map(({ sessionId, userId, clientId }) => ({
+        sessionId,
+        userId,
+        clientId,
+      })),
+      left,
+      complete,
+    });
+    return {
+      request,
+      first,
+      subscribers: wanted ? subscribers : [],
+      joiners: wanted ? joiners : [],
+    };
+  }
+
+  async #tell({ request, first, subscribers, joiners }: Batch): Promise<void> {
+    const bytes = toBinary(RegisterRequestSchema, request);
+    try {
+      // A repeated call has the same number and registration, and changes nothing.
+      const answer = await retrying((ms) => withDeadline(this.#channel.register(bytes), ms));
+      const { position, generation } = fromBinary(RegisterResponseSchema, answer);
+      const head = positionOf(position);
+      this.#told(request);
+      const registration = {
+        position: request.registration === "" ? head : this.#channel.registered(head, first),
+        generation: Number(generation),
+      };
+      for (const { resolve } of subscribers) resolve(registration);
+      for (const { resolve } of joiners) resolve();
+    } catch (error) {
+      this.#failed(error);
+      for (const { reject } of [...subscribers, ...joiners]) reject(error);
+    }
+  }
+
+  #told({ ended, complete }: RegisterRequest): void {
+    const { name } = this.#channel;
+    const row = this.#stored.current;
+    if (ended !== "") {
+      this.#host.registrations.delete(name);
+      this.#row = { current: undefined };
+    }
+    if (!complete) return;
+    this.#unsettled = false;
+    if (ended === "" && row?.unsettled) this.#store({ ...row, unsettled: false });
+  }
+
+  /** The channel may have heard it or not. A later request names everybody, at the latest a sweep's. */
+  #failed(error: unknown): void {
+    this.#host.logger.warn("a channel was not told who is here", { error: String(error) });
+    this.#unsettled = true;
+    const row = this.#stored.current;
+    if (row !== undefined && !row.unsettled) this.#store({ ...row, unsettled: true });
+  }
+
+  #store(row: RegistrationRow): void {
+    this.#host.registrations.set(this.#channel.name, row);
+    this.#row = { current: row };
+  }
+
+  /** The channel's row. One that an earlier life has left says that its members may be lost. */
+  get #stored(): { readonly current: RegistrationRow | undefined } {
+    if (this.#row === undefined) {
+      const current = this.#host.registrations.get(this.#channel.name);
+      this.#row = { current };
+      this.#unsettled ||= current !== undefined;
+    }
+    return this.#row;
+  }
+}
+
+interface Waiting<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Batch {
+  readonly request: RegisterRequest;
+  /** Nothing was registered before. */
+  readonly first: boolean;
+  readonly subscribers: readonly Waiting<Registration>[];
+  readonly joiners: readonly Waiting<void>[];
+}

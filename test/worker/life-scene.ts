@@ -1,0 +1,146 @@
+/** A channel's life over a database of its own, with gateways, a clock and an alarm that tests move. */
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { type ChannelRules, DEFAULT_CHANNEL_RULES } from "../../src/channels/rules.ts";
+import type { Registration } from "../../src/engine/ports.ts";
+import {
+  type DeliverRequest,
+  DeliverRequestSchema,
+  EntryBodySchema,
+  HistoryRequestSchema,
+  PublishItemSchema,
+  RegisterRequestSchema,
+} from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { SharedAlarm } from "../../src/worker/alarm.ts";
+import { ChannelLife } from "../../src/worker/channel-life.ts";
+import { nextTurn } from "../../src/worker/timers.ts";
+import { ManualClock } from "../conformance/log-store-suite.ts";
+import { type CountingSql, counted, withSql } from "./sql.ts";
+
+export class LifeScene {
+  readonly clock = new ManualClock();
+  readonly sql: CountingSql;
+  readonly rules: ChannelRules;
+  life: ChannelLife;
+  /** When the alarm comes, and how often it was stored. */
+  alarmAt: number | undefined;
+  alarms = 0;
+  /** What each gateway was given, in order. */
+  readonly delivered: (DeliverRequest & { readonly gateway: string })[] = [];
+  /** What a gateway answers; by default it takes everything. */
+  answer: (gateway: string) => Promise<{ readonly gone: boolean }> = async () => ({ gone: false });
+  #sequence = 0n;
+  #keys = 0;
+  #lives = 0;
+  #alarm = this.#newAlarm();
+
+  constructor(sql: CountingSql, rules: Partial<ChannelRules>) {
+    this.sql = sql;
+    this.rules = { ...DEFAULT_CHANNEL_RULES, ...rules };
+    this.life = this.#open();
+  }
+
+  /** The object is evicted and called again. */
+  reopen(): void {
+    this.life = this.#open();
+  }
+
+  register(gateway: string, init: MessageInitShape<typeof RegisterRequestSchema>): Registration {
+    this.#sequence += 1n;
+    return this.life.register(
+      create(RegisterRequestSchema, { gateway, sequence: this.#sequence, ...init }),
+    );
+  }
+
+  /** Publishes texts, each under a key of its own, and has them delivered. */
+  publish(...texts: readonly string[]): number[] {
+    const offsets = texts.map((text) => {
+      this.#keys += 1;
+      return this.append(`k${this.#keys}`, text);
+    });
+    this.life.flush();
+    return offsets;
+  }
+
+  append(key: string, text = ""): number {
+    const event = new TextEncoder().encode(text);
+    const body = toBinary(EntryBodySchema, create(EntryBodySchema, { event }));
+    return this.life.publish(create(PublishItemSchema, { key, body })).offset;
+  }
+
+  history(init: MessageInitShape<typeof HistoryRequestSchema>) {
+    return this.life.history(create(HistoryRequestSchema, init));
+  }
+
+  /** Lets the time of the alarm come. Returns whether the object may forget everything. */
+  async alarm(): Promise<boolean> {
+    if (this.alarmAt === undefined) throw new Error("there is no alarm");
+    this.clock.time = Math.max(this.clock.time, this.alarmAt);
+    this.alarmAt = undefined;
+    this.#alarm.found(undefined);
+    return await this.life.alarm();
+  }
+
+  /** What a gateway was given since the last question: `3` for an entry, `+ali` for a change. */
+  async told(gateway: string): Promise<string[]> {
+    await settled();
+    const told = this.delivered
+      .filter((one) => one.gateway === gateway)
+      .flatMap(({ entries, presence, presenceLost }) => [
+        ...entries.map(({ offset }) => `${offset}`),
+        ...presence.map(
+          ({ member, joined }) =>
+            `${joined ? "+" : "-"}${member?.userId || member?.sessionId || "nobody"}`,
+        ),
+        ...(presenceLost ? ["lost"] : []),
+      ]);
+    const others = this.delivered.filter((one) => one.gateway !== gateway);
+    this.delivered.splice(0, this.delivered.length, ...others);
+    return told;
+  }
+
+  #newAlarm(): SharedAlarm {
+    return new SharedAlarm({
+      setAlarm: (at) => {
+        this.alarmAt = at;
+        this.alarms += 1;
+      },
+    });
+  }
+
+  #open(): ChannelLife {
+    this.#lives += 1;
+    const epoch = `epoch${this.#lives}`;
+    this.#alarm = this.#newAlarm();
+    this.#alarm.found(this.alarmAt);
+    return new ChannelLife({
+      name: "room",
+      rules: this.rules,
+      sql: this.sql,
+      clock: this.clock,
+      random: { epoch: () => epoch },
+      alarm: this.#alarm,
+      deliver: async (gateway, request) => {
+        this.delivered.push({ ...fromBinary(DeliverRequestSchema, request), gateway });
+        return await this.answer(gateway);
+      },
+      warn: () => {},
+    });
+  }
+}
+
+/** A member called like its session, or a session of a named one. */
+export function one(sessionId: string, userId = "") {
+  return { sessionId, userId, clientId: "" };
+}
+
+/** Calls that were answered at once have been dealt with. */
+export async function settled(): Promise<void> {
+  for (let i = 0; i < 3; i++) await nextTurn();
+}
+
+export async function scene(
+  run: (scene: LifeScene) => Promise<void>,
+  rules: Partial<ChannelRules> = {},
+): Promise<void> {
+  await withSql((sql) => run(new LifeScene(counted(sql), rules)));
+}

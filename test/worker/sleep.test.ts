@@ -1,0 +1,90 @@
+/** Objects that are evicted between any two steps: nothing acknowledged is lost, nothing comes twice. */
+import { evictDurableObject } from "cloudflare:test";
+import { exports } from "cloudflare:workers";
+import { afterEach, expect, test, vi } from "vitest";
+import { GatewayDurableObject } from "../../src/worker/gateway.ts";
+import { valueAs } from "../client.ts";
+import { Client, freshChannel, texts } from "./socket.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** Who is evicted before a step. Eviction waits for timers, so that what is to be saved is saved. */
+type Victim = "gateway" | "channel" | "both";
+
+const STEPS = ["publish one", "publish two", "subscribe again", "publish three"] as const;
+
+for (const victim of ["gateway", "channel", "both"] as const satisfies readonly Victim[]) {
+  test.each(STEPS)(`${victim} evicted before: %s`, async (moment) => {
+    const channel = freshChannel();
+    const gateway = `sleep-${crypto.randomUUID()}`;
+    const subscriber = await Client.connect({
+      gateway,
+      subscribe: [channel],
+      capabilities: ["recovery"],
+    });
+    const publisher = await Client.connect();
+    const step = async (name: (typeof STEPS)[number], run: () => Promise<unknown>) => {
+      if (name === moment) {
+        const objects = [
+          ...(victim === "channel" ? [] : [exports.GatewayDurableObject.getByName(gateway)]),
+          ...(victim === "gateway" ? [] : [exports.ChannelDurableObject.getByName(channel)]),
+        ];
+        await Promise.all(objects.map((object) => evictDurableObject(object)));
+      }
+      await run();
+    };
+    await step("publish one", () => publisher.publish(channel, "one"));
+    await subscriber.received(1);
+    await step("publish two", () => publisher.publish(channel, "two"));
+    await subscriber.received(2);
+    const { epoch } = subscriber.messages[0] ?? { epoch: "" };
+    await step("subscribe again", async () => {
+      const since = { epoch, offset: 1n };
+      const subscriptions = [{ channel, recover: true, since }];
+      const ack = await subscriber.request({
+        envelope: { case: "subscribe", value: { subscriptions } },
+      });
+      expect(valueAs(ack, "subscribeAck").subscriptions[0]?.position?.offset).toBe(2n);
+    });
+    // The client said that it has the first only: the second is replayed, and no more than that.
+    await subscriber.received(3);
+    await step("publish three", () => publisher.publish(channel, "three"));
+    await subscriber.received(4);
+    expect(texts(subscriber.messages)).toEqual(["one", "two", "two", "three"]);
+    expect(subscriber.messages.map(({ replay }) => replay)).toEqual([false, false, true, false]);
+    const gaps = subscriber.replies.filter(({ envelope }) => envelope.case === "gap");
+    expect(gaps).toEqual([]);
+    const recovered = await subscriber.next("recovered");
+    expect(recovered.gap).toBeUndefined();
+  });
+}
+
+test("a delivery that is repeated to a gateway that slept reaches nobody twice", async () => {
+  const requests: Uint8Array[] = [];
+  const gateway = `sleep-${crypto.randomUUID()}`;
+  const deliver = GatewayDurableObject.prototype.deliver;
+  vi.spyOn(GatewayDurableObject.prototype, "deliver").mockImplementation(async function (
+    this: GatewayDurableObject,
+    request,
+  ) {
+    const { ctx } = this as unknown as { ctx: DurableObjectState };
+    if (ctx.id.name === gateway) requests.push(request);
+    return await deliver.call(this, request);
+  });
+  const channel = freshChannel();
+  const subscriber = await Client.connect({ gateway, subscribe: [channel] });
+  const publisher = await Client.connect();
+  await publisher.publish(channel, "one");
+  await publisher.publish(channel, "two");
+  await subscriber.received(2);
+  const stub = exports.GatewayDurableObject.getByName(gateway);
+  await evictDurableObject(stub);
+  const sent = requests.splice(0);
+  expect(sent).toHaveLength(2);
+  for (const request of sent) await stub.deliver(request);
+  await publisher.publish(channel, "three");
+  await subscriber.received(3);
+  expect(texts(subscriber.messages)).toEqual(["one", "two", "three"]);
+});
