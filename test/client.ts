@@ -10,12 +10,17 @@ import {
   InboundMessageSchema,
   type Message,
   type OutboundMessage,
+  type SubscriptionSchema,
 } from "../src/protocol/gen/messageloop/v1/service_pb.js";
 import { utf8Length } from "../src/protocol/utf8.ts";
 import { decodeStrictV1 } from "./strict-v1.ts";
 
 export type Inbound = Exclude<MessageInitShape<typeof InboundMessageSchema>, { $typeName: string }>;
 export type ConnectInit = Exclude<MessageInitShape<typeof ConnectSchema>, { $typeName: string }>;
+export type SubscriptionInit = Exclude<
+  MessageInitShape<typeof SubscriptionSchema>,
+  { $typeName: string }
+>;
 export type EnvelopeCase = NonNullable<OutboundMessage["envelope"]["case"]>;
 
 /** The part of a WebSocket that is used: those of `ws`, of workerd and of a browser have it. */
@@ -49,6 +54,8 @@ export const KINDS: readonly Kind[] = [
 ];
 
 export interface ClientSettings extends Kind {
+  /** What an extended client announces. Default a capability that no server has. */
+  readonly capabilities?: readonly string[];
   /** Bytes after which `received` is sent; undefined never sends it. */
   readonly acknowledgeEvery?: number;
   /** Takes raw frames instead of keeping and decoding them, for loads. */
@@ -63,6 +70,8 @@ export class Client<Socket extends SocketLike = SocketLike> {
   readonly extended: boolean;
   /** Everything received, in order. */
   readonly frames: Frame[] = [];
+  /** Everything received, decoded, in order. */
+  readonly log: OutboundMessage[] = [];
   /** Everything delivered, in order. */
   readonly messages: Message[] = [];
   /** Everything else, in order. */
@@ -108,7 +117,8 @@ export class Client<Socket extends SocketLike = SocketLike> {
   }
 
   async connect(value: ConnectInit = {}): Promise<OutboundMessage> {
-    const capabilities = this.extended ? ["test"] : [];
+    const { capabilities: announced = ["test"] } = this.#settings;
+    const capabilities = this.extended ? [...announced] : [];
     return await this.request({
       envelope: { case: "connect", value: { clientId: "test", capabilities, ...value } },
     });
@@ -118,8 +128,11 @@ export class Client<Socket extends SocketLike = SocketLike> {
     return await this.request({ envelope: { case: "ping", value: {} } });
   }
 
-  async subscribe(...channels: string[]): Promise<OutboundMessage> {
-    const subscriptions = channels.map((channel) => ({ channel }));
+  /** Subscribes to channels by their names, or with all that a subscription can say. */
+  async subscribe(...wanted: (string | SubscriptionInit)[]): Promise<OutboundMessage> {
+    const subscriptions = wanted.map((entry) =>
+      typeof entry === "string" ? { channel: entry } : entry,
+    );
     return await this.request({ envelope: { case: "subscribe", value: { subscriptions } } });
   }
 
@@ -170,6 +183,21 @@ export class Client<Socket extends SocketLike = SocketLike> {
       this.replies.find(({ envelope }) => envelope.case === kind),
     );
     return valueAs(found, kind);
+  }
+
+  /** Every value of a kind that was received, in order, asked for or not. */
+  all<Case extends EnvelopeCase>(kind: Case): ValueOf<Case>[] {
+    return this.replies
+      .filter(({ envelope }) => envelope.case === kind)
+      .map((reply) => valueAs(reply, kind));
+  }
+
+  /** Resolves when that many of a kind have arrived. */
+  async several<Case extends EnvelopeCase>(kind: Case, count: number): Promise<ValueOf<Case>[]> {
+    return await this.until(() => {
+      const values = this.all(kind);
+      return values.length >= count ? values : undefined;
+    });
   }
 
   /** Resolves with the first value of `probe` that is not undefined; rejects when the socket closes. */
@@ -224,6 +252,7 @@ export class Client<Socket extends SocketLike = SocketLike> {
       }
     }
     const message = codecFor(this.encoding).decodeOutbound(frame);
+    this.log.push(message);
     if (message.envelope.case === "publication") {
       this.messages.push(...message.envelope.value.messages);
     } else this.replies.push(message);

@@ -12,6 +12,7 @@ import {
 } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { textOf } from "../client.ts";
+import { Trouble } from "./trouble.ts";
 
 /** Stands in every failure; no client may ever see it. */
 export const SECRET = "stack of 10.1.2.3";
@@ -34,6 +35,7 @@ export interface ToldSurvey {
 /** @param engine of the node that the request came in on */
 export function suiteBackend(engine: () => Engine, authentication: boolean): ProxyPort {
   let cancelled = 0;
+  const trouble = new Trouble();
   const rpc = async (
     request: RpcRequest,
     cancellation: Cancellation,
@@ -74,6 +76,18 @@ export function suiteBackend(engine: () => Engine, authentication: boolean): Pro
       }
       case "poison":
         await poison(engine(), text);
+        return undefined;
+      case "trouble":
+        trouble.bring(engine().broker, request.channel, text);
+        return undefined;
+      case "remove-history":
+        await engine().removeHistory(request.channel);
+        return undefined;
+      case "lose":
+        await lose(engine(), request.channel, Number(text));
+        return undefined;
+      case "lose-presence":
+        await losePresence(engine(), request.channel);
         return undefined;
       default:
         return request.payload;
@@ -144,6 +158,19 @@ async function poison(engine: Engine, channel: string): Promise<void> {
   });
   const body = create(EntryBodySchema, { event: toBinary(CloudEventSchema, event) });
   await engine.broker.publish(channel, { key: engine.random.uuid(), body });
+}
+
+/** Has the node miss the next so many entries of a channel: its broker has found them nowhere. */
+async function lose(engine: Engine, channel: string, count: number): Promise<void> {
+  const { position } = await engine.history(channel, { limit: 0 });
+  const until = { ...position, offset: position.offset + count };
+  engine.gap(channel, { reason: "unavailable", after: position, until });
+}
+
+/** Has the node believe that it missed changes of a channel's members. */
+async function losePresence(engine: Engine, channel: string): Promise<void> {
+  const { epoch, ...snapshot } = await engine.presenceOf(channel);
+  engine.presenceLost(channel, epoch, snapshot);
 }
 
 function answer(text: string): CloudEvent {

@@ -6,6 +6,7 @@ export interface ServerOptions {
   readonly settings?: {
     readonly server?: Readonly<Record<string, unknown>>;
     readonly limits?: Readonly<Record<string, unknown>>;
+    readonly channels?: readonly Readonly<Record<string, unknown>>[];
   };
   /** Connections that a node holds. */
   readonly maxConnections?: number;

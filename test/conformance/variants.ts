@@ -12,14 +12,43 @@ export const TIGHT = {
   connections: 3,
 } as const;
 
+export const RULES = {
+  recoveryMessages: 30,
+  recoveryBytes: 65_536,
+  messageBytes: 4_096,
+  historySize: 4,
+  historyTtlMs: 1_000,
+  graceMs: 800,
+} as const;
+
 export const VARIANTS = {
   /** As a deployment that sets nothing. */
   plain: { backend: "none" },
   /** With the suite's backend, everyone anonymous. */
   backend: { backend: "open" },
+  /** With channels that keep little or offer little, by the first word of their names. */
+  rules: {
+    backend: "open",
+    settings: {
+      limits: {
+        message_bytes: RULES.messageBytes,
+        recovery_messages: RULES.recoveryMessages,
+        recovery_bytes: RULES.recoveryBytes,
+      },
+      channels: [
+        { pattern: "short.**", history_size: RULES.historySize },
+        { pattern: "brief.**", history_ttl: `${RULES.historyTtlMs}ms`, position_ttl: "1h" },
+        { pattern: "lost.**", recovery: false },
+        { pattern: "transient.**", transient: true },
+        { pattern: "again.**", exactly_once: false },
+        { pattern: "grace.**", presence_grace: `${RULES.graceMs}ms` },
+        { pattern: "quiet.**", presence: false },
+      ],
+    },
+  },
   /** With authentication that everyone must pass, in little time. */
   auth: { backend: "closed", settings: { server: { auth_timeout: "500ms" } } },
-  /** With limits that are quickly met, and one kind of message switched off. */
+  /** With limits that are quickly met, and two kinds of message switched off. */
   tight: {
     backend: "open",
     settings: {
@@ -27,7 +56,7 @@ export const VARIANTS = {
         heartbeat: { idle_timeout: `${TIGHT.idleMs}ms`, ping_interval: "1s" },
         connect_deadline: `${TIGHT.connectDeadlineMs}ms`,
         rpc_timeout: `${TIGHT.rpcTimeoutMs}ms`,
-        disabled_messages: ["sub_refresh"],
+        disabled_messages: ["sub_refresh", "history_request"],
       },
       limits: {
         subscriptions_per_client: TIGHT.subscriptions,

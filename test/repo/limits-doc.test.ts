@@ -2,11 +2,16 @@
  * docs/limits.md names every setting of every host with its true default, says which host has it,
  * and names no setting that does not exist.
  */
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { unstable_readConfig as readConfig } from "wrangler";
+import { parse } from "yaml";
+import { DEFAULT_CHANNEL_RULES } from "../../src/channels/rules.ts";
 import { SETTING_PATHS, type SettingPath } from "../../src/engine/settings.ts";
-import { SERVER_SETTING_PATHS } from "../../src/server/config.ts";
-import { WORKER_SETTING_PATHS } from "../../src/worker/settings.ts";
+import { parseConfig, SERVER_SETTING_PATHS } from "../../src/server/config.ts";
+import { settingsOf, WORKER_SETTING_PATHS } from "../../src/worker/settings.ts";
 
 const text = readFileSync(new URL("../../docs/limits.md", import.meta.url), "utf8");
 const serverPaths = new Set(SERVER_SETTING_PATHS.map(([path]) => path));
@@ -16,7 +21,8 @@ const common = new Set(COMMON.map(([path]) => path));
 
 /** What stands below each heading, and the settings that belong there. */
 const SECTIONS: readonly (readonly [heading: string, settings: readonly SettingPath[]])[] = [
-  ["### On every host", COMMON],
+  ["### On every host", COMMON.filter(([path]) => !path.startsWith("channels."))],
+  ["### Channel rules", COMMON.filter(([path]) => path.startsWith("channels."))],
   ["### Only on Workers", WORKER_SETTING_PATHS.filter(([path]) => !common.has(path))],
   [
     "### Only on the self-hosted server",
@@ -37,7 +43,7 @@ function rowsOf(part: string): string[][] {
 /** The settings that tables have rows for, with their defaults. */
 function settingsIn(part: string): SettingPath[] {
   return rowsOf(part)
-    .filter(([, name = ""]) => /^\w+(\.\w+)+$/.test(name))
+    .filter(([, name = ""]) => /^\w+(\.(\w+|\*))+$/.test(name))
     .map(([, name = "", standard = ""]): SettingPath => [name, standard]);
 }
 
@@ -63,7 +69,37 @@ test("no setting has a row outside of its section", () => {
 });
 
 test("what looks like a setting in the tables is one", () => {
-  const mentioned = rowsOf(text).flatMap((row) => row.join("|").match(/\b\w+(?:\.\w+)+/g) ?? []);
+  const mentioned = rowsOf(text).flatMap(
+    (row) => row.join("|").match(/\b\w+(?:\.(?:\w+|\*))+/g) ?? [],
+  );
   const settings = mentioned.filter((name) => groups.has(name.split(".", 1)[0]));
   expect(settings.filter((name) => !known.has(name))).toEqual([]);
 });
+
+test("the channel rules of both examples are the same, and are what the page says", () => {
+  const [, toml = ""] = /```toml\n(.*?)```/s.exec(section("### Channel rules")) ?? [];
+  const [, yaml = ""] = /```yaml\n(.*?)```/s.exec(section("### Channel rules")) ?? [];
+  const books = [settingsOf(varsOf(toml)).rules, parseConfig(parse(yaml)).settings.rules];
+  for (const rules of books) {
+    expect(rules.of("chat.a.b")).toEqual({
+      ...DEFAULT_CHANNEL_RULES,
+      historySize: 1_000,
+      historyTtlMs: 259_200_000,
+      positionTtlMs: 259_200_000,
+    });
+    expect(rules.of("cursors.a")).toMatchObject({ transient: true, presenceGraceMs: 0 });
+    expect(rules.of("cursors.a.b")).toEqual(DEFAULT_CHANNEL_RULES);
+  }
+});
+
+/** A Worker's variables out of a part of wrangler.toml, as wrangler reads it. */
+function varsOf(toml: string): object {
+  const folder = mkdtempSync(join(tmpdir(), "messageloop-limits-"));
+  try {
+    const config = join(folder, "wrangler.toml");
+    writeFileSync(config, `name = "example"\n${toml}`);
+    return readConfig({ config }).vars;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

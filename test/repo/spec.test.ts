@@ -1,15 +1,23 @@
 /** SPEC.md, the cases that cite its rules, and the tables of codes say the same. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { DISCONNECTS, ERRORS } from "../../src/protocol/codes.ts";
 import { CASES } from "../conformance/cases/index.ts";
 
-const spec = readFileSync(new URL("../../SPEC.md", import.meta.url), "utf8");
+const root = new URL("../../", import.meta.url);
+const spec = readFileSync(new URL("SPEC.md", root), "utf8");
 const rules = [...spec.matchAll(/^- \*\*([A-Z]\d+)\*\*/gm)].map(([, id]) => id ?? "");
 
 /** Rules that no client can provoke over a socket, and the tests that show them. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   U6: "test/worker/unavailable.test.ts",
+  C11: "test/worker/transient.test.ts",
+  M8: "test/worker/presence.test.ts",
+};
+
+/** Rules that cases show, and the tests of what no client sees of them. */
+const ALSO: Readonly<Record<string, string>> = {
+  C2: "test/worker/channel-alarm.test.ts",
 };
 
 function rows(firstCell: RegExp): string[][] {
@@ -26,6 +34,13 @@ test("every rule is shown by a case, and every case cites rules that exist", () 
   expect([...cited].filter((id) => !rules.includes(id))).toEqual([]);
   expect(rules.filter((id) => !cited.has(id) && ELSEWHERE[id] === undefined)).toEqual([]);
   expect(Object.keys(ELSEWHERE).filter((id) => !rules.includes(id) || cited.has(id))).toEqual([]);
+  // The tests named there say themselves what they show.
+  const shows = (id: string, path: string): boolean =>
+    existsSync(new URL(path, root)) &&
+    new RegExp(`\\b${id}\\b`).test(readFileSync(new URL(path, root), "utf8"));
+  expect(Object.entries(ELSEWHERE).filter(([id, path]) => !shows(id, path))).toEqual([]);
+  expect(Object.keys(ALSO).filter((id) => !cited.has(id))).toEqual([]);
+  expect(Object.values(ALSO).filter((path) => !existsSync(new URL(path, root)))).toEqual([]);
 });
 
 test("the table of close codes is the one of the code", () => {

@@ -1,6 +1,6 @@
 /** The server ends a session. */
 import assert from "node:assert/strict";
-import { type Client, kindOf } from "../../client.ts";
+import { type Client, type Inbound, kindOf } from "../../client.ts";
 import { type Case, EXTENDED, ONE } from "../case.ts";
 import { TIGHT } from "../variants.ts";
 
@@ -80,9 +80,15 @@ export const closingCases: readonly Case[] = [
     title: "a message kind that is switched off closes with 3508",
     server: "tight",
     async run(context) {
-      const client = await context.client();
-      client.send({ envelope: { case: "subRefresh", value: { channels: ["a"] } } });
-      assert.deepEqual(await client.closed(), { code: 3508, reason: "not available" });
+      const off: NonNullable<Inbound["envelope"]>[] = [
+        { case: "subRefresh", value: { channels: ["a"] } },
+        { case: "historyRequest", value: { channel: "a", limit: 0 } },
+      ];
+      for (const envelope of off) {
+        const client = await context.client();
+        client.send({ envelope });
+        assert.deepEqual(await client.closed(), { code: 3508, reason: "not available" });
+      }
     },
   },
   {

@@ -64,6 +64,24 @@ export const compatibilityCases: readonly Case[] = [
     },
   },
   {
+    rules: ["K3"],
+    title: "what is granted is what both sides have",
+    kinds: EXTENDED,
+    async run(context) {
+      const client = await context.open();
+      const known = ["control", "credit", "history", "presence", "recovery"];
+      const asked = ["presence", "time-travel", "recovery", "history", "credit", "control"];
+      const connected = valueAs(await client.connect({ capabilities: asked }), "connected");
+      assert.deepEqual([...connected.capabilities].sort(), known);
+      const one = await context.open();
+      const { capabilities } = valueAs(
+        await one.connect({ capabilities: ["history"] }),
+        "connected",
+      );
+      assert.deepEqual(capabilities, ["history"]);
+    },
+  },
+  {
     rules: ["F4"],
     title: "both spellings are read and snake_case is written",
     kinds: V1.filter(({ encoding }) => encoding === "json"),

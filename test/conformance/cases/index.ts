@@ -3,13 +3,23 @@ import type { Case } from "../case.ts";
 import { accessCases } from "./access.ts";
 import { closingCases } from "./closing.ts";
 import { compatibilityCases } from "./compatibility.ts";
+import { exactlyOnceCases } from "./exactly-once.ts";
+import { gapCases } from "./gaps.ts";
 import { handshakeCases } from "./handshake.ts";
+import { historyCases } from "./history.ts";
 import { limitCases } from "./limits.ts";
 import { loadCases } from "./load.ts";
+import { presenceCases } from "./presence.ts";
+import { presenceLeavingCases } from "./presence-leaving.ts";
+import { presenceRequestCases } from "./presence-requests.ts";
 import { publishCases } from "./publish.ts";
+import { recoveryCases } from "./recovery.ts";
+import { recoveryLimitCases } from "./recovery-limits.ts";
+import { recoveryLoadCases } from "./recovery-load.ts";
 import { rpcCases } from "./rpc.ts";
 import { sessionCases } from "./session.ts";
 import { slowConsumerCases } from "./slow-consumers.ts";
+import { streamChannelCases } from "./stream-channels.ts";
 import { streamCases } from "./streams.ts";
 import { subscribeCases } from "./subscribe.ts";
 import { surveyCases } from "./surveys.ts";
@@ -22,12 +32,22 @@ export const CASES: readonly Case[] = [
   ...compatibilityCases,
   ...subscribeCases,
   ...publishCases,
+  ...exactlyOnceCases,
+  ...recoveryCases,
+  ...recoveryLoadCases,
+  ...gapCases,
+  ...recoveryLimitCases,
+  ...historyCases,
+  ...presenceCases,
+  ...presenceRequestCases,
+  ...presenceLeavingCases,
   ...rpcCases,
   ...surveyCases,
   ...accessCases,
   ...closingCases,
   ...limitCases,
   ...streamCases,
+  ...streamChannelCases,
   ...slowConsumerCases,
   ...loadCases,
 ];

@@ -123,9 +123,9 @@ export const publishCases: readonly Case[] = [
         KINDS.map(async (kind) => await context.subscriber(channel, kind)),
       );
       const publisher = await context.client({ clientId: "me" });
-      for (const data of writable) {
+      for (const [index, data] of writable.entries()) {
         const value = {
-          id: "id 1",
+          id: `id ${index + 1}`,
           source: "/src",
           type: "my.type",
           attributes,
@@ -276,7 +276,7 @@ function checkEvent(
 ): void {
   const { payload } = message;
   assert.ok(payload);
-  assert.equal(payload.id, "id 1");
+  assert.equal(payload.id, `id ${message.offset}`);
   assert.equal(payload.type, "my.type");
   assert.equal(payload.specVersion, "1.0");
   const received = Object.keys(payload.attributes);

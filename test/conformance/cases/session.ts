@@ -179,10 +179,10 @@ export const sessionCases: readonly Case[] = [
       };
       for (let i = 0; i < 10; i++) {
         send(`u${i}`, { case: "unsubscribe", value: { subscriptions } });
-        send(`p${i}`, { case: "publish", value: event });
+        send(`p${i}`, { case: "publish", value: { ...event, id: `e${i}` } });
         send(`s${i}`, { case: "subscribe", value: { subscriptions } });
       }
-      send("last", { case: "publish", value: event });
+      send("last", { case: "publish", value: { ...event, id: "last" } });
       await client.until(() => client.replies.find(({ id }) => id === "last"));
       await client.received(1);
       assert.deepEqual(
@@ -239,13 +239,18 @@ export const sessionCases: readonly Case[] = [
     },
   },
   {
-    rules: ["S6"],
+    rules: ["S6", "M1"],
     title: "a silent client is closed with 3511; any frame and the text ping put it off",
     server: "tight",
     async run(context) {
+      const channel = context.channel();
+      const subscriptions = [{ channel }];
       const silent = await context.client();
-      const heartbeats = await context.client();
-      const frames = await context.client();
+      const heartbeats = await context.client({ clientId: "heartbeats", subscriptions });
+      const frames = await context.client(
+        { clientId: "frames", subscriptions },
+        { capabilities: ["presence"] },
+      );
       const pings = setInterval(() => {
         heartbeats.sendRaw("ping");
         frames.send({ envelope: { case: "ping", value: {} } });
@@ -255,6 +260,14 @@ export const sessionCases: readonly Case[] = [
         await sleep(TIGHT.idleMs);
         assert.equal(heartbeats.close, undefined);
         assert.equal(frames.close, undefined);
+        if (!context.kind.extended) return;
+        // Who is quiet in a channel is no less present in it.
+        const envelope = { case: "presenceRequest", value: { channel } } as const;
+        const { members } = valueAs(await frames.request({ envelope }), "presence");
+        assert.deepEqual(
+          members.map(({ clientId }) => clientId),
+          ["heartbeats", "frames"],
+        );
       } finally {
         clearInterval(pings);
       }
@@ -271,7 +284,8 @@ export const sessionCases: readonly Case[] = [
       client.send({ id: "c", envelope: { case: "connect", value: connect } });
       const channel = context.channel();
       for (let i = 0; i < 30; i++) {
-        client.send({ id: `p${i}`, channel, envelope: { case: "publish", value: event } });
+        const value = { ...event, id: `e${i}` };
+        client.send({ id: `p${i}`, channel, envelope: { case: "publish", value } });
       }
       await client.until(() => client.replies.find(({ id }) => id === "p29"));
       assert.deepEqual(

@@ -24,7 +24,7 @@ export type StreamKind = "grpc" | "connect" | "json";
 const KINDS_OF_STREAM = ["grpc", "connect"] as const;
 
 /** A body with streams to open, which are cut in the end. */
-async function streaming(
+export async function streaming(
   context: Context,
   body: (open: (kind: StreamKind) => StreamClient) => Promise<void>,
 ): Promise<void> {
@@ -57,8 +57,11 @@ const STREAM = { kinds: KINDS.filter(({ encoding }) => encoding === "proto") };
 const OBSERVES = ["grpc"] as const;
 const event = { id: "e", source: "/s", type: "t" };
 
-/** Sends raw bytes on a stream, and resolves with the first message that comes back, as it came. */
-async function firstAnswer(address: string, frame: Uint8Array): Promise<Buffer> {
+/**
+ * Sends raw bytes on a stream of its own connection, which it cuts in the end. Resolves with the first
+ * message that comes back, as it came.
+ */
+export async function firstAnswer(address: string, frame: Uint8Array): Promise<Buffer> {
   const session = connectHttp2(`http://${address}`);
   try {
     const stream = session.request({
