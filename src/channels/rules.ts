@@ -57,6 +57,12 @@ export const DEFAULT_CHANNEL_RULES: ChannelRules = {
   transient: false,
 };
 
+/**
+ * How long a transient channel that nobody listens to keeps its epoch where its process lives on, in
+ * milliseconds: a publisher should not meet a new one with every event.
+ */
+export const TRANSIENT_POSITION_TTL_MS = 60_000;
+
 /** Channels whose rules are remembered. */
 const MAX_KNOWN = 10_000;
 

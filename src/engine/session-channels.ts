@@ -136,7 +136,7 @@ export class SessionChannels {
   async join(requested: readonly SubscriptionMessage[], terms: JoinTerms): Promise<JoinOutcome> {
     const unique = new Map(requested.map((entry) => [entry.channel, entry]));
     const positions = new Map<string, Position>();
-    const joined: Joined[] = [];
+    const joined = new Map<string, Joined>();
     const fresh: string[] = [];
     const errors = new Map<string, MessagingError>();
     this.#undecided ??= new Set();
@@ -172,7 +172,7 @@ export class SessionChannels {
             subscription.floor = position;
             subscription.generation = generation;
           }
-          joined.push({
+          joined.set(channel, {
             subscription,
             recovery: request && plan(subscription, request, reached, position),
           });
@@ -180,7 +180,7 @@ export class SessionChannels {
         } catch (error) {
           errors.set(channel, MessagingError.from(error));
           if (before === undefined) this.leave(channel, true);
-          else joined.push({ subscription: before, recovery: undefined });
+          else joined.set(channel, { subscription: before, recovery: undefined });
         }
       }),
     );
@@ -193,7 +193,9 @@ export class SessionChannels {
     const acknowledged = requested.map((entry) =>
       acknowledgement(entry, terms, positions.get(entry.channel), errors.get(entry.channel)),
     );
-    return { acknowledged, joined, errors: [...errors.values()] };
+    // What one request may replay is shared in the order in which it was asked for.
+    const inOrder = [...unique.keys()].flatMap((channel) => joined.get(channel) ?? []);
+    return { acknowledged, joined: inOrder, errors: [...errors.values()] };
   }
 
   /**

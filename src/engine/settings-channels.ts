@@ -6,6 +6,7 @@ import {
   DEFAULT_CHANNEL_RULES,
   MIN_DEDUP_SIZE,
   MIN_DEDUP_WINDOW_MS,
+  TRANSIENT_POSITION_TTL_MS,
 } from "../channels/rules.ts";
 import { formatDuration } from "./duration.ts";
 import { table } from "./settings-table.ts";
@@ -117,7 +118,7 @@ function toRule(written: Entries): ChannelRule {
     rules: {
       historySize: transient ? 0 : (written.history_size ?? historySize),
       historyTtlMs: ttl,
-      positionTtlMs: transient ? 0 : (written.position_ttl ?? ttl),
+      positionTtlMs: transient ? TRANSIENT_POSITION_TTL_MS : (written.position_ttl ?? ttl),
       recovery: !transient && (written.recovery ?? offered.recovery),
       transient,
       exactlyOnce,

@@ -157,7 +157,7 @@ test.each([
   ["position_ttl", "576h", { positionTtlMs: 2_073_600_000 }],
   ["recovery", false, { recovery: false }],
   ["recovery", true, {}],
-  ["transient", true, { transient: true, historySize: 0, recovery: false, positionTtlMs: 0 }],
+  ["transient", true, { transient: true, historySize: 0, recovery: false, positionTtlMs: 60_000 }],
   ["transient", false, {}],
   ["exactly_once", false, { exactlyOnce: false, dedupSize: 1_024, dedupWindowMs: 30_000 }],
   ["exactly_once", true, {}],
@@ -255,7 +255,7 @@ test("every key that does nothing is told at once", () => {
   expect(ruled({ ...rule, pattern: "**" })).toEqual({
     ...DEFAULT_CHANNEL_RULES,
     historySize: 0,
-    positionTtlMs: 0,
+    positionTtlMs: 60_000,
     recovery: false,
     transient: true,
     exactlyOnce: false,
