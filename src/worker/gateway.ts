@@ -114,14 +114,14 @@ export class GatewayDurableObject extends DurableObject<Env> {
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    this.wake(socket);
+    this.wake();
     // Who closes by itself has said that it goes; 1005 is a close without a code.
     this.#end(socket, code === 1000 || code === 1005);
     answerClose(socket, code, reason);
   }
 
   override webSocketError(socket: WebSocket): void {
-    this.wake(socket);
+    this.wake();
     this.#end(socket, false);
   }
 
@@ -149,16 +149,11 @@ export class GatewayDurableObject extends DurableObject<Env> {
     return this.ctx.id.name ?? "";
   }
 
-  /**
-   * Rebuilds the sessions of the sockets that outlived a sleep. Once per life, at its first event.
-   *
-   * @param closing the socket whose end is this event: the runtime does not list it any more
-   */
-  protected wake(closing?: WebSocket): void {
+  /** Rebuilds the sessions of the sockets that outlived a sleep. Once per life, at its first event. */
+  protected wake(): void {
     if (this.#awake) return;
     this.#awake = true;
     for (const socket of this.ctx.getWebSockets()) this.#restore(socket);
-    if (closing !== undefined) this.#restore(closing);
     void this.broker.sweep();
   }
 
@@ -199,7 +194,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
 
   /** @param clean whether the client has said that it goes */
   #end(socket: WebSocket, clean: boolean): void {
-    // Of several sockets that closed in a sleep, only the first one's end was the event that woke.
+    // The runtime does not list a socket that closed in a sleep: it comes with the event of its end.
     const session = this.#restore(socket);
     if (session === undefined) return;
     session.end(clean);

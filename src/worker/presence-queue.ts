@@ -27,6 +27,7 @@ export class PresenceQueue {
   }
 
   push(changes: readonly Uint8Array[]): void {
+    if (this.#lost) return;
     this.#changes.push(...changes);
     if (this.#changes.length > MAX_WAITING_CHANGES) this.#lose();
   }

@@ -126,7 +126,7 @@ export class Roster {
     const wanted = this.#host.wanted(name);
     const row = this.#stored.current;
     const left = [...this.#left].map(([sessionId, clean]) => ({ sessionId, clean }));
-    const joined = new Map(this.#joined);
+    const joined = new Map(wanted ? this.#joined : []);
     const [subscribers, joiners] = [this.#subscribers, this.#joiners];
     this.#subscribers = [];
     this.#joiners = [];

@@ -195,13 +195,19 @@ test("a session that the server closed is no ghost of a later life", async () =>
   const channel = freshChannel();
   const watching = await watcher(channel);
   const gateway = freshGateway();
-  const phone = await Client.connect({ clientId: "phone", gateway, subscribe: [channel] });
+  const phone = await Client.connect({
+    clientId: "phone",
+    gateway,
+    subscribe: [channel],
+    halfOpen: true,
+  });
   await hears(watching, "+phone");
   phone.send({ id: "twice", envelope: { case: "connect", value: {} } });
   await phone.closed();
   await evictDurableObject(gatewayOf(gateway));
-  await runInDurableObject(gatewayOf(gateway), async (object) => {
-    // Any event wakes it.
+  await runInDurableObject(gatewayOf(gateway), async (object, state) => {
+    // The socket is still there, closing: any event wakes the object.
+    expect(state.getWebSockets()).toHaveLength(1);
     await object.alarm();
     const { engine } = object as unknown as { readonly engine: Engine };
     expect(engine.sessionCount).toBe(0);

@@ -113,6 +113,17 @@ test("a session that leaves while it is being registered leaves nothing behind",
   expect(scene.rows.size).toBe(0);
 });
 
+test("nobody is named as present where nobody wants the channel", async () => {
+  const scene = new BrokerScene();
+  await enter(scene, "a");
+  const joining = scene.broker.join(ROOM, session("b"));
+  go(scene, "a");
+  await joining;
+  await quiet(scene);
+  expect(scene.registers).toHaveLength(2);
+  expect(names(scene.last.joined)).toEqual([]);
+});
+
 test("a session that is gone before anything was told costs no call", async () => {
   const scene = new BrokerScene();
   const entering = enter(scene, "a");

@@ -14,6 +14,8 @@ export interface ClientOptions {
   readonly capabilities?: readonly string[];
   /** A gateway of the test's choice; the Worker's own placement by default. */
   readonly gateway?: string;
+  /** Leaves a close of the server without an answer. */
+  readonly halfOpen?: boolean;
   /** Opens the socket; the Worker's own placement by default. */
   readonly open?: (request: Request) => Promise<Response>;
 }
@@ -48,7 +50,7 @@ export class Client extends BaseClient<WebSocket> {
     const { webSocket } = response;
     if (webSocket === null) throw new Error(`no socket: ${response.status}`);
     const client = new Client(webSocket, { encoding, extended });
-    webSocket.accept();
+    webSocket.accept({ allowHalfOpen: options.halfOpen === true });
     return client;
   }
 }
