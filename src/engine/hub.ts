@@ -88,6 +88,15 @@ export class Hold {
     return this.#items.some((held) => beginning(held) === epoch);
   }
 
+  /** Forgets what came before the log that the subscription begins in, where that was told. */
+  beginIn(epoch: string): void {
+    const start = this.#items.findLastIndex((held) => beginning(held) === epoch);
+    if (start < 0) return;
+    this.#items = this.#items.filter((held, index) => index >= start || "notice" in held);
+    const dropped = this.#dropped?.epoch ?? epoch;
+    if (dropped !== epoch && !this.announced(dropped)) this.#dropped = undefined;
+  }
+
   /** What is held, in the order in which it came. */
   get items(): readonly HeldItem[] {
     return this.#items;

@@ -200,7 +200,7 @@ export interface LogGap {
  * - Batches of one channel MUST come in the order of the log, dense inside one epoch: a hole is read
  *   from the log before anything behind it is handed over, and what cannot be read is told by `gap`.
  * - `gap` with `epoch_changed` MUST come before the first batch of another epoch, where the node knows
- *   the one before; after it nothing of an older epoch may come.
+ *   the one before, and before a `subscribe` answers with it; after it nothing of an older epoch may come.
  * - An entry MUST NOT be handed over twice in one life of the node.
  * - Presence changes MUST come in the order of their generations, each once. Where some were lost,
  *   `presenceLost` is called with what holds now.

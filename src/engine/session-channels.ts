@@ -206,6 +206,7 @@ export class SessionChannels {
     const behind: Joined[] = [];
     for (const one of joined) {
       const { subscription, recovery } = one;
+      subscription.held?.beginIn(subscription.floor?.epoch ?? "");
       if (recovery === undefined && subscription.held?.overflowed !== true) {
         this.#host.hub.release(this.#owner, subscription);
       } else behind.push(one);

@@ -169,22 +169,28 @@ test("bodies that history does not hold any more take no memory, though their ke
   setFlagsFromString("--expose-gc");
   const collect: () => void = runInNewContext("gc");
   const { broker, told, turn } = stage({ "*": { historySize: 4 } });
-  const bytes = 100_000;
-  const held = () => {
-    collect();
-    return process.memoryUsage().arrayBuffers / bytes;
-  };
-  const before = held();
-  for (let i = 0; i < 300; i++) {
+  const [bytes, count] = [100_000, 1_000];
+  for (let i = 0; i < count; i++) {
     const event = new Uint8Array(bytes);
     await broker.publish("a", { key: `k${i}`, body: create(EntryBodySchema, { event }) });
     turn();
   }
-  expect(told.at(-1)).toBe("a epoch1 300");
+  expect(told.at(-1)).toBe(`a epoch1 ${count}`);
   expect((await broker.publish("a", { key: "k0", body })).duplicate).toBe(true);
   const page = await broker.history("a", { limit: 3 });
   expect(page.entries.map((entry) => entry.body?.event.length)).toEqual([bytes, bytes, bytes]);
-  expect(held() - before).toBeLessThan(20);
+  const held = () => {
+    collect();
+    return process.memoryUsage().arrayBuffers;
+  };
+  // What is collected is given back a little later.
+  await expect.poll(held, { timeout: 20_000 }).toBeLessThan((count * bytes) / 2);
+});
+
+test("what was read stays with who read it", async () => {
+  const { broker } = stage();
+  await publishes(broker, "a", 3);
+  const page = await broker.history("a", { limit: 3 });
   await broker.removeHistory("a");
-  expect(page.entries, "what was read stays with who read it").toHaveLength(3);
+  expect(page.entries.map((entry) => entry.body?.event.length)).toEqual([1, 1, 1]);
 });

@@ -147,6 +147,30 @@ test("a log that begins anew under a hold is told, however much came of it", asy
   }
 });
 
+test.each([false, true])(
+  "a subscription does not go through the logs before the one it begins in (many: %s)",
+  async (many) => {
+    // Once it went back to such a log when its beginning was told while the subscription was being made.
+    const { broker, listener } = await listening();
+    broker.append(2);
+    broker.handed = broker.head;
+    broker.answersLate = true;
+    broker.registering = () => {
+      broker.lose("f");
+      broker.tellEpoch();
+      if (many) flood(broker);
+      else broker.deliver(2);
+      broker.lose("g");
+      broker.append(1);
+      broker.tellEpoch();
+    };
+    await listener.subscribe();
+    broker.hand();
+    broker.deliver(1);
+    expect(listener.told()).toEqual(["ack g/1", "live g/2"]);
+  },
+);
+
 test("what was given before a hold is not read again when the subscribe fails", async () => {
   // Once everything since the first subscribe came a second time.
   const { broker, listener } = await listening();

@@ -50,6 +50,8 @@ export class LogBroker implements Broker {
   readonly asked: HistoryFilter[] = [];
   /** Called, and waited for, before a registration is answered with what held when it was asked. */
   registering: (() => unknown) | undefined;
+  /** Whether a registration is answered with what holds then. */
+  answersLate = false;
   /** Called, and waited for, before a page is read; counted from 1. */
   reading: ((count: number) => unknown) | undefined;
 
@@ -109,9 +111,9 @@ export class LogBroker implements Broker {
 
   async subscribe(channel: string): Promise<Registration> {
     this.wanted.add(channel);
-    const { head: position, generation } = this;
+    const { head, generation } = this;
     await this.registering?.();
-    return { position, generation };
+    return { position: this.answersLate ? this.head : head, generation };
   }
 
   unsubscribe(channel: string): void {

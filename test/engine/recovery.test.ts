@@ -193,6 +193,23 @@ test("the newest messages are replayed where there are too many: by bytes", asyn
   expect(listener.told()).toEqual(["ack e/9", "replay e/7-9", "recovered e/9 limit e/0..e/6"]);
 });
 
+test("the subscriptions of one request share what may be replayed, first come first served", async () => {
+  // C8
+  const { broker, listener } = await listening(["recovery"], { recoveryMessages: 4 });
+  broker.append(3);
+  const subscriptions = [ROOM, "second", "third"].map((channel) => ({ channel, ...since(0) }));
+  await send(listener.session, { envelope: { case: "subscribe", value: { subscriptions } } });
+  expect(listener.told().slice(3)).toEqual([
+    "replay e/1-3",
+    "recovered e/3",
+    "replay e/3",
+    "recovered e/3 limit e/0..e/2",
+    "recovered e/3 limit e/0..e/3",
+  ]);
+  await listener.subscribe(since(0));
+  expect(listener.told().slice(1)).toEqual(["replay e/1-3", "recovered e/3"]);
+});
+
 test("a channel that cannot be recovered says so, and is live", async () => {
   const off = { ...DEFAULT_CHANNEL_RULES, recovery: false };
   const rules = new RuleBook([{ pattern: "room", rules: off }]);

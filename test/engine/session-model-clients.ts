@@ -27,6 +27,8 @@ export interface Audience extends World {
 
 export class RandomFrames {
   readonly #world: Audience;
+  /** The last events that were published, and where. */
+  #said: { event: { source: string; id: string }; channel: string }[] = [];
 
   constructor(world: Audience) {
     this.#world = world;
@@ -70,19 +72,15 @@ export class RandomFrames {
     const id = this.#world.id("r");
     const flaw = random.chance(0.06) ? FLAW : {};
     const anyChannel = () => random.pick(this.#misnames() ? BAD_CHANNELS : CHANNELS);
-    const name = random.chance(0.25) ? `event-${random.int(8)}` : id;
     const event = {
-      id: random.chance(0.02) ? "x".repeat(1_100) : name,
+      id: random.chance(0.02) ? "x".repeat(1_100) : id,
       source: random.chance(0.3) ? "" : anyChannel(),
       type: "t",
       attributes: flaw,
       data: { case: "textData" as const, value: "x".repeat(random.int(60)) },
     };
-    // By the metadata the test knows the frame of an entry.
-    const metadata = { frame: id };
     const frames: readonly [number, () => Init][] = [
-      [5, () => ({ metadata, envelope: { case: "publish", value: event } })],
-      [5, () => ({ metadata, channel: anyChannel(), envelope: { case: "publish", value: event } })],
+      [10, () => this.#publish(id, event, random.chance(0.5) ? "" : anyChannel())],
       [10, () => subscriptions("subscribe", this.#entries(id, model))],
       [3, () => ({ envelope: { case: "historyRequest", value: this.#page(anyChannel(), model) } })],
       [2, () => ({ envelope: { case: "presenceRequest", value: { channel: anyChannel() } } })],
@@ -132,6 +130,18 @@ export class RandomFrames {
       if (pad < 0) return undefined;
     }
     return undefined;
+  }
+
+  /** A publish, now and then of an event that somebody has published before. */
+  #publish(frame: string, event: MessageInitShape<typeof CloudEventSchema>, channel: string): Init {
+    const { random } = this.#world;
+    const said = { event: { source: event.source ?? "", id: event.id ?? "" }, channel };
+    const again = this.#said.length > 0 && random.chance(0.2);
+    const { event: named, channel: place } = again ? random.pick(this.#said) : said;
+    if (!again) this.#said = [...this.#said.slice(-4), said];
+    const value = { ...event, ...named };
+    // By the metadata the test knows the frame of an entry.
+    return { channel: place, metadata: { frame }, envelope: { case: "publish", value } };
   }
 
   #entries(id: string, model?: SessionModel) {

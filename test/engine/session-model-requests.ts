@@ -183,6 +183,7 @@ export class Requests {
   /** Nothing moves any more: whoever has no answer has to wait for something. */
   settled(): void {
     this.#justLeft.clear();
+    for (const request of this.all()) request.hurried = false;
     for (const [id, request] of this.#open) {
       check(request.exceeds !== "must", "should have been closed with 3505");
       if (this.blocked(request)) continue;
@@ -202,16 +203,16 @@ export class Requests {
     request.waited = waited;
     this.#asksAbout(request);
     if (request.joins.size === 0) return;
-    const open = this.all();
-    const counted = open.flatMap((other) =>
-      other === request || !other.started ? [] : [...other.joins.keys()],
-    );
-    const leaving = open.flatMap(({ message, lanes }) =>
+    const others = this.all().filter((other) => other !== request && other.started);
+    const joins = (some: readonly Request[]) => some.flatMap((other) => [...other.joins.keys()]);
+    const leaving = this.all().flatMap(({ message, lanes }) =>
       message.envelope.case === "unsubscribe" ? lanes : [],
     );
     const held = [...this.#session.streams.keys()];
-    const least = waited ? held.filter((name) => !leaving.includes(name)) : [...held, ...counted];
-    const most = waited ? [...held, ...this.joining] : least;
+    const least = waited
+      ? held.filter((name) => !leaving.includes(name))
+      : [...held, ...joins(others.filter(({ hurried }) => !hurried))];
+    const most = waited ? [...held, ...this.joining] : [...held, ...joins(others)];
     const exceeds = (names: readonly string[]) =>
       new Set([...names, ...request.joins.keys()]).size > this.#world.settings.maxSubscriptions;
     if (exceeds(most)) request.exceeds = exceeds(least) && !request.hurried ? "must" : "may";

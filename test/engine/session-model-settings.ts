@@ -18,8 +18,8 @@ export function narrowSettings(random: SeededRandom, tight: boolean): Partial<Se
     idleTimeoutMs: random.pick([20_000, 300_000, 300_000]),
     authTimeoutMs: random.pick([5_000, 15_000]),
     rpcTimeoutMs: random.pick([3_000, 30_000]),
-    recoveryMessages: random.pick([2, 5, 10_000]),
-    recoveryBytes: random.pick([300, 3_000, 4_000_000]),
+    recoveryMessages: random.pick([1, 2, 10_000]),
+    recoveryBytes: random.pick([100, 3_000, 4_000_000]),
     disabledMessages: random.pick([
       [],
       [],

@@ -3,16 +3,6 @@ import type { Channel } from "./session-model-channel.ts";
 import { check } from "./session-model-facts.ts";
 import type { Connection } from "./session-model-host.ts";
 
-/** Whether a record still names a log that has ended under a session that was told of it. */
-export function isBehind({ alive, model, record }: Connection): boolean {
-  if (!alive || !model.capabilities.includes("recovery")) return false;
-  const records = record?.subscriptions ?? [];
-  return records.some(({ channel, epoch }) => {
-    const stream = model.streams.get(channel);
-    return stream !== undefined && stream.epoch !== epoch;
-  });
-}
-
 /** What a session's record and marks say of it. */
 export function checkRecord({ model, record, marks, session }: Connection): void {
   const connected = model.state === "connected";

@@ -14,7 +14,7 @@ import type { Channel } from "./session-model-channel.ts";
 import { check } from "./session-model-facts.ts";
 import { ClockTimers, Connection } from "./session-model-host.ts";
 import { anyRules, narrowSettings } from "./session-model-settings.ts";
-import { checkMemory, checkRecord, isBehind } from "./session-model-sleep.ts";
+import { checkMemory, checkRecord } from "./session-model-sleep.ts";
 import { Clients } from "./session-model-talk.ts";
 import { Witness } from "./session-model-witness.ts";
 
@@ -263,8 +263,6 @@ export class ScriptedWorld extends Witness {
     this.timers.fire();
     await this.#settled();
     await this.#quiesce();
-    // Such a record has its session told of the same gap again, until a subscribe saves it anew.
-    if (this.connections.some(isBehind)) return;
     this.note("the node sleeps", "slept");
     this.timers.clear();
     this.#droppedBefore = this.surveys.dropped;

@@ -294,10 +294,11 @@ export class SessionModel {
   /** The server closes. */
   closes({ code }: Disconnect): void {
     check(this.state !== "closed", "a session is closed twice");
+    const doomed = this.#doom;
     this.#catchesUpUntil(() => false);
     let expected = this.#doom;
     const exceeding = this.requests.all().some(({ exceeds }) => exceeds);
-    if (code === 3505 && expected === undefined && exceeding) expected = 3505;
+    if (code === 3505 && doomed === undefined && exceeding) expected = 3505;
     if (code === 3510 && this.flow.slow) expected = 3510;
     if (code === 3506 && this.streams.mayFail) expected = 3506;
     check(code === expected, `closed with ${code} and not with ${expected}`);
@@ -390,7 +391,7 @@ export class SessionModel {
   /** Something happens that one of the frames behind connect must have brought about. */
   #catchesUpUntil(explained: () => boolean): void {
     const ends = () => {
-      const exceeding = this.requests.all().filter(({ exceeds }) => exceeds);
+      const exceeding = this.requests.all().filter(({ exceeds }) => exceeds === "must");
       return this.#doom !== undefined || exceeding.some(({ waited }) => !waited);
     };
     while (this.#turns.length > 0 && !ends() && !explained()) this.#takesTurn();
