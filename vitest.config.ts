@@ -4,12 +4,16 @@ import { defineConfig } from "vitest/config";
 // noDefaultExport does not apply here: the tool asks for one.
 export default defineConfig({
   test: {
+    // Most tests wait for sockets and clocks most of the time.
+    maxWorkers: 2,
     projects: [
       {
         test: {
           name: "neutral",
           environment: "node",
-          include: ["test/{protocol,channels,engine,brokers,proxy,client,repo}/**/*.test.ts"],
+          include: [
+            "test/{protocol,channels,engine,brokers,proxy,client,history,repo}/**/*.test.ts",
+          ],
           testTimeout: 60_000,
         },
       },
@@ -19,6 +23,8 @@ export default defineConfig({
         test: {
           name: "worker",
           include: ["test/worker/**/*.test.ts"],
+          // workerd has no environment of its own: a seed must be handed in.
+          env: handedIn("MESSAGELOOP_TEST_SEED", "MESSAGELOOP_TEST_SCALE"),
           testTimeout: 60_000,
         },
       },
@@ -38,6 +44,18 @@ export default defineConfig({
           name: "conformance",
           environment: "node",
           include: ["test/conformance/**/*.test.ts"],
+          exclude: ["test/conformance/load.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        // What measures has the machine to itself, when all else is done.
+        test: {
+          name: "load",
+          environment: "node",
+          include: ["test/conformance/load.test.ts"],
+          sequence: { groupOrder: 1 },
           testTimeout: 600_000,
           hookTimeout: 120_000,
         },
@@ -56,3 +74,12 @@ export default defineConfig({
     ],
   },
 });
+
+function handedIn(...names: string[]): Record<string, string> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}

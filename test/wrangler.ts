@@ -13,6 +13,8 @@ export interface RunningServer {
   /** What it has printed so far. */
   output(): string;
   stop(): Promise<void>;
+  /** Ends it in the middle of whatever it does, as a crash would. */
+  kill(): Promise<void>;
 }
 
 export interface WranglerOptions {
@@ -20,6 +22,10 @@ export interface WranglerOptions {
   readonly main?: string;
   /** Variables beside those of wrangler.toml. */
   readonly vars?: Readonly<Record<string, unknown>>;
+  /** Default: a free one. */
+  readonly port?: number;
+  /** A folder that outlives this run. Default: a fresh one that goes with it. */
+  readonly storage?: string;
 }
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -27,8 +33,11 @@ const START_DEADLINE_MS = 60_000;
 
 /** Starts the Worker and waits until it answers. */
 export async function startWrangler(options: WranglerOptions = {}): Promise<RunningServer> {
-  const port = await freePort();
-  const storage = await mkdtemp(join(tmpdir(), "messageloop-e2e-"));
+  const port = options.port ?? (await freePort());
+  const storage = options.storage ?? (await mkdtemp(join(tmpdir(), "messageloop-e2e-")));
+  const tidy = async (): Promise<void> => {
+    if (options.storage === undefined) await rm(storage, { recursive: true, force: true });
+  };
   const args = ["dev", "--port", `${port}`, "--inspector-port", "0", "--persist-to", storage];
   if (options.main !== undefined || options.vars !== undefined) {
     const config = join(storage, "wrangler.json");
@@ -55,7 +64,14 @@ export async function startWrangler(options: WranglerOptions = {}): Promise<Runn
     output: () => output,
     stop: async () => {
       await ended(child);
-      await rm(storage, { recursive: true, force: true });
+      await tidy();
+    },
+    kill: async () => {
+      const family = await familyOf(child.pid ?? 0);
+      const exit = new Promise((resolve) => child.once("exit", resolve));
+      for (const pid of family) process.kill(pid, "SIGKILL");
+      await exit;
+      await tidy();
     },
   };
 }
@@ -90,6 +106,18 @@ export async function memoryOf(pid: number): Promise<number> {
   return rest.reduce((sum, bytes) => sum + bytes, own);
 }
 
+/** A process and everything it has started. */
+async function familyOf(pid: number): Promise<number[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
+  const rest = await Promise.all(
+    children
+      .split(" ")
+      .filter(Boolean)
+      .map((id) => familyOf(Number(id))),
+  );
+  return [pid, ...rest.flat()];
+}
+
 async function answering(url: string, child: ChildProcess, output: () => string): Promise<void> {
   const deadline = Date.now() + START_DEADLINE_MS;
   while (Date.now() < deadline) {
@@ -110,7 +138,8 @@ async function ended(child: ChildProcess): Promise<void> {
   await exit;
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();

@@ -67,8 +67,9 @@ export class Context {
   async open(options: OpenOptions = {}): Promise<Client<WebSocket>> {
     const settings = { ...this.kind, ...options };
     const protocols = options.protocols ?? [codecFor(settings.encoding).subprotocol];
-    const { node, url } = this.server;
-    const address = options.node === undefined ? url : (node?.(options.node) ?? url);
+    const { node, spread, url } = this.server;
+    const next = spread?.[this.#clients.length % spread.length] ?? url;
+    const address = options.node === undefined ? next : (node?.(options.node) ?? url);
     const socket = new WebSocket(address, [...protocols], { headers: { ...options.headers } });
     const client = new Client<WebSocket>(socket, settings);
     this.#clients.push(client);

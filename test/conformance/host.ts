@@ -39,6 +39,8 @@ export interface RunningServer {
   readonly url: string;
   /** Such as `127.0.0.1:9090`: where gRPC and Connect are served over HTTP/2 without TLS. */
   readonly grpc?: string;
+  /** Addresses of several nodes that clients are spread over in turn, where there are several. */
+  readonly spread?: readonly string[];
   /** The address that reaches a certain node, where there are several. */
   node?(index: number): string;
   /** Only test builds can be observed. */

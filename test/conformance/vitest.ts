@@ -2,14 +2,21 @@
 import { afterAll, describe, expect, test } from "vitest";
 import type { Host } from "./host.ts";
 import { obstacle, plan, run, Servers } from "./runner.ts";
-import { VARIANTS } from "./variants.ts";
+import { VARIANTS, type Variant } from "./variants.ts";
 
-export function conformance(host: Host): void {
+/** The servers of cases that measure: nothing may run beside them. */
+export const MEASURED: readonly Variant[] = ["load"];
+/** All others. */
+export const PLAIN: readonly Variant[] = (Object.keys(VARIANTS) as Variant[]).filter(
+  (variant) => !MEASURED.includes(variant),
+);
+
+export function conformance(host: Host, variants: readonly Variant[]): void {
   const servers = new Servers(host);
   const planned = plan(host);
   afterAll(() => servers.stop());
-  for (const variant of Object.keys(VARIANTS)) {
-    describe(`server ${variant}`, () => {
+  for (const variant of variants) {
+    describe(`${host.capabilities?.name}, server ${variant}`, () => {
       for (const one of planned.filter(({ server }) => server === variant)) {
         test(one.name, async () => {
           // On a host of our own nothing may be passed over.

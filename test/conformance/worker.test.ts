@@ -1,6 +1,5 @@
 /** The suite on the Worker host. */
-
 import { workerHost } from "./hosts/worker.ts";
-import { conformance } from "./vitest.ts";
+import { conformance, PLAIN } from "./vitest.ts";
 
-conformance(workerHost);
+conformance(workerHost, PLAIN);

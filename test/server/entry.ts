@@ -6,7 +6,6 @@ import { createServer as createHttp } from "node:http";
 import type { AddressInfo } from "node:net";
 import { MemoryBroker } from "../../src/brokers/memory.ts";
 import { parseConfig } from "../../src/server/config.ts";
-import { idleTimers } from "../../src/server/platform.ts";
 import { createServer } from "../../src/server/server.ts";
 import { suiteBackend } from "../conformance/backend.ts";
 import type { ServerStats } from "../conformance/host.ts";
@@ -16,40 +15,29 @@ const { config, backend } = JSON.parse(process.argv[2] ?? "{}") as {
   backend: string;
 };
 
-const parsed = parseConfig(config);
-
-/** Counts what the suite wants to see back at zero. */
-class ObservedBroker extends MemoryBroker {
-  readonly wanted = new Set<string>();
-  override async subscribe(channel: string) {
-    this.wanted.add(channel);
-    return await super.subscribe(channel);
-  }
-  override unsubscribe(channel: string): void {
-    this.wanted.delete(channel);
-    super.unsubscribe(channel);
-  }
-}
-
-const broker = new ObservedBroker({
-  clock: { now: () => Date.now() },
-  random: { epoch: () => crypto.randomUUID().slice(0, 8) },
-  nextTurn: (callback) => void setImmediate(callback),
-  timers: idleTimers,
-  rules: parsed.settings.rules,
-});
-
 const server = createServer({
-  config: parsed,
-  broker,
+  config: parseConfig(config),
   backends: backend === "none" ? {} : suiteBackend(() => server.engine, backend === "closed"),
 });
+
+/** Counts what the suite wants to see back at zero. */
+const { broker } = server.engine;
+const wanted = new Set<string>();
+const { subscribe, unsubscribe } = broker;
+broker.subscribe = async (channel) => {
+  wanted.add(channel);
+  return await subscribe.call(broker, channel);
+};
+broker.unsubscribe = (channel) => {
+  wanted.delete(channel);
+  unsubscribe.call(broker, channel);
+};
 
 const control = createHttp((_, response) => {
   const stats: ServerStats = {
     ...server.engine.stats(),
-    registrations: broker.wanted.size,
-    publishing: broker.waiting,
+    registrations: wanted.size,
+    publishing: broker instanceof MemoryBroker ? broker.waiting : 0,
   };
   response.setHeader("Content-Type", "application/json");
   response.end(JSON.stringify(stats));

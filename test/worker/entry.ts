@@ -8,6 +8,7 @@ import { GatewayDurableObject as Gateway } from "../../src/worker/gateway.ts";
 import { connectToGateway } from "../../src/worker/upgrade.ts";
 import { suiteBackend } from "../conformance/backend.ts";
 import type { ServerStats } from "../conformance/host.ts";
+import { sum } from "../conformance/stats.ts";
 
 export { ChannelDurableObject } from "../../src/worker/channel.ts";
 
@@ -37,7 +38,7 @@ export default {
     };
     if (url.pathname === "/test/stats") {
       const all = await Promise.all([...gateways].map(async (name) => await stubOf(name).stats()));
-      return Response.json(all.reduce(sum, NOTHING));
+      return Response.json(sum(all));
     }
     const chosen = url.searchParams.get("gateway");
     const app = createApp({
@@ -47,37 +48,3 @@ export default {
     return await app.fetch(request);
   },
 } satisfies ExportedHandler<Env>;
-
-const NOTHING: ServerStats = {
-  sessions: 0,
-  subscriptions: 0,
-  openCalls: 0,
-  openSurveys: 0,
-  registrations: 0,
-  publishing: 0,
-  delivered: 0,
-  encoded: [0, 0, 0, 0],
-  decoded: 0,
-  disconnects: {},
-  droppedAnswers: 0,
-};
-
-function sum(left: ServerStats, right: ServerStats): ServerStats {
-  const disconnects: Record<string, number> = { ...left.disconnects };
-  for (const [code, count] of Object.entries(right.disconnects)) {
-    disconnects[code] = (disconnects[code] ?? 0) + count;
-  }
-  return {
-    sessions: left.sessions + right.sessions,
-    subscriptions: left.subscriptions + right.subscriptions,
-    openCalls: left.openCalls + right.openCalls,
-    openSurveys: left.openSurveys + right.openSurveys,
-    registrations: left.registrations + right.registrations,
-    publishing: left.publishing + right.publishing,
-    delivered: left.delivered + right.delivered,
-    encoded: left.encoded.map((count, variant) => count + (right.encoded[variant] ?? 0)),
-    decoded: left.decoded + right.decoded,
-    disconnects,
-    droppedAnswers: left.droppedAnswers + right.droppedAnswers,
-  };
-}

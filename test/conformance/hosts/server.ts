@@ -18,38 +18,44 @@ interface Ports {
 export const serverHost: Host = {
   capabilities: CAPABILITIES,
   configurable: true,
-  async start(options: ServerOptions): Promise<RunningServer> {
-    const { backend = "none", settings, maxConnections } = options;
-    const config = {
-      ...settings,
-      server: { ...settings?.server, http: ANY_PORT },
-      transport: { websocket: ANY_PORT, grpc: ANY_PORT },
-      limits: {
-        ...settings?.limits,
-        ...(maxConnections === undefined ? {} : { connections: maxConnections }),
-      },
-    };
-    const child = spawn(process.execPath, [entry, JSON.stringify({ config, backend })], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    const exit = new Promise<undefined>((resolve) => child.once("exit", () => resolve(undefined)));
-    const lines = createInterface({ input: child.stdout });
-    const first = new Promise<string>((resolve) => lines.once("line", resolve));
-    const line = await Promise.race([first, exit]);
-    if (line === undefined) throw new Error("the server ended before it was ready");
-    const ports = JSON.parse(line) as Ports;
-    return {
-      url: `ws://127.0.0.1:${ports.websocket}/ws`,
-      grpc: `127.0.0.1:${ports.grpc}`,
-      stats: async () => {
-        const response = await fetch(`http://127.0.0.1:${ports.control}/`);
-        return (await response.json()) as ServerStats;
-      },
-      memory: () => memoryOf(child.pid ?? 0),
-      stop: async () => {
-        child.kill("SIGTERM");
-        await exit;
-      },
-    };
-  },
+  start: (options) => startServer(options),
 };
+
+/** @param broker the settings of the broker; default the one in memory */
+export async function startServer(
+  { backend = "none", settings, maxConnections }: ServerOptions,
+  broker: Readonly<Record<string, unknown>> = {},
+): Promise<RunningServer> {
+  const config = {
+    ...settings,
+    broker,
+    server: { ...settings?.server, http: ANY_PORT },
+    transport: { websocket: ANY_PORT, grpc: ANY_PORT },
+    limits: {
+      ...settings?.limits,
+      ...(maxConnections === undefined ? {} : { connections: maxConnections }),
+    },
+  };
+  const child = spawn(process.execPath, [entry, JSON.stringify({ config, backend })], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exit = new Promise<undefined>((resolve) => child.once("exit", () => resolve(undefined)));
+  const lines = createInterface({ input: child.stdout });
+  const first = new Promise<string>((resolve) => lines.once("line", resolve));
+  const line = await Promise.race([first, exit]);
+  if (line === undefined) throw new Error("the server ended before it was ready");
+  const ports = JSON.parse(line) as Ports;
+  return {
+    url: `ws://127.0.0.1:${ports.websocket}/ws`,
+    grpc: `127.0.0.1:${ports.grpc}`,
+    stats: async () => {
+      const response = await fetch(`http://127.0.0.1:${ports.control}/`);
+      return (await response.json()) as ServerStats;
+    },
+    memory: () => memoryOf(child.pid ?? 0),
+    stop: async () => {
+      child.kill("SIGTERM");
+      await exit;
+    },
+  };
+}
