@@ -56,11 +56,17 @@ export class Context {
   /** What was measured on the way, for the report. */
   readonly notes: string[] = [];
   readonly #clients: Client<WebSocket>[] = [];
+  #together = false;
 
   constructor(host: Host, server: RunningServer, kind: Kind) {
     this.host = host;
     this.server = server;
     this.kind = kind;
+  }
+
+  /** From now on all clients go to one node: for what is about a node alone. */
+  together(): void {
+    this.#together = true;
   }
 
   /** Opens a socket. */
@@ -69,7 +75,8 @@ export class Context {
     const protocols = options.protocols ?? [codecFor(settings.encoding).subprotocol];
     const { node, spread, url } = this.server;
     const next = spread?.[this.#clients.length % spread.length] ?? url;
-    const address = options.node === undefined ? next : (node?.(options.node) ?? url);
+    const chosen = options.node ?? (this.#together ? 0 : undefined);
+    const address = chosen === undefined ? next : (node?.(chosen) ?? url);
     const socket = new WebSocket(address, [...protocols], { headers: { ...options.headers } });
     const client = new Client<WebSocket>(socket, settings);
     this.#clients.push(client);

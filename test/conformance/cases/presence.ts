@@ -145,6 +145,7 @@ export const presenceCases: readonly Case[] = [
       await first.closed();
       bob.socket.close(1000);
       await watcher.several("presenceEvent", 5);
+      await second.several("presenceEvent", 1);
       second.socket.close(1000);
       await watcher.several("presenceEvent", 6);
       const joins = all.map((name) => `join ${name}`);

@@ -226,6 +226,8 @@ export const publishCases: readonly Case[] = [
     kinds: ONE,
     observes: ["stats"],
     async run(context) {
+      // Every node encodes for itself.
+      context.together();
       const channel = context.channel();
       const readers = [];
       for (let i = 0; i < 10; i++) {
@@ -251,6 +253,8 @@ export const publishCases: readonly Case[] = [
     kinds: ONE,
     observes: ["stats"],
     async run(context) {
+      // Every node encodes for itself.
+      context.together();
       const channel = context.channel();
       const kind = { encoding: "proto", extended: true } as const;
       const readers = [];

@@ -90,6 +90,8 @@ export const rpcCases: readonly Case[] = [
     server: "backend",
     kinds: ONE,
     async run(context) {
+      // The suite's backend counts in the process of the node.
+      context.together();
       const watcher = await context.client();
       const count = async () => Number(textOf(valueAs(await watcher.rpc("cancelled"), "rpcReply")));
       const before = await count();

@@ -35,6 +35,8 @@ export const surveyCases: readonly Case[] = [
     server: SERVER,
     kinds: ONE,
     async run(context) {
+      // Surveys ask the sessions of one node.
+      context.together();
       const channel = context.channel();
       const asked = await readers(context, channel);
       const outsider = await context.client();
@@ -64,6 +66,8 @@ export const surveyCases: readonly Case[] = [
     title: "first answers count, errors are answers, the silent are named",
     server: SERVER,
     async run(context) {
+      // Surveys ask the sessions of one node.
+      context.together();
       const channel = context.channel();
       const first = await context.subscriber(channel);
       const refusing = await context.subscriber(channel);
@@ -101,6 +105,8 @@ export const surveyCases: readonly Case[] = [
     server: SERVER,
     kinds: ONE,
     async run(context) {
+      // Surveys ask the sessions of one node.
+      context.together();
       const channel = context.channel();
       const staying = await context.subscriber(channel);
       const leaving = await context.subscriber(channel);

@@ -1,0 +1,127 @@
+/**
+ * What can go wrong between objects, on demand: calls that do not arrive, answers that get lost, and a
+ * channel that is reset at a chosen moment of a publish. Each fault is armed and strikes the next calls.
+ */
+import { fromBinary } from "@bufbuild/protobuf";
+import { vi } from "vitest";
+import { DeliverRequestSchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { ChannelDurableObject } from "../../src/worker/channel.ts";
+import { ChannelLife } from "../../src/worker/channel-life.ts";
+import { GatewayDurableObject } from "../../src/worker/gateway.ts";
+
+/** The moment of a publish at which its channel is reset. */
+export type Moment = "before delivery" | "before the answer";
+
+/** Calls that can fail, by the method of the channel. */
+const METHODS = ["publish", "register", "read", "history"] as const;
+export type Method = (typeof METHODS)[number];
+
+type Call = (request: Uint8Array) => Uint8Array | Promise<Uint8Array>;
+
+export class Faults {
+  /** Deliveries that do not arrive, and such that do and are not confirmed. */
+  readonly deliveries = { lost: 0, unconfirmed: 0 };
+  /** Calls of a channel's method whose answers get lost. */
+  readonly answers: Record<Method, number> = { publish: 0, register: 0, read: 0, history: 0 };
+  /** Channels whose deliveries all fail. */
+  readonly silenced = new Set<string>();
+  readonly #crashes = new Map<string, { readonly moment: Moment; readonly struck: () => void }>();
+  /** Lives of channels that have ended before they could deliver. */
+  readonly #ended = new WeakSet<ChannelLife>();
+  #current: ChannelLife | undefined;
+
+  constructor() {
+    this.#failDeliveries();
+    for (const method of METHODS) this.#loseAnswers(method);
+    this.#endLives();
+  }
+
+  /** Resets a channel at the next publish. Resolves when that has happened, or the time is over. */
+  async crash(channel: string, moment: Moment, ms: number): Promise<void> {
+    const struck = Promise.withResolvers<void>();
+    this.#crashes.set(channel, { moment, struck: struck.resolve });
+    const timer = setTimeout(() => struck.resolve(), ms);
+    await struck.promise;
+    clearTimeout(timer);
+    this.#crashes.delete(channel);
+  }
+
+  #failDeliveries(): void {
+    const deliver = GatewayDurableObject.prototype.deliver;
+    const faults = this;
+    vi.spyOn(GatewayDurableObject.prototype, "deliver").mockImplementation(async function (
+      this: GatewayDurableObject,
+      request,
+    ) {
+      const { deliveries, silenced } = faults;
+      const { channel } = fromBinary(DeliverRequestSchema, request);
+      if (silenced.has(channel)) throw new Error("fault: silenced");
+      if (deliveries.lost > 0) {
+        deliveries.lost -= 1;
+        throw new Error("fault: a delivery is lost");
+      }
+      const answer = await deliver.call(this, request);
+      if (deliveries.unconfirmed > 0) {
+        deliveries.unconfirmed -= 1;
+        throw new Error("fault: a delivery is not confirmed");
+      }
+      return answer;
+    });
+  }
+
+  #loseAnswers(method: Method): void {
+    const prototype = ChannelDurableObject.prototype as unknown as Record<Method, Call>;
+    const call = prototype[method];
+    const faults = this;
+    vi.spyOn(prototype, method).mockImplementation(async function (
+      this: ChannelDurableObject,
+      request,
+    ) {
+      const { answers } = faults;
+      const answer =
+        method === "publish"
+          ? await faults.#publish(this, call, request)
+          : await call.call(this, request);
+      if (answers[method] === 0) return answer;
+      answers[method] -= 1;
+      throw new Error(`fault: an answer to ${method} is lost`);
+    });
+  }
+
+  /** Has a life that ends before it delivers deliver nothing, and notes whose turn it is. */
+  #endLives(): void {
+    const faults = this;
+    const flush = ChannelLife.prototype.flush;
+    vi.spyOn(ChannelLife.prototype, "flush").mockImplementation(function (this: ChannelLife) {
+      if (!faults.#ended.has(this)) flush.call(this);
+    });
+    const append = ChannelLife.prototype.publish;
+    vi.spyOn(ChannelLife.prototype, "publish").mockImplementation(function (
+      this: ChannelLife,
+      item,
+    ) {
+      faults.#current = this;
+      return append.call(this, item);
+    });
+  }
+
+  /** A publish that may have its channel reset. */
+  async #publish(
+    object: ChannelDurableObject,
+    call: Call,
+    request: Uint8Array,
+  ): Promise<Uint8Array> {
+    const { ctx } = object as unknown as { ctx: DurableObjectState };
+    const channel = ctx.id.name ?? "";
+    const crash = this.#crashes.get(channel);
+    const answering = call.call(object, request);
+    if (crash === undefined) return await answering;
+    this.#crashes.delete(channel);
+    if (crash.moment === "before the answer") await answering;
+    else if (this.#current !== undefined) this.#ended.add(this.#current);
+    await ctx.storage.sync();
+    crash.struck();
+    ctx.abort("fault");
+    return await answering;
+  }
+}
