@@ -39,12 +39,24 @@ export default defineConfig({
         },
       },
       {
+        // The broker of many nodes, on Redis servers of its own.
+        test: {
+          name: "redis",
+          environment: "node",
+          include: ["test/redis/**/*.test.ts"],
+          globalSetup: ["scripts/redis.mjs"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
         // The conformance suite on each host, over real sockets. It starts its own servers.
         test: {
           name: "conformance",
           environment: "node",
           include: ["test/conformance/**/*.test.ts"],
           exclude: ["test/conformance/load.test.ts"],
+          globalSetup: ["scripts/redis.mjs"],
           testTimeout: 600_000,
           hookTimeout: 120_000,
         },

@@ -70,18 +70,21 @@ const MAX_KNOWN = 10_000;
 export class RuleBook {
   /** The most specific first. */
   readonly #rules: readonly ChannelRule[];
+  /** Of channels that no rule is for. */
+  readonly #standard: ChannelRules;
   #known = new Map<string, ChannelRules>();
 
-  constructor(rules: readonly ChannelRule[] = []) {
+  constructor(rules: readonly ChannelRule[] = [], standard = DEFAULT_CHANNEL_RULES) {
+    this.#standard = standard;
     this.#rules = rules.toSorted((left, right) => bySpecificity(left.pattern, right.pattern));
   }
 
   of(channel: string): ChannelRules {
-    if (this.#rules.length === 0) return DEFAULT_CHANNEL_RULES;
+    if (this.#rules.length === 0) return this.#standard;
     const known = this.#known.get(channel);
     if (known !== undefined) return known;
     const found = this.#rules.find(({ pattern }) => matches(pattern, channel));
-    const rules = found?.rules ?? DEFAULT_CHANNEL_RULES;
+    const rules = found?.rules ?? this.#standard;
     if (this.#known.size >= MAX_KNOWN) this.#known = new Map();
     this.#known.set(channel, rules);
     return rules;

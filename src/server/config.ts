@@ -3,6 +3,7 @@
  * a whole before anything starts. Where the text comes from is the command line's affair.
  */
 import * as v from "valibot";
+import { DEFAULT_CHANNEL_RULES, RuleBook } from "../channels/rules.ts";
 import { formatDuration } from "../engine/duration.ts";
 import {
   BURST_WITHOUT_RATE,
@@ -22,6 +23,7 @@ import {
 } from "../engine/settings.ts";
 import { allowedOrigins } from "../http/origins.ts";
 import { type Address, parseAddress } from "./address.ts";
+import { type RedisConfig, redis, redisConfig } from "./config-redis.ts";
 
 /** Certificate and key, as paths of PEM files. */
 export interface TlsFiles {
@@ -50,6 +52,8 @@ export interface ServerConfig {
   readonly grpc: ListenerConfig;
   /** Health and metrics. */
   readonly http: ListenerConfig;
+  /** The broker of many processes; undefined for the one in memory. */
+  readonly redis: RedisConfig | undefined;
 }
 
 const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
@@ -98,25 +102,6 @@ function listener<const More extends v.ObjectEntries>(standard: string, more: Mo
   );
 }
 
-/** The original's keys of its Redis broker; they are checked, and wait for that broker. */
-const redis = v.optional(
-  table({
-    addr: unset(texts("must be host:port")),
-    password: unset(v.string("must be a text")),
-    db: unset(wholeNumbers(0)),
-    pool_size: unset(wholeNumbers(1)),
-    min_idle_conns: unset(wholeNumbers(0)),
-    max_retries: unset(wholeNumbers(0)),
-    dial_timeout: unset(durations),
-    read_timeout: unset(durations),
-    write_timeout: unset(durations),
-    stream_max_length: unset(wholeNumbers(1)),
-    stream_approximate: unset(v.boolean("must be true or false")),
-    history_ttl: unset(durations),
-    consumer_group: unset(texts("must be a name")),
-  }),
-);
-
 const schema = v.optional(
   table({
     server: v.optional(
@@ -153,7 +138,10 @@ const schema = v.optional(
     ),
     broker: v.optional(
       table({
-        type: v.optional(v.picklist(["memory"], 'is unknown: this version has "memory"'), "memory"),
+        type: v.optional(
+          v.picklist(["memory", "redis"], 'is unknown: there are "memory" and "redis"'),
+          "memory",
+        ),
         redis,
       }),
       {},
@@ -187,10 +175,13 @@ export const SERVER_SETTING_PATHS: readonly SettingPath[] = settingPaths(schema)
  */
 export function parseConfig(value: unknown): ServerConfig {
   const checked = checkSettings(schema, value ?? undefined);
-  const { server, transport, limits } = checked;
+  const { server, transport, broker, limits } = checked;
   const { websocket, grpc } = transport;
+  const settings = withReadTimeout(toSettings(checked), websocket.read_timeout ?? 0);
+  const redis = broker.type === "redis" ? redisConfig(broker.redis) : undefined;
   return {
-    settings: withReadTimeout(toSettings(checked), websocket.read_timeout ?? 0),
+    settings: redis === undefined ? settings : { ...settings, rules: rulesOf(checked) },
+    redis,
     maxConnections: limits.connections,
     maxQueueBytes: limits.queue_bytes,
     drainTimeoutMs: server.drain_timeout,
@@ -206,6 +197,18 @@ export function parseConfig(value: unknown): ServerConfig {
 }
 
 export { SettingsError };
+
+/** With Redis the original's two settings of its streams are those of channels that no rule is for. */
+function rulesOf({ channels, broker }: v.InferOutput<typeof schema>): RuleBook {
+  const { stream_max_length: length, history_ttl: ttl } = broker.redis ?? {};
+  const { historySize, historyTtlMs } = DEFAULT_CHANNEL_RULES;
+  return new RuleBook(channels, {
+    ...DEFAULT_CHANNEL_RULES,
+    historySize: length ?? historySize,
+    historyTtlMs: ttl ?? historyTtlMs,
+    positionTtlMs: ttl ?? historyTtlMs,
+  });
+}
 
 /**
  * The original's read timeout is ours to keep by the idle timeout, which one sign of life satisfies as

@@ -6,8 +6,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { getRequestListener } from "@hono/node-server";
-import { MemoryBroker } from "../brokers/memory.ts";
-import type { RuleBook } from "../channels/rules.ts";
 import { Engine } from "../engine/engine.ts";
 import type { Broker, Logger, Proxy as ProxyPort } from "../engine/ports.ts";
 import { createApp } from "../http/app.ts";
@@ -15,9 +13,10 @@ import { createOperationsApp } from "../http/operations.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
 import { CAPABILITIES } from "./capabilities.ts";
 import { parseConfig, type ServerConfig } from "./config.ts";
+import { givenBroker, type HostedBroker, hostedBroker } from "./hosted-broker.ts";
 import { http2Server, httpServer, type Listener, listen } from "./listeners.ts";
 import { servePage } from "./page.ts";
-import { clock, idleTimers, random, shortId, timers } from "./platform.ts";
+import { clock, random, shortId, timers } from "./platform.ts";
 import { Sockets } from "./sockets.ts";
 import { peerContext, streamRoutes } from "./streams.ts";
 import { VERSION } from "./version.ts";
@@ -33,7 +32,7 @@ const DRAIN_LOOK_MS = 20;
 export interface ServerOptions {
   /** Default: everything at its default. */
   readonly config?: ServerConfig;
-  /** Default: a log for each channel in memory. */
+  /** Default: the one that the configuration asks for, which is one in memory. */
   readonly broker?: Broker;
   /** The application's backends. Default none. */
   readonly backends?: ProxyPort;
@@ -72,8 +71,7 @@ export function createServer(options: ServerOptions = {}): Server {
 class NodeServer implements Server {
   readonly engine: Engine;
   readonly #config: ServerConfig;
-  /** The broker, where it has to be looked after. */
-  readonly #memory: MemoryBroker | undefined;
+  readonly #broker: HostedBroker;
   readonly #sockets: Sockets;
   /** A session's id names the process that has it. */
   readonly #node = shortId();
@@ -87,17 +85,18 @@ class NodeServer implements Server {
 
   constructor({ config = parseConfig({}), broker, backends = {}, logger = SILENT }: ServerOptions) {
     this.#config = config;
-    const used = broker ?? memoryBroker(config.settings.rules);
-    this.#memory = used instanceof MemoryBroker ? used : undefined;
+    const { redis, settings } = config;
+    this.#broker =
+      broker === undefined ? hostedBroker(redis, settings.rules, logger) : givenBroker(broker);
     this.engine = new Engine({
-      broker: used,
+      broker: this.#broker.broker,
       clock,
       random,
       timers,
       logger,
       capabilities: CAPABILITIES,
       proxy: backends,
-      settings: config.settings,
+      settings,
     });
     this.#sockets = new Sockets({
       engine: this.engine,
@@ -111,6 +110,7 @@ class NodeServer implements Server {
   async start(): Promise<ServerPorts> {
     const { websocket, grpc, http } = this.#config;
     try {
+      await this.#broker.open();
       const ports = {
         http: await this.#operations(http),
         grpc: await this.#streams(grpc),
@@ -120,7 +120,7 @@ class NodeServer implements Server {
       this.#scheduleSweep(MIN_SWEEP_MS);
       return ports;
     } catch (error) {
-      await Promise.all([this.#close(), this.#closeAdmin()]);
+      await Promise.all([this.#close(), this.#closeAdmin(), this.#broker.close()]);
       throw error;
     }
   }
@@ -134,7 +134,7 @@ class NodeServer implements Server {
     this.#ready = false;
     clearTimeout(this.#sweep);
     const closed = this.#close();
-    this.#memory?.flush();
+    this.#broker.flush();
     for (const session of this.engine.sessions()) {
       session.close(DISCONNECTS.goingAway, Math.floor(Math.random() * RETURN_SPREAD_MS));
     }
@@ -147,6 +147,7 @@ class NodeServer implements Server {
     this.#sockets.terminate();
     for (const listener of this.#listeners) listener.destroy();
     await closed;
+    await this.#broker.close();
     await this.#closeAdmin();
   }
 
@@ -193,7 +194,7 @@ class NodeServer implements Server {
   /** Health and metrics. */
   async #operations(config: ServerConfig["http"]): Promise<number> {
     const app = createOperationsApp({
-      ready: () => this.#ready,
+      ready: () => this.#ready && this.#broker.ready(),
       stats: () => this.engine.stats(),
       info: () => ({
         version: VERSION,
@@ -234,7 +235,7 @@ class NodeServer implements Server {
   #scheduleSweep(ms: number): void {
     this.#sweep = setTimeout(() => {
       const { connect, idle } = this.engine.expire();
-      this.#memory?.sweep();
+      this.#broker.sweep();
       const now = clock.now();
       // Who connects between two looks must not be noticed late.
       const { connectDeadlineMs, idleTimeoutMs } = this.#config.settings;
@@ -249,14 +250,4 @@ class NodeServer implements Server {
     }, ms);
     this.#sweep.unref();
   }
-}
-
-function memoryBroker(rules: RuleBook): MemoryBroker {
-  return new MemoryBroker({
-    clock,
-    random: { epoch: shortId },
-    nextTurn: (callback) => void setImmediate(callback),
-    timers: idleTimers,
-    rules,
-  });
 }

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import type { Host } from "./host.ts";
+import { redisHost } from "./hosts/redis.ts";
 import { serverHost } from "./hosts/server.ts";
 import { foreignHost } from "./hosts/url.ts";
 import { workerHost } from "./hosts/worker.ts";
@@ -12,8 +13,12 @@ import { line, type Outcome, summary } from "./report.ts";
 import { obstacle, plan, run, Servers } from "./runner.ts";
 
 const USAGE =
-  "usage: npm run conformance -- [ws://host:port/ws | --host worker|server] [--only PATTERN]";
-const HOSTS: Readonly<Record<string, Host>> = { worker: workerHost, server: serverHost };
+  "usage: npm run conformance -- [ws://host:port/ws | --host worker|server|redis] [--only PATTERN]";
+const HOSTS: Readonly<Record<string, Host>> = {
+  worker: workerHost,
+  server: serverHost,
+  redis: redisHost,
+};
 
 interface Options {
   readonly host: Host;

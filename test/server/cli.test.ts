@@ -177,7 +177,7 @@ transport:
   test("an unknown broker", async () => {
     await writeFile(file, "broker: { type: kafka }\n");
     expect(await refused("--config-dir", folder)).toEqual([
-      'FILE: broker.type: is unknown: this version has "memory"',
+      'FILE: broker.type: is unknown: there are "memory" and "redis"',
     ]);
   });
 

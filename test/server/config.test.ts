@@ -139,7 +139,7 @@ limits: { connections: 0, queue_bytes: 8MB }
 channels: [{ pattern: a..b }, { pattern: a, history_size: 0, histroy_ttl: 1h }]
 `;
   expect((await problems(text)).toSorted()).toEqual([
-    'FILE: broker.type: is unknown: this version has "memory"',
+    'FILE: broker.type: is unknown: there are "memory" and "redis"',
     "FILE: channels.0.pattern: channel holds an empty word",
     "FILE: channels.1.history_size: must be a whole number from 1 to 1000000",
     "FILE: channels.1.histroy_ttl: is not a setting",
@@ -263,6 +263,9 @@ test("the example has every setting with its default", async () => {
   const expected = paths.filter((path) => !path.endsWith(".address"));
   expect(named.toSorted()).toEqual(expected.toSorted());
   expect(await problems(whole)).toEqual([
+    "FILE: broker.redis.addr: stands in url: use one of them",
+    "FILE: broker.redis.db: stands in url: use one of them",
+    "FILE: broker.redis.tls: stands in url: use one of them",
     "FILE: limits.publish_burst: does nothing without publishes_per_second",
   ]);
 });

@@ -1,0 +1,386 @@
+/**
+ * How far a node is in one channel: what it hears is handed over where it goes on from there; anything
+ * else is read from the log first. What cannot be had is told. Everything is handed over one turn later,
+ * so that what one turn brings is one batch.
+ */
+import type {
+  BrokerHandler,
+  GapReason,
+  LogGap,
+  Position,
+  PresenceChange,
+  PresenceSnapshot,
+  Timers,
+} from "../engine/ports.ts";
+import type { Entry } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_QUEUED_BYTES } from "../protocol/limits.ts";
+import type { EntryNotice, Notice, Place } from "./redis-reply.ts";
+
+/** How long what is in the log may take to be heard, in milliseconds. */
+export const HEARING_MS = 1_000;
+
+/** Where a channel is. */
+export interface Opened {
+  /** The head. */
+  readonly place: Place;
+  /** Of the last presence change. */
+  readonly presence: number;
+}
+
+/** What lies behind a place. */
+export interface CatchUp extends Opened {
+  /** What became of entries that are missing at the front. */
+  readonly reason: GapReason;
+  /** Entries of the life of the log that was known, where that has ended. */
+  readonly tail: readonly Entry[];
+  /** Ascending. Ends before the head where there was too much for one answer. */
+  readonly entries: readonly Entry[];
+}
+
+export interface CursorHost {
+  readonly channel: string;
+  readonly timers: Timers;
+  handler(): BrokerHandler | undefined;
+  /** Sees to it that `flush` is called in the next turn. */
+  flushSoon(): void;
+  /** Reads what lies behind a place; tries until it succeeds or `over` says that nobody cares. */
+  catchUp(from: Place, over: () => boolean): Promise<CatchUp | undefined>;
+  presence(over: () => boolean): Promise<PresenceSnapshot | undefined>;
+  /**
+   * Another life of the log has begun: what Redis knew of the node's members may be gone with the old.
+   * Resolves when it knows them, or cannot be told now.
+   */
+  moved(): Promise<void>;
+  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+export class RedisCursor {
+  readonly #host: CursorHost;
+  /** Up to here everything has been handed over or waits for the next turn. Undefined until `opened`. */
+  #last: Place | undefined;
+  #handed: Position | undefined;
+  /** Of the last presence change. */
+  #presence = 0;
+  /** What was heard while something had to be read first. */
+  #heard: Notice[] = [];
+  #heardBytes = 0;
+  #reading: Promise<void> | undefined;
+  /** Somebody has asked to read once more. */
+  #again = false;
+  /** Something that is in no log is waited for. */
+  #awaited: { readonly place: Place; readonly heard: () => void } | undefined;
+  /** What waits for the next turn. */
+  #out: Delivery[] = [];
+  /** Counts the times that everything was forgotten. */
+  #round = 0;
+
+  constructor(host: CursorHost) {
+    this.#host = host;
+  }
+
+  /** The last position that was handed over. */
+  get seen(): Position | undefined {
+    return this.#handed;
+  }
+
+  /** The last place that was taken. */
+  get last(): Place | undefined {
+    return this.#last;
+  }
+
+  /** Nobody here wants the channel any more: what comes later is another story. */
+  reset(): void {
+    this.#last = undefined;
+    this.#handed = undefined;
+    this.#presence = 0;
+    this.#forgetHeard();
+    this.#out = [];
+    this.#reading = undefined;
+    this.#again = false;
+    this.#round += 1;
+  }
+
+  /**
+   * The channel has answered a registration.
+   *
+   * @returns what subscribers take as the head
+   */
+  async opened({ place, presence }: Opened): Promise<Position> {
+    const { epoch, offset } = place;
+    if (this.#last === undefined) {
+      this.#last = place;
+      this.#handed = { epoch, offset };
+      this.#presence = presence;
+      const heard = this.#forgetHeard();
+      for (const notice of heard) this.take(notice);
+      if (this.#again) void this.catchUp();
+    } else if (this.#last.epoch !== epoch) await this.catchUp();
+    const last: Place | undefined = this.#last;
+    if (last === undefined || last.epoch === epoch) return { epoch, offset };
+    return { epoch: last.epoch, offset: last.offset };
+  }
+
+  take(notice: Notice): void {
+    if (this.#last !== undefined && this.#reading === undefined && this.#inStep(notice)) return;
+    this.#heard.push(notice);
+    this.#heardBytes += notice.bytes;
+    if (this.#awaited !== undefined && reaches(notice, this.#awaited.place)) this.#awaited.heard();
+    if (this.#heardBytes > MAX_QUEUED_BYTES) {
+      // The log has them; a channel without one loses them, which is told.
+      this.#forgetHeard();
+      this.#again = true;
+    }
+    if (this.#last !== undefined) void this.catchUp();
+  }
+
+  /** Whether a channel has gone further than what was heard of it. */
+  behind({ place, presence }: Opened): boolean {
+    if (this.#last === undefined) return false;
+    if (this.#last.epoch !== place.epoch) return true;
+    return this.#last.offset < place.offset || this.#presence < presence;
+  }
+
+  /** Reads what lies behind the last place. Resolves when it waits for the next turn or is not wanted. */
+  catchUp(): Promise<void> {
+    this.#again = true;
+    if (this.#reading !== undefined) return this.#reading;
+    const reading = this.#read().finally(() => {
+      if (this.#reading === reading) this.#reading = undefined;
+    });
+    this.#reading = reading;
+    return reading;
+  }
+
+  /** Hands over what waits. */
+  flush(): void {
+    const out = this.#out;
+    this.#out = [];
+    const handler = this.#host.handler();
+    for (const delivery of out) {
+      // A handler may end the node's interest.
+      if (this.#last === undefined) return;
+      if (delivery.kind === "entries") {
+        const { epoch, entries } = delivery;
+        this.#handed = { epoch, offset: Number(entries.at(-1)?.offset ?? 0) };
+        handler?.publications(this.#host.channel, epoch, entries);
+      } else if (delivery.kind === "gap") {
+        this.#handed = delivery.gap.until;
+        handler?.gap(this.#host.channel, delivery.gap);
+      } else if (delivery.kind === "presence") {
+        handler?.presence(this.#host.channel, delivery.epoch, delivery.changes);
+      } else {
+        handler?.presenceLost(this.#host.channel, delivery.snapshot.epoch, delivery.snapshot);
+      }
+    }
+  }
+
+  /** Takes what goes on from the last place, or is known already. Returns false for all else. */
+  #inStep(notice: Notice): boolean {
+    const { place } = notice;
+    // Of the next life of the log or late from the one before: what Redis says now decides.
+    if (place.epoch !== this.#last?.epoch) return false;
+    if (notice.kind === "entry") {
+      if (place.offset > this.#last.offset + 1) return false;
+      if (place.offset > this.#last.offset) this.#append(place, [notice.entry]);
+      return true;
+    }
+    const { change, previous } = notice;
+    if (change.generation <= this.#presence) return true;
+    if (previous > this.#presence) return false;
+    this.#presence = change.generation;
+    this.#push({ kind: "presence", epoch: place.epoch, changes: [change] });
+    return true;
+  }
+
+  async #read(): Promise<void> {
+    const round = this.#round;
+    const over = (): boolean => round !== this.#round;
+    while (this.#again) {
+      this.#again = false;
+      const from = this.#last;
+      // What was heard before the log is read is known then, or was of a log that has ended.
+      const before = this.#heard.length;
+      if (from === undefined) return;
+      const found = await this.#host.catchUp(from, over);
+      if (found === undefined || over()) return;
+      if (this.#unheard(found)) await this.#hear(found.place);
+      if (over()) return;
+      const moved = this.#apply(found, this.#heard);
+      const heard = this.#heard.slice(before);
+      this.#forgetHeard();
+      if (moved) await this.#host.moved();
+      if (moved || found.presence > this.#presence) await this.#readPresence(over);
+      if (over()) return;
+      // Meanwhile there was more.
+      const rest = [...heard, ...this.#forgetHeard()];
+      const waiting = rest.filter((notice) => !this.#inStep(notice));
+      if (waiting.length > 0 || this.#behind(found)) this.#again = true;
+      for (const notice of waiting) this.#heardBytes += notice.bytes;
+      this.#heard = waiting;
+    }
+  }
+
+  /**
+   * Whether the newest entry is in no log and has not been heard. It may be on its way: that it is lost
+   * cannot be said at once.
+   */
+  #unheard({ place, entries }: CatchUp): boolean {
+    const known = this.#last?.epoch === place.epoch ? this.#last.offset : 0;
+    if (entries.length > 0 || known >= place.offset) return false;
+    return !this.#heard.some((notice) => reaches(notice, place));
+  }
+
+  async #hear(place: Place): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const cancel = this.#host.timers.after(HEARING_MS, resolve);
+      const heard = (): void => {
+        cancel();
+        resolve();
+      };
+      this.#awaited = { place, heard };
+    });
+    this.#awaited = undefined;
+  }
+
+  /** Whether an answer did not come to the head that it tells. */
+  #behind({ place }: CatchUp): boolean {
+    return this.#last?.epoch === place.epoch && this.#last.offset < place.offset;
+  }
+
+  /**
+   * Takes what was read and what was heard, and tells what is missing.
+   *
+   * @returns whether another life of the log has begun
+   */
+  #apply(found: CatchUp, heard: readonly Notice[]): boolean {
+    const { place, tail, reason } = found;
+    const moved = place.epoch !== this.#last?.epoch;
+    if (moved) this.#move(place, tail, found.entries, heard);
+    const entries = merged(found.entries, place.epoch, heard);
+    const read = found.entries.at(-1);
+    // What was too much for one answer is not missing.
+    const until = read === undefined ? place.offset : Number(read.offset);
+    this.#goTo(place, until, entries, reason);
+    for (const notice of heard) if (notice.kind === "presence") this.#inStep(notice);
+    return moved;
+  }
+
+  /** Hands over entries up to an offset, dense, and tells of the holes between them. */
+  #goTo(place: Place, until: number, entries: ReadonlyMap<number, Entry>, reason: GapReason): void {
+    const { generation, epoch } = place;
+    let run: Entry[] = [];
+    for (let offset = (this.#last?.offset ?? 0) + 1; offset <= until; offset++) {
+      const entry = entries.get(offset);
+      if (entry !== undefined) {
+        run.push(entry);
+        continue;
+      }
+      this.#append({ generation, epoch, offset: offset - 1 }, run);
+      run = [];
+      // The hole in one step: there may be very many offsets in it.
+      offset = nextOf(entries, offset, until) - 1;
+      this.#skip(reason, { generation, epoch, offset });
+    }
+    this.#append({ generation, epoch, offset: until }, run);
+  }
+
+  #move(
+    place: Place,
+    tail: readonly Entry[],
+    entries: readonly Entry[],
+    heard: readonly Notice[],
+  ): void {
+    const known = this.#last as Place;
+    const old = merged(tail, known.epoch, heard);
+    let offset = known.offset;
+    const rest: Entry[] = [];
+    for (let entry = old.get(offset + 1); entry !== undefined; entry = old.get(offset + 1)) {
+      rest.push(entry);
+      offset += 1;
+    }
+    this.#append({ ...known, offset }, rest);
+    const fresh = merged(entries, place.epoch, heard);
+    const first = nextOf(fresh, 1, place.offset);
+    const until = { epoch: place.epoch, offset: first - 1 };
+    const after = { epoch: known.epoch, offset };
+    this.#last = { generation: place.generation, ...until };
+    this.#push({ kind: "gap", gap: { reason: "epoch_changed", after, until } });
+  }
+
+  async #readPresence(over: () => boolean): Promise<void> {
+    const snapshot = await this.#host.presence(over);
+    if (snapshot === undefined || over() || snapshot.epoch !== this.#last?.epoch) return;
+    this.#presence = snapshot.generation;
+    this.#push({ kind: "snapshot", snapshot });
+  }
+
+  /** Steps over what cannot be had. */
+  #skip(reason: GapReason, place: Place): void {
+    const last = this.#last as Place;
+    const after = { epoch: last.epoch, offset: last.offset };
+    const until = { epoch: place.epoch, offset: place.offset };
+    this.#host.warn("hole in a channel", { reason, from: after.offset, until: until.offset });
+    this.#last = place;
+    this.#push({ kind: "gap", gap: { reason, after, until } });
+  }
+
+  #append(place: Place, entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    this.#last = place;
+    const newest = this.#out.at(-1);
+    if (newest?.kind === "entries" && newest.epoch === place.epoch) newest.entries.push(...entries);
+    else this.#push({ kind: "entries", epoch: place.epoch, entries: [...entries] });
+  }
+
+  #push(delivery: Delivery): void {
+    const newest = this.#out.at(-1);
+    if (delivery.kind === "presence" && newest?.kind === "presence") {
+      newest.changes.push(...delivery.changes);
+    } else this.#out.push(delivery);
+    this.#host.flushSoon();
+  }
+
+  #forgetHeard(): Notice[] {
+    const heard = this.#heard;
+    this.#heard = [];
+    this.#heardBytes = 0;
+    return heard;
+  }
+}
+
+type Delivery =
+  | { readonly kind: "entries"; readonly epoch: string; readonly entries: Entry[] }
+  | { readonly kind: "gap"; readonly gap: LogGap }
+  | { readonly kind: "presence"; readonly epoch: string; readonly changes: PresenceChange[] }
+  | { readonly kind: "snapshot"; readonly snapshot: PresenceSnapshot };
+
+/** Entries that were read and heard of one epoch, by their offsets. */
+function merged(
+  read: readonly Entry[],
+  epoch: string,
+  heard: readonly Notice[],
+): Map<number, Entry> {
+  const entries = new Map(read.map((entry) => [Number(entry.offset), entry]));
+  for (const notice of heard) {
+    if (isEntry(notice) && notice.place.epoch === epoch) {
+      entries.set(notice.place.offset, notice.entry);
+    }
+  }
+  return entries;
+}
+
+/** The next offset that has an entry, or one past the end. */
+function nextOf(entries: ReadonlyMap<number, Entry>, from: number, until: number): number {
+  let next = until + 1;
+  for (const offset of entries.keys()) if (offset >= from && offset < next) next = offset;
+  return next;
+}
+
+/** Whether what is told is at a place or behind it. */
+function reaches(notice: Notice, { epoch, offset }: Place): boolean {
+  return isEntry(notice) && notice.place.epoch === epoch && notice.place.offset >= offset;
+}
+
+function isEntry(notice: Notice): notice is EntryNotice {
+  return notice.kind === "entry";
+}

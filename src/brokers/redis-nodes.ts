@@ -1,0 +1,137 @@
+/**
+ * Which nodes there are. Each says from time to time that it is there; whoever has been silent for too
+ * long is lost, and one of the others sees to its members. A node that was taken for lost, or that cannot
+ * know what Redis still has of it, goes on under a new name: what is said of the old one cannot hurt it.
+ */
+
+import type { RedisKeys } from "./redis-keys.ts";
+import type { RedisCommands } from "./redis-ports.ts";
+import { BEAT } from "./redis-presence-script.ts";
+import { listOf, numberOf, textOf } from "./redis-reply.ts";
+import type { Waiting } from "./redis-retry.ts";
+
+/** How often a node says that it is there, in milliseconds. */
+export const BEAT_MS = 5_000;
+/** Silence that a node is lost after, in beats. */
+const BEATS_TO_LOST = 3;
+/** How long a node may take to see to a lost one, in beats; then another does. */
+const BEATS_TO_SWEEP = 6;
+/** Channels of a lost node that are seen to at the same time. */
+const SWEPT_TOGETHER = 32;
+
+export interface NodesHost extends Waiting {
+  readonly commands: RedisCommands;
+  readonly keys: RedisKeys;
+  readonly random: { epoch(): string };
+  readonly beatMs: number;
+  /** Tells Redis of every member of this node anew, under its new name. */
+  renamed(): Promise<void>;
+  /** Sees to it that the members that a lost node has in a channel leave when their grace is over. */
+  takeOver(channel: string, node: string): Promise<void>;
+  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+export class RedisNodes {
+  readonly #host: NodesHost;
+  #name: string;
+  #run: string | undefined;
+  #cancel: (() => void) | undefined;
+  #ended = false;
+  readonly #sweeping = new Set<string>();
+
+  constructor(host: NodesHost) {
+    this.#host = host;
+    this.#name = host.random.epoch();
+  }
+
+  /** What the node is called in Redis at the moment. */
+  get name(): string {
+    return this.#name;
+  }
+
+  /** Says that the node is there, now and from now on. */
+  async start(): Promise<void> {
+    await this.#beat();
+    this.#later();
+  }
+
+  /** Others see to what the node leaves behind. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    this.#cancel?.();
+    const { commands, keys } = this.#host;
+    await commands.command(keys.alive, ["ZREM", keys.alive, this.#name]);
+    await commands.command(keys.alive, ["ZADD", keys.lost, "NX", "0", this.#name]);
+  }
+
+  #later(): void {
+    if (this.#ended) return;
+    this.#cancel = this.#host.timers.after(this.#host.beatMs, () => {
+      this.#beat()
+        // Redis is away: the next beat finds out what became of this node.
+        .catch(() => {})
+        .finally(() => this.#later());
+    });
+  }
+
+  async #beat(): Promise<void> {
+    const { known, run, lost } = await this.#tell("");
+    if (this.#ended) return;
+    const restarted = this.#run !== undefined && this.#run !== run;
+    const forgotten = this.#run !== undefined && !known;
+    this.#run = run;
+    for (const node of lost) void this.#sweep(node);
+    if (!restarted && !forgotten) return;
+    const former = this.#name;
+    this.#name = this.#host.random.epoch();
+    this.#host.warn("node renamed", { reason: restarted ? "Redis restarted" : "taken for lost" });
+    // In this order: whoever is still here has the new name before the old one is seen to.
+    await this.#tell("");
+    await this.#host.renamed();
+    for (const node of (await this.#tell(former)).lost) void this.#sweep(node);
+  }
+
+  /** @param former a name that others, or this node, have to see to; empty for none */
+  async #tell(former: string): Promise<Beat> {
+    const { commands, keys, beatMs } = this.#host;
+    const terms = [`${BEATS_TO_LOST * beatMs}`, `${BEATS_TO_SWEEP * beatMs}`];
+    const names = [keys.alive, keys.lost];
+    const answer = listOf(await commands.run(BEAT, names, [this.#name, former, ...terms]));
+    return {
+      known: numberOf(answer[0]) === 1,
+      run: textOf(answer[1]),
+      lost: answer.slice(2).map(textOf),
+    };
+  }
+
+  /** A node that does not come to an end with it is followed by another. */
+  async #sweep(node: string): Promise<void> {
+    if (this.#sweeping.has(node)) return;
+    this.#sweeping.add(node);
+    const { commands, keys } = this.#host;
+    const list = keys.channelsOf(node);
+    try {
+      const channels = listOf(await commands.command(keys.alive, ["SMEMBERS", list])).map(textOf);
+      for (let i = 0; i < channels.length; i += SWEPT_TOGETHER) {
+        const together = channels.slice(i, i + SWEPT_TOGETHER);
+        await Promise.all(
+          together.map(async (channel) => await this.#host.takeOver(channel, node)),
+        );
+        await commands.command(keys.alive, ["SREM", list, ...together]);
+      }
+      await commands.command(keys.alive, ["ZREM", keys.lost, node]);
+    } catch (error) {
+      this.#host.warn("a lost node waits to be seen to", { error: String(error) });
+    } finally {
+      this.#sweeping.delete(node);
+    }
+  }
+}
+
+interface Beat {
+  readonly known: boolean;
+  /** The server's life. */
+  readonly run: string;
+  /** Nodes that this one has to see to. */
+  readonly lost: readonly string[];
+}

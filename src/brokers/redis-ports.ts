@@ -1,0 +1,77 @@
+/**
+ * What the Redis broker needs from a Redis client: commands that are routed by a key, and classic
+ * Pub/Sub. Both speak raw bytes; no client library is named here.
+ */
+
+/** What goes to Redis; strings travel as UTF-8. */
+export type RedisArgument = string | Uint8Array;
+
+/** What comes back: strings as their bytes, integers as numbers. */
+export type RedisReply = null | number | string | Uint8Array | readonly RedisReply[];
+
+/** A script of the server's. It is sent by its digest, and whole where the server does not know it. */
+export interface RedisScript {
+  readonly name: string;
+  readonly source: string;
+}
+
+/**
+ * Commands on a connection that comes back by itself.
+ *
+ * - Commands for keys of one slot MUST take effect in the order of the calls, except that one which
+ *   failed may be overtaken.
+ * - A call MUST NOT wait for a connection: without one it rejects at once.
+ * - Every rejection is a RedisFailure.
+ */
+export interface RedisCommands {
+  /** @param key routes the command where there are several servers */
+  command(key: string, args: readonly RedisArgument[]): Promise<RedisReply>;
+  /** @param keys all in one slot; the first one routes */
+  run(
+    script: RedisScript,
+    keys: readonly string[],
+    args: readonly RedisArgument[],
+  ): Promise<RedisReply>;
+}
+
+/** What a connection for Pub/Sub tells. */
+export interface RedisListener {
+  message(channel: string, payload: Uint8Array): void;
+  /** The connection is gone, and with it every subscription. */
+  lost(): void;
+  /** There is a connection again, without any subscription. */
+  regained(): void;
+}
+
+/** Classic Pub/Sub on a connection of its own, which comes back by itself. */
+export interface RedisSubscriptions {
+  start(listener: RedisListener): void;
+  /**
+   * Resolves when the server has confirmed all of them.
+   *
+   * @throws RedisFailure where there is no connection, or it was lost before the answer
+   */
+  subscribe(channels: readonly string[]): Promise<void>;
+  /** Has no outcome: a lost connection unsubscribes as well. */
+  unsubscribe(channels: readonly string[]): void;
+}
+
+/**
+ * What became of a command that has no answer.
+ *
+ * - `offline`: it was not sent.
+ * - `lost`: it was sent, and whether it took effect is not known.
+ * - `busy`: the server did nothing and may do it later, as while it loads or fails over.
+ * - `refused`: the server did nothing and never will.
+ */
+export type RedisFailureKind = "offline" | "lost" | "busy" | "refused";
+
+export class RedisFailure extends Error {
+  override readonly name = "RedisFailure";
+  readonly kind: RedisFailureKind;
+
+  constructor(kind: RedisFailureKind, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.kind = kind;
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * What one node publishes to one channel: one call at a time, which carries all that came meanwhile,
+ * in order. So the order holds whatever is repeated, and a busy channel makes large calls by itself. The
+ * first call is made one turn later, since what came in one turn belongs together.
+ */
+import type { PublishResult } from "../engine/ports.ts";
+import { MessagingError } from "../protocol/errors.ts";
+import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../protocol/limits.ts";
+import type { RedisReply } from "./redis-ports.ts";
+import { listOf, numberOf, textOf } from "./redis-reply.ts";
+
+/** How long a client should wait when the queue is full, in milliseconds. */
+const FULL_RETRY_MS = 1_000;
+
+export interface PublishItem {
+  readonly key: string;
+  /** An EntryBody. */
+  readonly body: Uint8Array;
+}
+
+/** Bytes that wait in all queues of a node together. */
+export interface QueuedBytes {
+  readonly most: number;
+  waiting: number;
+}
+
+export class PublishQueue {
+  readonly #call: (items: readonly PublishItem[]) => Promise<RedisReply>;
+  readonly #nextTurn: (callback: () => void) => void;
+  readonly #all: QueuedBytes;
+  #waiting: Queued[] = [];
+  #bytes = 0;
+  #running = false;
+
+  /** @param call runs the publish script, and repeats it where that is worth it */
+  constructor(
+    call: (items: readonly PublishItem[]) => Promise<RedisReply>,
+    nextTurn: (callback: () => void) => void,
+    all: QueuedBytes,
+  ) {
+    this.#call = call;
+    this.#nextTurn = nextTurn;
+    this.#all = all;
+  }
+
+  /** Whether nothing waits and nothing is in flight. */
+  get idle(): boolean {
+    return !this.#running;
+  }
+
+  /** @throws MessagingError RATE_LIMITED when the queue is full, else what the call throws */
+  push(item: PublishItem): Promise<PublishResult> {
+    const size = item.key.length + item.body.length;
+    if (this.#bytes + size > MAX_QUEUED_BYTES || this.#all.waiting + size > this.#all.most) {
+      const metadata = { retry_after_ms: FULL_RETRY_MS };
+      return Promise.reject(
+        new MessagingError("RATE_LIMITED", "too many publishes are waiting", { metadata }),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ item, size, resolve, reject });
+      this.#count(size);
+      if (this.#running) return;
+      this.#running = true;
+      this.#nextTurn(() => void this.#run());
+    });
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#take();
+      try {
+        settle(batch, await this.#call(batch.map(({ item }) => item)));
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.#running = false;
+  }
+
+  #take(): Queued[] {
+    let count = 0;
+    let bytes = 0;
+    for (const { size } of this.#waiting) {
+      if (count === MAX_BATCH_ENTRIES || (count > 0 && bytes + size > MAX_BATCH_BYTES)) break;
+      count += 1;
+      bytes += size;
+    }
+    this.#count(-bytes);
+    return this.#waiting.splice(0, count);
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    this.#all.waiting += bytes;
+  }
+}
+
+/** @throws RedisFailure where the answer is not what the script says */
+function settle(batch: readonly Queued[], reply: RedisReply): void {
+  const parts = listOf(reply);
+  const current = textOf(parts[0]);
+  batch.forEach(({ resolve }, index) => {
+    const offset = numberOf(parts[1 + 2 * index]);
+    const first = parts[2 + 2 * index];
+    const duplicate = first !== 0;
+    const epoch = duplicate ? textOf(first) : current;
+    resolve({ position: { epoch, offset }, duplicate });
+  });
+}
+
+interface Queued {
+  readonly item: PublishItem;
+  readonly size: number;
+  readonly resolve: (result: PublishResult) => void;
+  readonly reject: (error: unknown) => void;
+}

@@ -1,0 +1,312 @@
+/**
+ * The broker of many processes: the logs of all channels are in Redis, and what happens to a channel is
+ * told to the nodes that listen to it. The stream is the truth and Pub/Sub a wake-up that carries the
+ * entry: what does not go on where a node is, it reads from the stream.
+ */
+import { RuleBook } from "../channels/rules.ts";
+import type {
+  Broker,
+  BrokerHandler,
+  Clock,
+  HistoryFilter,
+  HistoryPage,
+  Logger,
+  MemberSession,
+  Position,
+  PresenceSnapshot,
+  PublishCommand,
+  PublishResult,
+  Registration,
+  Timers,
+} from "../engine/ports.ts";
+import { type ChannelHost, RedisChannel } from "./redis-channel.ts";
+import { HEARING_MS } from "./redis-cursor.ts";
+import { Epochs } from "./redis-epochs.ts";
+import { chunks, RedisInterest } from "./redis-interest.ts";
+import { RedisKeys } from "./redis-keys.ts";
+import { BEAT_MS, RedisNodes } from "./redis-nodes.ts";
+import { type RedisCommands, RedisFailure, type RedisSubscriptions } from "./redis-ports.ts";
+import { noticeOf } from "./redis-reply.ts";
+import { type Outage, patiently, unavailable, untilDone, watched } from "./redis-retry.ts";
+
+/** How often channels are kept alive, and looked after for what was not heard, in milliseconds. */
+const REFRESH_MS = 10_000;
+/** How long a channel is kept alive by that, in refreshes. */
+const REFRESHES_TO_LIVE = 3;
+/** Bytes of publishes that may wait in one node. */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+
+export interface RedisBrokerOptions {
+  readonly commands: RedisCommands;
+  readonly subscriptions: RedisSubscriptions;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: { epoch(): string };
+  /** Calls back in the next turn of the event loop. */
+  readonly nextTurn: (callback: () => void) => void;
+  readonly logger: Logger;
+  /** What channels keep and offer. Default: the default rules for all. */
+  readonly rules?: RuleBook;
+  /** Before every name in Redis, so that deployments can share one. */
+  readonly prefix: string;
+  /** The operator vouches that Redis comes back with all that it has acknowledged. */
+  readonly durable: boolean;
+  /** Called when the node stops hearing what is published to its channels, and when it does again. */
+  readonly onReady?: (ready: boolean) => void;
+  /** How often channels are refreshed and the node says that it is there, in milliseconds. */
+  readonly refreshMs?: number;
+  readonly beatMs?: number;
+}
+
+export class RedisBroker implements Broker {
+  readonly #options: RedisBrokerOptions;
+  readonly #rules: RuleBook;
+  readonly #keys: RedisKeys;
+  readonly #host: ChannelHost;
+  readonly #interest: RedisInterest;
+  readonly #nodes: RedisNodes;
+  readonly #channels = new Map<string, RedisChannel>();
+  /** Channels with something that waits for the next turn. */
+  readonly #waiting = new Set<RedisChannel>();
+  readonly #outage: Outage = { since: undefined };
+  readonly #refreshMs: number;
+  #handler: BrokerHandler | undefined;
+  #ready = false;
+  #ended = false;
+  #cancelRefresh: (() => void) | undefined;
+
+  constructor(options: RedisBrokerOptions) {
+    const { clock, durable, logger, nextTurn, prefix, random, timers } = options;
+    this.#options = options;
+    this.#rules = options.rules ?? new RuleBook();
+    this.#refreshMs = options.refreshMs ?? REFRESH_MS;
+    this.#keys = new RedisKeys(prefix);
+    this.#interest = new RedisInterest(options.subscriptions, nextTurn);
+    const commands = watched(options.commands, clock, this.#outage);
+    const shared = { clock, timers, commands, random, keys: this.#keys };
+    const warn: Logger["warn"] = (message, fields) => logger.warn(message, fields);
+    this.#nodes = new RedisNodes({
+      ...shared,
+      beatMs: options.beatMs ?? BEAT_MS,
+      renamed: () => this.#rejoin(),
+      takeOver: (channel, node) => this.#channel(channel).roster.takeOver(node),
+      warn,
+    });
+    this.#host = {
+      ...shared,
+      epochs: new Epochs(random),
+      durable,
+      leaseMs: REFRESHES_TO_LIVE * this.#refreshMs,
+      outage: this.#outage,
+      queued: { most: MAX_WAITING_BYTES, waiting: 0 },
+      nextTurn,
+      ended: () => this.#ended,
+      node: () => this.#nodes.name,
+      handler: () => this.#handler,
+      flushSoon: (channel) => this.#flushSoon(channel),
+      warn,
+    };
+  }
+
+  /** Whether Redis is there, and all that is published to this node's channels reaches it. */
+  get ready(): boolean {
+    return this.#ready && this.#outage.since === undefined;
+  }
+
+  /** Channels that are remembered. */
+  get size(): number {
+    return this.#channels.size;
+  }
+
+  /**
+   * Says for the first time that the node is there, and listens. Comes before everything else.
+   *
+   * @throws RedisFailure where Redis is not there, or refuses
+   */
+  async connect(): Promise<void> {
+    await this.#nodes.start();
+    this.#options.subscriptions.start({
+      message: (topic, payload) => this.#hear(topic, payload),
+      lost: () => this.#lost(),
+      regained: () => void this.#regained(),
+    });
+    this.#setReady(true);
+    this.#refreshLater();
+  }
+
+  start(handler: BrokerHandler): void {
+    this.#handler = handler;
+  }
+
+  /** What this node leaves behind is seen to by the others. Never rejects. */
+  async close(): Promise<void> {
+    this.#ended = true;
+    this.#cancelRefresh?.();
+    for (const channel of this.#channels.values()) channel.end();
+    // Where Redis is away the others find out by themselves.
+    await this.#nodes.end().catch(() => {});
+  }
+
+  async subscribe(name: string): Promise<Registration> {
+    const channel = this.#channel(name);
+    channel.wanted = true;
+    const opened = await patiently(this.#host, this.#outage, async () => {
+      const { round } = this.#interest;
+      await this.#interest.listen(channel.topic);
+      const found = await channel.open();
+      // What was said between the two may have been lost with the connection.
+      if (round !== this.#interest.round) throw new RedisFailure("lost", "the connection was lost");
+      return found;
+    });
+    if (!channel.wanted) throw unavailable("the channel was left");
+    const position = await channel.cursor.opened(opened);
+    return { position, generation: opened.presence };
+  }
+
+  unsubscribe(name: string): void {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return;
+    channel.wanted = false;
+    channel.cursor.reset();
+    this.#interest.forget(channel.topic);
+    this.#forget(channel);
+  }
+
+  async publish(name: string, command: PublishCommand): Promise<PublishResult> {
+    return await this.#using(name, (channel) => channel.publish(command));
+  }
+
+  async join(name: string, session: MemberSession): Promise<void> {
+    const channel = this.#channel(name);
+    const joined = channel.roster.join(session);
+    await patiently(this.#host, { since: undefined }, () => joined);
+  }
+
+  leave(name: string, sessionId: string, clean: boolean): void {
+    const channel = this.#channel(name);
+    channel.roster.leave(sessionId, clean);
+    this.#forget(channel);
+  }
+
+  async history(name: string, filter: HistoryFilter): Promise<HistoryPage> {
+    return await this.#using(name, (channel) => channel.history(filter));
+  }
+
+  async removeHistory(name: string): Promise<void> {
+    await this.#using(name, (channel) => channel.removeHistory());
+  }
+
+  async presence(name: string, limit: number): Promise<PresenceSnapshot> {
+    return await this.#using(name, (channel) => channel.presence(limit));
+  }
+
+  seen(name: string): Position | undefined {
+    const channel = this.#channels.get(name);
+    return channel?.wanted ? channel.cursor.seen : undefined;
+  }
+
+  async #using<T>(name: string, call: (channel: RedisChannel) => Promise<T>): Promise<T> {
+    const channel = this.#channel(name);
+    try {
+      return await call(channel);
+    } finally {
+      this.#forget(channel);
+    }
+  }
+
+  #hear(topic: string, payload: Uint8Array): void {
+    const channel = this.#channels.get(this.#keys.channelOf(topic));
+    if (!channel?.wanted) return;
+    const notice = noticeOf(payload);
+    if (notice !== undefined) channel.cursor.take(notice);
+  }
+
+  #flushSoon(channel: RedisChannel): void {
+    if (this.#waiting.size === 0) this.#options.nextTurn(() => this.#flush());
+    this.#waiting.add(channel);
+  }
+
+  #flush(): void {
+    const channels = [...this.#waiting];
+    this.#waiting.clear();
+    for (const { cursor } of channels) cursor.flush();
+  }
+
+  #lost(): void {
+    this.#interest.lost();
+    this.#setReady(false);
+  }
+
+  /** Listens to all channels again, and catches up in each of them. */
+  async #regained(): Promise<void> {
+    const { round } = this.#interest;
+    const over = (): boolean => this.#ended || round !== this.#interest.round;
+    const wanted = [...this.#channels.values()].filter((channel) => channel.wanted);
+    for (const some of chunks(wanted)) {
+      await untilDone(this.#host, over, async () => {
+        const listening = some.filter((channel) => channel.wanted);
+        await Promise.all(listening.map(({ topic }) => this.#interest.listen(topic)));
+      });
+      if (over()) return;
+      await Promise.all(some.map(({ cursor }) => cursor.catchUp()));
+      if (over()) return;
+    }
+    this.#setReady(true);
+  }
+
+  /** Tells Redis of all members anew. */
+  async #rejoin(): Promise<void> {
+    const busy = [...this.#channels.values()].filter(({ attended }) => attended);
+    for (const some of chunks(busy)) await Promise.all(some.map(({ roster }) => roster.rejoin()));
+  }
+
+  #refreshLater(): void {
+    if (this.#ended) return;
+    this.#cancelRefresh = this.#options.timers.after(this.#refreshMs, () => {
+      this.#refresh().finally(() => this.#refreshLater());
+    });
+  }
+
+  /**
+   * Keeps the channels of this node alive, and finds what it has not been told: between the servers of
+   * a cluster messages may be lost without a trace.
+   */
+  async #refresh(): Promise<void> {
+    const mine = [...this.#channels.values()].filter(({ wanted, attended }) => wanted || attended);
+    for (const some of chunks(mine)) {
+      // What fails is refreshed the next time: a channel is kept for several.
+      await Promise.allSettled(some.map((channel) => this.#look(channel)));
+      if (this.#ended) return;
+    }
+    for (const channel of this.#channels.values()) this.#forget(channel);
+  }
+
+  async #look(channel: RedisChannel): Promise<void> {
+    const opened = await channel.look();
+    if (!channel.wanted || !channel.cursor.behind(opened)) return;
+    this.#options.timers.after(HEARING_MS, () => {
+      if (channel.wanted && channel.cursor.behind(opened)) void channel.cursor.catchUp();
+    });
+  }
+
+  #setReady(ready: boolean): void {
+    if (this.#ready === ready) return;
+    this.#ready = ready;
+    this.#options.onReady?.(ready);
+  }
+
+  #channel(name: string): RedisChannel {
+    let channel = this.#channels.get(name);
+    if (channel === undefined) {
+      channel = new RedisChannel(name, this.#rules.of(name), this.#host);
+      this.#channels.set(name, channel);
+    }
+    return channel;
+  }
+
+  #forget(channel: RedisChannel): void {
+    if (channel.idle && this.#channels.get(channel.name) === channel) {
+      this.#channels.delete(channel.name);
+    }
+  }
+}

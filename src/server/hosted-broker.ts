@@ -1,0 +1,180 @@
+/**
+ * The broker of a self-hosted server and what the server has to do for it: open it before there are
+ * clients, look after it meanwhile, and close it when they have gone.
+ */
+import { readFile } from "node:fs/promises";
+import { MemoryBroker } from "../brokers/memory.ts";
+import { RedisBroker } from "../brokers/redis.ts";
+import {
+  type RedisArgument,
+  type RedisCommands,
+  RedisFailure,
+  type RedisListener,
+  type RedisReply,
+  type RedisScript,
+  type RedisSubscriptions,
+} from "../brokers/redis-ports.ts";
+import type { RuleBook } from "../channels/rules.ts";
+import type { Broker, Logger } from "../engine/ports.ts";
+import type { RedisConfig } from "./config-redis.ts";
+import { StartError } from "./listeners.ts";
+import { clock, idleTimers, shortId } from "./platform.ts";
+import { type OpenRedis, openRedis } from "./redis-client.ts";
+
+export interface HostedBroker {
+  readonly broker: Broker;
+  /** @throws StartError with one sentence where it cannot be had */
+  open(): Promise<void>;
+  /** Whether what is published elsewhere reaches this process. */
+  ready(): boolean;
+  /** Delivers what waits for the next turn now. */
+  flush(): void;
+  /** Forgets what nobody needs any more. */
+  sweep(): void;
+  close(): Promise<void>;
+}
+
+/** The broker that a configuration asks for. */
+export function hostedBroker(
+  redis: RedisConfig | undefined,
+  rules: RuleBook,
+  logger: Logger,
+): HostedBroker {
+  if (redis !== undefined) return new HostedRedis(redis, rules, logger);
+  return givenBroker(
+    new MemoryBroker({ clock, random: { epoch: shortId }, nextTurn, timers: idleTimers, rules }),
+  );
+}
+
+/** A broker that a program brings: it is the program's to open and to close. */
+export function givenBroker(broker: Broker): HostedBroker {
+  const memory = broker instanceof MemoryBroker ? broker : undefined;
+  const redis = broker instanceof RedisBroker ? broker : undefined;
+  return {
+    broker,
+    open: async () => {},
+    ready: () => redis?.ready ?? true,
+    flush: () => memory?.flush(),
+    sweep: () => memory?.sweep(),
+    close: async () => {},
+  };
+}
+
+class HostedRedis implements HostedBroker {
+  readonly broker: RedisBroker;
+  readonly #config: RedisConfig;
+  readonly #logger: Logger;
+  readonly #connection = new LateConnection();
+
+  constructor(config: RedisConfig, rules: RuleBook, logger: Logger) {
+    const { prefix, durable } = config;
+    this.#config = config;
+    this.#logger = logger;
+    this.broker = new RedisBroker({
+      commands: this.#connection,
+      subscriptions: this.#connection,
+      clock,
+      timers: idleTimers,
+      random: { epoch: shortId },
+      nextTurn,
+      logger,
+      rules,
+      prefix,
+      durable,
+      onReady: (ready) => {
+        if (!ready) logger.warn("the connection to Redis is lost");
+      },
+    });
+  }
+
+  async open(): Promise<void> {
+    await this.#connection.open(this.#config);
+    try {
+      await this.broker.connect();
+    } catch (error) {
+      this.#connection.close();
+      throw new StartError(
+        `Redis cannot be used: ${error instanceof Error ? error.message : error}`,
+      );
+    }
+    for (const name of this.#config.idle) {
+      this.#logger.warn("a setting has no effect", { setting: `broker.redis.${name}` });
+    }
+  }
+
+  ready(): boolean {
+    return this.broker.ready;
+  }
+
+  flush(): void {}
+
+  sweep(): void {}
+
+  async close(): Promise<void> {
+    await this.broker.close();
+    this.#connection.close();
+  }
+}
+
+/** Connections that the broker has before they are open, as the engine has the broker. */
+class LateConnection implements RedisCommands, RedisSubscriptions {
+  #redis: OpenRedis | undefined;
+
+  /** @throws StartError with one sentence where Redis cannot be used */
+  async open(config: RedisConfig): Promise<void> {
+    const { urls, cluster, username, password, ca, connectTimeoutMs } = config;
+    this.#redis = await openRedis({
+      urls,
+      cluster,
+      connectTimeoutMs,
+      ...(username === "" ? {} : { username }),
+      ...(password === "" ? {} : { password }),
+      ...(ca === undefined ? {} : { tls: { ca: await authorities(ca) } }),
+    });
+  }
+
+  async command(key: string, args: readonly RedisArgument[]): Promise<RedisReply> {
+    return await opened(this.#redis).commands.command(key, args);
+  }
+
+  async run(
+    script: RedisScript,
+    keys: readonly string[],
+    args: readonly RedisArgument[],
+  ): Promise<RedisReply> {
+    return await opened(this.#redis).commands.run(script, keys, args);
+  }
+
+  start(listener: RedisListener): void {
+    opened(this.#redis).subscriptions.start(listener);
+  }
+
+  async subscribe(channels: readonly string[]): Promise<void> {
+    await opened(this.#redis).subscriptions.subscribe(channels);
+  }
+
+  unsubscribe(channels: readonly string[]): void {
+    this.#redis?.subscriptions.unsubscribe(channels);
+  }
+
+  close(): void {
+    this.#redis?.close();
+  }
+}
+
+function opened<T>(connection: T | undefined): T {
+  if (connection === undefined) throw new RedisFailure("offline", "the server has not started");
+  return connection;
+}
+
+async function authorities(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new StartError(`cannot read ${file}: ${(error as NodeJS.ErrnoException).code}`);
+  }
+}
+
+function nextTurn(callback: () => void): void {
+  setImmediate(callback);
+}

@@ -1,0 +1,109 @@
+/** Connections to Redis by node-redis, and what its errors mean. The only place that makes clients. */
+import { createClient, createCluster, ErrorReply } from "redis";
+import { type RedisArgument, RedisFailure } from "../brokers/redis-ports.ts";
+
+/** How often an idle connection is tried, in milliseconds. */
+const PING_INTERVAL_MS = 3_000;
+/** Silence, answers to pings included, after which a connection is given up, in milliseconds. */
+const SILENCE_MS = 10_000;
+/** First and longest pause between two tries to connect, in milliseconds. */
+const FIRST_RECONNECT_MS = 25;
+const MAX_RECONNECT_MS = 500;
+/** Commands that one connection has under way at most; further ones are refused. */
+const MAX_COMMANDS = 50_000;
+/** How long a master of a cluster may be away before the client asks the others who stands in, in milliseconds. */
+const TOPOLOGY_AFTER_MS = 1_000;
+
+/** Errors of a server that may do later what it does not do now. */
+const BUSY =
+  /^(LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|READONLY|NOREPLICAS|OOM|MISCONF|MOVED|ASK|UNBLOCKED)\b/;
+/** Errors of the client about commands that it has not sent. */
+const UNSENT = new Set([
+  "ClientOfflineError",
+  "ClientClosedError",
+  "AbortError",
+  "TimeoutError",
+  "RootNodesUnavailableError",
+]);
+
+export interface RedisAddress {
+  /** `redis://` or `rediss://`; of a cluster some of its servers. */
+  readonly urls: readonly string[];
+  readonly cluster: boolean;
+  /** Stand above those of the first URL, for every server; empty for none. */
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  /** With `rediss://`: PEM of the authorities that sign the server's certificate, default Node's. */
+  readonly tls?: { readonly ca?: string } | undefined;
+  /** How long one try to connect may take, in milliseconds. */
+  readonly connectTimeoutMs?: number;
+}
+
+export type RedisClient = ReturnType<typeof newClient>;
+export type RedisClusterClient = ReturnType<typeof newCluster>;
+
+/** @param returns whether a connection that is lost, or cannot be made, is tried again */
+export function newClient(address: RedisAddress, url: string, returns: () => boolean) {
+  return createClient({ url, ...shared(address, returns) });
+}
+
+export function newCluster(address: RedisAddress, returns: () => boolean) {
+  return createCluster({
+    rootNodes: address.urls.map((url) => ({ url })),
+    defaults: shared(address, returns),
+    topologyRefreshOnReconnectionAttemptStrategy: TOPOLOGY_AFTER_MS,
+  });
+}
+
+export function firstUrl({ urls }: RedisAddress): string {
+  const [url] = urls;
+  if (url === undefined) throw new RangeError("an address of Redis is missing");
+  return url;
+}
+
+/** Milliseconds to wait before another try to connect. */
+export function reconnectPause(tries: number): number {
+  const most = Math.min(FIRST_RECONNECT_MS * 2 ** Math.min(tries, 10), MAX_RECONNECT_MS);
+  return most * (0.5 + Math.random() / 2);
+}
+
+export function argumentOf(argument: RedisArgument): string | Buffer {
+  if (typeof argument === "string") return argument;
+  return Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength);
+}
+
+/** What an error of the client says about the command that met it. */
+export function failureOf(error: unknown): RedisFailure {
+  if (error instanceof RedisFailure) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof ErrorReply) {
+    return new RedisFailure(BUSY.test(message) ? "busy" : "refused", message, error);
+  }
+  const name = error instanceof Error ? error.constructor.name : "";
+  // Anything else is taken for the worse: that it was sent.
+  const unsent = UNSENT.has(name) || message === "The queue is full";
+  return new RedisFailure(unsent ? "offline" : "lost", message, error);
+}
+
+function shared(address: RedisAddress, returns: () => boolean) {
+  const { tls, connectTimeoutMs } = address;
+  const first = new URL(firstUrl(address));
+  const username = address.username || decodeURIComponent(first.username);
+  const password = address.password || decodeURIComponent(first.password);
+  const socket = {
+    socketTimeout: SILENCE_MS,
+    reconnectStrategy: (tries: number) => (returns() ? reconnectPause(tries) : false),
+    ...(connectTimeoutMs === undefined ? {} : { connectTimeout: connectTimeoutMs }),
+  };
+  const secure = { tls: true as const, ...tls };
+  return {
+    ...(username === "" ? {} : { username }),
+    ...(password === "" ? {} : { password }),
+    socket: first.protocol === "rediss:" ? { ...socket, ...secure } : socket,
+    pingInterval: PING_INTERVAL_MS,
+    // Without a connection a command fails at once: how long to wait is the broker's to say.
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: MAX_COMMANDS,
+    maintNotifications: "disabled" as const,
+  };
+}

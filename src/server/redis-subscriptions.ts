@@ -1,0 +1,102 @@
+/**
+ * Pub/Sub of the Redis broker, by node-redis, on a connection of its own. Every connection is a new
+ * client: what the old one was subscribed to is the broker's to know, and a cluster's is opened to
+ * another server when one is gone.
+ */
+import {
+  RedisFailure,
+  type RedisListener,
+  type RedisSubscriptions,
+} from "../brokers/redis-ports.ts";
+import {
+  failureOf,
+  firstUrl,
+  newClient,
+  type RedisAddress,
+  type RedisClient,
+  reconnectPause,
+} from "./redis-connections.ts";
+
+export class NodeRedisSubscriptions implements RedisSubscriptions {
+  readonly #address: RedisAddress;
+  /** Addresses of the servers of a cluster, as host and port. */
+  readonly #servers: () => readonly string[];
+  #client: RedisClient | undefined;
+  #listener: RedisListener | undefined;
+  #closed = false;
+  #tries = 0;
+  readonly #take = (payload: Buffer, topic: Buffer): void => {
+    this.#listener?.message(topic.toString(), payload);
+  };
+
+  constructor(address: RedisAddress, servers: () => readonly string[]) {
+    this.#address = address;
+    this.#servers = servers;
+  }
+
+  /** Opens the first connection. Rejects with the client's error where that fails. */
+  async connect(): Promise<void> {
+    const client = newClient(this.#address, this.#url(), () => false);
+    const lost = (): void => {
+      client.destroy();
+      if (this.#client !== client) return;
+      this.#client = undefined;
+      this.#listener?.lost();
+      void this.#again();
+    };
+    client.on("error", lost);
+    client.on("end", lost);
+    await client.connect();
+    if (this.#closed) client.destroy();
+    else this.#client = client;
+  }
+
+  start(listener: RedisListener): void {
+    this.#listener = listener;
+  }
+
+  async subscribe(topics: readonly string[]): Promise<void> {
+    const client = this.#client;
+    if (client === undefined) throw new RedisFailure("offline", "there is no connection");
+    try {
+      await client.subscribe([...topics], this.#take, true);
+    } catch (error) {
+      throw failureOf(error);
+    }
+    if (this.#client !== client) throw new RedisFailure("lost", "the connection was lost");
+  }
+
+  unsubscribe(topics: readonly string[]): void {
+    this.#client?.unsubscribe([...topics], this.#take, true).catch(() => {});
+  }
+
+  close(): void {
+    this.#closed = true;
+    const client = this.#client;
+    this.#client = undefined;
+    client?.destroy();
+  }
+
+  async #again(): Promise<void> {
+    for (let tries = 0; !this.#closed; tries++) {
+      try {
+        await this.connect();
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, reconnectPause(tries)));
+        continue;
+      }
+      if (!this.#closed) this.#listener?.regained();
+      return;
+    }
+  }
+
+  /** The servers take turns. */
+  #url(): string {
+    this.#tries += 1;
+    const { urls } = this.#address;
+    const servers = this.#servers();
+    if (servers.length === 0) return urls[this.#tries % urls.length] ?? firstUrl(this.#address);
+    const scheme = firstUrl(this.#address).split("://", 1)[0] ?? "redis";
+    return `${scheme}://${servers[this.#tries % servers.length]}`;
+  }
+}

@@ -1,0 +1,5 @@
+/** The suite on two self-hosted servers that share one Redis. */
+import { redisHost } from "./hosts/redis.ts";
+import { conformance, PLAIN } from "./vitest.ts";
+
+conformance(redisHost, PLAIN);

@@ -1,0 +1,163 @@
+/** Nodes of the Redis broker, each with connections of its own, and what they were told. */
+import { create } from "@bufbuild/protobuf";
+import { RedisBroker } from "../../src/brokers/redis.ts";
+import type { RedisCommands } from "../../src/brokers/redis-ports.ts";
+import { type ChannelRules, DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
+import type { LogGap, MemberSession, Snapshot } from "../../src/engine/ports.ts";
+import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { clock, shortId, timers } from "../../src/server/platform.ts";
+import { openCommands } from "../../src/server/redis-commands.ts";
+import type { RedisAddress } from "../../src/server/redis-connections.ts";
+import { NodeRedisSubscriptions } from "../../src/server/redis-subscriptions.ts";
+
+export interface NodeOptions {
+  readonly address: RedisAddress;
+  readonly prefix: string;
+  readonly durable?: boolean;
+  /** What differs from the default, by pattern. */
+  readonly rules?: Readonly<Record<string, Partial<ChannelRules>>>;
+  readonly refreshMs?: number;
+  readonly beatMs?: number;
+  /** Stands between the broker and its connection. */
+  readonly wrap?: (commands: RedisCommands) => RedisCommands;
+}
+
+export interface Node {
+  readonly broker: RedisBroker;
+  /** What the handler was told, in its order. */
+  readonly told: Told[];
+  /** The same, each as a line. */
+  lines(channel?: string): string[];
+  /** Texts of the entries of a channel, in their order. */
+  texts(channel: string): string[];
+  publish(channel: string, text: string, key?: string): ReturnType<RedisBroker["publish"]>;
+  readonly warnings: string[];
+  /** Each change of `ready`. */
+  readonly states: boolean[];
+  /** Lets what is heard get lost without a trace, as between the servers of a cluster. */
+  deafen(deaf: boolean): void;
+  /** Lets what is heard come so many milliseconds later. */
+  delay(ms: number): void;
+  /** Ends the connections as a killed process does: nobody is told. */
+  crash(): void;
+  close(): Promise<void>;
+}
+
+export type Told =
+  | { kind: "entry"; channel: string; epoch: string; offset: number; text: string }
+  | { kind: "gap"; channel: string; gap: LogGap }
+  | { kind: "presence"; channel: string; joined: boolean; name: string; generation: number }
+  | { kind: "lost"; channel: string; snapshot: Snapshot };
+
+export function newPrefix(): string {
+  return `t${shortId()}:`;
+}
+
+export async function openNode(options: NodeOptions): Promise<Node> {
+  const { address, prefix, durable = false, rules = {}, refreshMs, beatMs, wrap } = options;
+  const commands = await openCommands(address);
+  const subscriptions = new NodeRedisSubscriptions(address, () => commands.servers());
+  await subscriptions.connect();
+  const told: Told[] = [];
+  const warnings: string[] = [];
+  const states: boolean[] = [];
+  let deaf = false;
+  let delay = 0;
+  const broker = new RedisBroker({
+    commands: wrap === undefined ? commands : wrap(commands),
+    subscriptions: {
+      start: (listener) =>
+        subscriptions.start({
+          message: (topic, payload) => {
+            if (deaf) return;
+            if (delay === 0) listener.message(topic, payload);
+            else setTimeout(() => listener.message(topic, payload), delay);
+          },
+          lost: () => listener.lost(),
+          regained: () => listener.regained(),
+        }),
+      subscribe: (topics) => subscriptions.subscribe(topics),
+      unsubscribe: (topics) => subscriptions.unsubscribe(topics),
+    },
+    clock,
+    timers,
+    random: { epoch: shortId },
+    nextTurn: (callback) => void setImmediate(callback),
+    logger: { warn: (message, fields) => warnings.push(`${message} ${JSON.stringify(fields)}`) },
+    rules: new RuleBook(
+      Object.entries(rules).map(([pattern, changed]) => ({
+        pattern,
+        rules: { ...DEFAULT_CHANNEL_RULES, ...changed },
+      })),
+    ),
+    prefix,
+    durable,
+    onReady: (ready) => states.push(ready),
+    ...(refreshMs === undefined ? {} : { refreshMs }),
+    ...(beatMs === undefined ? {} : { beatMs }),
+  });
+  broker.start({
+    publications: (channel, epoch, entries) => {
+      for (const { offset, body } of entries) {
+        const text = new TextDecoder().decode(body?.event);
+        told.push({ kind: "entry", channel, epoch, offset: Number(offset), text });
+      }
+    },
+    gap: (channel, gap) => told.push({ kind: "gap", channel, gap }),
+    presence: (channel, _, changes) => {
+      for (const { member, joined, generation } of changes) {
+        const name = member.userId || member.clientId || member.sessionId;
+        told.push({ kind: "presence", channel, joined, name, generation });
+      }
+    },
+    presenceLost: (channel, _, snapshot) => told.push({ kind: "lost", channel, snapshot }),
+  });
+  await broker.connect();
+  const crash = (): void => {
+    commands.close();
+    subscriptions.close();
+  };
+  return {
+    broker,
+    told,
+    lines: (channel) => told.filter((one) => one.channel === (channel ?? one.channel)).map(lineOf),
+    texts: (channel) =>
+      told.flatMap((one) => (one.kind === "entry" && one.channel === channel ? [one.text] : [])),
+    publish: (channel, text, key = crypto.randomUUID()) =>
+      broker.publish(channel, { key, body: bodyOf(text) }),
+    warnings,
+    states,
+    deafen: (value) => {
+      deaf = value;
+    },
+    delay: (ms) => {
+      delay = ms;
+    },
+    crash,
+    close: async () => {
+      await broker.close().catch(() => {});
+      crash();
+    },
+  };
+}
+
+export function bodyOf(text: string) {
+  return create(EntryBodySchema, { event: new TextEncoder().encode(text) });
+}
+
+export function session(sessionId: string, userId = "", clientId = ""): MemberSession {
+  return { sessionId, userId, clientId };
+}
+
+function lineOf(one: Told): string {
+  switch (one.kind) {
+    case "entry":
+      return `${one.offset} ${one.text}`;
+    case "gap":
+      return `gap ${one.gap.reason} ${one.gap.after?.offset}-${one.gap.until.offset}`;
+    case "presence":
+      return `${one.joined ? "join" : "leave"} ${one.name}`;
+    case "lost":
+      return `presence lost ${one.snapshot.members.length}`;
+  }
+}

@@ -1,0 +1,126 @@
+/** `messageloop serve` on Redis: how it starts, how two behave as one, and what becomes of it when Redis goes. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import {
+  createCloudEvent,
+  dial,
+  type MessageLoopClient,
+  type ReceivedMessage,
+} from "../../src/index.ts";
+import { type CliServer, freePort, runCli, startServer, until } from "../server/process.ts";
+import { newPrefix } from "./nodes.ts";
+import { eventually, type RedisServer, redisServer } from "./servers.ts";
+
+let folder = "";
+const redis: RedisServer[] = [];
+const servers: CliServer[] = [];
+const clients: MessageLoopClient[] = [];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "messageloop-serve-redis-"));
+});
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.close();
+  for (const { child } of servers) child.kill("SIGKILL");
+  await Promise.all(servers.splice(0).map(({ ended }) => ended));
+  await Promise.all(redis.splice(0).map((server) => server.stop()));
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function configured(settings: Readonly<Record<string, unknown>>): Promise<string> {
+  const file = join(folder, "config.yaml");
+  const prefix = { key_prefix: newPrefix() };
+  await writeFile(
+    file,
+    JSON.stringify({ broker: { type: "redis", redis: { ...prefix, ...settings } } }),
+  );
+  return file;
+}
+
+async function serve(file: string): Promise<CliServer> {
+  const server = await startServer(["--config", file]);
+  servers.push(server);
+  return server;
+}
+
+async function client({ url }: CliServer): Promise<MessageLoopClient> {
+  const opened = await dial(url);
+  clients.push(opened);
+  return opened;
+}
+
+const event = (text: string) => createCloudEvent({ source: "/t", type: "t", data: text });
+
+test("two servers behave as one, and one of them may be killed", async () => {
+  const store = await redisServer();
+  redis.push(store);
+  const file = await configured({ addr: `127.0.0.1:${store.port}`, pool_size: 3 });
+  const [one, two] = await Promise.all([serve(file), serve(file)]);
+  // What has no effect is said.
+  await until(one, () => one.stdout().some((line) => line.includes("broker.redis.pool_size")));
+  const listener = await client(two);
+  const received: ReceivedMessage[] = [];
+  listener.onMessage((messages) => received.push(...messages));
+  await listener.subscribe("news");
+  const first = await client(one);
+  const { offset, epoch } = await first.publish("news", event("1"));
+  expect(offset).toBe(1n);
+  one.child.kill("SIGKILL");
+  await one.ended;
+  expect(await (await client(two)).publish("news", event("2"))).toMatchObject({
+    offset: 2n,
+    epoch,
+  });
+  await eventually(() => received.length === 2);
+  expect(received.map(({ event: { data } }) => data)).toEqual(["1", "2"]);
+  two.child.kill("SIGTERM");
+  expect(await two.ended).toMatchObject({ code: 0 });
+});
+
+test("readiness follows Redis, and a publish meanwhile is told to try again", async () => {
+  const store = await redisServer();
+  redis.push(store);
+  const server = await serve(await configured({ url: store.url }));
+  const ready = async (): Promise<number> =>
+    (await fetch(`http://127.0.0.1:${server.ports.http}/health/ready`)).status;
+  expect(await ready()).toBe(200);
+  const publisher = await client(server);
+  await publisher.publish("a", event("1"));
+  await store.kill();
+  await eventually(async () => (await ready()) === 503);
+  await expect(publisher.publish("a", event("2"))).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  expect((await fetch(`http://127.0.0.1:${server.ports.http}/health/live`)).status).toBe(200);
+  await store.start();
+  await eventually(async () => (await ready()) === 200);
+  expect(await publisher.publish("a", event("3"))).toMatchObject({ duplicate: false });
+});
+
+test("without Redis it does not start, and says why in one line without a password", async () => {
+  const port = await freePort();
+  const file = await configured({ url: `redis://:secret@127.0.0.1:${port}` });
+  const { code, stdout, stderr } = await runCli(["serve", "--config", file]);
+  expect([code, stdout]).toEqual([2, ""]);
+  expect(stderr.trim().split("\n")).toHaveLength(1);
+  expect(stderr).toContain(`Redis at 127.0.0.1:${port}`);
+  expect(stderr).not.toContain("secret");
+});
+
+test("settings that do not go together are named", async () => {
+  const wrong: [Readonly<Record<string, unknown>>, string][] = [
+    [{ url: "http://x" }, "broker.redis.url: must be a URL such as"],
+    [{ url: "redis://a:1", addr: "a:1" }, "broker.redis.addr: stands in url: use one of them"],
+    [{ addr: "a:1,b:2" }, "broker.redis.addr: names several servers: needs cluster: true"],
+    [{ addr: "nohost" }, "broker.redis.addr: must be host:port"],
+    [{ cluster: true, db: 3 }, "broker.redis.db: must be 0 with cluster: true"],
+    [{ tls_ca: "ca.pem" }, "broker.redis.tls_ca: does nothing without TLS"],
+    [{ key_prefix: "{a}" }, "broker.redis.key_prefix: must be a text without braces"],
+    [{ history_ttl: "1ms" }, "broker.redis.history_ttl: must be at least 1s"],
+  ];
+  for (const [settings, message] of wrong) {
+    const { code, stderr } = await runCli(["check", "--config", await configured(settings)]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
+  }
+});

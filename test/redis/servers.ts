@@ -1,0 +1,143 @@
+/** Redis servers of the tests' own: processes on free ports, in folders that go away with them. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createClient } from "redis";
+
+export interface RedisServer {
+  readonly port: number;
+  readonly url: string;
+  /** Sends one command on a connection of its own. */
+  command(...args: string[]): Promise<unknown>;
+  /** Ends the process without a warning. */
+  kill(): Promise<void>;
+  /** Starts it again, with what is on its disk. */
+  start(): Promise<void>;
+  /** Ends the process and removes its folder. */
+  stop(): Promise<void>;
+}
+
+/** @param options as on the command line, without their dashes */
+export async function redisServer(
+  options: Readonly<Record<string, string>> = {},
+): Promise<RedisServer> {
+  const folder = mkdtempSync(join(tmpdir(), "messageloop-redis-"));
+  const port = await freePort();
+  let process: ChildProcess | undefined;
+  const start = async (): Promise<void> => {
+    process = launch({ port: `${port}`, dir: folder, save: "", ...options });
+    await answering(port, process);
+  };
+  const kill = async (): Promise<void> => {
+    const running = process;
+    process = undefined;
+    if (running === undefined || running.exitCode !== null) return;
+    const ended = new Promise((resolve) => running.once("exit", resolve));
+    running.kill("SIGKILL");
+    await ended;
+  };
+  await start();
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    command: (...args) => commandAt(port, args),
+    kill,
+    start,
+    stop: async () => {
+      await kill();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Three masters that share all slots. */
+export async function redisCluster(): Promise<{
+  readonly servers: readonly RedisServer[];
+  stop(): Promise<void>;
+}> {
+  const servers = await Promise.all(
+    [0, 1, 2].map(() =>
+      redisServer({ "cluster-enabled": "yes", "cluster-node-timeout": "2000", appendonly: "no" }),
+    ),
+  );
+  const [first] = servers;
+  const ends = [0, 5461, 10923, 16384];
+  for (const [i, server] of servers.entries()) {
+    await server.command("CLUSTER", "ADDSLOTSRANGE", `${ends[i]}`, `${(ends[i + 1] ?? 0) - 1}`);
+    await server.command("CLUSTER", "SET-CONFIG-EPOCH", `${i + 1}`);
+    if (server !== first) await server.command("CLUSTER", "MEET", "127.0.0.1", `${first?.port}`);
+  }
+  for (const server of servers) {
+    await eventually(async () => {
+      const info = String(await server.command("CLUSTER", "INFO"));
+      return info.includes("cluster_state:ok") && info.includes("cluster_known_nodes:3");
+    });
+  }
+  return {
+    servers,
+    stop: async () => {
+      await Promise.all(servers.map((server) => server.stop()));
+    },
+  };
+}
+
+/** Waits for a condition. */
+export async function eventually(
+  condition: () => boolean | Promise<boolean>,
+  what = "the condition",
+  ms = 20_000,
+): Promise<void> {
+  const end = Date.now() + ms;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`${what} did not come true in ${ms} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function launch(options: Readonly<Record<string, string>>): ChildProcess {
+  const path = process.env["MESSAGELOOP_REDIS_SERVER"];
+  if (path === undefined) throw new Error("the path of the Redis server is not known");
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
+  return spawn(path, [...args, "--bind", "127.0.0.1", "--enable-debug-command", "yes"], {
+    stdio: "ignore",
+  });
+}
+
+async function answering(port: number, server: ChildProcess): Promise<void> {
+  await eventually(async () => {
+    if (server.exitCode !== null) throw new Error("the Redis server has ended");
+    return await commandAt(port, ["PING"]).then(
+      (answer) => answer === "PONG",
+      () => false,
+    );
+  }, "an answer of the Redis server");
+}
+
+async function commandAt(port: number, args: readonly string[]): Promise<unknown> {
+  const client = createClient({ socket: { port, host: "127.0.0.1", reconnectStrategy: false } });
+  client.on("error", () => {});
+  await client.connect();
+  try {
+    return await client.sendCommand(args);
+  } finally {
+    client.destroy();
+  }
+}
+
+async function freePort(): Promise<number> {
+  // A server of a cluster listens at this port and at the one ten thousand above.
+  for (;;) {
+    const port = await new Promise<number>((resolve, reject) => {
+      const probe = createServer();
+      probe.once("error", reject);
+      probe.listen(0, "127.0.0.1", () => {
+        const address = probe.address();
+        probe.close(() => resolve(typeof address === "object" ? (address?.port ?? 0) : 0));
+      });
+    });
+    if (port < 55_000) return port;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
