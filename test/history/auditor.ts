@@ -59,14 +59,21 @@ export class Auditor {
 
   /** All that history holds. */
   async read(channel: string): Promise<ReadPage> {
-    const messages: ReadPage["messages"][number][] = [];
-    const began = this.#host.now();
+    let messages: ReadPage["messages"][number][] = [];
+    let began = this.#host.now();
     let head: Place | undefined;
     for (;;) {
       const since = messages.at(-1)?.place;
       const position = since && { epoch: since.epoch, offset: BigInt(since.offset) };
       const value = { channel, limit: -1, ...(position && { since: position }) };
       const page = await this.#ask({ envelope: { case: "historyRequest", value } }, "history");
+      if (page.gap !== undefined) {
+        // What comes next has gone meanwhile: history begins elsewhere now.
+        messages = [];
+        began = this.#host.now();
+        head = undefined;
+        continue;
+      }
       for (const { epoch, offset, payload, publisher } of page.messages) {
         const event = {
           text: unpadded(textOf(payload)),

@@ -32,7 +32,7 @@ export class HistoryChecker {
   #facts: Noted[] = [];
   #next = 0;
   #checked = 0;
-  #now: Noted = { kind: "fault", seq: -1, time: 0 };
+  #now: Noted = { kind: "fault", what: "", seq: -1, time: 0 };
   #where = "";
   readonly #problems: Problem[] = [];
   readonly counts: Record<string, number> = {};

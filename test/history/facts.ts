@@ -119,7 +119,7 @@ export type Fact =
   /** The log of a channel that lives in memory is being lost, or has been. */
   | { readonly kind: "loss"; readonly channel: string; readonly done: boolean }
   /** Something failed on purpose that may keep a log from answering for a while. */
-  | { readonly kind: "fault" }
+  | { readonly kind: "fault"; readonly what: string }
   | { readonly kind: "page"; readonly channel: string; readonly page: ReadPage }
   /** Everything owed has had its time: this is the head, and who listens must have reached it. */
   | { readonly kind: "settled"; readonly channel: string; readonly head: Place };

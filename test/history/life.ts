@@ -106,8 +106,8 @@ class Life {
       (part) => new Writer({ ...part, host, complain, note: (fact) => this.#note(fact) }),
     );
     this.#choices = [
-      [4_500, (random) => this.#publish(random, 1 + random.int(3))],
-      [120, (random) => this.#publish(random, 10 + random.int(40))],
+      [4_500, (random) => this.#publish(random, 1 + random.int(2))],
+      [60, (random) => this.#publish(random, 10 + random.int(40))],
       [10, (random) => this.#storm(random)],
       [900, (random) => this.#repeat(random)],
       [400, (random) => this.#twins(random)],
@@ -272,12 +272,13 @@ class Life {
   async #happen(name: string, event: HostEvent, random: SeededRandom): Promise<void> {
     const channel = random.pick(this.#channels);
     this.#happened[name] = (this.#happened[name] ?? 0) + 1;
-    if (event.faulty) this.#note({ kind: "fault" });
+    const what = `${name} ${channel}`;
+    if (event.faulty) this.#note({ kind: "fault", what });
     if (event.trims) this.#note({ kind: "trim", channel, done: false });
     this.#lose(event, channel, false);
     const running = event.run(channel, random.int(this.#host.places)).then(
       () => {
-        if (event.faulty) this.#note({ kind: "fault" });
+        if (event.faulty) this.#note({ kind: "fault", what });
         if (event.trims) this.#note({ kind: "trim", channel, done: true });
         this.#lose(event, channel, true);
       },

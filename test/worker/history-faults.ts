@@ -8,9 +8,13 @@ import { DeliverRequestSchema } from "../../src/protocol/gen/messageloop/interna
 import { ChannelDurableObject } from "../../src/worker/channel.ts";
 import { ChannelLife } from "../../src/worker/channel-life.ts";
 import { GatewayDurableObject } from "../../src/worker/gateway.ts";
+import { delay } from "../../src/worker/timers.ts";
 
 /** The moment of a publish at which its channel is reset. */
 export type Moment = "before delivery" | "before the answer";
+
+/** How long to wait before looking again, in milliseconds. */
+const LOOK_MS = 4;
 
 /** Calls that can fail, by the method of the channel. */
 const METHODS = ["publish", "register", "read", "history"] as const;
@@ -25,7 +29,7 @@ export class Faults {
   readonly answers: Record<Method, number> = { publish: 0, register: 0, read: 0, history: 0 };
   /** Channels whose deliveries all fail. */
   readonly silenced = new Set<string>();
-  readonly #crashes = new Map<string, { readonly moment: Moment; readonly struck: () => void }>();
+  readonly #crashes = new Map<string, Moment>();
   /** Lives of channels that have ended before they could deliver. */
   readonly #ended = new WeakSet<ChannelLife>();
   #current: ChannelLife | undefined;
@@ -38,11 +42,10 @@ export class Faults {
 
   /** Resets a channel at the next publish. Resolves when that has happened, or the time is over. */
   async crash(channel: string, moment: Moment, ms: number): Promise<void> {
-    const struck = Promise.withResolvers<void>();
-    this.#crashes.set(channel, { moment, struck: struck.resolve });
-    const timer = setTimeout(() => struck.resolve(), ms);
-    await struck.promise;
-    clearTimeout(timer);
+    this.#crashes.set(channel, moment);
+    const end = Date.now() + ms;
+    // Looked at again and again: an object cannot settle a promise that another one waits for.
+    while (this.#crashes.has(channel) && Date.now() < end) await delay(LOOK_MS);
     this.#crashes.delete(channel);
   }
 
@@ -113,14 +116,15 @@ export class Faults {
   ): Promise<Uint8Array> {
     const { ctx } = object as unknown as { ctx: DurableObjectState };
     const channel = ctx.id.name ?? "";
-    const crash = this.#crashes.get(channel);
+    const moment = this.#crashes.get(channel);
     const answering = call.call(object, request);
-    if (crash === undefined) return await answering;
-    this.#crashes.delete(channel);
-    if (crash.moment === "before the answer") await answering;
+    // Who comes while the crash is under way is not answered either.
+    const ended = this.#current !== undefined && this.#ended.has(this.#current);
+    if (moment === undefined && !ended) return await answering;
+    if (moment === "before the answer") await answering;
     else if (this.#current !== undefined) this.#ended.add(this.#current);
     await ctx.storage.sync();
-    crash.struck();
+    this.#crashes.delete(channel);
     ctx.abort("fault");
     return await answering;
   }
