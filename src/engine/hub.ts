@@ -170,6 +170,14 @@ export class Hub {
     return [...(this.#channels.get(channel)?.keys() ?? [])];
   }
 
+  /** Whether a session here listens already, and may be owed what is on the way. */
+  listens(channel: string): boolean {
+    for (const { floor } of this.#channels.get(channel)?.values() ?? []) {
+      if (floor !== undefined) return true;
+    }
+    return false;
+  }
+
   /** The sessions here that are present in the channel. */
   *members(channel: string): Iterable<MemberSession> {
     for (const [{ id, userId, clientId }, { member }] of this.#channels.get(channel) ?? []) {

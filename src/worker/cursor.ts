@@ -74,7 +74,7 @@ export class Cursor {
   /**
    * The channel has answered a registration.
    *
-   * @param first nothing was registered before
+   * @param first nobody here listened before
    * @returns what subscribers take as the head
    */
   registered(head: Position, first: boolean): Position {

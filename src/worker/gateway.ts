@@ -55,6 +55,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
       channel: (name) => ctx.exports.ChannelDurableObject.getByName(name),
       registrations: new SqlRegistrations(sql, () => this.#ensureAlarm()),
       wanted: (channel) => this.engine.hub.has(channel),
+      listens: (channel) => this.engine.hub.listens(channel),
       follows: (channel) => this.engine.hub.follows(channel),
       members: (channel) => this.engine.hub.members(channel),
       random,

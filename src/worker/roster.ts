@@ -25,6 +25,8 @@ export interface RosterHost {
   readonly logger: Logger;
   /** Whether a session of this gateway wants the channel. */
   wanted(channel: string): boolean;
+  /** Whether one of them listens already: what is on the way may be for it. */
+  listens(channel: string): boolean;
   /** Whether one of them wants to hear who joins and leaves. */
   follows(channel: string): boolean;
   /** Those that are present. */
@@ -38,7 +40,7 @@ export interface RosterChannel {
   readonly name: string;
   /** Sends a RegisterRequest, answers a RegisterResponse. */
   register(request: Uint8Array): Promise<Uint8Array>;
-  /** The channel is about to be registered for the first time since it was last left. */
+  /** The channel is about to be registered, and nobody here has listened to it yet. */
   beginning(): void;
   /** The channel has answered a registration; returns what its subscribers take as the head. */
   registered(position: Position, first: boolean): Position;
@@ -145,8 +147,9 @@ export class Roster {
         if (!gone.has(session.sessionId)) joined.set(session.sessionId, session);
       }
     }
-    const first = row === undefined;
-    const fresh = wanted && (subscribers.length > 0 || first);
+    // A gateway that was reset has the row and nobody who listened: where it was means nothing now.
+    const first = row === undefined || !this.#host.listens(name);
+    const fresh = wanted && (subscribers.length > 0 || row === undefined);
     const changes = fresh || !wanted || complete || joined.size > 0 || left.length > 0;
     if (!changes) return undefined;
     const registration = fresh ? this.#host.random.uuid() : "";
@@ -239,7 +242,7 @@ interface Waiting<T> {
 
 interface Batch {
   readonly request: RegisterRequest;
-  /** Nothing was registered before. */
+  /** Nobody here listened before. */
   readonly first: boolean;
   readonly subscribers: readonly Waiting<Registration>[];
   readonly joiners: readonly Waiting<void>[];

@@ -28,6 +28,8 @@ export class BrokerScene {
   readonly sessions = new Map<string, MemberSession>();
   wanted = true;
   follows = false;
+  /** Whether a session listens already; the first registration of all does not depend on it. */
+  listens = true;
   broker: DurableObjectBroker;
   /** Every request to register, in order, repeated ones included. */
   readonly registers: RegisterRequest[] = [];
@@ -94,6 +96,7 @@ export class BrokerScene {
       channel: () => this.#stub(),
       registrations,
       wanted: () => this.wanted,
+      listens: () => this.listens,
       follows: () => this.follows,
       members: () => this.sessions.values(),
       random: { uuid: () => crypto.randomUUID() },
