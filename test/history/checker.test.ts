@@ -229,8 +229,8 @@ const RIGHT: Record<string, () => Story> = {
       .recovered("rita", at(3), gap("expired", at(2), at(3))),
   "history was removed": () =>
     returning(2, 3)
-      .note({ kind: "trim", channel: "short", done: false })
-      .note({ kind: "trim", channel: "short", done: true })
+      .note({ kind: "trim", channel: "short", span: 1, done: false })
+      .note({ kind: "trim", channel: "short", span: 1, done: true })
       .recovered("rita", at(3), gap("head_trimmed", at(2), at(3))),
   "a rewind": () =>
     returning(2, 5, { recover: false, since: undefined, rewind: 2 })
@@ -268,7 +268,7 @@ const RIGHT: Record<string, () => Story> = {
       .subscribe("rita", at(0))
       .publish(1, 2)
       .messages("rita", 1, 2)
-      .note({ kind: "loss", channel: "room", done: false })
+      .note({ kind: "loss", channel: "room", span: 1, done: false })
       .publish(1, 1, "B")
       .gap("rita", "epoch_changed", at(2), at(0, "B"))
       .message("rita", 1, false, "B")
@@ -611,7 +611,7 @@ const WRONG: Record<string, readonly [RegExp, () => Story]> = {
         .subscribe("rita", at(0))
         .publish(1, 1)
         .message("rita", 1)
-        .note({ kind: "loss", channel: "room", done: false })
+        .note({ kind: "loss", channel: "room", span: 1, done: false })
         .publish(1, 1, "B")
         .message("rita", 1, false, "B"),
   ],
@@ -622,7 +622,7 @@ const WRONG: Record<string, readonly [RegExp, () => Story]> = {
         .subscribe("rita", at(0))
         .publish(1, 1)
         .message("rita", 1)
-        .note({ kind: "loss", channel: "room", done: false })
+        .note({ kind: "loss", channel: "room", span: 1, done: false })
         .publish(1, 1, "B")
         .gap("rita", "head_trimmed", at(1), at(0, "B"))
         .message("rita", 1, false, "B"),
@@ -633,7 +633,7 @@ const WRONG: Record<string, readonly [RegExp, () => Story]> = {
       new Story()
         .subscribe("emil", at(0))
         .publish(1, 1)
-        .note({ kind: "loss", channel: "room", done: false })
+        .note({ kind: "loss", channel: "room", span: 1, done: false })
         .publish(1, 1, "B")
         .message("emil", 1, false, "B")
         .message("emil", 1),
@@ -673,8 +673,8 @@ const WRONG: Record<string, readonly [RegExp, () => Story]> = {
     /A-1 is still there: it was removed/,
     () => {
       const story = new Story().publish(1, 1);
-      story.note({ kind: "trim", channel: "room", done: false });
-      story.note({ kind: "trim", channel: "room", done: true });
+      story.note({ kind: "trim", channel: "room", span: 1, done: false });
+      story.note({ kind: "trim", channel: "room", span: 1, done: true });
       return read(story.wait(10), [1], 1);
     },
   ],

@@ -111,10 +111,10 @@ export class HistoryChecker {
         this.#log(fact.channel)?.sight(fact.head, fact);
         break;
       case "trim":
-        this.#log(fact.channel)?.trim(fact.done, fact);
+        this.#log(fact.channel)?.trim(fact.span, fact.done, fact);
         break;
       case "loss":
-        this.#log(fact.channel)?.lose(fact.done, fact);
+        this.#log(fact.channel)?.lose(fact.span, fact.done, fact);
         break;
       case "fault":
         for (const log of this.#logs.values()) log.fault(fact);

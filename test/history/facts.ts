@@ -114,10 +114,20 @@ export type Fact =
       readonly fact: ChannelFact;
     }
   | { readonly kind: "drop"; readonly who: string }
-  /** History of a channel is being removed, or has been. */
-  | { readonly kind: "trim"; readonly channel: string; readonly done: boolean }
+  /** History of a channel is being removed, or has been. Beginning and end have one number. */
+  | {
+      readonly kind: "trim";
+      readonly channel: string;
+      readonly span: number;
+      readonly done: boolean;
+    }
   /** The log of a channel that lives in memory is being lost, or has been. */
-  | { readonly kind: "loss"; readonly channel: string; readonly done: boolean }
+  | {
+      readonly kind: "loss";
+      readonly channel: string;
+      readonly span: number;
+      readonly done: boolean;
+    }
   /** Something failed on purpose that may keep a log from answering for a while. */
   | { readonly kind: "fault"; readonly what: string }
   | { readonly kind: "page"; readonly channel: string; readonly page: ReadPage }

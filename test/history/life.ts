@@ -75,6 +75,7 @@ class Life {
   readonly #complaints: string[] = [];
   readonly #choices: readonly (readonly [number, (random: SeededRandom) => void | Promise<void>])[];
   #events = 0;
+  #spans = 0;
   #step = 0;
 
   constructor(options: LifeOptions) {
@@ -272,15 +273,17 @@ class Life {
   async #happen(name: string, event: HostEvent, random: SeededRandom): Promise<void> {
     const channel = random.pick(this.#channels);
     this.#happened[name] = (this.#happened[name] ?? 0) + 1;
+    this.#spans += 1;
+    const span = this.#spans;
     const what = `${name} ${channel}`;
     if (event.faulty) this.#note({ kind: "fault", what });
-    if (event.trims) this.#note({ kind: "trim", channel, done: false });
-    this.#lose(event, channel, false);
+    if (event.trims) this.#note({ kind: "trim", channel, span, done: false });
+    this.#lose(event, channel, span, false);
     const running = event.run(channel, random.int(this.#host.places)).then(
       () => {
         if (event.faulty) this.#note({ kind: "fault", what });
-        if (event.trims) this.#note({ kind: "trim", channel, done: true });
-        this.#lose(event, channel, true);
+        if (event.trims) this.#note({ kind: "trim", channel, span, done: true });
+        this.#lose(event, channel, span, true);
       },
       (error: unknown) => {
         this.#complaints.push(`${name}: ${error}`);
@@ -293,10 +296,10 @@ class Life {
     }
   }
 
-  #lose({ loses }: HostEvent, channel: string, done: boolean): void {
+  #lose({ loses }: HostEvent, channel: string, span: number, done: boolean): void {
     for (const [name, { volatile }] of this.#host.channels) {
       const meant = loses === "all" || (loses === "channel" && name === channel);
-      if (volatile && meant) this.#note({ kind: "loss", channel: name, done });
+      if (volatile && meant) this.#note({ kind: "loss", channel: name, span, done });
     }
   }
 

@@ -31,7 +31,7 @@ interface Known {
 interface Span {
   readonly began: Moment;
   /** Undefined while it is not over. */
-  done: Moment | undefined;
+  readonly done: Moment | undefined;
 }
 
 interface Epoch {
@@ -55,8 +55,9 @@ export class LogTruth {
   readonly #byText = new Map<string, Known>();
   readonly #bare = new Set<Known>();
   readonly #asked = new Map<number, Place>();
-  readonly #trims: Span[] = [];
-  readonly #losses: Span[] = [];
+  /** By their numbers. */
+  readonly #trims = new Map<number, Span>();
+  readonly #losses = new Map<number, Span>();
   readonly #faults: Moment[] = [];
 
   constructor(channel: string, terms: Terms, report: (problem: string) => void) {
@@ -138,12 +139,12 @@ export class LogTruth {
     life.top = Math.max(life.top, offset);
   }
 
-  trim(done: boolean, now: Moment): void {
-    mark(this.#trims, done, now);
+  trim(span: number, done: boolean, now: Moment): void {
+    mark(this.#trims, span, done, now);
   }
 
-  lose(done: boolean, now: Moment): void {
-    mark(this.#losses, done, now);
+  lose(span: number, done: boolean, now: Moment): void {
+    mark(this.#losses, span, done, now);
   }
 
   fault(now: Moment): void {
@@ -165,7 +166,10 @@ export class LogTruth {
       // Nobody need have seen it in a life that has ended.
       // The log may have had lives that nobody was told of.
       const { transient } = this.terms.rules;
-      if (transient || this.#losses.some(({ done }) => (done?.seq ?? 0) > known.started.seq))
+      if (
+        transient ||
+        [...this.#losses.values()].some(({ done }) => (done?.seq ?? 0) > known.started.seq)
+      )
         continue;
       const possible = this.#epochs.some(({ name, events }) => {
         const there = events.get(at);
@@ -207,7 +211,7 @@ export class LogTruth {
       case "head_trimmed": {
         const ceiling = this.ceiling(lost.epoch, now.seq);
         if (ceiling - lost.offset >= historySize) return undefined;
-        const removed = this.#trims.some(
+        const removed = [...this.#trims.values()].some(
           ({ began, done }) =>
             began.seq < now.seq &&
             lost.offset <= this.ceiling(lost.epoch, Math.min(done?.seq ?? now.seq, now.seq)),
@@ -244,7 +248,7 @@ export class LogTruth {
     if (time - seen > historyTtlMs + CLOCK_SLACK_MS) {
       return `it is at least ${time - seen} ms old, and history holds ${historyTtlMs} ms`;
     }
-    const removed = this.#trims.some(
+    const removed = [...this.#trims.values()].some(
       ({ began, done }) => done !== undefined && done.time < time && seen < began.time,
     );
     return removed ? "it was removed" : undefined;
@@ -311,22 +315,24 @@ export class LogTruth {
 
   /** A time before which a life of the log had not begun. */
   #began({ first }: Epoch): number {
-    return this.#losses.findLast(({ began }) => began.seq < first.seq)?.began.time ?? 0;
+    return (
+      [...this.#losses.values()].findLast(({ began }) => began.seq < first.seq)?.began.time ?? 0
+    );
   }
 
   #lostSince({ first, last }: Epoch, now: Moment): boolean {
     const { volatile, sleepsAfterMs = Number.POSITIVE_INFINITY } = this.terms;
     if (volatile && now.time - last.time >= sleepsAfterMs) return true;
     // What is still under way when the loss begins may be of the old life.
-    return this.#losses.some(
+    return [...this.#losses.values()].some(
       ({ began, done }) => began.seq < now.seq && (done === undefined || done.seq > first.seq),
     );
   }
 }
 
-function mark(spans: Span[], done: boolean, now: Moment): void {
-  if (!done) spans.push({ began: now, done: undefined });
-  else for (const span of spans) span.done ??= now;
+function mark(spans: Map<number, Span>, number: number, done: boolean, now: Moment): void {
+  const began = spans.get(number)?.began ?? now;
+  spans.set(number, { began, done: done ? now : undefined });
 }
 
 export function show(place: Place | undefined): string {
