@@ -1,42 +1,10 @@
-/** Finds a Chromium for the browser tests; as root on Debian it installs one. */
-import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
-import { delimiter, join } from "node:path";
+/** Runs before the browser tests: finds a Chromium, or installs one. */
+import { provide } from "./debian.mjs";
 
-const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-
-/**
- * Runs before the browser tests, which read the path from the environment. Ends the process with one
- * sentence when there is no browser and none can be had.
- */
 export function setup() {
-  const found = process.env.MESSAGELOOP_CHROMIUM || search() || (install() && search());
-  if (found) {
-    process.env.MESSAGELOOP_CHROMIUM = found;
-    return;
-  }
-  console.error("The browser tests need Chromium: install Debian's package chromium.");
-  process.exit(1);
-}
-
-function search() {
-  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
-    for (const name of NAMES) {
-      const path = join(folder, name);
-      try {
-        accessSync(path, constants.X_OK);
-        return path;
-      } catch {
-        // Not here: look on.
-      }
-    }
-  }
-  return undefined;
-}
-
-function install() {
-  if (process.getuid?.() !== 0) return false;
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const apt = (...args) => spawnSync("apt-get", args, { stdio: "inherit", env }).status === 0;
-  return apt("update") && apt("install", "-y", "--no-install-recommends", "chromium");
+  provide("MESSAGELOOP_CHROMIUM", {
+    names: ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
+    packageName: "chromium",
+    otherwise: "The browser tests need Chromium: install Debian's package chromium.",
+  });
 }
