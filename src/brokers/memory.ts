@@ -90,7 +90,8 @@ export class MemoryBroker implements Broker {
     const channel = this.#channel(name);
     const { log } = channel;
     const { offset, time, duplicate } = log.append(key, toBinary(EntryBodySchema, body));
-    channel.touched = time;
+    // An event that is published again is a publish of now, whenever its first one was.
+    channel.touched = this.#options.clock.now();
     if (!duplicate) {
       channel.entries.push(
         create(EntrySchema, { offset: BigInt(offset), time: BigInt(time), body }),

@@ -87,7 +87,8 @@ export class Cursor {
     if (this.#last.epoch === head.epoch) return head;
     // A delivery of the next log may overtake the answer of the one before.
     if (this.#left.includes(head.epoch)) return this.#last;
-    this.#move(head);
+    // Its first messages may be on the way to those who listened before: for them it begins at its start.
+    this.#move({ epoch: head.epoch, offset: 0 });
     return head;
   }
 

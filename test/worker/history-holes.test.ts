@@ -5,7 +5,7 @@
  * of its own was then left out without a word.
  */
 
-import { exports } from "cloudflare:workers";
+import { env, exports } from "cloudflare:workers";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, expect, test, vi } from "vitest";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
@@ -18,6 +18,11 @@ import { GatewayDurableObject } from "../../src/worker/gateway.ts";
 import { delay } from "../../src/worker/timers.ts";
 import { abort } from "./abort.ts";
 import { Client, freshChannel, texts } from "./socket.ts";
+
+// The settings of this file's objects: none of them has been made yet.
+Object.assign((env as unknown as { messageloop: object }).messageloop, {
+  channels: [{ pattern: "fleeting.*", transient: true }],
+});
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -65,4 +70,31 @@ test("what a channel delivers out of order after a reset leaves no hole at a gat
   await exports.ChannelDurableObject.getByName(channel).publish(publishing("four"));
   await subscriber.until(() => texts(subscriber.messages).includes("four") || undefined);
   expect(texts(subscriber.messages)).toEqual(["two", "three", "four"]);
+});
+
+test("the first messages behind a restart of a transient channel reach those who listened before", async () => {
+  const channel = freshChannel("fleeting");
+  const gateway = exports.GatewayDurableObject.getByName(`sam-${Math.floor(Math.random() * 60)}`);
+  const open = (request: Request) => gateway.fetch(request);
+  const subscriber = await Client.connect({ subscribe: [channel], open });
+  await abort(exports.ChannelDurableObject.getByName(channel));
+
+  // Its delivery is still on the way when somebody else subscribes, and is told of the new log's head.
+  let released = false;
+  const deliver = GatewayDurableObject.prototype.deliver;
+  vi.spyOn(GatewayDurableObject.prototype, "deliver").mockImplementation(async function (
+    this: GatewayDurableObject,
+    request,
+  ) {
+    while (!released) await delay(1);
+    return await deliver.call(this, request);
+  });
+  await exports.ChannelDurableObject.getByName(channel).publish(publishing("one"));
+  const other = await Client.connect({ subscribe: [channel], open });
+  released = true;
+  await exports.ChannelDurableObject.getByName(channel).publish(publishing("two"));
+  await other.received(1);
+  expect(texts(other.messages)).toEqual(["two"]);
+  await subscriber.until(() => texts(subscriber.messages).includes("two") || undefined);
+  expect(texts(subscriber.messages)).toEqual(["one", "two"]);
 });
