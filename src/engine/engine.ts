@@ -75,7 +75,12 @@ export interface EngineOptions {
 }
 
 export interface PublishOptions {
+  /** Kept beside the event; extended clients receive it. Default none. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /**
+   * Who publishes, as far as repeated events go: an event with source and id that this principal has
+   * published to the channel before is not published again. Default: every call is one of its own.
+   */
   readonly principal?: string;
 }
 
@@ -207,8 +212,6 @@ export class Engine implements BrokerHandler {
   /**
    * Publishes from the server's side. The event passes the same door as a client's.
    *
-   * @param options.principal who publishes, as far as repeated events go: an event with source and id
-   * that this principal has published before is not published again. Without it every call is one.
    * @throws MessagingError BAD_REQUEST for a channel or an event that the door refuses, or what the
    * broker says.
    */
@@ -233,7 +236,7 @@ export class Engine implements BrokerHandler {
   }
 
   /**
-   * Reads a channel's history: a page, or with limit -1 all that is retained.
+   * Reads a channel's history: `limit` entries, or with -1 all that is retained, and the head.
    *
    * @throws MessagingError BAD_REQUEST for what is no channel, UNAVAILABLE where it does not answer.
    */
@@ -253,13 +256,21 @@ export class Engine implements BrokerHandler {
     return { ...page, entries };
   }
 
-  /** Takes every message out of a channel's history. Offsets go on. */
+  /**
+   * Takes every message out of a channel's history. Offsets go on.
+   *
+   * @throws MessagingError BAD_REQUEST for what is no channel, UNAVAILABLE where it does not answer.
+   */
   async removeHistory(channel: string): Promise<void> {
     checkChannel(channel);
     await this.broker.removeHistory(channel);
   }
 
-  /** Who is present in a channel, at most so many. */
+  /**
+   * Who is present in a channel: those first who joined first, at most `limit`, and how many there are.
+   *
+   * @throws MessagingError BAD_REQUEST for what is no channel, UNAVAILABLE where it does not answer.
+   */
   async presenceOf(channel: string, limit = MAX_PRESENCE_MEMBERS): Promise<PresenceSnapshot> {
     checkChannel(channel);
     return await this.broker.presence(channel, limit);

@@ -207,7 +207,7 @@ export class Session implements ChannelsOwner, Respondent {
   }
 
   get ended(): boolean {
-    return this.#state === "closed";
+    return this.#isClosed();
   }
 
   /** Whether it hears of joins and leaves. */

@@ -20,6 +20,11 @@ export function durationsFrom(minMs: number) {
   return v.pipe(durations, v.minValue(minMs, `must be at least ${formatDuration(minMs)}`));
 }
 
+/** A setting that nothing stands in for while it is left out. */
+export function unset<const Schema extends v.GenericSchema>(schema: Schema) {
+  return v.optional(v.pipe(schema, v.description("none")));
+}
+
 export const switches = v.boolean(NOT_A_SWITCH);
 
 /** Whole numbers in a range, both ends included. */

@@ -3,7 +3,14 @@
  * connections need and ours do not is accepted, so that its files remain valid, and told at the start.
  */
 import * as v from "valibot";
-import { durations, table, wholeNumbers } from "../engine/settings.ts";
+import {
+  durations,
+  durationsFrom,
+  switches,
+  table,
+  unset,
+  wholeNumbers,
+} from "../engine/settings.ts";
 
 /** Where Redis is and what of it is ours. */
 export interface RedisConfig {
@@ -48,21 +55,14 @@ const IDLE = [
   "consumer_group",
 ] as const;
 
-/** A setting that nothing stands in for while it is left out. */
-function unset<const Schema extends v.GenericSchema>(schema: Schema) {
-  return v.optional(v.pipe(schema, v.description("none")));
-}
-
-const yesOrNo = v.boolean("must be true or false");
-
 export const redisTable = table({
   addr: v.optional(v.pipe(hosts, v.description("localhost:6379"))),
   url: unset(urls),
   username: unset(v.string("must be a text")),
   password: unset(v.string("must be a text")),
   db: unset(wholeNumbers(0)),
-  cluster: v.optional(yesOrNo, false),
-  tls: unset(yesOrNo),
+  cluster: v.optional(switches, false),
+  tls: unset(switches),
   tls_ca: unset(
     v.pipe(v.string("must be the path of a file"), v.nonEmpty("must be the path of a file")),
   ),
@@ -73,16 +73,16 @@ export const redisTable = table({
     ),
     "messageloop:",
   ),
-  durable: v.optional(yesOrNo, false),
-  dial_timeout: v.optional(v.pipe(durations, v.minValue(1, "must be at least 1ms")), "5s"),
+  durable: v.optional(switches, false),
+  dial_timeout: v.optional(durationsFrom(1), "5s"),
   stream_max_length: unset(wholeNumbers(1, 1_000_000)),
-  history_ttl: unset(v.pipe(durations, v.minValue(1_000, "must be at least 1s"))),
+  history_ttl: unset(durationsFrom(1_000)),
   pool_size: unset(wholeNumbers(1)),
   min_idle_conns: unset(wholeNumbers(0)),
   max_retries: unset(wholeNumbers(0)),
   read_timeout: unset(durations),
   write_timeout: unset(durations),
-  stream_approximate: unset(yesOrNo),
+  stream_approximate: unset(switches),
   consumer_group: unset(v.pipe(v.string("must be a name"), v.nonEmpty("must be a name"))),
 });
 type Written = v.InferOutput<typeof redisTable>;

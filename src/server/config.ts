@@ -19,6 +19,7 @@ import {
   settingsEntries,
   table,
   toSettings,
+  unset,
   wholeNumbers,
 } from "../engine/settings.ts";
 import { allowedOrigins } from "../http/origins.ts";
@@ -73,11 +74,6 @@ const addresses = v.pipe(
 
 function texts(message: string) {
   return v.pipe(v.string(message), v.nonEmpty(message));
-}
-
-/** A setting that nothing stands in for while it is left out. */
-function unset<const Schema extends v.GenericSchema>(schema: Schema) {
-  return v.optional(v.pipe(schema, v.description("none")));
 }
 
 const pemFiles = v.pipe(texts("must be the path of a file"), v.description("none"));

@@ -206,7 +206,7 @@ test("a session that the server closed is no ghost of a later life", async () =>
   await phone.closed();
   await evictDurableObject(gatewayOf(gateway));
   await runInDurableObject(gatewayOf(gateway), async (object, state) => {
-    // The socket is still there, closing: any event wakes the object.
+    // Its client has not answered the close: a session made of the socket again would be a ghost.
     expect(state.getWebSockets()).toHaveLength(1);
     await object.alarm();
     const { engine } = object as unknown as { readonly engine: Engine };
