@@ -4,6 +4,7 @@
  * with 0 when everything that was run holds.
  */
 import { parseArgs } from "node:util";
+import { setup as findRedis } from "../../scripts/redis.mjs";
 import type { Host } from "./host.ts";
 import { redisHost } from "./hosts/redis.ts";
 import { serverHost } from "./hosts/server.ts";
@@ -51,6 +52,7 @@ async function main(): Promise<number> {
   const outcomes: Outcome[] = [];
   let observable = false;
   console.log(`MessageLoop conformance: ${name}`);
+  if (host === redisHost) findRedis();
   try {
     for (const planned of plan(host).filter((one) => only.test(one.name))) {
       const reason = obstacle(host, planned);
