@@ -35,6 +35,11 @@ export class RedisKeys {
     return `${this.#prefix}pub:${channel}`;
   }
 
+  /** Where a node hears in Pub/Sub what others say to it. */
+  mailbox(node: string): string {
+    return `${this.#prefix}node:${node}`;
+  }
+
   /** The channel of a name in Pub/Sub. */
   channelOf(topic: string): string {
     return topic.slice(this.#prefix.length + "pub:".length);

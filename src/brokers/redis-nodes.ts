@@ -5,10 +5,10 @@
  */
 
 import type { RedisKeys } from "./redis-keys.ts";
-import type { RedisCommands } from "./redis-ports.ts";
-import { BEAT } from "./redis-presence-script.ts";
+import { type RedisCommands, RedisFailure } from "./redis-ports.ts";
+import { BEAT, NODES } from "./redis-presence-script.ts";
 import { listOf, numberOf, textOf } from "./redis-reply.ts";
-import type { Waiting } from "./redis-retry.ts";
+import { type Outage, patiently, unavailable, type Waiting } from "./redis-retry.ts";
 
 /** How often a node says that it is there, in milliseconds. */
 export const BEAT_MS = 5_000;
@@ -22,7 +22,9 @@ const SWEPT_TOGETHER = 32;
 export interface NodesHost extends Waiting {
   readonly commands: RedisCommands;
   readonly keys: RedisKeys;
-  readonly random: { epoch(): string };
+  /** This process: unique, letters and digits only. */
+  readonly node: string;
+  readonly outage: Outage;
   readonly beatMs: number;
   /** Tells Redis of every member of this node anew, under its new name. */
   renamed(): Promise<void>;
@@ -34,19 +36,44 @@ export interface NodesHost extends Waiting {
 export class RedisNodes {
   readonly #host: NodesHost;
   #name: string;
+  /** How often this process has changed its name. */
+  #renamings = 0;
   #run: string | undefined;
+  /** When the last beat was heard, by the server's clock, in Unix milliseconds. */
+  #heardAt = 0;
+  /** When all others will have said that they are there, by this process' clock. */
+  #completeAt = 0;
   #cancel: (() => void) | undefined;
   #ended = false;
   readonly #sweeping = new Set<string>();
 
   constructor(host: NodesHost) {
     this.#host = host;
-    this.#name = host.random.epoch();
+    this.#name = nameOf(host.node, 0);
   }
 
   /** What the node is called in Redis at the moment. */
   get name(): string {
     return this.#name;
+  }
+
+  /**
+   * The other processes that are heard of.
+   *
+   * @throws MessagingError UNAVAILABLE while Redis may not know all of them
+   */
+  async others(): Promise<readonly string[]> {
+    const { clock, commands, keys, node, outage } = this.#host;
+    const names = await patiently(this.#host, outage, async () => {
+      const [sound, ...known] = listOf(
+        await commands.run(NODES, [keys.alive], [this.#name, `${this.#heardAt}`]),
+      );
+      if (clock.now() < this.#completeAt) throw unavailable("Redis does not know all nodes yet");
+      // The next beat finds out what it is.
+      if (sound !== 1) throw new RedisFailure("busy", "Redis may have forgotten nodes");
+      return known.map((name) => nodeOf(textOf(name)));
+    });
+    return [...new Set(names)].filter((name) => name !== node);
   }
 
   /** Says that the node is there, now and from now on. */
@@ -83,7 +110,10 @@ export class RedisNodes {
     for (const node of lost) void this.#sweep(node);
     if (!restarted && !forgotten) return;
     const former = this.#name;
-    this.#name = this.#host.random.epoch();
+    this.#renamings += 1;
+    this.#name = nameOf(this.#host.node, this.#renamings);
+    // What happened to this node's name may have happened to those of others, who learn of it by a beat.
+    this.#completeAt = this.#host.clock.now() + 2 * this.#host.beatMs;
     this.#host.warn("node renamed", { reason: restarted ? "Redis restarted" : "taken for lost" });
     // In this order: whoever is still here has the new name before the old one is seen to.
     await this.#tell("");
@@ -97,10 +127,11 @@ export class RedisNodes {
     const terms = [`${BEATS_TO_LOST * beatMs}`, `${BEATS_TO_SWEEP * beatMs}`];
     const names = [keys.alive, keys.lost];
     const answer = listOf(await commands.run(BEAT, names, [this.#name, former, ...terms]));
+    this.#heardAt = numberOf(answer[2]);
     return {
       known: numberOf(answer[0]) === 1,
       run: textOf(answer[1]),
-      lost: answer.slice(2).map(textOf),
+      lost: answer.slice(3).map(textOf),
     };
   }
 
@@ -134,4 +165,14 @@ interface Beat {
   readonly run: string;
   /** Nodes that this one has to see to. */
   readonly lost: readonly string[];
+}
+
+/** What a process is called in Redis, from one change of its name to the next. */
+function nameOf(node: string, renamings: number): string {
+  return `${node}-${renamings}`;
+}
+
+/** The process of a name. */
+function nodeOf(name: string): string {
+  return name.split("-", 1)[0] ?? "";
 }

@@ -172,7 +172,7 @@ return result
  * KEYS: alive lost. ARGV: node, the name that it had until now or an empty string, milliseconds of
  * silence that a node is lost after, milliseconds for one turn at a lost node.
  *
- * Answers 1 where the node was known, the server's run id, and names of lost nodes.
+ * Answers 1 where the node was known, the server's run id, the time, and names of lost nodes.
  */
 export const BEAT: RedisScript = {
   name: "beat",
@@ -189,11 +189,28 @@ for _, name in ipairs(silent) do
   redis.call('ZREM', KEYS[1], name)
   redis.call('ZADD', KEYS[2], 'NX', 0, name)
 end
-local result = { known, run }
+local result = { known, run, now }
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 4)) do
   redis.call('ZADD', KEYS[2], now + tonumber(ARGV[4]), name)
   result[#result + 1] = name
 end
+return result
+`,
+};
+
+/**
+ * Names the nodes that are heard of. KEYS: alive. ARGV: node, the time of its last beat.
+ *
+ * Answers 1 where that beat is the last thing that Redis knows of the node: it has not come back with less,
+ * and no other beat is on its way. Then names.
+ */
+export const NODES: RedisScript = {
+  name: "nodes",
+  source: `
+local mine = redis.call('ZSCORE', KEYS[1], ARGV[1])
+local result = { 0 }
+if mine and tonumber(mine) == tonumber(ARGV[2]) then result[1] = 1 end
+for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do result[#result + 1] = name end
 return result
 `,
 };

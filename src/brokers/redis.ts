@@ -8,6 +8,7 @@ import type {
   Broker,
   BrokerHandler,
   Clock,
+  Cluster,
   HistoryFilter,
   HistoryPage,
   Logger,
@@ -24,6 +25,7 @@ import { HEARING_MS } from "./redis-cursor.ts";
 import { Epochs } from "./redis-epochs.ts";
 import { chunks, RedisInterest } from "./redis-interest.ts";
 import { RedisKeys } from "./redis-keys.ts";
+import { type NodeSigner, RedisMailbox } from "./redis-mailbox.ts";
 import { BEAT_MS, RedisNodes } from "./redis-nodes.ts";
 import { type RedisCommands, RedisFailure, type RedisSubscriptions } from "./redis-ports.ts";
 import { noticeOf } from "./redis-reply.ts";
@@ -42,6 +44,10 @@ export interface RedisBrokerOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: { epoch(): string };
+  /** Names this process among all: unique, letters and digits only. */
+  readonly node: string;
+  /** Undefined where the nodes share no secret: then they do not call each other. */
+  readonly signer?: NodeSigner | undefined;
   /** Calls back in the next turn of the event loop. */
   readonly nextTurn: (callback: () => void) => void;
   readonly logger: Logger;
@@ -65,6 +71,7 @@ export class RedisBroker implements Broker {
   readonly #host: ChannelHost;
   readonly #interest: RedisInterest;
   readonly #nodes: RedisNodes;
+  readonly #mailbox: RedisMailbox;
   readonly #channels = new Map<string, RedisChannel>();
   /** Channels with something that waits for the next turn. */
   readonly #waiting = new Set<RedisChannel>();
@@ -76,20 +83,29 @@ export class RedisBroker implements Broker {
   #cancelRefresh: (() => void) | undefined;
 
   constructor(options: RedisBrokerOptions) {
-    const { clock, durable, logger, nextTurn, prefix, random, timers } = options;
+    const { clock, durable, logger, nextTurn, node, prefix, random, timers } = options;
     this.#options = options;
     this.#rules = options.rules ?? new RuleBook();
     this.#refreshMs = options.refreshMs ?? REFRESH_MS;
     this.#keys = new RedisKeys(prefix);
     this.#interest = new RedisInterest(options.subscriptions, nextTurn);
     const commands = watched(options.commands, clock, this.#outage);
-    const shared = { clock, timers, commands, random, keys: this.#keys };
+    const shared = { clock, timers, commands, outage: this.#outage, keys: this.#keys };
     const warn: Logger["warn"] = (message, fields) => logger.warn(message, fields);
     this.#nodes = new RedisNodes({
       ...shared,
+      node,
       beatMs: options.beatMs ?? BEAT_MS,
       renamed: () => this.#rejoin(),
       takeOver: (channel, node) => this.#channel(channel).roster.takeOver(node),
+      warn,
+    });
+    this.#mailbox = new RedisMailbox({
+      ...shared,
+      node,
+      signer: options.signer,
+      topicOf: (name) => this.#keys.mailbox(name),
+      others: () => this.#nodes.others(),
       warn,
     });
     this.#host = {
@@ -97,7 +113,6 @@ export class RedisBroker implements Broker {
       epochs: new Epochs(random),
       durable,
       leaseMs: REFRESHES_TO_LIVE * this.#refreshMs,
-      outage: this.#outage,
       queued: { most: MAX_WAITING_BYTES, waiting: 0 },
       nextTurn,
       ended: () => this.#ended,
@@ -113,6 +128,11 @@ export class RedisBroker implements Broker {
     return this.#ready && this.#outage.since === undefined;
   }
 
+  /** The other nodes. */
+  get cluster(): Cluster {
+    return this.#mailbox;
+  }
+
   /** Channels that are remembered. */
   get size(): number {
     return this.#channels.size;
@@ -124,12 +144,16 @@ export class RedisBroker implements Broker {
    * @throws RedisFailure where Redis is not there, or refuses
    */
   async connect(): Promise<void> {
-    await this.#nodes.start();
-    this.#options.subscriptions.start({
+    const { logger, signer, subscriptions } = this.#options;
+    if (signer === undefined) logger.warn("nodes without a secret do not call each other");
+    subscriptions.start({
       message: (topic, payload) => this.#hear(topic, payload),
       lost: () => this.#lost(),
       regained: () => void this.#regained(),
     });
+    // Whoever hears of this node can call it.
+    await this.#interest.listen(this.#mailbox.topic);
+    await this.#nodes.start();
     this.#setReady(true);
     this.#refreshLater();
   }
@@ -142,6 +166,7 @@ export class RedisBroker implements Broker {
   async close(): Promise<void> {
     this.#ended = true;
     this.#cancelRefresh?.();
+    this.#mailbox.end();
     for (const channel of this.#channels.values()) channel.end();
     // Where Redis is away the others find out by themselves.
     await this.#nodes.end().catch(() => {});
@@ -215,6 +240,10 @@ export class RedisBroker implements Broker {
   }
 
   #hear(topic: string, payload: Uint8Array): void {
+    if (topic === this.#mailbox.topic) {
+      this.#mailbox.take(payload);
+      return;
+    }
     const channel = this.#channels.get(this.#keys.channelOf(topic));
     if (!channel?.wanted) return;
     const notice = noticeOf(payload);
@@ -241,6 +270,7 @@ export class RedisBroker implements Broker {
   async #regained(): Promise<void> {
     const { round } = this.#interest;
     const over = (): boolean => this.#ended || round !== this.#interest.round;
+    await untilDone(this.#host, over, () => this.#interest.listen(this.#mailbox.topic));
     const wanted = [...this.#channels.values()].filter((channel) => channel.wanted);
     for (const some of chunks(wanted)) {
       await untilDone(this.#host, over, async () => {

@@ -13,4 +13,6 @@ export interface HostCapabilities {
   readonly observesBackpressure: boolean;
   /** Whether the text frame `ping` is answered without waking anything. */
   readonly freeHeartbeat: boolean;
+  /** Whether a survey asks the subscribers of every node, or those of one. */
+  readonly surveysAcrossNodes: boolean;
 }

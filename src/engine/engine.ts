@@ -20,7 +20,12 @@ import {
   EntryBodySchema,
   type SessionRecord,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { MAX_PRESENCE_MEMBERS, MAX_UNHEARD_BYTES } from "../protocol/limits.ts";
+import {
+  MAX_PRESENCE_MEMBERS,
+  MAX_SURVEY_TIMEOUT_MS,
+  MAX_UNHEARD_BYTES,
+  SURVEY_TIMEOUT_MS,
+} from "../protocol/limits.ts";
 import {
   type EncodingCounters,
   type FrameStamp,
@@ -28,6 +33,7 @@ import {
   SharedFrame,
 } from "../protocol/publication-frames.ts";
 import type { HostCapabilities } from "./capabilities.ts";
+import { type ChannelResults, ClusterCalls, type SurveyQuestion } from "./cluster-calls.ts";
 import { type CounterStats, Counters } from "./counters.ts";
 import { Hub } from "./hub.ts";
 import type { OutflowLimits } from "./outflow.ts";
@@ -35,6 +41,7 @@ import type {
   Broker,
   BrokerHandler,
   Clock,
+  Cluster,
   HistoryFilter,
   HistoryPage,
   LogGap,
@@ -44,6 +51,7 @@ import type {
   Proxy as ProxyPort,
   PublishResult,
   Random,
+  RefusedMessages,
   Snapshot,
   Timers,
   Transport,
@@ -52,7 +60,7 @@ import type { ReplayBudget } from "./recovery.ts";
 import { type Peer, Session } from "./session.ts";
 import { memberMessage, presencePage } from "./session-queries.ts";
 import { DEFAULT_SETTINGS, type Settings } from "./settings.ts";
-import { type SurveyOptions, type SurveyOutcome, Surveys } from "./survey.ts";
+import { type NodeSurvey, type SurveyOptions, type SurveyOutcome, Surveys } from "./survey.ts";
 
 /** How long the marks of sessions may stay unsaved, in milliseconds; hosts sleep later than that. */
 const MARKS_DELAY_MS = 2_000;
@@ -69,6 +77,8 @@ export interface EngineOptions {
    * see what its sockets hold back. Default 32 MiB.
    */
   readonly maxUnheardBytes?: number;
+  /** The other nodes. Default: there are none. */
+  readonly cluster?: Cluster | undefined;
   /** The application's backends. Default none. */
   readonly proxy?: ProxyPort;
   readonly settings?: Settings;
@@ -110,7 +120,11 @@ export interface EngineStats extends CounterStats {
   readonly disconnects: Readonly<Record<number, number>>;
   /** Answers to surveys that nobody waited for. */
   readonly droppedAnswers: number;
+  /** Messages of other nodes that were not obeyed. */
+  readonly refusedMessages: RefusedMessages;
 }
+
+const NO_MESSAGES: RefusedMessages = { unsigned: 0, misdirected: 0, replayed: 0 };
 
 export class Engine implements BrokerHandler {
   readonly broker: Broker;
@@ -130,6 +144,8 @@ export class Engine implements BrokerHandler {
   readonly #disconnects = new Map<number, number>();
   readonly #encoding: EncodingCounters = { encoded: [0, 0, 0, 0], decoded: 0 };
   readonly #stamp: FrameStamp;
+  readonly #cluster: Cluster | undefined;
+  readonly #calls: ClusterCalls;
   /** Sessions whose marks wait to be saved. */
   readonly #unsaved = new Set<Session>();
 
@@ -156,6 +172,13 @@ export class Engine implements BrokerHandler {
       unencodable: (variant, error) =>
         this.logger.warn("publication without an encoding", { variant, error: String(error) }),
     };
+    this.#cluster = options.cluster;
+    this.#calls = new ClusterCalls(options.cluster, {
+      disconnect: (...all) => this.#disconnect(...all),
+      subscribe: (...all) => this.#subscribe(...all),
+      unsubscribe: (...all) => this.#unsubscribe(...all),
+      survey: (question) => this.#survey(question),
+    });
     this.broker.start(this);
   }
 
@@ -192,21 +215,19 @@ export class Engine implements BrokerHandler {
   }
 
   /**
-   * Ends a session of this node.
+   * Ends a session, on whichever node it is.
    *
    * @param code a code of the table, or one of the application's own, 4000 to 4999
-   * @param reason cut to 123 bytes of UTF-8; the table's when left out
+   * @param reason cut to 123 bytes of UTF-8; the table's when left out or empty
    * @returns whether there was such a session
-   * @throws MessagingError BAD_REQUEST for any other code
+   * @throws MessagingError BAD_REQUEST for any other code, UNAVAILABLE where its node does not answer
    */
-  disconnect(sessionId: string, code: number, reason?: string): boolean {
-    const known = disconnectFor(code);
-    if (known === undefined && !(Number.isInteger(code) && code >= 4000 && code <= 4999)) {
+  async disconnect(sessionId: string, code: number, reason?: string): Promise<boolean> {
+    const known = disconnectFor(code) !== undefined;
+    if (!known && !(Number.isInteger(code) && code >= 4000 && code <= 4999)) {
       throw new MessagingError("BAD_REQUEST", `${code} is no disconnect code`);
     }
-    const session = this.#sessions.get(sessionId);
-    session?.close({ code, reason: reason ?? known?.reason ?? "" });
-    return session !== undefined;
+    return await this.#calls.disconnect(sessionId, code, reason || undefined);
   }
 
   /**
@@ -277,53 +298,44 @@ export class Engine implements BrokerHandler {
   }
 
   /**
-   * Subscribes a session of this node to channels without asking the authorizer; the client is not
-   * told.
+   * Subscribes a session, on whichever node it is, to channels without asking the authorizer; the client
+   * is not told.
    *
    * @returns for each channel whether the session has it now; all false without such a session
+   * @throws MessagingError UNAVAILABLE where its node does not answer
    */
-  async subscribe(
-    sessionId: string,
-    channels: readonly string[],
-  ): Promise<Readonly<Record<string, boolean>>> {
-    const session = this.#sessions.get(sessionId);
-    if (session !== undefined) await session.addChannels(channels);
-    const has = new Set(session?.channels ?? []);
-    return Object.fromEntries(channels.map((channel) => [channel, has.has(channel)]));
+  async subscribe(sessionId: string, channels: readonly string[]): Promise<ChannelResults> {
+    return await this.#calls.subscribe(sessionId, channels);
   }
 
   /**
-   * Ends subscriptions of a session of this node; the client is not told.
+   * Ends subscriptions of a session, on whichever node it is; the client is not told.
    *
    * @returns for each channel whether there is such a session, subscribed or not, as in v0.1.1
+   * @throws MessagingError UNAVAILABLE where its node does not answer
    */
-  async unsubscribe(
-    sessionId: string,
-    channels: readonly string[],
-  ): Promise<Readonly<Record<string, boolean>>> {
-    const session = this.#sessions.get(sessionId);
-    if (session !== undefined) await session.removeChannels(channels);
-    return Object.fromEntries(channels.map((channel) => [channel, session !== undefined]));
+  async unsubscribe(sessionId: string, channels: readonly string[]): Promise<ChannelResults> {
+    return await this.#calls.unsubscribe(sessionId, channels);
   }
 
   /**
-   * Asks the subscribers of a channel on this node. Ends when all have answered or left, or when the
+   * Asks the subscribers of a channel, on all nodes. Ends when all have answered or left, or when the
    * time is over.
    *
-   * @throws MessagingError BAD_REQUEST for a question that is not a valid event.
+   * @throws MessagingError BAD_REQUEST for a question that is not a valid event, UNAVAILABLE where it is
+   * not known which nodes there are.
    */
   async survey(
     channel: string,
     question: CloudEvent,
-    options?: SurveyOptions,
+    { timeoutMs = SURVEY_TIMEOUT_MS }: SurveyOptions = {},
   ): Promise<SurveyOutcome> {
-    const asked = this.hub
-      .subscribers(channel)
-      .map(({ id }) => this.#sessions.get(id))
-      .filter((session) => session !== undefined)
-      // Who is being connected has not been told that it is subscribed to anything.
-      .filter((session) => session.connected);
-    const outcome = await this.surveys.ask(this.random.uuid(), channel, question, asked, options);
+    const outcome = await this.#calls.survey({
+      id: this.random.uuid(),
+      channel,
+      question: canonicalEvent(question),
+      timeoutMs: Math.min(timeoutMs, MAX_SURVEY_TIMEOUT_MS),
+    });
     this.counters.surveys += 1;
     this.counters.surveyAnswers += outcome.answers.length;
     this.counters.surveySilent += outcome.silent.length;
@@ -345,6 +357,7 @@ export class Engine implements BrokerHandler {
       decoded,
       disconnects: Object.fromEntries(this.#disconnects),
       droppedAnswers: this.surveys.dropped,
+      refusedMessages: { ...(this.#cluster?.refused ?? NO_MESSAGES) },
       ...this.counters.stats(),
     };
   }
@@ -428,6 +441,35 @@ export class Engine implements BrokerHandler {
   /** What one request may replay. */
   replayBudget(): ReplayBudget {
     return { messages: this.settings.recoveryMessages, bytes: this.settings.recoveryBytes };
+  }
+
+  #disconnect(sessionId: string, code: number, reason: string | undefined): boolean {
+    const session = this.#sessions.get(sessionId);
+    session?.close({ code, reason: reason ?? disconnectFor(code)?.reason ?? "" });
+    return session !== undefined;
+  }
+
+  async #subscribe(sessionId: string, channels: readonly string[]): Promise<ChannelResults> {
+    const session = this.#sessions.get(sessionId);
+    if (session !== undefined) await session.addChannels(channels);
+    const has = new Set(session?.channels ?? []);
+    return Object.fromEntries(channels.map((channel) => [channel, has.has(channel)]));
+  }
+
+  async #unsubscribe(sessionId: string, channels: readonly string[]): Promise<ChannelResults> {
+    const session = this.#sessions.get(sessionId);
+    if (session !== undefined) await session.removeChannels(channels);
+    return Object.fromEntries(channels.map((channel) => [channel, session !== undefined]));
+  }
+
+  async #survey({ id, channel, question, timeoutMs }: SurveyQuestion): Promise<NodeSurvey> {
+    const asked = this.hub
+      .subscribers(channel)
+      .map((subscriber) => this.#sessions.get(subscriber.id))
+      .filter((session) => session !== undefined)
+      // Who is being connected has not been told that it is subscribed to anything.
+      .filter((session) => session.connected);
+    return await this.surveys.ask(id, channel, question, asked, { timeoutMs });
   }
 
   /** Something that nobody asked for and many may get. */

@@ -9,6 +9,8 @@ import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_p
 import type {
   Entry,
   EntryBody,
+  NodeAnswer,
+  NodeCall,
   SeenRecord,
   SeenRecordSchema,
   SessionMarks,
@@ -249,6 +251,35 @@ export interface Broker {
    */
   remember?(channel: string): MessageInitShape<typeof SeenRecordSchema> | undefined;
   recall?(record: SeenRecord): void;
+}
+
+/** Messages of other nodes that were not obeyed, by reason. */
+export interface RefusedMessages {
+  /** Nobody has signed it who knows the secret. */
+  readonly unsigned: number;
+  /** It is for another node, or another life of this one. */
+  readonly misdirected: number;
+  /** It has been heard before. */
+  readonly replayed: number;
+}
+
+/**
+ * The other nodes, which have the sessions that this one has not. A node is one life of a process, and
+ * the ids of its sessions begin with its name and a dot.
+ *
+ * - `start` gives what answers the calls of others. It rejects with what the caller is to be told.
+ * - `others` resolves with the names of those that are there now.
+ * - `call` resolves with the answer, or undefined where there is no such node.
+ * - Failures are MessagingErrors: UNAVAILABLE where it is not known who is there, or whether the call
+ *   took effect; what the other node says otherwise.
+ */
+export interface Cluster {
+  /** This node's name. */
+  readonly node: string;
+  readonly refused: RefusedMessages;
+  start(answer: (call: NodeCall) => Promise<NodeAnswer["answer"]>): void;
+  others(): Promise<readonly string[]>;
+  call(node: string, call: NodeCall, timeoutMs: number): Promise<NodeAnswer["answer"] | undefined>;
 }
 
 /** Who is present, and in which life of the log. */

@@ -1,7 +1,7 @@
 /**
- * Surveys: the server asks every subscriber of a channel on this node and gathers the answers. A
- * survey ends when all who were asked have answered or left, or when its time is over; who said
- * nothing is named.
+ * Surveys: a node asks every subscriber of a channel that it has and gathers the answers. Its part of a
+ * survey ends when all who were asked have answered or left, or when the time is over; who said nothing
+ * is named.
  */
 import { create } from "@bufbuild/protobuf";
 import { attribute, canonicalEvent } from "../protocol/cloudevents.ts";
@@ -35,7 +35,12 @@ export interface SurveyOutcome {
   readonly answers: readonly SurveyAnswer[];
   /** Ids of the sessions that were asked and have not answered. */
   readonly silent: readonly string[];
+  /** Nodes that did not say in time what their sessions answered; whom they asked is not known. */
+  readonly unreached: readonly string[];
 }
+
+/** The part of one node. */
+export type NodeSurvey = Omit<SurveyOutcome, "unreached">;
 
 /** A session that can be asked. */
 export interface Respondent {
@@ -74,10 +79,10 @@ export class Surveys {
     question: CloudEvent,
     respondents: readonly Respondent[],
     { timeoutMs = SURVEY_TIMEOUT_MS }: SurveyOptions = {},
-  ): Promise<SurveyOutcome> {
+  ): Promise<NodeSurvey> {
     const event = questionEvent(id, channel, canonicalEvent(question));
     if (respondents.length === 0) return { answers: [], silent: [] };
-    return await new Promise<SurveyOutcome>((resolve) => {
+    return await new Promise<NodeSurvey>((resolve) => {
       const survey: OpenSurvey = {
         awaited: new Set(respondents.map((respondent) => respondent.id)),
         gone: [],

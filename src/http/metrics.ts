@@ -44,6 +44,8 @@ const VARIANTS = [
   { encoding: "protobuf", client: "extended" },
 ] as const;
 
+const REFUSAL_REASONS = ["unsigned", "misdirected", "replayed"] as const;
+
 const FAMILIES: readonly Family[] = [
   {
     name: "messageloop_info",
@@ -198,6 +200,13 @@ const FAMILIES: readonly Family[] = [
     type: "counter",
     help: "Answers that no survey waited for.",
     read: ({ droppedAnswers }) => droppedAnswers,
+  },
+  {
+    name: "messageloop_node_messages_refused_total",
+    type: "counter",
+    help: "Messages of other processes that were not obeyed, by reason.",
+    read: ({ refusedMessages }) =>
+      REFUSAL_REASONS.map((reason) => ({ labels: { reason }, value: refusedMessages[reason] })),
   },
 ];
 

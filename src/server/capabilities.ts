@@ -8,4 +8,5 @@ export const CAPABILITIES: HostCapabilities = {
   observesBackpressure: true,
   // A process that runs anyway has nothing to wake.
   freeHeartbeat: true,
+  surveysAcrossNodes: true,
 };

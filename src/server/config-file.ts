@@ -33,6 +33,7 @@ const FROM_ENVIRONMENT = [
   "transport.grpc.addr",
   "broker.redis.addr",
   "broker.redis.password",
+  "broker.redis.node_secret",
 ] as const;
 
 /** Paths that have settings below them; `*` stands for the places of a list. */

@@ -27,12 +27,17 @@ export interface RedisConfig {
   readonly prefix: string;
   /** The operator vouches that Redis comes back with all that it has acknowledged. */
   readonly durable: boolean;
+  /** What processes sign with what they say to each other; undefined for processes that do not. */
+  readonly nodeSecret: string | undefined;
   /** Names of settings that were given and have no effect. */
   readonly idle: readonly string[];
 }
 
 const NOT_HOSTS = 'must be host:port, of a cluster several such as "a:6379,b:6379"';
 const NOT_URLS = 'must be a URL such as "redis://localhost:6379/0" or "rediss://host:6380"';
+/** Shorter ones could be guessed from a single message. */
+const MIN_SECRET_LENGTH = 16;
+const NOT_A_SECRET = `must be a text of at least ${MIN_SECRET_LENGTH} characters`;
 const hosts = v.pipe(
   v.string(NOT_HOSTS),
   v.transform((text) => text.split(",").map((part) => part.trim())),
@@ -74,6 +79,7 @@ export const redisTable = table({
     "messageloop:",
   ),
   durable: v.optional(switches, false),
+  node_secret: unset(v.pipe(v.string(NOT_A_SECRET), v.minLength(MIN_SECRET_LENGTH, NOT_A_SECRET))),
   dial_timeout: v.optional(durationsFrom(1), "5s"),
   stream_max_length: unset(wholeNumbers(1, 1_000_000)),
   history_ttl: unset(durationsFrom(1_000)),
@@ -143,6 +149,7 @@ export function redisConfig(written: Written | undefined): RedisConfig {
     connectTimeoutMs: settings.dial_timeout,
     prefix: settings.key_prefix,
     durable: settings.durable,
+    nodeSecret: settings.node_secret,
     idle: IDLE.filter((name) => settings[name] !== undefined),
   };
 }

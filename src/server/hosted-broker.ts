@@ -15,14 +15,17 @@ import {
   type RedisSubscriptions,
 } from "../brokers/redis-ports.ts";
 import type { RuleBook } from "../channels/rules.ts";
-import type { Broker, Logger } from "../engine/ports.ts";
+import type { Broker, Cluster, Logger } from "../engine/ports.ts";
 import type { RedisConfig } from "./config-redis.ts";
 import { StartError } from "./listeners.ts";
+import { HmacSigner } from "./node-signer.ts";
 import { clock, idleTimers, shortId } from "./platform.ts";
 import { type OpenRedis, openRedis } from "./redis-client.ts";
 
 export interface HostedBroker {
   readonly broker: Broker;
+  /** The other processes, where there may be any. */
+  readonly cluster: Cluster | undefined;
   /** @throws StartError with one sentence where it cannot be had */
   open(): Promise<void>;
   /** Whether what is published elsewhere reaches this process. */
@@ -34,13 +37,18 @@ export interface HostedBroker {
   close(): Promise<void>;
 }
 
-/** The broker that a configuration asks for. */
+/**
+ * The broker that a configuration asks for.
+ *
+ * @param node names this process among those that share a broker
+ */
 export function hostedBroker(
   redis: RedisConfig | undefined,
   rules: RuleBook,
   logger: Logger,
+  node: string,
 ): HostedBroker {
-  if (redis !== undefined) return new HostedRedis(redis, rules, logger);
+  if (redis !== undefined) return new HostedRedis(redis, rules, logger, node);
   return givenBroker(
     new MemoryBroker({ clock, random: { epoch: shortId }, nextTurn, timers: idleTimers, rules }),
   );
@@ -52,6 +60,7 @@ export function givenBroker(broker: Broker): HostedBroker {
   const redis = broker instanceof RedisBroker ? broker : undefined;
   return {
     broker,
+    cluster: redis?.cluster,
     open: async () => {},
     ready: () => redis?.ready ?? true,
     flush: () => memory?.flush(),
@@ -66,8 +75,8 @@ class HostedRedis implements HostedBroker {
   readonly #logger: Logger;
   readonly #connection = new LateConnection();
 
-  constructor(config: RedisConfig, rules: RuleBook, logger: Logger) {
-    const { prefix, durable } = config;
+  constructor(config: RedisConfig, rules: RuleBook, logger: Logger, node: string) {
+    const { prefix, durable, nodeSecret } = config;
     this.#config = config;
     this.#logger = logger;
     this.broker = new RedisBroker({
@@ -76,6 +85,8 @@ class HostedRedis implements HostedBroker {
       clock,
       timers: idleTimers,
       random: { epoch: shortId },
+      node,
+      signer: nodeSecret === undefined ? undefined : new HmacSigner(nodeSecret),
       nextTurn,
       logger,
       rules,
@@ -85,6 +96,10 @@ class HostedRedis implements HostedBroker {
         if (!ready) logger.warn("the connection to Redis is lost");
       },
     });
+  }
+
+  get cluster(): Cluster {
+    return this.broker.cluster;
   }
 
   async open(): Promise<void> {

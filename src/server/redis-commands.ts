@@ -58,6 +58,8 @@ export class NodeRedisCommands implements RedisCommands {
   }
 
   close(): void {
+    // A connection that is being opened survives, and keeps the process alive: it is ended when it is open.
+    for (const client of this.#clients()) client.on("connect", () => client.destroy());
     this.#client.destroy();
   }
 
@@ -84,6 +86,13 @@ export class NodeRedisCommands implements RedisCommands {
     }
     // This teaches it to the server as well.
     return await this.command(key, ["EVAL", script.source, ...rest]);
+  }
+
+  /** One for each server. */
+  #clients() {
+    const client = this.#client;
+    if (!("slots" in client)) return [client];
+    return client.masters.flatMap((master) => (master.client === undefined ? [] : [master.client]));
   }
 
   #digest(script: RedisScript): string {

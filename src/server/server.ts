@@ -74,7 +74,7 @@ class NodeServer implements Server {
   readonly #broker: HostedBroker;
   readonly #sockets: Sockets;
   /** A session's id names the process that has it. */
-  readonly #node = shortId();
+  #node = shortId();
   #listeners: Listener[] = [];
   #grpc: Listener | undefined;
   /** Health and metrics stay open until the last client has gone. */
@@ -87,9 +87,15 @@ class NodeServer implements Server {
     this.#config = config;
     const { redis, settings } = config;
     this.#broker =
-      broker === undefined ? hostedBroker(redis, settings.rules, logger) : givenBroker(broker);
+      broker === undefined
+        ? hostedBroker(redis, settings.rules, logger, this.#node)
+        : givenBroker(broker);
+    const { cluster } = this.#broker;
+    // An id that names another process than its own would send calls astray.
+    if (cluster !== undefined) this.#node = cluster.node;
     this.engine = new Engine({
       broker: this.#broker.broker,
+      cluster,
       clock,
       random,
       timers,

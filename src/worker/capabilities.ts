@@ -8,4 +8,6 @@ export const CAPABILITIES: HostCapabilities = {
   // A socket of the runtime does not tell what lies in its buffer.
   observesBackpressure: false,
   freeHeartbeat: true,
+  // Each gateway has an engine of its own, and none knows the others.
+  surveysAcrossNodes: false,
 };

@@ -71,7 +71,7 @@ export function suiteBackend(engine: () => Engine, authentication: boolean): Pro
         return answer(JSON.stringify(await survey(engine(), JSON.parse(text))));
       case "disconnect": {
         const { code, reason } = JSON.parse(text);
-        engine().disconnect(request.caller.sessionId, code, reason);
+        await engine().disconnect(request.caller.sessionId, code, reason);
         return undefined;
       }
       case "poison":

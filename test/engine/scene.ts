@@ -96,6 +96,7 @@ const CAPABILITIES: HostCapabilities = {
   grpc: false,
   observesBackpressure: false,
   freeHeartbeat: true,
+  surveysAcrossNodes: false,
 };
 
 /** Settings that differ from the defaults, and the application's backends. */

@@ -106,6 +106,7 @@ export class ScriptedWorld extends Witness {
         grpc: false,
         observesBackpressure: false,
         freeHeartbeat: true,
+        surveysAcrossNodes: false,
       },
       proxy: this.#backends.proxy,
       maxUnheardBytes: this.maxUnheardBytes,
@@ -233,7 +234,10 @@ export class ScriptedWorld extends Witness {
     const open = model.state !== "closed";
     model.doom(code);
     const reason = code === 4001 ? "own reason" : undefined;
-    check(this.engine.disconnect(model.id, code, reason) === open, "disconnect finds another one");
+    // It takes effect at once; only its answer comes later.
+    void this.engine
+      .disconnect(model.id, code, reason)
+      .then((found) => check(found === open, "disconnect finds another one"));
   }
 
   /** Everything that is open gets its answer. */

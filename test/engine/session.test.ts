@@ -86,8 +86,8 @@ test("before it closes, a client with control is told why and whether to come ba
   const { engine, session, transport } = scene();
   const capabilities = ["control", "unknown"];
   await send(session, { envelope: { case: "connect", value: { capabilities } } });
-  expect(engine.disconnect("s", 3503)).toBe(true);
-  expect(engine.disconnect("s", 3503)).toBe(false);
+  expect(await engine.disconnect("s", 3503)).toBe(true);
+  expect(await engine.disconnect("s", 3503)).toBe(false);
   expect(kinds(transport)).toEqual(["connected", "disconnect"]);
   const { envelope } = codecFor("json").decodeOutbound(transport.frames[1] ?? "");
   expect(envelope.value).toMatchObject({
@@ -98,7 +98,7 @@ test("before it closes, a client with control is told why and whether to come ba
   expect(transport.closed).toEqual({ code: 3503, reason: "force disconnect" });
 });
 
-test("an application's own codes tell by their range whether to come back", () => {
+test("an application's own codes tell by their range whether to come back", async () => {
   expect([1000, 3000, 3500, 4000, 4499, 4500, 4999].map(reconnects)).toEqual([
     true,
     true,
@@ -109,9 +109,9 @@ test("an application's own codes tell by their range whether to come back", () =
     false,
   ]);
   const { engine } = scene();
-  expect(engine.disconnect("s", 4000, "moved")).toBe(true);
+  expect(await engine.disconnect("s", 4000, "moved")).toBe(true);
   for (const code of [0, 1000, 2999, 5000, 4000.5]) {
-    expect(() => engine.disconnect("s", code)).toThrow(MessagingError);
+    await expect(engine.disconnect("s", code)).rejects.toThrow(MessagingError);
   }
 });
 

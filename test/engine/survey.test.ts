@@ -92,7 +92,11 @@ test("who leaves is not waited for; without subscribers there is nothing to wait
   await send(one, answer(id));
   two.end(true);
   expect(await outcome).toMatchObject({ answers: [{ sessionId: "s" }], silent: ["second"] });
-  expect(await engine.survey("nobody", question)).toEqual({ answers: [], silent: [] });
+  expect(await engine.survey("nobody", question)).toEqual({
+    answers: [],
+    silent: [],
+    unreached: [],
+  });
 });
 
 test("an invalid answer is refused and may be mended", async () => {

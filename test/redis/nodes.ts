@@ -5,6 +5,7 @@ import type { RedisCommands } from "../../src/brokers/redis-ports.ts";
 import { type ChannelRules, DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
 import type { LogGap, MemberSession, Snapshot } from "../../src/engine/ports.ts";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { HmacSigner } from "../../src/server/node-signer.ts";
 import { clock, shortId, timers } from "../../src/server/platform.ts";
 import { openCommands } from "../../src/server/redis-commands.ts";
 import type { RedisAddress } from "../../src/server/redis-connections.ts";
@@ -18,6 +19,8 @@ export interface NodeOptions {
   readonly rules?: Readonly<Record<string, Partial<ChannelRules>>>;
   readonly refreshMs?: number;
   readonly beatMs?: number;
+  /** What nodes sign with what they say to each other. */
+  readonly secret?: string;
   /** Stands between the broker and its connection. */
   readonly wrap?: (commands: RedisCommands) => RedisCommands;
 }
@@ -54,7 +57,7 @@ export function newPrefix(): string {
 }
 
 export async function openNode(options: NodeOptions): Promise<Node> {
-  const { address, prefix, durable = false, rules = {}, refreshMs, beatMs, wrap } = options;
+  const { address, prefix, durable = false, rules = {}, refreshMs, beatMs, secret, wrap } = options;
   const commands = await openCommands(address);
   const subscriptions = new NodeRedisSubscriptions(address, () => commands.servers());
   await subscriptions.connect();
@@ -82,6 +85,8 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     clock,
     timers,
     random: { epoch: shortId },
+    node: shortId(),
+    signer: secret === undefined ? undefined : new HmacSigner(secret),
     nextTurn: (callback) => void setImmediate(callback),
     logger: { warn: (message, fields) => warnings.push(`${message} ${JSON.stringify(fields)}`) },
     rules: new RuleBook(

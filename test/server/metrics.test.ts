@@ -136,7 +136,7 @@ test("what the server publishes by itself counts as a publication", async () => 
   expect(value(engine.stats(), "messageloop_publications_total")).toBe(1);
 });
 
-test("every disconnect code of the table has its series, and the application's own share one", () => {
+test("every disconnect code of the table has its series, and the application's own share one", async () => {
   const { engine } = scene();
   for (const [id, code] of [
     ["a", 3503],
@@ -144,7 +144,7 @@ test("every disconnect code of the table has its series, and the application's o
     ["c", 4999],
   ] as const) {
     engine.accept(scene().transport, id, "json");
-    engine.disconnect(id, code);
+    await engine.disconnect(id, code);
   }
   const stats = engine.stats();
   const codes = Object.values(DISCONNECTS).map(({ code }) => `${code}`);

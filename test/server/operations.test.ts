@@ -52,7 +52,7 @@ test("metrics are those of this moment, in the text format with its version", as
     "text/plain; version=0.0.4; charset=utf-8",
   );
   expect(await sessions()).toBe(1);
-  engine.disconnect("s", 3503);
+  await engine.disconnect("s", 3503);
   expect(await sessions()).toBe(0);
 });
 

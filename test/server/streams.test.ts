@@ -148,7 +148,7 @@ test("the application's disconnect ends quiet streams at once and counts", async
     };
     await sleep(50);
     const began = Date.now();
-    expect(engine.disconnect(connected?.session_id ?? "", 3503)).toBe(true);
+    expect(await engine.disconnect(connected?.session_id ?? "", 3503)).toBe(true);
     expect(await one.ended()).toBe(0);
     expect(Date.now() - began).toBeLessThan(500);
     expect(farewellOf(one)).toEqual(farewell(3503, "force disconnect"));

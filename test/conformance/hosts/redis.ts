@@ -13,7 +13,11 @@ export const redisHost: Host = {
     const redis = await redisServer();
     const broker = {
       type: "redis",
-      redis: { addr: `127.0.0.1:${redis.port}`, key_prefix: newPrefix() },
+      redis: {
+        addr: `127.0.0.1:${redis.port}`,
+        key_prefix: newPrefix(),
+        node_secret: "the secret of the suite",
+      },
     };
     const nodes = await Promise.all([0, 1].map(() => startServer(options, broker)));
     const [first, second] = nodes as [RunningServer, RunningServer];

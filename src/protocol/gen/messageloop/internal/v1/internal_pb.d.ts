@@ -9,6 +9,7 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Member, PresenceGeneration, Publisher, StreamPosition } from "../../v1/service_pb.js";
 import type { Error } from "../../shared/v1/errors_pb.js";
+import type { CloudEvent } from "../../../io/cloudevents/v1/cloudevents_pb.js";
 
 /**
  * Describes the file messageloop/internal/v1/internal.proto.
@@ -775,4 +776,344 @@ export declare type SubscriptionRecord = Message<"messageloop.internal.v1.Subscr
  * Use `create(SubscriptionRecordSchema)` to create a new message.
  */
 export declare const SubscriptionRecordSchema: GenMessage<SubscriptionRecord>;
+
+/**
+ * SignedNodeMessage is what one process of a cluster says to another.
+ *
+ * @generated from message messageloop.internal.v1.SignedNodeMessage
+ */
+export declare type SignedNodeMessage = Message<"messageloop.internal.v1.SignedNodeMessage"> & {
+  /**
+   * A NodeMessage.
+   *
+   * @generated from field: bytes message = 1;
+   */
+  message: Uint8Array;
+
+  /**
+   * HMAC-SHA256 over the bytes of `message`, with the secret that all processes share.
+   *
+   * @generated from field: bytes signature = 2;
+   */
+  signature: Uint8Array;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.SignedNodeMessage.
+ * Use `create(SignedNodeMessageSchema)` to create a new message.
+ */
+export declare const SignedNodeMessageSchema: GenMessage<SignedNodeMessage>;
+
+/**
+ * @generated from message messageloop.internal.v1.NodeMessage
+ */
+export declare type NodeMessage = Message<"messageloop.internal.v1.NodeMessage"> & {
+  /**
+   * One life of the process that sends it, and of the one that it is for.
+   *
+   * @generated from field: string sender = 1;
+   */
+  sender: string;
+
+  /**
+   * @generated from field: string receiver = 2;
+   */
+  receiver: string;
+
+  /**
+   * Rises with every message of the sender: what does not rise has been heard before.
+   *
+   * @generated from field: uint64 sequence = 3;
+   */
+  sequence: bigint;
+
+  /**
+   * Names the call among those of the process that asks.
+   *
+   * @generated from field: uint64 call = 4;
+   */
+  call: bigint;
+
+  /**
+   * @generated from oneof messageloop.internal.v1.NodeMessage.body
+   */
+  body: {
+    /**
+     * @generated from field: messageloop.internal.v1.NodeCall asked = 5;
+     */
+    value: NodeCall;
+    case: "asked";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.NodeAnswerPiece answered = 6;
+     */
+    value: NodeAnswerPiece;
+    case: "answered";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message messageloop.internal.v1.NodeMessage.
+ * Use `create(NodeMessageSchema)` to create a new message.
+ */
+export declare const NodeMessageSchema: GenMessage<NodeMessage>;
+
+/**
+ * NodeAnswerPiece is a part of a NodeAnswer's bytes.
+ *
+ * @generated from message messageloop.internal.v1.NodeAnswerPiece
+ */
+export declare type NodeAnswerPiece = Message<"messageloop.internal.v1.NodeAnswerPiece"> & {
+  /**
+   * Counts from 0.
+   *
+   * @generated from field: uint32 index = 1;
+   */
+  index: number;
+
+  /**
+   * @generated from field: bool last = 2;
+   */
+  last: boolean;
+
+  /**
+   * @generated from field: bytes piece = 3;
+   */
+  piece: Uint8Array;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.NodeAnswerPiece.
+ * Use `create(NodeAnswerPieceSchema)` to create a new message.
+ */
+export declare const NodeAnswerPieceSchema: GenMessage<NodeAnswerPiece>;
+
+/**
+ * NodeCall is about sessions of the process that is asked.
+ *
+ * @generated from message messageloop.internal.v1.NodeCall
+ */
+export declare type NodeCall = Message<"messageloop.internal.v1.NodeCall"> & {
+  /**
+   * @generated from oneof messageloop.internal.v1.NodeCall.call
+   */
+  call: {
+    /**
+     * @generated from field: messageloop.internal.v1.DisconnectCall disconnect = 1;
+     */
+    value: DisconnectCall;
+    case: "disconnect";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.ChannelsCall subscribe = 2;
+     */
+    value: ChannelsCall;
+    case: "subscribe";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.ChannelsCall unsubscribe = 3;
+     */
+    value: ChannelsCall;
+    case: "unsubscribe";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.SurveyCall survey = 4;
+     */
+    value: SurveyCall;
+    case: "survey";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message messageloop.internal.v1.NodeCall.
+ * Use `create(NodeCallSchema)` to create a new message.
+ */
+export declare const NodeCallSchema: GenMessage<NodeCall>;
+
+/**
+ * @generated from message messageloop.internal.v1.DisconnectCall
+ */
+export declare type DisconnectCall = Message<"messageloop.internal.v1.DisconnectCall"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * @generated from field: uint32 code = 2;
+   */
+  code: number;
+
+  /**
+   * Empty for that of the code.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.DisconnectCall.
+ * Use `create(DisconnectCallSchema)` to create a new message.
+ */
+export declare const DisconnectCallSchema: GenMessage<DisconnectCall>;
+
+/**
+ * @generated from message messageloop.internal.v1.ChannelsCall
+ */
+export declare type ChannelsCall = Message<"messageloop.internal.v1.ChannelsCall"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * @generated from field: repeated string channels = 2;
+   */
+  channels: string[];
+};
+
+/**
+ * Describes the message messageloop.internal.v1.ChannelsCall.
+ * Use `create(ChannelsCallSchema)` to create a new message.
+ */
+export declare const ChannelsCallSchema: GenMessage<ChannelsCall>;
+
+/**
+ * @generated from message messageloop.internal.v1.SurveyCall
+ */
+export declare type SurveyCall = Message<"messageloop.internal.v1.SurveyCall"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string channel = 2;
+   */
+  channel: string;
+
+  /**
+   * @generated from field: io.cloudevents.v1.CloudEvent question = 3;
+   */
+  question?: CloudEvent | undefined;
+
+  /**
+   * @generated from field: uint32 timeout_ms = 4;
+   */
+  timeoutMs: number;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.SurveyCall.
+ * Use `create(SurveyCallSchema)` to create a new message.
+ */
+export declare const SurveyCallSchema: GenMessage<SurveyCall>;
+
+/**
+ * @generated from message messageloop.internal.v1.NodeAnswer
+ */
+export declare type NodeAnswer = Message<"messageloop.internal.v1.NodeAnswer"> & {
+  /**
+   * @generated from oneof messageloop.internal.v1.NodeAnswer.answer
+   */
+  answer: {
+    /**
+     * Whether there was such a session.
+     *
+     * @generated from field: bool disconnected = 1;
+     */
+    value: boolean;
+    case: "disconnected";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.ChannelsAnswer channels = 2;
+     */
+    value: ChannelsAnswer;
+    case: "channels";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.SurveyOutcome survey = 3;
+     */
+    value: SurveyOutcome;
+    case: "survey";
+  } | {
+    /**
+     * @generated from field: messageloop.shared.v1.Error error = 4;
+     */
+    value: Error;
+    case: "error";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message messageloop.internal.v1.NodeAnswer.
+ * Use `create(NodeAnswerSchema)` to create a new message.
+ */
+export declare const NodeAnswerSchema: GenMessage<NodeAnswer>;
+
+/**
+ * @generated from message messageloop.internal.v1.ChannelsAnswer
+ */
+export declare type ChannelsAnswer = Message<"messageloop.internal.v1.ChannelsAnswer"> & {
+  /**
+   * @generated from field: map<string, bool> results = 1;
+   */
+  results: { [key: string]: boolean };
+};
+
+/**
+ * Describes the message messageloop.internal.v1.ChannelsAnswer.
+ * Use `create(ChannelsAnswerSchema)` to create a new message.
+ */
+export declare const ChannelsAnswerSchema: GenMessage<ChannelsAnswer>;
+
+/**
+ * @generated from message messageloop.internal.v1.SurveyOutcome
+ */
+export declare type SurveyOutcome = Message<"messageloop.internal.v1.SurveyOutcome"> & {
+  /**
+   * @generated from field: repeated messageloop.internal.v1.SurveyAnswer answers = 1;
+   */
+  answers: SurveyAnswer[];
+
+  /**
+   * Ids of the sessions that were asked and have not answered.
+   *
+   * @generated from field: repeated string silent = 2;
+   */
+  silent: string[];
+};
+
+/**
+ * Describes the message messageloop.internal.v1.SurveyOutcome.
+ * Use `create(SurveyOutcomeSchema)` to create a new message.
+ */
+export declare const SurveyOutcomeSchema: GenMessage<SurveyOutcome>;
+
+/**
+ * @generated from message messageloop.internal.v1.SurveyAnswer
+ */
+export declare type SurveyAnswer = Message<"messageloop.internal.v1.SurveyAnswer"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * @generated from field: io.cloudevents.v1.CloudEvent payload = 2;
+   */
+  payload?: CloudEvent | undefined;
+
+  /**
+   * @generated from field: messageloop.shared.v1.Error error = 3;
+   */
+  error?: Error | undefined;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.SurveyAnswer.
+ * Use `create(SurveyAnswerSchema)` to create a new message.
+ */
+export declare const SurveyAnswerSchema: GenMessage<SurveyAnswer>;
 
