@@ -106,6 +106,21 @@ const RIGHT: Record<string, () => Story> = {
     const attempt = story.send(story.event("1"));
     return story.note({ kind: "unknown", attempt }).message("rita", 1).settle(at(1));
   },
+  "a log that was lost, as long as it is empty, to a client that knows no gaps": () =>
+    new Story()
+      .subscribe("emil", at(0))
+      .publish(1, 1)
+      .message("emil", 1)
+      .note({ kind: "loss", channel: "room", span: 1, done: false })
+      .settle(at(0, "B")),
+  "what was not heard in passing, to a client that knows no gaps": () =>
+    new Story()
+      .in("passing")
+      .subscribe("emil", at(0))
+      .subscribe("vera", undefined)
+      .note({ kind: "fault", what: "" })
+      .publish(1, 1)
+      .settle(at(1)),
 };
 
 test.each(Object.entries(RIGHT))("%s is right", (_, story) => {
@@ -143,6 +158,20 @@ const WRONG: Record<string, readonly [RegExp, () => Story]> = {
   "a v1 client is owed something": [
     /vera waits in vain: nothing came/,
     () => new Story().subscribe("vera", undefined).publish(1, 1).settle(at(1)),
+  ],
+  "what was not heard in passing is told who knows gaps": [
+    /rita waits in vain: it is at A-0, and the head is A-1/,
+    () =>
+      new Story()
+        .in("passing")
+        .subscribe("rita", at(0))
+        .note({ kind: "fault", what: "" })
+        .publish(1, 1)
+        .settle(at(1)),
+  ],
+  "what nothing kept from being heard is owed": [
+    /emil waits in vain: it is at A-0, and the head is A-1/,
+    () => new Story().in("passing").subscribe("emil", at(0)).publish(1, 1).settle(at(1)),
   ],
   "a message before its acknowledgement": [
     /A-1 came without a subscription/,

@@ -146,6 +146,11 @@ export interface Terms {
   readonly volatile: boolean;
   /** Within this time without a word the host may stop by itself what is volatile, in milliseconds. */
   readonly sleepsAfterMs?: number | undefined;
+  /**
+   * Whether servers hear only in passing what the channel does not keep: what one of them could not hear
+   * is lost, and told to those who know gaps.
+   */
+  readonly inPassing?: boolean | undefined;
 }
 
 export interface HistoryTerms {

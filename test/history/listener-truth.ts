@@ -31,6 +31,8 @@ export class ListenerTruth {
   #pending: Pending | undefined;
   /** When the subscription that is live was acknowledged; undefined without one. */
   #since: Moment | undefined;
+  /** When it was last told something. */
+  #told: Moment | undefined;
   /** Everything up to here was received or announced; undefined where nothing says so yet. */
   #at: Place | undefined;
   /** The same, of the subscription before. */
@@ -54,6 +56,7 @@ export class ListenerTruth {
   }
 
   take(fact: ChannelFact, now: Moment, tally: RequestTally): void {
+    this.#told = now;
     switch (fact.kind) {
       case "subscribe":
         this.#subscribe(fact, now, tally);
@@ -90,13 +93,18 @@ export class ListenerTruth {
   owed(head: Place): string | undefined {
     if (this.#since === undefined || this.#pending !== undefined) return undefined;
     const { transient } = this.#log.terms.rules;
+    const gaps = this.#grade === "recovery";
+    // Who knows no gaps is not told what has passed.
+    if (transient && !gaps && this.#log.disturbed(this.#told ?? this.#since)) return undefined;
     if (this.#at === undefined) {
       const first = this.#log.firstAfter(head.epoch, this.#since.seq);
       return first === undefined ? undefined : `nothing came, and ${first} was sent since`;
     }
     if (this.#at.epoch === head.epoch && this.#at.offset === head.offset) return undefined;
-    // A transient channel tells that it has begun anew when there is something to say.
-    if (transient && head.offset === 0 && this.#at.epoch !== head.epoch) return undefined;
+    // A transient channel tells that it has begun anew when there is something to say, and so does any
+    // channel to those who know no gaps.
+    if ((transient || !gaps) && head.offset === 0 && this.#at.epoch !== head.epoch)
+      return undefined;
     return `it is at ${show(this.#at)}, and the head is ${show(head)}`;
   }
 
@@ -226,17 +234,17 @@ export class ListenerTruth {
         this.#report(`a gap leads from ${show(at)} back to ${show(until)}`);
       }
       this.#changed(at, now);
-      this.#told("head_trimmed", until, 0, now, true);
+      this.#gone("head_trimmed", until, 0, now, true);
       return;
     }
     if (at !== undefined && until.offset <= at.offset) {
       this.#report(`a gap until ${show(until)} comes behind ${show(at)}`);
     }
-    this.#told(reason, until, at?.offset ?? 0, now, false);
+    this.#gone(reason, until, at?.offset ?? 0, now, false);
   }
 
   /** What a gap says is missing must have been lost for the reason that it gives. */
-  #told(reason: string, last: Place, after: number, now: Moment, anyReason: boolean): void {
+  #gone(reason: string, last: Place, after: number, now: Moment, anyReason: boolean): void {
     if (last.offset <= after) return;
     if (anyReason) this.#lose(last, after, now);
     else {

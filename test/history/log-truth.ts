@@ -254,6 +254,12 @@ export class LogTruth {
     return removed ? "it was removed" : undefined;
   }
 
+  /** Whether something may have been lost in passing since a moment, or shortly before it. */
+  disturbed({ time }: Moment): boolean {
+    const last = this.#faults.at(-1);
+    return this.terms.inPassing === true && last !== undefined && time - last.time < FAULT_MS;
+  }
+
   /** Whether the log may not have answered shortly before a moment. */
   troubled({ seq, time }: Moment): boolean {
     const last = this.#faults.findLast((fault) => fault.seq < seq);

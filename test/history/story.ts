@@ -15,6 +15,7 @@ const CHANNELS: readonly (readonly [string, Terms])[] = [
   ["room", { rules: { ...RULES, historySize: 100 }, volatile: true }],
   ["short", { rules: RULES, volatile: false }],
   ["fleeting", { rules: TRANSIENT, volatile: true, sleepsAfterMs: SLEEP_MS }],
+  ["passing", { rules: TRANSIENT, volatile: false, inPassing: true }],
 ];
 const GRADES: readonly (readonly [string, Grade])[] = [
   ["rita", "recovery"],

@@ -1,0 +1,142 @@
+/**
+ * One `messageloop serve` that outlives its processes, as a supervisor keeps it: it is killed, or told to
+ * stop, and started again on the same ports. Whatever it does unasked is a problem.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { FREE_PORTS } from "../server/process.ts";
+
+const SOURCE = fileURLToPath(new URL("../../src/server/cli.ts", import.meta.url));
+/** How long it may take until it is ready, or has stopped, in milliseconds. */
+const PATIENCE_MS = 30_000;
+const LOOK_MS = 20;
+/** Ports that the system gives to nobody who asks for any: they are still free after a restart. */
+const FIRST_PORT = 12_000;
+const LAST_PORT = 30_000;
+
+/** Those that must not outlive this process, whatever ends it. */
+const living = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of living) child.kill("SIGKILL");
+});
+
+export class ServeProcess {
+  /** Address of its WebSocket endpoint. */
+  readonly url: string;
+  /** What it should not have done. */
+  readonly problems: string[] = [];
+  readonly #args: readonly string[];
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #health: string;
+  #child: ChildProcess | undefined;
+  /** What was printed since it was to start. */
+  #printed = "";
+  #over = false;
+
+  private constructor(config: string, websocket: number, http: number) {
+    this.url = `ws://127.0.0.1:${websocket}/ws`;
+    this.#health = `http://127.0.0.1:${http}/health/ready`;
+    this.#args = [SOURCE, "serve", "--config", config];
+    this.#env = {
+      ...withoutSettings(process.env),
+      ...FREE_PORTS,
+      MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR: `127.0.0.1:${websocket}`,
+      MESSAGELOOP_SERVER_HTTP_ADDR: `127.0.0.1:${http}`,
+    };
+  }
+
+  /** @param config path of its settings */
+  static async of(config: string): Promise<ServeProcess> {
+    return new ServeProcess(config, await lastingPort(), await lastingPort());
+  }
+
+  /** The same settings again and again, until it is ready: Redis may be away at first. */
+  async start(): Promise<void> {
+    const deadline = Date.now() + PATIENCE_MS;
+    this.#printed = "";
+    while (!this.#over) {
+      if (this.#child === undefined) this.#launch();
+      if (await this.#ready()) return;
+      if (Date.now() > deadline) throw new Error(`${this.url} is not ready:\n${this.#printed}`);
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+  }
+
+  /** Ends the process without a warning. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  /** Tells it to stop, and waits until it has. */
+  async stop(): Promise<void> {
+    const code = await this.#end("SIGTERM");
+    if (code !== 0) this.problems.push(`${this.url} stopped with ${code}:\n${this.#printed}`);
+  }
+
+  /** Ends the process for good. */
+  async dispose(): Promise<void> {
+    this.#over = true;
+    await this.kill();
+  }
+
+  async #ready(): Promise<boolean> {
+    try {
+      const { status } = await fetch(this.#health, { signal: AbortSignal.timeout(1_000) });
+      return status === 200;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Returns the code or the signal that it ended with; undefined where there is no process. */
+  async #end(signal: "SIGKILL" | "SIGTERM"): Promise<number | string | undefined> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (child === undefined) return undefined;
+    const ended = once(child, "exit");
+    const late = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
+    child.kill(signal);
+    const [code, by] = await ended;
+    clearTimeout(late);
+    return code ?? by;
+  }
+
+  #launch(): void {
+    const child = spawn(process.execPath, this.#args, { env: this.#env });
+    living.add(child);
+    this.#child = child;
+    const print = (text: Buffer): void => {
+      this.#printed += text;
+    };
+    child.stdout.on("data", print);
+    child.stderr.on("data", print);
+    child.on("exit", (code, signal) => {
+      living.delete(child);
+      if (this.#child !== child) return;
+      this.#child = undefined;
+      // That it cannot start without Redis is right.
+      if (code === 2 && /^Redis .*cannot be used/m.test(this.#printed)) return;
+      this.problems.push(`${this.url} ended with ${code ?? signal}:\n${this.#printed}`);
+    });
+  }
+}
+
+async function lastingPort(): Promise<number> {
+  for (;;) {
+    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
+    const free = await new Promise<boolean>((resolve) => {
+      const probe = createServer();
+      probe.once("error", () => resolve(false));
+      probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
+    });
+    if (free) return port;
+  }
+}
+
+function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => !name.startsWith("MESSAGELOOP_")),
+  );
+}
