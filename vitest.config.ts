@@ -14,6 +14,7 @@ export default defineConfig({
           include: [
             "test/{protocol,channels,engine,brokers,proxy,client,history,repo}/**/*.test.ts",
           ],
+          exclude: ["test/**/*.load.test.ts"],
           testTimeout: 60_000,
         },
       },
@@ -66,7 +67,7 @@ export default defineConfig({
         test: {
           name: "load",
           environment: "node",
-          include: ["test/conformance/load.test.ts"],
+          include: ["test/conformance/load.test.ts", "test/**/*.load.test.ts"],
           sequence: { groupOrder: 1 },
           testTimeout: 600_000,
           hookTimeout: 120_000,

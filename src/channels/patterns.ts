@@ -2,25 +2,91 @@
  * Patterns over channel names: `*` stands for exactly one word, `**` as the last word for zero or
  * more words.
  */
+import { MessagingError } from "../protocol/errors.ts";
 import { channelProblem, isPattern } from "./names.ts";
+
+/**
+ * Checks a pattern or a literal name.
+ *
+ * @throws MessagingError BAD_REQUEST for `**` before the last word, an empty name or word, a control
+ * character, a lone surrogate, or more than 255 bytes of UTF-8.
+ */
+export function checkPattern(name: string): void {
+  const problem = patternProblem(name);
+  if (problem !== undefined) throw new MessagingError("BAD_REQUEST", problem);
+}
 
 /** What is wrong with a pattern or a literal name, or undefined. */
 export function patternProblem(pattern: string): string | undefined {
   const words = pattern.split(".");
   if (words.slice(0, -1).includes("**")) return "only the last word may be **";
-  const literal = words.map((word) => (word === "*" || word === "**" ? "x" : word)).join(".");
+  // A literal of the same length.
+  const literal = words
+    .map((word) => (isWildcard(word) ? "x".repeat(word.length) : word))
+    .join(".");
   return channelProblem(literal);
 }
 
 /** Whether a pattern, or a literal name, stands for a channel. */
 export function matches(pattern: string, channel: string): boolean {
   if (!isPattern(pattern)) return pattern === channel;
-  const wanted = pattern.split(".");
-  const open = wanted.at(-1) === "**";
-  if (open) wanted.pop();
+  const wanted = readPattern(pattern);
   const words = channel.split(".");
-  if (open ? words.length < wanted.length : words.length !== wanted.length) return false;
-  return wanted.every((word, index) => word === "*" || word === words[index]);
+  if (!hasLength(wanted, words.length)) return false;
+  return wanted.words.every((word, index) => word === "*" || word === words[index]);
+}
+
+/**
+ * Whether a pattern stands for every channel that another stands for; either may be a literal name.
+ * This is a question about words: that a channel has at most 255 bytes is not considered.
+ */
+export function covers(wide: string, narrow: string): boolean {
+  const [outer, inner] = [readPattern(wide), readPattern(narrow)];
+  // Only an open one stands for channels of any length.
+  if (inner.end === "open" && outer.end === "closed") return false;
+  // Every channel has a word, so that `**` says no more than `*.**`.
+  if (!hasLength(outer, Math.max(1, inner.words.length))) return false;
+  return outer.words.every((word, index) => word === "*" || word === inner.words[index]);
+}
+
+/**
+ * Whether there is a channel that both patterns stand for; either may be a literal name. As with
+ * `covers`, it may be one of more than 255 bytes.
+ */
+export function overlaps(left: string, right: string): boolean {
+  const [one, other] = [readPattern(left), readPattern(right)];
+  if (one.end === "closed" && !hasLength(other, one.words.length)) return false;
+  if (other.end === "closed" && !hasLength(one, other.words.length)) return false;
+  return one.words.every((word, index) => {
+    const against = other.words[index] ?? "*";
+    return word === "*" || against === "*" || word === against;
+  });
+}
+
+/** A pattern, or a literal name, taken apart. */
+export interface PatternReading {
+  /** Without the `**` at the end. */
+  readonly words: readonly string[];
+  /** Open where there was one: any number of words may follow. */
+  readonly end: PatternEnd;
+}
+
+export type PatternEnd = "closed" | "open";
+
+export function readPattern(pattern: string): PatternReading {
+  const words = pattern.split(".");
+  if (words.at(-1) !== "**") return { words, end: "closed" };
+  words.pop();
+  return { words, end: "open" };
+}
+
+/** Whether a pattern stands for channels of so many words. */
+function hasLength({ words, end }: PatternReading, count: number): boolean {
+  return end === "open" ? count >= words.length : count === words.length;
+}
+
+function isWildcard(word: string): boolean {
+  return word === "*" || word === "**";
 }
 
 /**
