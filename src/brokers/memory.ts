@@ -5,6 +5,8 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ChannelLog } from "../channels/log.ts";
 import { MemoryLogStore } from "../channels/memory-store.ts";
+import { PatternMap } from "../channels/pattern-map.ts";
+import { matches } from "../channels/patterns.ts";
 import {
   ChannelPresence,
   FORGETFUL_STORE,
@@ -13,11 +15,13 @@ import {
 } from "../channels/presence.ts";
 import { type ChannelRules, RuleBook } from "../channels/rules.ts";
 import type {
+  ActiveChannels,
   Broker,
   BrokerHandler,
   Clock,
   HistoryFilter,
   HistoryPage,
+  PatternRegistration,
   Position,
   PresenceSnapshot,
   PublishCommand,
@@ -31,6 +35,7 @@ import {
   EntrySchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../protocol/limits.ts";
+import { type Recent, RecentChannels } from "./recent-channels.ts";
 
 /** The only node there is. */
 const NODE = "";
@@ -52,11 +57,27 @@ export class MemoryBroker implements Broker {
   readonly #channels = new Map<string, Channel>();
   /** Channels with something that waits for the next turn. */
   readonly #waiting = new Set<Channel>();
+  readonly #recent = new RecentChannels<Channel>();
+  /** The patterns of this node. Whatever is published is handed over: only who wants it asks for them. */
+  readonly #patterns = new PatternMap<true>();
+  /** Names the life of the broker, where somebody asked: all channels of another one are forgotten. */
+  #life: string | undefined;
+  /** Never goes back: what was published after a time has no earlier one. */
+  readonly #clock: Clock;
+  /** When the last channel that is forgotten was published to, Unix milliseconds. */
+  #forgotten = 0;
   #handler: BrokerHandler | undefined;
 
   constructor(options: MemoryBrokerOptions) {
     this.#options = options;
     this.#rules = options.rules ?? new RuleBook();
+    let last = 0;
+    this.#clock = {
+      now: () => {
+        last = Math.max(last, options.clock.now());
+        return last;
+      },
+    };
   }
 
   /** Channels that have a log. */
@@ -86,6 +107,27 @@ export class MemoryBroker implements Broker {
     channel.touched = this.#options.clock.now();
   }
 
+  async subscribePattern(pattern: string): Promise<PatternRegistration> {
+    this.#patterns.set(pattern, true);
+    this.#life ??= this.#options.random.epoch();
+    return { position: { epoch: this.#life, offset: this.#clock.now() } };
+  }
+
+  unsubscribePattern(pattern: string): void {
+    this.#patterns.delete(pattern);
+  }
+
+  async active(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
+    const channels: string[] = [];
+    for (const { name } of this.#recent.since(since.offset)) {
+      if (!matches(pattern, name)) continue;
+      if (channels.length >= limit) return { channels, gap: "limit" };
+      channels.push(name);
+    }
+    if (since.epoch !== this.#life) return { channels, gap: "epoch_changed" };
+    return { channels, gap: this.#forgotten >= since.offset ? "expired" : undefined };
+  }
+
   async publish(name: string, { key, body }: PublishCommand): Promise<PublishResult> {
     const channel = this.#channel(name);
     const { log } = channel;
@@ -93,6 +135,8 @@ export class MemoryBroker implements Broker {
     // An event that is published again is a publish of now, whenever its first one was.
     channel.touched = this.#options.clock.now();
     if (!duplicate) {
+      channel.published = time;
+      this.#recent.push(channel);
       channel.entries.push(
         create(EntrySchema, { offset: BigInt(offset), time: BigInt(time), body }),
       );
@@ -149,7 +193,8 @@ export class MemoryBroker implements Broker {
   /** What waits for the next turn has not been handed over. */
   seen(name: string): Position | undefined {
     const channel = this.#channels.get(name);
-    if (!channel?.wanted) return undefined;
+    if (channel === undefined) return undefined;
+    if (!channel.wanted && this.#patterns.match(name).length === 0) return undefined;
     const { epoch, head } = channel.log;
     return { epoch, offset: head - channel.entries.length };
   }
@@ -170,12 +215,18 @@ export class MemoryBroker implements Broker {
   /** Forgets channels that nobody wants and whose position has run out, and entries that have grown old. */
   sweep(): void {
     const now = this.#options.clock.now();
-    for (const [name, channel] of this.#channels) {
+    for (const channel of this.#channels.values()) {
       const idle = !channel.wanted && channel.entries.length === 0 && !channel.presence?.size;
       const { positionTtlMs } = channel.rules;
-      if (idle && channel.touched <= now - positionTtlMs) this.#channels.delete(name);
+      if (idle && channel.touched <= now - positionTtlMs) this.#forget(channel);
       else channel.log.trim();
     }
+  }
+
+  #forget(channel: Channel): void {
+    this.#forgotten = Math.max(this.#forgotten, channel.published);
+    this.#recent.delete(channel);
+    this.#channels.delete(channel.name);
   }
 
   #deliverSoon(channel: Channel): void {
@@ -212,13 +263,16 @@ export class MemoryBroker implements Broker {
       channel = {
         name,
         rules,
-        log: new ChannelLog(new MemoryLogStore(), clock, random, rules),
+        log: new ChannelLog(new MemoryLogStore(), this.#clock, random, rules),
         presence: undefined,
         entries: [],
         changes: undefined,
         wanted: false,
         watched: false,
         touched: clock.now(),
+        published: 0,
+        older: undefined,
+        newer: undefined,
       };
       this.#channels.set(name, channel);
     }
@@ -230,7 +284,7 @@ function positionOf({ log }: Channel): Position {
   return { epoch: log.epoch, offset: log.head };
 }
 
-interface Channel {
+interface Channel extends Recent<Channel> {
   readonly name: string;
   readonly rules: ChannelRules;
   readonly log: ChannelLog;
@@ -246,4 +300,5 @@ interface Channel {
   watched: boolean;
   /** When it was last published to or left, Unix milliseconds. */
   touched: number;
+  published: number;
 }

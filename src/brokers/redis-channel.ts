@@ -51,6 +51,8 @@ export class RedisChannel {
   readonly topic: string;
   /** Whether a session of this node wants it. */
   wanted = false;
+  /** When something was last heard of it by a pattern alone, Unix milliseconds; 0 for never. */
+  heardAt = 0;
   /** Nodes that had members here at the last look, and were nowhere. */
   #missing: readonly string[] = [];
   /** Calls that are under way. */
@@ -108,7 +110,8 @@ export class RedisChannel {
 
   /** Whether there is nothing to remember of it. */
   get idle(): boolean {
-    return !this.wanted && !this.attended && this.#calls === 0 && this.#queue.idle;
+    const listens = this.wanted || this.heardAt > 0;
+    return !listens && !this.attended && this.#calls === 0 && this.#queue.idle;
   }
 
   publish({ key, body }: PublishCommand): Promise<PublishResult> {

@@ -19,6 +19,9 @@ import type { EntryNotice, Notice, Place } from "./redis-reply.ts";
 /** How long what is in the log may take to be heard, in milliseconds. */
 export const HEARING_MS = 1_000;
 
+/** What is not known yet of an offset or a generation; below all of them. */
+const UNKNOWN = -1;
+
 /** Where a channel is. */
 export interface Opened {
   /** The head. */
@@ -88,6 +91,24 @@ export class RedisCursor {
     return this.#last;
   }
 
+  /** Whether it is known where the node is. */
+  get begun(): boolean {
+    return this.#last !== undefined;
+  }
+
+  /** Begins with what is heard first: nobody here has asked where the channel is. */
+  begin({ kind, place }: Notice): void {
+    // Presence says nothing of entries: the next one is the first.
+    this.beginAt({ ...place, offset: kind === "entry" ? place.offset - 1 : UNKNOWN });
+  }
+
+  /** Begins behind a place. */
+  beginAt(place: Place): void {
+    this.#last = place;
+    this.#presence = UNKNOWN;
+    for (const notice of this.#forgetHeard()) this.take(notice);
+  }
+
   /** Nobody here wants the channel any more: what comes later is another story. */
   reset(): void {
     this.#last = undefined;
@@ -114,7 +135,11 @@ export class RedisCursor {
       const heard = this.#forgetHeard();
       for (const notice of heard) this.take(notice);
       if (this.#again) void this.catchUp();
-    } else if (this.#last.epoch !== epoch) await this.catchUp();
+    } else {
+      if (this.#last.offset === UNKNOWN && this.#last.epoch === epoch) this.#last = place;
+      // Where presence is not known a change may be on its way that somebody has not heard of.
+      if (this.#last.epoch !== epoch) await this.catchUp();
+    }
     const last: Place | undefined = this.#last;
     if (last === undefined || last.epoch === epoch) return { epoch, offset };
     return { epoch: last.epoch, offset: last.offset };
@@ -137,7 +162,9 @@ export class RedisCursor {
   behind({ place, presence }: Opened): boolean {
     if (this.#last === undefined) return false;
     if (this.#last.epoch !== place.epoch) return true;
-    return this.#last.offset < place.offset || this.#presence < presence;
+    const { offset } = this.#last;
+    if (offset !== UNKNOWN && offset < place.offset) return true;
+    return this.#presence !== UNKNOWN && this.#presence < presence;
   }
 
   /** Reads what lies behind the last place. Resolves when it waits for the next turn or is not wanted. */
@@ -180,11 +207,13 @@ export class RedisCursor {
     // Of the next life of the log or late from the one before: what Redis says now decides.
     if (place.epoch !== this.#last?.epoch) return false;
     if (notice.kind === "entry") {
+      if (this.#last.offset === UNKNOWN) this.#last = { ...place, offset: place.offset - 1 };
       if (place.offset > this.#last.offset + 1) return false;
       if (place.offset > this.#last.offset) this.#append(place, [notice.entry]);
       return true;
     }
     const { change, previous } = notice;
+    if (this.#presence === UNKNOWN) this.#presence = previous;
     if (change.generation <= this.#presence) return true;
     if (previous > this.#presence) return false;
     this.#presence = change.generation;
@@ -201,6 +230,11 @@ export class RedisCursor {
       // What was heard before the log is read is known then, or was of a log that has ended.
       const before = this.#heard.length;
       if (from === undefined) return;
+      if (from.offset === UNKNOWN) {
+        // There is no place to go on from: what may be missed of the channel is found by its time.
+        this.#last = undefined;
+        return;
+      }
       const found = await this.#host.catchUp(from, over);
       if (found === undefined || over()) return;
       if (this.#unheard(found)) await this.#hear(found.place);
@@ -209,7 +243,8 @@ export class RedisCursor {
       const heard = this.#heard.slice(before);
       this.#forgetHeard();
       if (moved) await this.#host.moved();
-      if (moved || found.presence > this.#presence) await this.#readPresence(over);
+      const behind = this.#presence !== UNKNOWN && found.presence > this.#presence;
+      if (moved || behind) await this.#readPresence(over);
       if (over()) return;
       // Meanwhile there was more.
       const rest = [...heard, ...this.#forgetHeard()];

@@ -1,14 +1,21 @@
 /**
- * Which names a node listens to in Pub/Sub. What one turn brings goes to Redis as one command; a lost
+ * Which names, or globs, a node listens to in Pub/Sub. What one turn brings goes to Redis as one command; a lost
  * connection ends all of it.
  */
-import { RedisFailure, type RedisSubscriptions } from "./redis-ports.ts";
+import { RedisFailure } from "./redis-ports.ts";
 
 /** Names in one command. */
 export const MAX_NAMES = 512;
 
+/** What names are said with. */
+export interface Listening {
+  /** @throws RedisFailure */
+  subscribe(names: readonly string[]): Promise<void>;
+  unsubscribe(names: readonly string[]): void;
+}
+
 export class RedisInterest {
-  readonly #subscriptions: RedisSubscriptions;
+  readonly #subscriptions: Listening;
   readonly #nextTurn: (callback: () => void) => void;
   /** Names that are listened to, or will be; settles with the confirmation. */
   #names = new Map<string, Promise<void>>();
@@ -18,7 +25,7 @@ export class RedisInterest {
   #flushing = false;
   #round = 0;
 
-  constructor(subscriptions: RedisSubscriptions, nextTurn: (callback: () => void) => void) {
+  constructor(subscriptions: Listening, nextTurn: (callback: () => void) => void) {
     this.#subscriptions = subscriptions;
     this.#nextTurn = nextTurn;
   }

@@ -9,6 +9,9 @@ export class RedisKeys {
   readonly alive: string;
   /** Nodes that are gone and whose members have not all been seen to. */
   readonly lost: string;
+  /** Channels by when they were last listed as published to, and what is known of that list. */
+  readonly active: string;
+  readonly directory: string;
 
   /** @param prefix without braces, which would make a hash tag of their own */
   constructor(prefix: string) {
@@ -16,6 +19,9 @@ export class RedisKeys {
     this.#prefix = prefix;
     this.alive = `${prefix}{nodes}:alive`;
     this.lost = `${prefix}{nodes}:lost`;
+    // Beside the nodes: who finds that Redis has forgotten one knows that it has forgotten the other.
+    this.active = `${prefix}{nodes}:active`;
+    this.directory = `${prefix}{nodes}:directory`;
   }
 
   /** All keys of a channel. */
@@ -40,8 +46,28 @@ export class RedisKeys {
     return `${this.#prefix}node:${node}`;
   }
 
+  /**
+   * The names in Pub/Sub of a pattern's channels, as globs of Redis. They match more: `*` crosses dots
+   * there.
+   */
+  globs(pattern: string): readonly string[] {
+    const words = pattern.split(".").map((word) => (word === "*" ? "*" : escaped(word)));
+    const before = escaped(`${this.#prefix}pub:`);
+    if (pattern.split(".").at(-1) !== "**") return [before + words.join(".")];
+    words.pop();
+    // Zero words, or more.
+    return words.length === 0
+      ? [`${before}*`]
+      : [before + words.join("."), `${before}${words.join(".")}.*`];
+  }
+
   /** The channel of a name in Pub/Sub. */
   channelOf(topic: string): string {
     return topic.slice(this.#prefix.length + "pub:".length);
   }
+}
+
+/** A text without a meaning of its own in a glob. */
+function escaped(text: string): string {
+  return text.replace(/[\\*?[\]]/g, (sign) => `\\${sign}`);
 }

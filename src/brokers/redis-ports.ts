@@ -54,6 +54,13 @@ export interface RedisSubscriptions {
   subscribe(channels: readonly string[]): Promise<void>;
   /** Has no outcome: a lost connection unsubscribes as well. */
   unsubscribe(channels: readonly string[]): void;
+  /**
+   * The same for globs. What several of them, or a name beside them, match comes several times.
+   *
+   * @throws RedisFailure
+   */
+  subscribeGlobs(globs: readonly string[]): Promise<void>;
+  unsubscribeGlobs(globs: readonly string[]): void;
 }
 
 /**

@@ -3,8 +3,10 @@
  * told to the nodes that listen to it. The stream is the truth and Pub/Sub a wake-up that carries the
  * entry: what does not go on where a node is, it reads from the stream.
  */
+import { matches } from "../channels/patterns.ts";
 import { RuleBook } from "../channels/rules.ts";
 import type {
+  ActiveChannels,
   Broker,
   BrokerHandler,
   Clock,
@@ -13,6 +15,7 @@ import type {
   HistoryPage,
   Logger,
   MemberSession,
+  PatternRegistration,
   Position,
   PresenceSnapshot,
   PublishCommand,
@@ -22,11 +25,13 @@ import type {
 } from "../engine/ports.ts";
 import { type ChannelHost, RedisChannel } from "./redis-channel.ts";
 import { HEARING_MS } from "./redis-cursor.ts";
+import { RedisDirectory } from "./redis-directory.ts";
 import { Epochs } from "./redis-epochs.ts";
 import { chunks, RedisInterest } from "./redis-interest.ts";
 import { RedisKeys } from "./redis-keys.ts";
 import { type NodeSigner, RedisMailbox } from "./redis-mailbox.ts";
 import { BEAT_MS, RedisNodes } from "./redis-nodes.ts";
+import { RedisPatterns } from "./redis-patterns.ts";
 import { type RedisCommands, RedisFailure, type RedisSubscriptions } from "./redis-ports.ts";
 import { noticeOf } from "./redis-reply.ts";
 import { type Outage, patiently, unavailable, untilDone, watched } from "./redis-retry.ts";
@@ -72,6 +77,9 @@ export class RedisBroker implements Broker {
   readonly #interest: RedisInterest;
   readonly #nodes: RedisNodes;
   readonly #mailbox: RedisMailbox;
+  readonly #directory: RedisDirectory;
+  readonly #patterns: RedisPatterns;
+  readonly #globs: RedisInterest;
   readonly #channels = new Map<string, RedisChannel>();
   /** Channels with something that waits for the next turn. */
   readonly #waiting = new Set<RedisChannel>();
@@ -88,7 +96,16 @@ export class RedisBroker implements Broker {
     this.#rules = options.rules ?? new RuleBook();
     this.#refreshMs = options.refreshMs ?? REFRESH_MS;
     this.#keys = new RedisKeys(prefix);
-    this.#interest = new RedisInterest(options.subscriptions, nextTurn);
+    const { subscriptions } = options;
+    this.#interest = new RedisInterest(subscriptions, nextTurn);
+    this.#globs = new RedisInterest(
+      {
+        subscribe: (globs) => subscriptions.subscribeGlobs(globs),
+        unsubscribe: (globs) => subscriptions.unsubscribeGlobs(globs),
+      },
+      nextTurn,
+    );
+    const epochs = new Epochs(random);
     const commands = watched(options.commands, clock, this.#outage);
     const shared = { clock, timers, commands, outage: this.#outage, keys: this.#keys };
     const warn: Logger["warn"] = (message, fields) => logger.warn(message, fields);
@@ -96,7 +113,10 @@ export class RedisBroker implements Broker {
       ...shared,
       node,
       beatMs: options.beatMs ?? BEAT_MS,
-      renamed: () => this.#rejoin(),
+      renamed: () => {
+        this.#directory.doubt();
+        return this.#rejoin();
+      },
       takeOver: (channel, node) => this.#channel(channel).roster.takeOver(node),
       warn,
     });
@@ -108,9 +128,21 @@ export class RedisBroker implements Broker {
       others: () => this.#nodes.others(),
       warn,
     });
+    this.#directory = new RedisDirectory({ ...shared, epochs, durable, nextTurn });
+    this.#patterns = new RedisPatterns({
+      ...shared,
+      directory: this.#directory,
+      interest: this.#globs,
+      handler: () => this.#handler,
+      ended: () => this.#ended,
+      channel: (name) => this.#channel(name),
+      channels: () => this.#channels.values(),
+      look: (channel) => this.#look(channel),
+      forget: (channel) => this.#forget(channel),
+    });
     this.#host = {
       ...shared,
-      epochs: new Epochs(random),
+      epochs,
       durable,
       leaseMs: REFRESHES_TO_LIVE * this.#refreshMs,
       queued: { most: MAX_WAITING_BYTES, waiting: 0 },
@@ -178,6 +210,7 @@ export class RedisBroker implements Broker {
     const opened = await patiently(this.#host, this.#outage, async () => {
       const { round } = this.#interest;
       await this.#interest.listen(channel.topic);
+      await this.#patterns.prepare(channel);
       const found = await channel.open();
       // What was said between the two may have been lost with the connection.
       if (round !== this.#interest.round) throw new RedisFailure("lost", "the connection was lost");
@@ -192,13 +225,37 @@ export class RedisBroker implements Broker {
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
     channel.wanted = false;
-    channel.cursor.reset();
+    if (this.#patterns.hears(name)) channel.heardAt = this.#host.clock.now();
+    else channel.cursor.reset();
     this.#interest.forget(channel.topic);
     this.#forget(channel);
   }
 
+  async subscribePattern(pattern: string): Promise<PatternRegistration> {
+    return await this.#patterns.subscribe(pattern);
+  }
+
+  unsubscribePattern(pattern: string): void {
+    this.#patterns.unsubscribe(pattern);
+  }
+
+  async active(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
+    const { channels, gap } = await patiently(this.#host, this.#outage, () =>
+      this.#directory.active(since),
+    );
+    const mine = channels.filter((name) => matches(pattern, name));
+    if (mine.length <= limit) return { channels: mine, gap };
+    return { channels: mine.slice(0, limit), gap: gap ?? "limit" };
+  }
+
   async publish(name: string, command: PublishCommand): Promise<PublishResult> {
-    return await this.#using(name, (channel) => channel.publish(command));
+    const listing = this.#directory.list(name);
+    // Whatever becomes of the publish, this is waited for only with it.
+    listing?.catch(() => {});
+    const result = await this.#using(name, (channel) => channel.publish(command));
+    await listing;
+    if (!result.duplicate) await this.#directory.published(name, result.position.epoch);
+    return result;
   }
 
   async join(name: string, session: MemberSession): Promise<void> {
@@ -227,7 +284,8 @@ export class RedisBroker implements Broker {
 
   seen(name: string): Position | undefined {
     const channel = this.#channels.get(name);
-    return channel?.wanted ? channel.cursor.seen : undefined;
+    if (channel === undefined) return undefined;
+    return channel.wanted || this.#patterns.hears(name) ? channel.cursor.seen : undefined;
   }
 
   async #using<T>(name: string, call: (channel: RedisChannel) => Promise<T>): Promise<T> {
@@ -244,10 +302,17 @@ export class RedisBroker implements Broker {
       this.#mailbox.take(payload);
       return;
     }
-    const channel = this.#channels.get(this.#keys.channelOf(topic));
-    if (!channel?.wanted) return;
+    const name = this.#keys.channelOf(topic);
+    const wanted = this.#channels.get(name)?.wanted === true;
+    if (!wanted && !this.#patterns.hears(name)) return;
     const notice = noticeOf(payload);
-    if (notice !== undefined) channel.cursor.take(notice);
+    if (notice === undefined) return;
+    const channel = this.#channel(name);
+    if (!wanted) {
+      channel.heardAt = this.#host.clock.now();
+      if (!channel.cursor.begun) channel.cursor.begin(notice);
+    }
+    channel.cursor.take(notice);
   }
 
   #flushSoon(channel: RedisChannel): void {
@@ -263,6 +328,7 @@ export class RedisBroker implements Broker {
 
   #lost(): void {
     this.#interest.lost();
+    this.#globs.lost();
     this.#setReady(false);
   }
 
@@ -281,6 +347,8 @@ export class RedisBroker implements Broker {
       await Promise.all(some.map(({ cursor }) => cursor.catchUp()));
       if (over()) return;
     }
+    await this.#patterns.regained(over);
+    if (over()) return;
     this.#setReady(true);
   }
 
@@ -308,14 +376,16 @@ export class RedisBroker implements Broker {
       await Promise.allSettled(some.map((channel) => this.#look(channel)));
       if (this.#ended) return;
     }
+    await this.#patterns.refresh();
     for (const channel of this.#channels.values()) this.#forget(channel);
   }
 
   async #look(channel: RedisChannel): Promise<void> {
     const opened = await channel.look();
-    if (!channel.wanted || !channel.cursor.behind(opened)) return;
+    const listens = (): boolean => channel.wanted || channel.heardAt > 0;
+    if (!listens() || !channel.cursor.behind(opened)) return;
     this.#options.timers.after(HEARING_MS, () => {
-      if (channel.wanted && channel.cursor.behind(opened)) void channel.cursor.catchUp();
+      if (listens() && channel.cursor.behind(opened)) void channel.cursor.catchUp();
     });
   }
 

@@ -107,6 +107,7 @@ export interface EngineStats extends CounterStats {
   readonly sessions: number;
   readonly subscriptions: number;
   readonly channels: number;
+  readonly patterns: number;
   /** Backend calls that wait for their answer. */
   readonly openCalls: number;
   readonly openSurveys: number;
@@ -350,6 +351,7 @@ export class Engine implements BrokerHandler {
       sessions: this.#sessions.size,
       subscriptions: this.hub.subscriptions,
       channels: this.hub.size,
+      patterns: this.hub.patternCount,
       openCalls,
       openSurveys: this.surveys.size,
       delivered: this.hub.delivered,
@@ -397,7 +399,7 @@ export class Engine implements BrokerHandler {
   }
 
   publications(channel: string, epoch: string, entries: readonly Entry[]): void {
-    if (entries.length === 0 || !this.hub.has(channel)) return;
+    if (entries.length === 0 || !this.hub.hears(channel)) return;
     this.hub.broadcast(new PublicationBatch(channel, epoch, entries, this.#stamp));
     this.#remember(channel);
   }
@@ -405,6 +407,10 @@ export class Engine implements BrokerHandler {
   gap(channel: string, gap: LogGap): void {
     this.hub.gap(channel, gap);
     this.#remember(channel);
+  }
+
+  patternGap(pattern: string, gap: LogGap): void {
+    this.hub.patternGap(pattern, gap);
   }
 
   presence(channel: string, epoch: string, changes: readonly PresenceChange[]): void {

@@ -1,17 +1,15 @@
 /**
- * Who on this node listens to what. The hub resolves a channel to sessions and hands them a batch;
- * it knows nothing of brokers or sockets.
+ * Who on this node listens to what, by channel and by pattern. The hub resolves a channel to sessions and
+ * hands them a batch, each once however many of its subscriptions match; it knows nothing of brokers or
+ * sockets. A session that is subscribed to a channel by itself takes it from there, whatever its patterns.
  */
+import { PatternMap } from "../channels/pattern-map.ts";
 import { SmallMap } from "../channels/small-map.ts";
 import type { Encoding } from "../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect } from "../protocol/codes.ts";
-import { MAX_HELD_BYTES } from "../protocol/limits.ts";
-import type {
-  PublicationBatch,
-  SharedFrame,
-  SizedFrame,
-  Variant,
-} from "../protocol/publication-frames.ts";
+import type { PublicationBatch, SizedFrame, Variant } from "../protocol/publication-frames.ts";
+import type { Hold, PresenceNotice } from "./hold.ts";
+import type { HeldOfPattern, PatternFeed } from "./pattern-feed.ts";
 import type { LogGap, Member, MemberSession, Position } from "./ports.ts";
 
 /** What the hub needs of a session. */
@@ -45,76 +43,25 @@ export interface Subscription {
   held: Hold | undefined;
 }
 
-/** A notice of presence, which goes to everyone but the member it is about. */
-export interface PresenceNotice {
-  /** Undefined for a notice about all. */
-  readonly member: Member | undefined;
-  readonly generation: number;
-  readonly frame: SharedFrame;
+/** One session's interest in the channels of one pattern. */
+export interface PatternSubscription {
+  readonly pattern: string;
+  /** Whether the broker has registered it. */
+  granted: boolean;
+  /** Whether it has been acknowledged; until then nothing comes of it. */
+  live: boolean;
+  /** The same for all patterns of a session. */
+  readonly feed: PatternFeed;
 }
 
-/** What a subscription holds back, bounded: past the bound its messages are read from the log again. */
-export class Hold {
-  #items: HeldItem[] = [];
-  #bytes = 0;
-  #dropped: Position | undefined;
+/** The sessions of one pattern, those first who came first. */
+type PatternListeners = SmallMap<Subscriber, PatternSubscription>;
 
-  /** Whether messages were dropped: then the log has to be read before the rest goes out. */
-  get overflowed(): boolean {
-    return this.#dropped !== undefined;
-  }
-
-  /** The last message that was dropped since the last call. */
-  takeDropped(): Position | undefined {
-    const dropped = this.#dropped;
-    this.#dropped = undefined;
-    return dropped;
-  }
-
-  add(item: HeldItem): void {
-    this.#items.push(item);
-    if (!("batch" in item)) return;
-    this.#bytes += item.batch.bytes;
-    if (this.#bytes <= MAX_HELD_BYTES) return;
-    const { epoch, lastOffset } = item.batch;
-    this.#dropped = { epoch, offset: lastOffset };
-    // Reading the log finds what gaps there are by itself, except that it begins anew.
-    this.#items = this.#items.filter((held) => "notice" in held || beginning(held) !== undefined);
-    this.#bytes = 0;
-  }
-
-  /** Whether a gap has told that a log of this epoch begins. */
-  announced(epoch: string): boolean {
-    return this.#items.some((held) => beginning(held) === epoch);
-  }
-
-  /** Forgets what came before the log that the subscription begins in, where that was told. */
-  beginIn(epoch: string): void {
-    const start = this.#items.findLastIndex((held) => beginning(held) === epoch);
-    if (start < 0) return;
-    this.#items = this.#items.filter((held, index) => index >= start || "notice" in held);
-    const dropped = this.#dropped?.epoch ?? epoch;
-    if (dropped !== epoch && !this.announced(dropped)) this.#dropped = undefined;
-  }
-
-  /** What is held, in the order in which it came. */
-  get items(): readonly HeldItem[] {
-    return this.#items;
-  }
-}
-
-type HeldItem =
-  | { readonly batch: PublicationBatch }
-  | { readonly gap: LogGap }
-  | { readonly notice: PresenceNotice };
-
-/** The epoch of a log that begins with what is held. */
-function beginning(held: HeldItem): string | undefined {
-  return "gap" in held && held.gap.reason === "epoch_changed" ? held.gap.until.epoch : undefined;
-}
+const NOBODY: readonly PatternListeners[] = [];
 
 export class Hub {
   readonly #channels = new Map<string, SmallMap<Subscriber, Subscription>>();
+  readonly #patterns = new PatternMap<PatternListeners>();
   #subscriptions = 0;
   #delivered = 0;
 
@@ -123,7 +70,12 @@ export class Hub {
     return this.#channels.size;
   }
 
-  /** Number of subscriptions, over all channels. */
+  /** Number of patterns with at least one subscriber. */
+  get patternCount(): number {
+    return this.#patterns.size;
+  }
+
+  /** Number of subscriptions, over all channels and patterns. */
   get subscriptions(): number {
     return this.#subscriptions;
   }
@@ -154,20 +106,74 @@ export class Hub {
     return true;
   }
 
-  /** Whether anyone here wants the channel. */
+  /** Adds a session's interest in a pattern. */
+  addPattern(subscriber: Subscriber, subscription: PatternSubscription): void {
+    let listeners = this.#patterns.get(subscription.pattern);
+    if (listeners === undefined) {
+      listeners = new SmallMap();
+      this.#patterns.set(subscription.pattern, listeners);
+    }
+    if (!listeners.has(subscriber)) this.#subscriptions += 1;
+    listeners.set(subscriber, subscription);
+  }
+
+  /** Removes it. Returns true when that was the pattern's last subscriber here. */
+  removePattern(subscriber: Subscriber, pattern: string): boolean {
+    const listeners = this.#patterns.get(pattern);
+    if (listeners === undefined || !listeners.delete(subscriber)) return false;
+    this.#subscriptions -= 1;
+    if (listeners.size > 0) return false;
+    this.#patterns.delete(pattern);
+    return true;
+  }
+
+  /** The patterns that anyone here wants. */
+  *patterns(): Iterable<string> {
+    for (const [pattern] of this.#patterns) yield pattern;
+  }
+
+  hasPattern(pattern: string): boolean {
+    return this.#patterns.has(pattern);
+  }
+
+  /** Whether a session with this pattern wants to hear who comes to its channels and goes. */
+  followsPattern(pattern: string): boolean {
+    for (const { followsPresence } of this.#patterns.get(pattern)?.keys() ?? []) {
+      if (followsPresence) return true;
+    }
+    return false;
+  }
+
+  /** The session that has had a pattern for the longest time. */
+  firstOfPattern(pattern: string): Subscriber | undefined {
+    for (const subscriber of this.#patterns.get(pattern)?.keys() ?? []) return subscriber;
+    return undefined;
+  }
+
+  /** Whether anyone here wants what is published to the channel. */
+  hears(channel: string): boolean {
+    return this.has(channel) || this.#listeners(channel).length > 0;
+  }
+
+  /** Whether anyone here wants the channel by itself. */
   has(channel: string): boolean {
     return this.#channels.has(channel);
   }
 
-  /** The session that has been subscribed to the channel for the longest time. */
+  /** The session that has been subscribed to the channel for the longest time, else by a pattern. */
   first(channel: string): Subscriber | undefined {
     for (const subscriber of this.#channels.get(channel)?.keys() ?? []) return subscriber;
+    for (const listeners of this.#listeners(channel)) {
+      for (const subscriber of listeners.keys()) return subscriber;
+    }
     return undefined;
   }
 
-  /** The sessions here that want the channel. */
+  /** The sessions here that want the channel, each once. */
   subscribers(channel: string): readonly Subscriber[] {
-    return [...(this.#channels.get(channel)?.keys() ?? [])];
+    const found = new Set(this.#channels.get(channel)?.keys());
+    for (const [subscriber] of this.#byPattern(channel)) found.add(subscriber);
+    return [...found];
   }
 
   /** Whether a session here listens already, and may be owed what is on the way. */
@@ -175,7 +181,7 @@ export class Hub {
     for (const { floor } of this.#channels.get(channel)?.values() ?? []) {
       if (floor !== undefined) return true;
     }
-    return false;
+    return this.#listeners(channel).length > 0;
   }
 
   /** The sessions here that are present in the channel. */
@@ -195,13 +201,30 @@ export class Hub {
 
   /** Writes a batch to everyone who wants it, in one synchronous sweep. */
   broadcast(batch: PublicationBatch): void {
-    const subscribers = this.#channels.get(batch.channel);
-    if (subscribers === undefined) return;
     // A session that ends in the sweep leaves the map, which its iteration allows.
-    for (const [subscriber, subscription] of subscribers) {
+    for (const [subscriber, subscription] of this.#channels.get(batch.channel) ?? []) {
       if (subscription.held !== undefined) subscription.held.add({ batch });
       else this.#write(subscriber, subscription, batch);
     }
+    const all = this.#listeners(batch.channel);
+    if (all.length > 0) this.#broadcastByPattern(batch, all);
+  }
+
+  /** As `#byPattern`, without anything made for each session: this is the hot path. */
+  #broadcastByPattern(batch: PublicationBatch, all: readonly PatternListeners[]): void {
+    const exact = this.#channels.get(batch.channel);
+    for (let i = 0; i < all.length; i++) {
+      for (const [subscriber, { live, feed }] of all[i] ?? []) {
+        if (!live || exact?.has(subscriber) || isLive(subscriber, all, i)) continue;
+        if (feed.held !== undefined) feed.held.add({ batch });
+        else this.feed(subscriber, feed, batch);
+      }
+    }
+  }
+
+  /** Writes a batch to a session that has the channel by a pattern. */
+  feed(subscriber: Subscriber, feed: PatternFeed, batch: PublicationBatch): void {
+    this.#frames(subscriber, batch, feed.after(batch));
   }
 
   /** Tells everyone who is behind it that a part of the log cannot be had. */
@@ -209,6 +232,17 @@ export class Hub {
     for (const [subscriber, subscription] of this.#channels.get(channel) ?? []) {
       if (subscription.held !== undefined) subscription.held.add({ gap });
       else skip(subscriber, subscription, gap);
+    }
+    for (const [subscriber, feed] of this.#byPattern(channel)) {
+      if (feed.held !== undefined) feed.held.add({ channel, gap });
+      else feedGap(subscriber, feed, channel, gap);
+    }
+  }
+
+  /** Tells everyone with a pattern that channels may have been missed which nobody here knows. */
+  patternGap(pattern: string, gap: LogGap): void {
+    for (const [subscriber, { live }] of this.#patterns.get(pattern) ?? []) {
+      if (live) subscriber.tellGap(pattern, gap);
     }
   }
 
@@ -219,11 +253,57 @@ export class Hub {
       if (subscription.held !== undefined) subscription.held.add({ notice });
       else notify(subscriber, subscription, notice);
     }
+    for (const [subscriber, feed] of this.#byPattern(channel)) {
+      if (!subscriber.followsPresence) continue;
+      if (feed.held !== undefined) feed.held.add({ notice });
+      else feedNotice(subscriber, notice);
+    }
   }
 
   /** Writes a batch to one subscriber alone. */
   replay(subscriber: Subscriber, batch: PublicationBatch): void {
     this.#frames(subscriber, batch, 0);
+  }
+
+  /**
+   * Lets a session's patterns have what a subscription to the channel itself held back and will not give
+   * out any more.
+   */
+  handBack(subscriber: Subscriber, { channel, held }: Subscription, feed: PatternFeed): void {
+    const dropped = held?.takeDropped();
+    if (dropped !== undefined) {
+      this.#toFeed(subscriber, feed, {
+        channel,
+        gap: { reason: "unavailable", after: undefined, until: dropped },
+      });
+    }
+    for (const item of held?.items ?? []) {
+      this.#toFeed(subscriber, feed, "gap" in item ? { channel, gap: item.gap } : item);
+    }
+  }
+
+  #toFeed(subscriber: Subscriber, feed: PatternFeed, item: HeldOfPattern): void {
+    if (feed.held !== undefined) feed.held.add(item);
+    else if ("batch" in item) this.feed(subscriber, feed, item.batch);
+    else if ("gap" in item) feedGap(subscriber, feed, item.channel, item.gap);
+    else if ("notice" in item) feedNotice(subscriber, item.notice);
+  }
+
+  #listeners(channel: string): readonly PatternListeners[] {
+    return this.#patterns.size === 0 ? NOBODY : this.#patterns.match(channel);
+  }
+
+  /** The sessions that have a channel by patterns alone, each once. */
+  *#byPattern(channel: string): Iterable<[Subscriber, PatternFeed]> {
+    const all = this.#listeners(channel);
+    if (all.length === 0) return;
+    const exact = this.#channels.get(channel);
+    for (const [i, listeners] of all.entries()) {
+      for (const [subscriber, { live, feed }] of listeners) {
+        if (!live || exact?.has(subscriber) || isLive(subscriber, all, i)) continue;
+        yield [subscriber, feed];
+      }
+    }
   }
 
   /** Ends the hold of a subscription: what came meanwhile goes out, from its floor on. */
@@ -261,6 +341,31 @@ export class Hub {
       this.#delivered += batch.lastOffset - Math.max(after, batch.firstOffset - 1);
     }
   }
+}
+
+/** Whether one of the first so many patterns is live for a session. */
+function isLive(subscriber: Subscriber, all: readonly PatternListeners[], before: number): boolean {
+  for (let i = 0; i < before; i++) {
+    if (all[i]?.get(subscriber)?.live) return true;
+  }
+  return false;
+}
+
+/** Tells a session that has a channel by a pattern of the part of a gap that is for it. */
+export function feedGap(
+  subscriber: Subscriber,
+  feed: PatternFeed,
+  channel: string,
+  gap: LogGap,
+): void {
+  const part = feed.part(channel, gap);
+  if (part !== undefined) subscriber.tellGap(channel, part);
+}
+
+/** Tells a session of who has come to a channel of its patterns or gone. */
+export function feedNotice(subscriber: Subscriber, { member, frame }: PresenceNotice): void {
+  if (member !== undefined && isMember(subscriber, member)) return;
+  subscriber.write(frame.frame(subscriber.encoding));
 }
 
 /** Moves a subscription past a gap, and tells its session, unless it begins behind it. */

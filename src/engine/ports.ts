@@ -160,6 +160,23 @@ export interface Registration {
   readonly generation: number;
 }
 
+/** What a node learns when it begins to hear of a pattern's channels. */
+export interface PatternRegistration {
+  /**
+   * A place in the time of all channels: every entry that is published after it reaches the handler. The
+   * offset is in Unix milliseconds; another epoch means that the broker may have forgotten channels.
+   */
+  readonly position: Position;
+}
+
+/** Channels of a pattern in which something may have happened. */
+export interface ActiveChannels {
+  /** Those that may have been published to behind the place that was asked about. */
+  readonly channels: readonly string[];
+  /** Why there may have been others; undefined where there were none. */
+  readonly gap: GapReason | undefined;
+}
+
 /** Which part of a channel's history is asked for. */
 export interface HistoryFilter {
   /** Exclusive: entries behind it, or before it in reverse. Undefined begins at that end. */
@@ -203,6 +220,7 @@ export interface LogGap {
  *   from the log before anything behind it is handed over, and what cannot be read is told by `gap`.
  * - `gap` with `epoch_changed` MUST come before the first batch of another epoch, where the node knows
  *   the one before, and before a `subscribe` answers with it; after it nothing of an older epoch may come.
+ * - `patternGap` tells that channels may have been missed which the node does not know.
  * - An entry MUST NOT be handed over twice in one life of the node.
  * - Presence changes MUST come in the order of their generations, each once. Where some were lost,
  *   `presenceLost` is called with what holds now.
@@ -211,6 +229,7 @@ export interface LogGap {
 export interface BrokerHandler {
   publications(channel: string, epoch: string, entries: readonly Entry[]): void;
   gap(channel: string, gap: LogGap): void;
+  patternGap(pattern: string, gap: LogGap): void;
   presence(channel: string, epoch: string, changes: readonly PresenceChange[]): void;
   presenceLost(channel: string, epoch: string, snapshot: Snapshot): void;
 }
@@ -220,6 +239,11 @@ export interface BrokerHandler {
  *
  * - `subscribe` registers the node. It may be called again while registered.
  * - `unsubscribe` ends the node's interest; later entries MAY still arrive and are ignored.
+ * - `subscribePattern` does the same for every channel that a pattern stands for, those that do not exist
+ *   yet included: what is published after it has resolved reaches the handler. It may be called again.
+ *   An entry that the node hears by several ways is handed over once.
+ * - `active` names the channels of a pattern that may have been published to behind a place that
+ *   `subscribePattern` has given, at most so many.
  * - `publish` answers when the entry is in the log and its delivery is under way. Publishes of one
  *   node to one channel take effect in the order of the calls.
  * - `join` and `leave` tell that a session is present in a channel, and that it is not any more. They
@@ -233,6 +257,9 @@ export interface Broker {
   start(handler: BrokerHandler): void;
   subscribe(channel: string): Promise<Registration>;
   unsubscribe(channel: string): void;
+  subscribePattern(pattern: string): Promise<PatternRegistration>;
+  unsubscribePattern(pattern: string): void;
+  active(pattern: string, since: Position, limit: number): Promise<ActiveChannels>;
   publish(channel: string, command: PublishCommand): Promise<PublishResult>;
   join(channel: string, session: MemberSession): Promise<void>;
   leave(channel: string, sessionId: string, clean: boolean): void;
@@ -241,16 +268,18 @@ export interface Broker {
   removeHistory(channel: string): Promise<void>;
   presence(channel: string, limit: number): Promise<PresenceSnapshot>;
   /**
-   * The last position of a channel that was handed to the handler, where the node is registered and
-   * knows it.
+   * The last position of a channel that was handed to the handler, where the node hears the channel, by
+   * itself or by a pattern, and knows it.
    */
   seen(channel: string): Position | undefined;
   /**
    * What must outlive a sleep of the host for a channel: handed back to `recall` when it wakes. Hosts
-   * that never sleep leave both out.
+   * that never sleep leave all three out.
    */
   remember?(channel: string): MessageInitShape<typeof SeenRecordSchema> | undefined;
   recall?(record: SeenRecord): void;
+  /** Channels that are heard by patterns alone, and were heard so lately that they must be remembered. */
+  lately?(): Iterable<string>;
 }
 
 /** Messages of other nodes that were not obeyed, by reason. */

@@ -66,13 +66,15 @@ export async function missed(
   return await between(reader, channel, since.offset, until, budget);
 }
 
-function nothing(reason: GapReason, after: Position | undefined, until: Position): Missed {
+export function nothing(reason: GapReason, after: Position | undefined, until: Position): Missed {
   return { entries: [], gap: { reason, after, until } };
 }
 
 /**
  * The newest entries in (after, until] without a hole, as many as the budget allows. Read backwards,
  * so that what is replayed joins what comes live.
+ *
+ * @param from entries that came before this time, in Unix milliseconds, are not wanted
  */
 export async function between(
   { broker, logger, over }: LogReader,
@@ -80,6 +82,7 @@ export async function between(
   after: number,
   until: Position,
   budget: ReplayBudget,
+  from = 0,
 ): Promise<Missed> {
   const { epoch } = until;
   const found: Entry[] = [];
@@ -107,6 +110,7 @@ export async function between(
       return gap(page.reason ?? "unavailable");
     }
     for (const entry of page.entries) {
+      if (Number(entry.time) < from) return { entries: found.reverse(), gap: undefined };
       found.push(entry);
       budget.messages -= 1;
       budget.bytes -= entry.body?.event.length ?? 0;

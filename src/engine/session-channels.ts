@@ -1,9 +1,9 @@
 /**
- * The channels of one session: joining them with the broker's and the authorizer's consent, catching up
+ * The channels and patterns of one session: joining them with the broker's and the authorizer's consent, catching up
  * with what was missed, leaving them, and what a sleeping host must remember of them.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { checkChannel } from "../channels/names.ts";
+import { checkChannel, isPattern } from "../channels/names.ts";
 import type { RuleBook } from "../channels/rules.ts";
 import { SmallMap } from "../channels/small-map.ts";
 import { MessagingError } from "../protocol/errors.ts";
@@ -18,7 +18,8 @@ import {
   SubscriptionSchema,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
 import type { PublicationBatch } from "../protocol/publication-frames.ts";
-import { Hold, type Hub, type Subscriber, type Subscription } from "./hub.ts";
+import { Hold } from "./hold.ts";
+import type { Hub, Subscriber, Subscription } from "./hub.ts";
 import type { Broker, LogGap, Logger, Position, Registration } from "./ports.ts";
 import {
   between,
@@ -28,6 +29,7 @@ import {
   type RecoveryRequest,
   type ReplayBudget,
 } from "./recovery.ts";
+import { type JoinedPattern, SessionPatterns } from "./session-patterns.ts";
 
 /** What the channels of a session need from the node around them. */
 export interface ChannelsHost {
@@ -63,6 +65,8 @@ export interface JoinOutcome {
   readonly acknowledged: SubscriptionMessage[];
   /** Held until `settle`. */
   readonly joined: readonly Joined[];
+  /** Silent until `settle`. */
+  readonly patterns: readonly JoinedPattern[];
   /** Why entries were refused, one for each refused channel. */
   readonly errors: readonly MessagingError[];
 }
@@ -83,7 +87,9 @@ export class SessionChannels {
   readonly #host: ChannelsHost;
   readonly #owner: ChannelsOwner;
   readonly #subscriptions = new SmallMap<string, Subscription>();
-  /** Channels that are asked for and not decided yet; undefined while there are none. */
+  /** Made for the first pattern. */
+  #patterns: SessionPatterns | undefined;
+  /** Names that are asked for and not decided yet; undefined while there are none. */
   #undecided: Set<string> | undefined;
 
   constructor(host: ChannelsHost, owner: ChannelsOwner) {
@@ -91,26 +97,37 @@ export class SessionChannels {
     this.#owner = owner;
   }
 
+  /** Channels and patterns. */
   get names(): readonly string[] {
-    return [...this.#subscriptions.keys()];
+    return [...this.#subscriptions.keys(), ...(this.#patterns?.names ?? [])];
   }
 
-  /** Whether the session has been granted a channel. */
+  /** The channels that the session has by themselves. */
+  get channels(): Iterable<string> {
+    return this.#subscriptions.keys();
+  }
+
+  /** Whether the session has been granted a channel, by itself or by a pattern. */
   has(channel: string): boolean {
-    return this.#subscriptions.get(channel)?.floor !== undefined;
+    const granted = this.#subscriptions.get(channel)?.floor !== undefined;
+    return granted || this.#patterns?.covers(channel) === true;
   }
 
   /** How many channels the session would have with these, if all that are asked for were granted. */
   sizeWith(requested: readonly SubscriptionMessage[]): number {
     const wanted = new Set(this.#undecided);
     for (const { channel } of requested) wanted.add(channel);
-    for (const channel of this.#subscriptions.keys()) wanted.add(channel);
+    for (const name of this.names) wanted.add(name);
     return wanted.size;
   }
 
   /** Makes the subscriptions of a record live again. */
   restore(records: readonly SubscriptionRecord[]): void {
     for (const { channel, ephemeral, epoch, floor: offset } of records) {
+      if (isPattern(channel)) {
+        this.#ofPatterns.restore(channel);
+        continue;
+      }
       const floor = epoch === "" ? undefined : { epoch, offset: Number(offset) };
       const member = !ephemeral && this.#host.rules.of(channel).presence;
       this.#add({ channel, ephemeral, member, floor, generation: 0, held: undefined });
@@ -122,7 +139,7 @@ export class SessionChannels {
   }
 
   records(): MessageInitShape<typeof SubscriptionRecordSchema>[] {
-    return [...this.#subscriptions.values()]
+    const channels = [...this.#subscriptions.values()]
       .filter((subscription) => subscription.floor !== undefined)
       .map(({ channel, ephemeral, floor }) => ({
         channel,
@@ -130,6 +147,8 @@ export class SessionChannels {
         epoch: floor?.epoch ?? "",
         floor: BigInt(floor?.offset ?? 0),
       }));
+    const patterns = [...(this.#patterns?.granted() ?? [])].map((channel) => ({ channel }));
+    return [...channels, ...patterns];
   }
 
   /** Registers the entries of one request with the broker, side by side. */
@@ -137,6 +156,7 @@ export class SessionChannels {
     const unique = new Map(requested.map((entry) => [entry.channel, entry]));
     const positions = new Map<string, Position>();
     const joined = new Map<string, Joined>();
+    const patterns: JoinedPattern[] = [];
     const fresh: string[] = [];
     const errors = new Map<string, MessagingError>();
     this.#undecided ??= new Set();
@@ -146,41 +166,27 @@ export class SessionChannels {
       [...unique.values()].map(async (entry) => {
         const { channel } = entry;
         const before = this.#subscriptions.get(channel);
-        const subscription = before ?? {
-          channel,
-          ephemeral: entry.ephemeral,
-          member: false,
-          floor: undefined,
-          generation: 0,
-          held: new Hold(),
-        };
         try {
-          checkChannel(channel);
-          const request = recoveryRequest(entry, terms);
-          await terms.authorize(channel, entry.token);
-          if (this.#owner.ended) return;
-          if (before === undefined) {
-            this.#add(subscription);
-            fresh.push(channel);
+          if (isPattern(channel)) {
+            if (this.#patterns?.has(channel) !== true) fresh.push(channel);
+            const one = await this.#ofPatterns.join(entry, terms);
+            if (one === undefined) return;
+            patterns.push(one);
+            positions.set(channel, one.position);
+            return;
           }
-          const reached = before === undefined ? undefined : this.#host.broker.seen(channel);
-          if (request !== undefined) hold(subscription, reached);
-          const { position, generation } = await this.#register(subscription, entry, terms);
-          if (this.#owner.ended) return;
-          // A second subscribe of a live session moves nothing: it has taken what came before.
-          if (subscription.floor === undefined) {
-            subscription.floor = position;
-            subscription.generation = generation;
+          if (Object.keys(entry.positions).length > 0) {
+            throw new MessagingError("BAD_REQUEST", "positions are for patterns");
           }
-          joined.set(channel, {
-            subscription,
-            recovery: request && plan(subscription, request, reached, position),
-          });
-          positions.set(channel, position);
+          const one = await this.#joinChannel(entry, terms, () => fresh.push(channel));
+          if (one === undefined) return;
+          joined.set(channel, one.joined);
+          positions.set(channel, one.position);
         } catch (error) {
           errors.set(channel, MessagingError.from(error));
-          if (before === undefined) this.leave(channel, true);
-          else joined.set(channel, { subscription: before, recovery: undefined });
+          if (before !== undefined) {
+            joined.set(channel, { subscription: before, recovery: undefined });
+          } else if (!isPattern(channel)) this.leave(channel, true);
         }
       }),
     );
@@ -188,21 +194,72 @@ export class SessionChannels {
     if (undecided.size === 0) this.#undecided = undefined;
     if (errors.size > 0 && !terms.extended) {
       for (const channel of fresh) this.leave(channel, true);
-      return { acknowledged: [], joined: [], errors: [...errors.values()] };
+      return { acknowledged: [], joined: [], patterns: [], errors: [...errors.values()] };
     }
     const acknowledged = requested.map((entry) =>
       acknowledgement(entry, terms, positions.get(entry.channel), errors.get(entry.channel)),
     );
     // What one request may replay is shared in the order in which it was asked for.
     const inOrder = [...unique.keys()].flatMap((channel) => joined.get(channel) ?? []);
-    return { acknowledged, joined: inOrder, errors: [...errors.values()] };
+    return { acknowledged, joined: inOrder, patterns, errors: [...errors.values()] };
+  }
+
+  /** Undefined where the session has ended meanwhile. */
+  async #joinChannel(
+    entry: SubscriptionMessage,
+    terms: JoinTerms,
+    added: () => void,
+  ): Promise<{ readonly joined: Joined; readonly position: Position } | undefined> {
+    const { channel } = entry;
+    const before = this.#subscriptions.get(channel);
+    const subscription = before ?? {
+      channel,
+      ephemeral: entry.ephemeral,
+      member: false,
+      floor: undefined,
+      generation: 0,
+      held: new Hold(),
+    };
+    checkChannel(channel);
+    const request = recoveryRequest(entry, terms);
+    await terms.authorize(channel, entry.token);
+    if (this.#owner.ended) return undefined;
+    // Who has the channel by a pattern goes on behind what that has brought.
+    const covered = before === undefined && this.#patterns?.covers(channel) === true;
+    const reached = before === undefined && !covered ? undefined : this.#reached(channel);
+    if (before === undefined) {
+      this.#add(subscription);
+      added();
+    }
+    if (request !== undefined) hold(subscription, reached);
+    const { position, generation } = await this.#register(subscription, entry, terms);
+    if (this.#owner.ended) return undefined;
+    if (subscription.floor === undefined && covered) {
+      subscription.floor = reached ?? { epoch: position.epoch, offset: 0 };
+    }
+    // A second subscribe of a live session moves nothing: it has taken what came before.
+    if (subscription.floor === undefined) {
+      subscription.floor = position;
+      subscription.generation = generation;
+    }
+    const recovery = request && plan(subscription, request, reached, position);
+    return { joined: { subscription, recovery }, position };
+  }
+
+  /** How far the session is in a channel that it hears already. */
+  #reached(channel: string): Position | undefined {
+    const seen = this.#host.broker.seen(channel);
+    const floor = this.#patterns?.floor(channel);
+    if (seen === undefined || floor === undefined) return seen ?? floor;
+    return seen.epoch === floor.epoch && floor.offset > seen.offset ? floor : seen;
   }
 
   /**
    * Lets each subscription catch up with what was asked for, then lets out what came in meanwhile. What
    * has nothing to catch up with is live when this returns, before its promise settles.
    */
-  async settle(joined: readonly Joined[]): Promise<void> {
+  async settle({ joined, patterns }: Pick<JoinOutcome, "joined" | "patterns">): Promise<void> {
+    this.#patterns?.begin(patterns);
     const behind: Joined[] = [];
     for (const one of joined) {
       const { subscription, recovery } = one;
@@ -219,10 +276,12 @@ export class SessionChannels {
       if (this.#owner.ended) return;
       this.#host.hub.release(this.#owner, subscription);
     }
+    await this.#patterns?.settle(patterns, budget, (channel) => this.#subscriptions.has(channel));
   }
 
   /** @param clean whether the session means it; otherwise it may be back soon */
   leave(channel: string, clean: boolean): void {
+    this.#patterns?.leave(channel);
     const { hub, broker } = this.#host;
     const subscription = this.#subscriptions.get(channel);
     if (subscription === undefined) return;
@@ -232,11 +291,18 @@ export class SessionChannels {
     if (subscription.member) broker.leave(channel, this.#owner.id, clean);
     if (last) broker.unsubscribe(channel);
     // Another session has to remember now how far this node is.
-    else if (carrier === this.#owner) hub.first(channel)?.changed();
+    if (carrier === this.#owner) hub.first(channel)?.changed();
+    this.#patterns?.takeOver(subscription);
   }
 
   leaveAll(clean: boolean): void {
+    this.#patterns?.leaveAll();
     for (const channel of this.names) this.leave(channel, clean);
+  }
+
+  get #ofPatterns(): SessionPatterns {
+    this.#patterns ??= new SessionPatterns(this.#host, this.#owner);
+    return this.#patterns;
   }
 
   #add(subscription: Subscription): void {

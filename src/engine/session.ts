@@ -279,7 +279,7 @@ export class Session implements ChannelsOwner, Respondent {
     await this.#order.run(channels, "exclusive", async () => {
       if (!this.connected) return;
       const requested = channels.map((channel) => create(SubscriptionSchema, { channel }));
-      const { joined } = await this.#channels.join(requested, {
+      const outcome = await this.#channels.join(requested, {
         // What cannot be joined must not take the rest with it.
         extended: true,
         recovery: false,
@@ -287,7 +287,7 @@ export class Session implements ChannelsOwner, Respondent {
       });
       if (this.#isClosed()) return;
       this.#save();
-      await this.#channels.settle(joined);
+      await this.#channels.settle(outcome);
     });
   }
 
@@ -399,7 +399,8 @@ export class Session implements ChannelsOwner, Respondent {
     const { hub, broker } = this.#engine;
     const { remember } = broker;
     // Of each channel one session remembers how far the node is: the one that is there longest.
-    const carried = remember && this.#channels.names.filter((name) => hub.first(name) === this);
+    const heard = [...this.#channels.channels, ...(broker.lately?.() ?? [])];
+    const carried = remember && heard.filter((name) => hub.first(name) === this);
     return create(SessionMarksSchema, {
       seenChannels: (carried ?? []).flatMap((name) => remember?.call(broker, name) ?? []),
       seen: BigInt(this.#seen),
@@ -547,7 +548,7 @@ export class Session implements ChannelsOwner, Respondent {
       value: { sessionId: this.id, subscriptions: outcome.acknowledged, ...this.#granted() },
     });
     if (outcome.errors.some((error) => error.counts)) this.#countError();
-    const settled = this.#channels.settle(outcome.joined);
+    const settled = this.#channels.settle(outcome);
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
     // They are not waited for here: some wait for the channels that are being settled.
@@ -629,7 +630,7 @@ export class Session implements ChannelsOwner, Respondent {
         value: { subscriptions: outcome.acknowledged },
       });
       if (outcome.errors.some((error) => error.counts)) this.#countError();
-      await this.#channels.settle(outcome.joined);
+      await this.#channels.settle(outcome);
     });
   }
 

@@ -80,8 +80,14 @@ const FAMILIES: readonly Family[] = [
   {
     name: "messageloop_channels",
     type: "gauge",
-    help: "Channels that have a subscriber now.",
+    help: "Channels that have a subscriber of their own now.",
     read: ({ channels }) => channels,
+  },
+  {
+    name: "messageloop_patterns",
+    type: "gauge",
+    help: "Patterns that have a subscriber now.",
+    read: ({ patterns }) => patterns,
   },
   {
     name: "messageloop_publications_total",

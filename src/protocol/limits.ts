@@ -76,5 +76,7 @@ export const MAX_HISTORY_MESSAGES = 100;
 export const MAX_HISTORY_BYTES = 64 * 1024;
 /** Members in one answer to a presence request. */
 export const MAX_PRESENCE_MEMBERS = 1_000;
+/** Channels that one pattern catches up with beside those that the client knows; then a gap `limit`. */
+export const MAX_PATTERN_CHANNELS = 1_000;
 /** Longest source and id of an event, together, in bytes of UTF-8. */
 export const MAX_EVENT_KEY_BYTES = 1_024;

@@ -172,6 +172,14 @@ class LateConnection implements RedisCommands, RedisSubscriptions {
     this.#redis?.subscriptions.unsubscribe(channels);
   }
 
+  async subscribeGlobs(globs: readonly string[]): Promise<void> {
+    await opened(this.#redis).subscriptions.subscribeGlobs(globs);
+  }
+
+  unsubscribeGlobs(globs: readonly string[]): void {
+    this.#redis?.subscriptions.unsubscribeGlobs(globs);
+  }
+
   close(): void {
     this.#redis?.close();
   }

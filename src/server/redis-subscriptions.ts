@@ -56,18 +56,31 @@ export class NodeRedisSubscriptions implements RedisSubscriptions {
   }
 
   async subscribe(topics: readonly string[]): Promise<void> {
-    const client = this.#client;
-    if (client === undefined) throw new RedisFailure("offline", "there is no connection");
-    try {
-      await client.subscribe([...topics], this.#take, true);
-    } catch (error) {
-      throw failureOf(error);
-    }
-    if (this.#client !== client) throw new RedisFailure("lost", "the connection was lost");
+    await this.#confirmed((client) => client.subscribe([...topics], this.#take, true));
   }
 
   unsubscribe(topics: readonly string[]): void {
     this.#client?.unsubscribe([...topics], this.#take, true).catch(() => {});
+  }
+
+  async subscribeGlobs(globs: readonly string[]): Promise<void> {
+    await this.#confirmed((client) => client.pSubscribe([...globs], this.#take, true));
+  }
+
+  unsubscribeGlobs(globs: readonly string[]): void {
+    this.#client?.pUnsubscribe([...globs], this.#take, true).catch(() => {});
+  }
+
+  /** @throws RedisFailure */
+  async #confirmed(call: (client: RedisClient) => Promise<unknown>): Promise<void> {
+    const client = this.#client;
+    if (client === undefined) throw new RedisFailure("offline", "there is no connection");
+    try {
+      await call(client);
+    } catch (error) {
+      throw failureOf(error);
+    }
+    if (this.#client !== client) throw new RedisFailure("lost", "the connection was lost");
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 /**
- * A channel's side of the contract with its gateways: who is registered, what each has been given,
- * and what is still owed. Pure logic over a few ports; the object around it only reads and writes.
+ * A channel's side of the contract with its gateways: who is registered, who hears it by a pattern, what
+ * each has been given, and what is still owed. A gateway that hears it both ways has one place here and
+ * gets one copy. Pure logic over a few ports; the object around it only reads and writes.
  *
  * At most one deliver call per gateway is in flight. What comes meanwhile leaves with the next one. A
  * delivery that cannot start at once, fails or overruns its deadline is owed: then an alarm is stored
@@ -9,9 +10,12 @@
  */
 import type { LogRow } from "../channels/log-store.ts";
 import type { PresenceChange } from "../channels/presence.ts";
-import { type Call, foundGateway, type Gateway } from "./fan-out-gateway.ts";
+import { type Call, followsPresence, type Gateway } from "./fan-out-gateway.ts";
+import { FanOutGateways, type GatewaysHost } from "./fan-out-gateways.ts";
 import type { GatewayRow } from "./gateway-table.ts";
 import { encodeDelivery, encodePresenceChange } from "./internal-codec.ts";
+import type { Hearing } from "./pattern-index.ts";
+import { PresenceQueue } from "./presence-queue.ts";
 import { type EncodedEntry, encodeRows, RecentEntries, takeBatch } from "./recent-entries.ts";
 import { delay, withDeadline } from "./timers.ts";
 
@@ -23,18 +27,13 @@ const DELIVER_DEADLINE_MS = 10_000;
 const RETRY_PAUSE_MS = 500;
 
 /** What the fan-out needs from the object around it. */
-export interface FanOutHost {
+export interface FanOutHost extends GatewaysHost {
   readonly channel: string;
   readonly epoch: string;
-  /** Whether the log ends with this life of the object. */
-  readonly transient: boolean;
-  /** Offset of the newest entry. */
-  head(): number;
   /** Rows in (after, until], ascending and dense; may start later where the log was trimmed. */
   read(after: number, until: number): Iterable<LogRow>;
   /** Calls a gateway. Resolves with whether it has gone from this registration. */
   deliver(gateway: string, request: Uint8Array): Promise<{ readonly gone: boolean }>;
-  saveGateway(row: GatewayRow): void;
   /** A gateway is not registered any more. */
   left(gateway: string): void;
   /** Unix milliseconds. */
@@ -46,34 +45,61 @@ export interface FanOutHost {
 
 export class ChannelFanOut {
   readonly #host: FanOutHost;
-  readonly #gateways = new Map<string, Gateway>();
+  readonly #gateways: FanOutGateways;
   readonly #recent = new RecentEntries();
+  /** What nobody can have been told who hears the channel by a pattern and is not known yet. */
+  readonly #untold = new PresenceQueue(false);
 
   constructor(host: FanOutHost, rows: Iterable<GatewayRow>) {
     this.#host = host;
-    for (const row of rows) this.#gateways.set(row.name, foundGateway(row, host));
+    this.#gateways = new FanOutGateways(host, rows);
   }
 
-  get size(): number {
-    return this.#gateways.size;
+  /** Whether any gateway is registered by itself. */
+  get registered(): boolean {
+    return this.#gateways.some(({ registration }) => registration !== "");
+  }
+
+  /** Whether anything is owed, so that a later life would have to deliver it. */
+  get owes(): boolean {
+    return this.#gateways.some(({ noted }) => noted);
   }
 
   /** Registers a gateway or replaces its registration; what it is owed stays owed. */
   register(name: string, registration: string, follows: boolean): void {
-    const gateway =
-      this.#gateways.get(name) ??
-      foundGateway({ name, registration, confirmed: undefined, presence: follows }, this.#host);
-    gateway.registration = registration;
-    gateway.follows = follows;
-    this.#gateways.set(name, gateway);
-    this.#save(gateway);
+    this.#gateways.register(name, registration, follows);
   }
 
   /** Acts only while the registration is the gateway's current one. */
   unregister(name: string, registration: string): void {
-    if (this.#gateways.get(name)?.registration !== registration) return;
-    this.#gateways.delete(name);
+    if (!this.#gateways.unregister(name, registration)) return;
     this.#host.left(name);
+  }
+
+  /**
+   * One more gateway hears the channel by a pattern.
+   *
+   * @param round the last question to the index by now
+   */
+  hear(hearing: Hearing, round: number): void {
+    const follower = this.#gateways.hear(hearing, round);
+    follower?.presence.putBack(this.#untold.waiting);
+  }
+
+  /**
+   * These gateways hear the channel by patterns, and no others but those that were pushed since the
+   * question.
+   */
+  heardBy(hearings: readonly Hearing[], round: number): void {
+    const untold = this.#untold.take();
+    const followers = this.#gateways.heardBy(hearings, round);
+    for (const { presence } of followers) presence.putBack(untold);
+    if (untold.lost || untold.changes.length > 0) this.flush();
+  }
+
+  /** Gateways that have said since the last call that they do not hear the channel by patterns. */
+  takeGone(): readonly Hearing[] {
+    return this.#gateways.takeGone();
   }
 
   /** Takes an entry that was just appended. It leaves with the next flush. */
@@ -81,11 +107,17 @@ export class ChannelFanOut {
     this.#recent.push(row, () => Math.min(this.#host.head(), ...this.#confirmed()));
   }
 
-  /** Takes presence changes for those who follow them. They leave with the next flush. */
-  changed(changes: readonly PresenceChange[]): void {
+  /**
+   * Takes presence changes for those who follow them. They leave with the next flush.
+   *
+   * @param known whether everyone is known who hears the channel by a pattern; else the others get them
+   * with the index's answer
+   */
+  changed(changes: readonly PresenceChange[], known: boolean): void {
     const encoded = changes.map(encodePresenceChange);
-    for (const { follows, presence } of this.#gateways.values()) {
-      if (follows) presence.push(encoded);
+    if (!known) this.#untold.push(encoded);
+    for (const gateway of this.#gateways.values()) {
+      if (followsPresence(gateway)) gateway.presence.push(encoded);
     }
   }
 
@@ -125,7 +157,7 @@ export class ChannelFanOut {
       if (gateway.call !== undefined || this.#behind(gateway)) this.#owe(gateway);
       else if (gateway.noted) {
         gateway.noted = false;
-        this.#save(gateway);
+        this.#gateways.keep(gateway);
       }
     }
   }
@@ -135,7 +167,7 @@ export class ChannelFanOut {
   }
 
   #call(gateway: Gateway): void {
-    const { registration, announce } = gateway;
+    const { registration, pattern, announce } = gateway;
     const batch = this.#batch(gateway.confirmed);
     // Without a batch the gateway has everything, or there is nothing that it could be given.
     const prev = batch.length > 0 ? gateway.confirmed : this.#host.head();
@@ -151,30 +183,36 @@ export class ChannelFanOut {
       presenceLost: presence.lost,
     });
     const until = batch.at(-1)?.offset ?? prev;
-    const call: Call = { until, presence, announce, done: Promise.resolve() };
+    const version = pattern?.version;
+    const done = Promise.resolve();
+    const call: Call = { until, presence, announce, registration, version, done };
     gateway.call = call;
     gateway.announce = false;
     // The call is issued here, in the turn that acknowledges the publishes it carries.
     const answer = withDeadline(this.#host.deliver(gateway.name, request), DELIVER_DEADLINE_MS);
     call.done = answer.then(
-      ({ gone }) => this.#delivered(gateway, call, registration, gone),
+      ({ gone }) => this.#delivered(gateway, call, gone),
       (error: unknown) => this.#failed(gateway, call, error),
     );
     // More than one batch behind: the rest waits for the answer, and until then it is owed.
     if (until < this.#host.head()) this.#owe(gateway);
   }
 
-  #delivered(gateway: Gateway, call: Call, registration: string, gone: boolean): void {
+  #delivered(gateway: Gateway, call: Call, gone: boolean): void {
     if (gateway.call !== call) return;
     gateway.call = undefined;
-    if (gone && gateway.registration === registration) {
-      this.unregister(gateway.name, registration);
-      return;
-    }
-    if (gone) this.#putBack(gateway, call);
-    else gateway.confirmed = Math.max(gateway.confirmed, call.until);
+    if (gone) {
+      this.#putBack(gateway, call);
+      this.#gone(gateway, call);
+    } else gateway.confirmed = Math.max(gateway.confirmed, call.until);
     if (this.#gateways.get(gateway.name) !== gateway) return;
     if (this.#behind(gateway)) this.#call(gateway);
+  }
+
+  /** A gateway does not hear the channel: what it had registered by the time of the call is over. */
+  #gone({ name, pattern }: Gateway, { registration, version }: Call): void {
+    if (version !== undefined && pattern?.version === version) this.#gateways.endPattern(name);
+    if (registration !== "") this.unregister(name, registration);
   }
 
   #failed(gateway: Gateway, call: Call, error: unknown): void {
@@ -196,14 +234,9 @@ export class ChannelFanOut {
   #owe(gateway: Gateway): void {
     if (!gateway.noted) {
       gateway.noted = true;
-      this.#save(gateway);
+      this.#gateways.keep(gateway);
     }
     this.#host.alarmBy(this.#host.now() + OWED_ALARM_MS);
-  }
-
-  #save({ name, registration, confirmed, noted, follows }: Gateway): void {
-    const noting = noted ? confirmed : undefined;
-    this.#host.saveGateway({ name, registration, confirmed: noting, presence: follows });
   }
 
   /**

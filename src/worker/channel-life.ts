@@ -19,8 +19,12 @@ import type {
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../protocol/limits.ts";
 import type { SharedAlarm } from "./alarm.ts";
 import { ChannelFanOut } from "./channel-fan-out.ts";
+import { ChannelLease } from "./channel-lease.ts";
 import { GatewayTable } from "./gateway-table.ts";
 import type { History } from "./internal-codec.ts";
+import { hearingOf } from "./pattern-calls.ts";
+import type { Hearing } from "./pattern-index.ts";
+import type { LeaseTerms } from "./pattern-lease.ts";
 import { SqlPresenceStore } from "./presence-store.ts";
 import { encodeRows, takeBatch } from "./recent-entries.ts";
 import { type SqlLike, SqlLogStore } from "./sql-store.ts";
@@ -33,6 +37,13 @@ export interface ChannelHost {
   readonly clock: Clock;
   readonly random: LogRandom;
   readonly alarm: SharedAlarm;
+  readonly terms: LeaseTerms;
+  /**
+   * Asks the index for a lease. Resolves with the gateways that hear the channel by patterns.
+   *
+   * @param gone those that have said that they do not
+   */
+  lease(gone: readonly Hearing[]): Promise<readonly Hearing[]>;
   /** Calls a gateway. Resolves with whether it has gone from this registration. */
   deliver(gateway: string, request: Uint8Array): Promise<{ readonly gone: boolean }>;
   warn(message: string, fields: Readonly<Record<string, unknown>>): void;
@@ -43,6 +54,7 @@ export class ChannelLife {
   readonly #log: ChannelLog;
   readonly #table: GatewayTable;
   readonly #fanOut: ChannelFanOut;
+  readonly #lease: ChannelLease;
   /** The head that this life found: what lies at or below may be undelivered. */
   readonly #startHead: number;
   /** The last request of each gateway. */
@@ -72,6 +84,7 @@ export class ChannelLife {
         read: (after, until) => log.read(after, until),
         deliver: (gateway, request) => host.deliver(gateway, request),
         saveGateway: (row) => table.save(row),
+        dropGateway: (gateway) => table.drop(gateway),
         left: (gateway) => this.#left(gateway),
         now: clock.now,
         alarmBy: (at) => alarm.by(at),
@@ -79,6 +92,13 @@ export class ChannelLife {
       },
       table.all(),
     );
+    this.#lease = new ChannelLease({
+      terms: host.terms,
+      now: clock.now,
+      ask: () => host.lease(this.#fanOut.takeGone()),
+      granted: (hearings, round) => this.#fanOut.heardBy(hearings, round),
+      warn,
+    });
     if (table.quietSince() === undefined) this.#quiet();
   }
 
@@ -92,9 +112,11 @@ export class ChannelLife {
    * hears of what comes after it.
    */
   register(request: RegisterRequest): Registration {
-    const { gateway, sequence, registration, ended } = request;
+    const { gateway, sequence, registration, ended, pattern } = request;
     if (sequence >= (this.#sequences.get(gateway) ?? 0n)) {
       this.#sequences.set(gateway, sequence);
+      // Who follows there by a pattern may not be known yet, and hears of all that changes here.
+      if (pattern !== undefined) this.hear(hearingOf(pattern));
       this.#changed(this.#presenceChanges(request));
       if (registration !== "") this.#fanOut.register(gateway, registration, request.presence);
       if (ended !== "") this.#fanOut.unregister(gateway, ended);
@@ -104,7 +126,21 @@ export class ChannelLife {
     return { position: this.position, generation: generation ?? 0 };
   }
 
-  /** Appends one item of a batch. It is delivered with the next flush. */
+  /**
+   * Undefined where messages may be taken now, else a promise; who has waited for it asks again.
+   *
+   * @throws MessagingError UNAVAILABLE where it cannot be known who hears the channel
+   */
+  ready(): Promise<void> | undefined {
+    return this.#lease.take();
+  }
+
+  /** One more gateway hears the channel by a pattern, from here on. */
+  hear(hearing: Hearing): void {
+    this.#fanOut.hear(hearing, this.#lease.round);
+  }
+
+  /** Appends one item of a batch. It is delivered with the next flush. Only for who is `ready`. */
   publish({ key, body }: PublishItem): { readonly offset: number; readonly duplicate: boolean } {
     const { offset, time, duplicate } = this.#log.append(key, body);
     if (!duplicate) this.#fanOut.append({ offset, key, time, body });
@@ -156,10 +192,12 @@ export class ChannelLife {
     this.#changed(this.#presence()?.expire() ?? []);
     await this.#fanOut.alarm();
     this.#watch();
-    if (this.#fanOut.size > 0) return false;
+    if (this.#fanOut.registered) return false;
     const quiet = Math.max(this.#log.lastTime, this.#table.quietSince() ?? 0);
     const due = quiet + this.#host.rules.positionTtlMs;
-    if (due <= this.#host.clock.now()) return (this.#presence()?.size ?? 0) === 0;
+    if (due <= this.#host.clock.now()) {
+      return (this.#presence()?.size ?? 0) === 0 && !this.#fanOut.owes;
+    }
     this.#host.alarm.by(due);
     return false;
   }
@@ -176,20 +214,25 @@ export class ChannelLife {
     ].filter((change) => change !== undefined);
   }
 
-  /** Tells of changes in the step that made them, so that none is made and never told. */
+  /**
+   * Tells of changes in the step that made them, so that none is made and never told. Who hears the
+   * channel by a pattern and is not known is told when the index has answered, for which nobody waits: a
+   * subscribe must not fail because an index does.
+   */
   #changed(changes: readonly PresenceChange[]): void {
     if (changes.length > 0) {
-      this.#fanOut.changed(changes);
+      const known = this.#lease.held;
+      this.#fanOut.changed(changes, known);
       this.#fanOut.flush();
+      if (!known) this.#lease.askSoon();
     }
     this.#watch();
   }
 
   /** A gateway is registered no more: its sessions may come back on another one. */
   #left(gateway: string): void {
-    this.#table.drop(gateway);
     this.#changed(this.#presence()?.lost(gateway) ?? []);
-    if (this.#fanOut.size === 0) this.#quiet();
+    if (!this.#fanOut.registered) this.#quiet();
   }
 
   /** From now on nobody listens. */

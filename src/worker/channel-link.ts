@@ -17,17 +17,20 @@ import { withDeadline } from "./timers.ts";
 
 /** What the link needs from the gateway around it. */
 export interface LinkHost extends RosterHost {
+  /** Whether a session of this gateway wants what is published to the channel, perhaps by a pattern alone. */
+  hears(channel: string): boolean;
   /** A fresh stub of a channel's object. */
   readonly channel: (name: string) => ChannelStub;
   readonly handler: () => BrokerHandler | undefined;
 }
 
 export class ChannelLink {
-  readonly roster: Roster;
   readonly cursor: Cursor;
-  readonly outbox: PublishQueue;
   readonly #channel: string;
   readonly #host: LinkHost;
+  /** Made when they are needed: most of the channels that a pattern brings need neither. */
+  #roster: Roster | undefined;
+  #outbox: PublishQueue | undefined;
   #stub: ChannelStub | undefined;
   /** Questions that wait for their answer. */
   #asking = 0;
@@ -38,7 +41,7 @@ export class ChannelLink {
     this.cursor = new Cursor({
       channel,
       handler: host.handler,
-      wanted: () => host.wanted(channel),
+      wanted: () => host.hears(channel),
       registration: () => this.roster.registration,
       read: (after, until) => {
         const range = create(ReadRequestSchema, { after: BigInt(after), until: BigInt(until) });
@@ -49,18 +52,31 @@ export class ChannelLink {
       presence: (limit) => this.ask((stub) => presenceOf(stub, limit)),
       warn: host.logger.warn,
     });
-    this.roster = new Roster(host, {
-      name: channel,
+  }
+
+  get roster(): Roster {
+    this.#roster ??= new Roster(this.#host, {
+      name: this.#channel,
       register: (request) => this.#call((stub) => stub.register(request)),
       beginning: () => this.cursor.reset(),
       registered: (head, first) => this.cursor.registered(head, first),
     });
-    this.outbox = new PublishQueue((request) => this.#call((stub) => stub.publish(request)));
+    return this.#roster;
+  }
+
+  get outbox(): PublishQueue {
+    this.#outbox ??= new PublishQueue((request) => this.#call((stub) => stub.publish(request)));
+    return this.#outbox;
+  }
+
+  /** Whether publishes wait for their acknowledgement. */
+  get publishing(): boolean {
+    return this.#outbox?.idle === false;
   }
 
   /** Whether nothing waits and nothing is in flight. */
   get idle(): boolean {
-    return this.outbox.idle && this.roster.idle && this.#asking === 0;
+    return !this.publishing && this.#roster?.idle !== false && this.#asking === 0;
   }
 
   /**

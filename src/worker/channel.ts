@@ -5,8 +5,10 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { MessagingError } from "../protocol/errors.ts";
 import {
   DeliverResponseSchema,
+  HearRequestSchema,
   HistoryRequestSchema,
   PresenceRequestSchema,
   PresenceResponseSchema,
@@ -19,6 +21,8 @@ import {
 import { SharedAlarm } from "./alarm.ts";
 import { ChannelLife } from "./channel-life.ts";
 import { encodeHistory, encodeReadResponse } from "./internal-codec.ts";
+import { hearingOf, leaseOf } from "./pattern-calls.ts";
+import { indexOf, LEASE_TERMS } from "./pattern-lease.ts";
 import { clock, consoleLogger, shortId } from "./platform.ts";
 import { settingsOf } from "./settings.ts";
 import { nextTurn } from "./timers.ts";
@@ -48,10 +52,22 @@ export class ChannelDurableObject extends DurableObject<Env> {
     return toBinary(RegisterResponseSchema, response);
   }
 
-  /** Appends a batch. Takes a PublishRequest, answers a PublishResponse once delivery is under way. */
+  /**
+   * Appends a batch, or refuses all of it. Takes a PublishRequest, answers a PublishResponse once delivery
+   * is under way.
+   */
   async publish(request: Uint8Array): Promise<Uint8Array> {
+    const { items } = fromBinary(PublishRequestSchema, request);
+    try {
+      // Whoever was woken may find another life of the channel.
+      for (let wait = this.#life.ready(); wait !== undefined; wait = this.#life.ready()) await wait;
+    } catch (refusal) {
+      const error = MessagingError.from(refusal).toMessage();
+      const refused = { results: items.map(() => ({ error })) };
+      return toBinary(PublishResponseSchema, create(PublishResponseSchema, refused));
+    }
     const life = this.#life;
-    const results = fromBinary(PublishRequestSchema, request).items.map((item) => {
+    const results = items.map((item) => {
       const { offset, duplicate } = life.publish(item);
       return { offset: BigInt(offset), duplicate };
     });
@@ -62,6 +78,13 @@ export class ChannelDurableObject extends DurableObject<Env> {
     await this.#flush;
     const response = create(PublishResponseSchema, { epoch: life.position.epoch, results });
     return toBinary(PublishResponseSchema, response);
+  }
+
+  /** One more gateway hears the channel by a pattern. Takes a HearRequest. */
+  hear(request: Uint8Array): void {
+    const { gateway } = fromBinary(HearRequestSchema, request);
+    // A life that has not begun holds no lease, and will ask the index.
+    if (gateway !== undefined) this.#openLife?.hear(hearingOf(gateway));
   }
 
   /** Stored entries. Takes a ReadRequest, answers a ReadResponse of at most one batch. */
@@ -115,6 +138,11 @@ export class ChannelDurableObject extends DurableObject<Env> {
       clock,
       random: { epoch: shortId },
       alarm: this.#alarm,
+      terms: LEASE_TERMS,
+      lease: (gone) => {
+        const index = ctx.exports.PatternDurableObject.getByName(indexOf(name));
+        return leaseOf(index, name, gone);
+      },
       deliver: async (gateway, request) => {
         const stub = ctx.exports.GatewayDurableObject.getByName(gateway);
         return fromBinary(DeliverResponseSchema, await stub.deliver(request));

@@ -1,15 +1,19 @@
 /**
  * The broker of a gateway: the channel objects are its cluster. This is the gateway's side of the
  * contract between the two; `channel-fan-out.ts` is the other. What one channel is told stands in its
- * roster, how far it was heard in its cursor.
+ * roster, how far it was heard in its cursor; what is registered of a pattern in a roster of its own.
  */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { PatternMap } from "../channels/pattern-map.ts";
+import { matches } from "../channels/patterns.ts";
 import type {
+  ActiveChannels,
   Broker,
   BrokerHandler,
   HistoryFilter,
   HistoryPage,
   MemberSession,
+  PatternRegistration,
   Position,
   PresenceSnapshot,
   PublishCommand,
@@ -23,16 +27,32 @@ import {
   type SeenRecord,
   type SeenRecordSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { CHANNEL_TIMEOUT_MS } from "../protocol/limits.ts";
 import { type ChannelStub, historyOf, presenceOf, runOf } from "./channel-calls.ts";
 import { ChannelLink, type LinkHost } from "./channel-link.ts";
+import { HeardChannels } from "./heard-channels.ts";
+import { activeOf } from "./pattern-calls.ts";
+import { type Hearing, together } from "./pattern-index.ts";
+import { indexesOf } from "./pattern-lease.ts";
+import { type PatternHost, PatternRoster, TIME_EPOCH } from "./pattern-roster.ts";
+import { retrying } from "./retry.ts";
+import { withDeadline } from "./timers.ts";
 
-/** Channels that a sweep settles at the same time. */
+/** Channels, or patterns, that a sweep settles at the same time. */
 const SWEPT_TOGETHER = 32;
 
-export type DurableObjectBrokerOptions = Omit<LinkHost, "handler" | "sequence">;
+export interface DurableObjectBrokerOptions
+  extends Omit<LinkHost, "handler" | "sequence" | "hearing">,
+    PatternHost {
+  /** The patterns that sessions of this gateway want. */
+  patterns(): Iterable<string>;
+}
 
 export interface BrokerStats {
-  /** Channels that this gateway is registered with, or that still have to be told that it is not. */
+  /**
+   * Channels and patterns that this gateway is registered with, or whose objects still have to be told
+   * that it is not.
+   */
   readonly registrations: number;
   /** Channels with publishes that wait for their acknowledgement. */
   readonly publishing: number;
@@ -42,6 +62,9 @@ export class DurableObjectBroker implements Broker {
   readonly #options: DurableObjectBrokerOptions;
   readonly #host: LinkHost;
   readonly #channels = new Map<string, ChannelLink>();
+  readonly #patterns = new PatternMap<PatternRoster>();
+  /** The channels among them that may be heard by patterns alone. */
+  readonly #heard = new HeardChannels();
   #handler: BrokerHandler | undefined;
   #sequence = 0;
 
@@ -51,6 +74,7 @@ export class DurableObjectBroker implements Broker {
       ...options,
       handler: () => this.#handler,
       sequence: () => this.#nextSequence(),
+      hearing: (channel) => this.#hearing(channel),
     };
   }
 
@@ -64,8 +88,42 @@ export class DurableObjectBroker implements Broker {
 
   unsubscribe(channel: string): void {
     const link = this.#link(channel);
-    link.cursor.reset();
+    if (this.#options.hears(channel)) this.#heard.add(channel);
+    else link.cursor.reset();
     void this.#settle(channel, link);
+  }
+
+  async subscribePattern(pattern: string): Promise<PatternRegistration> {
+    return await this.#roster(pattern).subscribe();
+  }
+
+  unsubscribePattern(pattern: string): void {
+    const roster = this.#roster(pattern);
+    roster.end();
+    void this.#settlePattern(pattern, roster);
+    for (const channel of this.#heard.channels()) {
+      if (!matches(pattern, channel) || this.#options.hears(channel)) continue;
+      // What comes of it later is another story.
+      this.#heard.delete(channel);
+      const link = this.#link(channel);
+      link.cursor.reset();
+      this.#forget(channel, link);
+    }
+  }
+
+  async active(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
+    const { index } = this.#options;
+    const ask = (name: string): Promise<ActiveChannels> =>
+      retrying((ms) => withDeadline(activeOf(index(name), pattern, since.offset, limit), ms), {
+        what: "the pattern index",
+        timeoutMs: CHANNEL_TIMEOUT_MS,
+      });
+    const answers = await Promise.all(indexesOf(pattern).map(ask));
+    const channels = answers.flatMap((answer) => answer.channels);
+    const gap = answers.map((answer) => answer.gap).find((reason) => reason !== undefined);
+    if (since.epoch !== TIME_EPOCH) return { channels, gap: "epoch_changed" };
+    if (channels.length > limit) return { channels: channels.slice(0, limit), gap: "limit" };
+    return { channels, gap };
   }
 
   async join(channel: string, session: MemberSession): Promise<void> {
@@ -109,11 +167,23 @@ export class DurableObjectBroker implements Broker {
   recall({ channel, epoch, offset, generation }: SeenRecord): void {
     const position = { epoch, offset: Number(offset) };
     this.#link(channel).cursor.recall(position, Number(generation));
+    this.#heard.add(channel);
+  }
+
+  *lately(): Iterable<string> {
+    const { wanted, hears } = this.#options;
+    for (const channel of this.#heard.channels()) {
+      if (!wanted(channel) && hears(channel)) yield channel;
+    }
   }
 
   stats(): BrokerStats {
-    const outboxes = [...this.#channels.values()].filter(({ outbox }) => !outbox.idle);
-    return { registrations: this.#options.registrations.size, publishing: outboxes.length };
+    const busy = [...this.#channels.values()].filter(({ publishing }) => publishing);
+    const { registrations, patternRegistrations } = this.#options;
+    return {
+      registrations: registrations.size + patternRegistrations.size,
+      publishing: busy.length,
+    };
   }
 
   /**
@@ -125,7 +195,10 @@ export class DurableObjectBroker implements Broker {
   deliver(bytes: Uint8Array): boolean | Promise<boolean> {
     const request = fromBinary(DeliverRequestSchema, bytes);
     const { channel } = request;
-    if (!this.#options.wanted(channel)) return true;
+    const { wanted, hears } = this.#options;
+    if (!hears(channel)) return true;
+    this.#forgetOld();
+    if (!wanted(channel)) this.#heard.add(channel);
     const taken = this.#link(channel).cursor.take(runOf(request));
     return taken === undefined ? false : taken.then(() => false);
   }
@@ -133,14 +206,66 @@ export class DurableObjectBroker implements Broker {
   /** Takes back what no session here wants any more, and tells again what may not have been heard. */
   async sweep(): Promise<void> {
     const { registrations, wanted } = this.#options;
+    this.#adopt();
+    this.#forgetOld();
     // What a session remembered of a channel that it has left is of no use.
     for (const [channel, link] of [...this.#channels]) this.#forget(channel, link);
     const stale = [...registrations.all()].filter((row) => !wanted(row.channel) || row.unsettled);
-    for (let i = 0; i < stale.length; i += SWEPT_TOGETHER) {
-      const together = stale.slice(i, i + SWEPT_TOGETHER);
-      await Promise.all(
-        together.map(async ({ channel }) => await this.#settle(channel, this.#link(channel))),
-      );
+    const settlings = [
+      ...stale.map(
+        ({ channel }) =>
+          () =>
+            this.#settle(channel, this.#link(channel)),
+      ),
+      ...[...this.#patterns].map((entry) => () => this.#settlePattern(...entry)),
+    ];
+    for (let i = 0; i < settlings.length; i += SWEPT_TOGETHER) {
+      await Promise.all(settlings.slice(i, i + SWEPT_TOGETHER).map((settle) => settle()));
+    }
+  }
+
+  /** Takes up what an earlier life has left of patterns, whether it is wanted or not. */
+  #adopt(): void {
+    const { patternRegistrations, hasPattern, patterns } = this.#options;
+    for (const { pattern, ...row } of patternRegistrations.all()) {
+      if (this.#patterns.has(pattern)) continue;
+      const roster = this.#roster(pattern);
+      if (hasPattern(pattern)) roster.adopt(row);
+    }
+    for (const pattern of patterns()) this.#roster(pattern);
+  }
+
+  async #settlePattern(pattern: string, roster: PatternRoster): Promise<void> {
+    await roster.settle();
+    if (roster.idle && !this.#options.hasPattern(pattern)) this.#patterns.delete(pattern);
+  }
+
+  #roster(pattern: string): PatternRoster {
+    let roster = this.#patterns.get(pattern);
+    if (roster === undefined) {
+      roster = new PatternRoster(pattern, this.#options);
+      this.#patterns.set(pattern, roster);
+    }
+    return roster;
+  }
+
+  /** What channels are told of this gateway's patterns; undefined where none of them is for the channel. */
+  #hearing(channel: string): Hearing | undefined {
+    let all: Hearing | undefined;
+    for (const { hearing } of this.#patterns.match(channel)) {
+      if (hearing !== undefined) all = together(all, hearing);
+    }
+    return all;
+  }
+
+  /** Forgets channels of patterns that have been quiet for so long that nothing can come twice. */
+  #forgetOld(): void {
+    for (const channel of this.#heard.takeOld()) {
+      const link = this.#channels.get(channel);
+      if (link === undefined) continue;
+      // Where something is being read it is not quiet.
+      if (!link.idle) this.#heard.add(channel);
+      this.#forget(channel, link);
     }
   }
 
@@ -175,6 +300,9 @@ export class DurableObjectBroker implements Broker {
 
   /** Drops what is known of a channel that nobody here listens or publishes to. */
   #forget(channel: string, link: ChannelLink): void {
-    if (link.idle && !this.#options.wanted(channel)) this.#channels.delete(channel);
+    const { wanted, hears } = this.#options;
+    if (!link.idle || wanted(channel) || (this.#heard.has(channel) && hears(channel))) return;
+    this.#heard.delete(channel);
+    this.#channels.delete(channel);
   }
 }

@@ -4,12 +4,22 @@ import type { SqlLike } from "./sql-store.ts";
 /** A gateway as its row remembers it. */
 export interface GatewayRow {
   readonly name: string;
+  /** Empty where the gateway hears the channel by a pattern alone; then it has a row while it is owed. */
   readonly registration: string;
   /** What it had confirmed when a delivery became owed; undefined means it was at head. */
   readonly confirmed: number | undefined;
   /** Whether it is told who joins and leaves. */
   readonly presence: boolean;
+  /** By which pattern it hears the channel beside that, as far as the channel knew. */
+  readonly pattern: { readonly version: number; readonly follows: boolean } | undefined;
 }
+
+/** Columns that older objects have the table without. */
+const ADDED_COLUMNS: Readonly<Record<string, string>> = {
+  presence: "INTEGER NOT NULL DEFAULT 0",
+  pattern: "INTEGER",
+  pattern_presence: "INTEGER NOT NULL DEFAULT 0",
+};
 
 export class GatewayTable {
   readonly #sql: SqlLike;
@@ -19,34 +29,42 @@ export class GatewayTable {
     sql.exec(
       `CREATE TABLE IF NOT EXISTS gateways (
         name TEXT PRIMARY KEY, registration TEXT NOT NULL, confirmed INTEGER,
-        presence INTEGER NOT NULL DEFAULT 0
+        presence INTEGER NOT NULL DEFAULT 0, pattern INTEGER,
+        pattern_presence INTEGER NOT NULL DEFAULT 0
       ) WITHOUT ROWID`,
     );
     sql.exec("CREATE TABLE IF NOT EXISTS quiet (id INTEGER PRIMARY KEY, since INTEGER NOT NULL)");
-    // Objects from before there was presence have the table without its column.
-    const columns = [...sql.exec("SELECT name FROM pragma_table_info('gateways')")];
-    if (!columns.some(({ name }) => name === "presence")) {
-      sql.exec("ALTER TABLE gateways ADD COLUMN presence INTEGER NOT NULL DEFAULT 0");
+    const known = [...sql.exec("SELECT name FROM pragma_table_info('gateways')")];
+    for (const [column, type] of Object.entries(ADDED_COLUMNS)) {
+      if (known.some(({ name }) => name === column)) continue;
+      sql.exec(`ALTER TABLE gateways ADD COLUMN ${column} ${type}`);
     }
   }
 
   all(): GatewayRow[] {
-    const rows = this.#sql.exec("SELECT name, registration, confirmed, presence FROM gateways");
+    const rows = this.#sql.exec("SELECT * FROM gateways");
     return [...rows].map((row) => ({
       name: `${row["name"]}`,
       registration: `${row["registration"]}`,
       confirmed: row["confirmed"] === null ? undefined : Number(row["confirmed"]),
       presence: row["presence"] === 1,
+      pattern:
+        row["pattern"] === null
+          ? undefined
+          : { version: Number(row["pattern"]), follows: row["pattern_presence"] === 1 },
     }));
   }
 
-  save({ name, registration, confirmed, presence }: GatewayRow): void {
+  save({ name, registration, confirmed, presence, pattern }: GatewayRow): void {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO gateways (name, registration, confirmed, presence) VALUES (?, ?, ?, ?)",
+      `INSERT OR REPLACE INTO gateways
+        (name, registration, confirmed, presence, pattern, pattern_presence) VALUES (?, ?, ?, ?, ?, ?)`,
       name,
       registration,
       confirmed ?? null,
       presence ? 1 : 0,
+      pattern?.version ?? null,
+      pattern?.follows ? 1 : 0,
     );
   }
 

@@ -14,6 +14,7 @@ import { answerClose, closeSocket } from "./close.ts";
 import { ConnectWatch } from "./connect-watch.ts";
 import { DurableObjectBroker } from "./do-broker.ts";
 import { handshake } from "./handshake.ts";
+import { SqlPatternRegistrations } from "./pattern-registrations.ts";
 import { GATEWAY_WIDTH_HEADER, REFUSAL_HEADER, type Refusal } from "./placement.ts";
 import { clock, consoleLogger, random, timers } from "./platform.ts";
 import { SqlRegistrations } from "./registrations.ts";
@@ -53,11 +54,17 @@ export class GatewayDurableObject extends DurableObject<Env> {
     this.broker = new DurableObjectBroker({
       gateway: this.#name,
       channel: (name) => ctx.exports.ChannelDurableObject.getByName(name),
+      index: (name) => ctx.exports.PatternDurableObject.getByName(name),
       registrations: new SqlRegistrations(sql, () => this.#ensureAlarm()),
+      patternRegistrations: new SqlPatternRegistrations(sql, () => this.#ensureAlarm()),
       wanted: (channel) => this.engine.hub.has(channel),
+      hears: (channel) => this.engine.hub.hears(channel),
       listens: (channel) => this.engine.hub.listens(channel),
       follows: (channel) => this.engine.hub.follows(channel),
       members: (channel) => this.engine.hub.members(channel),
+      patterns: () => this.engine.hub.patterns(),
+      hasPattern: (pattern) => this.engine.hub.hasPattern(pattern),
+      followsPattern: (pattern) => this.engine.hub.followsPattern(pattern),
       random,
       logger: consoleLogger,
     });

@@ -3,5 +3,6 @@ import { createWorker } from "./worker.ts";
 
 export { ChannelDurableObject } from "./channel.ts";
 export { GatewayDurableObject } from "./gateway.ts";
+export { PatternDurableObject } from "./pattern.ts";
 
 export default createWorker();

@@ -13,4 +13,5 @@ export { CloudEventSchema } from "../protocol/gen/io/cloudevents/v1/cloudevents_
 export { createRouter, type RoutePattern } from "../proxy/router.ts";
 export { ChannelDurableObject } from "./channel.ts";
 export { GatewayDurableObject } from "./gateway.ts";
+export { PatternDurableObject } from "./pattern.ts";
 export { createWorker, type WorkerOptions } from "./worker.ts";

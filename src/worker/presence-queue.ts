@@ -32,9 +32,14 @@ export class PresenceQueue {
     if (this.#changes.length > MAX_WAITING_CHANGES) this.#lose();
   }
 
+  /** Everything that waits. */
+  get waiting(): WaitingPresence {
+    return { changes: this.#changes, lost: this.#lost };
+  }
+
   /** Everything that waits; it waits no more. */
   take(): WaitingPresence {
-    const taken = { changes: this.#changes, lost: this.#lost };
+    const taken = this.waiting;
     this.#changes = [];
     this.#lost = false;
     return taken;

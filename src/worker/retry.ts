@@ -5,14 +5,26 @@ import { delay, unavailable } from "./timers.ts";
 /** First pause between two tries, in milliseconds; it doubles. */
 const FIRST_PAUSE_MS = 20;
 
+export interface Retrying {
+  /** Who is called. */
+  readonly what: string;
+  /** After this long a failure is final, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+const A_CHANNEL: Retrying = { what: "the channel", timeoutMs: CHANNEL_TIMEOUT_MS };
+
 /**
- * Calls until it succeeds, the failure says not to, or CHANNEL_TIMEOUT_MS have passed. The call gets
- * the milliseconds that are left.
+ * Calls until it succeeds, the failure says not to, or the time is over. The call gets the
+ * milliseconds that are left.
  *
  * @throws MessagingError UNAVAILABLE
  */
-export async function retrying<T>(call: (ms: number) => Promise<T>): Promise<T> {
-  const end = Date.now() + CHANNEL_TIMEOUT_MS;
+export async function retrying<T>(
+  call: (ms: number) => Promise<T>,
+  { what, timeoutMs } = A_CHANNEL,
+): Promise<T> {
+  const end = Date.now() + timeoutMs;
   let pause = FIRST_PAUSE_MS;
   for (;;) {
     try {
@@ -22,7 +34,7 @@ export async function retrying<T>(call: (ms: number) => Promise<T>): Promise<T> 
       const overloaded =
         error instanceof Error && "overloaded" in error && error.overloaded === true;
       if (overloaded || Date.now() + pause >= end) {
-        throw unavailable("the channel does not answer", error);
+        throw unavailable(`${what} does not answer`, error);
       }
     }
     await delay(pause * (0.5 + Math.random()));

@@ -13,6 +13,8 @@ import {
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { CHANNEL_TIMEOUT_MS } from "../protocol/limits.ts";
 import { positionOf } from "./channel-calls.ts";
+import { hearingMessage } from "./pattern-calls.ts";
+import type { Hearing } from "./pattern-index.ts";
 import type { RegistrationRow, RegistrationTable } from "./registrations.ts";
 import { retrying } from "./retry.ts";
 import { nextTurn, unavailable, withDeadline } from "./timers.ts";
@@ -25,12 +27,14 @@ export interface RosterHost {
   readonly logger: Logger;
   /** Whether a session of this gateway wants the channel. */
   wanted(channel: string): boolean;
-  /** Whether one of them listens already: what is on the way may be for it. */
+  /** Whether one of them listens already, perhaps by a pattern: what is on the way may be for it. */
   listens(channel: string): boolean;
   /** Whether one of them wants to hear who joins and leaves. */
   follows(channel: string): boolean;
   /** Those that are present. */
   members(channel: string): Iterable<MemberSession>;
+  /** How this gateway hears the channel by patterns; undefined where it does not. */
+  hearing(channel: string): Hearing | undefined;
   /** The next number of a request. */
   sequence(): number;
 }
@@ -147,8 +151,9 @@ export class Roster {
         if (!gone.has(session.sessionId)) joined.set(session.sessionId, session);
       }
     }
-    // A gateway that was reset has the row and nobody who listened: where it was means nothing now.
-    const first = row === undefined || !this.#host.listens(name);
+    // A gateway that was reset has the row and nobody who listened: where it was means nothing now. One
+    // that hears the channel by a pattern has no row and goes on.
+    const first = !this.#host.listens(name);
     const fresh = wanted && (subscribers.length > 0 || row === undefined);
     const changes = fresh || !wanted || complete || joined.size > 0 || left.length > 0;
     if (!changes) return undefined;
@@ -157,7 +162,9 @@ export class Roster {
       if (first) this.#channel.beginning();
       this.#store({ id: registration, unsettled: row?.unsettled ?? false });
     }
+    const hearing = this.#host.hearing(name);
     const request = create(RegisterRequestSchema, {
+      ...(hearing && { pattern: hearingMessage(hearing) }),
       gateway: this.#host.gateway,
       sequence: BigInt(this.#host.sequence()),
       registration,

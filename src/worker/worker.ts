@@ -24,7 +24,8 @@ interface GatewayExports {
 
 /**
  * The fetch handler. The Worker that uses it has to export `GatewayDurableObject`, or a class of its own
- * that extends it under the same name, and `ChannelDurableObject`, and to declare both in `[exports]`.
+ * that extends it under the same name, `ChannelDurableObject` and `PatternDurableObject`, and to declare all
+ * three in `[exports]`.
  */
 export function createWorker({ fallback }: WorkerOptions = {}): ExportedHandler<Env> {
   return {

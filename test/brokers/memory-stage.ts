@@ -48,6 +48,7 @@ export function stage(rules: Readonly<Record<string, Partial<ChannelRule["rules"
       }
     },
     gap: (channel, { reason }) => told.push(`${channel} gap ${reason}`),
+    patternGap: (pattern, { reason }) => told.push(`${pattern} gap ${reason}`),
     presenceLost: (channel) => told.push(`${channel} presence lost`),
   });
   const turn = () => {

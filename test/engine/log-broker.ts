@@ -4,12 +4,14 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type {
+  ActiveChannels,
   Broker,
   BrokerHandler,
   HistoryFilter,
   HistoryPage,
   LogGap,
   MemberSession,
+  PatternRegistration,
   Position,
   PresenceSnapshot,
   PublishResult,
@@ -42,6 +44,9 @@ export class LogBroker implements Broker {
   /** The last that was handed to the node; undefined where the node does not know it. */
   handed: Position | undefined = { epoch: "e", offset: 0 };
   generation = 0;
+  /** The time of all channels, and what the broker says of those that something happened in. */
+  time = 1_000;
+  answered: ActiveChannels = { channels: [ROOM], gap: undefined };
   /** Entries that one page holds, where the broker stops short. */
   pageSize = MAX_BATCH_ENTRIES;
   readonly wanted = new Set<string>();
@@ -118,6 +123,20 @@ export class LogBroker implements Broker {
 
   unsubscribe(channel: string): void {
     this.wanted.delete(channel);
+  }
+
+  async subscribePattern(pattern: string): Promise<PatternRegistration> {
+    this.wanted.add(pattern);
+    await this.registering?.();
+    return { position: { epoch: "time", offset: this.time } };
+  }
+
+  unsubscribePattern(pattern: string): void {
+    this.wanted.delete(pattern);
+  }
+
+  async active(): Promise<ActiveChannels> {
+    return this.answered;
   }
 
   async publish(): Promise<PublishResult> {
@@ -206,6 +225,7 @@ export interface SubscriptionInit {
   readonly recover?: boolean;
   readonly since?: { readonly epoch?: string; readonly offset: bigint };
   readonly rewind?: number;
+  readonly positions?: Readonly<Record<string, { readonly epoch: string; readonly offset: bigint }>>;
 }
 
 export function subscribing(entry: SubscriptionInit = {}): Init {

@@ -3,8 +3,10 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { HostCapabilities } from "../../src/engine/capabilities.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type {
+  ActiveChannels,
   Broker,
   HistoryPage,
+  PatternRegistration,
   Position,
   PresenceSnapshot,
   Proxy as ProxyPort,
@@ -30,6 +32,16 @@ class QuietBroker implements Broker {
   }
   unsubscribe(channel: string): void {
     this.wanted.delete(channel);
+  }
+  async subscribePattern(pattern: string): Promise<PatternRegistration> {
+    this.wanted.add(pattern);
+    return { position: NOWHERE };
+  }
+  unsubscribePattern(pattern: string): void {
+    this.wanted.delete(pattern);
+  }
+  async active(): Promise<ActiveChannels> {
+    return { channels: [], gap: undefined };
   }
   async publish(): Promise<{ position: Position; duplicate: boolean }> {
     return { position: { epoch: "e", offset: 1 }, duplicate: false };

@@ -4,12 +4,14 @@
  */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type {
+  ActiveChannels,
   Broker,
   BrokerHandler,
   HistoryFilter,
   HistoryPage,
   LogGap,
   MemberSession,
+  PatternRegistration,
   Position,
   PresenceSnapshot,
   PublishCommand,
@@ -103,6 +105,18 @@ export class ScriptedBroker implements Broker {
     channel.registration += 1;
     channel.known = false;
     channel.changes = [];
+  }
+
+  subscribePattern(): Promise<PatternRegistration> {
+    throw new Error("nobody subscribes to patterns here");
+  }
+
+  unsubscribePattern(): void {
+    throw new Error("nobody has patterns here");
+  }
+
+  active(): Promise<ActiveChannels> {
+    throw new Error("nobody has patterns here");
   }
 
   publish(name: string, command: PublishCommand): Promise<PublishResult> {

@@ -81,6 +81,8 @@ export async function openNode(options: NodeOptions): Promise<Node> {
         }),
       subscribe: (topics) => subscriptions.subscribe(topics),
       unsubscribe: (topics) => subscriptions.unsubscribe(topics),
+      subscribeGlobs: (globs) => subscriptions.subscribeGlobs(globs),
+      unsubscribeGlobs: (globs) => subscriptions.unsubscribeGlobs(globs),
     },
     clock,
     timers,
@@ -109,6 +111,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       }
     },
     gap: (channel, gap) => told.push({ kind: "gap", channel, gap }),
+    patternGap: (channel, gap) => told.push({ kind: "gap", channel, gap }),
     presence: (channel, _, changes) => {
       for (const { member, joined, generation } of changes) {
         const name = member.userId || member.clientId || member.sessionId;

@@ -13,6 +13,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   U6: "test/worker/unavailable.test.ts",
   C11: "test/worker/transient.test.ts",
   M8: "test/worker/presence.test.ts",
+  W8: "test/redis/patterns.test.ts",
 };
 
 /** Rules that cases show, and the tests of what no client sees of them. */

@@ -23,7 +23,7 @@ const server = createServer({
 /** Counts what the suite wants to see back at zero. */
 const { broker } = server.engine;
 const wanted = new Set<string>();
-const { subscribe, unsubscribe } = broker;
+const { subscribe, subscribePattern, unsubscribe, unsubscribePattern } = broker;
 broker.subscribe = async (channel) => {
   wanted.add(channel);
   return await subscribe.call(broker, channel);
@@ -31,6 +31,15 @@ broker.subscribe = async (channel) => {
 broker.unsubscribe = (channel) => {
   wanted.delete(channel);
   unsubscribe.call(broker, channel);
+};
+
+broker.subscribePattern = async (pattern) => {
+  wanted.add(pattern);
+  return await subscribePattern.call(broker, pattern);
+};
+broker.unsubscribePattern = (pattern) => {
+  wanted.delete(pattern);
+  unsubscribePattern.call(broker, pattern);
 };
 
 const control = createHttp((_, response) => {

@@ -132,7 +132,7 @@ await server.stop();
     join(unpacked, "worker.ts"),
     `import { type Backends, createWorker, GatewayDurableObject as Gateway } from "messageloop/worker";
 
-export { ChannelDurableObject } from "messageloop/worker";
+export { ChannelDurableObject, PatternDurableObject } from "messageloop/worker";
 
 export class GatewayDurableObject extends Gateway {
   protected override backends(): Backends {

@@ -38,8 +38,7 @@ test("a frame without an envelope gets no answer", async () => {
 
 const channels: [string, string][] = [
   ["an empty word", "a..b"],
-  ["a pattern", "a.*"],
-  ["an open pattern", "a.**"],
+  ["an open pattern that goes on", "a.**.b"],
   ["a control character", "a\u0007"],
   ["more than 255 bytes", "\u00e4".repeat(128)],
 ];
@@ -50,6 +49,12 @@ test.each(channels)("a channel with %s is BAD_REQUEST", async (_, channel) => {
   const ack = await client.subscribe(channel);
   if (ack.envelope.case !== "subscribeAck") throw new Error(`${ack.envelope.case}`);
   expect(ack.envelope.value.subscriptions[0]?.error?.code).toBe("BAD_REQUEST");
+});
+
+test.each(["a.*", "a.**", "*"])("a publish to the pattern %s is BAD_REQUEST", async (channel) => {
+  const client = await Client.connect();
+  const publish = { case: "publish", value: { id: "1", source: "/s", type: "t" } } as const;
+  expect(errorOf(await client.request({ channel, envelope: publish }))).toBe("BAD_REQUEST");
 });
 
 test("publish with neither channel nor source is INTERNAL_ERROR, as v0.1.1 says", async () => {

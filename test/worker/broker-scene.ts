@@ -16,6 +16,7 @@ import type { ChannelStub } from "../../src/worker/channel-calls.ts";
 import { DurableObjectBroker } from "../../src/worker/do-broker.ts";
 import type { RegistrationRow, RegistrationTable } from "../../src/worker/registrations.ts";
 import { nextTurn } from "../../src/worker/timers.ts";
+import { PatternScene } from "./pattern-scene.ts";
 
 const NAME = "room";
 
@@ -28,8 +29,11 @@ export class BrokerScene {
   readonly sessions = new Map<string, MemberSession>();
   wanted = true;
   follows = false;
-  /** Whether a session listens already; the first registration of all does not depend on it. */
+  /** Whether a session listens already, once the channel is registered. */
   listens = true;
+  /** Whether a session hears the channel by a pattern. */
+  hears = false;
+  readonly patterns = new PatternScene();
   broker: DurableObjectBroker;
   /** Every request to register, in order, repeated ones included. */
   readonly registers: RegisterRequest[] = [];
@@ -96,11 +100,13 @@ export class BrokerScene {
       channel: () => this.#stub(),
       registrations,
       wanted: () => this.wanted,
-      listens: () => this.listens,
+      hears: () => this.wanted || this.hears,
+      listens: () => this.hears || (this.listens && rows.has(NAME)),
       follows: () => this.follows,
       members: () => this.sessions.values(),
       random: { uuid: () => crypto.randomUUID() },
       logger: { warn: () => {} },
+      ...this.patterns.host(),
     });
     broker.start(this.#handler());
     return broker;
@@ -115,6 +121,9 @@ export class BrokerScene {
       gap: (_, { reason, after, until }) => {
         const from = after === undefined ? "?" : at(after.epoch, after.offset);
         this.told.push(`gap ${reason} ${from} ${at(until.epoch, until.offset)}`);
+      },
+      patternGap: () => {
+        throw new Error("this broker forgets no channel of a pattern");
       },
       presence: (_, epoch, changes) => {
         for (const { joined, member, generation } of changes) {

@@ -209,7 +209,9 @@ test("what is read for those who have left meanwhile is handed to nobody", async
   scene.log = [3, 4, 5];
   const delivered = scene.deliver(4, [5]);
   await nextTurn();
+  scene.wanted = false;
   scene.broker.unsubscribe(ROOM);
+  scene.wanted = true;
   const again = scene.broker.subscribe(ROOM);
   await Promise.all([delivered, again]);
   expect(scene.heard()).toEqual([]);

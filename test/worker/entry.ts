@@ -11,6 +11,7 @@ import type { ServerStats } from "../conformance/host.ts";
 import { sum } from "../conformance/stats.ts";
 
 export { ChannelDurableObject } from "../../src/worker/channel.ts";
+export { PatternDurableObject } from "../../src/worker/pattern.ts";
 
 /** Gateways that this isolate has sent connections to. */
 const gateways = new Set<string>();

@@ -12,6 +12,8 @@ import {
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { SharedAlarm } from "../../src/worker/alarm.ts";
 import { ChannelLife } from "../../src/worker/channel-life.ts";
+import type { Hearing } from "../../src/worker/pattern-index.ts";
+import { LEASE_TERMS } from "../../src/worker/pattern-lease.ts";
 import { nextTurn } from "../../src/worker/timers.ts";
 import { ManualClock } from "../conformance/log-store-suite.ts";
 import { type CountingSql, counted, withSql } from "./sql.ts";
@@ -26,6 +28,9 @@ export class LifeScene {
   alarms = 0;
   /** What each gateway was given, in order. */
   readonly delivered: (DeliverRequest & { readonly gateway: string })[] = [];
+  /** Questions to the index, each with who was said to be gone, and what it answers. */
+  readonly leases: (readonly Hearing[])[] = [];
+  index: () => Promise<readonly Hearing[]> = async () => [];
   /** What a gateway answers; by default it takes everything. */
   answer: (gateway: string) => Promise<{ readonly gone: boolean }> = async () => ({ gone: false });
   #sequence = 0n;
@@ -51,7 +56,7 @@ export class LifeScene {
     );
   }
 
-  /** Publishes texts, each under a key of its own, and has them delivered. */
+  /** Publishes texts, each under a key of its own, and has them delivered; whoever hears is known. */
   publish(...texts: readonly string[]): number[] {
     const offsets = texts.map((text) => {
       this.#keys += 1;
@@ -119,6 +124,11 @@ export class LifeScene {
       clock: this.clock,
       random: { epoch: () => epoch },
       alarm: this.#alarm,
+      terms: LEASE_TERMS,
+      lease: async (gone) => {
+        this.leases.push(gone);
+        return await this.index();
+      },
       deliver: async (gateway, request) => {
         this.delivered.push({ ...fromBinary(DeliverRequestSchema, request), gateway });
         return await this.answer(gateway);

@@ -9,7 +9,7 @@ import {
   MessagingError,
 } from "../../src/worker/library.ts";
 
-export { ChannelDurableObject } from "../../src/worker/library.ts";
+export { ChannelDurableObject, PatternDurableObject } from "../../src/worker/library.ts";
 
 export class GatewayDurableObject extends Gateway {
   protected override backends(): Backends {

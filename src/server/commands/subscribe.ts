@@ -14,6 +14,7 @@ lost.
 
 Examples:
   messageloop subscribe chat.room
+  messageloop subscribe 'chat.**'
   messageloop subscribe orders payments --count 10 --proto
   messageloop subscribe chat.room | jq .event.data
 `;

@@ -9,6 +9,8 @@ import { handshakeCases } from "./handshake.ts";
 import { historyCases } from "./history.ts";
 import { limitCases } from "./limits.ts";
 import { loadCases } from "./load.ts";
+import { patternRecoveryCases } from "./pattern-recovery.ts";
+import { patternCases } from "./patterns.ts";
 import { presenceCases } from "./presence.ts";
 import { presenceLeavingCases } from "./presence-leaving.ts";
 import { presenceRequestCases } from "./presence-requests.ts";
@@ -41,6 +43,8 @@ export const CASES: readonly Case[] = [
   ...presenceCases,
   ...presenceRequestCases,
   ...presenceLeavingCases,
+  ...patternCases,
+  ...patternRecoveryCases,
   ...rpcCases,
   ...surveyCases,
   ...accessCases,

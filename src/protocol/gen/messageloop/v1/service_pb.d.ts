@@ -429,7 +429,8 @@ export declare type Subscription = Message$1<"messageloop.v1.Subscription"> & {
   recover: boolean;
 
   /**
-   * Request: the last position that the client has of this channel. Asks for recovery by itself.
+   * Request: the last position that the client has of this channel, or what the last acknowledgement of
+   * this pattern said. Asks for recovery by itself.
    *
    * @generated from field: messageloop.v1.StreamPosition since = 17;
    */
@@ -443,7 +444,16 @@ export declare type Subscription = Message$1<"messageloop.v1.Subscription"> & {
   rewind: number;
 
   /**
-   * Acknowledgement: head of the channel's log in the step that registered the subscriber.
+   * Request, of a pattern: the last position that the client has of each channel. Asks for recovery by
+   * itself.
+   *
+   * @generated from field: map<string, messageloop.v1.StreamPosition> positions = 19;
+   */
+  positions: { [key: string]: StreamPosition };
+
+  /**
+   * Acknowledgement: head of the channel's log in the step that registered the subscriber. Of a pattern:
+   * the time that it is heard from, as `since` takes it; the offset is in Unix milliseconds.
    *
    * @generated from field: messageloop.v1.StreamPosition position = 20;
    */

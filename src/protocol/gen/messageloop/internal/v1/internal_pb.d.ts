@@ -135,6 +135,13 @@ export declare type RegisterRequest = Message<"messageloop.internal.v1.RegisterR
    * @generated from field: bool complete = 8;
    */
   complete: boolean;
+
+  /**
+   * The gateway hears the channel by a pattern as well, whether the index has told the channel or not.
+   *
+   * @generated from field: messageloop.internal.v1.PatternGateway pattern = 9;
+   */
+  pattern?: PatternGateway | undefined;
 };
 
 /**
@@ -321,6 +328,8 @@ export declare type DeliverRequest = Message<"messageloop.internal.v1.DeliverReq
   channel: string;
 
   /**
+   * The gateway's own; empty where it hears the channel by a pattern alone.
+   *
    * @generated from field: string registration = 2;
    */
   registration: string;
@@ -581,6 +590,235 @@ export declare type PresenceResponse = Message<"messageloop.internal.v1.Presence
  * Use `create(PresenceResponseSchema)` to create a new message.
  */
 export declare const PresenceResponseSchema: GenMessage<PresenceResponse>;
+
+/**
+ * PatternSubscribeRequest tells a pattern index that a gateway wants the channels of a pattern.
+ *
+ * @generated from message messageloop.internal.v1.PatternSubscribeRequest
+ */
+export declare type PatternSubscribeRequest = Message<"messageloop.internal.v1.PatternSubscribeRequest"> & {
+  /**
+   * @generated from field: string gateway = 1;
+   */
+  gateway: string;
+
+  /**
+   * Rises with every registration of the gateway, whatever the pattern; one that comes late does not
+   * replace a later one. A repeated request has the same one.
+   *
+   * @generated from field: uint64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: string pattern = 3;
+   */
+  pattern: string;
+
+  /**
+   * Somebody there wants to hear of joins and leaves.
+   *
+   * @generated from field: bool presence = 4;
+   */
+  presence: boolean;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.PatternSubscribeRequest.
+ * Use `create(PatternSubscribeRequestSchema)` to create a new message.
+ */
+export declare const PatternSubscribeRequestSchema: GenMessage<PatternSubscribeRequest>;
+
+/**
+ * @generated from message messageloop.internal.v1.PatternSubscribeResponse
+ */
+export declare type PatternSubscribeResponse = Message<"messageloop.internal.v1.PatternSubscribeResponse"> & {
+  /**
+   * The index's clock, Unix milliseconds: what is published after it reaches the gateway.
+   *
+   * @generated from field: uint64 time = 1;
+   */
+  time: bigint;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.PatternSubscribeResponse.
+ * Use `create(PatternSubscribeResponseSchema)` to create a new message.
+ */
+export declare const PatternSubscribeResponseSchema: GenMessage<PatternSubscribeResponse>;
+
+/**
+ * PatternUnsubscribeRequest ends a registration if it is still the pattern's current one.
+ *
+ * @generated from message messageloop.internal.v1.PatternUnsubscribeRequest
+ */
+export declare type PatternUnsubscribeRequest = Message<"messageloop.internal.v1.PatternUnsubscribeRequest"> & {
+  /**
+   * @generated from field: string gateway = 1;
+   */
+  gateway: string;
+
+  /**
+   * @generated from field: uint64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: string pattern = 3;
+   */
+  pattern: string;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.PatternUnsubscribeRequest.
+ * Use `create(PatternUnsubscribeRequestSchema)` to create a new message.
+ */
+export declare const PatternUnsubscribeRequestSchema: GenMessage<PatternUnsubscribeRequest>;
+
+/**
+ * PatternGateway is a gateway that hears a channel by one of its patterns.
+ *
+ * @generated from message messageloop.internal.v1.PatternGateway
+ */
+export declare type PatternGateway = Message<"messageloop.internal.v1.PatternGateway"> & {
+  /**
+   * @generated from field: string gateway = 1;
+   */
+  gateway: string;
+
+  /**
+   * Of the newest registration that stands for the channel.
+   *
+   * @generated from field: uint64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: bool presence = 3;
+   */
+  presence: boolean;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.PatternGateway.
+ * Use `create(PatternGatewaySchema)` to create a new message.
+ */
+export declare const PatternGatewaySchema: GenMessage<PatternGateway>;
+
+/**
+ * LeaseRequest asks the index whose patterns stand for a channel, before the channel takes a message.
+ *
+ * @generated from message messageloop.internal.v1.LeaseRequest
+ */
+export declare type LeaseRequest = Message<"messageloop.internal.v1.LeaseRequest"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+
+  /**
+   * Those that have said that they do not hear the channel: what they had registered up to these
+   * versions is left over.
+   *
+   * @generated from field: repeated messageloop.internal.v1.PatternGateway gone = 2;
+   */
+  gone: PatternGateway[];
+};
+
+/**
+ * Describes the message messageloop.internal.v1.LeaseRequest.
+ * Use `create(LeaseRequestSchema)` to create a new message.
+ */
+export declare const LeaseRequestSchema: GenMessage<LeaseRequest>;
+
+/**
+ * @generated from message messageloop.internal.v1.LeaseResponse
+ */
+export declare type LeaseResponse = Message<"messageloop.internal.v1.LeaseResponse"> & {
+  /**
+   * @generated from field: repeated messageloop.internal.v1.PatternGateway gateways = 1;
+   */
+  gateways: PatternGateway[];
+};
+
+/**
+ * Describes the message messageloop.internal.v1.LeaseResponse.
+ * Use `create(LeaseResponseSchema)` to create a new message.
+ */
+export declare const LeaseResponseSchema: GenMessage<LeaseResponse>;
+
+/**
+ * HearRequest tells a channel that holds a lease of one more gateway.
+ *
+ * @generated from message messageloop.internal.v1.HearRequest
+ */
+export declare type HearRequest = Message<"messageloop.internal.v1.HearRequest"> & {
+  /**
+   * @generated from field: messageloop.internal.v1.PatternGateway gateway = 1;
+   */
+  gateway?: PatternGateway | undefined;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.HearRequest.
+ * Use `create(HearRequestSchema)` to create a new message.
+ */
+export declare const HearRequestSchema: GenMessage<HearRequest>;
+
+/**
+ * ActiveRequest asks for channels of a pattern that may have been published to since a time.
+ *
+ * @generated from message messageloop.internal.v1.ActiveRequest
+ */
+export declare type ActiveRequest = Message<"messageloop.internal.v1.ActiveRequest"> & {
+  /**
+   * @generated from field: string pattern = 1;
+   */
+  pattern: string;
+
+  /**
+   * Unix milliseconds, of a PatternSubscribeResponse.
+   *
+   * @generated from field: uint64 since = 2;
+   */
+  since: bigint;
+
+  /**
+   * Channels at most.
+   *
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.ActiveRequest.
+ * Use `create(ActiveRequestSchema)` to create a new message.
+ */
+export declare const ActiveRequestSchema: GenMessage<ActiveRequest>;
+
+/**
+ * @generated from message messageloop.internal.v1.ActiveResponse
+ */
+export declare type ActiveResponse = Message<"messageloop.internal.v1.ActiveResponse"> & {
+  /**
+   * @generated from field: repeated string channels = 1;
+   */
+  channels: string[];
+
+  /**
+   * Why there may have been others: a reason of messageloop.v1.Gap, or empty where there were none.
+   *
+   * @generated from field: string gap = 2;
+   */
+  gap: string;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.ActiveResponse.
+ * Use `create(ActiveResponseSchema)` to create a new message.
+ */
+export declare const ActiveResponseSchema: GenMessage<ActiveResponse>;
 
 /**
  * SessionRecord is what a session must remember while its object sleeps.

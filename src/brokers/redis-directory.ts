@@ -1,0 +1,210 @@
+/**
+ * Which channels have been published to lately, over all nodes: who comes back to a pattern finds there
+ * what began meanwhile. A node lists a channel beside the first publish of half a minute, so a busy
+ * channel costs next to nothing.
+ */
+import type { ActiveChannels, Position } from "../engine/ports.ts";
+import type { Epochs } from "./redis-epochs.ts";
+import { chunks } from "./redis-interest.ts";
+import type { RedisKeys } from "./redis-keys.ts";
+import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "./redis-ports.ts";
+import { listOf, numberOf, textOf } from "./redis-reply.ts";
+import { type Outage, patiently, type Waiting } from "./redis-retry.ts";
+
+/** How long a channel that was listed needs not be listed again, in milliseconds. */
+const LISTED_MS = 30_000;
+/** What the clocks of a node and of Redis may run apart in that time, in milliseconds. */
+const MARGIN_MS = 5_000;
+/** How long a channel stays listed, in milliseconds. */
+export const DIRECTORY_MS = 24 * 3_600_000;
+/** Channels in one answer at most. */
+const MAX_CHANNELS = 100_000;
+
+/**
+ * KEYS: active directory. ARGV: epoch of the next life, durable. The time never goes back. Every answer
+ * begins with epoch and time.
+ */
+const PRELUDE = `
+local clock = redis.call('TIME')
+local known = redis.call('HMGET', KEYS[2], 'epoch', 'run', 'time', 'forgotten')
+local now = math.max(clock[1] * 1000 + math.floor(clock[2] / 1000), tonumber(known[3] or 0))
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local epoch, forgotten = known[1], tonumber(known[4] or 0)
+if not epoch or (known[2] ~= run and ARGV[2] == '0') then
+  epoch, forgotten = ARGV[1], 0
+  redis.call('HSET', KEYS[2], 'epoch', epoch, 'run', run, 'forgotten', 0)
+end
+redis.call('HSET', KEYS[2], 'time', string.format('%d', now))
+redis.call('PEXPIRE', KEYS[1], ${2 * DIRECTORY_MS})
+redis.call('PEXPIRE', KEYS[2], ${2 * DIRECTORY_MS})
+`;
+
+/** Lists channels, and forgets old ones. ARGV behind the prelude's: names. */
+const LIST: RedisScript = {
+  name: "list",
+  source: `${PRELUDE}
+for i = 3, #ARGV do redis.call('ZADD', KEYS[1], string.format('%d', now), ARGV[i]) end
+local old = now - ${DIRECTORY_MS}
+if redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('(%d', old)) > 0 then
+  redis.call('HSET', KEYS[2], 'forgotten', string.format('%d', old))
+end
+return { epoch, now }
+`,
+};
+
+/**
+ * Names channels that were listed since. ARGV behind the prelude's: a time, names at most. Answers beside
+ * epoch and time: before which time channels were forgotten, or 0; then names.
+ */
+const ACTIVE: RedisScript = {
+  name: "active",
+  source: `${PRELUDE}
+local result = { epoch, now, forgotten }
+if tonumber(ARGV[4]) > 0 then
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[3], '+inf', 'LIMIT', 0, ARGV[4])) do
+    result[#result + 1] = name
+  end
+end
+return result
+`,
+};
+
+export interface DirectoryHost extends Waiting {
+  readonly commands: RedisCommands;
+  readonly keys: RedisKeys;
+  readonly outage: Outage;
+  readonly epochs: Epochs;
+  readonly durable: boolean;
+  readonly nextTurn: (callback: () => void) => void;
+}
+
+export interface Directory extends ActiveChannels {
+  /** Where the directory is now. */
+  readonly position: Position;
+}
+
+/** What a node knows of a channel that it has listed. */
+interface Listed {
+  /** By the node's clock, Unix milliseconds. */
+  readonly at: number;
+  /** Of the log that was published to since; undefined before. */
+  epoch: string | undefined;
+}
+
+export class RedisDirectory {
+  readonly #host: DirectoryHost;
+  /** In the order of their times. */
+  readonly #listed = new Map<string, Listed>();
+  /** Names that wait for the next turn, and who waits for them. */
+  #waiting: { readonly names: string[]; readonly done: PromiseWithResolvers<void> } | undefined;
+
+  constructor(host: DirectoryHost) {
+    this.#host = host;
+  }
+
+  /**
+   * Sees to it that a channel is listed before what is published to it now is acknowledged.
+   *
+   * @returns undefined where it has been listed lately
+   * @throws MessagingError UNAVAILABLE
+   */
+  list(channel: string): Promise<void> | undefined {
+    const now = this.#host.clock.now();
+    const known = this.#listed.get(channel);
+    // A clock that was set back must not keep a channel off the list.
+    if (known !== undefined && Math.abs(now - known.at) < LISTED_MS) return undefined;
+    this.#listed.delete(channel);
+    this.#listed.set(channel, { at: now, epoch: undefined });
+    this.#waiting ??= this.#begin();
+    this.#waiting.names.push(channel);
+    return this.#waiting.done.promise;
+  }
+
+  /** A publish was answered: where the log has begun anew the directory may have as well. */
+  published(channel: string, epoch: string): Promise<void> | undefined {
+    const known = this.#listed.get(channel);
+    if (known === undefined || known.epoch === epoch) return undefined;
+    if (known.epoch === undefined) {
+      known.epoch = epoch;
+      return undefined;
+    }
+    this.#listed.delete(channel);
+    return this.list(channel);
+  }
+
+  /** What Redis knew may be lost: everything has to be listed anew. */
+  doubt(): void {
+    this.#listed.clear();
+  }
+
+  /** @throws RedisFailure */
+  async now(): Promise<Position> {
+    const { position } = await this.#active(0, 0);
+    return position;
+  }
+
+  /**
+   * Channels that may have been published to at a place or behind it.
+   *
+   * @throws RedisFailure
+   */
+  async active(since: Position): Promise<Directory> {
+    const from = since.offset - LISTED_MS - MARGIN_MS;
+    const { position, forgotten, channels } = await this.#active(from, MAX_CHANNELS);
+    const limited = channels.length === MAX_CHANNELS ? "limit" : undefined;
+    const expired = forgotten > since.offset ? "expired" : undefined;
+    const changed = position.epoch === since.epoch ? undefined : "epoch_changed";
+    return { position, channels, gap: changed ?? expired ?? limited };
+  }
+
+  async #active(from: number, limit: number) {
+    const [epoch, time, forgotten, ...names] = listOf(
+      await this.#run(ACTIVE, [`${from}`, `${limit}`]),
+    );
+    return {
+      position: { epoch: textOf(epoch), offset: numberOf(time) },
+      forgotten: numberOf(forgotten),
+      channels: names.map(textOf),
+    };
+  }
+
+  #begin() {
+    this.#host.nextTurn(() => void this.#flush());
+    return { names: [] as string[], done: Promise.withResolvers<void>() };
+  }
+
+  async #flush(): Promise<void> {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting === undefined) return;
+    const { names, done } = waiting;
+    try {
+      const lists = chunks(names).map((some) =>
+        patiently(this.#host, this.#host.outage, () => this.#run(LIST, some)),
+      );
+      await Promise.all(lists);
+      done.resolve();
+    } catch (error) {
+      for (const name of names) this.#listed.delete(name);
+      done.reject(error);
+    }
+    this.#forget();
+  }
+
+  #forget(): void {
+    const now = this.#host.clock.now();
+    for (const [name, { at }] of this.#listed) {
+      if (Math.abs(now - at) < LISTED_MS) return;
+      this.#listed.delete(name);
+    }
+  }
+
+  async #run(script: RedisScript, terms: readonly RedisArgument[]): Promise<RedisReply> {
+    const { commands, keys, epochs, durable } = this.#host;
+    const epoch = epochs.take();
+    const names = [keys.active, keys.directory];
+    const reply = await commands.run(script, names, [epoch, durable ? "1" : "0", ...terms]);
+    if (textOf(listOf(reply)[0]) !== epoch) epochs.giveBack(epoch);
+    return reply;
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * What one session takes of the channels that its patterns stand for. A pattern has no place in a
+ * channel's log, so whatever comes is taken; only a channel that was caught up with has a floor until the
+ * live messages are past it. While the session catches up everything of its patterns is held back.
+ */
+import { MAX_HELD_BYTES } from "../protocol/limits.ts";
+import type { PublicationBatch } from "../protocol/publication-frames.ts";
+import type { PresenceNotice } from "./hold.ts";
+import type { LogGap, Position } from "./ports.ts";
+
+/** Messages of one channel that were too much to be held: they are read from the log again. */
+export interface DroppedRange {
+  readonly channel: string;
+  readonly epoch: string;
+  /** Offset before the first of them. */
+  readonly after: number;
+  /** Offset of the last of them. */
+  until: number;
+}
+
+export type HeldOfPattern =
+  | { readonly batch: PublicationBatch }
+  | { readonly range: DroppedRange }
+  | { readonly channel: string; readonly gap: LogGap }
+  | { readonly notice: PresenceNotice };
+
+/** What comes of patterns while a session catches up, in its order. Bounded: past the bound it is read again. */
+export class PatternHold {
+  #items: HeldOfPattern[] = [];
+  #bytes = 0;
+
+  add(item: HeldOfPattern): void {
+    this.#items.push(item);
+    if (!("batch" in item)) return;
+    this.#bytes += item.batch.bytes;
+    if (this.#bytes > MAX_HELD_BYTES) this.#drop();
+  }
+
+  /** Takes the oldest, or undefined when nothing is held. */
+  take(): HeldOfPattern | undefined {
+    const item = this.#items.shift();
+    if (item !== undefined && "batch" in item) this.#bytes -= item.batch.bytes;
+    return item;
+  }
+
+  /** Keeps of every batch only where it lies in its log. What is in order stays in order within a channel. */
+  #drop(): void {
+    const items: HeldOfPattern[] = [];
+    const open = new Map<string, DroppedRange>();
+    for (const item of this.#items) {
+      if ("batch" in item || "range" in item) {
+        const range = "range" in item ? item.range : rangeOf(item.batch);
+        const before = open.get(range.channel);
+        if (before?.epoch === range.epoch) before.until = range.until;
+        else {
+          open.set(range.channel, range);
+          items.push({ range });
+        }
+      } else {
+        if ("gap" in item) open.delete(item.channel);
+        items.push(item);
+      }
+    }
+    this.#items = items;
+    this.#bytes = 0;
+  }
+}
+
+export class PatternFeed {
+  /** What waits until the session has caught up; undefined while it is live. */
+  held: PatternHold | undefined;
+  /** Where the replay of a channel ended: live messages up to there are not for this session. */
+  readonly #floors = new Map<string, Position>();
+
+  floor(channel: string): Position | undefined {
+    return this.#floors.get(channel);
+  }
+
+  setFloor(channel: string, floor: Position): void {
+    this.#floors.set(channel, floor);
+  }
+
+  /** Offset that a batch is taken behind. */
+  after({ channel, epoch, lastOffset }: PublicationBatch): number {
+    // Sessions that never caught up, nearly all, pay for one look.
+    if (this.#floors.size === 0) return 0;
+    const floor = this.#floors.get(channel);
+    if (floor === undefined) return 0;
+    const same = floor.epoch === epoch;
+    // The node hands over in order: what comes later lies behind the floor.
+    if (!same || lastOffset >= floor.offset) this.#floors.delete(channel);
+    return same ? floor.offset : 0;
+  }
+
+  /** The part of a gap that is for this session; undefined where it has all that is missing. */
+  part(channel: string, { reason, after, until }: LogGap): LogGap | undefined {
+    const floor = this.#floors.get(channel);
+    if (floor === undefined) return { reason, after, until };
+    if (floor.epoch === until.epoch && floor.offset >= until.offset) return undefined;
+    this.#floors.delete(channel);
+    const later = floor.epoch === after?.epoch && after.offset > floor.offset;
+    return { reason, after: later ? after : floor, until };
+  }
+}
+
+function rangeOf({ channel, epoch, firstOffset, lastOffset }: PublicationBatch): DroppedRange {
+  return { channel, epoch, after: firstOffset - 1, until: lastOffset };
+}

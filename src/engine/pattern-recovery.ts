@@ -1,0 +1,86 @@
+/**
+ * What a subscriber of a pattern missed in one channel: behind its position where it has one, else from
+ * the time of the pattern's last acknowledgement on.
+ */
+import type { ChannelRules } from "../channels/rules.ts";
+import type { Position } from "./ports.ts";
+import {
+  between,
+  type LogReader,
+  type Missed,
+  missed,
+  nothing,
+  type ReplayBudget,
+} from "./recovery.ts";
+
+/** How far the clocks of two channels may lie apart, or one be set back, in milliseconds. */
+const CLOCK_MARGIN_MS = 30_000;
+
+/** What a channel says of itself before anything is replayed. */
+export interface Head {
+  readonly position: Position;
+  /** The oldest entry of its history; its time in Unix milliseconds. */
+  readonly oldest: { readonly offset: number; readonly time: number } | undefined;
+}
+
+/** Undefined where the channel does not answer. */
+export async function headOf(
+  { broker, logger }: LogReader,
+  channel: string,
+): Promise<Head | undefined> {
+  try {
+    const { position, entries } = await broker.history(channel, { limit: 1 });
+    const [entry] = entries;
+    const oldest = entry && { offset: Number(entry.offset), time: Number(entry.time) };
+    return { position, oldest };
+  } catch (error) {
+    logger.warn("history cannot be read", { error: String(error) });
+    return undefined;
+  }
+}
+
+/** When a client that comes back last heard of a pattern's channels, and what time it is; Unix milliseconds. */
+export interface Absence {
+  readonly from: number;
+  readonly now: number;
+}
+
+/**
+ * What was missed of a channel that the client has never seen. All of a log that began since is proof,
+ * unless there was time enough to forget one before it; of an older one nobody can say what the client
+ * has of it.
+ *
+ * @returns undefined where nothing was published since
+ */
+export async function missedFrom(
+  reader: LogReader,
+  channel: string,
+  { position, oldest }: Head,
+  { from, now }: Absence,
+  budget: ReplayBudget,
+  { recovery, positionTtlMs }: ChannelRules,
+): Promise<Missed | undefined> {
+  const { epoch, offset } = position;
+  const start = { epoch, offset: 0 };
+  const forgettable = now - from >= positionTtlMs;
+  if (offset === 0) return forgettable ? nothing("expired", undefined, start) : undefined;
+  if (!recovery) return nothing("unavailable", undefined, position);
+  if (oldest !== undefined && oldest.offset === 1 && oldest.time >= from) {
+    const found = await missed(
+      reader,
+      channel,
+      { since: start, rewind: 0 },
+      position,
+      budget,
+      true,
+    );
+    if (found.gap !== undefined || !forgettable) return found;
+    return { ...found, gap: { reason: "expired", after: undefined, until: start } };
+  }
+  const found = await between(reader, channel, 0, position, budget, from - CLOCK_MARGIN_MS);
+  if (found.entries.length === 0 && found.gap === undefined) return undefined;
+  const entries = found.entries.filter(({ time }) => Number(time) >= from);
+  const first = Number(entries[0]?.offset ?? offset + 1);
+  const reason = found.gap?.reason === "limit" ? "limit" : "unavailable";
+  return { entries, gap: { reason, after: undefined, until: { epoch, offset: first - 1 } } };
+}

@@ -1,0 +1,320 @@
+/**
+ * The patterns of one session: hearing of their channels with the broker's and the authorizer's consent,
+ * catching up with what was missed in each of them, leaving them.
+ */
+import { checkChannel } from "../channels/names.ts";
+import { checkPattern, matches } from "../channels/patterns.ts";
+import { MessagingError } from "../protocol/errors.ts";
+import type { Entry } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { Subscription as SubscriptionMessage } from "../protocol/gen/messageloop/v1/service_pb.js";
+import { MAX_PATTERN_CHANNELS } from "../protocol/limits.ts";
+import { feedGap, feedNotice, type PatternSubscription, type Subscription } from "./hub.ts";
+import { type DroppedRange, PatternFeed, PatternHold } from "./pattern-feed.ts";
+import { type Absence, type Head, headOf, missedFrom } from "./pattern-recovery.ts";
+import type { Position } from "./ports.ts";
+import { between, type LogReader, missed, type ReplayBudget } from "./recovery.ts";
+import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./session-channels.ts";
+
+/** What one look at many channels asks at the same time. */
+const ASKED_TOGETHER = 32;
+/** Where a channel is that has not answered. */
+const NOWHERE: Position = { epoch: "", offset: 0 };
+
+/** A pattern that was granted, and what its client wants to catch up with. */
+export interface JoinedPattern {
+  readonly subscription: PatternSubscription;
+  readonly position: Position;
+  readonly recovery: PatternRequest | undefined;
+}
+
+export interface PatternRequest {
+  /** What the last acknowledgement of the pattern said; undefined where the client has none. */
+  readonly since: Position | undefined;
+  /** The last position that the client has of each channel. */
+  readonly positions: ReadonlyMap<string, Position>;
+}
+
+export class SessionPatterns {
+  readonly #host: ChannelsHost;
+  readonly #owner: ChannelsOwner;
+  readonly #patterns = new Map<string, PatternSubscription>();
+  readonly #feed = new PatternFeed();
+  /** Requests that are being caught up with. */
+  #settling = 0;
+
+  constructor(host: ChannelsHost, owner: ChannelsOwner) {
+    this.#host = host;
+    this.#owner = owner;
+  }
+
+  get names(): Iterable<string> {
+    return this.#patterns.keys();
+  }
+
+  /** Those that the broker has registered. */
+  *granted(): Iterable<string> {
+    for (const { pattern, granted } of this.#patterns.values()) if (granted) yield pattern;
+  }
+
+  has(pattern: string): boolean {
+    return this.#patterns.has(pattern);
+  }
+
+  /** Whether what is published to a channel reaches the session by one of them. */
+  covers(channel: string): boolean {
+    for (const { pattern, live } of this.#patterns.values()) {
+      if (live && matches(pattern, channel)) return true;
+    }
+    return false;
+  }
+
+  /** Where the replay of a channel ended, where its live messages are not past it yet. */
+  floor(channel: string): Position | undefined {
+    return this.#feed.floor(channel);
+  }
+
+  /** Makes a pattern live again after a sleep. */
+  restore(pattern: string): void {
+    this.#add({ pattern, granted: true, live: true, feed: this.#feed });
+  }
+
+  /**
+   * Registers a pattern with the broker. Nothing comes of it until `settle`.
+   *
+   * @throws MessagingError
+   */
+  async join(entry: SubscriptionMessage, terms: JoinTerms): Promise<JoinedPattern | undefined> {
+    const { channel: pattern, token } = entry;
+    checkPattern(pattern);
+    const recovery = patternRequest(entry, terms);
+    await terms.authorize(pattern, token);
+    if (this.#owner.ended) return undefined;
+    const before = this.#patterns.get(pattern);
+    const subscription = before ?? {
+      pattern,
+      granted: false,
+      live: false,
+      feed: this.#feed,
+    };
+    if (before === undefined) this.#add(subscription);
+    try {
+      const { position } = await this.#host.broker.subscribePattern(pattern);
+      if (this.#owner.ended) return undefined;
+      subscription.granted = true;
+      return { subscription, position, recovery };
+    } catch (error) {
+      if (before === undefined) this.leave(pattern);
+      throw error;
+    }
+  }
+
+  leave(pattern: string): void {
+    const { hub, broker } = this.#host;
+    if (!this.#patterns.delete(pattern)) return;
+    if (hub.removePattern(this.#owner, pattern)) broker.unsubscribePattern(pattern);
+    // Another session has to remember now how far this node is.
+    else hub.firstOfPattern(pattern)?.changed();
+  }
+
+  leaveAll(): void {
+    for (const pattern of [...this.#patterns.keys()]) this.leave(pattern);
+  }
+
+  /**
+   * A subscription to a channel itself has ended, and the session has the channel by a pattern from now
+   * on: it goes on where that one was.
+   */
+  takeOver(subscription: Subscription): void {
+    const { channel, floor } = subscription;
+    if (!this.covers(channel)) return;
+    if (floor !== undefined) this.#feed.setFloor(channel, floor);
+    this.#host.hub.handBack(this.#owner, subscription, this.#feed);
+  }
+
+  /** Lets patterns that were granted bring what is published; what they missed must come first. */
+  begin(joined: readonly JoinedPattern[]): void {
+    const behind = joined.some(({ recovery }) => recovery !== undefined);
+    if (behind) {
+      this.#settling += 1;
+      this.#feed.held ??= new PatternHold();
+    }
+    for (const { subscription } of joined) subscription.live = true;
+  }
+
+  /**
+   * Lets each pattern that `begin` was given catch up with what was asked for, then lets out what came in
+   * meanwhile.
+   *
+   * @param exact whether the session has a channel by itself
+   */
+  async settle(
+    joined: readonly JoinedPattern[],
+    budget: ReplayBudget,
+    exact: (channel: string) => boolean,
+  ): Promise<void> {
+    const behind = joined.filter(({ recovery }) => recovery !== undefined);
+    if (behind.length === 0) return;
+    const fresh = new Set(behind.map(({ subscription }) => subscription.pattern));
+    // What several patterns stand for is told once; what is live by others was not missed.
+    const told = new Set<string>();
+    const skipped = (channel: string, seen: boolean): boolean =>
+      told.has(channel) || exact(channel) || (!seen && this.#coveredBut(fresh, channel));
+    for (const one of behind) {
+      if (this.#owner.ended) return;
+      await this.#recover(one, budget, (channel, seen) => {
+        if (skipped(channel, seen)) return false;
+        told.add(channel);
+        return true;
+      });
+    }
+    this.#settling -= 1;
+    if (this.#settling === 0) await this.#release();
+  }
+
+  #add(subscription: PatternSubscription): void {
+    this.#patterns.set(subscription.pattern, subscription);
+    this.#host.hub.addPattern(this.#owner, subscription);
+  }
+
+  /** Whether the session has a channel by another pattern than these. */
+  #coveredBut(fresh: ReadonlySet<string>, channel: string): boolean {
+    for (const { pattern, live } of this.#patterns.values()) {
+      if (live && !fresh.has(pattern) && matches(pattern, channel)) return true;
+    }
+    return false;
+  }
+
+  /** @param takes whether a channel is to be caught up with; it is asked once for each */
+  async #recover(
+    { subscription, position, recovery }: JoinedPattern,
+    budget: ReplayBudget,
+    takes: (channel: string, seen: boolean) => boolean,
+  ): Promise<void> {
+    const { pattern } = subscription;
+    const { since, positions } = recovery ?? { since: undefined, positions: new Map() };
+    const active = await this.#active(pattern, since);
+    const seen = [...positions].filter(([channel]) => takes(channel, true));
+    const unseen = active.channels.filter(
+      (channel) => !positions.has(channel) && takes(channel, false),
+    );
+    const absence = { from: since?.offset ?? 0, now: position.offset };
+    const all = [...seen.map(([channel]) => channel), ...unseen];
+    for (let i = 0; i < all.length; i += ASKED_TOGETHER) {
+      const together = all.slice(i, i + ASKED_TOGETHER);
+      const heads = await Promise.all(together.map((channel) => headOf(this.#reader, channel)));
+      // What one request may replay is shared: one after the other.
+      for (const [k, channel] of together.entries()) {
+        if (this.#owner.ended) return;
+        await this.#catchUp(channel, heads[k], positions.get(channel), absence, budget);
+      }
+    }
+    if (this.#owner.ended) return;
+    const { gap } = active;
+    const told = gap && { reason: gap, after: since, until: position };
+    this.#owner.tellRecovered(pattern, position, told);
+  }
+
+  async #active(pattern: string, since: Position | undefined) {
+    if (since === undefined) return { channels: [], gap: "unavailable" as const };
+    const { broker, logger } = this.#host;
+    try {
+      return await broker.active(pattern, since, MAX_PATTERN_CHANNELS);
+    } catch (error) {
+      logger.warn("active channels cannot be read", { error: String(error) });
+      return { channels: [], gap: "unavailable" as const };
+    }
+  }
+
+  /** @param last the client's last position; undefined in a channel that it has never seen */
+  async #catchUp(
+    channel: string,
+    head: Head | undefined,
+    last: Position | undefined,
+    absence: Absence,
+    budget: ReplayBudget,
+  ): Promise<void> {
+    if (head === undefined) {
+      const until = last ?? NOWHERE;
+      this.#owner.tellRecovered(channel, until, { reason: "unavailable", after: last, until });
+      return;
+    }
+    const { position } = head;
+    const rules = this.#host.rules.of(channel);
+    const request = { since: last, rewind: 0 };
+    const found =
+      last === undefined
+        ? await missedFrom(this.#reader, channel, head, absence, budget, rules)
+        : await missed(this.#reader, channel, request, position, budget, rules.recovery);
+    if (found === undefined || this.#owner.ended) return;
+    this.#feed.setFloor(channel, position);
+    this.#replay(channel, position.epoch, found.entries);
+    if (!this.#owner.ended) this.#owner.tellRecovered(channel, position, found.gap);
+  }
+
+  /** Lets out what was held back, in its order; what was too much for that is read again. */
+  async #release(): Promise<void> {
+    const { hub } = this.#host;
+    const feed = this.#feed;
+    for (;;) {
+      if (this.#owner.ended || this.#settling > 0) return;
+      const item = feed.held?.take();
+      if (item === undefined) break;
+      if ("batch" in item) hub.feed(this.#owner, feed, item.batch);
+      else if ("gap" in item) feedGap(this.#owner, feed, item.channel, item.gap);
+      else if ("notice" in item) feedNotice(this.#owner, item.notice);
+      else await this.#reread(item.range);
+    }
+    feed.held = undefined;
+  }
+
+  async #reread({ channel, epoch, after, until }: DroppedRange): Promise<void> {
+    const floor = this.#feed.floor(channel);
+    const from = floor?.epoch === epoch ? Math.max(after, floor.offset) : after;
+    if (from >= until) return;
+    const end = { epoch, offset: until };
+    const budget = this.#host.replayBudget();
+    const { entries, gap } = await between(this.#reader, channel, from, end, budget);
+    if (this.#owner.ended) return;
+    if (gap !== undefined) this.#owner.tellGap(channel, gap);
+    this.#replay(channel, epoch, entries);
+  }
+
+  #replay(channel: string, epoch: string, entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    this.#host.hub.replay(this.#owner, this.#host.replayed(channel, epoch, entries));
+  }
+
+  get #reader(): LogReader {
+    const { broker, logger } = this.#host;
+    return { broker, logger, over: () => this.#owner.ended };
+  }
+}
+
+/** What an entry asks to catch up with, or undefined. */
+function patternRequest(
+  { channel: pattern, recover, since, rewind, positions }: SubscriptionMessage,
+  { extended, recovery }: JoinTerms,
+): PatternRequest | undefined {
+  if (!extended) return undefined;
+  if (rewind > 0) throw new MessagingError("BAD_REQUEST", "a pattern cannot be rewound");
+  const known = Object.entries(positions);
+  if (!recover && since === undefined && known.length === 0) return undefined;
+  if (!recovery) {
+    throw new MessagingError("BAD_REQUEST", "recovery needs the capability recovery");
+  }
+  for (const [channel] of known) {
+    checkChannel(channel);
+    if (matches(pattern, channel)) continue;
+    throw new MessagingError(
+      "BAD_REQUEST",
+      "a position is of a channel that the pattern is not for",
+    );
+  }
+  const place = (epoch: string, offset: bigint): Position => ({ epoch, offset: Number(offset) });
+  return {
+    since: since === undefined || since.epoch === "" ? undefined : place(since.epoch, since.offset),
+    positions: new Map(
+      known.map(([channel, { epoch, offset }]) => [channel, place(epoch, offset)]),
+    ),
+  };
+}

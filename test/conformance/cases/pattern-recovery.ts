@@ -1,0 +1,272 @@
+/** What a client that comes back with a pattern is given of each channel, and what it is told of the rest. */
+import assert from "node:assert/strict";
+import type { StreamPosition } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
+import { type Client, type SubscriptionInit, textOf } from "../../client.ts";
+import { type Case, type Context, EXTENDED, ONE, sleep } from "../case.ts";
+import { fill, journal, place, run } from "../journal.ts";
+import { RULES } from "../variants.ts";
+import { RECOVERING } from "./recovery.ts";
+
+/** Connects with a pattern that asks for recovery, and waits for the verdict on the pattern. */
+async function backWith(
+  context: Context,
+  ...wanted: (SubscriptionInit & { channel: string })[]
+): Promise<Client> {
+  const client = await context.client({ subscriptions: wanted }, RECOVERING);
+  for (const { channel } of wanted) {
+    await client.until(() => client.all("recovered").find((one) => one.channel === channel));
+  }
+  return client;
+}
+
+/** The place that a pattern's acknowledgement names. */
+function placeOf(client: Client, pattern: string): StreamPosition | undefined {
+  const [connected] = client.all("connected");
+  return connected?.subscriptions.find(({ channel }) => channel === pattern)?.position;
+}
+
+/** The last position that a client has of each channel. */
+function positionsOf(client: Client): Record<string, { epoch: string; offset: bigint }> {
+  return Object.fromEntries(
+    client.messages.map(({ channel, epoch, offset }) => [channel, { epoch, offset }]),
+  );
+}
+
+/** Verdicts that a client was given, by channel. */
+function verdicts(client: Client): Record<string, string> {
+  return Object.fromEntries(
+    client
+      .all("recovered")
+      .map(({ channel, gap }) => [channel, gap === undefined ? "all" : gap.reason]),
+  );
+}
+
+export const patternRecoveryCases: readonly Case[] = [
+  {
+    rules: ["W4", "W5", "W6"],
+    title:
+      "who comes back gets what it missed of each channel, those that began meanwhile included",
+    kinds: EXTENDED,
+    async run(context) {
+      const root = context.channel();
+      const pattern = `${root}.*`;
+      const [seen, quiet, fresh] = [`${root}.seen`, `${root}.quiet`, `${root}.fresh`];
+      const publisher = await context.client();
+      const gone = await context.client({ subscriptions: [{ channel: pattern }] }, RECOVERING);
+      const epoch = await fill(publisher, seen, 2);
+      const quietEpoch = await fill(publisher, quiet, 1);
+      await gone.received(3);
+      const since = placeOf(gone, pattern);
+      assert.ok((since?.offset ?? 0n) > 1_700_000_000_000n);
+      gone.socket.terminate();
+      await fill(publisher, seen, 3);
+      const freshEpoch = await fill(publisher, fresh, 2);
+      const client = await backWith(context, {
+        channel: pattern,
+        ...(since && { since }),
+        positions: positionsOf(gone),
+      });
+      await publisher.publish(seen, "live");
+      await publisher.publish(fresh, "live");
+      await client.received(7);
+      assert.deepEqual(journal(client, seen), [
+        ...run("replay", epoch, 3, 5),
+        `recovered ${epoch}-5`,
+        `live ${epoch}-6`,
+      ]);
+      assert.deepEqual(journal(client, quiet), [`recovered ${quietEpoch}-1`]);
+      assert.deepEqual(journal(client, fresh), [
+        ...run("replay", freshEpoch, 1, 2),
+        `recovered ${freshEpoch}-2`,
+        `live ${freshEpoch}-3`,
+      ]);
+      const own = placeOf(client, pattern);
+      assert.deepEqual(journal(client, pattern), [
+        `subscribed ${place(own)}`,
+        `recovered ${place(own)}`,
+      ]);
+      assert.equal(own?.epoch, since?.epoch);
+      assert.ok((own?.offset ?? 0n) >= (since?.offset ?? 0n));
+    },
+  },
+  {
+    rules: ["W6"],
+    title:
+      "of a channel that is older than the pattern and was never seen nobody can say what is missing",
+    kinds: ONE,
+    async run(context) {
+      const root = context.channel();
+      const pattern = `${root}.**`;
+      const old = `${root}.old`;
+      const publisher = await context.client();
+      const epoch = await fill(publisher, old, 3);
+      // What came before the acknowledgement and what comes behind it have different times.
+      await sleep(20);
+      const gone = await context.client({ subscriptions: [{ channel: pattern }] }, RECOVERING);
+      const since = placeOf(gone, pattern);
+      gone.socket.terminate();
+      await sleep(20);
+      await fill(publisher, old, 2);
+      const client = await backWith(context, { channel: pattern, ...(since && { since }) });
+      assert.deepEqual(journal(client, old), [
+        ...run("replay", epoch, 4, 5),
+        `recovered ${epoch}-5 unavailable ?..${epoch}-3`,
+      ]);
+      assert.deepEqual(verdicts(client), { [old]: "unavailable", [pattern]: "all" });
+    },
+  },
+  {
+    rules: ["W5", "W6"],
+    title: "without a place, or with one of another time, the pattern's verdict is a gap",
+    kinds: ONE,
+    async run(context) {
+      const root = context.channel();
+      const pattern = `${root}.*`;
+      const channel = `${root}.a`;
+      const publisher = await context.client();
+      const epoch = await fill(publisher, channel, 2);
+      const positions = { [channel]: { epoch, offset: 1n } };
+      const nowhere = await backWith(context, { channel: pattern, recover: true });
+      assert.deepEqual(verdicts(nowhere), { [pattern]: "unavailable" });
+      const known = await backWith(context, { channel: pattern, positions });
+      assert.deepEqual(verdicts(known), { [channel]: "all", [pattern]: "unavailable" });
+      assert.deepEqual(journal(known, channel).slice(0, 1), [`replay ${epoch}-2`]);
+      const since = { epoch: "another", offset: 1_700_000_000_000n };
+      const foreign = await backWith(context, { channel: pattern, since, positions });
+      assert.equal(verdicts(foreign)[pattern], "epoch_changed");
+      assert.equal(verdicts(foreign)[channel], "all");
+    },
+  },
+  {
+    rules: ["W5"],
+    title:
+      "each channel has its own verdict: trimmed, of another epoch, beyond the head, not recoverable",
+    kinds: ONE,
+    server: "rules",
+    async run(context) {
+      const publisher = await context.client();
+      const short = context.channel("short");
+      const lost = context.channel("lost");
+      const [shortEpoch, lostEpoch] = await Promise.all([
+        fill(publisher, `${short}.a`, RULES.historySize + 3),
+        fill(publisher, `${lost}.a`, 2),
+      ]);
+      const plain = context.channel();
+      const epoch = await fill(publisher, `${plain}.a`, 2);
+      await fill(publisher, `${plain}.b`, 2);
+      const recovering = async (pattern: string, channel: string, position: StreamPosition) =>
+        await backWith(context, { channel: pattern, positions: { [channel]: position } });
+      const at = (name: string, offset: bigint) => ({ epoch: name, offset }) as StreamPosition;
+      const trimmed = await recovering(`${short}.*`, `${short}.a`, at(shortEpoch, 1n));
+      assert.equal(verdicts(trimmed)[`${short}.a`], "head_trimmed");
+      assert.equal(trimmed.messages.length, RULES.historySize);
+      const off = await recovering(`${lost}.*`, `${lost}.a`, at(lostEpoch, 1n));
+      assert.equal(verdicts(off)[`${lost}.a`], "unavailable");
+      const other = await recovering(`${plain}.*`, `${plain}.a`, at("other", 1n));
+      assert.equal(verdicts(other)[`${plain}.a`], "epoch_changed");
+      assert.equal(other.messages.length, 2);
+      const beyond = await recovering(`${plain}.*`, `${plain}.a`, at(epoch, 9n));
+      assert.equal(verdicts(beyond)[`${plain}.a`], "epoch_changed");
+      const nothing = await recovering(`${plain}.*`, `${plain}.a`, at("", 1n));
+      assert.equal(verdicts(nothing)[`${plain}.a`], "unavailable");
+    },
+  },
+  {
+    rules: ["W5"],
+    title: "the channels of a pattern share what one request may replay",
+    kinds: ONE,
+    server: "rules",
+    async run(context) {
+      const root = context.channel();
+      const publisher = await context.client();
+      const positions: Record<string, { epoch: string; offset: bigint }> = {};
+      for (const name of ["a", "b", "c"]) {
+        const epoch = await fill(publisher, `${root}.${name}`, RULES.recoveryMessages / 2);
+        positions[`${root}.${name}`] = { epoch, offset: 0n };
+      }
+      const client = await backWith(context, { channel: `${root}.*`, positions });
+      assert.equal(client.messages.length, RULES.recoveryMessages);
+      const told = Object.entries(verdicts(client)).filter(([name]) => name !== `${root}.*`);
+      assert.deepEqual(told.map(([, verdict]) => verdict).sort(), ["all", "all", "limit"]);
+    },
+  },
+  {
+    rules: ["W3", "W5"],
+    title: "a channel that several subscriptions of a request stand for is caught up with once",
+    kinds: ONE,
+    async run(context) {
+      const root = context.channel();
+      const channel = `${root}.a`;
+      const publisher = await context.client();
+      const epoch = await fill(publisher, channel, 4);
+      await fill(publisher, `${root}.b`, 2);
+      const positions = { [channel]: { epoch, offset: 1n } };
+      const client = await backWith(
+        context,
+        { channel, since: { epoch, offset: 2n } },
+        { channel: `${root}.*`, positions },
+        { channel: `${root}.**`, positions },
+      );
+      const twice = await backWith(
+        context,
+        { channel: `${root}.*`, positions },
+        { channel: `${root}.**`, positions },
+      );
+      await publisher.publish(channel, "live");
+      await Promise.all([client.received(3), twice.received(4)]);
+      assert.deepEqual(journal(client, channel).slice(1), [
+        ...run("replay", epoch, 3, 4),
+        `recovered ${epoch}-4`,
+        `live ${epoch}-5`,
+      ]);
+      assert.deepEqual(journal(twice, channel), [
+        ...run("replay", epoch, 2, 4),
+        `recovered ${epoch}-4`,
+        `live ${epoch}-5`,
+      ]);
+    },
+  },
+  {
+    rules: ["W5"],
+    title:
+      "what is published while a pattern catches up comes behind the replay, in order and once",
+    kinds: EXTENDED,
+    async run(context) {
+      const root = context.channel();
+      const names = ["a", "b", "c", "d"].map((name) => `${root}.${name}`);
+      const publisher = await context.client();
+      const positions: Record<string, { epoch: string; offset: bigint }> = {};
+      for (const name of names) {
+        positions[name] = { epoch: await fill(publisher, name, 100), offset: 0n };
+      }
+      const client = await context.client({}, RECOVERING);
+      let over = false;
+      const counts = new Map(names.map((name) => [name, 100]));
+      const publishing = names.map(async (name) => {
+        while (!over) {
+          counts.set(name, (counts.get(name) ?? 0) + 1);
+          await publisher.publish(name, "more");
+        }
+      });
+      await client.subscribe({ channel: `${root}.*`, positions });
+      await client.until(() =>
+        client.all("recovered").find(({ channel }) => channel === `${root}.*`),
+      );
+      over = true;
+      await Promise.all(publishing);
+      await client.received([...counts.values()].reduce((sum, count) => sum + count, 0));
+      for (const name of names) {
+        const offsets = client.messages
+          .filter(({ channel }) => channel === name)
+          .map(({ offset }) => Number(offset));
+        assert.deepEqual(
+          offsets,
+          Array.from({ length: counts.get(name) ?? 0 }, (_, i) => i + 1),
+        );
+        const replays = client.messages.filter(({ channel }) => channel === name);
+        assert.ok(replays.findIndex(({ replay }) => !replay) >= 100);
+      }
+      assert.ok(client.messages.every(({ payload }) => textOf(payload) !== ""));
+    },
+  },
+];

@@ -1,0 +1,318 @@
+/** A session that has a channel by patterns, and by itself as well: W2, W3, W5. */
+import { expect, test } from "vitest";
+import { DEFAULT_CHANNEL_RULES } from "../../src/channels/rules.ts";
+import { MAX_HELD_BYTES } from "../../src/protocol/limits.ts";
+import {
+  joining,
+  type Listener,
+  type LogBroker,
+  listening,
+  ROOM,
+  settled,
+  since,
+} from "./log-broker.ts";
+import { send } from "./scene.ts";
+
+/** More than may be held. */
+const FLOOD = { count: 30, bytes: 50_000 };
+const PATTERN = { channel: "*" };
+/** As long as a channel's position is kept, and longer. */
+const DAY = DEFAULT_CHANNEL_RULES.positionTtlMs + 1_000;
+
+function flood(broker: LogBroker): void {
+  expect(FLOOD.count * FLOOD.bytes).toBeGreaterThan(MAX_HELD_BYTES);
+  for (let i = 0; i < FLOOD.count; i++) broker.deliver(1, FLOOD.bytes);
+}
+
+function from(offset: number, epoch = "e") {
+  return { ...PATTERN, positions: { [ROOM]: { epoch, offset: BigInt(offset) } } };
+}
+
+async function leave({ session }: Listener, channel: string): Promise<void> {
+  const value = { subscriptions: [{ channel }] };
+  await send(session, { envelope: { case: "unsubscribe", value } });
+}
+
+/** Offsets of all messages in what was told, and everything else. */
+function split(told: readonly string[]): { offsets: number[]; words: string[] } {
+  const offsets: number[] = [];
+  const words: string[] = [];
+  for (const line of told) {
+    const [, first, last = first] = /^(?:live|replay) \w+\/(\d+)(?:-(\d+))?$/.exec(line) ?? [];
+    if (first === undefined) words.push(line);
+    else for (let i = Number(first); i <= Number(last); i++) offsets.push(i);
+  }
+  return { offsets, words };
+}
+
+function upTo(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
+
+test.each([
+  ["extended", ["recovery"], "ack time/1000"],
+  ["v1", [], "ack ?"],
+] as const)(
+  "an %s session is given what comes behind the acknowledgement",
+  async (_, caps, ack) => {
+    const { broker, listener } = await listening(caps);
+    broker.registering = () => broker.deliver(1);
+    await listener.subscribe(PATTERN);
+    expect(listener.told()).toEqual([ack]);
+    broker.deliver(2);
+    broker.deliver(1);
+    expect(listener.told()).toEqual(["live e/2-3", "live e/4"]);
+    await leave(listener, "*");
+    broker.deliver(1);
+    expect(listener.told()).toEqual(["unsubscribeAck"]);
+    expect([...broker.wanted]).toEqual([]);
+  },
+);
+
+test("what is on its way when the channel is subscribed to comes once", async () => {
+  const { broker, listener } = await listening();
+  await listener.subscribe(PATTERN);
+  broker.deliver(2);
+  broker.append(2);
+  await listener.subscribe();
+  broker.hand();
+  broker.deliver(1);
+  expect(listener.told()).toEqual([
+    "ack time/1000",
+    "live e/1-2",
+    "ack e/4",
+    "live e/3-4",
+    "live e/5",
+  ]);
+});
+
+test("a node that knows nothing of the channel yet gives what comes of it", async () => {
+  const { broker, listener } = await listening();
+  broker.handed = undefined;
+  broker.append(2);
+  await listener.subscribe(PATTERN);
+  await listener.subscribe();
+  broker.hand();
+  expect(listener.told()).toEqual(["ack time/1000", "ack e/2", "live e/1-2"]);
+});
+
+test("a log that begins anew under both is told once", async () => {
+  const { broker, listener } = await listening();
+  await listener.subscribe(PATTERN);
+  broker.deliver(2);
+  broker.registering = () => {
+    broker.lose("f");
+    broker.append(1);
+    broker.tellEpoch();
+  };
+  broker.answersLate = true;
+  await listener.subscribe();
+  broker.hand();
+  expect(listener.told()).toEqual([
+    "ack time/1000",
+    "live e/1-2",
+    "ack f/1",
+    "gap epoch_changed e/2..f/0",
+    "live f/1",
+  ]);
+});
+
+test("what a subscription held back that fails comes by the pattern", async () => {
+  const { broker, listener } = await listening();
+  await listener.subscribe(PATTERN);
+  broker.registering = () => {
+    broker.deliver(2);
+    broker.tell({
+      reason: "expired",
+      after: { epoch: "e", offset: 2 },
+      until: { epoch: "e", offset: 3 },
+    });
+    throw new Error("the channel is gone");
+  };
+  await listener.subscribe();
+  broker.registering = undefined;
+  broker.append(1);
+  broker.handed = { epoch: "e", offset: 3 };
+  broker.deliver(1);
+  expect(listener.told()).toEqual([
+    "ack time/1000",
+    "live e/1-2",
+    "gap expired e/2..e/3",
+    "ack INTERNAL_ERROR",
+    "live e/4",
+  ]);
+});
+
+test("who leaves the channel again goes on behind what was replayed", async () => {
+  const { broker, listener } = await listening();
+  broker.append(4);
+  await listener.subscribe(since(1));
+  await listener.subscribe(PATTERN);
+  await leave(listener, ROOM);
+  // It was on its way all the time.
+  broker.hand();
+  broker.deliver(1);
+  expect(listener.told()).toEqual([
+    "ack e/4",
+    "replay e/2-4",
+    "recovered e/4",
+    "ack time/1000",
+    "unsubscribeAck",
+    "live e/5",
+  ]);
+});
+
+test("a pattern catches up, and what comes meanwhile comes behind it and once", async () => {
+  const { broker, listener } = await listening();
+  broker.append(4);
+  broker.reading = (count) => {
+    // Some of what is replayed was on its way, and there is more.
+    if (count === 2) broker.deliver(1);
+  };
+  await listener.subscribe(from(2));
+  broker.deliver(1);
+  expect(listener.told()).toEqual([
+    "ack time/1000",
+    "replay e/3-4",
+    "recovered e/4",
+    "recovered time/1000 unavailable ?..time/1000",
+    "live e/5",
+    "live e/6",
+  ]);
+});
+
+test.each([
+  ["nothing is there", 0, 500, 1_000, []],
+  [
+    "nothing is there, and it may have been forgotten",
+    0,
+    500,
+    DAY,
+    ["recovered e/0 expired ?..e/0"],
+  ],
+  ["it began since", 2, 0, 1_000, ["replay e/1-2", "recovered e/2"]],
+  [
+    "it began since, and there may have been one before",
+    2,
+    0,
+    DAY,
+    ["replay e/1-2", "recovered e/2 expired ?..e/0"],
+  ],
+  ["it is older, and was quiet for long", 2, 40_000, 50_000, []],
+  ["it is older, and was quiet of late", 2, 500, 1_000, ["recovered e/2 unavailable ?..e/2"]],
+] as const)(
+  "of a channel that the client has never seen, where %s, it is told what is known",
+  async (_, entries, last, now, expected) => {
+    const { broker, listener } = await listening();
+    broker.append(entries);
+    broker.handed = broker.head;
+    broker.time = now;
+    await listener.subscribe({ ...PATTERN, ...since(last, "time") });
+    expect(listener.told()).toEqual([`ack time/${now}`, ...expected, `recovered time/${now}`]);
+  },
+);
+
+test("more than may be held is read again, and what comes while it is read as well", async () => {
+  const { broker, listener } = await listening();
+  broker.append(2);
+  broker.reading = (count) => {
+    if (count <= 3) flood(broker);
+  };
+  await listener.subscribe(from(0));
+  broker.deliver(1);
+  const { offsets, words } = split(listener.told());
+  expect(offsets).toEqual(upTo(1, broker.log.length));
+  expect(broker.log.length).toBe(3 * FLOOD.count + 3);
+  expect(words.filter((word) => word.startsWith("gap"))).toEqual([]);
+});
+
+test("what is held across two lives of the log stays in its order", async () => {
+  const { broker, listener } = await listening();
+  broker.append(2);
+  broker.handed = { epoch: "e", offset: 2 };
+  broker.reading = (count) => {
+    if (count !== 2) return;
+    flood(broker);
+    broker.lose("f");
+    broker.tellEpoch();
+    flood(broker);
+  };
+  await listener.subscribe(from(0));
+  const told = listener.told();
+  // The old log cannot be read any more, which is told before the new one begins.
+  expect(told.filter((line) => !/^(live|replay) /.test(line))).toEqual([
+    "ack time/1000",
+    "recovered e/2 unavailable e/0..e/2",
+    "recovered time/1000 unavailable ?..time/1000",
+    `gap unavailable e/2..e/${FLOOD.count + 2}`,
+    `gap epoch_changed e/${FLOOD.count + 2}..f/0`,
+  ]);
+  expect(split(told).offsets).toEqual(upTo(1, FLOOD.count));
+});
+
+test("two requests that catch up at the same time let go when both have", async () => {
+  const { broker, listener } = await listening();
+  broker.append(2);
+  broker.handed = { epoch: "e", offset: 2 };
+  broker.reading = async (count) => {
+    if (count === 1) await settled();
+    broker.deliver(1);
+  };
+  await Promise.all([
+    listener.subscribe(from(0)),
+    listener.subscribe({ ...from(2), channel: "**" }),
+  ]);
+  broker.reading = undefined;
+  broker.deliver(1);
+  const { offsets } = split(listener.told());
+  const live = offsets.slice(offsets.lastIndexOf(3));
+  expect(live).toEqual(upTo(3, broker.log.length));
+});
+
+test("of several patterns of a session one brings a message, as long as there is one", async () => {
+  const scene = await listening();
+  const { broker, listener, engine } = scene;
+  const other = await joining(scene);
+  await listener.subscribe(PATTERN);
+  await listener.subscribe({ channel: "**" });
+  await other.subscribe({ channel: "**" });
+  broker.deliver(1);
+  await leave(listener, "*");
+  broker.deliver(1);
+  await leave(listener, "**");
+  broker.deliver(1);
+  expect(split(listener.told()).offsets).toEqual([1, 2]);
+  expect(split(other.told()).offsets).toEqual([1, 2, 3]);
+  expect(engine.stats()).toMatchObject({ patterns: 1, subscriptions: 1, delivered: 5 });
+  other.session.end(true);
+  expect(engine.stats()).toMatchObject({ patterns: 0, subscriptions: 0 });
+  expect([...broker.wanted]).toEqual([]);
+});
+
+test("a gap that nobody knows the channels of names the pattern, to those that can take it", async () => {
+  const scene = await listening();
+  const { engine, listener } = scene;
+  const old = await joining(scene, []);
+  for (const one of [listener, old]) {
+    await one.subscribe(PATTERN);
+    one.told();
+  }
+  engine.patternGap("*", {
+    reason: "epoch_changed",
+    after: { epoch: "time", offset: 1 },
+    until: { epoch: "time2", offset: 2 },
+  });
+  expect(listener.told()).toEqual(["gap epoch_changed time/1..time2/2"]);
+  expect(old.told()).toEqual([]);
+});
+
+test("what is asked for in vain leaves nothing", async () => {
+  const { broker, listener, engine } = await listening();
+  broker.registering = () => {
+    throw new Error("the broker is gone");
+  };
+  await listener.subscribe(PATTERN);
+  expect(listener.told()).toEqual(["ack INTERNAL_ERROR"]);
+  expect(engine.stats()).toMatchObject({ patterns: 0, subscriptions: 0 });
+  expect([...broker.wanted]).toEqual([]);
+});

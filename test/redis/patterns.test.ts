@@ -1,0 +1,217 @@
+/** Patterns on several nodes of one Redis: what is heard, and what is found that was not. W8. */
+import { afterEach, expect, test } from "vitest";
+import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
+import { eventually, type RedisServer, redisServer } from "./servers.ts";
+
+const ended: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const end of ended.splice(0).reverse()) await end();
+});
+
+interface Stage {
+  readonly server: RedisServer;
+  readonly one: Node;
+  readonly other: Node;
+  node(options?: Partial<NodeOptions>): Promise<Node>;
+}
+
+async function stage(options: Partial<NodeOptions> = {}): Promise<Stage> {
+  const server = await redisServer();
+  ended.push(() => server.stop());
+  const prefix = newPrefix();
+  const address = { urls: [server.url], cluster: false };
+  const node = async (own: Partial<NodeOptions> = {}): Promise<Node> => {
+    const opened = await openNode({ address, prefix, beatMs: 500, ...options, ...own });
+    ended.push(() => opened.close());
+    return opened;
+  };
+  return { server, node, one: await node(), other: await node() };
+}
+
+/** Channels and texts, in the order of their arrival. */
+function heard({ told }: Node): string[] {
+  return told.flatMap((one) => (one.kind === "entry" ? [`${one.channel} ${one.text}`] : []));
+}
+
+test("what is heard is what the pattern means and not what a glob of Redis matches", async () => {
+  const { one, other } = await stage();
+  for (const pattern of ["a.*", "[ab].**", "q?.*", "b\\.*", "x.**"]) {
+    await one.broker.subscribePattern(pattern);
+  }
+  const meant = [
+    "a.b",
+    "a.{c}",
+    "[ab]",
+    "[ab].c.d",
+    "q?.x",
+    "b\\.y",
+    "x",
+    "x.a.b",
+    "a.\u{1f600} *x",
+  ];
+  const others = ["a", "a.b.c", "b.c", "aa.b", "q1.x", "b.y", "xx.a", "A.b"];
+  for (const channel of [...meant, ...others]) await other.publish(channel, "1");
+  await other.publish("a.end", "1");
+  await eventually(() => heard(one).includes("a.end 1"));
+  expect(heard(one).sort()).toEqual([...meant, "a.end"].map((channel) => `${channel} 1`).sort());
+});
+
+test("a channel that several patterns and a session stand for is handed over once, in order", async () => {
+  const { one, other } = await stage();
+  for (const pattern of ["**", "a.*", "a.**", "*.b"]) await one.broker.subscribePattern(pattern);
+  for (let i = 0; i < 20; i++) await other.publish("a.b", `${i}`);
+  await one.broker.subscribe("a.b");
+  for (let i = 20; i < 40; i++) await other.publish("a.b", `${i}`);
+  one.broker.unsubscribe("a.b");
+  one.broker.unsubscribePattern("a.*");
+  for (let i = 40; i < 60; i++) await other.publish("a.b", `${i}`);
+  await eventually(() => one.texts("a.b").includes("59"));
+  expect(one.texts("a.b")).toEqual(Array.from({ length: 60 }, (_, i) => `${i}`));
+  for (const pattern of ["**", "a.**", "*.b"]) one.broker.unsubscribePattern(pattern);
+  await other.publish("a.b", "60");
+  await other.publish("z", "1");
+  await one.broker.subscribe("z");
+  await other.publish("z", "2");
+  await eventually(() => one.texts("z").includes("2"));
+  expect(one.texts("a.b")).toHaveLength(60);
+});
+
+test("who wants a channel for itself does not take from patterns what is on its way", async () => {
+  const { one, other } = await stage();
+  await one.broker.subscribePattern("a.*");
+  one.delay(300);
+  await other.publish("a.b", "1");
+  await other.publish("a.b", "2");
+  // Redis says that the head is 2 before the node has heard of 1.
+  expect((await one.broker.subscribe("a.b")).position.offset).toBe(2);
+  await eventually(() => one.texts("a.b").length === 2);
+  await other.publish("a.b", "3");
+  await eventually(() => one.texts("a.b").length === 3);
+  expect(one.lines("a.b")).toEqual(["1 1", "2 2", "3 3"]);
+});
+
+test("after a lost connection channels are caught up with, those that began meanwhile as well", async () => {
+  const { server, one, other } = await stage();
+  await one.broker.subscribePattern("a.**");
+  await other.publish("a.known", "1");
+  await other.publish("b.other", "1");
+  await eventually(() => one.texts("a.known").length === 1);
+  for (let round = 0; round < 3; round++) {
+    one.deafen(true);
+    await other.publish("a.known", `${round}`);
+    await other.publish(`a.fresh${round}`, "1");
+    await other.publish(`a.fresh${round}`, "2");
+    await server.command("CLIENT", "KILL", "TYPE", "pubsub");
+    one.deafen(false);
+    await eventually(() => one.texts(`a.fresh${round}`).length === 2);
+    await other.publish(`a.fresh${round}`, "3");
+    await eventually(() => one.texts(`a.fresh${round}`).length === 3);
+  }
+  expect(one.texts("a.known")).toEqual(["1", "0", "1", "2"]);
+  expect(one.texts("a.fresh0")).toEqual(["1", "2", "3"]);
+  expect(one.lines().filter((line) => line.startsWith("gap"))).toEqual([]);
+  expect(one.told.filter(({ channel }) => !channel.startsWith("a."))).toEqual([]);
+});
+
+test("what gets lost without a trace is found, and nothing from before the pattern", async () => {
+  const { one, other } = await stage({ refreshMs: 300 });
+  await other.publish("a.old", "before");
+  await one.broker.subscribePattern("a.*");
+  one.deafen(true);
+  await other.publish("a.old", "lost");
+  await other.publish("a.fresh", "lost");
+  one.deafen(false);
+  await eventually(() => one.texts("a.fresh").length === 1 && one.texts("a.old").length === 1);
+  expect(one.texts("a.old")).toEqual(["lost"]);
+  await other.publish("a.fresh", "heard");
+  await eventually(() => one.texts("a.fresh").length === 2);
+  expect(one.lines("a.fresh")).toEqual(["1 lost", "2 heard"]);
+});
+
+test("where Redis has lost its data the pattern is told, and every channel goes on", async () => {
+  const { server, one, other } = await stage({ refreshMs: 300 });
+  await one.broker.subscribePattern("a.*");
+  await other.publish("a.b", "1");
+  await eventually(() => one.texts("a.b").length === 1);
+  await server.command("FLUSHALL");
+  await eventually(() => one.lines("a.*").length > 0);
+  expect(one.lines("a.*")[0]).toContain("gap epoch_changed");
+  await other.publish("a.b", "2");
+  await other.publish("a.c", "1");
+  await eventually(() => one.texts("a.b").length === 2 && one.texts("a.c").length === 1);
+  expect(one.lines("a.b").filter((line) => line.startsWith("gap epoch_changed"))).toHaveLength(1);
+});
+
+test("joins and leaves are heard once, also in a channel that was never published to", async () => {
+  const { one, other } = await stage();
+  await one.broker.subscribePattern("a.**");
+  await other.broker.subscribe("a.b");
+  await other.broker.join("a.b", session("s", "ann"));
+  other.broker.leave("a.b", "s", true);
+  await one.broker.subscribe("a.c");
+  await one.broker.join("a.c", session("t", "bob"));
+  await eventually(() => one.lines("a.b").length === 2 && one.lines("a.c").length === 1);
+  expect(one.lines("a.b")).toEqual(["join ann", "leave ann"]);
+  expect(one.lines("a.c")).toEqual(["join bob"]);
+});
+
+test("the directory names what was published to since a place, over all nodes", async () => {
+  const { server, one, other, node } = await stage();
+  const { position } = await one.broker.subscribePattern("a.*");
+  expect(await one.broker.active("a.*", position, 9)).toEqual({ channels: [], gap: undefined });
+  await Promise.all([
+    one.publish("a.x", "1"),
+    other.publish("a.y", "1"),
+    other.publish("b.z", "1"),
+  ]);
+  const found = await one.broker.active("a.*", position, 9);
+  expect({ ...found, channels: found.channels.toSorted() }).toEqual({
+    channels: ["a.x", "a.y"],
+    gap: undefined,
+  });
+  expect(await one.broker.active("a.*", position, 1)).toMatchObject({ gap: "limit" });
+  // What was published to before, and may have been since.
+  const late = await node();
+  const since = (await late.broker.subscribePattern("**")).position;
+  await other.publish("a.y", "2");
+  expect((await late.broker.active("*.y", since, 9)).channels).toEqual(["a.y"]);
+  await server.command("FLUSHALL");
+  await other.publish("a.y", "3");
+  expect(await late.broker.active("**", since, 9)).toEqual({
+    channels: ["a.y"],
+    gap: "epoch_changed",
+  });
+  const again = (await late.broker.subscribePattern("**")).position;
+  await other.publish("a.y", "4");
+  expect(await late.broker.active("**", again, 9)).toEqual({ channels: ["a.y"], gap: undefined });
+});
+
+test("a channel is listed beside its first publish, and then no more", async () => {
+  const counted: string[] = [];
+  const { one } = await stage({
+    wrap: (commands) => ({
+      command: (key, args) => commands.command(key, args),
+      run: (script, keys, args) => {
+        counted.push(script.name);
+        return commands.run(script, keys, args);
+      },
+    }),
+  });
+  counted.length = 0;
+  for (let i = 0; i < 50; i++) await one.publish("a.b", `${i}`);
+  const names = counted.filter((name) => name !== "beat");
+  expect(names.filter((name) => name === "list")).toHaveLength(1);
+  expect(names.filter((name) => name === "publish")).toHaveLength(50);
+  expect(names).toHaveLength(51);
+});
+
+test("a restart of Redis without its data between two publishes lists the channel again", async () => {
+  const { server, one } = await stage();
+  await one.publish("a.b", "1");
+  await one.publish("a.b", "2");
+  await server.command("FLUSHALL");
+  const { position } = await one.broker.subscribePattern("a.*");
+  await one.publish("a.b", "3");
+  expect((await one.broker.active("a.*", position, 9)).channels).toEqual(["a.b"]);
+});

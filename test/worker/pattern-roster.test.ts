@@ -1,0 +1,358 @@
+/** What a gateway registers of patterns, and how far it hears the channels that they bring. */
+import { afterEach, expect, test, vi } from "vitest";
+import { HEARD_LATELY_MS } from "../../src/worker/heard-channels.ts";
+import { indexOf, LEASE_TERMS } from "../../src/worker/pattern-lease.ts";
+import { delay, nextTurn } from "../../src/worker/timers.ts";
+import { BrokerScene, changes, ROOM } from "./broker-scene.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const OVERLOADED = Object.assign(new Error("busy"), { overloaded: true });
+
+/** A gateway whose sessions want nothing yet. */
+function opened(): BrokerScene {
+  const scene = new BrokerScene();
+  scene.wanted = false;
+  return scene;
+}
+
+/** A session comes, as the engine tells it: it is in the hub before the broker is called. */
+async function enter(scene: BrokerScene, pattern: string, follows = false): Promise<number> {
+  const { wanted } = scene.patterns;
+  wanted.set(pattern, wanted.get(pattern) === true || follows);
+  return (await scene.broker.subscribePattern(pattern)).position.offset;
+}
+
+/** The last session leaves. */
+function go(scene: BrokerScene, pattern: string): void {
+  scene.patterns.wanted.delete(pattern);
+  scene.broker.unsubscribePattern(pattern);
+}
+
+/** Everything that was asked for has been told. */
+async function quiet(scene: BrokerScene): Promise<void> {
+  const { asked } = scene.patterns;
+  let calls = -1;
+  while (calls !== asked.length) {
+    calls = asked.length;
+    for (let i = 0; i < 8; i++) await nextTurn();
+  }
+}
+
+/** A gateway that hears the room by a pattern. */
+async function hearing(): Promise<BrokerScene> {
+  const scene = opened();
+  scene.hears = true;
+  await enter(scene, ROOM);
+  return scene;
+}
+
+test("concurrent subscribes share a call; a registered pattern is answered with the time of now", async () => {
+  const scene = opened();
+  const offsets = await Promise.all([
+    enter(scene, "a.*"),
+    enter(scene, "a.*"),
+    enter(scene, "a.*"),
+  ]);
+  expect(offsets).toEqual([1_000, 1_000, 1_000]);
+  vi.spyOn(Date, "now").mockReturnValue(7_777);
+  expect((await scene.broker.subscribePattern("a.*")).position).toEqual({
+    epoch: "time",
+    offset: 7_777,
+  });
+  const { subscribes, rows, asked } = scene.patterns;
+  expect(subscribes).toHaveLength(1);
+  expect(subscribes[0]).toMatchObject({ gateway: "g1", pattern: "a.*", presence: false });
+  expect(asked).toEqual([indexOf("a.1")]);
+  expect(rows.get("a.*")).toMatchObject({ version: Number(subscribes[0]?.version) });
+  expect(scene.broker.stats().registrations).toBe(1);
+});
+
+test("a pattern that any word may begin is registered with all indexes, from the earliest of their times", async () => {
+  const scene = opened();
+  scene.patterns.time = (index) => 5_000 + Number(index.slice(6));
+  expect(await enter(scene, "*.typing")).toBe(5_000);
+  const { subscribes, asked } = scene.patterns;
+  expect(new Set(asked).size).toBe(64);
+  expect(new Set(subscribes.map(({ version }) => version)).size).toBe(1);
+  go(scene, "*.typing");
+  await quiet(scene);
+  expect(scene.patterns.unsubscribes).toHaveLength(64);
+  expect(scene.patterns.rows.size).toBe(0);
+});
+
+test("who follows presence has the pattern registered anew, once", async () => {
+  const scene = opened();
+  const [plain, following] = [enter(scene, "a.*"), enter(scene, "a.*", true)];
+  await Promise.all([plain, following]);
+  expect(scene.patterns.subscribes.map(({ presence }) => presence)).toEqual([true]);
+  await enter(scene, "b.*");
+  await enter(scene, "b.*", true);
+  await enter(scene, "b.*", true);
+  expect(scene.patterns.subscribes.slice(1).map(({ presence }) => presence)).toEqual([false, true]);
+  const versions = scene.patterns.subscribes.map(({ version }) => Number(version));
+  expect(versions).toEqual([...versions].sort((a, b) => a - b));
+  // When nobody follows any more the next sweep says so.
+  scene.patterns.wanted.set("b.*", false);
+  await enter(scene, "b.*");
+  expect(scene.patterns.subscribes).toHaveLength(3);
+  await scene.broker.sweep();
+  expect(scene.patterns.subscribes.slice(3)).toMatchObject([{ pattern: "b.*", presence: false }]);
+});
+
+test("a registration is not used again once the last session has left", async () => {
+  const scene = opened();
+  await enter(scene, "a.*");
+  go(scene, "a.*");
+  await enter(scene, "a.*");
+  await quiet(scene);
+  const { subscribes, unsubscribes, rows } = scene.patterns;
+  expect(subscribes).toHaveLength(2);
+  expect(subscribes[1]?.version).toBeGreaterThan(subscribes[0]?.version ?? 0n);
+  expect(unsubscribes).toEqual([]);
+  expect(rows.get("a.*")?.version).toBe(Number(subscribes[1]?.version));
+  go(scene, "a.*");
+  await quiet(scene);
+  expect(unsubscribes).toMatchObject([{ version: subscribes[1]?.version, pattern: "a.*" }]);
+  expect(rows.size).toBe(0);
+});
+
+test("who leaves while the index still tells channels is unsubscribed once more when it has", async () => {
+  const scene = opened();
+  let told: (() => void) | undefined;
+  scene.patterns.before = (method) => {
+    if (method === "subscribe") return new Promise<void>((resolve) => (told = resolve));
+  };
+  const entering = enter(scene, "a.*");
+  await vi.waitUntil(() => told !== undefined);
+  go(scene, "a.*");
+  await quiet(scene);
+  // The index may have taken the subscribe after that.
+  expect(scene.patterns.unsubscribes).toHaveLength(1);
+  expect(scene.patterns.rows.size).toBe(1);
+  told?.();
+  await entering;
+  await quiet(scene);
+  expect(scene.patterns.unsubscribes).toHaveLength(2);
+  expect(scene.patterns.rows.size).toBe(0);
+});
+
+test("a failed call is UNAVAILABLE and is made again, and the sweep makes good what stayed", async () => {
+  const scene = opened();
+  let failures = 2;
+  scene.patterns.before = () => {
+    failures -= 1;
+    if (failures >= 0) throw new Error("reset");
+  };
+  await enter(scene, "a.*");
+  expect(scene.patterns.subscribes).toHaveLength(3);
+  expect(new Set(scene.patterns.subscribes.map(({ version }) => version)).size).toBe(1);
+  scene.patterns.before = () => {
+    throw OVERLOADED;
+  };
+  await expect(enter(scene, "b.*")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  expect(scene.patterns.rows.get("b.*")?.unsettled).toBe(true);
+  scene.patterns.before = () => {};
+  await scene.broker.sweep();
+  expect(scene.patterns.rows.get("b.*")?.unsettled).toBe(false);
+  const { length } = scene.patterns.asked;
+  await scene.broker.sweep();
+  expect(scene.patterns.asked).toHaveLength(length);
+  scene.patterns.before = () => {
+    throw OVERLOADED;
+  };
+  go(scene, "b.*");
+  await quiet(scene);
+  expect(scene.patterns.rows.has("b.*")).toBe(true);
+  scene.patterns.before = () => {};
+  await scene.broker.sweep();
+  expect([...scene.patterns.rows.keys()]).toEqual(["a.*"]);
+});
+
+test("an index that waits for a channel may take a lease and its margin; then it has failed", async () => {
+  vi.useFakeTimers();
+  try {
+    const { leaseMs, marginMs } = LEASE_TERMS;
+    const scene = opened();
+    scene.patterns.before = () => delay(leaseMs + marginMs);
+    const long = enter(scene, "a.*");
+    await vi.advanceTimersByTimeAsync(leaseMs + marginMs + 10);
+    expect(await long).toBe(1_000);
+    scene.patterns.before = () => new Promise(() => {});
+    const never = enter(scene, "b.*");
+    const outcome = expect(never).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    await vi.advanceTimersByTimeAsync(leaseMs + marginMs + 10_000);
+    await outcome;
+    expect(scene.patterns.subscribes).toHaveLength(2);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("a gateway that slept goes on with what it had; what nobody wants any more is taken back", async () => {
+  const scene = opened();
+  await enter(scene, "a.*");
+  await enter(scene, "b.*");
+  scene.patterns.wanted.delete("b.*");
+  scene.restart();
+  await scene.broker.sweep();
+  const { subscribes, unsubscribes, rows } = scene.patterns;
+  expect(unsubscribes).toMatchObject([{ pattern: "b.*" }]);
+  expect([...rows.keys()]).toEqual(["a.*"]);
+  await enter(scene, "a.*");
+  expect(subscribes).toHaveLength(2);
+});
+
+test("a gateway that lost its sockets does not trust what it had", async () => {
+  const scene = opened();
+  await enter(scene, "a.*");
+  scene.patterns.wanted.clear();
+  scene.restart();
+  const sweep = scene.broker.sweep();
+  await enter(scene, "a.*");
+  await sweep;
+  await quiet(scene);
+  const { subscribes, unsubscribes, rows } = scene.patterns;
+  expect(subscribes).toHaveLength(2);
+  expect(unsubscribes).toEqual([]);
+  expect(rows.get("a.*")?.version).toBe(Number(subscribes[1]?.version));
+});
+
+test("active channels of all indexes are put together", async () => {
+  const scene = opened();
+  scene.patterns.active = (index) => ({
+    channels: index === "index-3" ? ["a", "b"] : [`c${index}`],
+  });
+  const since = { epoch: "time", offset: 1 };
+  const all = await scene.broker.active("*.x", since, 100);
+  expect([all.channels.length, all.gap]).toEqual([65, undefined]);
+  expect(await scene.broker.active("*.x", since, 64)).toMatchObject({ gap: "limit" });
+  expect((await scene.broker.active("*.x", since, 64)).channels).toHaveLength(64);
+  expect((await scene.broker.active("a.*", since, 64)).channels).toHaveLength(1);
+  const foreign = { epoch: "other", offset: 1 };
+  expect(await scene.broker.active("a.*", foreign, 64)).toMatchObject({ gap: "epoch_changed" });
+  scene.patterns.active = (index) =>
+    index === "index-9" ? { channels: [], gap: "expired" } : { channels: [] };
+  expect(await scene.broker.active("**", since, 9)).toEqual({ channels: [], gap: "expired" });
+  scene.patterns.before = (_, index) => {
+    if (index === "index-63") throw OVERLOADED;
+  };
+  await expect(scene.broker.active("**", since, 9)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+});
+
+test("a channel that a pattern brings is taken from where the channel says, and goes on from there", async () => {
+  const scene = await hearing();
+  expect(await scene.deliver(4, [5], changes(["+a", 9]))).toBe(false);
+  await scene.deliver(4, [5, 6], changes(["+a", 9]));
+  expect(scene.heard()).toEqual(["e1:5", "+a e1:9", "e1:6"]);
+  expect([...(scene.broker.lately() ?? [])]).toEqual([ROOM]);
+  // A hole is read from the log.
+  scene.log = [7, 8];
+  await scene.deliver(7, [8]);
+  expect(scene.heard()).toEqual(["e1:7", "e1:8"]);
+  scene.epoch = "e2";
+  scene.head = 1;
+  await scene.deliver(0, [1]);
+  expect(scene.heard()).toEqual(["gap epoch_changed e1:8 e2:0", "e2:1"]);
+});
+
+test("a subscribe to a channel that a pattern brings forgets nothing of what is on the way", async () => {
+  const scene = await hearing();
+  await scene.deliver(0, [1]);
+  scene.wanted = true;
+  Object.assign(scene, { head: 3, log: [1, 2, 3] });
+  expect((await scene.broker.subscribe(ROOM)).position.offset).toBe(3);
+  expect([...scene.broker.lately()]).toEqual([]);
+  // Whoever has the pattern is still owed the second and third.
+  await scene.deliver(1, [2, 3]);
+  expect(scene.heard()).toEqual(["e1:1", "e1:2", "e1:3"]);
+  // Nor does the end of the subscription.
+  scene.wanted = false;
+  scene.broker.unsubscribe(ROOM);
+  await quiet(scene);
+  expect([...scene.broker.lately()]).toEqual([ROOM]);
+  scene.log = [4, 5];
+  await scene.deliver(4, [5]);
+  expect(scene.heard()).toEqual(["e1:4", "e1:5"]);
+  expect(scene.broker.seen(ROOM)).toEqual({ epoch: "e1", offset: 5 });
+});
+
+test("a first subscribe where a pattern has brought nothing yet takes what the next delivery says", async () => {
+  const scene = await hearing();
+  scene.wanted = true;
+  Object.assign(scene, { head: 3, log: [1, 2, 3] });
+  await scene.broker.subscribe(ROOM);
+  // Sent before the channel knew of the subscribe.
+  await scene.deliver(1, [2, 3]);
+  expect(scene.heard()).toEqual(["e1:2", "e1:3"]);
+});
+
+test("a channel is told of the patterns that bring it, with what else is told", async () => {
+  const scene = await hearing();
+  await enter(scene, "*", true);
+  await enter(scene, "other.*");
+  scene.wanted = true;
+  await scene.broker.subscribe(ROOM);
+  const version = scene.patterns.rows.get("*")?.version;
+  expect(scene.last.pattern).toMatchObject({
+    gateway: "g1",
+    version: BigInt(version ?? 0),
+    presence: true,
+  });
+  go(scene, "*");
+  await scene.broker.subscribe(ROOM);
+  expect(scene.last.pattern).toMatchObject({ presence: false });
+  go(scene, ROOM);
+  await scene.broker.subscribe(ROOM);
+  expect(scene.last.pattern).toBeUndefined();
+});
+
+test("what comes after the last pattern has gone is another story", async () => {
+  const scene = await hearing();
+  await scene.deliver(4, [5]);
+  scene.hears = false;
+  go(scene, ROOM);
+  expect(scene.broker.seen(ROOM)).toBeUndefined();
+  expect(await scene.deliver(5, [6])).toBe(true);
+  scene.hears = true;
+  await enter(scene, ROOM);
+  await scene.deliver(7, [8]);
+  expect(scene.heard()).toEqual(["e1:5", "e1:8"]);
+});
+
+test("channels of patterns are forgotten when they were quiet for long enough, and not before", async () => {
+  const scene = await hearing();
+  let now = Date.now();
+  vi.spyOn(Date, "now").mockImplementation(() => now);
+  await scene.deliver(4, [5]);
+  now += HEARD_LATELY_MS - 1;
+  await scene.broker.sweep();
+  await scene.deliver(4, [5]);
+  expect(scene.broker.seen(ROOM)?.offset).toBe(5);
+  now += HEARD_LATELY_MS;
+  await scene.broker.sweep();
+  expect(scene.broker.seen(ROOM)).toBeUndefined();
+  expect([...scene.broker.lately()]).toEqual([]);
+  await scene.deliver(8, [9]);
+  expect(scene.heard()).toEqual(["e1:5", "e1:9"]);
+  // A delivery of another channel is enough.
+  now += HEARD_LATELY_MS;
+  await scene.deliver(0, [1], { channel: "other" });
+  expect(scene.broker.seen(ROOM)).toBeUndefined();
+});
+
+test("what a session remembers of a channel of its pattern keeps a repeated delivery from it", async () => {
+  const scene = await hearing();
+  await scene.deliver(4, [5]);
+  const seen = scene.broker.remember(ROOM);
+  scene.heard();
+  scene.restart();
+  const record = { $typeName: "messageloop.internal.v1.SeenRecord", generation: 0n } as const;
+  scene.broker.recall({ ...record, channel: ROOM, epoch: "e1", offset: BigInt(seen?.offset ?? 0) });
+  await scene.broker.sweep();
+  await scene.deliver(4, [5, 6]);
+  expect(scene.heard()).toEqual(["e1:6"]);
+  expect([...scene.broker.lately()]).toEqual([ROOM]);
+});

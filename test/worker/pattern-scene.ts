@@ -1,0 +1,89 @@
+/** The patterns of a gateway over indexes that tests script: what was asked, and what is answered. */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  ActiveRequestSchema,
+  ActiveResponseSchema,
+  type PatternSubscribeRequest,
+  PatternSubscribeRequestSchema,
+  PatternSubscribeResponseSchema,
+  type PatternUnsubscribeRequest,
+  PatternUnsubscribeRequestSchema,
+} from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { PatternStub } from "../../src/worker/pattern-calls.ts";
+import type {
+  PatternRegistrationRow,
+  PatternRegistrationTable,
+} from "../../src/worker/pattern-registrations.ts";
+import { nextTurn } from "../../src/worker/timers.ts";
+
+export class PatternScene {
+  /** The gateway's database. */
+  readonly rows = new Map<string, PatternRegistrationRow>();
+  /** Patterns that sessions want, and whether one of them follows presence. */
+  readonly wanted = new Map<string, boolean>();
+  /** Calls as they came. */
+  readonly subscribes: PatternSubscribeRequest[] = [];
+  readonly unsubscribes: PatternUnsubscribeRequest[] = [];
+  readonly asked: string[] = [];
+  /** What happens to calls; by default they are answered. */
+  before: (method: string, index: string) => Promise<void> | void = () => {};
+  /** Each index's time, and the channels that it knows. */
+  time: (index: string) => number = () => 1_000;
+  active: (index: string) => { readonly channels: string[]; readonly gap?: string } = () => ({
+    channels: [],
+  });
+  #version = 0;
+
+  host() {
+    const { rows, wanted } = this;
+    const patternRegistrations: PatternRegistrationTable = {
+      nextVersion: () => {
+        this.#version += 1;
+        return this.#version;
+      },
+      get: (pattern) => rows.get(pattern),
+      set: (pattern, row) => rows.set(pattern, row),
+      delete: (pattern) => rows.delete(pattern),
+      all: () => [...rows].map(([pattern, row]) => ({ pattern, ...row })),
+      get size() {
+        return rows.size;
+      },
+    };
+    return {
+      patternRegistrations,
+      index: (name: string) => this.#stub(name),
+      patterns: () => wanted.keys(),
+      hasPattern: (pattern: string) => wanted.has(pattern),
+      followsPattern: (pattern: string) => wanted.get(pattern) === true,
+    };
+  }
+
+  #stub(name: string): PatternStub {
+    const called = async (method: string): Promise<void> => {
+      this.asked.push(name);
+      await this.before(method, name);
+      await nextTurn();
+    };
+    return {
+      subscribe: async (bytes) => {
+        this.subscribes.push(fromBinary(PatternSubscribeRequestSchema, bytes));
+        await called("subscribe");
+        const answer = create(PatternSubscribeResponseSchema, { time: BigInt(this.time(name)) });
+        return toBinary(PatternSubscribeResponseSchema, answer);
+      },
+      unsubscribe: async (bytes) => {
+        this.unsubscribes.push(fromBinary(PatternUnsubscribeRequestSchema, bytes));
+        await called("unsubscribe");
+      },
+      lease: () => {
+        throw new Error("a gateway asks for no lease");
+      },
+      active: async (bytes) => {
+        fromBinary(ActiveRequestSchema, bytes);
+        await called("active");
+        const answer = create(ActiveResponseSchema, this.active(name));
+        return toBinary(ActiveResponseSchema, answer);
+      },
+    };
+  }
+}
