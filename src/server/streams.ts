@@ -253,7 +253,11 @@ function letGo(stream: ServerHttp2Stream | undefined): void {
   stream.once("wantTrailers", () => {
     // Everything is sent. The event `finish` would be too early: it cuts the trailers off.
     clearTimeout(timer);
-    timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), LINGER_MS);
+    timer = setTimeout(() => {
+      stream.close(constants.NGHTTP2_NO_ERROR);
+      // What the library has refused to read would keep the stream, and with it the connection.
+      stream.destroy();
+    }, LINGER_MS);
     timer.unref();
   });
   stream.once("close", () => clearTimeout(timer));

@@ -40,6 +40,8 @@ import {
 
 const PATH = "/messageloop.v1.MessagingService/MessageLoop";
 const MIB = 1024 * 1024;
+/** More than a stream takes, and more than the library reads of it. */
+const BIG = "x".repeat(5 * MIB);
 const cleanups: (() => unknown)[] = [];
 
 afterEach(async () => {
@@ -244,6 +246,22 @@ test("a server that stops tells every stream to come back", async () => {
     expect(await one.ended()).toBe(0);
     expect(farewellOf(one)).toEqual(farewell(3512, "server going away"));
   }
+});
+
+test("what a client sent beyond the end of its stream does not keep the server from stopping", async () => {
+  const { server, address } = await start();
+  const senders = [new GrpcClient(address), new ConnectClient(address)];
+  for (const sender of senders) {
+    await subscriber(sender, "c");
+    sender.send({ channel: "c", publish: { id: "1", source: "/s", type: "t", text_data: BIG } });
+    expect(await sender.ended()).toBe(0);
+    expect(farewellOf(sender)).toEqual(farewell(1009, "message too big"));
+  }
+  // Longer than a stream lingers that has ended.
+  await sleep(300);
+  const began = performance.now();
+  await server.stop();
+  expect(performance.now() - began).toBeLessThan(1_000);
 });
 
 test("with the caller's context: its address is known, and its stream is freed in any case", async () => {
