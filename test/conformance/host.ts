@@ -56,4 +56,6 @@ export interface Host {
   /** Whether `start` honours its options; a server that was found running cannot. */
   readonly configurable: boolean;
   start(options: ServerOptions): Promise<RunningServer>;
+  /** Ends what its servers share, after all of them. */
+  stop?(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /** The suite on two self-hosted servers that share one Redis. */
 import { redisHost } from "./hosts/redis.ts";
-import { conformance, PLAIN } from "./vitest.ts";
+import { conformance } from "./vitest.ts";
 
-conformance(redisHost, PLAIN);
+conformance(redisHost);

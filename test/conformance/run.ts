@@ -6,19 +6,21 @@
 import { parseArgs } from "node:util";
 import { setup as findRedis } from "../../scripts/redis.mjs";
 import type { Host } from "./host.ts";
-import { redisHost } from "./hosts/redis.ts";
+import { clusterHost, redisHost } from "./hosts/redis.ts";
 import { serverHost } from "./hosts/server.ts";
 import { foreignHost } from "./hosts/url.ts";
 import { workerHost } from "./hosts/worker.ts";
+import { type Lane, lanes, measuring } from "./lanes.ts";
 import { line, type Outcome, summary } from "./report.ts";
-import { obstacle, plan, run, Servers } from "./runner.ts";
+import { obstacle, type Planned, plan, run, Servers } from "./runner.ts";
 
 const USAGE =
-  "usage: npm run conformance -- [ws://host:port/ws | --host worker|server|redis] [--only PATTERN]";
+  "usage: npm run conformance -- [ws://host:port/ws | --host worker|server|redis|cluster] [--only PATTERN]";
 const HOSTS: Readonly<Record<string, Host>> = {
   worker: workerHost,
   server: serverHost,
   redis: redisHost,
+  cluster: clusterHost,
 };
 
 interface Options {
@@ -46,36 +48,48 @@ function options(): Options {
   return { host: foreignHost(url), name: url, only };
 }
 
+/** What runs at the same time, one after the other. A server that was found running is the only one. */
+function turns(host: Host, planned: readonly Planned[]): (readonly Lane[])[] {
+  return host.configurable ? [lanes(planned), [measuring(planned)]] : [[planned]];
+}
+
+async function outcomeOf(host: Host, servers: Servers, planned: Planned): Promise<Outcome> {
+  const reason = obstacle(host, planned);
+  if (reason !== undefined) return { planned, tookMs: 0, obstacle: reason };
+  const server = await servers.get(planned.server);
+  const began = performance.now();
+  const taken = (): number => performance.now() - began;
+  try {
+    return { planned, notes: await run(host, server, planned), tookMs: taken() };
+  } catch (failure) {
+    return { planned, failure, tookMs: taken() };
+  }
+}
+
 async function main(): Promise<number> {
   const { host, name, only } = options();
-  const servers = new Servers(host);
   const outcomes: Outcome[] = [];
-  let observable = false;
-  console.log(`MessageLoop conformance: ${name}`);
-  if (host === redisHost) findRedis();
-  try {
-    for (const planned of plan(host).filter((one) => only.test(one.name))) {
-      const reason = obstacle(host, planned);
-      const began = performance.now();
-      let outcome: Outcome = { planned, tookMs: 0 };
-      if (reason !== undefined) outcome = { ...outcome, obstacle: reason };
-      else {
-        const server = await servers.get(planned.server);
-        observable = server.stats !== undefined;
-        try {
-          const notes = await run(host, server, planned);
-          outcome = { planned, tookMs: performance.now() - began, notes };
-        } catch (failure) {
-          outcome = { planned, tookMs: performance.now() - began, failure };
-        }
+  const runLane = async (lane: Lane): Promise<void> => {
+    const servers = new Servers(host);
+    try {
+      for (const planned of lane) {
+        const outcome = await outcomeOf(host, servers, planned);
+        outcomes.push(outcome);
+        console.log(line(outcome));
       }
-      outcomes.push(outcome);
-      console.log(line(outcome));
+    } finally {
+      await servers.stop();
     }
+  };
+  console.log(`MessageLoop conformance: ${name}`);
+  if (host === redisHost || host === clusterHost) findRedis();
+  const planned = plan(host).filter((one) => only.test(one.name));
+  try {
+    for (const beside of turns(host, planned)) await Promise.all(beside.map(runLane));
   } finally {
-    await servers.stop();
+    await host.stop?.();
   }
-  console.log(summary(outcomes, observable));
+  console.log(summary(outcomes, host.configurable));
   const ran = outcomes.filter((outcome) => outcome.obstacle === undefined);
   if (ran.length === 0) {
     console.error("nothing was run");

@@ -1,5 +1,5 @@
 /** The suite on the self-hosted host. */
 import { serverHost } from "./hosts/server.ts";
-import { conformance, PLAIN } from "./vitest.ts";
+import { conformance } from "./vitest.ts";
 
-conformance(serverHost, PLAIN);
+conformance(serverHost);

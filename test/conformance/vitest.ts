@@ -1,23 +1,34 @@
 /** The suite as tests: one for each run of a case. */
 import { afterAll, describe, expect, test } from "vitest";
 import type { Host } from "./host.ts";
+import { type Lane, lanes, measuring } from "./lanes.ts";
 import { obstacle, plan, run, Servers } from "./runner.ts";
-import { VARIANTS, type Variant } from "./variants.ts";
 
-/** The servers of cases that measure: nothing may run beside them. */
-export const MEASURED: readonly Variant[] = ["load"];
-/** All others. */
-export const PLAIN: readonly Variant[] = (Object.keys(VARIANTS) as Variant[]).filter(
-  (variant) => !MEASURED.includes(variant),
-);
+/** All cases but those that measure. */
+export function conformance(host: Host): void {
+  tests(host, lanes(plan(host)));
+}
 
-export function conformance(host: Host, variants: readonly Variant[]): void {
+/** The cases that measure. */
+export function measurements(host: Host): void {
+  tests(host, [measuring(plan(host))]);
+}
+
+function tests(host: Host, beside: readonly Lane[]): void {
+  afterAll(() => host.stop?.());
+  describe(`${host.capabilities?.name}`, () => {
+    for (const [i, lane] of beside.entries()) {
+      describe.concurrent(`lane ${i + 1}`, () => inTurn(host, lane));
+    }
+  });
+}
+
+function inTurn(host: Host, lane: Lane): void {
   const servers = new Servers(host);
-  const planned = plan(host);
   afterAll(() => servers.stop());
-  for (const variant of variants) {
-    describe(`${host.capabilities?.name}, server ${variant}`, () => {
-      for (const one of planned.filter(({ server }) => server === variant)) {
+  for (const variant of new Set(lane.map(({ server }) => server))) {
+    describe(`server ${variant}`, { concurrent: false }, () => {
+      for (const one of lane.filter(({ server }) => server === variant)) {
         test(one.name, async () => {
           // On a host of our own nothing may be passed over.
           expect(obstacle(host, one)).toBeUndefined();

@@ -1,5 +1,5 @@
 /** The suite on the Worker host. */
 import { workerHost } from "./hosts/worker.ts";
-import { conformance, PLAIN } from "./vitest.ts";
+import { conformance } from "./vitest.ts";
 
-conformance(workerHost, PLAIN);
+conformance(workerHost);

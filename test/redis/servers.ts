@@ -1,10 +1,11 @@
 /** Redis servers of the tests' own: processes on free ports, in folders that go away with them. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "redis";
+import type { RedisAddress } from "../../src/server/redis-connections.ts";
+import { settledPort } from "../conformance/ports.ts";
 
 export interface RedisServer {
   readonly port: number;
@@ -19,12 +20,18 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
+/** Those that must not outlive this process, whatever ends it. */
+const living = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const server of living) server.kill("SIGKILL");
+});
+
 /** @param options as on the command line, without their dashes */
 export async function redisServer(
   options: Readonly<Record<string, string>> = {},
 ): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), "messageloop-redis-"));
-  const port = await freePort();
+  const port = await settledPort("redis");
   let process: ChildProcess | undefined;
   const start = async (): Promise<void> => {
     process = launch({ port: `${port}`, dir: folder, save: "", ...options });
@@ -52,20 +59,34 @@ export async function redisServer(
   };
 }
 
-/** Three masters that share all slots. */
-export async function redisCluster(): Promise<{
+/** What a deployment calls its Redis: one server, or several that share the keys. */
+export interface Redis {
   readonly servers: readonly RedisServer[];
+  readonly address: RedisAddress;
+  /** Sends one command to the server that has its keys, or to all where it names none. */
+  command(...args: string[]): Promise<unknown>;
   stop(): Promise<void>;
-}> {
+}
+
+export async function oneRedis(): Promise<Redis> {
+  const server = await redisServer();
+  const { url, command, stop } = server;
+  return { servers: [server], address: { urls: [url], cluster: false }, command, stop };
+}
+
+/** Where the slots of each master begin, and where the last one's end. */
+const SLOTS = [0, 5461, 10923, 16384] as const;
+
+/** Three masters that share all slots. */
+export async function redisCluster(): Promise<Redis> {
   const servers = await Promise.all(
     [0, 1, 2].map(() =>
       redisServer({ "cluster-enabled": "yes", "cluster-node-timeout": "2000", appendonly: "no" }),
     ),
   );
   const [first] = servers;
-  const ends = [0, 5461, 10923, 16384];
   for (const [i, server] of servers.entries()) {
-    await server.command("CLUSTER", "ADDSLOTSRANGE", `${ends[i]}`, `${(ends[i + 1] ?? 0) - 1}`);
+    await server.command("CLUSTER", "ADDSLOTSRANGE", `${SLOTS[i]}`, `${(SLOTS[i + 1] ?? 0) - 1}`);
     await server.command("CLUSTER", "SET-CONFIG-EPOCH", `${i + 1}`);
     if (server !== first) await server.command("CLUSTER", "MEET", "127.0.0.1", `${first?.port}`);
   }
@@ -77,6 +98,13 @@ export async function redisCluster(): Promise<{
   }
   return {
     servers,
+    address: { urls: servers.map(({ url }) => url), cluster: true },
+    command: async (...args) => {
+      const key = args.find((arg) => /^\S*\{\S+\}/.test(arg));
+      if (key === undefined) return await Promise.all(servers.map((one) => one.command(...args)));
+      const slot = Number(await first?.command("CLUSTER", "KEYSLOT", key));
+      return await servers.findLast((_, i) => slot >= (SLOTS[i] ?? 0))?.command(...args);
+    },
     stop: async () => {
       await Promise.all(servers.map((server) => server.stop()));
     },
@@ -100,9 +128,12 @@ function launch(options: Readonly<Record<string, string>>): ChildProcess {
   const path = process.env["MESSAGELOOP_REDIS_SERVER"];
   if (path === undefined) throw new Error("the path of the Redis server is not known");
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-  return spawn(path, [...args, "--bind", "127.0.0.1", "--enable-debug-command", "yes"], {
+  const server = spawn(path, [...args, "--bind", "127.0.0.1", "--enable-debug-command", "yes"], {
     stdio: "ignore",
   });
+  living.add(server);
+  server.once("exit", () => living.delete(server));
+  return server;
 }
 
 async function answering(port: number, server: ChildProcess): Promise<void> {
@@ -123,21 +154,5 @@ async function commandAt(port: number, args: readonly string[]): Promise<unknown
     return await client.sendCommand(args);
   } finally {
     client.destroy();
-  }
-}
-
-async function freePort(): Promise<number> {
-  // A server of a cluster listens at this port and at the one ten thousand above.
-  for (;;) {
-    const port = await new Promise<number>((resolve, reject) => {
-      const probe = createServer();
-      probe.once("error", reject);
-      probe.listen(0, "127.0.0.1", () => {
-        const address = probe.address();
-        probe.close(() => resolve(typeof address === "object" ? (address?.port ?? 0) : 0));
-      });
-    });
-    if (port < 55_000) return port;
-    await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }

@@ -108,6 +108,7 @@ export const presenceLeavingCases: readonly Case[] = [
         await context.subscriber(channel, here),
         await context.subscriber(channel, { ...here, extended: false }),
       ];
+      await watcher.several("presenceEvent", 1);
       await watcher.rpc("lose-presence", "", channel);
       const told = await watcher.next("presence");
       assert.equal(told.channel, channel);

@@ -2,6 +2,7 @@
 import { CAPABILITIES } from "../../../src/worker/capabilities.ts";
 import { memoryOf, startWrangler } from "../../wrangler.ts";
 import type { Host, RunningServer, ServerOptions, ServerStats } from "../host.ts";
+import { settledPort } from "../ports.ts";
 
 export const workerHost: Host = {
   capabilities: CAPABILITIES,
@@ -13,7 +14,8 @@ export const workerHost: Host = {
       ...(maxConnections === undefined ? {} : { sockets_per_gateway: maxConnections }),
     };
     const vars = { messageloop: { ...settings, limits }, backend };
-    const server = await startWrangler({ main: "test/worker/entry.ts", vars });
+    const port = await settledPort("wrangler");
+    const server = await startWrangler({ main: "test/worker/entry.ts", vars, port });
     const url = `${server.url.replace("http", "ws")}/ws`;
     return {
       url,
