@@ -225,7 +225,9 @@ export interface SubscriptionInit {
   readonly recover?: boolean;
   readonly since?: { readonly epoch?: string; readonly offset: bigint };
   readonly rewind?: number;
-  readonly positions?: Readonly<Record<string, { readonly epoch: string; readonly offset: bigint }>>;
+  readonly positions?: Readonly<
+    Record<string, { readonly epoch: string; readonly offset: bigint }>
+  >;
 }
 
 export function subscribing(entry: SubscriptionInit = {}): Init {

@@ -250,7 +250,7 @@ test("a server that stops tells every stream to come back", async () => {
 
 test("what a client sent beyond the end of its stream does not keep the server from stopping", async () => {
   const { server, address } = await start();
-  const senders = [new GrpcClient(address), new ConnectClient(address)];
+  const senders = [new GrpcClient(address, true), new ConnectClient(address)];
   for (const sender of senders) {
     await subscriber(sender, "c");
     sender.send({ channel: "c", publish: { id: "1", source: "/s", type: "t", text_data: BIG } });

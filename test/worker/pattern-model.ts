@@ -140,7 +140,9 @@ export class ModelChannel {
         read: () => [],
         deliver: async (gateway, request) => {
           await model.lag();
-          return model.gateway(gateway).deliver(request);
+          const answer = model.gateway(gateway).deliver(request);
+          await model.lag();
+          return answer;
         },
         saveGateway: () => {},
         dropGateway: () => {},

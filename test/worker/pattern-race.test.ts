@@ -18,7 +18,7 @@ async function model(
 ): Promise<void> {
   const time = new VirtualTime();
   const random = seededRandom(seed() + round);
-  const all = { leaseMs: 1_000, marginMs: 100, failing: 0, slow: 5, ...options };
+  const all = { leaseMs: 300, marginMs: 30, failing: 0, slow: 10, ...options };
   await time.until(run(new PatternModel(random, all), random));
 }
 
@@ -64,6 +64,7 @@ interface Duty {
 }
 
 const CHANNELS = 200;
+const GATEWAYS = 12;
 const ROUNDS = 4;
 
 for (const failing of [0, 0.1]) {
@@ -73,30 +74,26 @@ for (const failing of [0, 0.1]) {
         { failing },
         async (scene, random) => {
           const duties = new Duties(scene);
-          const end = Date.now() + 3_000;
+          const end = Date.now() + 2_500;
           const channels = Array.from({ length: CHANNELS }, (_, i) => `a.${i % 20}.${i}`);
           const publishing = channels.map(async (name) => {
             await delay(random.int(1_000));
             while (Date.now() < end) {
               await duties.publish(name);
-              await delay(random.int(200));
+              await delay(random.int(100));
               if (failing > 0 && random.chance(0.02)) scene.resetChannel(name);
             }
           });
-          const patterns = [
-            "a.**",
-            "a.*.*",
-            "**",
-            ...channels.map((name) => name.replace(/\d+$/, "*")),
-          ];
-          const listening = ["g1", "g2", "g3"].map(async (name) => {
-            const gateway = scene.gateway(name);
-            while (Date.now() < end - 100) {
-              const pattern = random.pick(patterns);
+          const listening = Array.from({ length: GATEWAYS }, async (_, i) => {
+            const gateway = scene.gateway(`g${i}`);
+            // Few, so that what was just left is soon taken again.
+            const patterns = [`a.${i}.*`, `*.${i}.*`, `a.${i + 1}.**`];
+            while (Date.now() < end - 300) {
+              const pattern = random.chance(0.02) ? "**" : random.pick(patterns);
               await gateway.subscribe(pattern);
-              await delay(random.int(60));
-              if (random.chance(0.9)) void gateway.unsubscribe(pattern);
-              await delay(random.int(10));
+              await delay(random.int(150));
+              if (random.chance(0.95)) void gateway.unsubscribe(pattern);
+              await delay(random.int(5));
             }
           });
           const resetting = async (): Promise<void> => {

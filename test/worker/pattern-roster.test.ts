@@ -139,6 +139,24 @@ test("who leaves while the index still tells channels is unsubscribed once more 
   expect(scene.patterns.rows.size).toBe(0);
 });
 
+test("who comes and goes while an end is being told is told to have gone as well", async () => {
+  const scene = opened();
+  await enter(scene, "a.*");
+  const heard = Promise.withResolvers<void>();
+  scene.patterns.before = (method) => (method === "unsubscribe" ? heard.promise : undefined);
+  go(scene, "a.*");
+  await vi.waitUntil(() => scene.patterns.unsubscribes.length === 1);
+  await enter(scene, "a.*");
+  go(scene, "a.*");
+  heard.resolve();
+  await quiet(scene);
+  const { subscribes, unsubscribes, rows } = scene.patterns;
+  expect(unsubscribes.map(({ version }) => version)).toEqual(
+    subscribes.map(({ version }) => version),
+  );
+  expect(rows.size).toBe(0);
+});
+
 test("a failed call is UNAVAILABLE and is made again, and the sweep makes good what stayed", async () => {
   const scene = opened();
   let failures = 2;
