@@ -89,6 +89,8 @@ interface Listed {
   readonly at: number;
   /** Of the log that was published to since; undefined before. */
   epoch: string | undefined;
+  /** Settles when Redis has it; undefined afterwards. */
+  pending: Promise<void> | undefined;
 }
 
 export class RedisDirectory {
@@ -105,19 +107,20 @@ export class RedisDirectory {
   /**
    * Sees to it that a channel is listed before what is published to it now is acknowledged.
    *
-   * @returns undefined where it has been listed lately
+   * @returns undefined where that has been done lately
    * @throws MessagingError UNAVAILABLE
    */
   list(channel: string): Promise<void> | undefined {
     const now = this.#host.clock.now();
     const known = this.#listed.get(channel);
     // A clock that was set back must not keep a channel off the list.
-    if (known !== undefined && Math.abs(now - known.at) < LISTED_MS) return undefined;
-    this.#listed.delete(channel);
-    this.#listed.set(channel, { at: now, epoch: undefined });
+    if (known !== undefined && Math.abs(now - known.at) < LISTED_MS) return known.pending;
     this.#waiting ??= this.#begin();
     this.#waiting.names.push(channel);
-    return this.#waiting.done.promise;
+    const pending = this.#waiting.done.promise;
+    this.#listed.delete(channel);
+    this.#listed.set(channel, { at: now, epoch: undefined, pending });
+    return pending;
   }
 
   /** A publish was answered: where the log has begun anew the directory may have as well. */
@@ -183,12 +186,20 @@ export class RedisDirectory {
         patiently(this.#host, this.#host.outage, () => this.#run(LIST, some)),
       );
       await Promise.all(lists);
+      for (const listed of this.#pendingOn(names, done.promise)) listed.pending = undefined;
       done.resolve();
     } catch (error) {
       for (const name of names) this.#listed.delete(name);
       done.reject(error);
     }
     this.#forget();
+  }
+
+  *#pendingOn(names: readonly string[], promise: Promise<void>): Iterable<Listed> {
+    for (const name of names) {
+      const listed = this.#listed.get(name);
+      if (listed?.pending === promise) yield listed;
+    }
   }
 
   #forget(): void {

@@ -1,5 +1,6 @@
 /** Patterns on several nodes of one Redis: what is heard, and what is found that was not. W8. */
 import { afterEach, expect, test } from "vitest";
+import { RedisFailure } from "../../src/brokers/redis-ports.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
 import { eventually, type RedisServer, redisServer } from "./servers.ts";
 
@@ -204,6 +205,46 @@ test("a channel is listed beside its first publish, and then no more", async () 
   expect(names.filter((name) => name === "list")).toHaveLength(1);
   expect(names.filter((name) => name === "publish")).toHaveLength(50);
   expect(names).toHaveLength(51);
+});
+
+test("nothing is acknowledged before its channel is listed, and acknowledgements keep their order", async () => {
+  const { one } = await stage({
+    wrap: (commands) => ({
+      command: (key, args) => commands.command(key, args),
+      run: async (script, keys, args) => {
+        if (script.name === "list") await new Promise((resolve) => setTimeout(resolve, 100));
+        return await commands.run(script, keys, args);
+      },
+    }),
+  });
+  const { position } = await one.broker.subscribePattern("a.*");
+  const acknowledged: string[] = [];
+  const publishing: Promise<void>[] = [];
+  for (let i = 0; i < 10; i++) {
+    publishing.push(one.publish("a.b", `${i}`).then(() => void acknowledged.push(`${i}`)));
+    if (i === 5) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await publishing[9];
+  expect(acknowledged).toEqual(Array.from({ length: 10 }, (_, i) => `${i}`));
+  expect((await one.broker.active("a.*", position, 9)).channels).toEqual(["a.b"]);
+});
+
+test("where Redis refuses to list a channel its publish is not acknowledged, and the next one tries again", async () => {
+  let refusing = true;
+  const { one } = await stage({
+    wrap: (commands) => ({
+      command: (key, args) => commands.command(key, args),
+      run: async (script, keys, args) => {
+        if (script.name === "list" && refusing) throw new RedisFailure("refused", "OOM");
+        return await commands.run(script, keys, args);
+      },
+    }),
+  });
+  for (let i = 0; i < 2; i++) {
+    await expect(one.publish("a.b", "1", "key")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  }
+  refusing = false;
+  expect(await one.publish("a.b", "1", "key")).toMatchObject({ duplicate: true });
 });
 
 test("a restart of Redis without its data between two publishes lists the channel again", async () => {
