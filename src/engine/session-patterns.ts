@@ -168,7 +168,7 @@ export class SessionPatterns {
       });
     }
     this.#settling -= 1;
-    if (this.#settling === 0) await this.#release();
+    await this.#release();
   }
 
   #add(subscription: PatternSubscription): void {
@@ -251,7 +251,7 @@ export class SessionPatterns {
     if (!this.#owner.ended) this.#owner.tellRecovered(channel, position, found.gap);
   }
 
-  /** Lets out what was held back, in its order; what was too much for that is read again. */
+  /** Lets out what was held back, in its order, unless another request catches up; what was too much is read again. */
   async #release(): Promise<void> {
     const { hub } = this.#host;
     const feed = this.#feed;

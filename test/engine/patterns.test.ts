@@ -250,23 +250,89 @@ test("what is held across two lives of the log stays in its order", async () => 
   expect(split(told).offsets).toEqual(upTo(1, FLOOD.count));
 });
 
-test("two requests that catch up at the same time let go when both have", async () => {
+test("what comes while one of two requests catches up waits for it, however soon the other has", async () => {
   const { broker, listener } = await listening();
   broker.append(2);
   broker.handed = { epoch: "e", offset: 2 };
-  broker.reading = async (count) => {
-    if (count === 1) await settled();
-    broker.deliver(1);
-  };
-  await Promise.all([
-    listener.subscribe(from(0)),
-    listener.subscribe({ ...from(2), channel: "**" }),
-  ]);
-  broker.reading = undefined;
+  broker.answered = { channels: [], gap: undefined };
+  const reading = Promise.withResolvers<void>();
+  broker.reading = (count) => (count === 2 ? reading.promise : undefined);
+  const slow = listener.subscribe(from(0));
+  await settled();
+  await listener.subscribe({ channel: "**", ...since(900, "time") });
   broker.deliver(1);
-  const { offsets } = split(listener.told());
-  const live = offsets.slice(offsets.lastIndexOf(3));
-  expect(live).toEqual(upTo(3, broker.log.length));
+  reading.resolve();
+  await slow;
+  broker.deliver(1);
+  expect(listener.told()).toEqual([
+    "ack time/1000",
+    "ack time/1000",
+    "recovered time/1000",
+    "replay e/1-2",
+    "recovered e/2",
+    "recovered time/1000 unavailable ?..time/1000",
+    "live e/3",
+    "live e/4",
+  ]);
+});
+
+test("of a gap that is met live only what the replay did not bring is told", async () => {
+  const { broker, listener } = await listening();
+  broker.append(4);
+  await listener.subscribe(from(2));
+  listener.told();
+  const gap = (after: number, until: number) =>
+    broker.tell({
+      reason: "expired",
+      after: { epoch: "e", offset: after },
+      until: { epoch: "e", offset: until },
+    });
+  gap(1, 3);
+  gap(1, 4);
+  gap(2, 6);
+  gap(7, 8);
+  expect(listener.told()).toEqual(["gap expired e/4..e/6", "gap expired e/7..e/8"]);
+});
+
+test("a hole between messages that are too much to be held is told in its place, once", async () => {
+  const { broker, listener } = await listening();
+  broker.append(2);
+  broker.handed = { epoch: "e", offset: 2 };
+  broker.reading = (count) => {
+    if (count !== 2) return;
+    flood(broker);
+    const [after, until] = [broker.log.length, broker.log.length + 2];
+    broker.append(2);
+    broker.handed = { epoch: "e", offset: until };
+    broker.tell({
+      reason: "expired",
+      after: { epoch: "e", offset: after },
+      until: { epoch: "e", offset: until },
+    });
+    flood(broker);
+  };
+  await listener.subscribe(from(0));
+  const told = listener.told();
+  const hole = `gap expired e/${FLOOD.count + 2}..e/${FLOOD.count + 4}`;
+  expect(told.filter((line) => line.startsWith("gap"))).toEqual([hole]);
+  expect(split(told.slice(0, told.indexOf(hole))).offsets.at(-1)).toBe(FLOOD.count + 2);
+  expect(split(told.slice(told.indexOf(hole))).offsets[0]).toBe(FLOOD.count + 5);
+});
+
+test("what another pattern brings already was not missed", async () => {
+  const { broker, listener } = await listening();
+  broker.append(2);
+  await listener.subscribe({ channel: "**" });
+  broker.hand();
+  await listener.subscribe({ ...PATTERN, ...since(0, "time") });
+  broker.deliver(1);
+  expect(listener.told()).toEqual([
+    "ack time/1000",
+    "live e/1-2",
+    "ack time/1000",
+    "recovered time/1000",
+    "live e/3",
+  ]);
 });
 
 test("of several patterns of a session one brings a message, as long as there is one", async () => {
