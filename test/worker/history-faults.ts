@@ -32,7 +32,8 @@ export class Faults {
   readonly #crashes = new Map<string, Moment>();
   /** Lives of channels that have ended before they could deliver. */
   readonly #ended = new WeakSet<ChannelLife>();
-  #current: ChannelLife | undefined;
+  /** The life that was last asked to take a publish, and what that has to wait for. */
+  #current: { readonly life: ChannelLife; readonly wait: Promise<void> | undefined } | undefined;
 
   constructor() {
     this.#failDeliveries();
@@ -98,13 +99,11 @@ export class Faults {
     vi.spyOn(ChannelLife.prototype, "flush").mockImplementation(function (this: ChannelLife) {
       if (!faults.#ended.has(this)) flush.call(this);
     });
-    const append = ChannelLife.prototype.publish;
-    vi.spyOn(ChannelLife.prototype, "publish").mockImplementation(function (
-      this: ChannelLife,
-      item,
-    ) {
-      faults.#current = this;
-      return append.call(this, item);
+    const ready = ChannelLife.prototype.ready;
+    vi.spyOn(ChannelLife.prototype, "ready").mockImplementation(function (this: ChannelLife) {
+      const wait = ready.call(this);
+      faults.#current = { life: this, wait };
+      return wait;
     });
   }
 
@@ -118,11 +117,16 @@ export class Faults {
     const channel = ctx.id.name ?? "";
     const moment = this.#crashes.get(channel);
     const answering = call.call(object, request);
+    const current = this.#current;
     // Who comes while the crash is under way is not answered either.
-    const ended = this.#current !== undefined && this.#ended.has(this.#current);
+    const ended = current !== undefined && this.#ended.has(current.life);
     if (moment === undefined && !ended) return await answering;
     if (moment === "before the answer") await answering;
-    else if (this.#current !== undefined) this.#ended.add(this.#current);
+    else if (current !== undefined) {
+      // Now the publish has been taken, in this very turn, and has not been delivered.
+      await current.wait?.catch(() => {});
+      this.#ended.add(current.life);
+    }
     await ctx.storage.sync();
     this.#crashes.delete(channel);
     ctx.abort("fault");

@@ -3,7 +3,8 @@ import { afterEach, expect, test, vi } from "vitest";
 import type { Hearing } from "../../src/worker/pattern-index.ts";
 import { LEASE_TERMS } from "../../src/worker/pattern-lease.ts";
 import { nextTurn } from "../../src/worker/timers.ts";
-import { type LifeScene, one, scene, settled } from "./life-scene.ts";
+import { one, scene, settled } from "./life-scene.ts";
+import { hearing, publish } from "./pattern-hearing.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 const { leaseMs } = LEASE_TERMS;
@@ -12,16 +13,6 @@ afterEach(() => {
   vi.unstubAllGlobals();
   vi.restoreAllMocks();
 });
-
-function hearing(gateway: string, version = 1, presence = false): Hearing {
-  return { gateway, version, presence };
-}
-
-/** Publishes as the object does: only when the channel is ready. */
-async function publish(room: LifeScene, ...texts: readonly string[]): Promise<number[]> {
-  for (let wait = room.life.ready(); wait !== undefined; wait = room.life.ready()) await wait;
-  return room.publish(...texts);
-}
 
 test("who the index names has every message that is published after it, and none before", () =>
   scene(async (room) => {
@@ -315,77 +306,4 @@ test("patterns alone do not keep a channel's log, what they are owed does", () =
       expect(await room.alarm()).toBe(true);
     },
     { positionTtlMs: 60_000 },
-  ));
-
-test("joins and leaves reach who follows by a pattern, in a channel that nobody has published to", () =>
-  scene(async (room) => {
-    room.index = async () => [hearing("g1", 1, true), hearing("g2")];
-    room.register("g3", { registration: "q1", joined: [one("a")] });
-    // The subscribe did not wait for the index.
-    expect(room.delivered).toEqual([]);
-    room.register("g3", { joined: [one("b")], left: [{ sessionId: "a", clean: true }] });
-    expect(await room.told("g1")).toEqual(["+a", "+b", "-a"]);
-    expect(await room.told("g2")).toEqual([]);
-    expect(await room.told("g3")).toEqual([]);
-    expect(room.leases).toHaveLength(1);
-    room.register("g3", { joined: [one("c")] });
-    expect(await room.told("g1")).toEqual(["+c"]);
-    expect(room.leases).toHaveLength(1);
-    expect(room.life.ready()).toBeUndefined();
-  }));
-
-test("a member's join is told once to a gateway that follows both ways, and to whoever follows in any", () =>
-  scene(async (room) => {
-    room.index = async () => [hearing("g1", 1, true)];
-    room.register("g1", { registration: "r1" });
-    await publish(room, "1");
-    expect(await room.told("g1")).toEqual(["1"]);
-    room.register("g2", { registration: "q1", joined: [one("a")] });
-    expect(await room.told("g1")).toEqual(["+a"]);
-    room.register("g1", { registration: "r2", presence: true });
-    room.register("g2", { joined: [one("b")] });
-    expect(await room.told("g1")).toEqual(["+b"]);
-    room.clock.time += leaseMs;
-    room.register("g2", { joined: [one("c")] });
-    expect(await room.told("g1")).toEqual(["+c"]);
-    room.register("g1", { ended: "r2" });
-    room.register("g2", { joined: [one("d")] });
-    expect(await room.told("g1")).toEqual(["+d"]);
-  }));
-
-test("a gateway says itself that it follows by a pattern, when somebody comes there", () =>
-  scene(async (room) => {
-    room.index = async () => [hearing("g1", 3, true), hearing("g2", 4, true)];
-    const { alarms } = room;
-    // Before anything is known: their own members, and the others'.
-    const pattern = { gateway: "g1", version: 3n, presence: true };
-    room.register("g1", { registration: "r1", presence: true, joined: [one("a")], pattern });
-    const other = { gateway: "g2", version: 4n, presence: true };
-    room.register("g2", { registration: "q1", presence: true, joined: [one("b")], pattern: other });
-    room.register("g3", { joined: [one("c")] });
-    expect(await room.told("g1")).toEqual(["+a", "+b", "+c"]);
-    expect(await room.told("g2")).toEqual(["+a", "+b", "+c"]);
-    expect(room.alarms).toBe(alarms + 1);
-  }));
-
-test("a subscribe does not fail with the index; who follows is told when it answers again", () =>
-  scene(async (room) => {
-    room.index = async () => {
-      throw Object.assign(new Error("busy"), { overloaded: true });
-    };
-    room.register("g2", { registration: "q1", joined: [one("a")] });
-    await settled();
-    room.index = async () => [hearing("g1", 1, true)];
-    room.register("g2", { joined: [one("b")] });
-    expect(await room.told("g1")).toEqual(["+a", "+b"]);
-  }));
-
-test("a channel without presence asks for no lease when somebody comes", () =>
-  scene(
-    async (room) => {
-      room.register("g1", { registration: "r1", joined: [one("a")], presence: true });
-      await settled();
-      expect(room.leases).toEqual([]);
-    },
-    { presence: false },
   ));

@@ -1,0 +1,13 @@
+/** What tests of a channel and its patterns need beside a scene. */
+import type { Hearing } from "../../src/worker/pattern-index.ts";
+import type { LifeScene } from "./life-scene.ts";
+
+export function hearing(gateway: string, version = 1, presence = false): Hearing {
+  return { gateway, version, presence };
+}
+
+/** Publishes as the object does: only when the channel is ready. */
+export async function publish(room: LifeScene, ...texts: readonly string[]): Promise<number[]> {
+  for (let wait = room.life.ready(); wait !== undefined; wait = room.life.ready()) await wait;
+  return room.publish(...texts);
+}
