@@ -66,7 +66,7 @@ export class RedisNodes {
     const { clock, commands, keys, node, outage } = this.#host;
     const names = await patiently(this.#host, outage, async () => {
       const [sound, ...known] = listOf(
-        await commands.run(NODES, [keys.alive], [this.#name, `${this.#heardAt}`]),
+        await commands.run(NODES, [keys.alive], [this.#name, `${this.#heardAt}`, this.#run ?? ""]),
       );
       if (clock.now() < this.#completeAt) throw unavailable("Redis does not know all nodes yet");
       // The next beat finds out what it is.

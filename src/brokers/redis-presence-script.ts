@@ -199,7 +199,8 @@ return result
 };
 
 /**
- * Names the nodes that are heard of. KEYS: alive. ARGV: node, the time of its last beat.
+ * Names the nodes that are heard of. KEYS: alive. ARGV: node, the time of its last beat,
+ * the run id that the server had then.
  *
  * Answers 1 where that beat is the last thing that Redis knows of the node: it has not come back with less,
  * and no other beat is on its way. Then names.
@@ -208,8 +209,9 @@ export const NODES: RedisScript = {
   name: "nodes",
   source: `
 local mine = redis.call('ZSCORE', KEYS[1], ARGV[1])
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local result = { 0 }
-if mine and tonumber(mine) == tonumber(ARGV[2]) then result[1] = 1 end
+if mine and tonumber(mine) == tonumber(ARGV[2]) and run == ARGV[3] then result[1] = 1 end
 for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do result[#result + 1] = name end
 return result
 `,

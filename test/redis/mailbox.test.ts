@@ -2,6 +2,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "redis";
 import { afterEach, expect, test } from "vitest";
+import { MessagingError } from "../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
   type NodeCall,
@@ -172,6 +173,32 @@ test("an error comes as it was, a failure without its text, and a large answer i
   expect(sums).toEqual(Array.from({ length: 40 }, (_, i) => [65_536, i]));
 });
 
+test("an answer of which a piece is lost is no answer", async () => {
+  let pieces = 0;
+  const server = await redis();
+  const [one, two] = await nodes(
+    server,
+    {},
+    {
+      wrap: (commands) => ({
+        run: (script, keys, args) => commands.run(script, keys, args),
+        command: async (key, args) => {
+          if (args[0] === "PUBLISH") pieces += 1;
+          return pieces === 2 ? 1 : await commands.command(key, args);
+        },
+      }),
+    },
+  );
+  await eventually(async () => (await one?.cluster.others())?.length === 1);
+  two?.cluster.start(async () => ({
+    case: "error",
+    value: new MessagingError("BAD_REQUEST", "x".repeat(600_000)).toMessage(),
+  }));
+  const call = one?.cluster.call(two?.name ?? "", disconnect("s"), 1_000);
+  await expect(call).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  expect(pieces).toBe(3);
+});
+
 test("without a secret nobody is called, and nobody obeyed", async () => {
   const [one, two] = await nodes(await redis(), { secret: undefined as never }, {});
   await eventually(async () => (await two?.cluster.others())?.length === 1);
@@ -206,3 +233,33 @@ test("while Redis may not know all nodes nobody is told that a node is not there
   expect(refusals).toBeGreaterThan(0);
   expect(await names(one?.node)).toEqual([two?.name]);
 });
+
+test("a Redis that has come back with an older list is not believed", async () => {
+  const server = await redis();
+  const [one] = await nodes(server, {});
+  const prefix = one?.prefix ?? "";
+  await server.command("SAVE");
+  const later = await openNode({
+    ...{ address: { urls: [server.url], cluster: false }, secret: SECRET, beatMs: 300 },
+    prefix,
+  });
+  ended.push(() => later.close());
+  await eventually(async () => (await one?.cluster.others())?.length === 1);
+  await server.kill();
+  await server.start();
+  const known = await eventuallyKnown(() => one?.cluster.others());
+  expect(known).toEqual([later.broker.cluster.node]);
+});
+
+/** The first list that is given. */
+async function eventuallyKnown(look: () => Promise<readonly string[]> | undefined) {
+  let known: readonly string[] | undefined;
+  await eventually(async () => {
+    known = await look()?.catch((error: unknown) => {
+      expect(error).toMatchObject({ code: "UNAVAILABLE" });
+      return undefined;
+    });
+    return known !== undefined;
+  });
+  return known;
+}

@@ -92,6 +92,52 @@ test("who wants a channel for itself does not take from patterns what is on its 
   expect(one.lines("a.b")).toEqual(["1 1", "2 2", "3 3"]);
 });
 
+test("who lets go of a channel that a pattern brings goes on where the channel was", async () => {
+  const { one, other } = await stage();
+  await one.broker.subscribePattern("a.*");
+  await one.broker.subscribe("a.b");
+  one.deafen(true);
+  await other.publish("a.b", "1");
+  one.broker.unsubscribe("a.b");
+  one.deafen(false);
+  await other.publish("a.b", "2");
+  await eventually(() => one.texts("a.b").length === 2, "both", 5_000);
+  expect(one.lines("a.b")).toEqual(["1 1", "2 2"]);
+});
+
+test("who joins while the node asks where the channel is is told to those who have a pattern", async () => {
+  const opening = Promise.withResolvers<void>();
+  const { one, other } = await stage({
+    wrap: (commands) => ({
+      command: (key, args) => commands.command(key, args),
+      run: async (script, keys, args) => {
+        if (script.name === "open") await opening.promise;
+        return await commands.run(script, keys, args);
+      },
+    }),
+  });
+  await one.broker.subscribePattern("a.*");
+  const subscribing = one.broker.subscribe("a.b");
+  await other.broker.join("a.b", session("s", "ann"));
+  // Long enough for the message to come; whether it has is what the case is about.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  opening.resolve();
+  await subscribing;
+  await eventually(() => one.lines("a.b").length === 1, "the join", 5_000);
+  expect(one.lines("a.b")).toEqual(["join ann"]);
+});
+
+test("a channel that is known by a join alone begins with its next message", async () => {
+  const { one, other } = await stage();
+  for (let i = 1; i <= 3; i++) await other.publish("a.b", `${i}`);
+  await one.broker.subscribePattern("a.*");
+  await other.broker.join("a.b", session("s", "ann"));
+  await eventually(() => one.lines("a.b").length === 1);
+  await other.publish("a.b", "4");
+  await eventually(() => one.texts("a.b").length === 1, "the next message", 5_000);
+  expect(one.lines("a.b")).toEqual(["join ann", "4 4"]);
+});
+
 test("after a lost connection channels are caught up with, those that began meanwhile as well", async () => {
   const { server, one, other } = await stage();
   await one.broker.subscribePattern("a.**");
@@ -105,7 +151,8 @@ test("after a lost connection channels are caught up with, those that began mean
     await other.publish(`a.fresh${round}`, "2");
     await server.command("CLIENT", "KILL", "TYPE", "pubsub");
     one.deafen(false);
-    await eventually(() => one.texts(`a.fresh${round}`).length === 2);
+    // Sooner than what gets lost without a trace is looked for.
+    await eventually(() => one.texts(`a.fresh${round}`).length === 2, "what was missed", 5_000);
     await other.publish(`a.fresh${round}`, "3");
     await eventually(() => one.texts(`a.fresh${round}`).length === 3);
   }
