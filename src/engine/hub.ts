@@ -255,7 +255,7 @@ export class Hub {
     }
     for (const [subscriber, feed] of this.#byPattern(channel)) {
       if (!subscriber.followsPresence) continue;
-      if (feed.held !== undefined) feed.held.add({ notice });
+      if (feed.held !== undefined) feed.held.add({ channel, notice });
       else feedNotice(subscriber, notice);
     }
   }
@@ -278,7 +278,7 @@ export class Hub {
       });
     }
     for (const item of held?.items ?? []) {
-      this.#toFeed(subscriber, feed, "gap" in item ? { channel, gap: item.gap } : item);
+      this.#toFeed(subscriber, feed, "batch" in item ? item : { channel, ...item });
     }
   }
 

@@ -22,7 +22,13 @@ export type HeldOfPattern =
   | { readonly batch: PublicationBatch }
   | { readonly range: DroppedRange }
   | { readonly channel: string; readonly gap: LogGap }
-  | { readonly notice: PresenceNotice };
+  | { readonly channel: string; readonly notice: PresenceNotice };
+
+/** The channel that something is of. */
+export function channelOf(item: HeldOfPattern): string {
+  if ("batch" in item) return item.batch.channel;
+  return "range" in item ? item.range.channel : item.channel;
+}
 
 /** What comes of patterns while a session catches up, in its order. Bounded: past the bound it is read again. */
 export class PatternHold {

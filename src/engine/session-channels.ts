@@ -223,8 +223,9 @@ export class SessionChannels {
     checkChannel(channel);
     const request = recoveryRequest(entry, terms);
     await terms.authorize(channel, entry.token);
-    if (this.#owner.ended) return undefined;
     // Who has the channel by a pattern goes on behind what that has brought.
+    if (before === undefined) await this.#patterns?.givenOut(channel);
+    if (this.#owner.ended) return undefined;
     const covered = before === undefined && this.#patterns?.covers(channel) === true;
     const reached = before === undefined && !covered ? undefined : this.#reached(channel);
     if (before === undefined) {

@@ -9,7 +9,7 @@ import type { Entry } from "../protocol/gen/messageloop/internal/v1/internal_pb.
 import type { Subscription as SubscriptionMessage } from "../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_PATTERN_CHANNELS } from "../protocol/limits.ts";
 import { feedGap, feedNotice, type PatternSubscription, type Subscription } from "./hub.ts";
-import { type DroppedRange, PatternFeed, PatternHold } from "./pattern-feed.ts";
+import { channelOf, type DroppedRange, PatternFeed, PatternHold } from "./pattern-feed.ts";
 import { type Absence, type Head, headOf, missedFrom } from "./pattern-recovery.ts";
 import type { Position } from "./ports.ts";
 import { between, type LogReader, missed, type ReplayBudget } from "./recovery.ts";
@@ -41,6 +41,8 @@ export class SessionPatterns {
   readonly #feed = new PatternFeed();
   /** Requests that are being caught up with. */
   #settling = 0;
+  /** Settles when nothing is held back any more; undefined while nothing is. */
+  #released: PromiseWithResolvers<void> | undefined;
 
   constructor(host: ChannelsHost, owner: ChannelsOwner) {
     this.#host = host;
@@ -71,6 +73,11 @@ export class SessionPatterns {
   /** Where the replay of a channel ended, where its live messages are not past it yet. */
   floor(channel: string): Position | undefined {
     return this.#feed.floor(channel);
+  }
+
+  /** Resolves when all that came of a channel has been given out; undefined where it has. */
+  givenOut(channel: string): Promise<void> | undefined {
+    return this.covers(channel) ? this.#released?.promise : undefined;
   }
 
   /** Makes a pattern live again after a sleep. */
@@ -117,6 +124,7 @@ export class SessionPatterns {
   }
 
   leaveAll(): void {
+    this.#released?.resolve();
     for (const pattern of [...this.#patterns.keys()]) this.leave(pattern);
   }
 
@@ -137,6 +145,7 @@ export class SessionPatterns {
     if (behind) {
       this.#settling += 1;
       this.#feed.held ??= new PatternHold();
+      this.#released ??= Promise.withResolvers();
     }
     for (const { subscription } of joined) subscription.live = true;
   }
@@ -259,12 +268,16 @@ export class SessionPatterns {
       if (this.#owner.ended || this.#settling > 0) return;
       const item = feed.held?.take();
       if (item === undefined) break;
+      // The pattern that brought it may have been left.
+      if (!this.covers(channelOf(item))) continue;
       if ("batch" in item) hub.feed(this.#owner, feed, item.batch);
       else if ("gap" in item) feedGap(this.#owner, feed, item.channel, item.gap);
       else if ("notice" in item) feedNotice(this.#owner, item.notice);
       else await this.#reread(item.range);
     }
     feed.held = undefined;
+    this.#released?.resolve();
+    this.#released = undefined;
   }
 
   async #reread({ channel, epoch, after, until }: DroppedRange): Promise<void> {

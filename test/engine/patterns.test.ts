@@ -276,6 +276,55 @@ test("what comes while one of two requests catches up waits for it, however soon
   ]);
 });
 
+test("who subscribes to a channel that is being caught up with waits for that, and misses nothing", async () => {
+  const { broker, listener } = await listening();
+  broker.append(2);
+  broker.handed = { epoch: "e", offset: 2 };
+  const reading = Promise.withResolvers<void>();
+  broker.reading = (count) => (count === 2 ? reading.promise : undefined);
+  const slow = listener.subscribe(from(0));
+  await settled();
+  broker.deliver(1);
+  const exact = listener.subscribe();
+  await settled();
+  broker.deliver(1);
+  reading.resolve();
+  await Promise.all([slow, exact]);
+  broker.deliver(1);
+  const told = listener.told();
+  expect(split(told).offsets).toEqual(upTo(1, 5));
+  expect(split(told).words).toEqual([
+    "ack time/1000",
+    "recovered e/2",
+    "recovered time/1000 unavailable ?..time/1000",
+    "ack e/4",
+  ]);
+});
+
+test("what was held back of a pattern that is left meanwhile is not given out", async () => {
+  const { broker, listener } = await listening();
+  broker.append(2);
+  broker.handed = { epoch: "e", offset: 2 };
+  await listener.subscribe(PATTERN);
+  const reading = Promise.withResolvers<void>();
+  broker.reading = (count) => (count === 2 ? reading.promise : undefined);
+  const positions = { "other.a": { epoch: "e", offset: 1n } };
+  const slow = listener.subscribe({ channel: "other.*", positions });
+  await settled();
+  broker.deliver(1);
+  await leave(listener, "*");
+  reading.resolve();
+  await slow;
+  expect(listener.told()).toEqual([
+    "ack time/1000",
+    "ack time/1000",
+    "unsubscribeAck",
+    "replay e/2",
+    "recovered e/2",
+    "recovered time/1000 unavailable ?..time/1000",
+  ]);
+});
+
 test("of a gap that is met live only what the replay did not bring is told", async () => {
   const { broker, listener } = await listening();
   broker.append(4);
