@@ -47,7 +47,7 @@ export const VARIANTS = {
     },
   },
   /** With authentication that everyone must pass, in little time. */
-  auth: { backend: "closed", settings: { server: { auth_timeout: "500ms" } } },
+  auth: { backend: "closed", settings: { server: { auth_timeout: "1s" } } },
   /** With limits that are quickly met, and two kinds of message switched off. */
   tight: {
     backend: "open",

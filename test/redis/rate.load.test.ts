@@ -12,7 +12,7 @@ const IN_FLIGHT = 64;
 const MS = 1_500;
 
 test.each([16, 1_000])(
-  "the broker publishes to %i channels at no less than half the rate of its bare script",
+  "the broker publishes to %i channels at no less than 0.6 of the rate of its bare script",
   async (count) => {
     const server = await redisServer();
     const address = { urls: [server.url], cluster: false };
@@ -61,7 +61,7 @@ test.each([16, 1_000])(
     console.log(
       `${count} channels: bare ${Math.round(best.bare)}/s, broker ${Math.round(best.broker)}/s, ratio ${ratio.toFixed(2)}`,
     );
-    expect(ratio).toBeGreaterThan(0.5);
+    expect(ratio).toBeGreaterThan(0.6);
   },
 );
 
