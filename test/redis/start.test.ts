@@ -1,8 +1,15 @@
 /** What a Redis must be before a server starts with it, and the sentence that says what is wrong. */
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openRedis } from "../../src/server/redis-client.ts";
 import type { RedisAddress } from "../../src/server/redis-connections.ts";
-import { type RedisServer, redisServer } from "./servers.ts";
+import { settledPort } from "../conformance/ports.ts";
+import { newPrefix, openNode, session } from "./nodes.ts";
+import { eventually, type RedisServer, redisServer } from "./servers.ts";
+
+const CERTIFICATE = fileURLToPath(new URL("../fixtures/tls/cert.pem", import.meta.url));
+const KEY = fileURLToPath(new URL("../fixtures/tls/key.pem", import.meta.url));
 
 let server: RedisServer;
 let locked: RedisServer;
@@ -66,4 +73,64 @@ test("a cluster that is not told to be one, and the other way round", async () =
   expect(await problem({ cluster: true })).toMatch(
     `StartError: Redis at 127.0.0.1:${server.port} `,
   );
+});
+
+/** Everything that a node does with Redis, by one that is on its own. */
+async function works(address: RedisAddress, prefix: string): Promise<void> {
+  const node = await openNode({ address, prefix, secret: "sixteen letters and more" });
+  const { broker } = node;
+  try {
+    const { position } = await broker.subscribePattern("a.*");
+    await broker.subscribe("b");
+    await broker.join("b", session("s", "ann"));
+    await node.publish("a.b", "1");
+    await node.publish("b", "1");
+    await eventually(() => node.texts("a.b").length + node.texts("b").length === 2);
+    expect((await broker.active("a.*", position, 9)).channels).toEqual(["a.b"]);
+    expect((await broker.history("b", { limit: 9 })).entries).toHaveLength(1);
+    expect((await broker.presence("b", 9)).members).toMatchObject([{ userId: "ann" }]);
+    await broker.removeHistory("b");
+    expect(await broker.cluster.others()).toEqual([]);
+    broker.leave("b", "s", true);
+    await eventually(() => node.lines("b").at(-1) === "leave ann");
+    broker.unsubscribe("b");
+    broker.unsubscribePattern("a.*");
+    expect(node.warnings).toEqual([]);
+  } finally {
+    await node.close();
+  }
+}
+
+test("a user who may no more than docs/operations.md says does for everything", async () => {
+  const page = await readFile(new URL("../../docs/operations.md", import.meta.url), "utf8");
+  const rules = /^ACL SETUSER (.*)$/m.exec(page)?.[1] ?? "";
+  expect(rules).toContain("~messageloop:*");
+  const prefix = newPrefix();
+  const words = rules.replaceAll("messageloop:", prefix).replace("PASSWORD", "s3cret").split(" ");
+  await server.command("ACL", "SETUSER", ...words);
+  const user = { urls: [server.url], cluster: false, username: words[0], password: "s3cret" };
+  await works(user, prefix);
+  // It is of use: another deployment's names are out of reach.
+  await expect(works(user, newPrefix())).rejects.toThrow(/NOPERM|permission/i);
+});
+
+test("with TLS the server's certificate is checked, against the authorities that are given", async () => {
+  const port = await settledPort("redis");
+  const secure = await redisServer({
+    "tls-port": `${port}`,
+    "tls-cert-file": CERTIFICATE,
+    "tls-key-file": KEY,
+    "tls-ca-cert-file": CERTIFICATE,
+    "tls-auth-clients": "no",
+  });
+  try {
+    const urls = [`rediss://localhost:${port}`];
+    const ca = await readFile(CERTIFICATE, "utf8");
+    await works({ urls, cluster: false, tls: { ca } }, newPrefix());
+    expect(await problem({ urls })).toMatch(/cannot be used: .*(self-signed|certificate)/);
+    // Without TLS nobody is let in by mistake.
+    expect(await problem({ urls: [`redis://localhost:${port}`] })).toMatch(/cannot be used/);
+  } finally {
+    await secure.stop();
+  }
 });
