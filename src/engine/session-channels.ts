@@ -107,6 +107,11 @@ export class SessionChannels {
     return this.#subscriptions.keys();
   }
 
+  /** Whether the session is the one that has had one of its patterns for the longest time. */
+  get leadsPattern(): boolean {
+    return this.#patterns?.leads === true;
+  }
+
   /** Whether the session has been granted a channel, by itself or by a pattern. */
   has(channel: string): boolean {
     const granted = this.#subscriptions.get(channel)?.floor !== undefined;

@@ -58,6 +58,14 @@ export class SessionPatterns {
     for (const { pattern, granted } of this.#patterns.values()) if (granted) yield pattern;
   }
 
+  /** Whether no session of the node has had one of them for longer. */
+  get leads(): boolean {
+    for (const pattern of this.names) {
+      if (this.#host.hub.firstOfPattern(pattern) === this.#owner) return true;
+    }
+    return false;
+  }
+
   has(pattern: string): boolean {
     return this.#patterns.has(pattern);
   }

@@ -399,7 +399,8 @@ export class Session implements ChannelsOwner, Respondent {
     const { hub, broker } = this.#engine;
     const { remember } = broker;
     // Of each channel one session remembers how far the node is: the one that is there longest.
-    const heard = [...this.#channels.channels, ...(broker.lately?.() ?? [])];
+    const byPattern = this.#channels.leadsPattern ? broker.lately?.() : undefined;
+    const heard = [...this.#channels.channels, ...(byPattern ?? [])];
     const carried = remember && heard.filter((name) => hub.first(name) === this);
     return create(SessionMarksSchema, {
       seenChannels: (carried ?? []).flatMap((name) => remember?.call(broker, name) ?? []),
