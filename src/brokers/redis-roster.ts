@@ -103,30 +103,43 @@ export class RedisRoster {
 
   async #run(): Promise<void> {
     try {
-      while (this.#changes.length > 0 || this.#lost.size > 0 || this.#complete) {
-        if (!this.#answering) await this.#host.answering(true);
-        this.#answering = true;
-        const [lost = ""] = this.#lost;
-        this.#lost.delete(lost);
-        const taken = this.#changes.splice(0, MAX_CHANGES);
-        const complete = this.#complete;
-        this.#complete = false;
-        const wait = await this.#host.tell(() => ({
-          lost,
-          complete,
-          // Who is here now is named last: a change that waits is told by a later call.
-          changes: [...taken, ...(complete ? this.#all() : [])].flatMap(words),
-        }));
-        if (wait === undefined) return;
-        this.#watch(wait);
-      }
-      if (this.#present.size === 0 && this.#cancel === undefined && this.#answering) {
-        this.#answering = false;
-        await this.#host.answering(false);
-      }
+      do {
+        while (this.#waits) {
+          if (!this.#answering) await this.#host.answering(true);
+          this.#answering = true;
+          const wait = await this.#tell();
+          if (wait === undefined) return;
+          this.#watch(wait);
+        }
+        if (this.#present.size === 0 && this.#cancel === undefined && this.#answering) {
+          this.#answering = false;
+          await this.#host.answering(false);
+        }
+        // Meanwhile somebody may have come.
+      } while (this.#waits);
     } finally {
       this.#running = undefined;
     }
+  }
+
+  /** Whether there is something that Redis has to hear of. */
+  get #waits(): boolean {
+    return this.#changes.length > 0 || this.#lost.size > 0 || this.#complete;
+  }
+
+  /** One call. Answers what the host does. */
+  async #tell(): Promise<number | undefined> {
+    const [lost = ""] = this.#lost;
+    this.#lost.delete(lost);
+    const taken = this.#changes.splice(0, MAX_CHANGES);
+    const complete = this.#complete;
+    this.#complete = false;
+    return await this.#host.tell(() => ({
+      lost,
+      complete,
+      // Who is here now is named last: a change that waits is told by a later call.
+      changes: [...taken, ...(complete ? this.#all() : [])].flatMap(words),
+    }));
   }
 
   #all(): Change[] {

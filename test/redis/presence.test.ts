@@ -153,6 +153,32 @@ function suite(start: () => Promise<Redis>): void {
     expect(other.lines()).toEqual(["presence lost 2", "leave u"]);
   });
 
+  test("who joins while the node notes that nobody of it is there is told of", async () => {
+    const noting = Promise.withResolvers<void>();
+    let notes = 0;
+    const [one, other] = await two({
+      wrap: (commands) => ({
+        run: (script, keys, args) => commands.run(script, keys, args),
+        command: async (key, args) => {
+          if (args[0] === "SREM") {
+            notes += 1;
+            await noting.promise;
+          }
+          return await commands.command(key, args);
+        },
+      }),
+    });
+    await one.broker.join(channel, session("s", "ann"));
+    one.broker.leave(channel, "s", true);
+    await eventually(() => notes === 1);
+    const joining = one.broker.join(channel, session("t", "bob"));
+    noting.resolve();
+    await joining;
+    const { members } = await other.broker.presence(channel, 9);
+    expect(members.map(({ userId }) => userId)).toEqual(["bob"]);
+    await eventually(() => known(other).join() === "bob");
+  });
+
   test("who drops is gone when the grace is over, and not before", async () => {
     const [one, other] = await two();
     await one.broker.join(channel, session("s", "u"));
