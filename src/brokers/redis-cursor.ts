@@ -129,9 +129,11 @@ export class RedisCursor {
   async opened({ place, presence }: Opened): Promise<Position> {
     const { epoch, offset } = place;
     if (this.#last === undefined) {
-      this.#last = place;
-      this.#handed = { epoch, offset };
-      this.#presence = presence;
+      // What was heard by now may be for those who have the channel by a pattern; others begin at the head.
+      const from = Math.min(offset, (this.firstHeard(epoch) ?? offset + 1) - 1);
+      this.#last = { ...place, offset: from };
+      this.#handed = { epoch, offset: from };
+      this.#presence = Math.min(presence, this.#presenceHeard(epoch) ?? presence);
       const heard = this.#forgetHeard();
       for (const notice of heard) this.take(notice);
       if (this.#again) void this.catchUp();
@@ -143,6 +145,19 @@ export class RedisCursor {
     const last: Place | undefined = this.#last;
     if (last === undefined || last.epoch === epoch) return { epoch, offset };
     return { epoch: last.epoch, offset: last.offset };
+  }
+
+  /** Offset of the first entry of a log that was heard before it was known where the node is. */
+  firstHeard(epoch: string): number | undefined {
+    return this.#heard.find((one) => isEntry(one) && one.place.epoch === epoch)?.place.offset;
+  }
+
+  /** The generation before the first change of presence that was heard so. */
+  #presenceHeard(epoch: string): number | undefined {
+    for (const notice of this.#heard) {
+      if (notice.kind === "presence" && notice.place.epoch === epoch) return notice.previous;
+    }
+    return undefined;
   }
 
   take(notice: Notice): void {

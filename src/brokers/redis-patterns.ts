@@ -203,8 +203,14 @@ export class RedisPatterns {
     if (channel.cursor.begun || !this.hears(channel.name)) return;
     if (oldest === undefined && before === head + 1 && head > 0) {
       // Nothing is in the log, and what it held may have come since.
-      const until = { epoch, offset: head };
-      this.#host.handler()?.gap(channel.name, { reason: "unavailable", after: undefined, until });
+      channel.heardAt = this.#host.clock.now();
+      const heard = channel.cursor.firstHeard(epoch);
+      if (heard === undefined) {
+        const until = { epoch, offset: head };
+        this.#host.handler()?.gap(channel.name, { reason: "unavailable", after: undefined, until });
+      }
+      // It goes on from there: what comes before anybody asks again is neither lost nor told twice.
+      channel.cursor.beginAt({ ...opened.place, offset: heard === undefined ? head : heard - 1 });
       return;
     }
     const offset = oldest === undefined ? 0 : Number(oldest.offset);

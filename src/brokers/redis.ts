@@ -212,6 +212,8 @@ export class RedisBroker implements Broker {
       await this.#interest.listen(channel.topic);
       await this.#patterns.prepare(channel);
       const found = await channel.open();
+      // A pattern may have been registered meanwhile.
+      await this.#patterns.prepare(channel);
       // What was said between the two may have been lost with the connection.
       if (round !== this.#interest.round) throw new RedisFailure("lost", "the connection was lost");
       return found;

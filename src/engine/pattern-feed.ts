@@ -49,6 +49,16 @@ export class PatternHold {
     return item;
   }
 
+  /** Lets go of messages of a channel that are not of the log that it has now. */
+  discard(channel: string, epoch: string): void {
+    this.#items = this.#items.filter((item) => {
+      const of = "batch" in item ? item.batch : "range" in item ? item.range : undefined;
+      const stays = of === undefined || of.channel !== channel || of.epoch === epoch;
+      if (!stays && "batch" in item) this.#bytes -= item.batch.bytes;
+      return stays;
+    });
+  }
+
   /** Keeps of every batch only where it lies in its log. What is in order stays in order within a channel. */
   #drop(): void {
     const items: HeldOfPattern[] = [];

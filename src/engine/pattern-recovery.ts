@@ -63,7 +63,11 @@ export async function missedFrom(
   const { epoch, offset } = position;
   const start = { epoch, offset: 0 };
   const forgettable = now - from >= positionTtlMs;
-  if (offset === 0) return forgettable ? nothing("expired", undefined, start) : undefined;
+  if (offset === 0) {
+    // A log that is not kept may have begun anew since.
+    if (!recovery) return nothing("unavailable", undefined, start);
+    return forgettable ? nothing("expired", undefined, start) : undefined;
+  }
   if (!recovery) return nothing("unavailable", undefined, position);
   if (oldest !== undefined && oldest.offset === 1 && oldest.time >= from) {
     const found = await missed(
@@ -77,10 +81,15 @@ export async function missedFrom(
     if (found.gap !== undefined || !forgettable) return found;
     return { ...found, gap: { reason: "expired", after: undefined, until: start } };
   }
-  const found = await between(reader, channel, 0, position, budget, from - CLOCK_MARGIN_MS);
+  // What is only looked at is not replayed, and takes nothing away from other channels.
+  const most = { ...budget };
+  const found = await between(reader, channel, 0, position, most, from - CLOCK_MARGIN_MS);
   if (found.entries.length === 0 && found.gap === undefined) return undefined;
   const entries = found.entries.filter(({ time }) => Number(time) >= from);
+  budget.messages -= entries.length;
+  for (const { body } of entries) budget.bytes -= body?.event.length ?? 0;
   const first = Number(entries[0]?.offset ?? offset + 1);
-  const reason = found.gap?.reason === "limit" ? "limit" : "unavailable";
+  const limited = found.gap?.reason === "limit" && entries.length === found.entries.length;
+  const reason = limited ? "limit" : "unavailable";
   return { entries, gap: { reason, after: undefined, until: { epoch, offset: first - 1 } } };
 }

@@ -219,6 +219,11 @@ export class SessionPatterns {
     for (let i = 0; i < all.length; i += ASKED_TOGETHER) {
       const together = all.slice(i, i + ASKED_TOGETHER);
       const heads = await Promise.all(together.map((channel) => headOf(this.#reader, channel)));
+      for (const [k, channel] of together.entries()) {
+        // What has come by now of another log is of one that has been lost.
+        const epoch = heads[k]?.position.epoch;
+        if (epoch !== undefined) this.#feed.held?.discard(channel, epoch);
+      }
       // What one request may replay is shared: one after the other.
       for (const [k, channel] of together.entries()) {
         if (this.#owner.ended) return;

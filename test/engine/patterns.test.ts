@@ -1,6 +1,6 @@
 /** A session that has a channel by patterns, and by itself as well: W2, W3, W5. */
 import { expect, test } from "vitest";
-import { DEFAULT_CHANNEL_RULES } from "../../src/channels/rules.ts";
+import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
 import { MAX_HELD_BYTES } from "../../src/protocol/limits.ts";
 import {
   joining,
@@ -211,6 +211,42 @@ test.each([
     expect(listener.told()).toEqual([`ack time/${now}`, ...expected, `recovered time/${now}`]);
   },
 );
+
+test("of a channel that keeps nothing it is told that nobody knows, though nothing is there", async () => {
+  const rules = new RuleBook([
+    { pattern: "**", rules: { ...DEFAULT_CHANNEL_RULES, historySize: 0, recovery: false } },
+  ]);
+  const { listener } = await listening(["recovery"], { rules });
+  await listener.subscribe({ ...PATTERN, ...since(900, "time") });
+  expect(listener.told()[1]).toBe("recovered e/0 unavailable ?..e/0");
+});
+
+test("what is looked at and not replayed uses up nothing", async () => {
+  const { broker, listener } = await listening(["recovery"], { recoveryMessages: 4 });
+  broker.append(9);
+  broker.handed = broker.head;
+  broker.answered = { channels: [ROOM, "other"], gap: undefined };
+  await listener.subscribe({ ...PATTERN, ...since(2, "time") });
+  const told = listener.told().filter((line) => line.startsWith("recovered e"));
+  expect(told).toEqual(["recovered e/9 unavailable ?..e/9", "recovered e/9 unavailable ?..e/9"]);
+});
+
+test("what was held of a log that has been lost does not come behind the one that is there", async () => {
+  const { broker, listener } = await listening();
+  broker.append(3);
+  broker.handed = { epoch: "e", offset: 1 };
+  broker.reading = (count) => {
+    if (count !== 1) return;
+    broker.hand();
+    // The node is not told: it did not know the channel.
+    broker.lose("f");
+    broker.handed = undefined;
+  };
+  await listener.subscribe(from(1));
+  broker.deliver(1);
+  const told = listener.told();
+  expect(told.filter((line) => line.startsWith("live"))).toEqual(["live f/1"]);
+});
 
 test("more than may be held is read again, and what comes while it is read as well", async () => {
   const { broker, listener } = await listening();

@@ -127,6 +127,48 @@ test("who joins while the node asks where the channel is is told to those who ha
   expect(one.lines("a.b")).toEqual(["join ann"]);
 });
 
+test.each(["kept", "transient"])(
+  "a pattern that is registered while the node asks where a %s channel is misses nothing of it",
+  async (kind) => {
+    const opening = Promise.withResolvers<void>();
+    const transient = { historySize: 0, recovery: false, transient: true };
+    const { one, other } = await stage({
+      ...(kind === "transient" ? { rules: { "**": transient } } : {}),
+      wrap: (commands) => ({
+        command: (key, args) => commands.command(key, args),
+        run: async (script, keys, args) => {
+          if (script.name === "open") await opening.promise;
+          return await commands.run(script, keys, args);
+        },
+      }),
+    });
+    const subscribing = one.broker.subscribe("a.b");
+    await one.broker.subscribePattern("a.*");
+    await other.publish("a.b", "1");
+    // Long enough for the message to come before the answer that counts it.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    opening.resolve();
+    await subscribing;
+    await other.publish("a.b", "2");
+    await eventually(() => one.texts("a.b").includes("2"), "the next message", 5_000);
+    expect(one.lines("a.b")).toEqual(["1 1", "2 2"]);
+  },
+);
+
+test("what a channel without a log may have lost is told once, and it goes on from there", async () => {
+  const rules = { "**": { historySize: 0, recovery: false, transient: true } };
+  const { one, other } = await stage({ rules, refreshMs: 300 });
+  await one.broker.subscribePattern("a.*");
+  one.deafen(true);
+  await other.publish("a.b", "1");
+  one.deafen(false);
+  await eventually(() => one.lines("a.b").length > 0);
+  await Promise.all([one.broker.subscribe("a.b"), new Promise((done) => setTimeout(done, 700))]);
+  await other.publish("a.b", "2");
+  await eventually(() => one.texts("a.b").length === 1, "the next message", 5_000);
+  expect(one.lines("a.b")).toEqual(["gap unavailable undefined-1", "2 2"]);
+});
+
 test("a channel that is known by a join alone begins with its next message", async () => {
   const { one, other } = await stage();
   for (let i = 1; i <= 3; i++) await other.publish("a.b", `${i}`);
