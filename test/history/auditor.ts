@@ -3,7 +3,7 @@ import type { OutboundMessage } from "../../src/protocol/gen/messageloop/v1/serv
 import { type EnvelopeCase, type Inbound, textOf, type ValueOf, valueAs } from "../client.ts";
 import { type Place, type ReadPage, unpadded } from "./facts.ts";
 import type { LifeHost } from "./host.ts";
-import { placeOf } from "./listener.ts";
+import { placeOf } from "./told.ts";
 import { Wire } from "./wire.ts";
 
 const PATIENCE_MS = 6_000;

@@ -6,9 +6,20 @@
  * Facts are noted as they happen and judged by `check`, when nothing is under way: only then is known
  * who published what at which place.
  */
-import type { ChannelFact, EventSpec, Fact, HistoryTerms, Noted, Place } from "./facts.ts";
-import { ListenerTruth, type RequestTally } from "./listener-truth.ts";
+import { matches } from "../../src/channels/patterns.ts";
+import type {
+  ChannelFact,
+  EventSpec,
+  Fact,
+  HistoryTerms,
+  Noted,
+  PatternFact,
+  Place,
+} from "./facts.ts";
+import { ListenerTruth } from "./listener-truth.ts";
 import { LogTruth, show } from "./log-truth.ts";
+import { PatternClock, PatternTruth } from "./pattern-truth.ts";
+import type { RequestTally } from "./verdict.ts";
 
 /** Facts that are kept to tell how it came to a problem. */
 const KEPT = 50_000;
@@ -24,6 +35,8 @@ export class HistoryChecker {
   readonly #terms: HistoryTerms;
   readonly #logs = new Map<string, LogTruth>();
   readonly #listeners = new Map<string, Map<string, ListenerTruth>>();
+  readonly #patterns = new Map<string, Map<string, PatternTruth>>();
+  readonly #clock = new PatternClock();
   /** By subscriber and number of the request. */
   readonly #tallies = new Map<string, RequestTally>();
   readonly #attempts = new Map<number, EventSpec>();
@@ -101,6 +114,11 @@ export class HistoryChecker {
       case "seen":
         this.#learnSeen(this.#log(fact.channel), fact.fact, fact);
         break;
+      case "pattern":
+        if (fact.fact.kind === "subscribe") {
+          for (const log of this.#logs.values()) log.subscribing(fact.seq);
+        }
+        break;
       case "page": {
         const log = this.#log(fact.channel);
         for (const { place, event } of fact.page.messages) log?.saw(place, event, fact);
@@ -131,8 +149,14 @@ export class HistoryChecker {
       case "message":
         log?.saw(seen.place, seen.event, now);
         break;
-      case "ack":
       case "recovered":
+        // Without an answer of the channel its subscriber is told its own words.
+        if (seen.gap?.reason === "unavailable" && show(seen.gap.after) === show(seen.gap.until)) {
+          break;
+        }
+        if (seen.position !== undefined) log?.sight(seen.position, now);
+        break;
+      case "ack":
         if (seen.position !== undefined) log?.sight(seen.position, now);
         break;
       case "gap":
@@ -163,8 +187,20 @@ export class HistoryChecker {
           this.#tally(fact.who, fact.fact),
         );
         break;
+      case "pattern":
+        this.#where = `${fact.who} of ${fact.pattern}: `;
+        this.#pattern(fact.who, fact.pattern)?.take(
+          fact.fact,
+          fact,
+          this.#tally(fact.who, fact.fact),
+        );
+        break;
       case "drop":
+        for (const pattern of this.#patterns.get(fact.who)?.values() ?? []) pattern.drop();
         for (const listener of this.#listeners.get(fact.who)?.values() ?? []) listener.drop();
+        break;
+      case "loss":
+        this.#clock.lose(fact);
         break;
       case "refused":
         // A host that is asked too much may say so; nothing else was wrong with what was sent.
@@ -240,7 +276,29 @@ export class HistoryChecker {
     return listener;
   }
 
-  #tally(who: string, fact: ChannelFact): RequestTally {
+  #pattern(who: string, pattern: string): PatternTruth | undefined {
+    const grade = this.#terms.grades.get(who);
+    if (grade === undefined) return undefined;
+    const patterns = this.#patterns.get(who) ?? new Map<string, PatternTruth>();
+    this.#patterns.set(who, patterns);
+    let truth = patterns.get(pattern);
+    if (truth === undefined) {
+      const covered = [...this.#logs].filter(([channel]) => matches(pattern, channel));
+      const channels = covered.flatMap(([name, log]) => {
+        const listener = this.#listener(who, name);
+        return listener === undefined ? [] : [{ name, log, listener }];
+      });
+      const report = (channel: string, text: string): void => {
+        this.#where = `${who} of ${pattern} in ${channel}: `;
+        this.#report(text);
+      };
+      truth = new PatternTruth({ grade, clock: this.#clock, channels, report });
+      patterns.set(pattern, truth);
+    }
+    return truth;
+  }
+
+  #tally(who: string, fact: ChannelFact | PatternFact): RequestTally {
     if (fact.kind !== "subscribe") return { replayed: 0 };
     const key = `${who} ${fact.request}`;
     let tally = this.#tallies.get(key);
@@ -260,7 +318,7 @@ export class HistoryChecker {
 
   /** The facts up to a problem that have to do with it. */
   *#about(problem: Noted): Iterable<Noted> {
-    const who = problem.kind === "seen" ? problem.who : undefined;
+    const who = problem.kind === "seen" || problem.kind === "pattern" ? problem.who : undefined;
     const channel = channelOf(problem);
     for (const fact of this.#facts) {
       if (fact.seq > problem.seq) return;
@@ -278,12 +336,15 @@ function channelOf(fact: Noted): string | undefined {
 
 function nameOf(fact: Noted): string {
   if (fact.kind === "published" && fact.duplicate === true) return "published again";
+  if (fact.kind === "pattern") return `pattern ${wordOf(fact.fact)}`;
   if (fact.kind !== "seen") return fact.kind;
   const { fact: seen } = fact;
+  return seen.kind === "message" && seen.replay ? "replay" : wordOf(seen);
+}
+
+function wordOf(seen: ChannelFact | PatternFact): string {
   if (seen.kind === "recovered") return `recovered ${seen.gap?.reason ?? "all"}`;
-  if (seen.kind === "gap") return `gap ${seen.gap.reason}`;
-  if (seen.kind === "message" && seen.replay) return "replay";
-  return seen.kind;
+  return seen.kind === "gap" ? `gap ${seen.gap.reason}` : seen.kind;
 }
 
 /** A fact in one line. */
@@ -293,8 +354,9 @@ function line(fact: Noted): string {
     typeof value === "object" && value !== null && "epoch" in value && "offset" in value
       ? show(value as Place)
       : value;
-  const text =
-    fact.kind === "seen" ? JSON.stringify(fact.fact, short) : JSON.stringify(rest, short);
-  const where = fact.kind === "seen" ? `${fact.who} ${fact.channel}` : kind;
+  const told = fact.kind === "seen" || fact.kind === "pattern" ? fact.fact : rest;
+  const text = JSON.stringify(told, short);
+  const about = fact.kind === "seen" ? fact.channel : fact.kind === "pattern" ? fact.pattern : "";
+  const where = about === "" || !("who" in fact) ? kind : `${fact.who} ${about}`;
   return `${seq} ${time % 1_000_000} ${where} ${text.length > 200 ? `${text.slice(0, 200)}...` : text}`;
 }

@@ -84,6 +84,18 @@ export type ChannelFact =
   | { readonly kind: "unsubscribe" }
   | { readonly kind: "unsubscribed" };
 
+/** What a subscriber did or saw of a pattern. Its position is a time, and no place in a log. */
+export type PatternFact =
+  | {
+      readonly kind: "subscribe";
+      readonly request: number;
+      readonly recover: boolean;
+      readonly since: Place | undefined;
+      /** The last position in each channel. */
+      readonly positions: Readonly<Record<string, Place>>;
+    }
+  | Extract<ChannelFact, { kind: "ack" | "recovered" | "gap" | "unsubscribe" | "unsubscribed" }>;
+
 /** A page of history that was read from its oldest message to its newest. */
 export interface ReadPage {
   readonly messages: readonly { readonly place: Place; readonly event: SeenEvent }[];
@@ -112,6 +124,12 @@ export type Fact =
       readonly who: string;
       readonly channel: string;
       readonly fact: ChannelFact;
+    }
+  | {
+      readonly kind: "pattern";
+      readonly who: string;
+      readonly pattern: string;
+      readonly fact: PatternFact;
     }
   | { readonly kind: "drop"; readonly who: string }
   /** History of a channel is being removed, or has been. Beginning and end have one number. */

@@ -4,11 +4,11 @@
  * 15 s to arrive; then everything seen so far is judged. The choices follow from the seed; their
  * interleaving is the host's.
  */
-import type { Encoding } from "../../src/protocol/codec.ts";
 import { type SeededRandom, seededRandom } from "../random.ts";
 import { Auditor } from "./auditor.ts";
+import { listeners, writers } from "./cast.ts";
 import { HistoryChecker } from "./checker.ts";
-import type { EventSpec, Fact, Grade, Place } from "./facts.ts";
+import type { EventSpec, Fact, Place } from "./facts.ts";
 import type { HostEvent, LifeHost } from "./host.ts";
 import { Listener } from "./listener.ts";
 import { Writer } from "./writer.ts";
@@ -53,6 +53,8 @@ export const SEEN_BY_ALL: readonly string[] = [
   "unknown",
   "replay",
   "page",
+  "pattern recovered all",
+  "pattern unsubscribed",
 ];
 
 /** @throws Error with seed and step, and what led to the first problems. */
@@ -100,6 +102,8 @@ class Life {
           host,
           complain,
           note: (channel, fact) => this.#note({ kind: "seen", who: part.name, channel, fact }),
+          notePattern: (pattern, fact) =>
+            this.#note({ kind: "pattern", who: part.name, pattern, fact }),
           dropped: () => this.#note({ kind: "drop", who: part.name }),
         }),
     );
@@ -115,6 +119,7 @@ class Life {
       [host.authenticates ? 200 : 0, (random) => this.#namesake(random)],
       [700, (random) => this.#subscribe(random)],
       [150, (random) => random.pick(this.#connected).catchUp(random.pick(this.#channels))],
+      [100, (random) => this.#togglePattern(random)],
       [350, (random) => random.pick(this.#connected).unsubscribe(random.pick(this.#channels))],
       [800, (random) => random.pick(this.#listeners).drop(random.chance(0.6))],
       [1_000, (random) => this.#comeBack(random.pick(this.#listeners), random)],
@@ -259,14 +264,27 @@ class Life {
     const listener = random.pick(this.#connected);
     const channel = random.pick(this.#channels);
     if (listener.channels.includes(channel)) return;
-    const rewinds = listener.grade === "recovery" && random.chance(0.4);
+    const rewinds =
+      listener.grade === "recovery" && listener.pattern === undefined && random.chance(0.4);
     const rewind = rewinds ? 1 + random.int(30) : 0;
     listener.subscribe(channel, { recover: false, since: undefined, rewind });
   }
 
+  /** Most of the time it is subscribed. */
+  #togglePattern(random: SeededRandom): void {
+    const listener = random.pick(this.#listeners.filter(({ pattern }) => pattern !== undefined));
+    if (!listener.hasPattern || random.chance(0.25)) listener.togglePattern();
+  }
+
   async #comeBack(listener: Listener, random: SeededRandom): Promise<void> {
-    const distort = (_: string, place: Place | undefined) =>
-      random.chance(0.06) ? distorted(place, random) : place;
+    const forgotten = random.pick([0, 0, 0, 0, 0, 0, 0, 0.3, 0.6, 1]);
+    const distort = (name: string, place: Place | undefined) => {
+      const untold = name !== listener.pattern && !listener.channels.includes(name);
+      if (untold && random.chance(forgotten)) return undefined;
+      if (!random.chance(0.06)) return place;
+      if (name !== listener.pattern) return distorted(place, random);
+      return place && random.chance(0.5) ? { ...place, epoch: "elsewhere" } : undefined;
+    };
     await listener.come(random.int(this.#host.places), random.chance(0.6), distort);
   }
 
@@ -407,25 +425,6 @@ function distorted(place: Place | undefined, random: SeededRandom): Place | unde
     default:
       return undefined;
   }
-}
-
-function listeners(): { name: string; encoding: Encoding; grade: Grade }[] {
-  const grades: readonly Grade[] = ["recovery", "recovery", "recovery", "extended", "v1"];
-  return (["json", "proto"] as const).flatMap((encoding) =>
-    grades.map((grade, index) => ({ name: `${encoding}-${grade}-${index}`, encoding, grade })),
-  );
-}
-
-function writers(): { name: string; user: string; encoding: Encoding; extended: boolean }[] {
-  return [
-    { name: "ann-1", user: "ann", encoding: "json", extended: true },
-    { name: "ann-2", user: "ann", encoding: "proto", extended: true },
-    { name: "bob-1", user: "bob", encoding: "proto", extended: true },
-    { name: "bob-2", user: "bob", encoding: "json", extended: true },
-    { name: "cid-1", user: "cid", encoding: "json", extended: true },
-    { name: "ann-3", user: "ann", encoding: "json", extended: false },
-    { name: "dan-1", user: "dan", encoding: "proto", extended: false },
-  ];
 }
 
 async function pause(ms: number): Promise<void> {

@@ -2,31 +2,26 @@
  * Judges what one subscriber saw of one channel. From the acknowledgement on every message follows the
  * one before, or what lies between was announced: by a gap, or for a replay by the verdict that ends it.
  */
-import type { Ask, ChannelFact, Grade, Place, Reason, SeenGap } from "./facts.ts";
+import type { ChannelFact, Grade, Place, Reason, SeenGap } from "./facts.ts";
 import { type LogTruth, type Moment, show } from "./log-truth.ts";
-
-/** What the subscriptions of one request have replayed together. */
-export interface RequestTally {
-  replayed: number;
-}
+import { type Pending, type RequestTally, VerdictJudge } from "./verdict.ts";
 
 type Fact<Kind extends ChannelFact["kind"]> = Extract<ChannelFact, { kind: Kind }>;
 
-/** A request that is not done. */
-interface Pending {
-  readonly ask: Ask;
+/** What the subscriber of a pattern asks for in one of its channels. */
+export interface PatternRecovery {
   readonly tally: RequestTally;
   readonly sent: Moment;
-  /** The last place that was acknowledged when it was sent. */
-  readonly least: Place | undefined;
-  readonly acknowledged: { readonly position: Place; readonly at: Moment } | undefined;
-  readonly replayed: readonly Place[];
+  /** Its last position in the channel; undefined where it has none. */
+  readonly position: Place | undefined;
+  /** When the pattern was last acknowledged, as it says; undefined where it does not know. */
+  readonly since: Moment | undefined;
 }
 
 export class ListenerTruth {
   readonly #grade: Grade;
   readonly #log: LogTruth;
-  readonly #limit: number;
+  readonly #judge: VerdictJudge;
   readonly #report: (problem: string) => void;
   #pending: Pending | undefined;
   /** When the subscription that is live was acknowledged; undefined without one. */
@@ -37,6 +32,15 @@ export class ListenerTruth {
   #at: Place | undefined;
   /** The same, of the subscription before. */
   #left: Place | undefined;
+  /** Whether it is subscribed to the channel itself, and whether to a pattern that stands for it. */
+  #exact = false;
+  #heard = false;
+  /** Whether a subscription to the channel has kept its log from being forgotten since it was told `#at`. */
+  #kept = false;
+  /** What was told without a gap of a log that it had no position in; there may have been another one. */
+  #whole: { readonly pending: Pending; readonly epoch: string } | undefined;
+  /** What it has by its own word, and nothing else says how far it is. */
+  #known: Place | undefined;
 
   constructor(
     grade: Grade,
@@ -46,13 +50,8 @@ export class ListenerTruth {
   ) {
     this.#grade = grade;
     this.#log = log;
-    this.#limit = recoveryMessages;
+    this.#judge = new VerdictJudge(log, recoveryMessages);
     this.#report = report;
-  }
-
-  /** Whether it is subscribed, and owed all that is published. */
-  get live(): boolean {
-    return this.#since !== undefined && this.#pending === undefined;
   }
 
   take(fact: ChannelFact, now: Moment, tally: RequestTally): void {
@@ -76,17 +75,76 @@ export class ListenerTruth {
       case "unsubscribe":
         break;
       case "unsubscribed":
-        this.drop();
+        if (this.#heard) {
+          this.#exact = false;
+          this.#kept = false;
+        } else this.drop();
         break;
     }
   }
 
-  /** The connection is gone, or the subscription has ended. */
+  /** The connection is gone, or every subscription has ended. */
   drop(): void {
     this.#pending = undefined;
     this.#since = undefined;
     this.#left = this.#at ?? this.#left;
     this.#at = undefined;
+    this.#exact = false;
+    this.#heard = false;
+    this.#known = undefined;
+    this.#whole = undefined;
+  }
+
+  /** A pattern that stands for the channel is acknowledged: what is published from now on is owed. */
+  hear(now: Moment, recovery: PatternRecovery | undefined): void {
+    this.#heard = true;
+    // Who is subscribed to the channel itself has it from there.
+    if (this.#exact) return;
+    this.#told = now;
+    this.#since = now;
+    if (recovery === undefined) return;
+    const { tally, sent, position, since } = recovery;
+    this.#pending = {
+      ask: { recover: true, since: position, rewind: 0 },
+      tally,
+      sent,
+      least: this.#log.least(sent.seq),
+      acknowledged: { head: undefined },
+      replayed: [],
+      pattern: { since },
+    };
+  }
+
+  /**
+   * The verdict on the pattern: nothing more of what was missed is told.
+   *
+   * @param excused whether channels without a position may be missing
+   * @returns what is wrong with that
+   */
+  heard(excused: boolean): string | undefined {
+    const pending = this.#pending;
+    const whole = this.#whole;
+    this.#whole = undefined;
+    if (pending?.pattern !== undefined) {
+      this.#pending = undefined;
+      if (pending.ask.since !== undefined) return "it has a position, and no verdict";
+      if (pending.replayed.length > 0) return "a replay ends without a verdict";
+    }
+    const { pattern, sent } = whole?.pending ?? pending ?? {};
+    if (excused || pattern?.since === undefined || sent === undefined) return undefined;
+    const missed = this.#log.settledBetween(pattern.since.seq, sent.seq, whole?.epoch);
+    return missed && `${show(missed)} was missed, and nothing is told`;
+  }
+
+  /** What was published until now may be missed, unless the channel is known. */
+  excuse(now: Moment): void {
+    if (this.#heard && !this.#exact && this.#at === undefined) this.#since = now;
+  }
+
+  /** A pattern that stands for the channel has ended. */
+  unhear(): void {
+    this.#heard = false;
+    if (!this.#exact) this.drop();
   }
 
   /** Why it has not all that it is owed up to the head, or undefined. */
@@ -95,16 +153,16 @@ export class ListenerTruth {
     const { transient } = this.#log.terms.rules;
     const gaps = this.#grade === "recovery";
     // Who knows no gaps is not told what has passed.
-    if (transient && !gaps && this.#log.disturbed(this.#told ?? this.#since)) return undefined;
+    if (!gaps && this.#log.disturbed(this.#told ?? this.#since)) return undefined;
     if (this.#at === undefined) {
       const first = this.#log.firstAfter(head.epoch, this.#since.seq);
       return first === undefined ? undefined : `nothing came, and ${first} was sent since`;
     }
     if (this.#at.epoch === head.epoch && this.#at.offset === head.offset) return undefined;
     // A transient channel tells that it has begun anew when there is something to say, and so does any
-    // channel to those who know no gaps.
-    if ((transient || !gaps) && head.offset === 0 && this.#at.epoch !== head.epoch)
-      return undefined;
+    // channel to those who know no gaps, or whose pattern did not keep its log.
+    const silent = transient || !gaps || !this.#kept;
+    if (silent && head.offset === 0 && this.#at.epoch !== head.epoch) return undefined;
     return `it is at ${show(this.#at)}, and the head is ${show(head)}`;
   }
 
@@ -121,7 +179,15 @@ export class ListenerTruth {
     ) {
       this.#report(`it asks from ${show(since)}, and ${show(reached)} was reached`);
     }
-    this.#pending = { ask, tally, sent: now, least, acknowledged: undefined, replayed: [] };
+    this.#pending = {
+      ask,
+      tally,
+      sent: now,
+      least,
+      acknowledged: undefined,
+      replayed: [],
+      pattern: undefined,
+    };
   }
 
   #acknowledge({ position, error }: Fact<"ack">, now: Moment): void {
@@ -138,6 +204,7 @@ export class ListenerTruth {
       return;
     }
     const fresh = this.#since === undefined;
+    this.#exact = true;
     this.#since ??= now;
     if (this.#grade === "v1") {
       this.#pending = undefined;
@@ -156,10 +223,10 @@ export class ListenerTruth {
       this.#report(`the head is told as ${show(position)}, which is not published yet`);
     }
     const asks = ask.recover || ask.since !== undefined || ask.rewind > 0;
-    if (asks) this.#pending = { ...pending, acknowledged: { position, at: now } };
+    if (asks) this.#pending = { ...pending, acknowledged: { head: position } };
     else {
       this.#pending = undefined;
-      if (fresh) this.#at = position;
+      if (fresh) this.#reach(position);
     }
   }
 
@@ -180,14 +247,14 @@ export class ListenerTruth {
 
   #live(place: Place, now: Moment): void {
     const at = this.#at;
-    this.#at = place;
+    const kept = this.#kept;
+    this.#reach(place);
     if (at === undefined) {
-      const ceiling = this.#log.ceiling(place.epoch, this.#since?.seq ?? 0);
-      const lost = { epoch: place.epoch, offset: place.offset - 1 };
-      if (lost.offset > ceiling) this.#lose(lost, ceiling, now);
+      this.#first(place, now);
       return;
     }
     if (follows(at, place)) return;
+    if (!kept && this.#goesOn(at, place, now)) return;
     if (this.#grade === "recovery") {
       this.#report(`${show(place)} comes behind ${show(at)} without a gap`);
     } else if (place.epoch !== at.epoch) {
@@ -201,8 +268,39 @@ export class ListenerTruth {
     } else this.#lose({ epoch: place.epoch, offset: place.offset - 1 }, at.offset, now);
   }
 
+  /** The first that comes where nothing said how far it is: what was sent since must come. */
+  #first(place: Place, now: Moment): void {
+    const known = this.#known;
+    this.#known = undefined;
+    if (known?.epoch === place.epoch && place.offset <= known.offset) {
+      this.#report(`${show(place)} comes behind ${show(known)}, which was known`);
+    }
+    const ceiling = this.#log.ceiling(place.epoch, this.#since?.seq ?? 0);
+    const lost = { epoch: place.epoch, offset: place.offset - 1 };
+    if (lost.offset <= ceiling) return;
+    if (this.#grade !== "recovery") this.#lose(lost, ceiling, now);
+    else this.#report(`${ceiling + 1} to ${show(lost)} are missing without a gap`);
+  }
+
+  /** Whether who has a channel by a pattern alone may come to another life of its log without a gap. */
+  #goesOn(at: Place, place: Place, now: Moment): boolean {
+    if (place.epoch === at.epoch) return false;
+    // What was on its way when a log was lost may come behind the verdict that knows the next one.
+    if (this.#log.order(place.epoch) < this.#log.order(at.epoch)) {
+      return at.offset === 0 && this.#log.lost(place.epoch, now);
+    }
+    // Nothing is missing where a log is forgotten of which everything was told.
+    return place.offset === 1 && at.offset >= this.#log.ceiling(at.epoch, Number.POSITIVE_INFINITY);
+  }
+
+  #reach(place: Place): void {
+    this.#at = place;
+    this.#kept = this.#exact;
+  }
+
   /** The log has begun anew under a subscription that kept it from being forgotten. */
   #changed({ epoch }: Place, now: Moment): void {
+    if (!this.#exact) return;
     if (!this.#log.lost(epoch, now)) this.#report(`${epoch} has ended, and it was not lost`);
   }
 
@@ -224,17 +322,25 @@ export class ListenerTruth {
       this.#report(`a gap ${reason} does not say how far it goes`);
       return;
     }
-    this.#at = until;
+    this.#reach(until);
     if (after !== undefined && at !== undefined && show(after) !== show(at)) {
       this.#report(`a gap ${reason} begins after ${show(after)}, and ${show(at)} was reached`);
     }
     if (at !== undefined && until.epoch !== at.epoch) {
-      if (reason !== "epoch_changed") this.#report(`a gap ${reason} leads to another epoch`);
+      // Who hears a channel by a pattern alone may have forgotten where its subscribers are.
+      const unsure = reason === "unavailable" && !this.#exact;
+      if (reason !== "epoch_changed" && !unsure) {
+        this.#report(`a gap ${reason} leads to another epoch`);
+      }
       if (this.#log.order(until.epoch) < this.#log.order(at.epoch)) {
         this.#report(`a gap leads from ${show(at)} back to ${show(until)}`);
       }
       this.#changed(at, now);
       this.#gone("head_trimmed", until, 0, now, true);
+      return;
+    }
+    if (at === undefined && reason === "epoch_changed") {
+      this.#gone(reason, until, this.#log.ceiling(until.epoch, this.#since.seq), now, true);
       return;
     }
     if (at !== undefined && until.offset <= at.offset) {
@@ -260,95 +366,40 @@ export class ListenerTruth {
       return;
     }
     this.#pending = undefined;
-    const { position: head } = pending.acknowledged;
-    if (position === undefined) {
-      this.#report("a verdict without a position");
-      this.#at = pending.replayed.at(-1) ?? head;
+    const { ask, pattern, replayed, acknowledged } = pending;
+    const { since, recover, rewind } = ask;
+    if (pattern !== undefined && gap?.reason === "unavailable" && same(gap.after, position)) {
+      // The channel has not answered: it goes on with what is sent from the acknowledgement on.
+      const problem =
+        replayed.length > 0 ? "the replay ends elsewhere" : this.#judge.unavailable(now);
+      if (problem !== undefined) this.#report(`${problem}: it has told no head`);
+      if (since !== undefined && since.offset <= this.#log.ceiling(since.epoch, now.seq)) {
+        this.#known = since;
+      }
       return;
     }
-    this.#at = position;
-    const problem = this.#verdict(pending, head, position, gap, now);
-    const { since, recover, rewind } = pending.ask;
+    if (position === undefined) {
+      this.#report("a verdict without a position");
+      const place = replayed.at(-1) ?? acknowledged.head;
+      if (place !== undefined) this.#reach(place);
+      return;
+    }
+    this.#reach(position);
+    if (pattern !== undefined && since === undefined && gap === undefined) {
+      this.#whole = { pending, epoch: position.epoch };
+    }
+    const problem = this.#judge.problem(pending, { position, gap }, now);
+    if (problem === undefined) return;
     const asked = since !== undefined ? show(since) : recover ? "nowhere" : `the last ${rewind}`;
-    const [first, last] = [pending.replayed[0], pending.replayed.at(-1)];
     const told = gap === undefined ? "no gap" : `${gap.reason} until ${show(gap.until)}`;
-    if (problem !== undefined) {
-      const replayed = `${show(first)} to ${show(last)}`;
-      const text = `asked from ${asked}, replayed ${replayed}, reached ${show(position)}, ${told}`;
-      this.#report(`${problem}: ${text}`);
-    }
+    const between = `${show(replayed[0])} to ${show(replayed.at(-1))}`;
+    const text = `asked from ${asked}, replayed ${between}, reached ${show(position)}, ${told}`;
+    this.#report(`${problem}: ${text}`);
   }
+}
 
-  #verdict(
-    { ask, replayed, tally, sent }: Pending,
-    head: Place,
-    position: Place,
-    gap: SeenGap | undefined,
-    now: Moment,
-  ): string | undefined {
-    const first = replayed[0];
-    const last = replayed.at(-1);
-    if (position.epoch !== head.epoch)
-      return "the verdict is of another epoch than its subscription";
-    if (position.offset > head.offset) return "the verdict goes beyond the head";
-    if (last !== undefined && show(last) !== show(position)) return "the replay ends elsewhere";
-    /** Everything up to here is not replayed. */
-    const missing = first === undefined ? position.offset : first.offset - 1;
-    const lost = { epoch: position.epoch, offset: missing };
-    const gone = (after: number): string | undefined => {
-      if (missing <= after) return undefined;
-      if (gap?.reason === "limit" || tally.replayed >= this.#limit) return this.#limited(tally);
-      const reasons: readonly Reason[] = ["head_trimmed", "expired", "unavailable"];
-      const whys = reasons.map((reason) => this.#log.implausible(reason, lost, now));
-      return whys.includes(undefined) ? undefined : `what is there is not replayed (${whys[0]})`;
-    };
-    const { since } = ask;
-    if (since === undefined && !ask.recover) {
-      const least = Math.max(position.offset - ask.rewind, 0);
-      if (missing < least) return "more is replayed than was asked for";
-      if (gap === undefined) return gone(least);
-      if (gap.reason === "limit") return this.#limited(tally);
-      if (gap.reason !== "unavailable") return "a rewind has a gap that it cannot have";
-      return this.#unavailable(now);
-    }
-    if (since === undefined || since.epoch === "") {
-      return gap?.reason === "unavailable" ? undefined : "nothing was known, and that is not told";
-    }
-    if (gap?.reason === "unavailable") return this.#unavailable(now);
-    if (!this.#log.terms.rules.recovery) return "a channel without recovery has recovered";
-    const beyond = since.epoch === position.epoch && since.offset > head.offset;
-    if (since.epoch !== position.epoch || beyond) {
-      if (gap?.reason !== "epoch_changed") return "the position is of no such log";
-      if (gap.until?.epoch !== position.epoch) return "the gap ends in another epoch";
-      if (gap.until.offset !== missing) return "the gap and the replay do not join";
-      return beyond ? undefined : gone(0);
-    }
-    if (since.offset > position.offset) return "the verdict lies before what was known";
-    if (first !== undefined && first.offset <= since.offset) return "what was known is replayed";
-    if (gap === undefined) return missing === since.offset ? undefined : "a hole is not told";
-    if (gap.reason === "epoch_changed") {
-      const ceiling = this.#log.ceiling(since.epoch, sent.seq);
-      return since.offset > ceiling ? undefined : "the epoch has not changed";
-    }
-    if (gap.after !== undefined && show(gap.after) !== show(since))
-      return "the gap begins elsewhere";
-    if (missing === since.offset) return "nothing is missing, and a gap is told";
-    if (gap.until?.epoch !== position.epoch || gap.until.offset !== missing) {
-      return "the gap and the replay do not join";
-    }
-    if (gap.reason === "limit") return this.#limited(tally);
-    return this.#log.implausible(gap.reason as Reason, lost, now);
-  }
-
-  #limited({ replayed }: RequestTally): string | undefined {
-    if (replayed >= this.#limit) return undefined;
-    return `the limit is ${this.#limit}, and ${replayed} were replayed`;
-  }
-
-  #unavailable(now: Moment): string | undefined {
-    if (!this.#log.terms.rules.recovery || this.#log.troubled(now)) return undefined;
-    return "nothing kept the log from answering";
-  }
+function same(one: Place | undefined, other: Place | undefined): boolean {
+  return show(one) === show(other);
 }
 
 function follows(last: Place, next: Place): boolean {

@@ -4,10 +4,8 @@
  */
 import type { Encoding } from "../../src/protocol/codec.ts";
 import type {
-  Gap,
   Message,
   OutboundMessage,
-  StreamPosition,
   Subscription,
 } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { textOf } from "../client.ts";
@@ -15,21 +13,26 @@ import {
   type Ask,
   type ChannelFact,
   type Grade,
+  type PatternFact,
   type Place,
   type SeenEvent,
-  type SeenGap,
   unpadded,
 } from "./facts.ts";
 import type { LifeHost } from "./host.ts";
+import { type Distort, PatternInterest } from "./pattern-interest.ts";
+import { askes, gapOf, placeOf, sameAs } from "./told.ts";
 import { Wire } from "./wire.ts";
 
 export interface ListenerOptions {
   readonly name: string;
   readonly encoding: Encoding;
   readonly grade: Grade;
+  /** What it is subscribed to beside its channels. */
+  readonly pattern: string | undefined;
   readonly host: LifeHost;
-  /** Takes what this listener sees of a channel; undefined when its connection is gone. */
+  /** Takes what this listener sees of a channel. */
   readonly note: (channel: string, fact: ChannelFact) => void;
+  readonly notePattern: (pattern: string, fact: PatternFact) => void;
   readonly dropped: () => void;
   /** Takes what should not have happened at all. */
   readonly complain: (problem: string) => void;
@@ -52,8 +55,10 @@ let requests = 0;
 export class Listener {
   readonly name: string;
   readonly grade: Grade;
+  readonly pattern: string | undefined;
   readonly #options: ListenerOptions;
   readonly #interests = new Map<string, Interest>();
+  readonly #pattern: PatternInterest | undefined;
   readonly #acks = new Map<
     string,
     { readonly channels: readonly string[]; readonly asks: boolean[] }
@@ -67,6 +72,12 @@ export class Listener {
     this.name = options.name;
     this.grade = options.grade;
     this.#options = options;
+    const { pattern, grade, notePattern } = options;
+    this.pattern = pattern;
+    if (pattern !== undefined) {
+      const note = (fact: PatternFact) => notePattern(pattern, fact);
+      this.#pattern = new PatternInterest(pattern, grade === "recovery", note);
+    }
   }
 
   /** Whether there is a connection, or one is being opened. */
@@ -77,12 +88,17 @@ export class Listener {
   /** Whether it is connected and waits for no answer. */
   get idle(): boolean {
     if (this.#wire === undefined || this.#connecting || this.#leaving.size > 0) return false;
+    if (this.#pattern?.busy) return false;
     return [...this.#interests.values()].every(({ waiting }) => waiting === "nothing");
   }
 
   /** Whether it can be asked to subscribe or to unsubscribe. */
   get connected(): boolean {
     return this.#wire !== undefined && !this.#connecting;
+  }
+
+  get hasPattern(): boolean {
+    return this.#pattern?.wanted === true;
   }
 
   get channels(): readonly string[] {
@@ -99,13 +115,8 @@ export class Listener {
    * Comes back with all its channels.
    *
    * @param inConnect whether it subscribes in connect or behind it
-   * @param distort may change the position of a channel
    */
-  async come(
-    place: number,
-    inConnect: boolean,
-    distort: (channel: string, place: Place | undefined) => Place | undefined,
-  ): Promise<void> {
+  async come(place: number, inConnect: boolean, distort: Distort): Promise<void> {
     if (this.here) return;
     this.#opening = true;
     const { host, encoding } = this.#options;
@@ -127,7 +138,12 @@ export class Listener {
     const capabilities = { v1: [], extended: ["control"], recovery: ["recovery", "control"] };
     const channels = this.channels;
     const asks = channels.map((channel) => this.#returning(channel, distort));
-    const subscriptions = inConnect ? this.#asking(channels, asks) : [];
+    const pattern = this.#pattern?.wanted ? this.#pattern : undefined;
+    const entries = () => {
+      const exact = this.#asking(channels, asks);
+      return pattern ? [...exact, pattern.entry(requests, channels, distort)] : exact;
+    };
+    const subscriptions = inConnect ? entries() : [];
     const { name, grade } = this;
     const value = {
       clientId: name,
@@ -136,12 +152,14 @@ export class Listener {
       subscriptions,
     };
     const id = wire.send({ envelope: { case: "connect", value } });
-    const remember = (subscribed: string, names: readonly string[], asked: readonly Ask[]) =>
-      this.#acks.set(subscribed, { channels: names, asks: asked.map(askes) });
-    remember(id, inConnect ? channels : [], inConnect ? asks : []);
-    if (!inConnect && channels.length > 0) {
-      const value = { subscriptions: this.#asking(channels, asks) };
-      remember(wire.send({ envelope: { case: "subscribe", value } }), channels, asks);
+    const names = pattern ? [...channels, pattern.name] : channels;
+    const remember = (subscribed: string) =>
+      this.#acks.set(subscribed, { channels: names, asks: asks.map(askes) });
+    if (inConnect) remember(id);
+    else {
+      this.#acks.set(id, { channels: [], asks: [] });
+      if (names.length === 0) return;
+      remember(wire.send({ envelope: { case: "subscribe", value: { subscriptions: entries() } } }));
     }
   }
 
@@ -173,17 +191,34 @@ export class Listener {
     this.#leaving.set(wire.send({ envelope: { case: "unsubscribe", value } }), channel);
   }
 
+  /** Leaves its pattern, or subscribes to it anew. */
+  togglePattern(): void {
+    const wire = this.#wire;
+    const pattern = this.#pattern;
+    if (wire === undefined || pattern === undefined || !this.idle) return;
+    const { name } = pattern;
+    if (pattern.wanted) {
+      pattern.leave();
+      const value = { subscriptions: [{ channel: name }] };
+      this.#leaving.set(wire.send({ envelope: { case: "unsubscribe", value } }), name);
+    } else {
+      requests += 1;
+      const value = { subscriptions: [pattern.entry(requests, [], (_, place) => place)] };
+      const id = wire.send({ envelope: { case: "subscribe", value } });
+      this.#acks.set(id, { channels: [name], asks: [] });
+    }
+  }
+
   #busy(channel: string): boolean {
+    // While it catches up with its pattern everything of a channel waits for that.
+    if (this.#pattern?.busy) return true;
     const interest = this.#interests.get(channel);
     if (interest !== undefined && interest.waiting !== "nothing") return true;
     return [...this.#leaving.values()].includes(channel);
   }
 
   /** What it asks for when it comes back. */
-  #returning(
-    channel: string,
-    distort: (channel: string, place: Place | undefined) => Place | undefined,
-  ): Ask {
+  #returning(channel: string, distort: Distort): Ask {
     if (this.grade !== "recovery") return NOTHING;
     const since = distort(channel, this.#interests.get(channel)?.place);
     return { recover: true, since, rewind: 0 };
@@ -199,7 +234,9 @@ export class Listener {
       const interest = this.#interests.get(channel);
       if (interest !== undefined) interest.waiting = "ack";
       else {
-        const fresh: Interest = { place: ask.since, waiting: "ack", held: false };
+        // What has come by a pattern says more than the head, which it may not have come to.
+        const place = ask.since ?? this.#pattern?.place(channel);
+        const fresh: Interest = { place, waiting: "ack", held: false };
         this.#interests.set(channel, fresh);
       }
       const { recover, since, rewind } = ask;
@@ -215,6 +252,7 @@ export class Listener {
     this.#acks.clear();
     for (const channel of this.#leaving.values()) this.#interests.delete(channel);
     this.#leaving.clear();
+    this.#pattern?.lost();
     for (const interest of this.#interests.values()) {
       interest.waiting = "nothing";
       interest.held = false;
@@ -237,9 +275,10 @@ export class Listener {
         const channel = this.#leaving.get(id);
         this.#leaving.delete(id);
         if (channel === undefined) complain("unsubscribe_ack without a request");
+        else if (channel === this.#pattern?.name) this.#pattern.left();
         else {
           note(channel, { kind: "unsubscribed" });
-          this.#interests.delete(channel);
+          this.#end(channel);
         }
         return;
       }
@@ -249,8 +288,16 @@ export class Listener {
       case "recovered": {
         const { channel, position, gap } = envelope.value;
         const place = placeOf(position);
-        note(channel, { kind: "recovered", position: place, gap: gap && gapOf(gap) });
+        const told = gap && gapOf(gap);
+        if (channel === this.#pattern?.name) {
+          this.#pattern.recovered(place, told);
+          return;
+        }
+        note(channel, { kind: "recovered", position: place, gap: told });
         const interest = this.#interests.get(channel);
+        // A channel that has not answered is told with the client's own words.
+        const unheard = told?.reason === "unavailable" && sameAs(told.after, place);
+        if (interest === undefined && !unheard) this.#pattern?.told(channel, place);
         if (interest?.waiting === "verdict") interest.waiting = "nothing";
         if (interest !== undefined) interest.place = place;
         return;
@@ -258,9 +305,15 @@ export class Listener {
       case "gap": {
         const { channel } = envelope.value;
         const gap = gapOf(envelope.value);
+        if (channel === this.#pattern?.name) {
+          this.#pattern.gap(gap);
+          return;
+        }
         note(channel, { kind: "gap", gap });
         const interest = this.#interests.get(channel);
-        if (interest !== undefined && gap.until !== undefined) interest.place = gap.until;
+        if (gap.until === undefined) return;
+        if (interest !== undefined) interest.place = gap.until;
+        else this.#pattern?.reached(channel, gap.until);
         return;
       }
       case "error": {
@@ -271,6 +324,10 @@ export class Listener {
         }
         this.#acks.delete(id);
         for (const channel of request?.channels ?? []) {
+          if (channel === this.#pattern?.name) {
+            this.#pattern.acknowledged(undefined, envelope.value.code);
+            continue;
+          }
           note(channel, { kind: "ack", position: undefined, error: envelope.value.code });
           this.#interests.delete(channel);
         }
@@ -292,20 +349,30 @@ export class Listener {
     }
     entries.forEach(({ channel, position, error }, index) => {
       const place = placeOf(position);
+      if (channel === this.#pattern?.name) {
+        this.#pattern.acknowledged(place, error?.code);
+        return;
+      }
       this.#options.note(channel, { kind: "ack", position: place, error: error?.code });
       const interest = this.#interests.get(channel);
       if (interest === undefined) return;
       if (error !== undefined) {
         interest.waiting = "nothing";
-        if (!interest.held) this.#interests.delete(channel);
+        if (!interest.held) this.#end(channel);
         return;
       }
       const asks = request.asks[index] === true;
       interest.waiting = asks ? "verdict" : "nothing";
       // What was asked for and is not told yet may begin with a hole: only the verdict says.
-      if (!asks && !interest.held) interest.place = place;
+      if (!asks && !interest.held && !this.#pattern?.held) interest.place = place;
       interest.held = true;
     });
+  }
+
+  /** It is subscribed to a channel no more, except by its pattern. */
+  #end(channel: string): void {
+    this.#pattern?.keep(channel, this.#interests.get(channel)?.place);
+    this.#interests.delete(channel);
   }
 
   #message({ channel, id, offset, payload, epoch, replay, publisher }: Message): void {
@@ -324,18 +391,7 @@ export class Listener {
     };
     this.#options.note(channel, { kind: "message", place, event, replay });
     const interest = this.#interests.get(channel);
-    if (interest !== undefined && interest.waiting !== "verdict") interest.place = place;
+    if (interest === undefined) this.#pattern?.reached(channel, place);
+    else if (interest.waiting !== "verdict") interest.place = place;
   }
-}
-
-function askes({ recover, since, rewind }: Ask): boolean {
-  return recover || since !== undefined || rewind > 0;
-}
-
-export function placeOf(position: StreamPosition | undefined): Place | undefined {
-  return position && { epoch: position.epoch, offset: Number(position.offset) };
-}
-
-function gapOf({ reason, after, until }: Gap): SeenGap {
-  return { reason, after: placeOf(after), until: placeOf(until) };
 }

@@ -25,6 +25,8 @@ interface Known {
   readonly fresh: Set<string>;
   /** Acknowledgements to a v1 client name no epoch. */
   bareOffset: number | undefined;
+  /** The first acknowledgement that named an epoch. */
+  acknowledged: { readonly seq: number; readonly place: Place } | undefined;
 }
 
 /** Something that is done to the log. */
@@ -86,7 +88,7 @@ export class LogTruth {
     if (this.#byText.has(spec.text)) return;
     const behind = new Map(this.#epochs.map(({ name, acknowledged }) => [name, acknowledged]));
     const known = { spec, started: now, behind, offsets: new Map(), fresh: new Set<string>() };
-    this.#byText.set(spec.text, { ...known, bareOffset: undefined });
+    this.#byText.set(spec.text, { ...known, bareOffset: undefined, acknowledged: undefined });
   }
 
   acknowledge(spec: EventSpec, offset: number, epoch: string | undefined, now: Moment): void {
@@ -97,7 +99,9 @@ export class LogTruth {
       this.#bare.add(known);
       return;
     }
-    this.#stand(known, { epoch, offset }, now, "acknowledged");
+    const place = { epoch, offset };
+    known.acknowledged ??= { seq: now.seq, place };
+    this.#stand(known, place, now, "acknowledged");
     const life = this.#sight(epoch, now);
     life.acknowledged = Math.max(life.acknowledged, offset);
   }
@@ -189,6 +193,15 @@ export class LogTruth {
     return first;
   }
 
+  /** An event that was sent after one moment and acknowledged before another, in no such epoch. */
+  settledBetween(after: number, before: number, but?: string): Place | undefined {
+    for (const { started, acknowledged } of this.#byText.values()) {
+      if (acknowledged === undefined || acknowledged.seq >= before) continue;
+      if (started.seq > after && acknowledged.place.epoch !== but) return acknowledged.place;
+    }
+    return undefined;
+  }
+
   /** The highest offset that the log can have had at a moment. */
   ceiling(epoch: string, seq: number): number {
     const life = this.#find(epoch);
@@ -254,8 +267,13 @@ export class LogTruth {
     return removed ? "it was removed" : undefined;
   }
 
-  /** Whether something may have been lost in passing since a moment, or shortly before it. */
+  /**
+   * Whether something may have been lost in passing since a moment, or shortly before it: what is not kept,
+   * or not for longer than a fault lasts.
+   */
   disturbed({ time }: Moment): boolean {
+    const { transient, historyTtlMs } = this.terms.rules;
+    if (!transient && historyTtlMs >= FAULT_MS) return false;
     const last = this.#faults.at(-1);
     return this.terms.inPassing === true && last !== undefined && time - last.time < FAULT_MS;
   }

@@ -1,7 +1,17 @@
 /** Histories that are written down by hand, to hold the checker against. */
 import { DEFAULT_CHANNEL_RULES } from "../../src/channels/rules.ts";
 import { HistoryChecker } from "./checker.ts";
-import type { Ask, ChannelFact, EventSpec, Fact, Grade, Place, SeenGap, Terms } from "./facts.ts";
+import type {
+  Ask,
+  ChannelFact,
+  EventSpec,
+  Fact,
+  Grade,
+  PatternFact,
+  Place,
+  SeenGap,
+  Terms,
+} from "./facts.ts";
 
 const HISTORY = 4;
 export const TTL_MS = 60_000;
@@ -22,6 +32,11 @@ const GRADES: readonly (readonly [string, Grade])[] = [
   ["emil", "extended"],
   ["vera", "v1"],
 ];
+
+export interface PatternAsk {
+  readonly since?: Place | undefined;
+  readonly positions?: Readonly<Record<string, Place>>;
+}
 
 /** A history that is written down by hand. Texts of events are their offsets, in epoch A. */
 export class Story {
@@ -97,6 +112,25 @@ export class Story {
     return this.see(who, { kind: "ack", position: head, error: undefined });
   }
 
+  ofPattern(who: string, fact: PatternFact): this {
+    return this.note({ kind: "pattern", who, pattern: "*", fact });
+  }
+
+  /** Subscribes to all channels at once. Positions of a pattern are times, here numbers that rise. */
+  hear(who: string, position: Place | undefined, ask?: PatternAsk): this {
+    this.#request += 1;
+    const asked = { since: undefined, positions: {}, ...ask };
+    const recover = ask !== undefined;
+    this.ofPattern(who, { kind: "subscribe", request: this.#request, recover, ...asked });
+    return this.ofPattern(who, { kind: "ack", position, error: undefined });
+  }
+
+  /** The verdict on the pattern. */
+  heard(who: string, position: Place, reason?: string): this {
+    const gap = reason === undefined ? undefined : { reason, after: undefined, until: position };
+    return this.ofPattern(who, { kind: "recovered", position, gap });
+  }
+
   message(who: string, n: number, replay = false, epoch = "A"): this {
     const text = epoch === "A" ? `${n}` : `${epoch}${n}`;
     const told =
@@ -161,6 +195,23 @@ export function good(): Story {
     .messages("emil", 7, 8)
     .messages("vera", 7, 8)
     .settle(at(8));
+}
+
+/** Where the pattern was acknowledged. */
+export function time(n: number): Place {
+  return { epoch: "T", offset: n };
+}
+
+/** Rita has all channels by a pattern, left at an offset of `short` and comes back when the head is at another. */
+export function away(left: number, head: number, ask: PatternAsk): Story {
+  return new Story()
+    .in("short")
+    .hear("rita", time(1))
+    .publish(1, left)
+    .messages("rita", 1, left)
+    .note({ kind: "drop", who: "rita" })
+    .publish(left + 1, head)
+    .hear("rita", time(2), ask);
 }
 
 /** Rita left at an offset of `short`, which holds four, and comes back when the head is at another. */
