@@ -203,6 +203,7 @@ const WRONG: Record<string, readonly [RegExp, () => Story]> = {
         .note({ kind: "drop", who: "rita" })
         .publish(1, 1)
         .note({ kind: "loss", channel: "room", span: 1, done: false })
+        .note({ kind: "loss", channel: "room", span: 1, done: true })
         .publish(1, 1, "B")
         .hear("rita", time(2), { since: time(1) })
         .message("rita", 1, true, "B")
