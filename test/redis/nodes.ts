@@ -39,6 +39,8 @@ export interface Node {
   readonly states: boolean[];
   /** Lets what is heard get lost without a trace, as between the servers of a cluster. */
   deafen(deaf: boolean): void;
+  /** How much got lost so. */
+  missed(): number;
   /** Lets what is heard come so many milliseconds later. */
   delay(ms: number): void;
   /** Ends the connections as a killed process does: nobody is told. */
@@ -65,6 +67,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const warnings: string[] = [];
   const states: boolean[] = [];
   let deaf = false;
+  let missed = 0;
   let delay = 0;
   const broker = new RedisBroker({
     commands: wrap === undefined ? commands : wrap(commands),
@@ -72,7 +75,10 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       start: (listener) =>
         subscriptions.start({
           message: (topic, payload) => {
-            if (deaf) return;
+            if (deaf) {
+              missed += 1;
+              return;
+            }
             if (delay === 0) listener.message(topic, payload);
             else setTimeout(() => listener.message(topic, payload), delay);
           },
@@ -138,6 +144,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     deafen: (value) => {
       deaf = value;
     },
+    missed: () => missed,
     delay: (ms) => {
       delay = ms;
     },

@@ -98,6 +98,7 @@ test("who lets go of a channel that a pattern brings goes on where the channel w
   await one.broker.subscribe("a.b");
   one.deafen(true);
   await other.publish("a.b", "1");
+  await eventually(() => one.missed() > 0);
   one.broker.unsubscribe("a.b");
   one.deafen(false);
   await other.publish("a.b", "2");
@@ -161,6 +162,7 @@ test("what a channel without a log may have lost is told once, and it goes on fr
   await one.broker.subscribePattern("a.*");
   one.deafen(true);
   await other.publish("a.b", "1");
+  await eventually(() => one.missed() === 1);
   one.deafen(false);
   await eventually(() => one.lines("a.b").length > 0);
   await Promise.all([one.broker.subscribe("a.b"), new Promise((done) => setTimeout(done, 700))]);
@@ -211,6 +213,7 @@ test("what gets lost without a trace is found, and nothing from before the patte
   one.deafen(true);
   await other.publish("a.old", "lost");
   await other.publish("a.fresh", "lost");
+  await eventually(() => one.missed() === 2);
   one.deafen(false);
   await eventually(() => one.texts("a.fresh").length === 1 && one.texts("a.old").length === 1);
   expect(one.texts("a.old")).toEqual(["lost"]);
