@@ -12,10 +12,12 @@ export interface ListenerPart {
 /** Those of each encoding that have no pattern. */
 const EXACT: readonly Grade[] = ["recovery", "recovery", "extended"];
 
-export function listeners(): ListenerPart[] {
+/** @param patterns whether some of them have one */
+export function listeners(patterns: boolean): ListenerPart[] {
   return (["json", "proto"] as const).flatMap((encoding) => {
     const part = (grade: Grade, name: string, pattern?: string): ListenerPart => {
-      return { name: `${encoding}-${name}`, encoding, grade, pattern };
+      const its = patterns ? pattern : undefined;
+      return { name: `${encoding}-${name}`, encoding, grade, pattern: its };
     };
     return [
       ...EXACT.map((grade, index) => part(grade, `${grade}-${index}`)),

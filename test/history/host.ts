@@ -16,6 +16,8 @@ export interface LifeHost {
   readonly recoveryMessages: number;
   /** Whether a publish may be called repeated at its first attempt. */
   readonly repeatsInside: boolean;
+  /** Whether subscribers of patterns take part. Default true. */
+  readonly patterns?: boolean;
   /** Whether the name that a client connects with as its token becomes its user's. */
   readonly authenticates: boolean;
   /** Rejects while the host cannot be reached. */

@@ -85,7 +85,7 @@ class Life {
     const { host } = options;
     this.#host = host;
     this.#channels = [...host.channels.keys()];
-    const cast = listeners();
+    const cast = listeners(host.patterns ?? true);
     this.#checker = new HistoryChecker({
       channels: host.channels,
       grades: new Map(cast.map(({ name, grade }) => [name, grade])),
@@ -272,7 +272,9 @@ class Life {
 
   /** Most of the time it is subscribed. */
   #togglePattern(random: SeededRandom): void {
-    const listener = random.pick(this.#listeners.filter(({ pattern }) => pattern !== undefined));
+    const those = this.#listeners.filter(({ pattern }) => pattern !== undefined);
+    if (those.length === 0) return;
+    const listener = random.pick(those);
     if (!listener.hasPattern || random.chance(0.25)) listener.togglePattern();
   }
 

@@ -82,6 +82,8 @@ export class ProcessHost implements LifeHost {
   readonly recoveryMessages = RECOVERY_MESSAGES;
   // A server that does not get an answer from Redis publishes again.
   readonly repeatsInside = true;
+  /** What a Redis loses between two looks of one recovery nobody can tell of a channel never seen. */
+  readonly patterns: boolean;
   readonly authenticates = false;
   readonly events: ReadonlyMap<string, HostEvent>;
   readonly witness = new Witness();
@@ -105,6 +107,7 @@ export class ProcessHost implements LifeHost {
     servers: readonly ServeProcess[],
   ) {
     this.channels = channels;
+    this.patterns = options.durable;
     this.#redis = redis;
     this.#folder = folder;
     this.#servers = servers;
