@@ -91,9 +91,14 @@ export class RedisCursor {
     return this.#last;
   }
 
-  /** Whether it is known where the node is. */
+  /** Whether something is known of the channel, be it a change of presence alone. */
   get begun(): boolean {
     return this.#last !== undefined;
+  }
+
+  /** Whether it is known where the node is in the log. */
+  get placed(): boolean {
+    return this.#last !== undefined && this.#last.offset !== UNKNOWN;
   }
 
   /** Begins with what is heard first: nobody here has asked where the channel is. */
@@ -104,8 +109,9 @@ export class RedisCursor {
 
   /** Begins behind a place. */
   beginAt(place: Place): void {
+    // What is known of presence goes on in the same log.
+    if (this.#last?.epoch !== place.epoch) this.#presence = UNKNOWN;
     this.#last = place;
-    this.#presence = UNKNOWN;
     for (const notice of this.#forgetHeard()) this.take(notice);
   }
 
@@ -128,7 +134,8 @@ export class RedisCursor {
    */
   async opened({ place, presence }: Opened): Promise<Position> {
     const { epoch, offset } = place;
-    if (this.#last === undefined) {
+    // Of a log that has ended without an entry that the node knew nothing is left.
+    if (!this.placed && this.#last?.epoch !== epoch) {
       // What was heard by now may be for those who have the channel by a pattern; others begin at the head.
       const from = Math.min(offset, (this.firstHeard(epoch) ?? offset + 1) - 1);
       this.#last = { ...place, offset: from };
@@ -137,11 +144,8 @@ export class RedisCursor {
       const heard = this.#forgetHeard();
       for (const notice of heard) this.take(notice);
       if (this.#again) void this.catchUp();
-    } else {
-      if (this.#last.offset === UNKNOWN && this.#last.epoch === epoch) this.#last = place;
-      // Where presence is not known a change may be on its way that somebody has not heard of.
-      if (this.#last.epoch !== epoch) await this.catchUp();
-    }
+    } else if (!this.placed) this.#last = place;
+    else if (this.#last?.epoch !== epoch) await this.catchUp();
     const last: Place | undefined = this.#last;
     if (last === undefined || last.epoch === epoch) return { epoch, offset };
     return { epoch: last.epoch, offset: last.offset };

@@ -158,7 +158,7 @@ export class RedisPatterns {
   async #lookAt(name: string, from: number): Promise<void> {
     const channel = this.#host.channel(name);
     if (channel.wanted) return;
-    if (channel.cursor.begun) await this.#host.look(channel);
+    if (channel.cursor.placed) await this.#host.look(channel);
     else await this.#begin(channel, from);
     this.#host.forget(channel);
   }
@@ -169,7 +169,7 @@ export class RedisPatterns {
    * @throws RedisFailure
    */
   async prepare(channel: RedisChannel): Promise<void> {
-    if (channel.cursor.begun || this.#sound === undefined || !this.hears(channel.name)) return;
+    if (channel.cursor.placed || this.#sound === undefined || !this.hears(channel.name)) return;
     await this.#begin(channel, this.#sound.offset - MARGIN_MS);
   }
 
@@ -200,7 +200,7 @@ export class RedisPatterns {
       before = Number(page.entries.at(-1)?.offset ?? 1);
     }
     // Meanwhile something was heard of it.
-    if (channel.cursor.begun || !this.hears(channel.name)) return;
+    if (channel.cursor.placed || !this.hears(channel.name)) return;
     if (oldest === undefined && before === head + 1 && head > 0) {
       // Nothing is in the log, and what it held may have come since.
       channel.heardAt = this.#host.clock.now();

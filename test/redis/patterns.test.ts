@@ -182,6 +182,31 @@ test("a channel that is known by a join alone begins with its next message", asy
   expect(one.lines("a.b")).toEqual(["join ann", "4 4"]);
 });
 
+test("who wants a channel that is known by a join alone takes nothing from patterns", async () => {
+  const { one, other } = await stage();
+  await one.broker.subscribePattern("a.*");
+  await other.broker.join("a.b", session("s", "ann"));
+  await eventually(() => one.lines("a.b").length === 1);
+  one.delay(300);
+  await other.publish("a.b", "1");
+  expect((await one.broker.subscribe("a.b")).position.offset).toBe(1);
+  await eventually(() => one.texts("a.b").length === 1, "what was on its way", 5_000);
+  await other.publish("a.b", "2");
+  await eventually(() => one.texts("a.b").length === 2, "the next message", 5_000);
+  expect(one.lines("a.b")).toEqual(["join ann", "1 1", "2 2"]);
+});
+
+test("a channel that was known by a join alone is heard though its log has begun anew", async () => {
+  const { server, one, other } = await stage();
+  await one.broker.subscribePattern("a.*");
+  await other.broker.join("a.b", session("s", "ann"));
+  await eventually(() => one.lines("a.b").length === 1);
+  await server.command("FLUSHALL");
+  await one.broker.subscribe("a.b");
+  await other.publish("a.b", "1");
+  await eventually(() => one.texts("a.b").length === 1, "the message", 5_000);
+});
+
 test("after a lost connection channels are caught up with, those that began meanwhile as well", async () => {
   const { server, one, other } = await stage();
   await one.broker.subscribePattern("a.**");
