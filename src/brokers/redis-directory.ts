@@ -16,7 +16,7 @@ const LISTED_MS = 30_000;
 /** What the clocks of a node and of Redis may run apart in that time, in milliseconds. */
 const MARGIN_MS = 5_000;
 /** How long a channel stays listed, in milliseconds. */
-export const DIRECTORY_MS = 24 * 3_600_000;
+const DIRECTORY_MS = 24 * 3_600_000;
 /** Channels in one answer at most. */
 const MAX_CHANNELS = 100_000;
 

@@ -14,7 +14,7 @@ import { RedisFailure } from "./redis-ports.ts";
 import { type Outage, patiently, unavailable, untilDone, type Waiting } from "./redis-retry.ts";
 
 /** How long a channel that is heard by a pattern alone is remembered after its last message, in milliseconds. */
-export const HEARD_MS = 60_000;
+const HEARD_MS = 60_000;
 /** What clocks may lie apart, in milliseconds. */
 const MARGIN_MS = 5_000;
 

@@ -67,7 +67,7 @@ export function overlaps(left: string, right: string): boolean {
 export interface PatternReading {
   /** Without the `**` at the end. */
   readonly words: readonly string[];
-  /** Open where there was one: any number of words may follow. */
+  /** `open` where the pattern ended with `**`, so that any number of words may follow. */
   readonly end: PatternEnd;
 }
 

@@ -39,6 +39,8 @@ export interface Node {
   readonly states: boolean[];
   /** Lets what is heard get lost without a trace, as between the servers of a cluster. */
   deafen(deaf: boolean): void;
+  /** How many messages have come over Pub/Sub, those that get lost included. */
+  arrived(): number;
   /** How much got lost so. */
   missed(): number;
   /** Lets what is heard come so many milliseconds later. */
@@ -68,6 +70,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const states: boolean[] = [];
   let deaf = false;
   let missed = 0;
+  let arrived = 0;
   let delay = 0;
   const broker = new RedisBroker({
     commands: wrap === undefined ? commands : wrap(commands),
@@ -75,6 +78,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       start: (listener) =>
         subscriptions.start({
           message: (topic, payload) => {
+            arrived += 1;
             if (deaf) {
               missed += 1;
               return;
@@ -144,6 +148,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     deafen: (value) => {
       deaf = value;
     },
+    arrived: () => arrived,
     missed: () => missed,
     delay: (ms) => {
       delay = ms;

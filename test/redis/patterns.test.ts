@@ -120,8 +120,7 @@ test("who joins while the node asks where the channel is is told to those who ha
   await one.broker.subscribePattern("a.*");
   const subscribing = one.broker.subscribe("a.b");
   await other.broker.join("a.b", session("s", "ann"));
-  // Long enough for the message to come; whether it has is what the case is about.
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await eventually(() => one.arrived() > 0);
   opening.resolve();
   await subscribing;
   await eventually(() => one.lines("a.b").length === 1, "the join", 5_000);
@@ -146,8 +145,8 @@ test.each(["kept", "transient"])(
     const subscribing = one.broker.subscribe("a.b");
     await one.broker.subscribePattern("a.*");
     await other.publish("a.b", "1");
-    // Long enough for the message to come before the answer that counts it.
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    // It comes before the answer that counts it.
+    await eventually(() => one.arrived() > 0);
     opening.resolve();
     await subscribing;
     await other.publish("a.b", "2");
