@@ -80,6 +80,8 @@ export class RedisPatterns {
 
   unsubscribe(pattern: string): void {
     if (!this.#patterns.delete(pattern)) return;
+    // Nobody looks any more, and who comes next has missed nothing of that.
+    if (this.#patterns.size === 0) this.#sound = undefined;
     for (const glob of this.#host.keys.globs(pattern)) {
       const left = (this.#globs.get(glob) ?? 1) - 1;
       if (left > 0) this.#globs.set(glob, left);

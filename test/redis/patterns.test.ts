@@ -260,6 +260,21 @@ test("where Redis has lost its data the pattern is told, and every channel goes 
   expect(one.lines("a.b").filter((line) => line.startsWith("gap epoch_changed"))).toHaveLength(1);
 });
 
+test("what Redis has lost while nobody had a pattern concerns nobody who comes later", async () => {
+  const { server, one, other } = await stage({ refreshMs: 100 });
+  await one.broker.subscribePattern("a.*");
+  one.broker.unsubscribePattern("a.*");
+  await server.command("FLUSHALL");
+  await one.broker.subscribePattern("a.*");
+  one.deafen(true);
+  await other.publish("a.b", "1");
+  await eventually(() => one.missed() > 0);
+  one.deafen(false);
+  // What got lost is found by a look that would tell of the other as well.
+  await eventually(() => one.texts("a.b").length === 1);
+  expect(one.lines("a.*")).toEqual([]);
+});
+
 test("joins and leaves are heard once, also in a channel that was never published to", async () => {
   const { one, other } = await stage();
   await one.broker.subscribePattern("a.**");
