@@ -30,9 +30,20 @@ export interface Random {
   uuid(): string;
 }
 
+/** What a log line carries beside its message; never a payload or a token. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/**
+ * Where operators read what happens. A logger that leaves out a level does not want it, and callers
+ * write `logger.debug?.(…)`, so that its fields are not even made.
+ */
 export interface Logger {
-  /** Something that an operator should know; never a payload, a token or a client's address. */
-  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  /** Something that an operator should know; never a client's address. */
+  warn(message: string, fields?: LogFields): void;
+  /** Something that changed and is no trouble, such as a connection that is back. */
+  info?(message: string, fields?: LogFields): void;
+  /** Single connections: opened, refused, closed. A client's address may stand here. */
+  debug?(message: string, fields?: LogFields): void;
 }
 
 export interface Timers {
