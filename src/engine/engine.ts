@@ -56,6 +56,7 @@ import type {
   Timers,
   Transport,
 } from "./ports.ts";
+import { uint64Of } from "./positions.ts";
 import type { ReplayBudget } from "./recovery.ts";
 import { type Peer, Session } from "./session.ts";
 import { memberMessage, presencePage } from "./session-queries.ts";
@@ -420,7 +421,7 @@ export class Engine implements BrokerHandler {
         value: {
           channel,
           change: { case: joined ? "join" : "leave", value: memberMessage(member) },
-          generation: { epoch, number: BigInt(generation) },
+          generation: { epoch, number: uint64Of(generation) },
         },
       }));
       this.hub.notify(channel, { member, generation, frame });

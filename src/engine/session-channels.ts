@@ -13,7 +13,6 @@ import type {
   SubscriptionRecordSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {
-  type StreamPosition,
   type Subscription as SubscriptionMessage,
   SubscriptionSchema,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
@@ -21,6 +20,7 @@ import type { PublicationBatch } from "../protocol/publication-frames.ts";
 import { Hold } from "./hold.ts";
 import type { Hub, Subscriber, Subscription } from "./hub.ts";
 import type { Broker, LogGap, Logger, Position, Registration } from "./ports.ts";
+import { countOf, positionMessage, positionOf, uint64Of } from "./positions.ts";
 import {
   between,
   type LogReader,
@@ -133,7 +133,7 @@ export class SessionChannels {
         this.#ofPatterns.restore(channel);
         continue;
       }
-      const floor = epoch === "" ? undefined : { epoch, offset: Number(offset) };
+      const floor = epoch === "" ? undefined : { epoch, offset: countOf(offset) };
       const member = !ephemeral && this.#host.rules.of(channel).presence;
       this.#add({ channel, ephemeral, member, floor, generation: 0, held: undefined });
       // Who stands first now remembers what another one has remembered so far.
@@ -150,7 +150,7 @@ export class SessionChannels {
         channel,
         ephemeral,
         epoch: floor?.epoch ?? "",
-        floor: BigInt(floor?.offset ?? 0),
+        floor: uint64Of(floor?.offset ?? 0),
       }));
     const patterns = [...(this.#patterns?.granted() ?? [])].map((channel) => ({ channel }));
     return [...channels, ...patterns];
@@ -402,11 +402,7 @@ function recoveryRequest(
   }
   // Who means a position and has none cannot be told that nothing was missed.
   const meant = recover || since !== undefined;
-  return { since: positionOf(since), rewind: meant ? 0 : rewind };
-}
-
-function positionOf(position: StreamPosition | undefined): Position | undefined {
-  return position && { epoch: position.epoch, offset: Number(position.offset) };
+  return { since: since && positionOf(since), rewind: meant ? 0 : rewind };
 }
 
 /** Holds back from now on what comes. What was handed over before has been written. */
@@ -456,6 +452,5 @@ function acknowledgement(
   if (!extended) return create(SubscriptionSchema, echo);
   if (error !== undefined) return create(SubscriptionSchema, { ...echo, error: error.toMessage() });
   if (position === undefined) return create(SubscriptionSchema, echo);
-  const { epoch, offset } = position;
-  return create(SubscriptionSchema, { ...echo, position: { epoch, offset: BigInt(offset) } });
+  return create(SubscriptionSchema, { ...echo, position: positionMessage(position) });
 }

@@ -12,6 +12,7 @@ import { feedGap, feedNotice, type PatternSubscription, type Subscription } from
 import { channelOf, type DroppedRange, PatternFeed, PatternHold } from "./pattern-feed.ts";
 import { type Absence, type Head, headOf, missedFrom } from "./pattern-recovery.ts";
 import type { Position } from "./ports.ts";
+import { positionOf } from "./positions.ts";
 import { between, type LogReader, missed, type ReplayBudget } from "./recovery.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./session-channels.ts";
 
@@ -336,11 +337,8 @@ function patternRequest(
       "a position is of a channel that the pattern is not for",
     );
   }
-  const place = (epoch: string, offset: bigint): Position => ({ epoch, offset: Number(offset) });
   return {
-    since: since === undefined || since.epoch === "" ? undefined : place(since.epoch, since.offset),
-    positions: new Map(
-      known.map(([channel, { epoch, offset }]) => [channel, place(epoch, offset)]),
-    ),
+    since: since === undefined || since.epoch === "" ? undefined : positionOf(since),
+    positions: new Map(known.map(([channel, position]) => [channel, positionOf(position)])),
   };
 }

@@ -16,11 +16,10 @@ import {
   MessageSchema,
   type Presence,
   PresenceSchema,
-  type StreamPosition,
-  StreamPositionSchema,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_HISTORY_BYTES, MAX_HISTORY_MESSAGES } from "../protocol/limits.ts";
 import type { Broker, HistoryPage, LogGap, Member, Position, Snapshot } from "./ports.ts";
+import { positionMessage, positionOf, uint64Of } from "./positions.ts";
 
 /** Answers a request for history with one page. */
 export async function historyPage(
@@ -29,10 +28,7 @@ export async function historyPage(
   encoding: Encoding,
 ): Promise<History> {
   // A position without an epoch says nothing, so it is as if there were none.
-  const since =
-    asked === undefined || asked.epoch === ""
-      ? undefined
-      : { epoch: asked.epoch, offset: Number(asked.offset) };
+  const since = asked === undefined || asked.epoch === "" ? undefined : positionOf(asked);
   const page = await broker.history(channel, {
     since,
     limit: limit < 0 ? MAX_HISTORY_MESSAGES : Math.min(limit, MAX_HISTORY_MESSAGES),
@@ -69,7 +65,7 @@ export function presencePage(
     if (bytes > maxBytes) break;
     listed.push(message);
   }
-  const number = BigInt(generation);
+  const number = uint64Of(generation);
   return create(PresenceSchema, {
     channel,
     members: listed,
@@ -79,11 +75,7 @@ export function presencePage(
 }
 
 export function memberMessage({ time, ...names }: Member): MemberMessage {
-  return create(MemberSchema, { ...names, time: BigInt(time) });
-}
-
-export function positionMessage({ epoch, offset }: Position): StreamPosition {
-  return create(StreamPositionSchema, { epoch, offset: BigInt(offset) });
+  return create(MemberSchema, { ...names, time: uint64Of(time) });
 }
 
 export function gapMessage(channel: string, { reason, after, until }: LogGap): Gap {

@@ -46,8 +46,9 @@ import type { RpcOutcome } from "./counters.ts";
 import type { Engine } from "./engine.ts";
 import { Outflow } from "./outflow.ts";
 import type { Caller, LogGap, Position, Transport } from "./ports.ts";
+import { countOf, positionMessage, uint64Of } from "./positions.ts";
 import { type ChannelsOwner, SessionChannels } from "./session-channels.ts";
-import { gapMessage, historyPage, positionMessage, presencePage } from "./session-queries.ts";
+import { gapMessage, historyPage, presencePage } from "./session-queries.ts";
 import type { MessageKind } from "./settings.ts";
 import type { Respondent } from "./survey.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -179,12 +180,12 @@ export class Session implements ChannelsOwner, Respondent {
     const { marks } = record;
     if (marks !== undefined) {
       // Without a mark there is no evidence of silence: the session counts as heard now.
-      session.#seen = Number(marks.seen);
+      session.#seen = countOf(marks.seen);
       session.#outflow.restore({
-        sent: Number(marks.sent),
-        received: Number(marks.received),
-        unheard: Number(marks.unheard),
-        heardAt: Number(marks.heardAt),
+        sent: countOf(marks.sent),
+        received: countOf(marks.received),
+        unheard: countOf(marks.unheard),
+        heardAt: countOf(marks.heardAt),
       });
     }
     session.#savedSeen = session.#seen;
@@ -404,11 +405,11 @@ export class Session implements ChannelsOwner, Respondent {
     const carried = remember && heard.filter((name) => hub.first(name) === this);
     return create(SessionMarksSchema, {
       seenChannels: (carried ?? []).flatMap((name) => remember?.call(broker, name) ?? []),
-      seen: BigInt(this.#seen),
-      sent: BigInt(sent),
-      received: BigInt(received),
-      unheard: BigInt(unheard),
-      heardAt: BigInt(heardAt),
+      seen: uint64Of(this.#seen),
+      sent: uint64Of(sent),
+      received: uint64Of(received),
+      unheard: uint64Of(unheard),
+      heardAt: uint64Of(heardAt),
     });
   }
 
@@ -503,7 +504,7 @@ export class Session implements ChannelsOwner, Respondent {
         if (!this.#capabilities.includes("credit")) {
           throw new MessagingError("BAD_REQUEST", "received needs the capability credit");
         }
-        this.#outflow.received(Number(envelope.value.bytes));
+        this.#outflow.received(countOf(envelope.value.bytes));
         this.#markSoon();
         return;
       default:
@@ -572,7 +573,7 @@ export class Session implements ChannelsOwner, Respondent {
       userId: this.#userId,
       maxMessageBytes,
       pingIntervalMs,
-      creditBytes: this.#capabilities.includes("credit") ? BigInt(creditBytes) : 0n,
+      creditBytes: this.#capabilities.includes("credit") ? uint64Of(creditBytes) : 0n,
     };
   }
 
@@ -715,7 +716,7 @@ export class Session implements ChannelsOwner, Respondent {
       this.#reply(message, {
         case: "publishAck",
         value: {
-          offset: BigInt(position.offset),
+          offset: uint64Of(position.offset),
           ...(this.#extended ? { epoch: position.epoch, duplicate } : {}),
         },
       });
