@@ -78,6 +78,12 @@ export interface AuthenticateRequest {
 }
 
 export interface AuthorizeSubscribeRequest {
+  /**
+   * A channel, or a pattern with a word `*` or `**`. A pattern MUST be refused where any channel that it
+   * stands for is: whoever is granted it gets live messages, history and presence of them all. For a list
+   * of what is forbidden ask `overlaps(forbidden, channel)`, for one of what is allowed
+   * `covers(allowed, channel)`; both take channels as well.
+   */
   readonly channel: string;
   /** The subscription's own token, empty when there is none. */
   readonly token: string;

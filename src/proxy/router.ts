@@ -1,11 +1,11 @@
 /**
- * Which of the application's backends answers what. Patterns are the original's route globs: `*` and
- * `**` match any text, dots included, `?` one character, `[ab]`, `[a-z]` and `[!a]` one of a set,
- * `{x,y}` one of several, and a backslash takes the next character as it is. The first route that
- * matches wins.
+ * Which of the application's backends answers what. Routes are the original's globs, which glob.ts
+ * explains. The first route that matches wins.
  */
+import { isPattern } from "../channels/names.ts";
 import type { Proxy as ProxyPort } from "../engine/ports.ts";
-import { MessagingError } from "../protocol/errors.ts";
+import { Glob } from "./glob.ts";
+import { Reach } from "./reach.ts";
 
 export interface RoutePattern {
   /** Glob over the channel. */
@@ -17,17 +17,39 @@ export interface RoutePattern {
 /** The method under which the authenticator is looked up, with an empty channel, as in v0.1.1. */
 export const AUTHENTICATE_METHOD = "$authenticate";
 
-/** An empty router; a backend for everything else goes behind the more special ones. */
+/** The method under which subscriptions are authorized. */
+const SUBSCRIBE_METHOD = "subscribe";
+
+/**
+ * An empty router; a backend for everything else goes behind the more special ones.
+ *
+ * A subscription to a pattern is granted only where no channel that the pattern stands for is refused:
+ * every route that decides about one of them is asked, with the pattern as `channel`.
+ *
+ * @example
+ * const backends = createRouter()
+ *   .add({ channel: "private.*", method: "subscribe" }, { authorizeSubscribe: onlyForOwners })
+ *   .add({ channel: "*", method: "*" }, everythingElse);
+ */
 export function createRouter(): ProxyRouter {
   return new ProxyRouter();
 }
 
+interface Route {
+  readonly channel: Glob;
+  readonly method: Glob;
+  readonly proxy: ProxyPort;
+}
+
 export class ProxyRouter implements ProxyPort {
-  readonly #routes: { channel: RegExp; method: RegExp; proxy: ProxyPort }[] = [];
+  readonly #routes: Route[] = [];
+  /** Made for the first pattern after a route was added. */
+  #reach: { readonly routes: readonly Route[]; readonly reach: Reach } | undefined;
 
   /** Adds a route behind those that are there. @throws MessagingError BAD_REQUEST for a bad glob. */
   add({ channel, method }: RoutePattern, proxy: ProxyPort): this {
-    this.#routes.push({ channel: globPattern(channel), method: globPattern(method), proxy });
+    this.#routes.push({ channel: new Glob(channel), method: new Glob(method), proxy });
+    this.#reach = undefined;
     return this;
   }
 
@@ -46,8 +68,27 @@ export class ProxyRouter implements ProxyPort {
   async authorizeSubscribe(
     ...[request, cancellation]: Parameters<NonNullable<ProxyPort["authorizeSubscribe"]>>
   ): Promise<void> {
-    const proxy = this.find(request.channel, "subscribe");
-    await proxy?.authorizeSubscribe?.(request, cancellation);
+    const { channel } = request;
+    const asked = isPattern(channel)
+      ? this.#deciding(channel)
+      : [this.find(channel, SUBSCRIBE_METHOD)];
+    const asking = [...new Set(asked)].map(
+      async (proxy) => await proxy?.authorizeSubscribe?.(request, cancellation),
+    );
+    await Promise.all(asking);
+  }
+
+  /** The backends that decide about the channels of a pattern. */
+  #deciding(pattern: string): readonly ProxyPort[] {
+    if (this.#reach === undefined) {
+      const routes = this.#routes.filter(({ method }) => method.test(SUBSCRIBE_METHOD));
+      this.#reach = { routes, reach: new Reach(routes.map(({ channel }) => channel)) };
+    }
+    const { routes, reach } = this.#reach;
+    const reached = reach.of(pattern);
+    return routes
+      .filter((_, index) => reached === undefined || reached.has(index))
+      .map(({ proxy }) => proxy);
   }
 
   async rpc(...[request, cancellation]: Parameters<NonNullable<ProxyPort["rpc"]>>) {
@@ -56,48 +97,4 @@ export class ProxyRouter implements ProxyPort {
     if (proxy?.rpc === undefined) return request.payload;
     return await proxy.rpc(request, cancellation);
   }
-}
-
-/** A glob as an anchored expression. */
-export function globPattern(glob: string): RegExp {
-  let source = "";
-  let braces = 0;
-  for (let i = 0; i < glob.length; i++) {
-    const character = glob[i] as string;
-    if (character === "\\") {
-      i += 1;
-      if (i === glob.length) throw bad(glob, "ends in a backslash");
-      source += literal(glob[i] as string);
-    } else if (character === "*") source += "[\\s\\S]*";
-    else if (character === "?") source += "[\\s\\S]";
-    else if (character === "[") {
-      const end = glob.indexOf("]", i + 2);
-      if (end < 0) throw bad(glob, "has an open bracket");
-      const negated = glob[i + 1] === "!";
-      const set = glob.slice(i + (negated ? 2 : 1), end);
-      source += `[${negated ? "^" : ""}${set.replace(/[\\\]^]/g, "\\$&")}]`;
-      i = end;
-    } else if (character === "{") {
-      braces += 1;
-      source += "(?:";
-    } else if (character === "}" && braces > 0) {
-      braces -= 1;
-      source += ")";
-    } else if (character === "," && braces > 0) source += "|";
-    else source += literal(character);
-  }
-  if (braces > 0) throw bad(glob, "has an open brace");
-  try {
-    return new RegExp(`^${source}$`, "s");
-  } catch {
-    throw bad(glob, "has a set that is no range");
-  }
-}
-
-function literal(character: string): string {
-  return character.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
-}
-
-function bad(glob: string, why: string): MessagingError {
-  return new MessagingError("BAD_REQUEST", `the pattern ${glob} ${why}`);
 }

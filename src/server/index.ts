@@ -3,6 +3,7 @@
  * ports that such a program may implement.
  */
 export { MemoryBroker, type MemoryBrokerOptions } from "../brokers/memory.ts";
+export { covers, overlaps } from "../channels/patterns.ts";
 export type { Member, MemberSession, PresenceChange, Snapshot } from "../channels/presence.ts";
 export {
   type ChannelRule,

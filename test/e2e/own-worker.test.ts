@@ -31,8 +31,18 @@ test("its backends authenticate and answer", async () => {
   expect(kindOf(await refused.connect({ token: "wrong" }))).toBe("error AUTH_ERROR");
   const client = await open();
   expect(valueAs(await client.connect({ token: "sesame" }), "connected").userId).toBe("ali");
-  const reply = await client.rpc("now", "", "time");
-  expect(textOf(valueAs(reply, "rpcReply"))).toBe("it is late, ali");
+  const reply = await client.rpc("now", "soon", "time");
+  expect(textOf(valueAs(reply, "rpcReply"))).toBe("it is late, ali, said soon");
   expect(textOf(valueAs(await client.rpc("other", "back"), "rpcReply"))).toBe("back");
+  client.socket.close();
+});
+
+test("its authorizer refuses every pattern that stands for a private channel", async () => {
+  const client = await open();
+  await client.connect({ token: "sesame" });
+  const names = ["private", "private.a", "private.*", "*.a", "*.*", "**", "public.*", "open"];
+  const ack = valueAs(await client.subscribe(...names), "subscribeAck");
+  const granted = ack.subscriptions.filter(({ error }) => error === undefined);
+  expect(granted.map(({ channel }) => channel)).toEqual(["public.*", "open"]);
   client.socket.close();
 });

@@ -3,7 +3,8 @@ import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import type { Proxy as ProxyPort, RpcRequest } from "../../src/engine/ports.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import { createRouter, globPattern } from "../../src/proxy/router.ts";
+import { Glob } from "../../src/proxy/glob.ts";
+import { createRouter } from "../../src/proxy/router.ts";
 
 const cancellation = { cancelled: false, onCancel: () => {} };
 
@@ -18,15 +19,20 @@ test.each([
   ["{get,set}.*", ["get.a", "set.b"], ["let.a", "get"]],
   ["a\\*b", ["a*b"], ["axb", "a\\*b"]],
   ["a+(b)|c.d", ["a+(b)|c.d"], ["aab", "a+(b)|cxd"]],
-  ["[\\]]", [], ["x"]],
+  ["[\\]]", ["\\]"], ["x", "]", "\\"]],
+  ["[]a]x", ["]x", "ax"], ["x", "bx"]],
+  ["[a-]x", ["ax", "-x"], ["bx"]],
+  ["{a,{b,c}d,}e", ["ae", "bde", "cde", "e"], ["be", "a", "de"]],
+  ["{a*,b}c", ["ac", "abc", "bc"], ["bbc"]],
+  ["a,b}", ["a,b}"], ["a", "b"]],
 ])("the glob %s", (glob, matching, others) => {
-  const pattern = globPattern(glob);
+  const pattern = new Glob(glob);
   for (const text of matching) expect(pattern.test(text), text).toBe(true);
   for (const text of others) expect(pattern.test(text), text).toBe(false);
 });
 
 test.each(["a\\", "[ab", "{a,b", "[z-a]"])("the glob %s is refused", (glob) => {
-  expect(() => globPattern(glob)).toThrow(expect.objectContaining({ code: "BAD_REQUEST" }));
+  expect(() => new Glob(glob)).toThrow(expect.objectContaining({ code: "BAD_REQUEST" }));
 });
 
 function named(name: string): ProxyPort {

@@ -42,7 +42,8 @@ test("the program serves with its own broker and backends", async () => {
     const received: ReceivedMessage[] = [];
     client.onMessage((messages) => received.push(...messages));
     await expect(client.subscribe("user.bob")).rejects.toMatchObject({ code: "ACL_ERROR" });
-    await client.subscribe("user.ann", "public.news");
+    await expect(client.subscribe("*.bob")).rejects.toMatchObject({ code: "ACL_ERROR" });
+    await client.subscribe("user.ann", "public.news", "public.**");
     const event = createCloudEvent({ source: "/c", type: "t", data: 1 });
     const answer = await client.rpc("any", "sum", event);
     expect(answer.data).toEqual({ method: "sum", data: 1, user: "ann" });

@@ -1,12 +1,14 @@
 /** A Worker as an application writes it: its own backends, its own routes, MessageLoop's objects. */
-import { create } from "@bufbuild/protobuf";
+import { createCloudEvent } from "../../src/client/events.ts";
 import {
   type Backends,
-  CloudEventSchema,
   createRouter,
   createWorker,
+  fromWireEvent,
   GatewayDurableObject as Gateway,
   MessagingError,
+  overlaps,
+  toWireEvent,
 } from "../../src/worker/library.ts";
 
 export { ChannelDurableObject, PatternDurableObject } from "../../src/worker/library.ts";
@@ -26,13 +28,19 @@ export class GatewayDurableObject extends Gateway {
       .add(
         { channel: "time", method: "now" },
         {
-          rpc: async ({ caller }) =>
-            create(CloudEventSchema, {
-              id: "now",
-              source: "/clock",
-              type: "time",
-              data: { case: "textData", value: `it is late, ${caller.userId}` },
-            }),
+          rpc: async ({ payload, caller }) => {
+            const { data } = fromWireEvent(payload);
+            const answer = `it is late, ${caller.userId}, said ${data}`;
+            return toWireEvent(createCloudEvent({ source: "/clock", type: "time", data: answer }));
+          },
+        },
+      )
+      .add(
+        { channel: "*", method: "subscribe" },
+        {
+          authorizeSubscribe: async ({ channel }) => {
+            if (overlaps("private.**", channel)) throw new MessagingError("ACL_ERROR", "no");
+          },
         },
       );
   }
