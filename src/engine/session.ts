@@ -32,6 +32,7 @@ import {
 } from "../protocol/gen/messageloop/v1/service_pb.js";
 import {
   ERROR_WINDOW_MS,
+  MAX_CHANNEL_BYTES,
   MAX_CLIENT_NAME_BYTES,
   MAX_EVENT_KEY_BYTES,
   MAX_PRESENCE_MEMBERS,
@@ -45,9 +46,10 @@ import { ChannelOrder } from "./channel-order.ts";
 import type { RpcOutcome } from "./counters.ts";
 import type { Engine } from "./engine.ts";
 import { Outflow } from "./outflow.ts";
-import type { Caller, LogGap, Position, Transport } from "./ports.ts";
+import type { Caller, LogFields, LogGap, Position, Transport } from "./ports.ts";
 import { countOf, positionMessage, uint64Of } from "./positions.ts";
 import { type ChannelsOwner, SessionChannels } from "./session-channels.ts";
+import { durationSince, reasonOf } from "./session-log.ts";
 import { gapMessage, historyPage, presencePage } from "./session-queries.ts";
 import type { MessageKind } from "./settings.ts";
 import type { Respondent } from "./survey.ts";
@@ -139,6 +141,8 @@ export class Session implements ChannelsOwner, Respondent {
   #openRpcs = 0;
   /** Bytes of the requests that are being worked on. */
   #openBytes = 0;
+  /** When the connection came, Unix milliseconds; undefined where a sleep lies between. */
+  #since: number | undefined;
   /** Last sign of life, Unix milliseconds; before connect the time of the connection. */
   #seen: number;
   #savedSeen: number;
@@ -161,6 +165,7 @@ export class Session implements ChannelsOwner, Respondent {
     this.#channels = new SessionChannels(engine, this);
     this.#outflow = new Outflow(engine.outflowLimits, transport);
     this.#seen = engine.clock.now();
+    this.#since = this.#seen;
     this.#savedSeen = this.#seen;
     const { publishesPerSecond: rate, publishBurst } = settings;
     if (rate > 0) this.#publishes = new TokenBucket(rate, publishBurst, this.#seen);
@@ -171,6 +176,7 @@ export class Session implements ChannelsOwner, Respondent {
     const encoding: Encoding = record.encoding === "proto" ? "proto" : "json";
     const session = new Session(engine, transport, record.sessionId, encoding, { address: "" });
     session.#state = record.connected ? "connected" : "new";
+    session.#since = undefined;
     session.#extended = record.extended;
     session.variant = variantOf(encoding, record.extended);
     session.#grant(record.capabilities);
@@ -324,7 +330,9 @@ export class Session implements ChannelsOwner, Respondent {
     try {
       message = this.#codec.decodeInbound(frame);
     } catch (error) {
-      this.#tell({ case: "error", value: MessagingError.from(error).toMessage() });
+      const known = MessagingError.from(error);
+      this.#debug("frame refused", { code: known.code, bytes: size });
+      this.#tell({ case: "error", value: known.toMessage() });
       this.#countError();
       return;
     }
@@ -360,7 +368,11 @@ export class Session implements ChannelsOwner, Respondent {
       this.#engine.counters.bytesOut += frame.bytes;
     }
     // Who should come back by itself may do so before anybody is told that it has gone.
-    this.end(!reconnects(disconnect.code));
+    this.#end(!reconnects(disconnect.code), {
+      by: "server",
+      code: disconnect.code,
+      reason: disconnect.reason,
+    });
     this.#transport.close(disconnect);
     this.#engine.closed(disconnect.code);
   }
@@ -369,14 +381,28 @@ export class Session implements ChannelsOwner, Respondent {
    * The connection is gone: leaves every channel. Called once by the host, any further call is harmless.
    *
    * @param clean whether the client has said that it goes; otherwise it may be back soon
+   * @param code close code of the client, where the host knows one
    */
-  end(clean: boolean): void {
+  end(clean: boolean, code?: number): void {
+    this.#end(clean, { by: "client", ...(code === undefined ? { clean } : { code }) });
+  }
+
+  #end(clean: boolean, why: LogFields): void {
     if (this.#state === "closed") return;
+    this.#debug("disconnected", {
+      ...why,
+      ...durationSince(this.#since, this.#engine.clock.now()),
+    });
     this.#state = "closed";
     this.#waiting = undefined;
     this.#backend.cancelAll();
     this.#channels.leaveAll(clean);
     this.#engine.forget(this);
+  }
+
+  /** For an operator who looks at single connections; never a payload or a token. */
+  #debug(message: string, fields: LogFields): void {
+    this.#engine.logger.debug?.(message, { session: this.id, ...fields });
   }
 
   /** What a sleeping host must remember, without the marks. */
@@ -549,6 +575,14 @@ export class Session implements ChannelsOwner, Respondent {
       case: "connected",
       value: { sessionId: this.id, subscriptions: outcome.acknowledged, ...this.#granted() },
     });
+    this.#debug("connected", {
+      user: this.#userId,
+      client: this.#clientId,
+      clientType: this.#clientType,
+      address: this.#peer.address,
+      encoding: this.encoding,
+      extended: this.#extended,
+    });
     if (outcome.errors.some((error) => error.counts)) this.#countError();
     const settled = this.#channels.settle(outcome);
     const waiting = this.#waiting ?? [];
@@ -595,6 +629,11 @@ export class Session implements ChannelsOwner, Respondent {
       this.#userId = userId;
       return true;
     } catch (error) {
+      this.#debug("authentication failed", {
+        client: clientId,
+        address,
+        ...reasonOf(error, token),
+      });
       // A backend that is down has refused nobody: who can tell the difference may come back.
       const down = MessagingError.from(error).retry;
       if (down && this.#extended) {
@@ -666,9 +705,14 @@ export class Session implements ChannelsOwner, Respondent {
     if (proxy.authorizeSubscribe === undefined) return;
     const request = { channel, token, caller: this.#caller() };
     const terms = { ...AUTHORIZE, timeoutMs: settings.authTimeoutMs };
-    await this.#backend.run(terms, async (cancellation) => {
-      await proxy.authorizeSubscribe?.(request, cancellation);
-    });
+    try {
+      await this.#backend.run(terms, async (cancellation) => {
+        await proxy.authorizeSubscribe?.(request, cancellation);
+      });
+    } catch (error) {
+      this.#debug("subscription refused", { channel, ...reasonOf(error, token) });
+      throw error;
+    }
   }
 
   async #unsubscribe(
@@ -885,6 +929,11 @@ export class Session implements ChannelsOwner, Respondent {
   #refuse(message: InboundMessage, error: unknown): void {
     const known = MessagingError.from(error);
     if (known !== error) this.#engine.logger.warn("request failed", { error: String(error) });
+    this.#debug("request refused", {
+      kind: message.envelope.case,
+      channel: message.channel.slice(0, MAX_CHANNEL_BYTES),
+      code: known.code,
+    });
     try {
       this.#reply(message, { case: "error", value: known.toMessage() });
     } catch (cause) {

@@ -82,6 +82,8 @@ export class Sockets {
     this.#open.add(ws);
     const { engine, maxConnections } = this.#options;
     if (engine.sessionCount >= maxConnections) {
+      const address = request.socket.remoteAddress;
+      engine.logger.debug?.("connection refused", { address, reason: "limits.connections" });
       ws.on("error", () => {});
       ws.on("close", () => this.#open.delete(ws));
       closeSocket(ws, DISCONNECTS.connectionLimit);
@@ -105,7 +107,7 @@ export class Sockets {
     ws.on("error", () => {});
     ws.on("close", (code) => {
       this.#open.delete(ws);
-      session.end(code === NORMAL_CLOSURE || code === NO_CODE);
+      session.end(code === NORMAL_CLOSURE || code === NO_CODE, code);
     });
   }
 }

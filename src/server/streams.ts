@@ -190,8 +190,10 @@ async function* serve<In, Out>(
     ended: () => letGo(stream),
   });
   let session: Session | undefined;
-  if (engine.sessionCount >= maxConnections) transport.close(DISCONNECTS.connectionLimit);
-  else {
+  if (engine.sessionCount >= maxConnections) {
+    engine.logger.debug?.("connection refused", { address, reason: "limits.connections" });
+    transport.close(DISCONNECTS.connectionLimit);
+  } else {
     session = engine.accept(transport, sessionId(), form.encoding, { address });
     void receive(session, transport, form, input, engine);
   }

@@ -6,6 +6,7 @@ import type {
   ActiveChannels,
   Broker,
   HistoryPage,
+  Logger,
   PatternRegistration,
   Position,
   PresenceSnapshot,
@@ -114,6 +115,7 @@ const CAPABILITIES: HostCapabilities = {
 /** Settings that differ from the defaults, and the application's backends. */
 export interface SceneOptions extends Partial<Settings> {
   readonly proxy?: ProxyPort;
+  readonly logger?: Logger;
 }
 
 export function scene(options: SceneOptions = {}) {
@@ -123,7 +125,7 @@ export function scene(options: SceneOptions = {}) {
 /** The same over a broker of the test's own. */
 export function sceneWith<B extends Broker>(
   broker: B,
-  { proxy = {}, ...settings }: SceneOptions = {},
+  { proxy = {}, logger = { warn: () => {} }, ...settings }: SceneOptions = {},
 ) {
   const clock = { time: 1_000_000, now: () => clock.time };
   const timers = new ManualTimers();
@@ -139,7 +141,7 @@ export function sceneWith<B extends Broker>(
     clock,
     random,
     timers,
-    logger: { warn: () => {} },
+    logger,
     capabilities: CAPABILITIES,
     proxy,
     settings: { ...DEFAULT_SETTINGS, ...settings },
