@@ -9,7 +9,7 @@ import { MAX_PRESENCE_MEMBERS } from "../protocol/limits.ts";
 import type { Run } from "./channel-calls.ts";
 
 /** Ends of logs that are remembered, so that what comes late from them is told from a new log. */
-const MAX_LEFT_EPOCHS = 8;
+const MAX_LEFT_LOGS = 8;
 /** Deliveries in a row that may fail because a hole cannot be read; then the hole becomes a gap. */
 const MAX_FAILED_READS = 3;
 
@@ -35,8 +35,10 @@ export class Cursor {
   #last: Position | undefined;
   /** Of the last presence change handed over. */
   #generation = 0;
-  /** Epochs of logs that have ended. */
-  #left: string[] = [];
+  /** Where logs were left that have ended. One of them may turn out to be the one that holds. */
+  #left: Position[] = [];
+  /** Counts the steps into another log: a decision that was taken before one does not hold after it. */
+  #moves = 0;
   /** Deliveries wait in line while something is being read. Never rejects. */
   #line: Promise<void> | undefined;
   /** Counts the times that everything was forgotten. */
@@ -86,9 +88,8 @@ export class Cursor {
     }
     if (this.#last.epoch === head.epoch) return head;
     // A delivery of the next log may overtake the answer of the one before.
-    if (this.#left.includes(head.epoch)) return this.#last;
-    // Its first messages may be on the way to those who listened before: for them it begins at its start.
-    this.#move({ epoch: head.epoch, offset: 0 });
+    if (this.#hasLeft(head.epoch)) return this.#last;
+    this.#move(head.epoch);
     return head;
   }
 
@@ -116,68 +117,89 @@ export class Cursor {
     const { epoch, prev, registration } = run;
     if (this.#last === undefined) this.#last = { epoch, offset: prev };
     else if (this.#last.epoch !== epoch) {
-      const isNew = !this.#left.includes(epoch) && registration === this.#host.registration();
+      const isNew = !this.#hasLeft(epoch) && registration === this.#host.registration();
       if (!isNew) return false;
-      this.#move({ epoch, offset: prev });
+      this.#move(epoch);
     }
     return this.#last.offset >= before(run);
+  }
+
+  #hasLeft(epoch: string): boolean {
+    return this.#left.some((end) => end.epoch === epoch);
   }
 
   async #catchUp(run: Run): Promise<void> {
     const round = this.#round;
     const over = (): boolean => round !== this.#round || !this.#host.wanted();
-    if (over()) return;
-    if (!this.#inStep(run)) {
-      if (this.#last?.epoch !== run.epoch) {
-        // A straggler of a log that has ended, or the log has come back: the channel knows.
-        const head = await this.#host.head();
-        if (over() || head.epoch !== run.epoch) return;
-        this.#move({ epoch: run.epoch, offset: run.prev });
+    // The answer to a registration may step into another log meanwhile: after every wait it is looked
+    // again where the gateway is.
+    while (!over() && !this.#inStep(run)) {
+      const moves = this.#moves;
+      const moved = (): boolean => over() || moves !== this.#moves;
+      if (this.#last?.epoch === run.epoch) {
+        if (!(await this.#fill(run, moved))) return;
+        continue;
       }
-      if (!(await this.#fill(run, over)) || over()) return;
+      // A straggler of a log that has ended, or the log has come back: the channel knows.
+      const head = await this.#host.head();
+      if (moved()) continue;
+      if (head.epoch !== run.epoch) return;
+      this.#move(run.epoch);
     }
-    this.#handOver(run);
-    if (!run.presenceLost) return;
-    const snapshot = await this.#host.presence(MAX_PRESENCE_MEMBERS);
     if (over()) return;
-    if (this.#last?.epoch !== snapshot.epoch) this.#move({ epoch: snapshot.epoch, offset: 0 });
-    this.#generation = snapshot.generation;
-    this.#host.handler()?.presenceLost(this.#host.channel, snapshot.epoch, snapshot);
+    this.#handOver(run);
+    if (run.presenceLost) await this.#askPresence(over);
+  }
+
+  /** Changes were lost: what holds now takes their place. */
+  async #askPresence(over: () => boolean): Promise<void> {
+    for (;;) {
+      const moves = this.#moves;
+      const snapshot = await this.#host.presence(MAX_PRESENCE_MEMBERS);
+      if (over()) return;
+      if (this.#last?.epoch !== snapshot.epoch) {
+        if (moves !== this.#moves) continue;
+        this.#move(snapshot.epoch);
+      }
+      this.#generation = snapshot.generation;
+      this.#host.handler()?.presenceLost(this.#host.channel, snapshot.epoch, snapshot);
+      return;
+    }
   }
 
   /**
-   * Reads what lies between the last entry and the run, and hands it over. What cannot be read is told.
+   * Reads once what lies between the last entry and the run, and hands it over. What cannot be read is
+   * told.
    *
-   * @returns whether the run may be handed over now
+   * @param moved whether the gateway has stepped into another log meanwhile
+   * @returns whether the run may still be handed over
    */
-  async #fill(run: Run, over: () => boolean): Promise<boolean> {
+  async #fill(run: Run, moved: () => boolean): Promise<boolean> {
     const { epoch } = run;
+    const after = this.#last?.offset ?? 0;
     const until = before(run);
-    for (;;) {
-      const after = this.#last?.offset ?? 0;
-      if (after >= until) return true;
-      // One more than is missing: whether it is there tells a trimmed log from none at all.
-      const answer = await this.#read(after, until + 1);
-      if (over()) return false;
-      if (answer === undefined) {
-        this.#skip("unavailable", { epoch, offset: until });
-        return true;
-      }
-      if (answer.epoch !== epoch) {
-        this.#move({ epoch: answer.epoch, offset: 0 });
-        return false;
-      }
-      const entries = answer.entries.filter(({ offset }) => Number(offset) <= until);
-      const first = entries[0];
-      if (first === undefined) {
-        const reason = answer.entries.length > 0 ? "head_trimmed" : "unavailable";
-        this.#skip(reason, { epoch, offset: until });
-        return true;
-      }
-      const missing = Number(first.offset) - 1;
-      if (missing > after) this.#skip("head_trimmed", { epoch, offset: missing });
-      this.#handEntries(epoch, entries);
+    // One more than is missing: whether it is there tells a trimmed log from none at all.
+    const answer = await this.#read(after, until + 1);
+    if (moved()) return true;
+    if (answer === undefined) {
+      this.#skip("unavailable", { epoch, offset: until });
+      return true;
     }
+    if (answer.epoch !== epoch) {
+      this.#move(answer.epoch);
+      return false;
+    }
+    const entries = answer.entries.filter(({ offset }) => Number(offset) <= until);
+    const first = entries[0];
+    if (first === undefined) {
+      const reason = answer.entries.length > 0 ? "head_trimmed" : "unavailable";
+      this.#skip(reason, { epoch, offset: until });
+      return true;
+    }
+    const missing = Number(first.offset) - 1;
+    if (missing > after) this.#skip("head_trimmed", { epoch, offset: missing });
+    this.#handEntries(epoch, entries);
+    return true;
   }
 
   /** Undefined when the log cannot be read for good. Until then the delivery stays owed. */
@@ -221,13 +243,18 @@ export class Cursor {
     this.#host.handler()?.gap(this.#host.channel, { reason, after, until });
   }
 
-  /** Steps into another log. */
-  #move(until: Position): void {
+  /**
+   * Steps into another log, at its start: its first messages may be on the way, or have to be read, for
+   * those who listened before. A log that was left before goes on where it was left.
+   */
+  #move(epoch: string): void {
     const after = this.#last;
-    if (after !== undefined) this.#left = [...this.#left, after.epoch].slice(-MAX_LEFT_EPOCHS);
-    this.#left = this.#left.filter((epoch) => epoch !== until.epoch);
+    const until = this.#left.find((end) => end.epoch === epoch) ?? { epoch, offset: 0 };
+    const left = this.#left.filter((end) => end !== until);
+    this.#left = after === undefined ? left : [...left, after].slice(-MAX_LEFT_LOGS);
     this.#last = until;
     this.#generation = 0;
+    this.#moves += 1;
     this.#host.handler()?.gap(this.#host.channel, { reason: "epoch_changed", after, until });
   }
 }

@@ -237,7 +237,9 @@ export class DurableObjectBroker implements Broker {
 
   async #settlePattern(pattern: string, roster: PatternRoster): Promise<void> {
     await roster.settle();
-    if (roster.idle && !this.#options.hasPattern(pattern)) this.#patterns.delete(pattern);
+    // Another roster may have taken its place meanwhile.
+    if (this.#patterns.get(pattern) !== roster || !roster.idle) return;
+    if (!this.#options.hasPattern(pattern)) this.#patterns.delete(pattern);
   }
 
   #roster(pattern: string): PatternRoster {
@@ -301,6 +303,8 @@ export class DurableObjectBroker implements Broker {
   /** Drops what is known of a channel that nobody here listens or publishes to. */
   #forget(channel: string, link: ChannelLink): void {
     const { wanted, hears } = this.#options;
+    // Another link may have taken its place since the caller was given this one.
+    if (this.#channels.get(channel) !== link) return;
     if (!link.idle || wanted(channel) || (this.#heard.has(channel) && hears(channel))) return;
     this.#heard.delete(channel);
     this.#channels.delete(channel);
