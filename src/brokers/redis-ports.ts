@@ -38,7 +38,7 @@ export interface RedisCommands {
 export interface RedisListener {
   message(channel: string, payload: Uint8Array): void;
   /** The connection is gone, and with it every subscription. */
-  lost(): void;
+  lost(cause?: string): void;
   /** There is a connection again, without any subscription. */
   regained(): void;
 }

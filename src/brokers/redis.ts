@@ -62,8 +62,11 @@ export interface RedisBrokerOptions {
   readonly prefix: string;
   /** The operator vouches that Redis comes back with all that it has acknowledged. */
   readonly durable: boolean;
-  /** Called when the node stops hearing what is published to its channels, and when it does again. */
-  readonly onReady?: (ready: boolean) => void;
+  /**
+   * Called when the node stops hearing what is published to its channels, with the cause where it is
+   * known, and when it does again.
+   */
+  readonly onReady?: (ready: boolean, cause?: string) => void;
   /** How often channels are refreshed and the node says that it is there, in milliseconds. */
   readonly refreshMs?: number;
   readonly beatMs?: number;
@@ -180,7 +183,7 @@ export class RedisBroker implements Broker {
     if (signer === undefined) logger.warn("nodes without a secret do not call each other");
     subscriptions.start({
       message: (topic, payload) => this.#hear(topic, payload),
-      lost: () => this.#lost(),
+      lost: (cause) => this.#lost(cause),
       regained: () => void this.#regained(),
     });
     // Whoever hears of this node can call it.
@@ -328,10 +331,10 @@ export class RedisBroker implements Broker {
     for (const { cursor } of channels) cursor.flush();
   }
 
-  #lost(): void {
+  #lost(cause: string | undefined): void {
     this.#interest.lost();
     this.#globs.lost();
-    this.#setReady(false);
+    this.#setReady(false, cause);
   }
 
   /** Listens to all channels again, and catches up in each of them. */
@@ -391,10 +394,10 @@ export class RedisBroker implements Broker {
     });
   }
 
-  #setReady(ready: boolean): void {
+  #setReady(ready: boolean, cause?: string): void {
     if (this.#ready === ready) return;
     this.#ready = ready;
-    this.#options.onReady?.(ready);
+    this.#options.onReady?.(ready, cause);
   }
 
   #channel(name: string): RedisChannel {

@@ -1,40 +1,13 @@
 /**
- * What a node has counted, in the text format 0.0.4 of Prometheus. Every name and label stands in the
- * one table below. Labels take values from closed sets only: nothing that a client or an application
+ * What a node has counted. Every name and label stands in the table below, those of the process in a
+ * table of their own. Labels take values from closed sets only: nothing that a client or an application
  * chooses becomes a label.
  */
-import {
-  DURATION_BUCKETS,
-  GAP_REASONS,
-  type HistogramStats,
-  RPC_OUTCOMES,
-} from "../engine/counters.ts";
+import { GAP_REASONS, RPC_OUTCOMES } from "../engine/counters.ts";
 import type { EngineStats } from "../engine/engine.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
-
-export interface MetricsInfo {
-  /** Version of the software. */
-  readonly version: string;
-  /** The kind of host that the engine runs on. */
-  readonly host: string;
-  readonly uptimeSeconds: number;
-}
-
-export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
-
-interface Sample {
-  /** What stands behind the family's name; only histograms have any. */
-  readonly suffix?: string;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly value: number;
-}
-
-interface Family {
-  readonly name: string;
-  readonly type: "counter" | "gauge" | "histogram";
-  readonly help: string;
-  readonly read: (stats: EngineStats, info: MetricsInfo) => number | readonly Sample[];
-}
+import { PROCESS_FAMILIES, type ProcessFacts } from "./metrics-process.ts";
+import { type Family, histogram, renderFamilies, type Sample } from "./metrics-text.ts";
 
 /** Encoding and kind of client of `EngineStats.encoded`, in its order. */
 const VARIANTS = [
@@ -46,19 +19,7 @@ const VARIANTS = [
 
 const REFUSAL_REASONS = ["unsigned", "misdirected", "replayed"] as const;
 
-const FAMILIES: readonly Family[] = [
-  {
-    name: "messageloop_info",
-    type: "gauge",
-    help: "Always 1; the labels tell the version and the kind of host.",
-    read: (_, { version, host }) => [{ labels: { version, host }, value: 1 }],
-  },
-  {
-    name: "messageloop_uptime_seconds",
-    type: "gauge",
-    help: "Seconds since the process started.",
-    read: (_, { uptimeSeconds }) => uptimeSeconds,
-  },
+const FAMILIES: readonly Family<EngineStats>[] = [
   {
     name: "messageloop_sessions",
     type: "gauge",
@@ -216,21 +177,9 @@ const FAMILIES: readonly Family[] = [
   },
 ];
 
-export function renderMetrics(stats: EngineStats, info: MetricsInfo): string {
-  return FAMILIES.map((family) => render(family, family.read(stats, info))).join("");
-}
-
-function render({ name, type, help }: Family, read: number | readonly Sample[]): string {
-  const samples = typeof read === "number" ? [{ value: read }] : read;
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${samples
-    .map((sample) => line(name, sample))
-    .join("")}`;
-}
-
-function line(name: string, { suffix = "", labels = {}, value }: Sample): string {
-  const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`);
-  const braces = pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
-  return `${name}${suffix}${braces} ${value}\n`;
+/** Metrics of a node: what its engine has counted, and how its process is. */
+export function renderMetrics(stats: EngineStats, facts: ProcessFacts): string {
+  return renderFamilies(PROCESS_FAMILIES, facts) + renderFamilies(FAMILIES, stats);
 }
 
 /**
@@ -245,26 +194,4 @@ function disconnectSamples(disconnects: EngineStats["disconnects"]): Sample[] {
   const all = Object.values(disconnects).reduce((sum, count) => sum + count, 0);
   const listed = known.reduce((sum, { value }) => sum + value, 0);
   return [...known, { labels: { code: "other" }, value: all - listed }];
-}
-
-/** A bucket of the text format counts everything up to its bound. */
-function histogram(
-  labels: Readonly<Record<string, string>>,
-  { buckets, count, sum }: HistogramStats,
-): Sample[] {
-  let below = 0;
-  const cumulative = DURATION_BUCKETS.map((bound, bucket) => {
-    below += buckets[bucket] ?? 0;
-    return { suffix: "_bucket", labels: { ...labels, le: `${bound}` }, value: below };
-  });
-  return [
-    ...cumulative,
-    { suffix: "_bucket", labels: { ...labels, le: "+Inf" }, value: count },
-    { suffix: "_sum", labels, value: sum },
-    { suffix: "_count", labels, value: count },
-  ];
-}
-
-function escaped(text: string): string {
-  return text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 }

@@ -1,24 +1,27 @@
 /** What a self-hosted server's operator asks over HTTP: whether it lives, whether it is ready, metrics. */
 import { Hono } from "hono";
 import type { EngineStats } from "../engine/engine.ts";
-import { METRICS_TYPE, type MetricsInfo, renderMetrics } from "./metrics.ts";
+import { renderMetrics } from "./metrics.ts";
+import type { ProcessFacts } from "./metrics-process.ts";
+import { METRICS_TYPE } from "./metrics-text.ts";
 
 export interface OperationsOptions {
   /** Whether new clients are welcome. Asked at every request: it may change back and forth. */
   readonly ready: () => boolean;
   readonly stats: () => EngineStats;
   /** What metrics say about the process itself. */
-  readonly info: () => MetricsInfo;
+  readonly facts: () => ProcessFacts;
 }
 
-export function createOperationsApp({ ready, stats, info }: OperationsOptions): Hono {
+export function createOperationsApp({ ready, stats, facts }: OperationsOptions): Hono {
   const readiness = (): Response => (ready() ? health(200, "ready") : health(503, "not ready"));
   // A process that can answer lives: restarting it would mend nothing that it waits for.
   const routes: Readonly<Record<string, () => Response>> = {
     "/health/live": () => health(200, "live"),
     "/health/ready": readiness,
     "/health": readiness,
-    "/metrics": () => answer(200, renderMetrics(stats(), info()), { "Content-Type": METRICS_TYPE }),
+    "/metrics": () =>
+      answer(200, renderMetrics(stats(), facts()), { "Content-Type": METRICS_TYPE }),
   };
   const app = new Hono();
   for (const [path, respond] of Object.entries(routes)) {

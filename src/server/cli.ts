@@ -11,6 +11,8 @@ interface CommandEntry {
   /** Name and arguments. */
   readonly usage: string;
   readonly description: string;
+  /** Goes on when nobody reads what it prints. */
+  readonly outlivesReader?: true;
   /** Only the command that is run is loaded: a client needs no server. */
   readonly load: () => Promise<{ configure(command: Command): void }>;
 }
@@ -19,6 +21,7 @@ const COMMANDS: readonly CommandEntry[] = [
   {
     usage: "serve",
     description: "run the server",
+    outlivesReader: true,
     load: () => import("./commands/serve.ts"),
   },
   {
@@ -55,10 +58,9 @@ Examples:
   messageloop publish chat.room 'hello'
 `;
 
-// Whoever reads our output may stop reading, as head does; that is no error of ours.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === "EPIPE" ? 0 : 1);
-});
+process.stdout.on("error", readerGone);
+// What goes wrong is said there; where nobody listens the exit code says it.
+process.stderr.on("error", () => {});
 
 try {
   const args = process.argv.slice(2);
@@ -87,9 +89,19 @@ async function createProgram(args: readonly string[]): Promise<Command> {
     .configureOutput({
       outputError: (text, write) => write(`${oneLine(text).replace(/^error: /, "")}\n`),
     });
-  for (const { usage, description, load } of COMMANDS) {
+  for (const { usage, description, outlivesReader, load } of COMMANDS) {
     const command = program.command(usage).description(description);
+    if (outlivesReader) {
+      command.hook("preAction", () => {
+        process.stdout.off("error", readerGone);
+      });
+    }
     if (args.includes(command.name())) (await load()).configure(command);
   }
   return program;
+}
+
+/** The reader of a command's output may stop reading, as head does; that is no error of ours. */
+function readerGone(error: NodeJS.ErrnoException): void {
+  process.exit(error.code === "EPIPE" ? 0 : 1);
 }

@@ -16,11 +16,13 @@ import {
 } from "../brokers/redis-ports.ts";
 import type { RuleBook } from "../channels/rules.ts";
 import type { Broker, Cluster, Logger } from "../engine/ports.ts";
+import type { RedisFacts } from "../http/metrics-process.ts";
 import type { RedisConfig } from "./config-redis.ts";
 import { StartError } from "./listeners.ts";
 import { HmacSigner } from "./node-signer.ts";
 import { clock, idleTimers, shortId } from "./platform.ts";
 import { type OpenRedis, openRedis } from "./redis-client.ts";
+import { RedisWatch } from "./redis-watch.ts";
 
 export interface HostedBroker {
   readonly broker: Broker;
@@ -30,6 +32,8 @@ export interface HostedBroker {
   open(): Promise<void>;
   /** Whether what is published elsewhere reaches this process. */
   ready(): boolean;
+  /** How Redis is, where channels are kept there. */
+  redis(): RedisFacts | undefined;
   /** Delivers what waits for the next turn now. */
   flush(): void;
   /** Forgets what nobody needs any more. */
@@ -63,6 +67,7 @@ export function givenBroker(broker: Broker): HostedBroker {
     cluster: redis?.cluster,
     open: async () => {},
     ready: () => redis?.ready ?? true,
+    redis: () => undefined,
     flush: () => memory?.flush(),
     sweep: () => memory?.sweep(),
     close: async () => {},
@@ -74,6 +79,7 @@ class HostedRedis implements HostedBroker {
   readonly #config: RedisConfig;
   readonly #logger: Logger;
   readonly #connection = new LateConnection();
+  readonly #watch: RedisWatch;
 
   constructor(config: RedisConfig, rules: RuleBook, logger: Logger, node: string) {
     const { prefix, durable, nodeSecret } = config;
@@ -92,9 +98,12 @@ class HostedRedis implements HostedBroker {
       rules,
       prefix,
       durable,
-      onReady: (ready) => {
-        if (!ready) logger.warn("the connection to Redis is lost");
-      },
+      onReady: (_, cause) => this.#watch.look(cause),
+    });
+    this.#watch = new RedisWatch({
+      ready: () => this.broker.ready,
+      address: config.urls.map((url) => new URL(url).host).join(", "),
+      logger,
     });
   }
 
@@ -112,6 +121,7 @@ class HostedRedis implements HostedBroker {
         `Redis cannot be used: ${error instanceof Error ? error.message : error}`,
       );
     }
+    this.#watch.start();
     for (const name of this.#config.idle) {
       this.#logger.warn("a setting has no effect", { setting: `broker.redis.${name}` });
     }
@@ -125,7 +135,12 @@ class HostedRedis implements HostedBroker {
 
   sweep(): void {}
 
+  redis(): RedisFacts {
+    return this.#watch.facts();
+  }
+
   async close(): Promise<void> {
+    this.#watch.stop();
     await this.broker.close();
     this.#connection.close();
   }

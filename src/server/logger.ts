@@ -2,15 +2,16 @@
  * The server's log: one JSON line per record. It is for what an operator should know, never for single
  * messages, and what must stay secret does not reach it even when it is passed by mistake.
  */
-import { destination, pino, stdTimeFunctions } from "pino";
+import { pino, stdTimeFunctions } from "pino";
 import type { Logger } from "../engine/ports.ts";
 import type { LogLevel } from "./config.ts";
+import { standardOutput } from "./log-output.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** A logger that leaves out the levels that are not written, but for the two gravest. */
 export interface ServerLogger extends Logger {
-  debug(message: string, fields?: Fields): void;
-  info(message: string, fields?: Fields): void;
+  /** Something that must not happen, such as an exception that nobody has caught. */
   error(message: string, fields?: Fields): void;
 }
 
@@ -28,8 +29,13 @@ const RECORD_KEYS: ReadonlySet<string> = new Set(["level", "time", "message"]);
 /** The word inside a longer key counts as well: access_token, redisPassword. */
 const SECRET = /token|password|authorization|payload|secret|cookie|^data$|[_-]data$/i;
 
-/** A logger that writes to standard output unless told otherwise. */
-export function createLogger(level: LogLevel, stream?: LogStream): ServerLogger {
+/**
+ * A logger that writes to standard output unless told otherwise.
+ *
+ * @param level the least severe that is written
+ * @param stream must not throw; by default a log that cannot be written loses lines, and nothing else
+ */
+export function createLogger(level: LogLevel, stream: LogStream = standardOutput()): ServerLogger {
   const options = {
     level,
     base: null,
@@ -37,14 +43,18 @@ export function createLogger(level: LogLevel, stream?: LogStream): ServerLogger 
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  // Written at once: the last lines of a process are the ones that are asked for.
-  const log = pino(options, (stream as { write(): void }) ?? destination({ fd: 1, sync: true }));
+  const log = pino(options, stream as { write(line: string): void });
   const at =
     (name: LogLevel) =>
     (message: string, fields: Fields = {}): void => {
       if (log.isLevelEnabled(name)) log[name](record(fields), message);
     };
-  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+  return {
+    warn: at("warn"),
+    error: at("error"),
+    ...(log.isLevelEnabled("info") ? { info: at("info") } : {}),
+    ...(log.isLevelEnabled("debug") ? { debug: at("debug") } : {}),
+  };
 }
 
 function record(fields: Fields): Record<string, unknown> {

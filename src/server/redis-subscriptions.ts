@@ -37,11 +37,11 @@ export class NodeRedisSubscriptions implements RedisSubscriptions {
   /** Opens the first connection. Rejects with the client's error where that fails. */
   async connect(): Promise<void> {
     const client = newClient(this.#address, this.#url(), () => false);
-    const lost = (): void => {
+    const lost = (error?: Error): void => {
       client.destroy();
       if (this.#client !== client) return;
       this.#client = undefined;
-      this.#listener?.lost();
+      this.#listener?.lost(error?.message || undefined);
       void this.#again();
     };
     client.on("error", lost);

@@ -9,14 +9,18 @@ import { getRequestListener } from "@hono/node-server";
 import { Engine } from "../engine/engine.ts";
 import type { Broker, Logger, Proxy as ProxyPort } from "../engine/ports.ts";
 import { createApp } from "../http/app.ts";
+import type { ProcessFacts } from "../http/metrics-process.ts";
 import { createOperationsApp } from "../http/operations.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
 import { CAPABILITIES } from "./capabilities.ts";
 import { parseConfig, type ServerConfig } from "./config.ts";
 import { givenBroker, type HostedBroker, hostedBroker } from "./hosted-broker.ts";
 import { http2Server, httpServer, type Listener, listen } from "./listeners.ts";
+import { lostLines } from "./log-output.ts";
+import { LoopLag } from "./loop-lag.ts";
 import { servePage } from "./page.ts";
 import { clock, random, shortId, timers } from "./platform.ts";
+import { uncaughtErrors } from "./process-errors.ts";
 import { Sockets } from "./sockets.ts";
 import { peerContext, streamRoutes } from "./streams.ts";
 import { VERSION } from "./version.ts";
@@ -76,9 +80,11 @@ class NodeServer implements Server {
   /** A session's id names the process that has it. */
   #node = shortId();
   #listeners: Listener[] = [];
+  #websocket: Listener | undefined;
   #grpc: Listener | undefined;
   /** Health and metrics stay open until the last client has gone. */
   #admin: Listener | undefined;
+  readonly #lag = new LoopLag();
   #sweep: NodeJS.Timeout | undefined;
   #ready = false;
   #stopping: Promise<void> | undefined;
@@ -123,6 +129,7 @@ class NodeServer implements Server {
         websocket: await this.#clients(websocket),
       };
       this.#ready = true;
+      this.#lag.start();
       this.#scheduleSweep(MIN_SWEEP_MS);
       return ports;
     } catch (error) {
@@ -139,6 +146,7 @@ class NodeServer implements Server {
   async #stop(): Promise<void> {
     this.#ready = false;
     clearTimeout(this.#sweep);
+    this.#lag.stop();
     const closed = this.#close();
     this.#broker.flush();
     for (const session of this.engine.sessions()) {
@@ -185,7 +193,9 @@ class NodeServer implements Server {
       if (asked === path) this.#sockets.upgrade(request, socket, head);
       else socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     });
-    return await this.#open(server, config, "the WebSocket listener");
+    const port = await this.#open(server, config, "the WebSocket listener");
+    this.#websocket = this.#listeners.at(-1);
+    return port;
   }
 
   /** gRPC, gRPC-Web and Connect over HTTP/2. */
@@ -202,15 +212,31 @@ class NodeServer implements Server {
     const app = createOperationsApp({
       ready: () => this.#ready && this.#broker.ready(),
       stats: () => this.engine.stats(),
-      info: () => ({
-        version: VERSION,
-        host: CAPABILITIES.name,
-        uptimeSeconds: process.uptime(),
-      }),
+      facts: () => this.#facts(),
     });
     const server = await httpServer(config.tls, getRequestListener(app.fetch));
     this.#admin = await listen(server, config, "the admin listener");
     return this.#admin.port;
+  }
+
+  #facts(): ProcessFacts {
+    const { rss, heapTotal, external } = process.memoryUsage();
+    return {
+      version: VERSION,
+      host: CAPABILITIES.name,
+      uptimeSeconds: process.uptime(),
+      connections: this.#sockets.size + (this.#grpc?.connections ?? 0),
+      sockets: {
+        websocket: this.#websocket?.connections ?? 0,
+        grpc: this.#grpc?.connections ?? 0,
+        http: this.#admin?.connections ?? 0,
+      },
+      lag: this.#lag.stats(),
+      memory: { resident: rss, heap: heapTotal, external },
+      uncaught: uncaughtErrors,
+      logLinesLost: lostLines(),
+      redis: this.#broker.redis(),
+    };
   }
 
   async #open(

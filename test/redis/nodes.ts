@@ -86,7 +86,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
             if (delay === 0) listener.message(topic, payload);
             else setTimeout(() => listener.message(topic, payload), delay);
           },
-          lost: () => listener.lost(),
+          lost: (cause) => listener.lost(cause),
           regained: () => listener.regained(),
         }),
       subscribe: (topics) => subscriptions.subscribe(topics),

@@ -11,9 +11,8 @@ import { MessagingError } from "../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { EntrySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { connect, type Init, scene, send } from "../engine/scene.ts";
+import { FACTS } from "./facts.ts";
 import { parseMetrics } from "./prometheus.ts";
-
-const INFO = { version: "1.2.3", host: "server", uptimeSeconds: 1.5 };
 
 const golden = read("../fixtures/metrics.txt").trim().split("\n");
 const page = read("../../docs/operations.md");
@@ -22,8 +21,8 @@ function read(path: string): string {
   return readFileSync(new URL(path, import.meta.url), "utf8");
 }
 
-function families(stats: EngineStats, info = INFO) {
-  return parseMetrics(renderMetrics(stats, info));
+function families(stats: EngineStats, facts = FACTS) {
+  return parseMetrics(renderMetrics(stats, facts));
 }
 
 /** Value of a sample, by its full name and some of its labels. */
@@ -73,9 +72,36 @@ test("the page names no metric that does not exist", () => {
   for (const name of page.match(/\bmessageloop_\w+/g) ?? []) expect(names).toContain(name);
 });
 
+test("what the process tells of itself is told as it is", () => {
+  const stats = scene().engine.stats();
+  const told = {
+    messageloop_connections: 3,
+    messageloop_process_resident_memory_bytes: 3_000,
+    messageloop_process_heap_bytes: 2_000,
+    messageloop_process_external_memory_bytes: 1_000,
+    messageloop_log_lines_lost_total: 7,
+    messageloop_redis_ready: 0,
+    messageloop_redis_lost_seconds: 8.5,
+    messageloop_redis_losses_total: 9,
+  };
+  for (const [name, number] of Object.entries(told)) expect(value(stats, name), name).toBe(number);
+  const listeners = { websocket: 4, grpc: 2, http: 1 };
+  for (const [listener, number] of Object.entries(listeners)) {
+    expect(value(stats, "messageloop_tcp_connections", { listener })).toBe(number);
+  }
+  for (const [kind, number] of Object.entries(FACTS.uncaught)) {
+    expect(value(stats, "messageloop_uncaught_errors_total", { kind })).toBe(number);
+  }
+});
+
+test("a server without Redis says nothing of Redis", () => {
+  const names = [...families(scene().engine.stats(), { ...FACTS, redis: undefined }).keys()];
+  expect(names.filter((name) => name.includes("redis"))).toEqual([]);
+});
+
 test("labels are escaped", () => {
   const odd = 'a"b\\c\nd\\n';
-  const { samples } = families(scene().engine.stats(), { ...INFO, version: odd }).get(
+  const { samples } = families(scene().engine.stats(), { ...FACTS, version: odd }).get(
     "messageloop_info",
   ) as { samples: readonly { labels: Readonly<Record<string, string>> }[] };
   expect(samples.map((sample) => sample.labels)).toEqual([{ version: odd, host: "server" }]);

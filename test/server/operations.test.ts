@@ -7,6 +7,7 @@ import { expect, test } from "vitest";
 import { createOperationsApp } from "../../src/http/operations.ts";
 import { VERSION, versionOf } from "../../src/server/version.ts";
 import { scene } from "../engine/scene.ts";
+import { FACTS } from "./facts.ts";
 import { parseMetrics } from "./prometheus.ts";
 
 const PATHS = ["/health", "/health/live", "/health/ready", "/metrics"];
@@ -17,7 +18,7 @@ function operations() {
   const app = createOperationsApp({
     ready: () => state.ready,
     stats: () => engine.stats(),
-    info: () => ({ version: VERSION, host: "server", uptimeSeconds: 2 }),
+    facts: () => FACTS,
   });
   const ask = async (path: string, method = "GET") => await app.request(path, { method });
   return { engine, state, ask };

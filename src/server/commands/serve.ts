@@ -2,18 +2,29 @@
 import { type Command, Option } from "commander";
 import { formatAddress } from "../address.ts";
 import type { LogLevel, ServerConfig } from "../config.ts";
+import { standardOutput } from "../log-output.ts";
 import { createLogger, type ServerLogger } from "../logger.ts";
+import { surviveErrors } from "../process-errors.ts";
 import { createServer, type Server, type ServerPorts } from "../server.ts";
 import { addConfigOptions, CONFIG_HELP, type ConfigOptions, readConfig } from "./config-options.ts";
-import { EXIT_WRONG, Failure, oneLine } from "./failure.ts";
+import { EXIT_FAILED, EXIT_WRONG, Failure, oneLine } from "./failure.ts";
+
+/** What ends the server in good order. SIGHUP is a terminal that goes. */
+const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+/** How long a stop may take beyond the drain timeout, in milliseconds. */
+const STOP_GRACE_MS = 10_000;
+/** How long the last lines of the log may take to leave, in milliseconds. */
+const LAST_LINES_MS = 1_000;
 
 const LOG_LEVELS = ["debug", "info", "warn", "error"] satisfies LogLevel[];
 
 const HELP = `
 It listens for WebSocket and Connect, for gRPC, and for health and metrics, and logs one
-JSON line for each of them with its address and port. SIGTERM and SIGINT end it: it accepts
-nothing more, delivers what it has acknowledged, tells its clients to come back, and exits
-with 0. A second signal ends it at once with 1. When it cannot start it exits with 2.
+JSON line for each of them with its address and port. SIGTERM, SIGINT and SIGHUP end it: it
+accepts nothing more, delivers what it has acknowledged, tells its clients to come back, and
+exits with 0. A second signal ends it at once with 1. When it cannot start it exits with 2.
+Nothing else ends it: it goes on when nobody reads its log, and after errors of its own, which
+it logs at level error.
 
 ${CONFIG_HELP}
 
@@ -40,46 +51,65 @@ export function configure(command: Command): void {
 
 async function serve(options: ServeOptions): Promise<void> {
   const { config } = await readConfig(options);
-  // The logger's own stream writes later, and what is late is lost or out of order at the end.
-  const logger = createLogger(options.logLevel ?? config.logLevel, process.stdout);
+  const logger = createLogger(options.logLevel ?? config.logLevel);
   const server = createServer({ config, logger });
   const starting = server.start().catch((error: unknown) => {
     throw new Failure(oneLine(error instanceof Error ? error.message : `${error}`), EXIT_WRONG);
   });
-  stopOnSignal(server, starting, logger);
-  logListeners(await starting, config, logger);
+  stopOnSignal(server, starting, config, logger);
+  const ports = await starting;
+  surviveErrors(logger);
+  logListeners(ports, config, logger);
 }
 
-function stopOnSignal(server: Server, starting: Promise<unknown>, logger: ServerLogger): void {
-  let stopping = false;
+function stopOnSignal(
+  server: Server,
+  starting: Promise<unknown>,
+  { drainTimeoutMs }: ServerConfig,
+  logger: ServerLogger,
+): void {
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
-    if (stopping) process.exit(1);
-    stopping = true;
     try {
       await starting;
     } catch {
-      // Whoever started it says why, and ends the process.
+      // `serve` itself says why, and ends the process.
       return;
     }
+    setTimeout(() => {
+      logger.error("cannot stop in time");
+      end(EXIT_FAILED);
+    }, drainTimeoutMs + STOP_GRACE_MS);
     try {
-      logger.info("stopping", { signal });
+      logger.info?.("stopping", { signal });
       await server.stop();
-      logger.info("stopped");
+      logger.info?.("stopped");
+      end(0);
     } catch (error) {
       logger.error("cannot stop", { error });
-      process.exit(1);
+      end(EXIT_FAILED);
     }
-    process.exit(0);
   };
-  process.on("SIGTERM", (signal) => void stop(signal));
-  process.on("SIGINT", (signal) => void stop(signal));
+  let stopping: Promise<void> | undefined;
+  const signalled = (signal: NodeJS.Signals): void => {
+    // A terminal that goes says so more than once.
+    if (stopping !== undefined && signal !== "SIGHUP") process.exit(EXIT_FAILED);
+    stopping ??= stop(signal);
+  };
+  for (const signal of SIGNALS) process.on(signal, signalled);
+}
+
+/** Ends the process after the last lines of its log. */
+function end(code: number): void {
+  standardOutput()
+    .drained(LAST_LINES_MS)
+    .finally(() => process.exit(code));
 }
 
 function logListeners(ports: ServerPorts, config: ServerConfig, logger: ServerLogger): void {
   for (const listener of ["websocket", "grpc", "http"] as const) {
     const { address, tls } = config[listener];
     const port = ports[listener];
-    logger.info("listening", {
+    logger.info?.("listening", {
       listener,
       address: formatAddress({ host: address.host, port }),
       port,

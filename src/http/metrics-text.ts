@@ -1,0 +1,66 @@
+/** The text format 0.0.4 of Prometheus: families of samples out of tables. */
+import { DURATION_BUCKETS, type HistogramStats } from "../engine/counters.ts";
+
+export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+export interface Sample {
+  /** What stands behind the family's name; only histograms have any. */
+  readonly suffix?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** One row of a table: a metric, and how to read it off its source. */
+export interface Family<Source> {
+  readonly name: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  /** No samples leave the family out. */
+  readonly read: (source: Source) => number | readonly Sample[];
+}
+
+export function renderFamilies<Source>(
+  families: readonly Family<Source>[],
+  source: Source,
+): string {
+  return families.map((family) => render(family, family.read(source))).join("");
+}
+
+function render<Source>(
+  { name, type, help }: Family<Source>,
+  read: number | readonly Sample[],
+): string {
+  const samples = typeof read === "number" ? [{ value: read }] : read;
+  if (samples.length === 0) return "";
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${samples
+    .map((sample) => line(name, sample))
+    .join("")}`;
+}
+
+function line(name: string, { suffix = "", labels = {}, value }: Sample): string {
+  const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`);
+  const braces = pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+  return `${name}${suffix}${braces} ${value}\n`;
+}
+
+/** A bucket of the text format counts everything up to its bound. */
+export function histogram(
+  labels: Readonly<Record<string, string>>,
+  { buckets, count, sum }: HistogramStats,
+): Sample[] {
+  let below = 0;
+  const cumulative = DURATION_BUCKETS.map((bound, bucket) => {
+    below += buckets[bucket] ?? 0;
+    return { suffix: "_bucket", labels: { ...labels, le: `${bound}` }, value: below };
+  });
+  return [
+    ...cumulative,
+    { suffix: "_bucket", labels: { ...labels, le: "+Inf" }, value: count },
+    { suffix: "_sum", labels, value: sum },
+    { suffix: "_count", labels, value: count },
+  ];
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+}

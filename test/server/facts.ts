@@ -1,0 +1,16 @@
+/** What a process could tell of itself, for tests of how that is told. */
+import { DurationHistogram } from "../../src/engine/counters.ts";
+import type { ProcessFacts } from "../../src/http/metrics-process.ts";
+
+export const FACTS: ProcessFacts = {
+  version: "1.2.3",
+  host: "server",
+  uptimeSeconds: 1.5,
+  connections: 3,
+  sockets: { websocket: 4, grpc: 2, http: 1 },
+  lag: new DurationHistogram().stats(),
+  memory: { resident: 3_000, heap: 2_000, external: 1_000 },
+  uncaught: { exception: 5, rejection: 6 },
+  logLinesLost: 7,
+  redis: { ready: false, lostSeconds: 8.5, losses: 9 },
+};

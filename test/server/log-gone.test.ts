@@ -1,0 +1,174 @@
+/** A server outlives its log: whatever becomes of its streams, it goes on and stops as SIGTERM stops it. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterEach, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { codecFor } from "../../src/protocol/codec.ts";
+import { Client, kindOf, textOf } from "../client.ts";
+import { freePort, listens } from "./process.ts";
+
+const CLI = fileURLToPath(new URL("../../src/server/cli.ts", import.meta.url));
+const PATIENCE_MS = 20_000;
+
+interface Deaf {
+  readonly child: ChildProcess;
+  readonly url: string;
+  readonly http: number;
+  readonly exit: Promise<unknown[]>;
+}
+
+const children: ChildProcess[] = [];
+
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+});
+
+/** A server at level debug that listens; its ports are known, since nobody reads them off its log. */
+async function start(
+  stdout: "pipe" | number,
+  stderr: "pipe" | number,
+  env: Record<string, string> = {},
+): Promise<Deaf> {
+  const [ws, grpc, http] = [await freePort(), await freePort(), await freePort()];
+  const child = spawn(process.execPath, [CLI, "serve", "--log-level", "debug"], {
+    stdio: ["ignore", stdout, stderr],
+    env: {
+      PATH: process.env["PATH"],
+      MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR: `127.0.0.1:${ws}`,
+      MESSAGELOOP_TRANSPORT_GRPC_ADDR: `127.0.0.1:${grpc}`,
+      MESSAGELOOP_SERVER_HTTP_ADDR: `127.0.0.1:${http}`,
+      ...env,
+    },
+  });
+  children.push(child);
+  const exit = once(child, "exit");
+  await eventually(() => listens(ws));
+  return { child, url: `ws://127.0.0.1:${ws}/ws`, http, exit };
+}
+
+async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error("it did not come to that");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+async function open(url: string, channel?: string): Promise<Client<WebSocket>> {
+  const socket = new WebSocket(url, [codecFor("json").subprotocol]);
+  const client = new Client<WebSocket>(socket, { encoding: "json", extended: true });
+  await once(socket, "open");
+  const subscriptions = channel === undefined ? [] : [{ channel }];
+  expect(kindOf(await client.connect({ subscriptions }))).toBe("connected");
+  return client;
+}
+
+async function metric(http: number, name: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${http}/metrics`)).text();
+  return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1]);
+}
+
+/** It logs, serves, and ends as SIGTERM ends it, with nothing lost that was acknowledged. */
+async function goesOn({ child, url, exit }: Deaf): Promise<void> {
+  const subscriber = await open(url, "room");
+  // Each of them is two lines of the log.
+  for (let i = 0; i < 5; i++) (await open(url)).socket.close(1000);
+  await subscriber.publish("room", "before the end");
+  await new Promise((resolve) => setImmediate(resolve));
+  child.kill("SIGTERM");
+  expect((await subscriber.closed()).code).toBe(3512);
+  expect(subscriber.messages.map(({ payload }) => textOf(payload))).toEqual(["before the end"]);
+  expect(await exit).toEqual([0, null]);
+}
+
+test("the reader of standard output goes", async () => {
+  const server = await start("pipe", "pipe");
+  server.child.stdout?.destroy();
+  await goesOn(server);
+});
+
+test("the readers of both streams go while clients are connected", async () => {
+  const server = await start("pipe", "pipe");
+  const early = await open(server.url);
+  server.child.stdout?.destroy();
+  server.child.stderr?.destroy();
+  await goesOn(server);
+  expect((await early.closed()).code).toBe(3512);
+});
+
+test("the disk is full", async () => {
+  const full = openSync("/dev/full", "w");
+  const server = await start(full, full);
+  closeSync(full);
+  await goesOn(server);
+});
+
+test("a reader that stalls holds nobody up, and what waits for it is bounded", async () => {
+  const server = await start("pipe", "pipe");
+  // A pipe that nobody reads from: neither this process nor the kernel takes more than its buffers hold.
+  server.child.stdout?.pause();
+  const lost = () => metric(server.http, "messageloop_log_lines_lost_total");
+  const flood = async (): Promise<boolean> => {
+    // Each refused request is a line; a session is closed after a hundred of them.
+    const clients = await Promise.all(Array.from({ length: 10 }, () => open(server.url)));
+    for (const client of clients) {
+      for (let i = 0; i <= 100; i++) client.socket.send("{}{");
+    }
+    for (const client of clients) expect((await client.closed()).code).toBe(3509);
+    return (await lost()) > 0;
+  };
+  await eventually(flood);
+  const told: string[] = [];
+  server.child.stdout?.setEncoding("utf8").on("data", (text: string) => told.push(text));
+  server.child.stdout?.resume();
+  await eventually(() => told.join("").includes('"log lines were lost"'));
+  await goesOn(server);
+});
+
+/** Throws and rejects outside of everything when it gets SIGUSR2, as a fault of the software would. */
+const FAULTY = `data:text/javascript,process.on("SIGUSR2", () => {
+  setTimeout(() => { throw new Error("nobody caught this"); });
+  Promise.reject(new Error("nobody handled this"));
+})`;
+
+test("an error that nobody catches is a line and a count, and the server goes on", async () => {
+  const server = await start("pipe", "pipe", { NODE_OPTIONS: `--import=${encodeURI(FAULTY)}` });
+  let log = "";
+  server.child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    log += text;
+  });
+  const client = await open(server.url);
+  const count = (kind: string) =>
+    metric(server.http, `messageloop_uncaught_errors_total{kind="${kind}"}`);
+  expect([await count("exception"), await count("rejection")]).toEqual([0, 0]);
+  for (let i = 1; i <= 15; i++) {
+    server.child.kill("SIGUSR2");
+    await eventually(
+      async () => (await count("exception")) === i && (await count("rejection")) === i,
+    );
+  }
+  const errors = log.split("\n").filter((line) => line.includes('"level":"error"'));
+  // They are thirty, and a flood of them must not become one of the log.
+  expect(errors).toHaveLength(20);
+  expect(errors[0]).toMatch(/Error: nobody .*"message":"an error that nobody has caught"/);
+  await client.publish("room", "x");
+  client.socket.close(1000);
+  await goesOn(server);
+});
+
+test("a terminal that goes stops it in good order, however often it says so", async () => {
+  const { child, url, exit } = await start("pipe", "pipe");
+  const client = await open(url);
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+  child.kill("SIGHUP");
+  child.kill("SIGHUP");
+  expect((await client.closed()).code).toBe(3512);
+  expect(await exit).toEqual([0, null]);
+});
