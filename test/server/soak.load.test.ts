@@ -1,0 +1,50 @@
+/** The short form of `npm run check:soak`: the same code, and that it finds what it looks for. */
+import { expect, test } from "vitest";
+import { pause, Report } from "../../checks/report.ts";
+import { churn } from "../../checks/soak/churn.ts";
+import { fairness } from "../../checks/soak/fairness.ts";
+import { names } from "../../checks/soak/names.ts";
+import { Turns } from "../../checks/soak/turns.ts";
+
+async function brokenBy(run: (report: Report) => Promise<void>): Promise<readonly string[]> {
+  const report = new Report("soak");
+  await report.part("short form", () => run(report));
+  return report.broken;
+}
+
+test("clients that have gone leave nothing behind", async () => {
+  expect(await brokenBy((report) => churn(report, { first: 800, total: 2_000 }))).toEqual([]);
+});
+
+test("a server that keeps something of each client is found", async () => {
+  const cycles = { first: 200, total: 1_200, plant: "leak" } as const;
+  const broken = await brokenBy((report) => churn(report, cycles));
+  expect(broken).toEqual([expect.stringContaining("memory of cycle")]);
+});
+
+test("channels that are forgotten give back their memory, without a long turn", async () => {
+  const short = { names: 5_000, ttlSeconds: 4, lateSeconds: 3 };
+  expect(await brokenBy((report) => names(report, short))).toEqual([]);
+});
+
+test("a long turn is found", async () => {
+  const turns = new Turns();
+  turns.start();
+  await pause(20);
+  for (const end = performance.now() + 120; performance.now() < end; ) Math.random();
+  await pause(20);
+  const { p999, longest } = turns.stop();
+  expect(longest).toBeGreaterThan(50);
+  expect(p999).toBe(longest);
+});
+
+test("others feel little of who is busy", async () => {
+  const storms = { scale: 0.05, only: ["history reader", "rewind loop", "hot pattern"] };
+  expect(await brokenBy((report) => fairness(report, storms))).toEqual([]);
+});
+
+test("a ping that is late is found", async () => {
+  const storms = { scale: 0.3, only: ["publishers"], plant: "stall" } as const;
+  const broken = await brokenBy((report) => fairness(report, storms));
+  expect(broken).toEqual([expect.stringContaining("ping p99")]);
+});
