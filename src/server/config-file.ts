@@ -6,8 +6,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LineCounter, parseDocument, visit } from "yaml";
 import { parseConfig, SERVER_SETTING_PATHS, type ServerConfig, SettingsError } from "./config.ts";
-
-type Environment = Readonly<Record<string, string | undefined>>;
+import { type Environment, VARIABLES } from "./config-environment.ts";
 
 export interface ConfigSource {
   /** Path of the file. */
@@ -21,20 +20,6 @@ export interface ConfigSource {
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
-
-/**
- * What differs from one deployment of the same file to the next. A setting's variable is its path
- * in upper case behind MESSAGELOOP, with underscores: broker.redis.password is
- * MESSAGELOOP_BROKER_REDIS_PASSWORD.
- */
-const FROM_ENVIRONMENT = [
-  "server.http.addr",
-  "transport.websocket.addr",
-  "transport.grpc.addr",
-  "broker.redis.addr",
-  "broker.redis.password",
-  "broker.redis.node_secret",
-] as const;
 
 /** Paths that have settings below them; `*` stands for the places of a list. */
 const TABLES: ReadonlySet<string> = new Set(
@@ -78,8 +63,7 @@ export function withEnvironment(
 ): { readonly value: unknown; readonly variables: ReadonlyMap<string, string> } {
   const variables = new Map<string, string>();
   let value = written;
-  for (const path of FROM_ENVIRONMENT) {
-    const name = `MESSAGELOOP_${path.toUpperCase().replaceAll(".", "_")}`;
+  for (const [name, path] of VARIABLES) {
     const text = env[name];
     // Deployments write an empty variable where they mean none.
     if (text === undefined || text === "") continue;

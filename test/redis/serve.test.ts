@@ -98,6 +98,40 @@ test("readiness follows Redis, and a publish meanwhile is told to try again", as
   expect(await publisher.publish("a", event("3"))).toMatchObject({ duplicate: false });
 });
 
+test("an operator sees that Redis is lost, why, and after how long it is back", async () => {
+  const store = await redisServer();
+  redis.push(store);
+  const server = await serve(await configured({ url: store.url }));
+  const address = `127.0.0.1:${store.port}`;
+  const logged = (message: string) =>
+    server
+      .stdout()
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter((record) => record["message"] === message);
+  const metric = async (name: string): Promise<number> => {
+    const text = await (await fetch(`http://127.0.0.1:${server.ports.http}/metrics`)).text();
+    return Number(new RegExp(`^messageloop_redis_${name} (\\S+)$`, "m").exec(text)?.[1]);
+  };
+  expect(await metric("ready")).toBe(1);
+  await store.kill();
+  await until(server, () => logged("Redis is lost").length === 1);
+  expect(logged("Redis is lost")[0]).toMatchObject({
+    level: "warn",
+    address,
+    cause: expect.stringMatching(/closed|ECONN/i),
+  });
+  await eventually(async () => (await metric("lost_seconds")) > 0.1);
+  expect([await metric("ready"), await metric("losses_total")]).toEqual([0, 1]);
+  await store.start();
+  await until(server, () => logged("Redis is back").length === 1);
+  const [back] = logged("Redis is back");
+  expect(back).toMatchObject({ level: "info", address });
+  expect(back?.["seconds"]).toBeGreaterThan(0.1);
+  await eventually(async () => (await metric("ready")) === 1);
+  expect([await metric("lost_seconds"), await metric("losses_total")]).toEqual([0, 1]);
+  expect(logged("Redis is lost")).toHaveLength(1);
+});
+
 test("without Redis it does not start, and says why in one line without a password", async () => {
   const port = await freePort();
   const file = await configured({ url: `redis://:secret@127.0.0.1:${port}` });

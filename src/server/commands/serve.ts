@@ -50,8 +50,12 @@ export function configure(command: Command): void {
 }
 
 async function serve(options: ServeOptions): Promise<void> {
-  const { config } = await readConfig(options);
+  const { config, unknown } = await readConfig(options);
   const logger = createLogger(options.logLevel ?? config.logLevel);
+  for (const { name: variable, nearest, setting } of unknown) {
+    const fields = { variable, nearest, ...(setting === undefined ? {} : { setting }) };
+    logger.warn("a variable of the environment is not read", fields);
+  }
   const server = createServer({ config, logger });
   const starting = server.start().catch((error: unknown) => {
     throw new Failure(oneLine(error instanceof Error ? error.message : `${error}`), EXIT_WRONG);
