@@ -1,4 +1,5 @@
 /** Work that nobody waits for. */
+import { errorText } from "./error-text.ts";
 import type { Logger } from "./ports.ts";
 
 /**
@@ -13,6 +14,6 @@ import type { Logger } from "./ports.ts";
  */
 export function background(work: Promise<unknown>, logger: Logger, what: string): void {
   work.catch((error: unknown) => {
-    logger.warn("background work failed", { what, error: String(error) });
+    logger.warn("background work failed", { what, error: errorText(error) });
   });
 }

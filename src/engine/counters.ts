@@ -63,6 +63,8 @@ export interface CounterStats {
   readonly surveySilent: number;
   /** Durations of the RPCs that a backend was asked. */
   readonly rpcs: Readonly<Record<RpcOutcome, HistogramStats>>;
+  /** Exceptions that nobody foresaw; each is in the log, and ended at most the session that it came from. */
+  readonly internalErrors: number;
 }
 
 export class Counters {
@@ -85,6 +87,7 @@ export class Counters {
   surveys = 0;
   surveyAnswers = 0;
   surveySilent = 0;
+  internalErrors = 0;
   readonly rpcs: Readonly<Record<RpcOutcome, DurationHistogram>> = {
     ok: new DurationHistogram(),
     error: new DurationHistogram(),
@@ -109,6 +112,7 @@ export class Counters {
       surveys: this.surveys,
       surveyAnswers: this.surveyAnswers,
       surveySilent: this.surveySilent,
+      internalErrors: this.internalErrors,
       rpcs: {
         ok: ok.stats(),
         error: error.stats(),

@@ -3,7 +3,6 @@
  * it what the broker delivers; it never touches a socket or a database.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { eventKey } from "../channels/event-key.ts";
 import { checkChannel } from "../channels/names.ts";
 import type { RuleBook } from "../channels/rules.ts";
 import { canonicalEvent } from "../protocol/cloudevents.ts";
@@ -32,9 +31,12 @@ import {
   PublicationBatch,
   SharedFrame,
 } from "../protocol/publication-frames.ts";
+import { applicationEvent, checkMetadata } from "./application-values.ts";
 import type { HostCapabilities } from "./capabilities.ts";
 import { type ChannelResults, ClusterCalls, type SurveyQuestion } from "./cluster-calls.ts";
 import { type CounterStats, Counters } from "./counters.ts";
+import { errorText } from "./error-text.ts";
+import { guardedHandler } from "./guarded-handler.ts";
 import { Hub } from "./hub.ts";
 import type { OutflowLimits } from "./outflow.ts";
 import type {
@@ -57,6 +59,7 @@ import type {
   Transport,
 } from "./ports.ts";
 import { uint64Of } from "./positions.ts";
+import { publishKey } from "./publish-key.ts";
 import type { ReplayBudget } from "./recovery.ts";
 import { type Peer, Session } from "./session.ts";
 import { memberMessage, presencePage } from "./session-queries.ts";
@@ -181,7 +184,11 @@ export class Engine implements BrokerHandler {
       unsubscribe: (...all) => this.#unsubscribe(...all),
       survey: (question) => this.#survey(question),
     });
-    this.broker.start(this);
+    const handler = guardedHandler(this, (what, error) => {
+      this.counters.internalErrors += 1;
+      this.logger.warn("hand-over failed", { what, error: errorText(error) });
+    });
+    this.broker.start(handler);
   }
 
   /** Number of sessions, connected or not yet. */
@@ -244,14 +251,15 @@ export class Engine implements BrokerHandler {
     { metadata = {}, principal }: PublishOptions = {},
   ): Promise<PublishResult> {
     checkChannel(channel);
-    const canonical = canonicalEvent(event);
+    const canonical = canonicalEvent(applicationEvent(event));
+    checkMetadata(metadata);
     const body = create(EntryBodySchema, {
       event: toBinary(CloudEventSchema, canonical),
       metadata: { ...metadata },
     });
-    const { source, id } = canonical;
-    const known = principal !== undefined && source !== "" && id !== "";
-    const key = known ? eventKey("server", principal, source, id) : this.random.uuid();
+    const server =
+      principal === undefined ? undefined : ({ side: "server", name: principal } as const);
+    const key = publishKey(this, channel, canonical, server);
     const result = await this.broker.publish(channel, { key, body });
     this.counters.published += 1;
     if (result.duplicate) this.counters.duplicates += 1;
@@ -335,7 +343,7 @@ export class Engine implements BrokerHandler {
     const outcome = await this.#calls.survey({
       id: this.random.uuid(),
       channel,
-      question: canonicalEvent(question),
+      question: canonicalEvent(applicationEvent(question)),
       timeoutMs: Math.min(timeoutMs, MAX_SURVEY_TIMEOUT_MS),
     });
     this.counters.surveys += 1;
@@ -389,12 +397,18 @@ export class Engine implements BrokerHandler {
    */
   expire(): NextExpiry {
     const now = this.clock.now();
-    for (const session of [...this.#sessions.values()]) session.expire(now);
     let connect: number | undefined;
     let idle: number | undefined;
-    for (const { connected, expiry } of this.#sessions.values()) {
-      if (connected) idle = Math.min(idle ?? expiry, expiry);
-      else connect = Math.min(connect ?? expiry, expiry);
+    for (const session of [...this.#sessions.values()]) {
+      try {
+        session.expire(now);
+        if (session.ended) continue;
+        const { connected, expiry } = session;
+        if (connected) idle = Math.min(idle ?? expiry, expiry);
+        else connect = Math.min(connect ?? expiry, expiry);
+      } catch (error) {
+        session.fail("expiry", error);
+      }
     }
     return { connect, idle };
   }
@@ -495,7 +509,13 @@ export class Engine implements BrokerHandler {
   #saveMarks(): void {
     const sessions = [...this.#unsaved];
     this.#unsaved.clear();
-    for (const session of sessions) session.saveMarks();
+    for (const session of sessions) {
+      try {
+        session.saveMarks();
+      } catch (error) {
+        session.fail("marks", error);
+      }
+    }
   }
 
   #register(session: Session): Session {

@@ -3,7 +3,6 @@
  * never waits while reading, and keeps the order of frames that name the same channel.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { eventKey } from "../channels/event-key.ts";
 import { checkChannel } from "../channels/names.ts";
 import { canonicalEvent, dataBytes, eventForJson, eventForV1 } from "../protocol/cloudevents.ts";
 import { type Codec, codecFor, type Encoding, type Frame } from "../protocol/codec.ts";
@@ -34,20 +33,23 @@ import {
   ERROR_WINDOW_MS,
   MAX_CHANNEL_BYTES,
   MAX_CLIENT_NAME_BYTES,
-  MAX_EVENT_KEY_BYTES,
   MAX_PRESENCE_MEMBERS,
   MAX_WAITING_BYTES,
   MAX_WAITING_FRAMES,
 } from "../protocol/limits.ts";
 import { type SizedFrame, sized, type Variant, variantOf } from "../protocol/publication-frames.ts";
 import { utf8Length } from "../protocol/utf8.ts";
+import { checkMetadata } from "./application-values.ts";
 import { BackendCalls, type CallTerms } from "./backend.ts";
+import { answeredConsent, answeredEvent, answeredUser } from "./backend-answers.ts";
 import { ChannelOrder } from "./channel-order.ts";
 import type { RpcOutcome } from "./counters.ts";
 import type { Engine } from "./engine.ts";
+import { errorText } from "./error-text.ts";
 import { Outflow } from "./outflow.ts";
 import type { Caller, LogFields, LogGap, Position, Transport } from "./ports.ts";
 import { countOf, positionMessage, uint64Of } from "./positions.ts";
+import { publishKey } from "./publish-key.ts";
 import { type ChannelsOwner, SessionChannels } from "./session-channels.ts";
 import { durationSince, reasonOf } from "./session-log.ts";
 import { gapMessage, historyPage, presencePage } from "./session-queries.ts";
@@ -62,15 +64,25 @@ type Capability = (typeof CAPABILITIES)[number];
 /** How long a client should wait when too much of its own is under way, in milliseconds. */
 const BUSY_RETRY_MS = 1_000;
 
-const AUTHENTICATE: Omit<CallTerms, "timeoutMs"> = {
+const AUTHENTICATE: Omit<CallTerms<string>, "timeoutMs"> = {
+  backend: "authenticate",
+  check: answeredUser,
+  // An authenticator that does not say who it is has not authenticated anyone.
+  invalid: ["AUTH_ERROR", "authentication failed"],
   timeout: ["UNAVAILABLE", "authentication took too long"],
   failure: ["UNAVAILABLE", "authentication failed"],
 };
-const AUTHORIZE: Omit<CallTerms, "timeoutMs"> = {
+const AUTHORIZE: Omit<CallTerms<void>, "timeoutMs"> = {
+  backend: "authorizeSubscribe",
+  check: answeredConsent,
+  invalid: ["ACL_ERROR", "authorization failed"],
   timeout: ["UNAVAILABLE", "authorization took too long"],
   failure: ["UNAVAILABLE", "authorization failed"],
 };
-const RPC: Omit<CallTerms, "timeoutMs"> = {
+const RPC: Omit<CallTerms<CloudEvent | undefined>, "timeoutMs"> = {
+  backend: "rpc",
+  check: answeredEvent,
+  invalid: ["PROXY_ERROR", "the backend failed"],
   timeout: ["RPC_TIMEOUT", "the backend did not answer in time"],
   failure: ["PROXY_ERROR", "the backend failed"],
 };
@@ -108,6 +120,12 @@ const UNANSWERED: ReadonlySet<InboundMessage["envelope"]["case"]> = new Set([
   "received",
 ]);
 
+/** What changes the session's subscriptions. */
+const CHANGES: ReadonlySet<InboundMessage["envelope"]["case"]> = new Set([
+  "subscribe",
+  "unsubscribe",
+]);
+
 /** Where a connection comes from, as far as the host knows. */
 export interface Peer {
   /** Network address of the client; empty where it is unknown. */
@@ -135,7 +153,7 @@ export class Session implements ChannelsOwner, Respondent {
   #clientType = "";
   #userId = "";
   /** Frames that arrived while connect is being decided. */
-  #waiting: InboundMessage[] | undefined;
+  #waiting: { readonly message: InboundMessage; readonly size: number }[] | undefined;
   #waitingBytes = 0;
   /** RPCs that wait for their answer; authorization asks the same backends and takes no place. */
   #openRpcs = 0;
@@ -242,26 +260,35 @@ export class Session implements ChannelsOwner, Respondent {
 
   /** Ends the session when its time is over. */
   expire(now: number): void {
-    if (now < this.expiry) return;
+    if (now < this.expiry || this.#isClosed()) return;
     this.close(this.connected ? DISCONNECTS.idleTimeout : DISCONNECTS.stale);
   }
 
+  /** Never throws: others get the same frame after this session. */
   write(frame: SizedFrame): void {
     if (this.#state === "closed") return;
-    this.#transport.write(frame);
-    this.#outflow.wrote(frame.bytes);
-    this.#engine.counters.bytesOut += frame.bytes;
-    if (this.#outflow.exceeded) this.close(DISCONNECTS.slowConsumer);
-    else this.#markSoon();
+    try {
+      this.#transport.write(frame);
+      this.#outflow.wrote(frame.bytes);
+      this.#engine.counters.bytesOut += frame.bytes;
+      if (this.#outflow.exceeded) this.close(DISCONNECTS.slowConsumer);
+      else this.#markSoon();
+    } catch (error) {
+      this.fail("write", error);
+    }
   }
 
-  /** Tells a client that can take it of messages that it will not get. */
+  /** Tells a client that can take it of messages that it will not get. Never throws. */
   tellGap(channel: string, gap: LogGap): void {
-    // Its subscription goes on elsewhere: whoever wakes later must not tell it again.
-    this.#save();
-    this.#engine.counters.gaps[gap.reason] += 1;
-    if (!this.#capabilities.includes("recovery")) return;
-    this.#tell({ case: "gap", value: gapMessage(channel, gap) });
+    try {
+      // Its subscription goes on elsewhere: whoever wakes later must not tell it again.
+      this.#save();
+      this.#engine.counters.gaps[gap.reason] += 1;
+      if (!this.#capabilities.includes("recovery")) return;
+      this.#tell({ case: "gap", value: gapMessage(channel, gap) });
+    } catch (error) {
+      this.fail("gap", error);
+    }
   }
 
   /** Ends the replay of a channel. */
@@ -307,45 +334,52 @@ export class Session implements ChannelsOwner, Respondent {
     });
   }
 
-  /** Puts a survey's question to the client. */
+  /** Puts a survey's question to the client. Never throws. */
   ask(requestId: string, question: CloudEvent): void {
-    const value = { requestId, payload: this.#outbound(question) };
-    this.#tell({ case: "surveyRequest", value });
+    try {
+      const value = { requestId, payload: this.#outbound(question) };
+      this.#tell({ case: "surveyRequest", value });
+    } catch (error) {
+      this.fail("question of a survey", error);
+    }
   }
 
   /**
    * Takes one frame. Returns when it has taken effect; the next frame need not wait for that. Never
-   * rejects: what goes wrong is told to the client.
+   * rejects: what goes wrong is told to the client, and what nobody foresaw ends this session alone.
    */
   async receive(frame: Frame): Promise<void> {
-    if (this.#state === "closed") return;
-    this.#touch();
-    const size = typeof frame === "string" ? utf8Length(frame) : frame.length;
-    this.#engine.counters.bytesIn += size;
-    if (size > this.#engine.settings.maxMessageBytes) {
-      this.close(DISCONNECTS.messageTooBig);
-      return;
-    }
-    let message: InboundMessage;
     try {
-      message = this.#codec.decodeInbound(frame);
+      const size = typeof frame === "string" ? utf8Length(frame) : frame.length;
+      if (!this.#arrived(size)) return;
+      const message = this.#decoded(frame);
+      if (message !== undefined) await this.#take(message, size);
     } catch (error) {
-      const known = MessagingError.from(error);
-      this.#debug("frame refused", { code: known.code, bytes: size });
-      this.#tell({ case: "error", value: known.toMessage() });
-      this.#countError();
-      return;
+      this.fail("frame", error);
     }
-    await this.#take(message, size);
   }
 
-  /** Takes a message of a transport that decodes by itself, as a stream of messages does. */
+  /**
+   * Takes a message of a transport that decodes by itself, as a stream of messages does. Never rejects.
+   *
+   * @param size its length on the wire, in bytes
+   */
   async receiveMessage(message: InboundMessage, size: number): Promise<void> {
-    if (this.#state === "closed") return;
-    this.#touch();
-    this.#engine.counters.bytesIn += size;
-    if (size > this.#engine.settings.maxMessageBytes) this.close(DISCONNECTS.messageTooBig);
-    else await this.#take(message, size);
+    try {
+      if (this.#arrived(size)) await this.#take(message, size);
+    } catch (error) {
+      this.fail("message", error);
+    }
+  }
+
+  /**
+   * Ends the session for what nobody foresaw: the client may come back, and recover. Never throws.
+   *
+   * @param what names in the log what was being done
+   */
+  fail(what: string, error: unknown): void {
+    this.#note(what, error);
+    this.close(DISCONNECTS.internal);
   }
 
   /**
@@ -355,26 +389,29 @@ export class Session implements ChannelsOwner, Respondent {
    */
   close(disconnect: Disconnect, retryAfterMs = 0): void {
     if (this.#state === "closed") return;
-    if (this.connected && this.#capabilities.includes("control")) {
-      const { code, reason } = disconnect;
-      const value = { code, reason, reconnect: reconnects(code), retryAfterMs };
-      const farewell = unsolicited(this.#engine.random.uuid(), this.#engine.clock.now(), {
-        case: "disconnect",
-        value,
-      });
-      // Past every bound: a slow client has to learn why it is closed.
-      const frame = sized(this.#codec.encodeOutbound(farewell), true);
-      this.#transport.write(frame);
-      this.#engine.counters.bytesOut += frame.bytes;
-    }
+    this.#attempt("farewell", () => this.#farewell(disconnect, retryAfterMs));
     // Who should come back by itself may do so before anybody is told that it has gone.
     this.#end(!reconnects(disconnect.code), {
       by: "server",
       code: disconnect.code,
       reason: disconnect.reason,
     });
-    this.#transport.close(disconnect);
+    this.#attempt("close", () => this.#transport.close(disconnect));
     this.#engine.closed(disconnect.code);
+  }
+
+  /** Says why the session ends, to a client that understands it. */
+  #farewell({ code, reason }: Disconnect, retryAfterMs: number): void {
+    if (!this.connected || !this.#capabilities.includes("control")) return;
+    const value = { code, reason, reconnect: reconnects(code), retryAfterMs };
+    const farewell = unsolicited(this.#engine.random.uuid(), this.#engine.clock.now(), {
+      case: "disconnect",
+      value,
+    });
+    // Past every bound: a slow client has to learn why it is closed.
+    const frame = sized(this.#codec.encodeOutbound(farewell), true);
+    this.#transport.write(frame);
+    this.#engine.counters.bytesOut += frame.bytes;
   }
 
   /**
@@ -395,8 +432,12 @@ export class Session implements ChannelsOwner, Respondent {
     });
     this.#state = "closed";
     this.#waiting = undefined;
-    this.#backend.cancelAll();
-    this.#channels.leaveAll(clean);
+    this.#attempt("cancellation", () => this.#backend.cancelAll());
+    this.#attempt("leave", () => this.#channels.leaveAll(clean));
+    // One that could not be left must not keep the session in the others.
+    for (const name of this.#channels.names) {
+      this.#attempt("leave", () => this.#channels.leave(name, clean));
+    }
     this.#engine.forget(this);
   }
 
@@ -453,8 +494,34 @@ export class Session implements ChannelsOwner, Respondent {
       return;
     }
     this.#openBytes += size;
-    await this.#handle(message);
-    this.#openBytes -= size;
+    try {
+      await this.#handle(message);
+    } finally {
+      this.#openBytes -= size;
+    }
+  }
+
+  /** Notes that something came in. Returns false where it is not to be looked at. */
+  #arrived(size: number): boolean {
+    if (this.#state === "closed") return false;
+    this.#touch();
+    this.#engine.counters.bytesIn += size;
+    if (size <= this.#engine.settings.maxMessageBytes) return true;
+    this.close(DISCONNECTS.messageTooBig);
+    return false;
+  }
+
+  /** The message of a frame; undefined where the client was told that there is none. */
+  #decoded(frame: Frame): InboundMessage | undefined {
+    try {
+      return this.#codec.decodeInbound(frame);
+    } catch (error) {
+      if (!(error instanceof MessagingError)) throw error;
+      this.#debug("frame refused", { code: error.code, bytes: frame.length });
+      this.#tell({ case: "error", value: error.toMessage() });
+      this.#countError();
+      return undefined;
+    }
   }
 
   async #handle(message: InboundMessage): Promise<void> {
@@ -483,6 +550,9 @@ export class Session implements ChannelsOwner, Respondent {
       await this.#dispatch(message);
     } catch (error) {
       this.#refuse(message, error);
+      // With half of it done nobody knows what the session would hear from now on.
+      const half = !(error instanceof MessagingError) && CHANGES.has(envelope.case);
+      if (half) this.close(DISCONNECTS.internal);
     }
   }
 
@@ -588,7 +658,9 @@ export class Session implements ChannelsOwner, Respondent {
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
     // They are not waited for here: some wait for the channels that are being settled.
-    for (const frame of waiting) void this.#handle(frame);
+    for (const { message: frame, size } of waiting) {
+      this.#take(frame, size).catch((error: unknown) => this.fail("waiting frame", error));
+    }
     await settled;
   }
 
@@ -619,14 +691,10 @@ export class Session implements ChannelsOwner, Respondent {
     const { address } = this.#peer;
     const request = { token, clientId, clientType, version, sessionId: this.id, address };
     try {
-      const { userId } = await this.#backend.run(
+      this.#userId = await this.#backend.run(
         { ...AUTHENTICATE, timeoutMs: settings.authTimeoutMs },
-        async (cancellation) =>
-          (await proxy.authenticate?.(request, cancellation)) ?? { userId: "" },
+        async (cancellation) => await proxy.authenticate?.(request, cancellation),
       );
-      // An authenticator that does not say who it is has not authenticated anyone.
-      if (userId === "") throw new MessagingError("AUTH_ERROR", "authentication failed");
-      this.#userId = userId;
       return true;
     } catch (error) {
       this.#debug("authentication failed", {
@@ -706,9 +774,10 @@ export class Session implements ChannelsOwner, Respondent {
     const request = { channel, token, caller: this.#caller() };
     const terms = { ...AUTHORIZE, timeoutMs: settings.authTimeoutMs };
     try {
-      await this.#backend.run(terms, async (cancellation) => {
-        await proxy.authorizeSubscribe?.(request, cancellation);
-      });
+      await this.#backend.run(
+        terms,
+        async (cancellation) => await proxy.authorizeSubscribe?.(request, cancellation),
+      );
     } catch (error) {
       this.#debug("subscription refused", { channel, ...reasonOf(error, token) });
       throw error;
@@ -767,18 +836,10 @@ export class Session implements ChannelsOwner, Respondent {
     });
   }
 
-  /**
-   * The key that a publish is known by. An extended client that publishes an event again means the same
-   * one. Any other publish is only guarded against being repeated inside.
-   */
-  #publishKey(channel: string, { source, id }: CloudEvent): string {
-    const named = this.#extended && source !== "" && id !== "";
-    if (!named || !this.#engine.rules.of(channel).exactlyOnce) return this.#engine.random.uuid();
-    if (utf8Length(source) + utf8Length(id) > MAX_EVENT_KEY_BYTES) {
-      const text = `source and id are longer than ${MAX_EVENT_KEY_BYTES} bytes together`;
-      throw new MessagingError("BAD_REQUEST", text);
-    }
-    return eventKey("user", this.#userId, source, id);
+  /** An extended client that publishes an event again means the same one. */
+  #publishKey(channel: string, event: CloudEvent): string {
+    const user = this.#extended ? ({ side: "user", name: this.#userId } as const) : undefined;
+    return publishKey(this.#engine, channel, event, user);
   }
 
   async #history(message: InboundMessage, request: HistoryRequest): Promise<void> {
@@ -840,10 +901,7 @@ export class Session implements ChannelsOwner, Respondent {
     };
     const terms = { ...RPC, timeoutMs: settings.rpcTimeoutMs };
     const answer = await this.#timed(() =>
-      this.#backend.run(terms, async (cancellation) => {
-        const event = await proxy.rpc?.(request, cancellation);
-        return event === undefined ? undefined : answeredEvent(event);
-      }),
+      this.#backend.run(terms, async (cancellation) => await proxy.rpc?.(request, cancellation)),
     );
     const value = answer === undefined ? create(CloudEventSchema) : this.#outbound(answer);
     this.#reply(message, { case: "rpcReply", value });
@@ -883,7 +941,7 @@ export class Session implements ChannelsOwner, Respondent {
       this.close(DISCONNECTS.badRequest);
       return;
     }
-    this.#waiting.push(message);
+    this.#waiting.push({ message, size });
   }
 
   /** An event that is for this client alone, in the form its kind takes. */
@@ -928,21 +986,30 @@ export class Session implements ChannelsOwner, Respondent {
 
   #refuse(message: InboundMessage, error: unknown): void {
     const known = MessagingError.from(error);
-    if (known !== error) this.#engine.logger.warn("request failed", { error: String(error) });
+    if (known !== error) this.#note("request", error);
     this.#debug("request refused", {
       kind: message.envelope.case,
       channel: message.channel.slice(0, MAX_CHANNEL_BYTES),
       code: known.code,
     });
-    try {
-      this.#reply(message, { case: "error", value: known.toMessage() });
-    } catch (cause) {
-      // A backend's metadata may hold what no encoding carries.
-      this.#engine.logger.warn("error without an encoding", { error: String(cause) });
-      const plain = new MessagingError("INTERNAL_ERROR", "internal error");
-      this.#reply(message, { case: "error", value: plain.toMessage() });
-    }
+    this.#reply(message, { case: "error", value: known.toMessage() });
     if (known.counts) this.#countError();
+  }
+
+  /** Does one of several things that must all be tried. */
+  #attempt(what: string, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#note(what, error);
+    }
+  }
+
+  /** What nobody foresaw goes to the log, and is counted. */
+  #note(what: string, error: unknown): void {
+    const { counters, logger } = this.#engine;
+    counters.internalErrors += 1;
+    logger.warn("session failed", { what, session: this.id, error: errorText(error) });
   }
 
   /** A client whose requests keep failing is broken or hostile; either way it costs too much. */
@@ -986,18 +1053,6 @@ function busy(message: string, retryAfterMs: number): MessagingError {
   });
 }
 
-/** A backend's answer, which passes the same door as a client's event: what fails there is the backend's fault. */
-function answeredEvent(event: CloudEvent): CloudEvent {
-  try {
-    const canonical = canonicalEvent(event);
-    // What protobuf cannot carry either, such as a fraction as an integer, throws here.
-    toBinary(CloudEventSchema, canonical);
-    return canonical;
-  } catch (error) {
-    throw new Error(`the backend's answer is no event: ${String(error)}`);
-  }
-}
-
 /** What is wrong with a client's names for itself: they stand in every message it publishes. */
 function nameProblem({ clientId, clientType }: Connect): string | undefined {
   for (const [name, value] of Object.entries({ client_id: clientId, client_type: clientType })) {
@@ -1006,12 +1061,4 @@ function nameProblem({ clientId, clientType }: Connect): string | undefined {
     }
   }
   return undefined;
-}
-
-function checkMetadata(metadata: Readonly<Record<string, string>>): void {
-  for (const [key, value] of Object.entries(metadata)) {
-    if (!key.isWellFormed() || !value.isWellFormed()) {
-      throw new MessagingError("BAD_REQUEST", "metadata is not valid Unicode");
-    }
-  }
 }

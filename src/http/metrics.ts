@@ -121,6 +121,12 @@ const FAMILIES: readonly Family<EngineStats>[] = [
     read: ({ queueDrops }) => queueDrops,
   },
   {
+    name: "messageloop_internal_errors_total",
+    type: "counter",
+    help: "Exceptions that nobody foresaw; each is in the log, and ended at most one session.",
+    read: ({ internalErrors }) => internalErrors,
+  },
+  {
     name: "messageloop_disconnects_total",
     type: "counter",
     help: "Sessions that this server closed, by close code; other stands for the application's own.",

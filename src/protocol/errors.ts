@@ -28,7 +28,9 @@ export class MessagingError extends Error {
     options: MessagingErrorOptions = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    const entry = code in ERRORS ? ERRORS[code as ErrorCode] : undefined;
+    // A backend's code may be anything at run time, and nothing that every object has is in the table.
+    const known = typeof code === "string" && Object.hasOwn(ERRORS, code);
+    const entry = known ? ERRORS[code as ErrorCode] : undefined;
     this.code = code;
     this.type = options.type ?? entry?.type ?? "error";
     this.retry = entry?.retry ?? false;

@@ -80,3 +80,13 @@ export const MAX_PRESENCE_MEMBERS = 1_000;
 export const MAX_PATTERN_CHANNELS = 1_000;
 /** Longest source and id of an event, together, in bytes of UTF-8. */
 export const MAX_EVENT_KEY_BYTES = 1_024;
+/** Longest user id that an authenticator may name, in bytes of UTF-8; a longer one is a refusal. */
+export const MAX_USER_ID_BYTES = 255;
+/** How deep a Struct may nest in what is written: decoders of other languages read little more. */
+export const MAX_STRUCT_DEPTH = 30;
+/** Longest code and type of a backend's refusal, in bytes of UTF-8; the table's stands for a longer one. */
+export const MAX_ERROR_CODE_BYTES = 64;
+/** Longest text of a backend's refusal, in bytes of UTF-8; a longer one is cut. */
+export const MAX_ERROR_TEXT_BYTES = 1_024;
+/** Metadata of a backend's refusal, in bytes of its names and texts; more is left out. */
+export const MAX_ERROR_METADATA_BYTES = 4_096;

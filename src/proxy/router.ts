@@ -75,7 +75,8 @@ export class ProxyRouter implements ProxyPort {
     const asking = [...new Set(asked)].map(
       async (proxy) => await proxy?.authorizeSubscribe?.(request, cancellation),
     );
-    await Promise.all(asking);
+    // What a backend answers is no yes: whoever asked the router sees it, and refuses.
+    return (await Promise.all(asking)).find((answer) => answer !== undefined);
   }
 
   /** The backends that decide about the channels of a pattern. */

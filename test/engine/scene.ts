@@ -5,12 +5,15 @@ import { Engine } from "../../src/engine/engine.ts";
 import type {
   ActiveChannels,
   Broker,
+  BrokerHandler,
   HistoryPage,
   Logger,
   PatternRegistration,
   Position,
   PresenceSnapshot,
   Proxy as ProxyPort,
+  PublishCommand,
+  PublishResult,
   Registration,
   Transport,
 } from "../../src/engine/ports.ts";
@@ -24,9 +27,9 @@ import type { SizedFrame } from "../../src/protocol/publication-frames.ts";
 const NOWHERE: Position = { epoch: "e", offset: 0 };
 
 /** A broker whose channels are all empty and whose publishes are never delivered. */
-class QuietBroker implements Broker {
+export class QuietBroker implements Broker {
   readonly wanted = new Set<string>();
-  start(): void {}
+  start(_handler?: BrokerHandler): void {}
   async subscribe(channel: string): Promise<Registration> {
     this.wanted.add(channel);
     return { position: NOWHERE, generation: 0 };
@@ -44,7 +47,7 @@ class QuietBroker implements Broker {
   async active(): Promise<ActiveChannels> {
     return { channels: [], gap: undefined };
   }
-  async publish(): Promise<{ position: Position; duplicate: boolean }> {
+  async publish(_channel: string, _command: PublishCommand): Promise<PublishResult> {
     return { position: { epoch: "e", offset: 1 }, duplicate: false };
   }
   async join(): Promise<void> {}
@@ -115,6 +118,7 @@ const CAPABILITIES: HostCapabilities = {
 /** Settings that differ from the defaults, and the application's backends. */
 export interface SceneOptions extends Partial<Settings> {
   readonly proxy?: ProxyPort;
+  /** Default: nothing is logged. */
   readonly logger?: Logger;
 }
 

@@ -24,6 +24,8 @@ export interface Requester {
   readonly extended: boolean;
   readonly capabilities: readonly string[];
   readonly streams: Streams;
+  /** A frame is done with. */
+  worked(id: string): void;
 }
 
 export class Requests {
@@ -102,6 +104,7 @@ export class Requests {
   /** A request is done with, and those that waited for it have their turn. */
   ends(request: Request): void {
     this.#open.delete(request.message.id);
+    this.#session.worked(request.message.id);
     for (const lane of [...request.lanes, ...request.joins.keys()]) this.#justLeft.add(lane);
   }
 

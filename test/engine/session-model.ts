@@ -31,6 +31,12 @@ import { Replies } from "./session-model-replies.ts";
 import { Requests } from "./session-model-requests.ts";
 import { Streams } from "./session-model-streams.ts";
 
+/** A frame that waits behind connect, and its length in bytes. */
+interface WaitingFrame {
+  readonly message: InboundMessage;
+  readonly size: number;
+}
+
 export class SessionModel {
   readonly id: string;
   readonly encoding: Encoding;
@@ -52,9 +58,11 @@ export class SessionModel {
   readonly #frames = new FrameRules(this);
   readonly #replies = new Replies(this);
   /** Frames behind a connect that is being decided. */
-  #waiting: InboundMessage[] = [];
+  #waiting: WaitingFrame[] = [];
   /** The same behind one that is decided, until each has had its turn. */
-  #turns: InboundMessage[] = [];
+  #turns: WaitingFrame[] = [];
+  /** Bytes of those that had their turn and are still being worked on, by id. */
+  readonly #turned = new Map<string, number>();
   #waitingBytes = 0;
   /** Undecodable frames without their answer. */
   #noise = 0;
@@ -121,7 +129,7 @@ export class SessionModel {
     if (this.state === "connecting" && message.envelope.case !== "connect") {
       this.#waitingBytes += size;
       if (this.#waiting.length >= 64 || this.#waitingBytes > 256 * 1024) this.doom(3501);
-      else this.#waiting.push(message);
+      else this.#waiting.push({ message, size });
       return false;
     }
     this.openBytes += size;
@@ -347,7 +355,7 @@ export class SessionModel {
     this.#turns = this.#waiting;
     this.#waiting = [];
     // All of them have their turn in this very step, and nothing of another step before them.
-    queueMicrotask(() => this.#catchesUp(this.#turns.at(-1)?.id ?? ""));
+    queueMicrotask(() => this.#catchesUp(this.#turns.at(-1)?.message.id ?? ""));
   }
 
   /** Takes a frame in its turn, and notes what it is owed. */
@@ -379,12 +387,27 @@ export class SessionModel {
 
   #takesTurn(): void {
     const frame = this.#turns.shift();
-    if (frame !== undefined) this.#handle(frame);
+    if (frame === undefined) return;
+    const { message, size } = frame;
+    this.openBytes += size;
+    this.#turned.set(message.id, size);
+    this.#handle(message);
+    if (this.requests.get(message.id) === undefined) this.worked(message.id);
+  }
+
+  /** A frame is done with; of one that waited behind connect nobody else can tell. */
+  worked(id: string): void {
+    const size = this.#turned.get(id) ?? 0;
+    this.#turned.delete(id);
+    // Not in the step that the others behind the same connect have their turn in.
+    queueMicrotask(() => {
+      this.openBytes -= size;
+    });
   }
 
   /** Something is heard of one of the frames behind connect: it and those before it had their turn. */
   #catchesUp(id: string): void {
-    const count = this.#turns.findIndex((frame) => frame.id === id) + 1;
+    const count = this.#turns.findIndex(({ message }) => message.id === id) + 1;
     for (let i = 0; i < count && this.#doom === undefined; i++) this.#takesTurn();
   }
 

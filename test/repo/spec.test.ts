@@ -10,6 +10,7 @@ const rules = [...spec.matchAll(/^- \*\*([A-Z]\d+)\*\*/gm)].map(([, id]) => id ?
 
 /** Rules that no client can provoke over a socket, and the tests that show them. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
+  A7: "test/engine/backend-answers.test.ts",
   U6: "test/worker/unavailable.test.ts",
   C11: "test/worker/transient.test.ts",
   M8: "test/worker/presence.test.ts",

@@ -1,0 +1,116 @@
+/**
+ * Values that the application's own code hands over: types do not hold at run time, so every field is
+ * looked at where it comes in, before anything is encoded from it.
+ */
+import { MessagingError } from "../protocol/errors.ts";
+import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+
+/** A field that is not what it should be. `field` is the whole value's name where all of it is meant. */
+export class BadValue extends Error {
+  override readonly name = "BadValue";
+  readonly field: string;
+  readonly problem: string;
+
+  constructor(field: string, problem: string) {
+    super(`${field} ${problem}`);
+    this.field = field;
+    this.problem = problem;
+  }
+}
+
+/**
+ * An event with every field of its type.
+ *
+ * @param whole what it is called where it is none at all
+ * @throws BadValue names the first field that is not
+ */
+export function eventOf(value: unknown, whole: string): CloudEvent {
+  const event = objectOf(value, whole);
+  for (const name of ["id", "source", "specVersion", "type"]) textOf(event[name], name);
+  for (const [name, attribute] of Object.entries(objectOf(event["attributes"], "attributes"))) {
+    const field = `attributes.${name.slice(0, 64)}`;
+    checkAttribute(objectOf(objectOf(attribute, field)["attr"], field), field);
+  }
+  const data = objectOf(event["data"], "data");
+  if (data["case"] === "binaryData") checkBytes(data["value"], "data");
+  else if (data["case"] === "textData") textOf(data["value"], "data");
+  else if (data["case"] === "protoData") {
+    const any = objectOf(data["value"], "data");
+    textOf(any["typeUrl"], "data.typeUrl");
+    checkBytes(any["value"], "data.value");
+  } else if (data["case"] !== undefined) throw new BadValue("data", "is of no kind of data");
+  return value as CloudEvent;
+}
+
+/** The same for callers who get an answer. @throws MessagingError BAD_REQUEST */
+export function applicationEvent(value: unknown): CloudEvent {
+  try {
+    return eventOf(value, "event");
+  } catch (error) {
+    if (!(error instanceof BadValue)) throw error;
+    throw new MessagingError("BAD_REQUEST", error.message);
+  }
+}
+
+/** @throws MessagingError BAD_REQUEST for metadata that is not text under names */
+export function checkMetadata(metadata: Readonly<Record<string, string>>): void {
+  for (const [key, value] of Object.entries<unknown>(metadata)) {
+    if (typeof value !== "string") {
+      throw new MessagingError("BAD_REQUEST", `metadata is ${kindOf(value)} and not text`);
+    }
+    if (!key.isWellFormed() || !value.isWellFormed()) {
+      throw new MessagingError("BAD_REQUEST", "metadata is not valid Unicode");
+    }
+  }
+}
+
+/** @throws BadValue */
+export function objectOf(value: unknown, field: string): Record<string, unknown> {
+  if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
+  throw new BadValue(field, `is ${kindOf(value)}`);
+}
+
+/** @throws BadValue */
+export function textOf(value: unknown, field: string): string {
+  if (typeof value !== "string") throw new BadValue(field, `is ${kindOf(value)}`);
+  if (!value.isWellFormed()) throw new BadValue(field, "is not valid Unicode");
+  return value;
+}
+
+/** The kind of a value, for the log; the value itself may be a secret. */
+export function kindOf(value: unknown): string {
+  return value === null ? "null" : value === undefined ? "missing" : `a ${typeof value}`;
+}
+
+function checkBytes(value: unknown, field: string): void {
+  if (!(value instanceof Uint8Array)) throw new BadValue(field, `is ${kindOf(value)}`);
+}
+
+function checkAttribute({ case: kind, value }: Record<string, unknown>, field: string): void {
+  switch (kind) {
+    case "ceBoolean":
+      if (typeof value !== "boolean") throw new BadValue(field, `is ${kindOf(value)}`);
+      return;
+    case "ceInteger":
+      if (typeof value !== "number" || (value | 0) !== value) {
+        throw new BadValue(field, "is no whole number of 32 bits");
+      }
+      return;
+    case "ceString":
+    case "ceUri":
+    case "ceUriRef":
+      textOf(value, field);
+      return;
+    case "ceBytes":
+      checkBytes(value, field);
+      return;
+    case "ceTimestamp": {
+      const { seconds, nanos } = objectOf(value, field);
+      if (typeof seconds !== "bigint") throw new BadValue(field, `is ${kindOf(seconds)}`);
+      if (!Number.isInteger(nanos)) throw new BadValue(field, "has no whole number of nanos");
+      return;
+    }
+    default:
+      throw new BadValue(field, "has no value");
+  }
+}
