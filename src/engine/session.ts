@@ -4,6 +4,7 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { checkChannel } from "../channels/names.ts";
+import { patternProblem } from "../channels/patterns.ts";
 import { canonicalEvent, dataBytes, eventForJson, eventForV1 } from "../protocol/cloudevents.ts";
 import { type Codec, codecFor, type Encoding, type Frame } from "../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect, reconnects } from "../protocol/codes.ts";
@@ -632,10 +633,12 @@ export class Session implements ChannelsOwner, Respondent {
     if (this.#isClosed()) return;
     const outcome = await this.#join(connect.subscriptions);
     if (this.#isClosed()) return;
-    const refused = this.#extended ? undefined : outcome.errors[0];
+    const refused = this.#extended
+      ? undefined
+      : refusalOfAll(connect.subscriptions, outcome.errors);
     if (refused !== undefined) {
-      this.#refuse(message, refused);
-      this.close(refused.retry ? DISCONNECTS.internal : DISCONNECTS.invalidToken);
+      this.#refuse(message, refused.error);
+      this.close(refused.disconnect ?? DISCONNECTS.internal);
       return;
     }
     this.#state = "connected";
@@ -725,12 +728,12 @@ export class Session implements ChannelsOwner, Respondent {
       if (this.#isClosed() || this.#overLimit(requested)) return;
       const outcome = await this.#join(requested);
       if (this.#isClosed()) return;
-      const refused = this.#extended ? undefined : outcome.errors[0];
+      const refused = this.#extended ? undefined : refusalOfAll(requested, outcome.errors);
       if (refused !== undefined) {
         // Another request may have saved what was taken back here.
         this.#save();
-        this.#refuse(message, refused);
-        if (!refused.retry) this.close(DISCONNECTS.invalidToken);
+        this.#refuse(message, refused.error);
+        if (refused.disconnect !== undefined) this.close(refused.disconnect);
         return;
       }
       this.#save();
@@ -1051,6 +1054,22 @@ function busy(message: string, retryAfterMs: number): MessagingError {
   return new MessagingError("RATE_LIMITED", message, {
     metadata: { retry_after_ms: retryAfterMs },
   });
+}
+
+/**
+ * What a v1 client is told of subscriptions of which some were refused, and what its session is closed
+ * with; undefined where a retry may mend it. A name that is none is the client's mistake and no matter of
+ * what it may do.
+ */
+function refusalOfAll(
+  requested: readonly SubscriptionMessage[],
+  errors: readonly MessagingError[],
+): { readonly error: MessagingError; readonly disconnect: Disconnect | undefined } | undefined {
+  const misnamed = requested.some(({ channel }) => patternProblem(channel) !== undefined);
+  const wrong = misnamed ? errors.find(({ code }) => code === "BAD_REQUEST") : undefined;
+  if (wrong !== undefined) return { error: wrong, disconnect: DISCONNECTS.badRequest };
+  const error = errors[0];
+  return error && { error, disconnect: error.retry ? undefined : DISCONNECTS.invalidToken };
 }
 
 /** What is wrong with a client's names for itself: they stand in every message it publishes. */

@@ -6,6 +6,7 @@ import type {
 import type { SessionModel } from "./session-model.ts";
 import {
   asksRecovery,
+  BAD_CHANNELS,
   COUNTED,
   check,
   checkEcho,
@@ -86,9 +87,10 @@ export class Replies {
         check(code !== "RATE_LIMITED" || Number(wait) > 0, "no retry_after_ms");
         session.counts(code);
         if (asked.case === "connect") {
-          session.doom(request.due !== undefined ? 3501 : RETRIED.has(code) ? 1011 : 3500);
+          const final = request.due !== undefined || misnamed(request, code) ? 3501 : 3500;
+          session.doom(RETRIED.has(code) ? 1011 : final);
         } else if (asked.case === "subscribe" && request.due === undefined && !RETRIED.has(code)) {
-          session.doom(3500);
+          session.doom(misnamed(request, code) ? 3501 : 3500);
         }
         return;
       }
@@ -177,4 +179,9 @@ export class Replies {
       } else if (asksRecovery(entry)) streams.refused(channel);
     }
   }
+}
+
+/** Whether a v1 client is refused for a channel's name and not for what it may do. */
+function misnamed({ joins }: Request, code: string): boolean {
+  return code === "BAD_REQUEST" && [...joins.keys()].some((name) => BAD_CHANNELS.includes(name));
 }

@@ -134,3 +134,35 @@ test("names of a client that are too long are refused with 3501", async () => {
     expect(transport.closed?.code).toBe(3501);
   }
 });
+
+test.each([
+  ["subscribe", "a..b"],
+  ["subscribe", "a.**.b"],
+  ["subscribe", ""],
+  ["connect", "a\u0000"],
+  ["connect", "x".repeat(256)],
+])("[SPEC-U3] a v1 client's %s to a name that is none closes with 3501", async (how, name) => {
+  const refuse = async () => {
+    throw new MessagingError("ACL_ERROR", "not yours");
+  };
+  const { session, transport, engine } = scene({ proxy: { authorizeSubscribe: refuse } });
+  const subscriptions = [{ channel: "denied" }, { channel: name }];
+  const first = how === "connect" ? subscriptions : [];
+  await send(session, { envelope: { case: "connect", value: { subscriptions: first } } });
+  if (how === "subscribe") {
+    await send(session, { envelope: { case: "subscribe", value: { subscriptions } } });
+  }
+  expect(kinds(transport).at(-1)).toBe("error BAD_REQUEST");
+  expect(transport.closed).toMatchObject({ code: 3501, reason: "bad request" });
+  expect(engine.hub.subscriptions).toBe(0);
+});
+
+test("[SPEC-U3] a backend's own BAD_REQUEST about a good name is a refusal: 3500", async () => {
+  const refuse = async () => {
+    throw new MessagingError("BAD_REQUEST", "not today");
+  };
+  const { session, transport } = scene({ proxy: { authorizeSubscribe: refuse } });
+  await send(session, { envelope: { case: "connect", value: {} } });
+  await send(session, subscribe("room"));
+  expect(transport.closed?.code).toBe(3500);
+});

@@ -76,14 +76,15 @@ export const subscribeCases: readonly Case[] = [
   },
   {
     rules: ["U3", "P5"],
-    title: "a v1 client that is refused one channel gets an error, none of them, and 3500",
+    title:
+      "a v1 client that is refused one channel gets an error, none of them, and for a bad name 3501",
     kinds: V1,
     async run(context) {
       for (const wrong of WRONG) {
         const client = await context.client();
         const reply = await client.subscribe(context.channel(), wrong);
         assert.equal(kindOf(reply), "error BAD_REQUEST", wrong);
-        assert.deepEqual(await client.closed(), { code: 3500, reason: "invalid token" });
+        assert.deepEqual(await client.closed(), { code: 3501, reason: "bad request" });
       }
     },
   },
@@ -96,7 +97,7 @@ export const subscribeCases: readonly Case[] = [
       const reply = await client.connect({ subscriptions: [{ channel }, { channel: "a..b" }] });
       if (!context.kind.extended) {
         assert.equal(kindOf(reply), "error BAD_REQUEST");
-        assert.equal((await client.closed()).code, 3500);
+        assert.equal((await client.closed()).code, 3501);
         return;
       }
       const { subscriptions } = valueAs(reply, "connected");
