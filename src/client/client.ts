@@ -151,11 +151,17 @@ export class MessageLoopClient {
     socket.addEventListener("open", () => {
       this.#request(this.#connectEnvelope(options), { timeoutMs: options.connectTimeoutMs })
         .then((answer) => this.#connected(answer))
-        .then(resolve, (error: unknown) => {
-          reject(error);
-          this.#drop();
-        })
-        .finally(() => clearTimeout(deadline));
+        .then(
+          () => {
+            clearTimeout(deadline);
+            resolve();
+          },
+          (error: unknown) => {
+            clearTimeout(deadline);
+            reject(error);
+            this.#drop();
+          },
+        );
     });
     socket.addEventListener("message", ({ data }) => this.#receive(data));
     // An error is always followed by a close, which says more.
@@ -222,7 +228,11 @@ export class MessageLoopClient {
     for (const channel of channels) this.#channels.delete(channel);
   }
 
-  /** Sets the handler of delivered messages; the last one set wins. Earlier arrivals come at once. */
+  /**
+   * Sets the handler of delivered messages; the last one set wins. Earlier arrivals come at once. What it
+   * throws, or rejects with, goes to the handler of errors as `INTERNAL_ERROR` with its cause, and the
+   * connection goes on; without a handler of errors it is uncaught, as in any other callback.
+   */
   onMessage(handler: (messages: ReceivedMessage[]) => void): void {
     this.#onMessage = handler;
     const waiting = this.#unhandled;
@@ -230,7 +240,7 @@ export class MessageLoopClient {
     if (waiting.length > 0) queueMicrotask(() => this.#deliver(waiting));
   }
 
-  /** Sets the handler of errors that belong to no request. */
+  /** Sets the handler of errors that belong to no request, those of the application's handlers included. */
   onError(handler: (error: MessagingError) => void): void {
     this.#onError = handler;
   }
@@ -239,7 +249,7 @@ export class MessageLoopClient {
   onClosed(handler: (info: CloseInfo) => void): void {
     this.#onClosed = handler;
     const closed = this.#closed;
-    if (closed !== undefined) queueMicrotask(() => handler(closed));
+    if (closed !== undefined) queueMicrotask(() => this.#hand(handler, closed));
   }
 
   /** The session's public id, or null before and after the connection. */
@@ -332,17 +342,17 @@ export class MessageLoopClient {
   }
 
   #receive(data: unknown): void {
-    if (data === "pong") {
-      clearTimeout(this.#pongTimer);
-      return;
-    }
+    // Whatever comes shows that the connection lives.
+    clearTimeout(this.#pongTimer);
+    this.#pongTimer = undefined;
+    if (data === "pong") return;
     const frame = data instanceof ArrayBuffer ? new Uint8Array(data) : String(data);
     this.#credit.took(frame);
     let message: OutboundMessage;
     try {
       message = this.#codec.decodeOutbound(frame);
     } catch (error) {
-      this.#onError?.(MessagingError.from(error));
+      this.#report(MessagingError.from(error));
       return;
     }
     const { envelope } = message;
@@ -350,7 +360,7 @@ export class MessageLoopClient {
       this.#take(envelope.value.messages);
     } else if (envelope.case === "error") {
       const error = MessagingError.fromMessage(envelope.value);
-      if (!this.#pending.reject(message.id, error)) this.#onError?.(error);
+      if (!this.#pending.reject(message.id, error)) this.#report(error);
     } else if (envelope.case === "disconnect") {
       this.#disconnect = envelope.value;
     } else if (envelope.case !== undefined) {
@@ -360,12 +370,13 @@ export class MessageLoopClient {
   }
 
   #take(messages: readonly Message[]): void {
-    const received = messages.map(receivedMessage);
+    const received = messages.flatMap((message) => this.#readable(message));
+    if (received.length === 0) return;
     if (this.#onMessage !== undefined) this.#deliver(received);
     else if (this.#unhandled.length + received.length <= MAX_UNHANDLED) {
       this.#unhandled.push(...received);
     } else {
-      this.#onError?.(
+      this.#report(
         new MessagingError(
           "RATE_LIMITED",
           "messages were dropped: no handler is set with onMessage",
@@ -374,14 +385,52 @@ export class MessageLoopClient {
     }
   }
 
+  /** A message that has no form for applications must not take others with it. */
+  #readable(message: Message): ReceivedMessage[] {
+    try {
+      return [receivedMessage(message)];
+    } catch (error) {
+      this.#report(MessagingError.from(error));
+      return [];
+    }
+  }
+
   #deliver(messages: ReceivedMessage[]): void {
-    this.#onMessage?.(messages);
+    this.#hand(this.#onMessage, messages);
+  }
+
+  /** Gives something to the application. Its mistakes must not look like the connection's. */
+  #hand<T>(handler: ((value: T) => unknown) | undefined, value: T): void {
+    try {
+      const outcome = handler?.(value);
+      if (outcome instanceof Promise) outcome.catch((error: unknown) => this.#thrown(error));
+    } catch (error) {
+      this.#thrown(error);
+    }
+  }
+
+  #thrown(cause: unknown): void {
+    if (this.#onError === undefined) raise(cause);
+    else {
+      const text = "a handler of the application failed";
+      this.#report(new MessagingError("INTERNAL_ERROR", text, { cause }));
+    }
+  }
+
+  #report(error: MessagingError): void {
+    try {
+      const outcome: unknown = this.#onError?.(error);
+      if (outcome instanceof Promise) outcome.catch(raise);
+    } catch (thrown) {
+      raise(thrown);
+    }
   }
 
   #schedulePing(intervalMs: number): void {
     this.#pingTimer = setTimeout(() => {
       this.#socket.send("ping");
-      this.#pongTimer = setTimeout(() => this.#drop(), PONG_TIMEOUT_MS);
+      // The oldest ping without an answer decides, whatever was sent since.
+      this.#pongTimer ??= setTimeout(() => this.#drop(), PONG_TIMEOUT_MS);
       this.#schedulePing(intervalMs);
     }, intervalMs);
   }
@@ -401,8 +450,15 @@ export class MessageLoopClient {
     clearTimeout(this.#pingTimer);
     clearTimeout(this.#pongTimer);
     this.#pending.rejectAll(new MessagingError("UNAVAILABLE", "connection closed"));
-    this.#onClosed?.(info);
+    this.#hand(this.#onClosed, info);
   }
+}
+
+/** Lets an error of the application's surface as its own, outside of the event of the socket. */
+function raise(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
 }
 
 function receivedMessage(message: Message): ReceivedMessage {
