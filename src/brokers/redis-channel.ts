@@ -114,6 +114,11 @@ export class RedisChannel {
     return !listens && !this.attended && this.#calls === 0 && this.#queue.idle;
   }
 
+  /** Bytes of publishes that can be added now. */
+  get room(): number {
+    return this.#queue.room;
+  }
+
   publish({ key, body }: PublishCommand): Promise<PublishResult> {
     return this.#queue.push({ key, body: toBinary(EntryBodySchema, body) });
   }

@@ -48,6 +48,11 @@ export class PublishQueue {
     return !this.#running;
   }
 
+  /** Bytes of publishes that can be added now. */
+  get room(): number {
+    return Math.min(MAX_QUEUED_BYTES - this.#bytes, this.#all.most - this.#all.waiting);
+  }
+
   /** @throws MessagingError RATE_LIMITED when the queue is full, else what the call throws */
   push(item: PublishItem): Promise<PublishResult> {
     const size = item.key.length + item.body.length;

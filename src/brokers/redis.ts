@@ -23,6 +23,7 @@ import type {
   Registration,
   Timers,
 } from "../engine/ports.ts";
+import { MAX_QUEUED_BYTES } from "../protocol/limits.ts";
 import { type ChannelHost, RedisChannel } from "./redis-channel.ts";
 import { HEARING_MS } from "./redis-cursor.ts";
 import { RedisDirectory } from "./redis-directory.ts";
@@ -261,6 +262,11 @@ export class RedisBroker implements Broker {
     await listing;
     if (!result.duplicate) await this.#directory.published(name, result.position.epoch);
     return result;
+  }
+
+  room(name: string): number {
+    const { most, waiting } = this.#host.queued;
+    return this.#channels.get(name)?.room ?? Math.min(MAX_QUEUED_BYTES, most - waiting);
   }
 
   async join(name: string, session: MemberSession): Promise<void> {

@@ -11,6 +11,11 @@ export interface HostCapabilities {
    * is known by its credit, or else by what it was sent between two signs of life.
    */
   readonly observesBackpressure: boolean;
+  /**
+   * Whether the host can stop reading what a client sends. Where it cannot, a v1 client that sends faster
+   * than its requests can be done is closed with 3510 once too much of it waits.
+   */
+  readonly slowsSenders: boolean;
   /** Whether the text frame `ping` is answered without waking anything. */
   readonly freeHeartbeat: boolean;
   /** Whether a survey asks the subscribers of every node, or those of one. */

@@ -38,6 +38,7 @@ import { type CounterStats, Counters } from "./counters.ts";
 import { errorText } from "./error-text.ts";
 import { guardedHandler } from "./guarded-handler.ts";
 import { Hub } from "./hub.ts";
+import type { SharedIntake } from "./intake.ts";
 import type { OutflowLimits } from "./outflow.ts";
 import type {
   Broker,
@@ -59,6 +60,7 @@ import type {
   Transport,
 } from "./ports.ts";
 import { uint64Of } from "./positions.ts";
+import { PublishGate } from "./publish-gate.ts";
 import { publishKey } from "./publish-key.ts";
 import type { ReplayBudget } from "./recovery.ts";
 import { type Peer, Session } from "./session.ts";
@@ -145,6 +147,9 @@ export class Engine implements BrokerHandler {
   readonly hub = new Hub();
   readonly surveys: Surveys;
   readonly counters = new Counters();
+  /** What v1 clients have under way on this node. */
+  readonly intake: SharedIntake = { waiting: 0 };
+  readonly publishGate: PublishGate;
   readonly #sessions = new Map<string, Session>();
   readonly #disconnects = new Map<number, number>();
   readonly #encoding: EncodingCounters = { encoded: [0, 0, 0, 0], decoded: 0 };
@@ -170,6 +175,7 @@ export class Engine implements BrokerHandler {
         : (options.maxUnheardBytes ?? MAX_UNHEARD_BYTES),
     };
     this.surveys = new Surveys(this.timers);
+    this.publishGate = new PublishGate(this.broker, this.timers);
     this.#stamp = {
       id: () => this.random.uuid(),
       now: () => this.clock.now(),

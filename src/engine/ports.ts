@@ -144,6 +144,8 @@ export interface Position {
  * - `mark` replaces the marks of the saved record. It is called far more often than `save` and SHOULD
  *   cost no storage write.
  * - `heard`, where a host answers heartbeats by itself, tells when it last did, in Unix milliseconds.
+ * - `pause` stops the reading of what the client sends until `resume`. Frames that were read before MAY still
+ *   arrive. Hosts that cannot do that leave both out. `close` MUST go on reading.
  */
 export interface Transport {
   write(frame: SizedFrame): void;
@@ -151,6 +153,8 @@ export interface Transport {
   save?(record: SessionRecord): void;
   mark?(marks: SessionMarks): void;
   heard?(): number;
+  pause?(): void;
+  resume?(): void;
 }
 
 /** A publish as it reaches the broker: validated, canonical, encoded. */
@@ -263,6 +267,7 @@ export interface BrokerHandler {
  *   `subscribePattern` has given, at most so many.
  * - `publish` answers when the entry is in the log and its delivery is under way. Publishes of one
  *   node to one channel take effect in the order of the calls.
+ * - `room` says how many bytes of publishes the node can take for a channel now, where they wait in the node.
  * - `join` and `leave` tell that a session is present in a channel, and that it is not any more. They
  *   are idempotent and take effect in the order of the calls. `leave` without `clean` leaves room for
  *   the grace period. What a node has not told because it ended is told by the broker, once.
@@ -278,6 +283,7 @@ export interface Broker {
   unsubscribePattern(pattern: string): void;
   active(pattern: string, since: Position, limit: number): Promise<ActiveChannels>;
   publish(channel: string, command: PublishCommand): Promise<PublishResult>;
+  room?(channel: string): number;
   join(channel: string, session: MemberSession): Promise<void>;
   leave(channel: string, sessionId: string, clean: boolean): void;
   history(channel: string, filter: HistoryFilter): Promise<HistoryPage>;

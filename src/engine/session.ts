@@ -47,14 +47,16 @@ import { ChannelOrder } from "./channel-order.ts";
 import type { RpcOutcome } from "./counters.ts";
 import type { Engine } from "./engine.ts";
 import { errorText } from "./error-text.ts";
+import { Intake } from "./intake.ts";
 import { Outflow } from "./outflow.ts";
-import type { Caller, LogFields, LogGap, Position, Transport } from "./ports.ts";
+import type { Caller, LogFields, LogGap, Position, PublishCommand, Transport } from "./ports.ts";
 import { countOf, positionMessage, uint64Of } from "./positions.ts";
 import { publishKey } from "./publish-key.ts";
 import { type ChannelsOwner, SessionChannels } from "./session-channels.ts";
 import { durationSince, reasonOf } from "./session-log.ts";
 import { gapMessage, historyPage, presencePage } from "./session-queries.ts";
 import type { MessageKind } from "./settings.ts";
+import { Slots } from "./slots.ts";
 import type { Respondent } from "./survey.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
@@ -157,9 +159,8 @@ export class Session implements ChannelsOwner, Respondent {
   #waiting: { readonly message: InboundMessage; readonly size: number }[] | undefined;
   #waitingBytes = 0;
   /** RPCs that wait for their answer; authorization asks the same backends and takes no place. */
-  #openRpcs = 0;
-  /** Bytes of the requests that are being worked on. */
-  #openBytes = 0;
+  readonly #rpcs: Slots;
+  readonly #intake: Intake;
   /** When the connection came, Unix milliseconds; undefined where a sleep lies between. */
   #since: number | undefined;
   /** Last sign of life, Unix milliseconds; before connect the time of the connection. */
@@ -183,6 +184,8 @@ export class Session implements ChannelsOwner, Respondent {
     this.#backend = new BackendCalls(engine.timers, engine.logger);
     this.#channels = new SessionChannels(engine, this);
     this.#outflow = new Outflow(engine.outflowLimits, transport);
+    this.#rpcs = new Slots(settings.maxInFlightRpcs);
+    this.#intake = new Intake(settings.maxOpenRequestBytes, engine.intake, transport);
     this.#seen = engine.clock.now();
     this.#since = this.#seen;
     this.#savedSeen = this.#seen;
@@ -199,6 +202,7 @@ export class Session implements ChannelsOwner, Respondent {
     session.#extended = record.extended;
     session.variant = variantOf(encoding, record.extended);
     session.#grant(record.capabilities);
+    if (record.connected && !record.extended) session.#intake.wait();
     session.#clientId = record.clientId;
     session.#clientType = record.clientType;
     session.#userId = record.userId;
@@ -245,6 +249,8 @@ export class Session implements ChannelsOwner, Respondent {
   get expiry(): number {
     const { connectDeadlineMs, idleTimeoutMs } = this.#engine.settings;
     if (!this.connected) return this.#seen + connectDeadlineMs;
+    // A client that is not read cannot be heard.
+    if (this.#intake.paused) return this.#engine.clock.now() + idleTimeoutMs;
     const heard = Math.max(this.#seen, this.#transport.heard?.() ?? 0);
     return heard + idleTimeoutMs;
   }
@@ -434,6 +440,7 @@ export class Session implements ChannelsOwner, Respondent {
     this.#state = "closed";
     this.#waiting = undefined;
     this.#attempt("cancellation", () => this.#backend.cancelAll());
+    this.#rpcs.clear();
     this.#attempt("leave", () => this.#channels.leaveAll(clean));
     // One that could not be left must not keep the session in the others.
     for (const name of this.#channels.names) {
@@ -494,11 +501,14 @@ export class Session implements ChannelsOwner, Respondent {
       this.#wait(message, size);
       return;
     }
-    this.#openBytes += size;
+    const waits = this.#intake.begin(size);
     try {
-      await this.#handle(message);
+      if (this.#intake.overrun) this.close(DISCONNECTS.slowConsumer);
+      await this.#handle(message, size);
     } finally {
-      this.#openBytes -= size;
+      // The time in which a client is not read is no silence.
+      if (this.#intake.paused) this.#seen = this.#engine.clock.now();
+      this.#intake.end(size, waits);
     }
   }
 
@@ -525,7 +535,7 @@ export class Session implements ChannelsOwner, Respondent {
     }
   }
 
-  async #handle(message: InboundMessage): Promise<void> {
+  async #handle(message: InboundMessage, size: number): Promise<void> {
     if (this.#state === "closed") return;
     const envelope = message.envelope;
     if (envelope.case === "connect") {
@@ -544,11 +554,11 @@ export class Session implements ChannelsOwner, Respondent {
     if (envelope.case === undefined) return;
     if (this.#switchedOff(envelope.case)) return;
     try {
-      const full = this.#openBytes > this.#engine.settings.maxOpenRequestBytes;
-      if (full && !UNANSWERED.has(envelope.case)) {
+      const refused = this.#extended && this.#intake.full;
+      if (refused && !UNANSWERED.has(envelope.case)) {
         throw busy("too many requests are waiting for their answer", BUSY_RETRY_MS);
       }
-      await this.#dispatch(message);
+      await this.#dispatch(message, size);
     } catch (error) {
       this.#refuse(message, error);
       // With half of it done nobody knows what the session would hear from now on.
@@ -557,11 +567,11 @@ export class Session implements ChannelsOwner, Respondent {
     }
   }
 
-  async #dispatch(message: InboundMessage): Promise<void> {
+  async #dispatch(message: InboundMessage, size: number): Promise<void> {
     const envelope = message.envelope;
     switch (envelope.case) {
       case "publish":
-        await this.#publish(message, envelope.value);
+        await this.#publish(message, envelope.value, size);
         return;
       case "subscribe":
         await this.#subscribe(message, envelope.value.subscriptions);
@@ -619,6 +629,7 @@ export class Session implements ChannelsOwner, Respondent {
     this.#extended = connect.capabilities.length > 0;
     this.variant = variantOf(this.encoding, this.#extended);
     this.#grant(connect.capabilities);
+    if (!this.#extended) this.#intake.wait();
     this.#clientId = connect.clientId;
     this.#clientType = connect.clientType;
     if (connect.subscriptions.length > 0 && this.#switchedOff("subscribe")) return;
@@ -809,24 +820,20 @@ export class Session implements ChannelsOwner, Respondent {
     });
   }
 
-  async #publish(message: InboundMessage, received: CloudEvent): Promise<void> {
+  async #publish(message: InboundMessage, received: CloudEvent, size: number): Promise<void> {
     const channel = message.channel || received.source;
     if (channel === "") {
       throw new MessagingError("INTERNAL_ERROR", "missing channel in publish message");
     }
     checkChannel(channel);
-    const event = canonicalEvent(received);
-    checkMetadata(message.metadata);
-    const wait = this.#publishes?.take(this.#engine.clock.now()) ?? 0;
-    if (wait > 0) throw busy("too many publishes", wait);
-    const body = create(EntryBodySchema, {
-      event: toBinary(CloudEventSchema, event),
-      publisher: { clientId: this.#clientId, userId: this.#userId, sessionId: this.id },
-      metadata: message.metadata,
-    });
-    const key = this.#publishKey(channel, event);
+    const command = this.#command(channel, message, received);
+    // The event may wait, and it waits as bytes: what was decoded would be its payload a second time.
+    received.data = { case: undefined };
     await this.#order.run([channel], "shared", async () => {
-      const { position, duplicate } = await this.#engine.broker.publish(channel, { key, body });
+      const { broker, publishGate } = this.#engine;
+      const { position, duplicate } = await (this.#extended
+        ? broker.publish(channel, command)
+        : publishGate.publish(this, channel, command, size));
       this.#engine.counters.published += 1;
       if (duplicate) this.#engine.counters.duplicates += 1;
       this.#reply(message, {
@@ -837,6 +844,20 @@ export class Session implements ChannelsOwner, Respondent {
         },
       });
     });
+  }
+
+  /** What a publish is to the broker, if it may be one. */
+  #command(channel: string, { metadata }: InboundMessage, received: CloudEvent): PublishCommand {
+    const event = canonicalEvent(received);
+    checkMetadata(metadata);
+    const wait = this.#publishes?.take(this.#engine.clock.now()) ?? 0;
+    if (wait > 0) throw busy("too many publishes", wait);
+    const body = create(EntryBodySchema, {
+      event: toBinary(CloudEventSchema, event),
+      publisher: { clientId: this.#clientId, userId: this.#userId, sessionId: this.id },
+      metadata,
+    });
+    return { key: this.#publishKey(channel, event), body };
   }
 
   /** An extended client that publishes an event again means the same one. */
@@ -891,8 +912,10 @@ export class Session implements ChannelsOwner, Respondent {
       this.#reply(message, { case: "rpcReply", value: this.#outbound(payload) });
       return;
     }
-    if (this.#openRpcs >= settings.maxInFlightRpcs) {
-      throw busy("too many RPCs are waiting for their answer", BUSY_RETRY_MS);
+    if (!this.#rpcs.take()) {
+      if (this.#extended) throw busy("too many RPCs are waiting for their answer", BUSY_RETRY_MS);
+      // A v1 client cannot tell which of its RPCs was refused.
+      if (!(await this.#rpcs.next()) || this.#isClosed()) return;
     }
     const request = {
       id: message.id,
@@ -915,7 +938,6 @@ export class Session implements ChannelsOwner, Respondent {
     const { clock, counters } = this.#engine;
     const began = clock.now();
     let outcome: RpcOutcome = "ok";
-    this.#openRpcs += 1;
     try {
       return await call();
     } catch (error) {
@@ -923,7 +945,7 @@ export class Session implements ChannelsOwner, Respondent {
       outcome = this.#isClosed() ? "cancelled" : late ? "timeout" : "error";
       throw error;
     } finally {
-      this.#openRpcs -= 1;
+      this.#rpcs.free();
       counters.rpcs[outcome].observe(clock.now() - began);
     }
   }

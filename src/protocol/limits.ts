@@ -14,6 +14,15 @@ export const ERROR_WINDOW_MS = 60_000;
 export const PUBLISHES_PER_SECOND = 0;
 /** Bytes of a session's requests that are still being worked on; one more is RATE_LIMITED. */
 export const MAX_OPEN_REQUEST_BYTES = 4 * 1024 * 1024;
+/**
+ * Bytes of one v1 client's requests that may wait where the host cannot stop reading what it sends; beyond it
+ * 3510. Each frame counts as WAITING_FRAME_BYTES more than it is long.
+ */
+export const MAX_WAITING_SESSION_BYTES = 16 * 1024 * 1024;
+/** The same of all v1 clients of one node together; the client that goes beyond it is closed. */
+export const MAX_WAITING_NODE_BYTES = 48 * 1024 * 1024;
+/** What a waiting frame takes in memory beside its bytes. */
+export const WAITING_FRAME_BYTES = 512;
 /** Bytes that a client with credit may leave unacknowledged; beyond it 3510. */
 export const CREDIT_BYTES = 8 * 1024 * 1024;
 /**

@@ -6,6 +6,7 @@ export const CAPABILITIES: HostCapabilities = {
   bidirectionalStreams: true,
   grpc: true,
   observesBackpressure: true,
+  slowsSenders: true,
   // A process that runs anyway has nothing to wake.
   freeHeartbeat: true,
   surveysAcrossNodes: true,

@@ -154,11 +154,21 @@ class SocketTransport implements Transport, WriterOwner {
       this.#counters.queueDrops += this.#writer.drop();
     }
     this.#writer.finish();
+    // The client's answer to the close must be read.
+    this.#ws.resume();
     closeSocket(this.#ws, disconnect);
   }
 
   heard(): number {
     return this.#heardAt;
+  }
+
+  pause(): void {
+    this.#ws.pause();
+  }
+
+  resume(): void {
+    this.#ws.resume();
   }
 
   /** Answers the text frame `ping`, which reaches no session. */

@@ -25,6 +25,8 @@ export class StreamTransport implements Transport {
   #ended = false;
   #error: unknown;
   #wake: (() => void) | undefined;
+  /** Settles when the client may be read again; undefined while it may. */
+  #paused: { readonly over: Promise<void>; readonly resume: () => void } | undefined;
 
   constructor(maxQueueBytes: number, owner: TransportOwner) {
     this.#maxQueueBytes = maxQueueBytes;
@@ -38,6 +40,22 @@ export class StreamTransport implements Transport {
     if (this.#overrun || this.#queue.bytes <= this.#maxQueueBytes) return;
     this.#overrun = true;
     this.#owner.overrun();
+  }
+
+  pause(): void {
+    if (this.#ended || this.#paused !== undefined) return;
+    const { promise: over, resolve: resume } = Promise.withResolvers<void>();
+    this.#paused = { over, resume };
+  }
+
+  resume(): void {
+    this.#paused?.resume();
+    this.#paused = undefined;
+  }
+
+  /** Resolves when the client may be read, at once unless it is paused. */
+  async readable(): Promise<void> {
+    await this.#paused?.over;
   }
 
   close(disconnect: Disconnect): void {
@@ -54,6 +72,7 @@ export class StreamTransport implements Transport {
   finish(error?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.resume();
     this.#error = error;
     this.#owner.ended();
     this.#wake?.();

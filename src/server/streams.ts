@@ -227,6 +227,8 @@ async function receive<In>(
         logger.warn("message failed", { error: String(error) });
         session.close(DISCONNECTS.internal);
       });
+      // The library reads no further than this loop, and the flow control of HTTP/2 stops the client.
+      await transport.readable();
     }
     session.end(true);
     transport.finish();

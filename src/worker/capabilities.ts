@@ -7,6 +7,7 @@ export const CAPABILITIES: HostCapabilities = {
   grpc: false,
   // A socket of the runtime does not tell what lies in its buffer.
   observesBackpressure: false,
+  slowsSenders: false,
   freeHeartbeat: true,
   // Each gateway has an engine of its own, and none knows the others.
   surveysAcrossNodes: false,

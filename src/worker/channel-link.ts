@@ -8,6 +8,7 @@ import {
   ReadRequestSchema,
   ReadResponseSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_QUEUED_BYTES } from "../protocol/limits.ts";
 import { type ChannelStub, historyOf, presenceOf } from "./channel-calls.ts";
 import { Cursor } from "./cursor.ts";
 import { PublishQueue } from "./publish-queue.ts";
@@ -67,6 +68,11 @@ export class ChannelLink {
   get outbox(): PublishQueue {
     this.#outbox ??= new PublishQueue((request) => this.#call((stub) => stub.publish(request)));
     return this.#outbox;
+  }
+
+  /** Bytes of publishes that can be added now. */
+  get room(): number {
+    return this.#outbox?.room ?? MAX_QUEUED_BYTES;
   }
 
   /** Whether publishes wait for their acknowledgement. */

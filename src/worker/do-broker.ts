@@ -27,7 +27,7 @@ import {
   type SeenRecord,
   type SeenRecordSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { CHANNEL_TIMEOUT_MS } from "../protocol/limits.ts";
+import { CHANNEL_TIMEOUT_MS, MAX_QUEUED_BYTES } from "../protocol/limits.ts";
 import { type ChannelStub, historyOf, presenceOf, runOf } from "./channel-calls.ts";
 import { ChannelLink, type LinkHost } from "./channel-link.ts";
 import { HeardChannels } from "./heard-channels.ts";
@@ -139,6 +139,10 @@ export class DurableObjectBroker implements Broker {
     const body = toBinary(EntryBodySchema, command.body);
     const result = link.outbox.push(create(PublishItemSchema, { key: command.key, body }));
     return result.finally(() => this.#forget(channel, link));
+  }
+
+  room(channel: string): number {
+    return this.#channels.get(channel)?.room ?? MAX_QUEUED_BYTES;
   }
 
   async history(channel: string, filter: HistoryFilter): Promise<HistoryPage> {

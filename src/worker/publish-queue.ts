@@ -35,6 +35,11 @@ export class PublishQueue {
     return !this.#running;
   }
 
+  /** Bytes of publishes that can be added now. */
+  get room(): number {
+    return MAX_QUEUED_BYTES - this.#waitingBytes;
+  }
+
   /**
    * Adds a publish.
    *

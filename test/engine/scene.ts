@@ -93,8 +93,9 @@ export class ManualTimers {
   }
   /** Lets everything that waits go off. */
   fire(): void {
-    for (const callback of [...this.#waiting]) callback();
+    const waiting = [...this.#waiting];
     this.#waiting.clear();
+    for (const callback of waiting) callback();
   }
 }
 
@@ -111,6 +112,7 @@ const CAPABILITIES: HostCapabilities = {
   bidirectionalStreams: false,
   grpc: false,
   observesBackpressure: false,
+  slowsSenders: false,
   freeHeartbeat: true,
   surveysAcrossNodes: false,
 };

@@ -27,7 +27,8 @@ export class FrameRules {
     if (envelope.case === undefined) return undefined;
     if (this.#switchedOff(envelope.case)) return session.doom(3508);
     const hasAnswer = !["surveyResponse", "received"].includes(envelope.case);
-    const full = session.openBytes > settings.maxOpenRequestBytes;
+    // What a v1 client has sent waits.
+    const full = session.extended && session.openBytes > settings.maxOpenRequestBytes;
     if (full && hasAnswer) return "error RATE_LIMITED";
     switch (envelope.case) {
       case "publish": {
@@ -56,7 +57,9 @@ export class FrameRules {
       case "rpcRequest":
         if (invalid(envelope.value)) return "error BAD_REQUEST";
         if (!asks.rpc) return "rpcReply";
-        if (session.requests.rpcs >= settings.maxInFlightRpcs) return "error RATE_LIMITED";
+        if (session.extended && session.requests.rpcs >= settings.maxInFlightRpcs) {
+          return "error RATE_LIMITED";
+        }
         return session.requests.add(message, {});
       case "subRefresh":
         return "subRefreshAck";

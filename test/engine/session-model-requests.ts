@@ -192,7 +192,8 @@ export class Requests {
       if (this.blocked(request)) continue;
       const due = this.expected(request);
       check(due.length === 0, `${id} has no answer, which is ${due}`);
-      const waits = [...request.calls.values()].some(({ outcome }) => outcome === undefined);
+      const calls = [...request.calls.values()];
+      const waits = this.#placeless(request) || calls.some(({ outcome }) => outcome === undefined);
       check(waits, `${id} (${request.message.envelope.case}) waits for nothing`);
     }
   }
@@ -239,9 +240,8 @@ export class Requests {
       case "publish":
         return answered(calls.get("publish"), "publishAck");
       case "rpcRequest":
-        return calls.size === 0 && this.#openRpcs >= this.#world.settings.maxInFlightRpcs
-          ? ["error RATE_LIMITED"]
-          : answered(calls.get("rpc"), "rpcReply");
+        if (this.#placeless(request)) return this.#session.extended ? ["error RATE_LIMITED"] : [];
+        return answered(calls.get("rpc"), "rpcReply");
       case "unsubscribe":
         return ["unsubscribeAck"];
       case "historyRequest":
@@ -288,6 +288,12 @@ export class Requests {
     // A v1 client takes no position and can do with what the node has seen.
     if (registered === undefined && !extended) return calls.get(`seen ${channel}`)?.outcome;
     return registered?.outcome;
+  }
+
+  /** An RPC that finds no place; one of a v1 client waits for it. */
+  #placeless({ message, calls }: Request): boolean {
+    const asks = message.envelope.case === "rpcRequest" && calls.size === 0;
+    return asks && this.#openRpcs >= this.#world.settings.maxInFlightRpcs;
   }
 
   /** RPCs that their backend has not answered. */

@@ -105,6 +105,7 @@ export class ScriptedWorld extends Witness {
         bidirectionalStreams: false,
         grpc: false,
         observesBackpressure: false,
+        slowsSenders: false,
         freeHeartbeat: true,
         surveysAcrossNodes: false,
       },

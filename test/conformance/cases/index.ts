@@ -1,6 +1,7 @@
 /** Every case of the suite. */
 import type { Case } from "../case.ts";
 import { accessCases } from "./access.ts";
+import { burstCases } from "./bursts.ts";
 import { closingCases } from "./closing.ts";
 import { compatibilityCases } from "./compatibility.ts";
 import { exactlyOnceCases } from "./exactly-once.ts";
@@ -34,6 +35,7 @@ export const CASES: readonly Case[] = [
   ...compatibilityCases,
   ...subscribeCases,
   ...publishCases,
+  ...burstCases,
   ...exactlyOnceCases,
   ...recoveryCases,
   ...recoveryLoadCases,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { kindOf, textOf, valueAs } from "../../client.ts";
 import { SECRET } from "../backend.ts";
-import { type Case, eventually, ONE, sleep } from "../case.ts";
+import { type Case, EXTENDED, eventually, ONE, sleep } from "../case.ts";
 import { TIGHT } from "../variants.ts";
 
 export const rpcCases: readonly Case[] = [
@@ -74,6 +74,7 @@ export const rpcCases: readonly Case[] = [
     rules: ["R5", "L3"],
     title: "one RPC more than may be in flight is RATE_LIMITED; answered ones make room",
     server: "tight",
+    kinds: EXTENDED,
     async run(context) {
       const client = await context.client();
       const open = Array.from({ length: TIGHT.rpcsInFlight }, () => client.rpc("slow", "300"));

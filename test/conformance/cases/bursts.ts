@@ -1,0 +1,64 @@
+/** Clients of v1 that send as fast as they can and do not read what became of it, as the v0.1.1 Go SDK does. */
+import assert from "node:assert/strict";
+import { kindOf, texts } from "../../client.ts";
+import { type Case, V1 } from "../case.ts";
+
+const EVENTS = 3_000;
+const EVENT_BYTES = 4 * 1024;
+const RPCS = 100;
+
+export const burstCases: readonly Case[] = [
+  {
+    rules: ["L5", "P3"],
+    title:
+      "3,000 publishes of 4 KB that nobody waits for all arrive, in order, beside another fast client",
+    server: "load",
+    kinds: V1,
+    async run(context) {
+      const channel = context.channel();
+      const reader = await context.subscriber(channel, { extended: true });
+      const [first, second] = [await context.client(), await context.client()];
+      const text = (who: string, i: number): string => `${who} ${i} `.padEnd(EVENT_BYTES, "x");
+      for (let i = 0; i < EVENTS; i++) {
+        const data = { case: "textData", value: text("first", i) } as const;
+        const value = { id: `${i}`, source: "/go", type: "t", data };
+        first.send({ channel, envelope: { case: "publish", value } });
+        if (i % 10 > 0) continue;
+        const value2 = { ...value, data: { ...data, value: text("second", i / 10) } };
+        second.send({ channel, envelope: { case: "publish", value: value2 } });
+      }
+      const messages = await reader.received(EVENTS * 1.1, 90_000);
+      for (const [who, count] of [
+        ["first", EVENTS],
+        ["second", EVENTS / 10],
+      ] as const) {
+        const seen = texts(messages).filter((one) => one.startsWith(who));
+        assert.deepEqual(
+          seen.map((one) => one.split(" ")[1]),
+          Array.from({ length: count }, (_, i) => `${i}`),
+        );
+      }
+      for (const client of [first, second]) {
+        assert.equal(client.close, undefined);
+        assert.deepEqual(client.all("error"), []);
+      }
+    },
+  },
+  {
+    rules: ["R5", "L5"],
+    title: `${RPCS} RPCs of a v1 client at once are all answered, and its ping does not wait for them`,
+    server: "tight",
+    kinds: V1,
+    async run(context) {
+      const client = await context.client();
+      const open = Array.from({ length: RPCS }, (_, i) => client.rpc("slow", `${10 + (i % 3)}`));
+      await client.ping();
+      assert.ok(client.all("rpcReply").length < RPCS);
+      const kinds = (await Promise.all(open)).map(kindOf);
+      assert.deepEqual(
+        kinds,
+        Array.from({ length: RPCS }, () => "rpcReply"),
+      );
+    },
+  },
+];
