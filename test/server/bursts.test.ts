@@ -10,8 +10,8 @@ import { ConnectClient, envelopeOf, GrpcClient, type StreamClient } from "../str
 
 const MIB = 1024 * 1024;
 const TEXT = "x".repeat(32 * 1024);
-/** Together four times what one session may have under way. */
-const RPCS = (16 * MIB) / TEXT.length;
+/** Together three times what may wait before the server stops reading. */
+const RPCS = (6 * MIB) / TEXT.length;
 /** What the host may have read beyond the limit before it stopped. */
 const READ_AHEAD = MIB;
 const cleanups: (() => unknown)[] = [];
