@@ -19,6 +19,9 @@ const RULES: NonNullable<NodeOptions["rules"]> = {
   },
 };
 
+/** A longer life may take longer. */
+const TIMEOUT_MS = Math.max(120_000, 15_000 * steps(8));
+
 const ended: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
@@ -231,26 +234,34 @@ async function run(stage: Stage, faults: Readonly<Record<string, Fault>>): Promi
   return `MESSAGELOOP_TEST_SEED=${seed()}: ${done.join(" ")}`;
 }
 
-test("with a Redis that keeps its word nothing is lost, repeated or out of order", async () => {
-  const server = await redisServer({ appendonly: "yes", appendfsync: "always" });
-  const stage = new Stage(server, true);
-  const story = await run(stage, { ...GENTLE, restart });
-  expect(stage.problems(), story).toEqual([]);
-  for (const node of stage.nodes) {
-    for (const channel of CHANNELS) expect(repeated(node, channel), story).toEqual([]);
-  }
-  const changed = stage.gaps().filter((line) => line.includes("epoch_changed"));
-  expect(changed, story).toEqual([]);
-  expect(stage.acknowledged.length).toBeGreaterThan(500);
-}, 120_000);
+test(
+  "with a Redis that keeps its word nothing is lost, repeated or out of order",
+  async () => {
+    const server = await redisServer({ appendonly: "yes", appendfsync: "always" });
+    const stage = new Stage(server, true);
+    const story = await run(stage, { ...GENTLE, restart });
+    expect(stage.problems(), story).toEqual([]);
+    for (const node of stage.nodes) {
+      for (const channel of CHANNELS) expect(repeated(node, channel), story).toEqual([]);
+    }
+    const changed = stage.gaps().filter((line) => line.includes("epoch_changed"));
+    expect(changed, story).toEqual([]);
+    expect(stage.acknowledged.length).toBeGreaterThan(500);
+  },
+  TIMEOUT_MS,
+);
 
-test("whatever a Redis loses, who listens is told of it", async () => {
-  const server = await redisServer();
-  const stage = new Stage(server, false);
-  const story = await run(stage, CARELESS);
-  expect(stage.problems(), story).toEqual([]);
-  expect(stage.gaps().some((line) => line.includes("epoch_changed"))).toBe(true);
-}, 120_000);
+test(
+  "whatever a Redis loses, who listens is told of it",
+  async () => {
+    const server = await redisServer();
+    const stage = new Stage(server, false);
+    const story = await run(stage, CARELESS);
+    expect(stage.problems(), story).toEqual([]);
+    expect(stage.gaps().some((line) => line.includes("epoch_changed"))).toBe(true);
+  },
+  TIMEOUT_MS,
+);
 
 function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

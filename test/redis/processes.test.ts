@@ -15,7 +15,8 @@ import {
 const STEPS = 2_000;
 /** A shorter life need not meet everything. */
 const WHOLE = steps(STEPS) >= STEPS;
-const PATIENCE_MS = 240_000;
+/** A longer life may take longer. */
+const PATIENCE_MS = Math.max(240_000, 120 * steps(STEPS));
 
 let host: ProcessHost | undefined;
 
