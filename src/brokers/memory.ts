@@ -6,7 +6,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ChannelLog } from "../channels/log.ts";
 import { MemoryLogStore } from "../channels/memory-store.ts";
 import { PatternMap } from "../channels/pattern-map.ts";
-import { matches } from "../channels/patterns.ts";
+import { matcherOf } from "../channels/patterns.ts";
 import {
   ChannelPresence,
   FORGETFUL_STORE,
@@ -34,7 +34,7 @@ import {
   EntryBodySchema,
   EntrySchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../protocol/limits.ts";
+import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_PATTERN_LOOKS } from "../protocol/limits.ts";
 import { type Recent, RecentChannels } from "./recent-channels.ts";
 
 /** The only node there is. */
@@ -119,8 +119,12 @@ export class MemoryBroker implements Broker {
 
   async active(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
     const channels: string[] = [];
+    const fits = matcherOf(pattern);
+    let looked = 0;
     for (const { name } of this.#recent.since(since.offset)) {
-      if (!matches(pattern, name)) continue;
+      looked += 1;
+      if (looked > MAX_PATTERN_LOOKS) return { channels, gap: "limit" };
+      if (!fits(name)) continue;
       if (channels.length >= limit) return { channels, gap: "limit" };
       channels.push(name);
     }

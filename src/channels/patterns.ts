@@ -36,6 +36,27 @@ export function matches(pattern: string, channel: string): boolean {
   return wanted.words.every((word, index) => word === "*" || word === words[index]);
 }
 
+/** `matches` for one pattern and many channels: the pattern is taken apart once. */
+export function matcherOf(pattern: string): (channel: string) => boolean {
+  if (!isPattern(pattern)) return (channel) => channel === pattern;
+  const { words, end } = readPattern(pattern);
+  return (channel) => {
+    let start = 0;
+    for (let i = 0; i < words.length; i++) {
+      // Behind the last word of the channel.
+      if (start > channel.length) return false;
+      const dot = channel.indexOf(".", start);
+      const stop = dot < 0 ? channel.length : dot;
+      const word = words[i] as string;
+      const fits =
+        word === "*" || (stop - start === word.length && channel.startsWith(word, start));
+      if (!fits) return false;
+      start = stop + 1;
+    }
+    return end === "open" || start > channel.length;
+  };
+}
+
 /**
  * Whether a pattern stands for every channel that another stands for; either may be a literal name.
  * This is a question about words: that a channel has at most 255 bytes is not considered.

@@ -67,6 +67,7 @@ import { type Peer, Session } from "./session.ts";
 import { memberMessage, presencePage } from "./session-queries.ts";
 import { DEFAULT_SETTINGS, type Settings } from "./settings.ts";
 import { type NodeSurvey, type SurveyOptions, type SurveyOutcome, Surveys } from "./survey.ts";
+import { Turns } from "./turns.ts";
 
 /** How long the marks of sessions may stay unsaved, in milliseconds; hosts sleep later than that. */
 const MARKS_DELAY_MS = 2_000;
@@ -77,6 +78,8 @@ export interface EngineOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly timers: Timers;
+  /** Calls back in the next turn of the event loop. Default: a timer of no time. */
+  readonly nextTurn?: (callback: () => void) => void;
   readonly capabilities: HostCapabilities;
   /**
    * Bytes that a client without credit may be sent between two signs of life, where the host does not
@@ -145,6 +148,8 @@ export class Engine implements BrokerHandler {
   readonly rules: RuleBook;
   readonly outflowLimits: OutflowLimits;
   readonly hub = new Hub();
+  /** How the reads of all sessions share the event loop. */
+  readonly turns: Turns;
   readonly surveys: Surveys;
   readonly counters = new Counters();
   /** What v1 clients have under way on this node. */
@@ -174,6 +179,10 @@ export class Engine implements BrokerHandler {
         ? undefined
         : (options.maxUnheardBytes ?? MAX_UNHEARD_BYTES),
     };
+    const soon = (callback: () => void): void => {
+      this.timers.after(0, callback);
+    };
+    this.turns = new Turns(this.clock, options.nextTurn ?? soon);
     this.surveys = new Surveys(this.timers);
     this.publishGate = new PublishGate(this.broker, this.timers);
     this.#stamp = {

@@ -64,6 +64,8 @@ export class Hub {
   readonly #patterns = new PatternMap<PatternListeners>();
   #subscriptions = 0;
   #delivered = 0;
+  /** Looks at all patterns of a channel; each session is met once in each. */
+  #looks = 0;
 
   /** Number of channels with at least one subscriber. */
   get size(): number {
@@ -213,9 +215,13 @@ export class Hub {
   /** As `#byPattern`, without anything made for each session: this is the hot path. */
   #broadcastByPattern(batch: PublicationBatch, all: readonly PatternListeners[]): void {
     const exact = this.#channels.get(batch.channel);
+    this.#looks += 1;
+    const look = this.#looks;
     for (let i = 0; i < all.length; i++) {
       for (const [subscriber, { live, feed }] of all[i] ?? []) {
-        if (!live || exact?.has(subscriber) || isLive(subscriber, all, i)) continue;
+        if (!live || feed.met === look) continue;
+        feed.met = look;
+        if (exact?.has(subscriber)) continue;
         if (feed.held !== undefined) feed.held.add({ batch });
         else this.feed(subscriber, feed, batch);
       }
@@ -298,10 +304,13 @@ export class Hub {
     const all = this.#listeners(channel);
     if (all.length === 0) return;
     const exact = this.#channels.get(channel);
-    for (const [i, listeners] of all.entries()) {
+    this.#looks += 1;
+    const look = this.#looks;
+    for (const listeners of all) {
       for (const [subscriber, { live, feed }] of listeners) {
-        if (!live || exact?.has(subscriber) || isLive(subscriber, all, i)) continue;
-        yield [subscriber, feed];
+        if (!live || feed.met === look) continue;
+        feed.met = look;
+        if (!exact?.has(subscriber)) yield [subscriber, feed];
       }
     }
   }
@@ -341,14 +350,6 @@ export class Hub {
       this.#delivered += batch.lastOffset - Math.max(after, batch.firstOffset - 1);
     }
   }
-}
-
-/** Whether one of the first so many patterns is live for a session. */
-function isLive(subscriber: Subscriber, all: readonly PatternListeners[], before: number): boolean {
-  for (let i = 0; i < before; i++) {
-    if (all[i]?.get(subscriber)?.live) return true;
-  }
-  return false;
 }
 
 /** Tells a session that has a channel by a pattern of the part of a gap that is for it. */

@@ -85,6 +85,8 @@ export class PatternHold {
 export class PatternFeed {
   /** What waits until the session has caught up; undefined while it is live. */
   held: PatternHold | undefined;
+  /** The last look of the hub at all patterns in which the session was met. */
+  met = 0;
   /** Where the replay of a channel ended: live messages up to there are not for this session. */
   readonly #floors = new Map<string, Position>();
 

@@ -25,11 +25,11 @@ export interface Head {
 
 /** Undefined where the channel does not answer. */
 export async function headOf(
-  { broker, logger }: LogReader,
+  { broker, logger, turns }: LogReader,
   channel: string,
 ): Promise<Head | undefined> {
   try {
-    const { position, entries } = await broker.history(channel, { limit: 1 });
+    const { position, entries } = await turns.run(() => broker.history(channel, { limit: 1 }));
     const [entry] = entries;
     const oldest = entry && { offset: Number(entry.offset), time: Number(entry.time) };
     return { position, oldest };

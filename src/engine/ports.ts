@@ -264,7 +264,9 @@ export interface BrokerHandler {
  *   yet included: what is published after it has resolved reaches the handler. It may be called again.
  *   An entry that the node hears by several ways is handed over once.
  * - `active` names the channels of a pattern that may have been published to behind a place that
- *   `subscribePattern` has given, at most so many.
+ *   `subscribePattern` has given, at most so many, those that were published to last first. It is asked with
+ *   any place that a client makes up, so it MUST NOT look at more than MAX_PATTERN_LOOKS channels, whether
+ *   they fit or not, before it answers with what it found and the gap `limit`.
  * - `publish` answers when the entry is in the log and its delivery is under way. Publishes of one
  *   node to one channel take effect in the order of the calls.
  * - `room` says how many bytes of publishes the node can take for a channel now, where they wait in the node.

@@ -3,13 +3,21 @@
  * proof or it is nothing: wherever continuity cannot be shown, the answer is a gap.
  */
 import type { Entry } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../protocol/limits.ts";
+import {
+  MAX_BATCH_BYTES,
+  MAX_BATCH_ENTRIES,
+  MAX_JOINED_BYTES,
+  MAX_JOINED_MESSAGES,
+} from "../protocol/limits.ts";
 import type { Broker, GapReason, LogGap, Logger, Position } from "./ports.ts";
+import type { Turns } from "./turns.ts";
 
 /** Where the log is read, and who hears of it when that fails. */
 export interface LogReader {
   readonly broker: Broker;
   readonly logger: Logger;
+  /** Each page is a step of its own. */
+  readonly turns: Turns;
   /** Whether nobody waits any more for what is read. */
   over(): boolean;
 }
@@ -77,7 +85,7 @@ export function nothing(reason: GapReason, after: Position | undefined, until: P
  * @param from entries that came before this time, in Unix milliseconds, are not wanted
  */
 export async function between(
-  { broker, logger, over }: LogReader,
+  { broker, logger, turns, over }: LogReader,
   channel: string,
   after: number,
   until: Position,
@@ -93,13 +101,14 @@ export async function between(
   });
   while (before - 1 > after) {
     if (budget.messages <= 0 || budget.bytes <= 0) return gap("limit");
-    const page = await broker
-      .history(channel, {
-        since: { epoch, offset: before },
-        reverse: true,
-        limit: Math.min(before - 1 - after, budget.messages, MAX_BATCH_ENTRIES),
-        maxBytes: Math.min(budget.bytes, MAX_BATCH_BYTES),
-      })
+    const filter = {
+      since: { epoch, offset: before },
+      reverse: true,
+      limit: Math.min(before - 1 - after, budget.messages, MAX_BATCH_ENTRIES),
+      maxBytes: Math.min(budget.bytes, MAX_BATCH_BYTES),
+    };
+    const page = await turns
+      .run(() => broker.history(channel, filter))
       .catch((error: unknown) => {
         logger.warn("history cannot be read", { error: String(error) });
         return undefined;
@@ -118,4 +127,21 @@ export async function between(
     before -= page.entries.length;
   }
   return { entries: found.reverse(), gap: undefined };
+}
+
+/** Entries as they are replayed: so many at a time that none of them holds up others for long. */
+export function* portions(entries: readonly Entry[]): Iterable<readonly Entry[]> {
+  let start = 0;
+  let bytes = 0;
+  for (const [index, { body }] of entries.entries()) {
+    const size = body?.event.length ?? 0;
+    const full = index - start === MAX_JOINED_MESSAGES || bytes + size > MAX_JOINED_BYTES;
+    if (full && index > start) {
+      yield entries.slice(start, index);
+      start = index;
+      bytes = 0;
+    }
+    bytes += size;
+  }
+  if (start < entries.length) yield entries.slice(start);
 }

@@ -26,10 +26,13 @@ import {
   type LogReader,
   type Missed,
   missed,
+  portions,
   type RecoveryRequest,
   type ReplayBudget,
 } from "./recovery.ts";
 import { type JoinedPattern, SessionPatterns } from "./session-patterns.ts";
+import { SessionReads } from "./session-reads.ts";
+import type { Turns } from "./turns.ts";
 
 /** What the channels of a session need from the node around them. */
 export interface ChannelsHost {
@@ -39,6 +42,8 @@ export interface ChannelsHost {
   readonly rules: RuleBook;
   /** A batch of entries out of the log. */
   replayed(channel: string, epoch: string, entries: readonly Entry[]): PublicationBatch;
+  /** How the reads of all sessions share the event loop. */
+  readonly turns: Turns;
   /** What one request may replay. */
   replayBudget(): ReplayBudget;
 }
@@ -84,6 +89,8 @@ interface Recovery {
 }
 
 export class SessionChannels {
+  /** What the session reads: what it missed, and what it asks for. */
+  readonly reads = new SessionReads();
   readonly #host: ChannelsHost;
   readonly #owner: ChannelsOwner;
   readonly #subscriptions = new SmallMap<string, Subscription>();
@@ -274,15 +281,19 @@ export class SessionChannels {
         this.#host.hub.release(this.#owner, subscription);
       } else behind.push(one);
     }
-    const budget = this.#host.replayBudget();
-    for (const { subscription, recovery } of behind) {
-      if (this.#owner.ended) return;
-      if (recovery !== undefined) await this.#recover(subscription, recovery, budget);
-      await this.#catchUp(subscription);
-      if (this.#owner.ended) return;
-      this.#host.hub.release(this.#owner, subscription);
-    }
-    await this.#patterns?.settle(patterns, budget, (channel) => this.#subscriptions.has(channel));
+    if (behind.length === 0 && patterns.every((one) => one.recovery === undefined)) return;
+    await this.reads.run(async () => {
+      const budget = this.#host.replayBudget();
+      for (const { subscription, recovery } of behind) {
+        if (this.#owner.ended) return;
+        if (recovery !== undefined) await this.#recover(subscription, recovery, budget);
+        await this.#catchUp(subscription);
+        if (this.#owner.ended) return;
+        this.#host.hub.release(this.#owner, subscription);
+      }
+      const exact = (channel: string): boolean => this.#subscriptions.has(channel);
+      await this.#patterns?.settle(patterns, budget, exact);
+    });
   }
 
   /** @param clean whether the session means it; otherwise it may be back soon */
@@ -355,7 +366,7 @@ export class SessionChannels {
     const recoverable = this.#host.rules.of(channel).recovery;
     const found = await missed(this.#reader, channel, request, until, budget, recoverable);
     if (this.#owner.ended) return;
-    this.#replay(channel, until.epoch, found);
+    await this.#replay(channel, until.epoch, found);
     if (!this.#owner.ended) this.#owner.tellRecovered(channel, until, found.gap);
   }
 
@@ -376,18 +387,38 @@ export class SessionChannels {
       if (this.#owner.ended) return;
       subscription.floor = dropped;
       if (found.gap !== undefined) this.#owner.tellGap(channel, found.gap);
-      this.#replay(channel, dropped.epoch, found);
+      await this.#replay(channel, dropped.epoch, found);
     }
   }
 
   get #reader(): LogReader {
-    const { broker, logger } = this.#host;
-    return { broker, logger, over: () => this.#owner.ended };
+    const { broker, logger, turns } = this.#host;
+    return { broker, logger, turns, over: () => this.#owner.ended };
   }
 
-  #replay(channel: string, epoch: string, { entries }: Missed): void {
-    if (entries.length === 0) return;
-    this.#host.hub.replay(this.#owner, this.#host.replayed(channel, epoch, entries));
+  async #replay(channel: string, epoch: string, { entries }: Missed): Promise<void> {
+    await replay(this.#host, this.#owner, { channel, epoch, entries });
+  }
+}
+
+/** What is replayed of one channel. */
+export interface Replay {
+  readonly channel: string;
+  readonly epoch: string;
+  readonly entries: readonly Entry[];
+}
+
+/** Writes entries out of the log to a session, a portion in each step. */
+export async function replay(
+  host: ChannelsHost,
+  owner: ChannelsOwner,
+  { channel, epoch, entries }: Replay,
+): Promise<void> {
+  for (const portion of portions(entries)) {
+    await host.turns.run(() => {
+      if (!owner.ended) host.hub.replay(owner, host.replayed(channel, epoch, portion));
+    });
+    if (owner.ended) return;
   }
 }
 

@@ -3,9 +3,9 @@
  * catching up with what was missed in each of them, leaving them.
  */
 import { checkChannel } from "../channels/names.ts";
+import { PatternMap } from "../channels/pattern-map.ts";
 import { checkPattern, matches } from "../channels/patterns.ts";
 import { MessagingError } from "../protocol/errors.ts";
-import type { Entry } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { Subscription as SubscriptionMessage } from "../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_PATTERN_CHANNELS } from "../protocol/limits.ts";
 import { feedGap, feedNotice, type PatternSubscription, type Subscription } from "./hub.ts";
@@ -14,7 +14,12 @@ import { type Absence, type Head, headOf, missedFrom } from "./pattern-recovery.
 import type { Position } from "./ports.ts";
 import { positionOf } from "./positions.ts";
 import { between, type LogReader, missed, type ReplayBudget } from "./recovery.ts";
-import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./session-channels.ts";
+import {
+  type ChannelsHost,
+  type ChannelsOwner,
+  type JoinTerms,
+  replay,
+} from "./session-channels.ts";
 
 /** What one look at many channels asks at the same time. */
 const ASKED_TOGETHER = 32;
@@ -172,11 +177,11 @@ export class SessionPatterns {
   ): Promise<void> {
     const behind = joined.filter(({ recovery }) => recovery !== undefined);
     if (behind.length === 0) return;
-    const fresh = new Set(behind.map(({ subscription }) => subscription.pattern));
+    const others = this.#liveBut(new Set(behind.map(({ subscription }) => subscription.pattern)));
     // What several patterns stand for is told once; what is live by others was not missed.
     const told = new Set<string>();
     const skipped = (channel: string, seen: boolean): boolean =>
-      told.has(channel) || exact(channel) || (!seen && this.#coveredBut(fresh, channel));
+      told.has(channel) || exact(channel) || (!seen && others.match(channel).length > 0);
     for (const one of behind) {
       if (this.#owner.ended) return;
       await this.#recover(one, budget, (channel, seen) => {
@@ -194,12 +199,13 @@ export class SessionPatterns {
     this.#host.hub.addPattern(this.#owner, subscription);
   }
 
-  /** Whether the session has a channel by another pattern than these. */
-  #coveredBut(fresh: ReadonlySet<string>, channel: string): boolean {
+  /** The patterns that the session has beside these. */
+  #liveBut(fresh: ReadonlySet<string>): PatternMap<true> {
+    const others = new PatternMap<true>();
     for (const { pattern, live } of this.#patterns.values()) {
-      if (live && !fresh.has(pattern) && matches(pattern, channel)) return true;
+      if (live && !fresh.has(pattern)) others.set(pattern, true);
     }
-    return false;
+    return others;
   }
 
   /** @param takes whether a channel is to be caught up with; it is asked once for each */
@@ -211,14 +217,13 @@ export class SessionPatterns {
     const { pattern } = subscription;
     const { since, positions } = recovery ?? { since: undefined, positions: new Map() };
     const active = await this.#active(pattern, since);
-    const seen = [...positions].filter(([channel]) => takes(channel, true));
-    const unseen = active.channels.filter(
-      (channel) => !positions.has(channel) && takes(channel, false),
-    );
     const absence = { from: since?.offset ?? 0, now: position.offset };
-    const all = [...seen.map(([channel]) => channel), ...unseen];
+    const all = [...new Set([...positions.keys(), ...active.channels])];
     for (let i = 0; i < all.length; i += ASKED_TOGETHER) {
-      const together = all.slice(i, i + ASKED_TOGETHER);
+      const some = all.slice(i, i + ASKED_TOGETHER);
+      const together = await this.#host.turns.run(() =>
+        some.filter((channel) => takes(channel, positions.has(channel))),
+      );
       const heads = await Promise.all(together.map((channel) => headOf(this.#reader, channel)));
       for (const [k, channel] of together.entries()) {
         // What has come by now of another log is of one that has been lost.
@@ -239,9 +244,9 @@ export class SessionPatterns {
 
   async #active(pattern: string, since: Position | undefined) {
     if (since === undefined) return { channels: [], gap: "unavailable" as const };
-    const { broker, logger } = this.#host;
+    const { broker, logger, turns } = this.#host;
     try {
-      return await broker.active(pattern, since, MAX_PATTERN_CHANNELS);
+      return await turns.run(() => broker.active(pattern, since, MAX_PATTERN_CHANNELS));
     } catch (error) {
       logger.warn("active channels cannot be read", { error: String(error) });
       return { channels: [], gap: "unavailable" as const };
@@ -270,7 +275,11 @@ export class SessionPatterns {
         : await missed(this.#reader, channel, request, position, budget, rules.recovery);
     if (found === undefined || this.#owner.ended) return;
     this.#feed.setFloor(channel, position);
-    this.#replay(channel, position.epoch, found.entries);
+    await replay(this.#host, this.#owner, {
+      channel,
+      epoch: position.epoch,
+      entries: found.entries,
+    });
     if (!this.#owner.ended) this.#owner.tellRecovered(channel, position, found.gap);
   }
 
@@ -303,17 +312,12 @@ export class SessionPatterns {
     const { entries, gap } = await between(this.#reader, channel, from, end, budget);
     if (this.#owner.ended) return;
     if (gap !== undefined) this.#owner.tellGap(channel, gap);
-    this.#replay(channel, epoch, entries);
-  }
-
-  #replay(channel: string, epoch: string, entries: readonly Entry[]): void {
-    if (entries.length === 0) return;
-    this.#host.hub.replay(this.#owner, this.#host.replayed(channel, epoch, entries));
+    await replay(this.#host, this.#owner, { channel, epoch, entries });
   }
 
   get #reader(): LogReader {
-    const { broker, logger } = this.#host;
-    return { broker, logger, over: () => this.#owner.ended };
+    const { broker, logger, turns } = this.#host;
+    return { broker, logger, turns, over: () => this.#owner.ended };
   }
 }
 

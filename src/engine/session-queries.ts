@@ -16,25 +16,34 @@ import {
   MessageSchema,
   type Presence,
   PresenceSchema,
+  type StreamPosition,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_HISTORY_BYTES, MAX_HISTORY_MESSAGES } from "../protocol/limits.ts";
-import type { Broker, HistoryPage, LogGap, Member, Position, Snapshot } from "./ports.ts";
+import type { HistoryFilter, HistoryPage, LogGap, Member, Position, Snapshot } from "./ports.ts";
 import { positionMessage, positionOf, uint64Of } from "./positions.ts";
 
-/** Answers a request for history with one page. */
-export async function historyPage(
-  broker: Broker,
-  { channel, since: asked, limit, reverse }: HistoryRequest,
-  encoding: Encoding,
-): Promise<History> {
-  // A position without an epoch says nothing, so it is as if there were none.
-  const since = asked === undefined || asked.epoch === "" ? undefined : positionOf(asked);
-  const page = await broker.history(channel, {
-    since,
+/** What of a channel's history a request asks for. */
+export function historyFilter({ since, limit, reverse }: HistoryRequest): HistoryFilter {
+  return {
+    since: sinceOf(since),
     limit: limit < 0 ? MAX_HISTORY_MESSAGES : Math.min(limit, MAX_HISTORY_MESSAGES),
     reverse,
     maxBytes: MAX_HISTORY_BYTES,
-  });
+  };
+}
+
+/** A position without an epoch says nothing, so it is as if there were none. */
+function sinceOf(position: StreamPosition | undefined): Position | undefined {
+  return position === undefined || position.epoch === "" ? undefined : positionOf(position);
+}
+
+/** The answer to a request for history. */
+export function historyPage(
+  page: HistoryPage,
+  { channel, since: asked, reverse }: HistoryRequest,
+  encoding: Encoding,
+): History {
+  const since = sinceOf(asked);
   const { epoch } = page.position;
   const gap = reverse ? foreign(page, since) : missing(page, since);
   // Before or behind a place that the log does not know there is nothing.

@@ -54,7 +54,7 @@ import { countOf, positionMessage, uint64Of } from "./positions.ts";
 import { publishKey } from "./publish-key.ts";
 import { type ChannelsOwner, SessionChannels } from "./session-channels.ts";
 import { durationSince, reasonOf } from "./session-log.ts";
-import { gapMessage, historyPage, presencePage } from "./session-queries.ts";
+import { gapMessage, historyFilter, historyPage, presencePage } from "./session-queries.ts";
 import type { MessageKind } from "./settings.ts";
 import { Slots } from "./slots.ts";
 import type { Respondent } from "./survey.ts";
@@ -869,11 +869,16 @@ export class Session implements ChannelsOwner, Respondent {
   async #history(message: InboundMessage, request: HistoryRequest): Promise<void> {
     const { channel } = request;
     this.#mayAsk(channel, "history");
-    await this.#order.run([channel], "exclusive", async () => {
-      this.#mustHave(channel);
-      const value = await historyPage(this.#engine.broker, request, this.encoding);
-      this.#reply(message, { case: "history", value });
-    });
+    await this.#order.run([channel], "exclusive", () =>
+      this.#read(channel, async ({ broker, turns }) => {
+        const page = await turns.run(() => broker.history(channel, historyFilter(request)));
+        await turns.run(() => {
+          if (this.#isClosed()) return;
+          const value = historyPage(page, request, this.encoding);
+          this.#reply(message, { case: "history", value });
+        });
+      }),
+    );
   }
 
   async #presence(message: InboundMessage, { channel }: PresenceRequest): Promise<void> {
@@ -881,12 +886,26 @@ export class Session implements ChannelsOwner, Respondent {
     if (!this.#engine.rules.of(channel).presence) {
       throw new MessagingError("BAD_REQUEST", "presence is switched off for this channel");
     }
-    await this.#order.run([channel], "exclusive", async () => {
+    await this.#order.run([channel], "exclusive", () =>
+      this.#read(channel, async ({ broker, settings, turns }) => {
+        const snapshot = await turns.run(() => broker.presence(channel, MAX_PRESENCE_MEMBERS));
+        await turns.run(() => {
+          if (this.#isClosed()) return;
+          const value = presencePage(channel, snapshot.epoch, snapshot, settings.maxMessageBytes);
+          this.#reply(message, { case: "presence", value });
+        });
+      }),
+    );
+  }
+
+  /** Runs a read of a channel that the session has, when those that it asked for before are done. */
+  async #read(channel: string, read: (engine: Engine) => Promise<void>): Promise<void> {
+    this.#mustHave(channel);
+    await this.#channels.reads.run(async () => {
+      if (this.#isClosed()) return;
+      // A pattern that brought it may have been left meanwhile.
       this.#mustHave(channel);
-      const maxBytes = this.#engine.settings.maxMessageBytes;
-      const snapshot = await this.#engine.broker.presence(channel, MAX_PRESENCE_MEMBERS);
-      const value = presencePage(channel, snapshot.epoch, snapshot, maxBytes);
-      this.#reply(message, { case: "presence", value });
+      await read(this.#engine);
     });
   }
 

@@ -87,6 +87,11 @@ export const MAX_HISTORY_BYTES = 64 * 1024;
 export const MAX_PRESENCE_MEMBERS = 1_000;
 /** Channels that one pattern catches up with beside those that the client knows; then a gap `limit`. */
 export const MAX_PATTERN_CHANNELS = 1_000;
+/**
+ * Channels that are looked at for one pattern, those that were published to last first; where there were
+ * more since the client's place, a gap `limit`.
+ */
+export const MAX_PATTERN_LOOKS = 20_000;
 /** Longest source and id of an event, together, in bytes of UTF-8. */
 export const MAX_EVENT_KEY_BYTES = 1_024;
 /** Longest user id that an authenticator may name, in bytes of UTF-8; a longer one is a refusal. */

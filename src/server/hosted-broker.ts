@@ -20,7 +20,7 @@ import type { RedisFacts } from "../http/metrics-process.ts";
 import type { RedisConfig } from "./config-redis.ts";
 import { StartError } from "./listeners.ts";
 import { HmacSigner } from "./node-signer.ts";
-import { clock, idleTimers, shortId } from "./platform.ts";
+import { clock, idleTimers, nextTurn, shortId } from "./platform.ts";
 import { type OpenRedis, openRedis } from "./redis-client.ts";
 import { RedisWatch } from "./redis-watch.ts";
 
@@ -211,8 +211,4 @@ async function authorities(file: string): Promise<string> {
   } catch (error) {
     throw new StartError(`cannot read ${file}: ${(error as NodeJS.ErrnoException).code}`);
   }
-}
-
-function nextTurn(callback: () => void): void {
-  setImmediate(callback);
 }

@@ -26,3 +26,8 @@ export const idleTimers: Timers = {
 export function shortId(): string {
   return shortIdFrom(randomBytes);
 }
+
+/** Calls back in the next turn of the event loop, after what has come in by then. */
+export function nextTurn(callback: () => void): void {
+  setImmediate(callback);
+}

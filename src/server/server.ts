@@ -19,7 +19,7 @@ import { http2Server, httpServer, type Listener, listen } from "./listeners.ts";
 import { lostLines } from "./log-output.ts";
 import { LoopLag } from "./loop-lag.ts";
 import { servePage } from "./page.ts";
-import { clock, random, shortId, timers } from "./platform.ts";
+import { clock, nextTurn, random, shortId, timers } from "./platform.ts";
 import { uncaughtErrors } from "./process-errors.ts";
 import { Sockets } from "./sockets.ts";
 import { peerContext, streamRoutes } from "./streams.ts";
@@ -105,6 +105,7 @@ class NodeServer implements Server {
       clock,
       random,
       timers,
+      nextTurn,
       logger,
       capabilities: CAPABILITIES,
       proxy: backends,

@@ -1,5 +1,6 @@
 /** What the memory broker remembers of channels that a pattern stands for. */
 import { expect, test } from "vitest";
+import { MAX_PATTERN_LOOKS } from "../../src/protocol/limits.ts";
 import { body, stage } from "./memory-stage.ts";
 
 test("channels that were published to since are named, the latest first, and no others", async () => {
@@ -61,4 +62,21 @@ test("how far a channel of a pattern was handed over is known while there is the
   expect(broker.seen("a.x")?.offset).toBe(1);
   broker.unsubscribePattern("a.*");
   expect(broker.seen("a.x")).toBeUndefined();
+});
+
+test("not every channel is looked at: the latest are, and the gap says that there are more", async () => {
+  const { broker, clock } = stage();
+  const { position } = await broker.subscribePattern("**");
+  clock.time += 1;
+  await broker.publish("old.x", { key: "k", body });
+  for (let i = 0; i < MAX_PATTERN_LOOKS - 1; i++) {
+    await broker.publish(`other.${i}`, { key: "k", body });
+  }
+  expect(await broker.active("old.*", position, 9)).toEqual({
+    channels: ["old.x"],
+    gap: undefined,
+  });
+  await broker.publish("new.x", { key: "k", body });
+  expect(await broker.active("old.*", position, 9)).toEqual({ channels: [], gap: "limit" });
+  expect(await broker.active("*.x", position, 9)).toEqual({ channels: ["new.x"], gap: "limit" });
 });

@@ -1,6 +1,6 @@
 /** Patterns against a second reading of their grammar: regular expressions and expanded words. */
 import { expect, test } from "vitest";
-import { bySpecificity, matches, patternProblem } from "../../src/channels/patterns.ts";
+import { bySpecificity, matcherOf, matches, patternProblem } from "../../src/channels/patterns.ts";
 import { eachStep, type SeededRandom } from "../random.ts";
 
 /** Few, so that patterns and channels often meet; wildcards inside a word are letters. */
@@ -72,6 +72,7 @@ test.each([
   ["***", "a", false],
 ])("whether %s stands for %s: %j", (pattern, channel, expected) => {
   expect(matches(pattern, channel)).toBe(expected);
+  expect(matcherOf(pattern)(channel)).toBe(expected);
 });
 
 test("patterns stand for what their grammar says", () => {
@@ -83,6 +84,7 @@ test("patterns stand for what their grammar says", () => {
     expect(patternProblem(pattern)).toBeUndefined();
     const expected = meaning(pattern).test(channel);
     expect([pattern, channel, matches(pattern, channel)]).toEqual([pattern, channel, expected]);
+    expect([pattern, channel, matcherOf(pattern)(channel)]).toEqual([pattern, channel, expected]);
     hits += expected ? 1 : 0;
     steps += 1;
   });

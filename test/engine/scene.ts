@@ -147,6 +147,9 @@ export function sceneWith<B extends Broker>(
     clock,
     random,
     timers,
+    nextTurn: (callback) => {
+      setImmediate(callback);
+    },
     logger,
     capabilities: CAPABILITIES,
     proxy,

@@ -120,6 +120,7 @@ export class Requests {
     check(!request.calls.has(what), `${what} is asked twice`);
     check(request.due === undefined, `${what} is asked for a request that is refused`);
     check(!this.blocked(request), `${what} is asked before its turn`);
+    check(!isRead(what) || !this.#reading(request), `${what} is asked beside another read`);
     const deadline = timeoutMs === undefined ? Infinity : this.#world.clock.time + timeoutMs;
     const call: Call = { late, deadline, backend: timeoutMs !== undefined, outcome: undefined };
     request.calls.set(what, call);
@@ -193,9 +194,21 @@ export class Requests {
       const due = this.expected(request);
       check(due.length === 0, `${id} has no answer, which is ${due}`);
       const calls = [...request.calls.values()];
-      const waits = this.#placeless(request) || calls.some(({ outcome }) => outcome === undefined);
-      check(waits, `${id} (${request.message.envelope.case}) waits for nothing`);
+      const asks = this.#placeless(request) || calls.some(({ outcome }) => outcome === undefined);
+      check(
+        asks || (reads(request) && this.#reading(request)),
+        `${id} (${request.message.envelope.case}) waits for nothing`,
+      );
     }
+  }
+
+  /** Whether another request of the session waits for what it reads: reads run one after the other. */
+  #reading(request: Request): boolean {
+    return this.all().some(
+      (other) =>
+        other !== request &&
+        [...other.calls].some(([what, { outcome }]) => isRead(what) && outcome === undefined),
+    );
   }
 
   /**
@@ -300,4 +313,16 @@ export class Requests {
   get #openRpcs(): number {
     return this.all().filter(({ calls }) => calls.get("rpc")?.backend).length;
   }
+}
+
+/** Whether a call reads what a channel holds. */
+function isRead(what: string): boolean {
+  return what === "history" || what === "presence" || what.startsWith("read ");
+}
+
+/** Whether a request has nothing to wait for but what it reads. */
+function reads({ message, joins, lanes }: Request): boolean {
+  const kind = message.envelope.case;
+  if (kind === "historyRequest" || kind === "presenceRequest") return true;
+  return joins.size === 0 && lanes.length > 0;
 }

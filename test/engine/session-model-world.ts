@@ -100,6 +100,8 @@ export class ScriptedWorld extends Witness {
       random: { uuid: () => this.id("uuid") },
       logger: { warn: () => {} },
       timers: this.timers,
+      // All that follows from something happens before the test looks.
+      nextTurn: queueMicrotask,
       capabilities: {
         name: "world",
         bidirectionalStreams: false,
