@@ -2,8 +2,11 @@
  * Values that the application's own code hands over: types do not hold at run time, so every field is
  * looked at where it comes in, before anything is encoded from it.
  */
+import type { JsonObject } from "@bufbuild/protobuf";
 import { MessagingError } from "../protocol/errors.ts";
 import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import { jsonProblem } from "../protocol/json-value.ts";
+import { MAX_STRUCT_DEPTH } from "../protocol/limits.ts";
 
 /** A field that is not what it should be. `field` is the whole value's name where all of it is meant. */
 export class BadValue extends Error {
@@ -62,6 +65,19 @@ export function checkMetadata(metadata: Readonly<Record<string, string>>): void 
       throw new MessagingError("BAD_REQUEST", "metadata is not valid Unicode");
     }
   }
+}
+
+/**
+ * Metadata of a client's error, which others are told: what decoders of other languages do not read, or
+ * JSON has no form for, goes no further.
+ *
+ * @throws MessagingError BAD_REQUEST
+ */
+export function checkStruct(metadata: JsonObject | undefined): void {
+  if (metadata === undefined) return;
+  const bounds = { depth: MAX_STRUCT_DEPTH, bytes: Number.POSITIVE_INFINITY };
+  const problem = jsonProblem(metadata, "metadata", bounds);
+  if (problem !== undefined) throw new MessagingError("BAD_REQUEST", problem.slice(0, 255));
 }
 
 /** @throws BadValue */

@@ -40,7 +40,7 @@ import {
 } from "../protocol/limits.ts";
 import { type SizedFrame, sized, type Variant, variantOf } from "../protocol/publication-frames.ts";
 import { utf8Length } from "../protocol/utf8.ts";
-import { checkMetadata } from "./application-values.ts";
+import { checkMetadata, checkStruct } from "./application-values.ts";
 import { BackendCalls, type CallTerms } from "./backend.ts";
 import { answeredConsent, answeredEvent, answeredUser } from "./backend-answers.ts";
 import { ChannelOrder } from "./channel-order.ts";
@@ -598,6 +598,7 @@ export class Session implements ChannelsOwner, Respondent {
       case "surveyResponse": {
         // An answer that names no survey is for the last one this client asked, as in v0.1.1.
         const requestId = envelope.value.requestId || this.#lastSurvey;
+        checkStruct(envelope.value.error?.metadata);
         this.#engine.surveys.answer(this.id, requestId, envelope.value);
         return;
       }

@@ -22,7 +22,8 @@ import {
   type OutboundMessage,
   OutboundMessageSchema,
 } from "./gen/messageloop/v1/service_pb.js";
-import { checkShape, mayHoldStruct } from "./wire-shape.ts";
+import { checkJson, isUint64 } from "./json-strict.ts";
+import { wellShaped } from "./wire-shape.ts";
 
 /**
  * How deep a JSON frame may nest. A level of a Struct is two levels of protobuf messages, whose
@@ -83,7 +84,7 @@ const jsonCodec: Codec = {
   subprotocol: "messageloop+json",
   encodeInbound: (message) => encodeJson(InboundMessageSchema, message),
   encodeOutbound: (message) => encodeJson(OutboundMessageSchema, message),
-  decodeInbound: (frame) => decodeJson(InboundMessageSchema, frame),
+  decodeInbound: decodeInboundJson,
   decodeOutbound: (frame) => decodeJson(OutboundMessageSchema, frame),
 };
 
@@ -93,8 +94,8 @@ const protobufCodec: Codec = {
   encodeInbound: (message) => toBinary(InboundMessageSchema, message),
   encodeOutbound: (message) => toBinary(OutboundMessageSchema, message),
   decodeInbound: (frame) => {
-    const guarded = typeof frame !== "string" && mayHoldStruct(frame);
-    return decodeProtobuf(InboundMessageSchema, frame, guarded);
+    if (typeof frame === "string") return decodeInboundJson(frame);
+    return decodeProtobuf(InboundMessageSchema, frame, true);
   },
   decodeOutbound: (frame) => decodeProtobuf(OutboundMessageSchema, frame),
 };
@@ -107,11 +108,27 @@ export function encodeJson<Desc extends DescMessage>(
   return JSON.stringify(toJson(schema, message, { useProtoFieldName: true }));
 }
 
-function decodeJson<Desc extends DescMessage>(schema: Desc, frame: Frame): MessageShape<Desc> {
+/** What comes in from outside is held to all that protobuf JSON says. */
+function decodeInboundJson(frame: Frame): InboundMessage {
+  return decodeJson(InboundMessageSchema, frame, (value) => {
+    // Nobody looks at a client's clock, so no form of it is a reason to refuse.
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      if (value["time"] !== undefined && !isUint64(value["time"])) delete value["time"];
+    }
+    checkJson(InboundMessageSchema, value);
+  });
+}
+
+function decodeJson<Desc extends DescMessage>(
+  schema: Desc,
+  frame: Frame,
+  check?: (value: JsonValue) => void,
+): MessageShape<Desc> {
   try {
     const text = typeof frame === "string" ? frame : getTextEncoding().decodeUtf8(frame, true);
     // JSON.parse before fromJson: a repeated key takes its last value instead of being refused.
     const value = JSON.parse(text) as JsonValue;
+    check?.(value);
     return fromJson(schema, value, { ignoreUnknownFields: true, recursionLimit: JSON_DEPTH });
   } catch (error) {
     throw undecodable(error);
@@ -121,12 +138,12 @@ function decodeJson<Desc extends DescMessage>(schema: Desc, frame: Frame): Messa
 function decodeProtobuf<Desc extends DescMessage>(
   schema: Desc,
   frame: Frame,
-  guarded = false,
+  strict = false,
 ): MessageShape<Desc> {
   if (typeof frame === "string") return decodeJson(schema, frame);
   try {
-    if (guarded) checkShape(schema, frame);
-    return fromBinary(schema, frame, { readUnknownFields: false });
+    const bytes = strict ? wellShaped(schema, frame) : frame;
+    return fromBinary(schema, bytes, { readUnknownFields: false });
   } catch (error) {
     throw undecodable(error);
   }

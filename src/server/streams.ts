@@ -5,8 +5,8 @@
  */
 import type { IncomingMessage } from "node:http";
 import { constants, Http2ServerRequest, type ServerHttp2Stream } from "node:http2";
-import { type DescMethodBiDiStreaming, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type Empty, EmptySchema } from "@bufbuild/protobuf/wkt";
+import { create, type DescMethodBiDiStreaming, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { type Empty, EmptySchema, StringValueSchema } from "@bufbuild/protobuf/wkt";
 import {
   Code,
   ConnectError,
@@ -29,11 +29,11 @@ import { unsolicited } from "../protocol/envelopes.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import {
   type InboundMessage,
-  InboundMessageSchema,
   MessagingService,
-  type OutboundMessage,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
 import { type SizedFrame, sized } from "../protocol/publication-frames.ts";
+import { utf8Length } from "../protocol/utf8.ts";
+import { TEXT_OPTIONS, TEXTS, type Text } from "./stream-json.ts";
 import { StreamTransport } from "./stream-transport.ts";
 
 /**
@@ -95,15 +95,14 @@ export function streamRoutes(options: StreamOptions): (router: ConnectRouter) =>
     // As on WebSocket; each stream would compress for itself what it shares with others.
     acceptCompression: [],
     readMaxBytes: options.engine.settings.maxMessageBytes,
-    jsonOptions: { useProtoFieldName: true, ignoreUnknownFields: true },
+    jsonOptions: TEXT_OPTIONS,
     requestGate: ({ values }: HandlerContext): void => {
       if (values.get(HALF_DUPLEX)) throw new ConnectError(HALF_DUPLEX_ONLY, Code.Unimplemented);
     },
   };
   return (router) => {
-    const json = MessagingService.method.messageLoop;
     router.rpc(OPAQUE, (input, context) => serve(options, BYTES, input, context), rules);
-    router.rpc(json, (input, context) => serve(options, JSON_TEXT, input, context), rules);
+    router.rpc(TEXTS, (input, context) => serve(options, JSON_TEXT, input, context), rules);
     const [bytes, text] = router.handlers.splice(-2) as [UniversalHandler, UniversalHandler];
     router.handlers.push(byContentType(bytes, text));
   };
@@ -135,7 +134,7 @@ function refusal(): UniversalServerResponse {
 /** How messages of one kind of content type pass through the library. */
 interface Form<In, Out> {
   readonly encoding: Encoding;
-  /** @throws ConnectError INTERNAL, which ends the stream, for what is no message. */
+  /** @throws ConnectError INTERNAL, in JSON INVALID_ARGUMENT, which ends the stream, for what is no message. */
   inbound(message: In): { readonly message: InboundMessage; readonly bytes: number };
   outbound(frame: SizedFrame): Out;
 }
@@ -154,10 +153,16 @@ const BYTES: Form<Empty, Empty> = {
   outbound: once(({ data }) => fromBinary(EmptySchema, data as Uint8Array)),
 };
 
-const JSON_TEXT: Form<InboundMessage, OutboundMessage> = {
+const JSON_TEXT: Form<Text, Text> = {
   encoding: "json",
-  inbound: (message) => ({ message, bytes: toBinary(InboundMessageSchema, message).length }),
-  outbound: once(({ data }) => codecFor("json").decodeOutbound(data)),
+  inbound({ value }) {
+    try {
+      return { message: codecFor("json").decodeInbound(value), bytes: utf8Length(value) };
+    } catch (error) {
+      throw new ConnectError(MessagingError.from(error).message, Code.InvalidArgument);
+    }
+  },
+  outbound: once(({ data }) => create(StringValueSchema, { value: data as string })),
 };
 
 /** Decodes a frame for the first who gets it: those of a publication have many subscribers. */

@@ -1,8 +1,9 @@
 /** Surveys: who is asked, whose answer counts, and when they end. */
-import { create } from "@bufbuild/protobuf";
+import { create, type JsonObject } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { connect, type Init, kinds, scene, send } from "./scene.ts";
 
 const question = create(CloudEventSchema, { data: { case: "textData", value: "how many?" } });
@@ -118,4 +119,29 @@ test("an answer that names no survey is for the last one this client asked, as i
   await send(one, { envelope: { case: "surveyRequest", value: { requestId } } });
   await send(one, answer(""));
   expect((await outcome).answers).toHaveLength(1);
+});
+
+test("[SPEC-V2] an answer whose error no other decoder could read is BAD_REQUEST, and is none", async () => {
+  const { engine, session, transport } = scene();
+  await connect(session, "room");
+  const answering = engine.survey(
+    "room",
+    create(CloudEventSchema, { id: "q", source: "/s", type: "t" }),
+  );
+  await expect.poll(() => kinds(transport).at(-1)).toBe("surveyRequest");
+  const { envelope } = codecFor("json").decodeOutbound(transport.frames.at(-1) ?? "");
+  const requestId = envelope.case === "surveyRequest" ? envelope.value.requestId : "";
+  const nested = (depth: number): JsonObject => (depth === 1 ? { a: 1 } : { a: nested(depth - 1) });
+  const bad = [nested(31), { list: [{ a: Number.NaN }] }];
+  for (const metadata of [...bad, nested(30)]) {
+    const value = { requestId, error: { code: "NO", metadata } };
+    const frame = codecFor("proto").encodeInbound(
+      create(InboundMessageSchema, { envelope: { case: "surveyResponse", value } }),
+    );
+    const message = codecFor("proto").decodeInbound(frame);
+    await session.receiveMessage(message, frame.length);
+  }
+  expect(kinds(transport).slice(-2)).toEqual(["error BAD_REQUEST", "error BAD_REQUEST"]);
+  const { answers } = await answering;
+  expect(answers.map(({ error }) => error?.metadata)).toEqual([nested(30)]);
 });

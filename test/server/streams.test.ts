@@ -227,6 +227,39 @@ test("a message of JSON that is none ends the stream with invalid_argument", asy
   expect(text()).toMatch(/"connected".*"error":\{"code":"invalid_argument"/s);
 });
 
+test.each(["application/connect+json", "application/grpc+json", "application/grpc-web+json"])(
+  "[SPEC-F4] a repeated key of %s takes its last value, and no form of the client's clock is refused",
+  async (contentType) => {
+    const { address } = await start();
+    const { stream, text } = open(address, contentType);
+    stream.write(
+      envelope('{"id":"first","id":"c","time":-1,"connect":{},"unknown":{"a":1,"a":2}}'),
+    );
+    stream.write(envelope('{"id":"p","ping":{},"ping":{},"time":"18446744073709551616"}'));
+    await eventually(
+      async () => text(),
+      (all) => /"id":"c".*"connected".*"id":"p".*"pong"/s.test(all),
+    );
+    stream.end();
+    await event(stream, "end");
+  },
+);
+
+test.each([
+  ["30 February", '{"publish":{"attributes":{"a":{"ce_timestamp":"2024-02-30T00:00:00Z"}}}}'],
+  ["a number in hexadecimal", '{"publish":{"attributes":{"a":{"ce_integer":"0x10"}}}}'],
+  ["bytes in two alphabets", '{"publish":{"binary_data":"+_AA"}}'],
+  ["objects that nest too deep", `{"survey_response":{"error":{"metadata":${nested(60)}}}}`],
+  ["text that is not UTF-8", Buffer.from('{"id":"\u00ff","ping":{}}', "latin1")],
+])("[SPEC-F4] %s ends a JSON stream as any other message that is none", async (_, message) => {
+  const { address } = await start();
+  const { stream, text } = open(address, "application/connect+json");
+  stream.write(envelope('{"connect":{}}'));
+  stream.write(envelope(message));
+  await event(stream, "end");
+  expect(text()).toMatch(/"connected".*"error":\{"code":"invalid_argument"/s);
+});
+
 test("a deadline that the client sets ends the session and the stream", async () => {
   const { engine, address } = await start();
   const { stream, trailers } = open(address, "application/grpc", { "grpc-timeout": "200m" });
@@ -351,8 +384,12 @@ async function event(stream: ClientHttp2Stream, name: "end" | "close"): Promise<
   await once(stream, name, { signal: AbortSignal.timeout(5_000) });
 }
 
+function nested(depth: number): string {
+  return `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`;
+}
+
 /** A message with the prefix of a stream. */
-function envelope(text: string): Buffer {
+function envelope(text: string | Buffer): Buffer {
   const prefix = Buffer.alloc(5);
   prefix.writeUInt32BE(Buffer.byteLength(text), 1);
   return Buffer.concat([prefix, Buffer.from(text)]);
