@@ -1,13 +1,13 @@
 /** A channel object as a gateway sees it, and its messages in the words of the ports. */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import type {
-  GapReason,
   HistoryFilter,
   HistoryPage,
   Position,
   PresenceChange,
   PresenceSnapshot,
 } from "../engine/ports.ts";
+import { MessagingError } from "../protocol/errors.ts";
 import {
   type DeliverRequest,
   type Entry,
@@ -18,7 +18,7 @@ import {
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { Member, StreamPosition } from "../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_BATCH_ENTRIES } from "../protocol/limits.ts";
-import { unavailable } from "./timers.ts";
+import { gapReasonOf, readAnswer } from "./answers.ts";
 
 /** Requests and answers are messages of `messageloop.internal.v1`. A call that throws breaks the stub. */
 export interface ChannelStub {
@@ -53,11 +53,11 @@ export async function historyOf(
     bytes: maxBytes === undefined ? 0 : Math.max(maxBytes, 1),
   });
   const answer = await stub.history(toBinary(HistoryRequestSchema, request));
-  const { position, first, reason, entries, more } = fromBinary(HistoryResponseSchema, answer);
+  const { position, first, reason, entries, more } = readAnswer(HistoryResponseSchema, answer);
   return {
     position: positionOf(position),
     first: Number(first),
-    reason: reason === "" ? undefined : (reason as GapReason),
+    reason: gapReasonOf(reason),
     entries,
     more,
   };
@@ -66,7 +66,7 @@ export async function historyOf(
 export async function presenceOf(stub: ChannelStub, limit: number): Promise<PresenceSnapshot> {
   const request = create(PresenceRequestSchema, { limit });
   const answer = await stub.presence(toBinary(PresenceRequestSchema, request));
-  const { members, total, generation } = fromBinary(PresenceResponseSchema, answer);
+  const { members, total, generation } = readAnswer(PresenceResponseSchema, answer);
   return {
     epoch: generation?.epoch ?? "",
     members: members.map(memberOf),
@@ -86,10 +86,10 @@ export function runOf(request: DeliverRequest): Run {
   return { registration, epoch, prev: Number(prev), entries, presence: changes, presenceLost };
 }
 
-/** @throws MessagingError UNAVAILABLE where there is none */
+/** @throws MessagingError INTERNAL_ERROR where there is none: to ask again would not help */
 export function positionOf(position: StreamPosition | undefined): Position {
   if (position === undefined || position.epoch === "") {
-    throw unavailable("the channel gave no position");
+    throw new MessagingError("INTERNAL_ERROR", "the channel gave no position");
   }
   return { epoch: position.epoch, offset: Number(position.offset) };
 }

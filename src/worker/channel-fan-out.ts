@@ -10,6 +10,8 @@
  */
 import type { LogRow } from "../channels/log-store.ts";
 import type { PresenceChange } from "../channels/presence.ts";
+import { background } from "../engine/background.ts";
+import type { Logger } from "../engine/ports.ts";
 import { type Call, followsPresence, type Gateway } from "./fan-out-gateway.ts";
 import { FanOutGateways, type GatewaysHost } from "./fan-out-gateways.ts";
 import type { GatewayRow } from "./gateway-table.ts";
@@ -18,6 +20,7 @@ import type { Hearing } from "./pattern-index.ts";
 import { PresenceQueue } from "./presence-queue.ts";
 import { type EncodedEntry, encodeRows, RecentEntries, takeBatch } from "./recent-entries.ts";
 import { delay, withDeadline } from "./timers.ts";
+import { Trouble } from "./trouble.ts";
 
 /** How long a delivery may be owed before the alarm makes sure of it, in milliseconds. */
 export const OWED_ALARM_MS = 10_000;
@@ -40,7 +43,7 @@ export interface FanOutHost extends GatewaysHost {
   now(): number;
   /** Makes sure that the alarm comes by then, Unix milliseconds. */
   alarmBy(at: number): void;
-  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+  readonly logger: Logger;
 }
 
 export class ChannelFanOut {
@@ -49,9 +52,12 @@ export class ChannelFanOut {
   readonly #recent = new RecentEntries();
   /** What nobody can have been told who hears the channel by a pattern and is not known yet. */
   readonly #untold = new PresenceQueue(false);
+  readonly #trouble: Trouble;
+  #over = false;
 
   constructor(host: FanOutHost, rows: Iterable<GatewayRow>) {
     this.#host = host;
+    this.#trouble = new Trouble("deliveries to gateways", host.logger);
     this.#gateways = new FanOutGateways(host, rows);
   }
 
@@ -63,6 +69,11 @@ export class ChannelFanOut {
   /** Whether anything is owed, so that a later life would have to deliver it. */
   get owes(): boolean {
     return this.#gateways.some(({ noted }) => noted);
+  }
+
+  /** The life of the log is over: nothing is delivered any more. */
+  end(): void {
+    this.#over = true;
   }
 
   /** Registers a gateway or replaces its registration; what it is owed stays owed. */
@@ -91,6 +102,7 @@ export class ChannelFanOut {
    * question.
    */
   heardBy(hearings: readonly Hearing[], round: number): void {
+    if (this.#over) return;
     const untold = this.#untold.take();
     const followers = this.#gateways.heardBy(hearings, round);
     for (const { presence } of followers) presence.putBack(untold);
@@ -100,6 +112,11 @@ export class ChannelFanOut {
   /** Gateways that have said since the last call that they do not hear the channel by patterns. */
   takeGone(): readonly Hearing[] {
     return this.#gateways.takeGone();
+  }
+
+  /** The index may not have heard of them. */
+  putBackGone(gone: readonly Hearing[]): void {
+    this.#gateways.putBackGone(gone);
   }
 
   /** Takes an entry that was just appended. It leaves with the next flush. */
@@ -137,16 +154,27 @@ export class ChannelFanOut {
 
   /**
    * Issues a deliver call to each gateway that is behind and has none in flight; the others are
-   * owed. When it returns, publishes may be acknowledged.
+   * owed. When it returns, publishes may be acknowledged. What fails at one gateway keeps nothing from
+   * the others.
    */
   flush(): void {
-    const head = this.#host.head();
+    if (this.#over) return;
+    const failures: unknown[] = [];
     for (const gateway of this.#gateways.values()) {
-      const { call } = gateway;
-      if (call === undefined) {
-        if (this.#behind(gateway)) this.#call(gateway);
-      } else if (call.until < head || !gateway.presence.empty) this.#owe(gateway);
+      try {
+        this.#send(gateway);
+      } catch (error) {
+        failures.push(error);
+      }
     }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  #send(gateway: Gateway): void {
+    const { call } = gateway;
+    if (call === undefined) {
+      if (this.#behind(gateway)) this.#call(gateway);
+    } else if (call.until < this.#host.head() || !gateway.presence.empty) this.#owe(gateway);
   }
 
   /** The alarm: delivers what is owed, and keeps the alarm while anything is. */
@@ -194,11 +222,13 @@ export class ChannelFanOut {
       ({ gone }) => this.#delivered(gateway, call, gone),
       (error: unknown) => this.#failed(gateway, call, error),
     );
+    background(call.done, this.#host.logger, "a delivery");
     // More than one batch behind: the rest waits for the answer, and until then it is owed.
     if (until < this.#host.head()) this.#owe(gateway);
   }
 
   #delivered(gateway: Gateway, call: Call, gone: boolean): void {
+    this.#trouble.worked();
     if (gateway.call !== call) return;
     gateway.call = undefined;
     if (gone) {
@@ -220,9 +250,10 @@ export class ChannelFanOut {
     gateway.call = undefined;
     this.#putBack(gateway, call);
     if (this.#gateways.get(gateway.name) !== gateway) return;
-    this.#host.warn("delivery failed", { gateway: gateway.name, error: String(error) });
+    this.#trouble.failed(error, { gateway: gateway.name });
+    const again = delay(RETRY_PAUSE_MS).then(() => this.flush());
+    background(again, this.#host.logger, "a repeated delivery");
     this.#owe(gateway);
-    void delay(RETRY_PAUSE_MS).then(() => this.flush());
   }
 
   #putBack(gateway: Gateway, call: Call): void {

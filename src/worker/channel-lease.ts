@@ -5,10 +5,12 @@
  * anybody waits. Nothing of it is stored: another life of the channel asks anew.
  */
 
+import type { Logger } from "../engine/ports.ts";
 import type { Hearing } from "./pattern-index.ts";
 import type { LeaseTerms } from "./pattern-lease.ts";
-import { retrying } from "./retry.ts";
+import { retrying, toIndex } from "./retry.ts";
 import { withDeadline } from "./timers.ts";
+import { Trouble } from "./trouble.ts";
 
 /** The part of a lease, at its end, in which a message has it renewed. */
 const RENEWED_PART = 1 / 6;
@@ -29,7 +31,7 @@ export interface LeaseHost {
    * @param round of the question: what was pushed in it or later need not be part of the answer
    */
   granted(hearings: readonly Hearing[], round: number): void;
-  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+  readonly logger: Logger;
 }
 
 export class ChannelLease {
@@ -38,9 +40,11 @@ export class ChannelLease {
   #until = 0;
   #round = 0;
   #asking: Promise<void> | undefined;
+  readonly #trouble: Trouble;
 
   constructor(host: LeaseHost) {
     this.#host = host;
+    this.#trouble = new Trouble("questions to the pattern index", host.logger);
   }
 
   /** Counts the questions to the index. */
@@ -66,11 +70,9 @@ export class ChannelLease {
     return undefined;
   }
 
-  /** Asks without anybody who waits. */
+  /** Asks without anybody who waits. A failure has been logged by then. */
   askSoon(): void {
-    this.#ask().catch((error: unknown) => {
-      this.#host.warn("no answer from the pattern index", { error: String(error) });
-    });
+    this.#ask().catch((error: unknown) => this.#trouble.failed(error));
   }
 
   #ask(): Promise<void> {
@@ -85,10 +87,10 @@ export class ChannelLease {
     const round = this.#round;
     // Counted from the first try: the index counts from whichever reached it.
     const until = this.#host.now() + this.#host.terms.leaseMs;
-    const hearings = await retrying((ms) => withDeadline(this.#host.ask(), ms), {
-      what: "the pattern index",
-      timeoutMs: ASK_TIMEOUT_MS,
-    });
+    const hearings = await retrying(
+      (ms) => withDeadline(this.#host.ask(), ms),
+      toIndex(this.#trouble, ASK_TIMEOUT_MS),
+    );
     this.#host.granted(hearings, round);
     this.#until = until;
   }

@@ -10,7 +10,7 @@ import type { LogRow } from "../channels/log-store.ts";
 import { MemoryLogStore } from "../channels/memory-store.ts";
 import { ChannelPresence, type PresenceChange, type Snapshot } from "../channels/presence.ts";
 import type { ChannelRules } from "../channels/rules.ts";
-import type { Position, Registration } from "../engine/ports.ts";
+import type { Logger, Position, Registration } from "../engine/ports.ts";
 import type {
   HistoryRequest,
   PublishItem,
@@ -46,7 +46,7 @@ export interface ChannelHost {
   lease(gone: readonly Hearing[]): Promise<readonly Hearing[]>;
   /** Calls a gateway. Resolves with whether it has gone from this registration. */
   deliver(gateway: string, request: Uint8Array): Promise<{ readonly gone: boolean }>;
-  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+  readonly logger: Logger;
 }
 
 export class ChannelLife {
@@ -63,7 +63,7 @@ export class ChannelLife {
 
   constructor(host: ChannelHost) {
     this.#host = host;
-    const { name, rules, sql, clock, random, alarm, warn } = host;
+    const { name, rules, sql, clock, random, alarm, logger } = host;
     const { transient } = rules;
     const log = new ChannelLog(
       transient ? new MemoryLogStore() : new SqlLogStore(sql),
@@ -88,16 +88,16 @@ export class ChannelLife {
         left: (gateway) => this.#left(gateway),
         now: clock.now,
         alarmBy: (at) => alarm.by(at),
-        warn,
+        logger,
       },
       table.all(),
     );
     this.#lease = new ChannelLease({
       terms: host.terms,
       now: clock.now,
-      ask: () => host.lease(this.#fanOut.takeGone()),
+      ask: () => this.#askIndex(),
       granted: (hearings, round) => this.#fanOut.heardBy(hearings, round),
-      warn,
+      logger,
     });
     if (table.quietSince() === undefined) this.#quiet();
   }
@@ -117,7 +117,7 @@ export class ChannelLife {
       this.#sequences.set(gateway, sequence);
       // Who follows there by a pattern may not be known yet, and hears of all that changes here.
       if (pattern !== undefined) this.hear(hearingOf(pattern));
-      this.#changed(this.#presenceChanges(request));
+      this.#update(request);
       if (registration !== "") this.#fanOut.register(gateway, registration, request.presence);
       if (ended !== "") this.#fanOut.unregister(gateway, ended);
     }
@@ -184,34 +184,69 @@ export class ChannelLife {
 
   /**
    * The alarm: ends the grace of those who did not come back, delivers what is owed, and asks for the
-   * next alarm where one is needed.
-   *
-   * @returns whether the object may forget everything
+   * next alarm where one is needed. It may be repeated.
    */
-  async alarm(): Promise<boolean> {
+  async alarm(): Promise<void> {
     this.#changed(this.#presence()?.expire() ?? []);
     await this.#fanOut.alarm();
     this.#watch();
-    if (this.#fanOut.registered) return false;
-    const quiet = Math.max(this.#log.lastTime, this.#table.quietSince() ?? 0);
-    const due = quiet + this.#host.rules.positionTtlMs;
-    if (due <= this.#host.clock.now()) {
-      return (this.#presence()?.size ?? 0) === 0 && !this.#fanOut.owes;
-    }
-    this.#host.alarm.by(due);
-    return false;
+    const { due } = this;
+    if (due !== undefined && due > this.#host.clock.now()) this.#host.alarm.by(due);
   }
 
-  #presenceChanges({ gateway, joined, left, complete }: RegisterRequest): PresenceChange[] {
-    if (!complete && joined.length === 0 && left.length === 0) return [];
+  /** Whether the object may forget everything now. The answer holds for this step only. */
+  get forgettable(): boolean {
+    const { due } = this;
+    if (due === undefined || due > this.#host.clock.now()) return false;
+    return (this.#presence()?.size ?? 0) === 0 && !this.#fanOut.owes;
+  }
+
+  /** The object has forgotten everything: what this life still waits for changes nothing. */
+  end(): void {
+    this.#fanOut.end();
+  }
+
+  /** When nobody may ask for the past any more, Unix milliseconds; undefined while somebody listens. */
+  get due(): number | undefined {
+    if (this.#fanOut.registered) return undefined;
+    const quiet = Math.max(this.#log.lastTime, this.#table.quietSince() ?? 0);
+    return quiet + this.#host.rules.positionTtlMs;
+  }
+
+  async #askIndex(): Promise<readonly Hearing[]> {
+    const gone = this.#fanOut.takeGone();
+    try {
+      return await this.#host.lease(gone);
+    } catch (error) {
+      this.#fanOut.putBackGone(gone);
+      throw error;
+    }
+  }
+
+  /** Updates who is present, and tells of what has changed, however far it comes. */
+  #update(request: RegisterRequest): void {
+    const changes: PresenceChange[] = [];
+    try {
+      for (const change of this.#presenceChanges(request)) {
+        if (change !== undefined) changes.push(change);
+      }
+    } catch (error) {
+      // What could not be stored is not so: it is read again.
+      this.#members = undefined;
+      throw error;
+    } finally {
+      this.#changed(changes);
+    }
+  }
+
+  *#presenceChanges(request: RegisterRequest): Iterable<PresenceChange | undefined> {
+    const { gateway, joined, left, complete } = request;
+    if (!complete && joined.length === 0 && left.length === 0) return;
     const presence = this.#presence();
-    if (presence === undefined) return [];
-    const named = new Set(joined.map(({ sessionId }) => sessionId));
-    return [
-      ...(complete ? presence.lost(gateway, named) : []),
-      ...joined.map((session) => presence.join(gateway, session)),
-      ...left.map(({ sessionId, clean }) => presence.leave(sessionId, clean)),
-    ].filter((change) => change !== undefined);
+    if (presence === undefined) return;
+    if (complete) yield* presence.lost(gateway, new Set(joined.map(({ sessionId }) => sessionId)));
+    for (const session of joined) yield presence.join(gateway, session);
+    for (const { sessionId, clean } of left) yield presence.leave(sessionId, clean);
   }
 
   /**

@@ -2,17 +2,18 @@
  * All that a gateway has with one channel: what it tells it, how far it has heard it, what it publishes
  * there, and the stub that the calls go through.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import type { BrokerHandler } from "../engine/ports.ts";
 import {
   ReadRequestSchema,
   ReadResponseSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_QUEUED_BYTES } from "../protocol/limits.ts";
+import { readAnswer } from "./answers.ts";
 import { type ChannelStub, historyOf, presenceOf } from "./channel-calls.ts";
 import { Cursor } from "./cursor.ts";
 import { PublishQueue } from "./publish-queue.ts";
-import { retrying } from "./retry.ts";
+import { retrying, toChannel } from "./retry.ts";
 import { Roster, type RosterHost } from "./roster.ts";
 import { withDeadline } from "./timers.ts";
 
@@ -47,7 +48,7 @@ export class ChannelLink {
       read: (after, until) => {
         const range = create(ReadRequestSchema, { after: BigInt(after), until: BigInt(until) });
         const request = toBinary(ReadRequestSchema, range);
-        return this.ask(async (stub) => fromBinary(ReadResponseSchema, await stub.read(request)));
+        return this.ask(async (stub) => readAnswer(ReadResponseSchema, await stub.read(request)));
       },
       head: async () => (await this.ask((stub) => historyOf(stub, { limit: 0 }))).position,
       presence: (limit) => this.ask((stub) => presenceOf(stub, limit)),
@@ -66,7 +67,10 @@ export class ChannelLink {
   }
 
   get outbox(): PublishQueue {
-    this.#outbox ??= new PublishQueue((request) => this.#call((stub) => stub.publish(request)));
+    this.#outbox ??= new PublishQueue(
+      (request) => this.#call((stub) => stub.publish(request)),
+      this.#host,
+    );
     return this.#outbox;
   }
 
@@ -93,7 +97,10 @@ export class ChannelLink {
   async ask<T>(call: (stub: ChannelStub) => Promise<T>): Promise<T> {
     this.#asking += 1;
     try {
-      return await retrying((ms) => withDeadline(this.#call(call), ms));
+      return await retrying(
+        (ms) => withDeadline(this.#call(call), ms),
+        toChannel(this.#host.channelTrouble),
+      );
     } finally {
       this.#asking -= 1;
     }

@@ -5,6 +5,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { background } from "../engine/background.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import {
   DeliverResponseSchema,
@@ -20,6 +21,7 @@ import {
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { SharedAlarm } from "./alarm.ts";
 import { ChannelLife } from "./channel-life.ts";
+import { checkedSql } from "./checked-sql.ts";
 import { encodeHistory, encodeReadResponse } from "./internal-codec.ts";
 import { hearingOf, leaseOf } from "./pattern-calls.ts";
 import { indexOf, LEASE_TERMS } from "./pattern-lease.ts";
@@ -30,13 +32,14 @@ import { nextTurn } from "./timers.ts";
 export class ChannelDurableObject extends DurableObject<Env> {
   readonly #alarm: SharedAlarm;
   #openLife: ChannelLife | undefined;
-  #flush: Promise<void> | undefined;
+  #flush: { readonly life: ChannelLife; readonly done: Promise<void> } | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#alarm = new SharedAlarm(ctx.storage);
+    this.#alarm = new SharedAlarm(ctx.storage, { clock, logger: consoleLogger });
     // Which alarm is stored is known before anything asks for another.
-    void ctx.blockConcurrencyWhile(async () => this.#alarm.found(await ctx.storage.getAlarm()));
+    const found = async (): Promise<void> => this.#alarm.found(await ctx.storage.getAlarm());
+    background(ctx.blockConcurrencyWhile(found), consoleLogger, "reading the alarm");
   }
 
   /** What has changed at a gateway. Takes a RegisterRequest, answers a RegisterResponse. */
@@ -53,8 +56,8 @@ export class ChannelDurableObject extends DurableObject<Env> {
   }
 
   /**
-   * Appends a batch, or refuses all of it. Takes a PublishRequest, answers a PublishResponse once delivery
-   * is under way.
+   * Appends a batch. Takes a PublishRequest, answers a PublishResponse once delivery is under way of what
+   * was appended. Each item that was not has its error there.
    */
   async publish(request: Uint8Array): Promise<Uint8Array> {
     const { items } = fromBinary(PublishRequestSchema, request);
@@ -62,22 +65,34 @@ export class ChannelDurableObject extends DurableObject<Env> {
       // Whoever was woken may find another life of the channel.
       for (let wait = this.#life.ready(); wait !== undefined; wait = this.#life.ready()) await wait;
     } catch (refusal) {
-      const error = MessagingError.from(refusal).toMessage();
+      const error = stated(refusal);
       const refused = { results: items.map(() => ({ error })) };
       return toBinary(PublishResponseSchema, create(PublishResponseSchema, refused));
     }
     const life = this.#life;
     const results = items.map((item) => {
-      const { offset, duplicate } = life.publish(item);
-      return { offset: BigInt(offset), duplicate };
+      try {
+        const { offset, duplicate } = life.publish(item);
+        return { offset: BigInt(offset), duplicate };
+      } catch (error) {
+        return { error: stated(error) };
+      }
     });
-    this.#flush ??= nextTurn().then(() => {
-      this.#flush = undefined;
-      life.flush();
-    });
-    await this.#flush;
+    await this.#flushed(life);
     const response = create(PublishResponseSchema, { epoch: life.position.epoch, results });
     return toBinary(PublishResponseSchema, response);
+  }
+
+  /** Delivery is under way of everything that was published in this turn of the event loop. */
+  async #flushed(life: ChannelLife): Promise<void> {
+    if (this.#flush?.life !== life) {
+      const done = nextTurn().then(() => {
+        if (this.#flush?.life === life) this.#flush = undefined;
+        life.flush();
+      });
+      this.#flush = { life, done };
+    }
+    await this.#flush.done;
   }
 
   /** One more gateway hears the channel by a pattern. Takes a HearRequest. */
@@ -118,13 +133,17 @@ export class ChannelDurableObject extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    this.#alarm.found(undefined);
-    if (!(await this.#life.alarm())) return;
-    // Whoever calls next finds an empty database and begins a new log.
-    this.#openLife = undefined;
-    this.#alarm.found(undefined);
-    void this.ctx.storage.deleteAlarm();
-    await this.ctx.storage.deleteAll();
+    await this.#alarm.come(async () => {
+      const life = this.#life;
+      await life.alarm();
+      // Looked at in the step that forgets: something may have been published while the alarm waited.
+      if (!life.forgettable) return;
+      // Whoever calls next finds an empty database and begins a new log.
+      life.end();
+      this.#openLife = undefined;
+      this.#alarm.found(undefined);
+      await Promise.all([this.ctx.storage.deleteAlarm(), this.ctx.storage.deleteAll()]);
+    });
   }
 
   /** Opened at the first call, for an object that has deleted itself begins anew. */
@@ -134,7 +153,7 @@ export class ChannelDurableObject extends DurableObject<Env> {
     this.#openLife ??= new ChannelLife({
       name,
       rules: settingsOf(env).rules.of(name),
-      sql: ctx.storage.sql,
+      sql: checkedSql(ctx.storage.sql, consoleLogger),
       clock,
       random: { epoch: shortId },
       alarm: this.#alarm,
@@ -147,8 +166,15 @@ export class ChannelDurableObject extends DurableObject<Env> {
         const stub = ctx.exports.GatewayDurableObject.getByName(gateway);
         return fromBinary(DeliverResponseSchema, await stub.deliver(request));
       },
-      warn: consoleLogger.warn,
+      logger: consoleLogger,
     });
     return this.#openLife;
   }
+}
+
+/** What a gateway is told of an item that was not taken. */
+function stated(error: unknown) {
+  const known = MessagingError.from(error);
+  if (known !== error) consoleLogger.warn("a publish failed", { error: String(error) });
+  return known.toMessage();
 }

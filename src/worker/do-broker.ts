@@ -6,6 +6,7 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { PatternMap } from "../channels/pattern-map.ts";
 import { matches } from "../channels/patterns.ts";
+import { background } from "../engine/background.ts";
 import type {
   ActiveChannels,
   Broker,
@@ -27,7 +28,7 @@ import {
   type SeenRecord,
   type SeenRecordSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { CHANNEL_TIMEOUT_MS, MAX_QUEUED_BYTES } from "../protocol/limits.ts";
+import { MAX_QUEUED_BYTES } from "../protocol/limits.ts";
 import { type ChannelStub, historyOf, presenceOf, runOf } from "./channel-calls.ts";
 import { ChannelLink, type LinkHost } from "./channel-link.ts";
 import { HeardChannels } from "./heard-channels.ts";
@@ -35,15 +36,16 @@ import { activeOf } from "./pattern-calls.ts";
 import { type Hearing, together } from "./pattern-index.ts";
 import { indexesOf } from "./pattern-lease.ts";
 import { type PatternHost, PatternRoster, TIME_EPOCH } from "./pattern-roster.ts";
-import { retrying } from "./retry.ts";
+import { retrying, toIndex } from "./retry.ts";
 import { withDeadline } from "./timers.ts";
+import { Trouble } from "./trouble.ts";
 
 /** Channels, or patterns, that a sweep settles at the same time. */
 const SWEPT_TOGETHER = 32;
 
 export interface DurableObjectBrokerOptions
-  extends Omit<LinkHost, "handler" | "sequence" | "hearing">,
-    PatternHost {
+  extends Omit<LinkHost, "handler" | "sequence" | "hearing" | "channelTrouble">,
+    Omit<PatternHost, "indexTrouble"> {
   /** The patterns that sessions of this gateway want. */
   patterns(): Iterable<string>;
 }
@@ -61,6 +63,7 @@ export interface BrokerStats {
 export class DurableObjectBroker implements Broker {
   readonly #options: DurableObjectBrokerOptions;
   readonly #host: LinkHost;
+  readonly #patternHost: PatternHost;
   readonly #channels = new Map<string, ChannelLink>();
   readonly #patterns = new PatternMap<PatternRoster>();
   /** The channels among them that may be heard by patterns alone. */
@@ -70,8 +73,11 @@ export class DurableObjectBroker implements Broker {
 
   constructor(options: DurableObjectBrokerOptions) {
     this.#options = options;
+    const indexTrouble = new Trouble("calls to pattern indexes", options.logger);
+    this.#patternHost = { ...options, indexTrouble };
     this.#host = {
       ...options,
+      channelTrouble: new Trouble("calls to channels", options.logger),
       handler: () => this.#handler,
       sequence: () => this.#nextSequence(),
       hearing: (channel) => this.#hearing(channel),
@@ -90,7 +96,7 @@ export class DurableObjectBroker implements Broker {
     const link = this.#link(channel);
     if (this.#options.hears(channel)) this.#heard.add(channel);
     else link.cursor.reset();
-    void this.#settle(channel, link);
+    background(this.#settle(channel, link), this.#options.logger, "telling the end of a channel");
   }
 
   async subscribePattern(pattern: string): Promise<PatternRegistration> {
@@ -100,7 +106,8 @@ export class DurableObjectBroker implements Broker {
   unsubscribePattern(pattern: string): void {
     const roster = this.#roster(pattern);
     roster.end();
-    void this.#settlePattern(pattern, roster);
+    const settling = this.#settlePattern(pattern, roster);
+    background(settling, this.#options.logger, "telling the end of a pattern");
     for (const channel of this.#heard.channels()) {
       if (!matches(pattern, channel) || this.#options.hears(channel)) continue;
       // What comes of it later is another story.
@@ -114,10 +121,10 @@ export class DurableObjectBroker implements Broker {
   async active(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
     const { index } = this.#options;
     const ask = (name: string): Promise<ActiveChannels> =>
-      retrying((ms) => withDeadline(activeOf(index(name), pattern, since.offset, limit), ms), {
-        what: "the pattern index",
-        timeoutMs: CHANNEL_TIMEOUT_MS,
-      });
+      retrying(
+        (ms) => withDeadline(activeOf(index(name), pattern, since.offset, limit), ms),
+        toIndex(this.#patternHost.indexTrouble),
+      );
     const answers = await Promise.all(indexesOf(pattern).map(ask));
     const channels = answers.flatMap((answer) => answer.channels);
     const gap = answers.map((answer) => answer.gap).find((reason) => reason !== undefined);
@@ -134,11 +141,14 @@ export class DurableObjectBroker implements Broker {
     this.#link(channel).roster.leave(sessionId, clean);
   }
 
-  publish(channel: string, command: PublishCommand): Promise<PublishResult> {
-    const link = this.#link(channel);
+  async publish(channel: string, command: PublishCommand): Promise<PublishResult> {
     const body = toBinary(EntryBodySchema, command.body);
-    const result = link.outbox.push(create(PublishItemSchema, { key: command.key, body }));
-    return result.finally(() => this.#forget(channel, link));
+    const link = this.#link(channel);
+    try {
+      return await link.outbox.push(create(PublishItemSchema, { key: command.key, body }));
+    } finally {
+      this.#forget(channel, link);
+    }
   }
 
   room(channel: string): number {
@@ -221,10 +231,23 @@ export class DurableObjectBroker implements Broker {
           () =>
             this.#settle(channel, this.#link(channel)),
       ),
-      ...[...this.#patterns].map((entry) => () => this.#settlePattern(...entry)),
+      ...[...this.#patterns].map(
+        ([pattern]) =>
+          () =>
+            this.#settlePattern(pattern, this.#roster(pattern)),
+      ),
     ];
     for (let i = 0; i < settlings.length; i += SWEPT_TOGETHER) {
-      await Promise.all(settlings.slice(i, i + SWEPT_TOGETHER).map((settle) => settle()));
+      await Promise.all(settlings.slice(i, i + SWEPT_TOGETHER).map((one) => this.#swept(one)));
+    }
+  }
+
+  /** What cannot be settled now keeps nothing else from it, and is left for the next sweep. */
+  async #swept(settle: () => Promise<void>): Promise<void> {
+    try {
+      await settle();
+    } catch (error) {
+      this.#options.logger.warn("a registration was not settled", { error: String(error) });
     }
   }
 
@@ -249,7 +272,7 @@ export class DurableObjectBroker implements Broker {
   #roster(pattern: string): PatternRoster {
     let roster = this.#patterns.get(pattern);
     if (roster === undefined) {
-      roster = new PatternRoster(pattern, this.#options);
+      roster = new PatternRoster(pattern, this.#patternHost);
       this.#patterns.set(pattern, roster);
     }
     return roster;

@@ -116,6 +116,10 @@ export class FanOutGateways {
     return gone;
   }
 
+  putBackGone(gone: readonly Hearing[]): void {
+    this.#gone = [...gone, ...this.#gone];
+  }
+
   /**
    * Keeps a gateway's row as it must be, and forgets who hears the channel no more. Who hears it by a
    * pattern alone needs no row unless it is owed something: the index knows it.

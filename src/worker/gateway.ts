@@ -4,12 +4,16 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { background } from "../engine/background.ts";
 import { Engine } from "../engine/engine.ts";
 import type { Proxy as ProxyPort, Transport } from "../engine/ports.ts";
 import type { Session } from "../engine/session.ts";
+import { DISCONNECTS } from "../protocol/codes.ts";
 import { DeliverResponseSchema } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { retryPause } from "./alarm.ts";
 import { SessionRecords } from "./attachment.ts";
 import { CAPABILITIES } from "./capabilities.ts";
+import { checkedSql } from "./checked-sql.ts";
 import { answerClose, closeSocket } from "./close.ts";
 import { ConnectWatch } from "./connect-watch.ts";
 import { DurableObjectBroker } from "./do-broker.ts";
@@ -37,6 +41,8 @@ export class GatewayDurableObject extends DurableObject<Env> {
   readonly #sessions = new Map<WebSocket, Session>();
   #awake = false;
   #alarmKnown = false;
+  /** Alarms in a row that have failed. */
+  #failures = 0;
   /** Closes those that do not connect in time. */
   readonly #connects = new ConnectWatch<WebSocket>(() => this.engine.expire().connect);
   /** The widest shard count that a Worker has spoken of. */
@@ -49,7 +55,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
     // The heartbeat that lets this object sleep: answered by the runtime, byte for byte.
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
     this.#settings = settingsOf(env);
-    const { sql } = ctx.storage;
+    const sql = checkedSql(ctx.storage.sql, consoleLogger);
     this.#records = new SessionRecords(sql);
     this.broker = new DurableObjectBroker({
       gateway: this.#name,
@@ -134,18 +140,35 @@ export class GatewayDurableObject extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    this.wake();
+    // While it runs nobody else need store one: whatever comes meanwhile is seen at its end.
     this.#alarmKnown = true;
+    let due: number | undefined;
+    try {
+      this.wake();
+      this.engine.expire();
+      // Not at every wake: sockets that closed in a sleep may still need their rows.
+      this.#records.sweep((id) => this.engine.session(id) !== undefined);
+      await this.broker.sweep();
+      this.#failures = 0;
+      due = this.#alarmDue();
+    } catch (error) {
+      // The runtime would give up after some tries.
+      this.#failures += 1;
+      due = clock.now() + retryPause(this.#failures);
+      consoleLogger.warn("an alarm failed", { error: String(error), failures: this.#failures });
+    }
+    this.#alarmKnown = false;
+    if (due === undefined) return;
+    await this.ctx.storage.setAlarm(Math.max(due, clock.now() + MIN_ALARM_MS));
+    this.#alarmKnown = true;
+  }
+
+  /** When the next alarm has something to do, Unix milliseconds; undefined when it has not. */
+  #alarmDue(): number | undefined {
     const { idle } = this.engine.expire();
-    // Not at every wake: sockets that closed in a sleep may still need their rows.
-    this.#records.sweep((id) => this.engine.session(id) !== undefined);
-    await this.broker.sweep();
     // A channel that could not be told that nobody here wants it is told at the next sweep.
     const unfinished = this.engine.hub.size > 0 || this.broker.stats().registrations > 0;
-    const due = idle ?? (unfinished ? clock.now() + this.#sweepMs : undefined);
-    this.#alarmKnown = due !== undefined;
-    if (due !== undefined)
-      await this.ctx.storage.setAlarm(Math.max(due, clock.now() + MIN_ALARM_MS));
+    return idle ?? (unfinished ? clock.now() + this.#sweepMs : undefined);
   }
 
   /** No session can fall silent sooner than this, and no registration is stale for longer. */
@@ -162,7 +185,9 @@ export class GatewayDurableObject extends DurableObject<Env> {
     if (this.#awake) return;
     this.#awake = true;
     for (const socket of this.ctx.getWebSockets()) this.#restore(socket);
-    void this.broker.sweep();
+    background(this.broker.sweep(), consoleLogger, "a gateway's sweep");
+    // An alarm that an earlier version of the program could not handle is gone.
+    if (this.#alarmDue() !== undefined) this.#ensureAlarm();
   }
 
   #transport(socket: WebSocket, id: string): Transport {
@@ -181,11 +206,21 @@ export class GatewayDurableObject extends DurableObject<Env> {
       },
       save: (record) => {
         if (record.connected) this.#connects.settled(socket);
-        this.#records.save(socket, record);
+        this.#keep(socket, () => this.#records.save(socket, record));
       },
-      mark: (marks) => this.#records.mark(socket, marks),
+      mark: (marks) => this.#keep(socket, () => this.#records.mark(socket, marks)),
       heard: () => this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0,
     };
+  }
+
+  /** Writes down what a session needs after a sleep; one that has no place would be lost then, and goes now. */
+  #keep(socket: WebSocket, write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      consoleLogger.warn("a session cannot be kept", { error: String(error) });
+      this.#sessions.get(socket)?.close(DISCONNECTS.internal);
+    }
   }
 
   /** The session of a socket that outlived a sleep, or undefined for one that has none any more. */
@@ -233,8 +268,16 @@ export class GatewayDurableObject extends DurableObject<Env> {
   #ensureAlarm(): void {
     if (this.#alarmKnown) return;
     this.#alarmKnown = true;
-    void this.ctx.storage.getAlarm().then(async (at) => {
+    background(this.#storeAlarm(), consoleLogger, "a gateway's alarm");
+  }
+
+  async #storeAlarm(): Promise<void> {
+    try {
+      const at = await this.ctx.storage.getAlarm();
       if (at === null) await this.ctx.storage.setAlarm(clock.now() + this.#sweepMs);
-    });
+    } catch (error) {
+      this.#alarmKnown = false;
+      throw error;
+    }
   }
 }

@@ -1,6 +1,6 @@
 /** A pattern index as gateways and channels see it, and its messages in the words of the ports. */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { ActiveChannels, GapReason } from "../engine/ports.ts";
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { ActiveChannels } from "../engine/ports.ts";
 import {
   ActiveRequestSchema,
   ActiveResponseSchema,
@@ -11,6 +11,7 @@ import {
   PatternSubscribeResponseSchema,
   PatternUnsubscribeRequestSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { gapReasonOf, readAnswer } from "./answers.ts";
 import type { Hearing } from "./pattern-index.ts";
 import type { PatternRow } from "./pattern-store.ts";
 
@@ -26,7 +27,7 @@ export interface PatternStub {
 export async function subscribeTo(stub: PatternStub, row: PatternRow): Promise<number> {
   const request = create(PatternSubscribeRequestSchema, { ...row, version: BigInt(row.version) });
   const answer = await stub.subscribe(toBinary(PatternSubscribeRequestSchema, request));
-  return Number(fromBinary(PatternSubscribeResponseSchema, answer).time);
+  return Number(readAnswer(PatternSubscribeResponseSchema, answer).time);
 }
 
 export async function unsubscribeFrom(
@@ -48,7 +49,7 @@ export async function leaseOf(
 ): Promise<Hearing[]> {
   const request = create(LeaseRequestSchema, { channel, gone: gone.map(hearingMessage) });
   const answer = await stub.lease(toBinary(LeaseRequestSchema, request));
-  return fromBinary(LeaseResponseSchema, answer).gateways.map(hearingOf);
+  return readAnswer(LeaseResponseSchema, answer).gateways.map(hearingOf);
 }
 
 export async function activeOf(
@@ -59,8 +60,8 @@ export async function activeOf(
 ): Promise<ActiveChannels> {
   const request = create(ActiveRequestSchema, { pattern, since: BigInt(since), limit });
   const answer = await stub.active(toBinary(ActiveRequestSchema, request));
-  const { channels, gap } = fromBinary(ActiveResponseSchema, answer);
-  return { channels, gap: gap === "" ? undefined : (gap as GapReason) };
+  const { channels, gap } = readAnswer(ActiveResponseSchema, answer);
+  return { channels, gap: gapReasonOf(gap) };
 }
 
 export function hearingMessage({ gateway, version, presence }: Hearing) {

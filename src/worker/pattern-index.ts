@@ -7,11 +7,12 @@
  */
 import { PatternMap } from "../channels/pattern-map.ts";
 import { matches } from "../channels/patterns.ts";
-import type { ActiveChannels, Clock } from "../engine/ports.ts";
+import type { ActiveChannels, Clock, Logger } from "../engine/ports.ts";
 import type { SharedAlarm } from "./alarm.ts";
 import type { LeaseTerms } from "./pattern-lease.ts";
 import { push } from "./pattern-push.ts";
 import type { PatternRow, PatternStore } from "./pattern-store.ts";
+import { Trouble } from "./trouble.ts";
 
 /**
  * How long an index knows of a channel after its last lease, in milliseconds: so long a subscriber of a
@@ -35,6 +36,7 @@ export interface IndexHost {
   readonly clock: Clock;
   readonly alarm: SharedAlarm;
   readonly terms: LeaseTerms;
+  readonly logger: Logger;
   /** Tells a channel that a gateway hears it. Resolves when the channel has confirmed. */
   hear(channel: string, hearing: Hearing): Promise<void>;
 }
@@ -46,12 +48,14 @@ export class PatternIndex {
   readonly #patterns = new PatternMap<Map<string, PatternRow>>();
   /** Since when each lease that may be live was granted, the oldest first. */
   readonly #leases = new Map<string, number>();
+  readonly #trouble: Trouble;
   /** The latest time that anyone was told; another machine's clock may be behind it. */
   #last: number;
 
   constructor(host: IndexHost) {
     this.#host = host;
     this.#store = host.store;
+    this.#trouble = new Trouble("calls to channels", host.logger);
     for (const row of this.#store.patterns()) this.#keep(row);
     this.#last = this.#store.span()?.last ?? 0;
     for (const { channel, leasedAt } of this.#store.leasesSince(this.#now() - this.#span)) {
@@ -83,6 +87,7 @@ export class PatternIndex {
     await push(tellings, {
       tell: (channel) => this.#host.hear(channel, { gateway, version, presence }),
       now: () => this.#now(),
+      trouble: this.#trouble,
     });
     return this.#now();
   }

@@ -2,7 +2,9 @@
  * Tells many channels something, each until it has confirmed or need not know any more. A channel that
  * does not answer holds up no other.
  */
+import { isMistake } from "./retry.ts";
 import { delay, withDeadline } from "./timers.ts";
+import type { Trouble } from "./trouble.ts";
 
 /** Channels that are told at the same time. */
 const TOLD_TOGETHER = 32;
@@ -16,11 +18,15 @@ export interface Telling {
   readonly channel: string;
   /** When the channel need not be told any more, Unix milliseconds. */
   readonly until: number;
+  /** To tell it again would not help. */
+  readonly hopeless?: boolean;
 }
 
 export interface PushHost {
   tell(channel: string): Promise<void>;
   now(): number;
+  /** Of calls to channels. */
+  readonly trouble: Trouble;
 }
 
 /** Resolves when every channel has been told or need not be any more. Never rejects. */
@@ -43,10 +49,17 @@ async function round(tellings: readonly Telling[], host: PushHost): Promise<Tell
     for (const telling of waiting) {
       const left = telling.until - host.now();
       if (left <= 0) continue;
+      if (telling.hopeless) {
+        failed.push(telling);
+        continue;
+      }
       try {
         await withDeadline(host.tell(telling.channel), Math.min(left, CALL_DEADLINE_MS));
-      } catch {
-        failed.push(telling);
+        host.trouble.worked();
+      } catch (error) {
+        host.trouble.failed(error);
+        // What no repetition mends is not repeated: then its time is waited for.
+        failed.push({ ...telling, hopeless: isMistake(error) });
       }
     }
   };

@@ -4,25 +4,27 @@
  * shares it. Once the last session has left a registration must not be used again, even where its end was
  * not told yet: a channel may have been answered with gone.
  */
+import { background } from "../engine/background.ts";
 import type { Logger, PatternRegistration } from "../engine/ports.ts";
 import { CHANNEL_TIMEOUT_MS } from "../protocol/limits.ts";
 import { type PatternStub, subscribeTo, unsubscribeFrom } from "./pattern-calls.ts";
 import type { Hearing } from "./pattern-index.ts";
 import { indexesOf, LEASE_TERMS } from "./pattern-lease.ts";
 import type { PatternRegistrationRow, PatternRegistrationTable } from "./pattern-registrations.ts";
-import { type Retrying, retrying } from "./retry.ts";
+import { retrying, toIndex } from "./retry.ts";
 import { nextTurn, unavailable, withDeadline } from "./timers.ts";
+import type { Trouble } from "./trouble.ts";
 
 /** The time of all channels is one: indexes keep what they have granted. */
 export const TIME_EPOCH = "time";
-
-const AN_INDEX: Retrying = { what: "the pattern index", timeoutMs: CHANNEL_TIMEOUT_MS };
 
 /** What the roster needs from the gateway around it. */
 export interface PatternHost {
   readonly gateway: string;
   readonly patternRegistrations: PatternRegistrationTable;
   readonly logger: Logger;
+  /** Of calls to pattern indexes. */
+  readonly indexTrouble: Trouble;
   /** A fresh stub of a pattern index. */
   readonly index: (name: string) => PatternStub;
   /** Whether a session of this gateway wants the pattern. */
@@ -144,7 +146,10 @@ export class PatternRoster {
       // It may tell thousands of channels; what fails otherwise fails sooner.
       const longest = LEASE_TERMS.leaseMs + LEASE_TERMS.marginMs + CHANNEL_TIMEOUT_MS;
       const register = (name: string): Promise<number> =>
-        retrying(() => withDeadline(subscribeTo(index(name), row), longest), AN_INDEX);
+        retrying(
+          () => withDeadline(subscribeTo(index(name), row), longest),
+          toIndex(this.#host.indexTrouble),
+        );
       const times = await Promise.all(indexesOf(pattern).map(register));
       attempt.registered = true;
       return Math.min(...times);
@@ -154,7 +159,9 @@ export class PatternRoster {
     } finally {
       this.#open -= 1;
       // What the index took after it was told of the end is told to it once more.
-      if (!this.#host.hasPattern(this.#pattern)) void this.settle();
+      if (!this.#host.hasPattern(this.#pattern)) {
+        background(this.settle(), this.#host.logger, "telling the end of a pattern");
+      }
     }
   }
 
@@ -162,8 +169,12 @@ export class PatternRoster {
     const { logger, patternRegistrations: rows } = this.#host;
     logger.warn("a pattern was not registered", { error: String(error) });
     this.#current = undefined;
-    const row = rows.get(this.#pattern);
-    if (row !== undefined) rows.set(this.#pattern, { ...row, unsettled: true });
+    try {
+      const row = rows.get(this.#pattern);
+      if (row !== undefined) rows.set(this.#pattern, { ...row, unsettled: true });
+    } catch (cause) {
+      logger.warn("a registration cannot be noted", { error: String(cause) });
+    }
   }
 
   async #unregister(): Promise<void> {
@@ -173,7 +184,10 @@ export class PatternRoster {
     if (row === undefined) return;
     const end = { gateway, version: row.version, pattern };
     const unregister = (name: string): Promise<void> =>
-      retrying((ms) => withDeadline(unsubscribeFrom(index(name), end), ms), AN_INDEX);
+      retrying(
+        (ms) => withDeadline(unsubscribeFrom(index(name), end), ms),
+        toIndex(this.#host.indexTrouble),
+      );
     try {
       await Promise.all(indexesOf(pattern).map(unregister));
     } catch (error) {

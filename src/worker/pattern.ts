@@ -5,6 +5,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { background } from "../engine/background.ts";
 import {
   ActiveRequestSchema,
   ActiveResponseSchema,
@@ -16,11 +17,12 @@ import {
   PatternUnsubscribeRequestSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { SharedAlarm } from "./alarm.ts";
+import { checkedSql } from "./checked-sql.ts";
 import { hearingMessage, hearingOf } from "./pattern-calls.ts";
 import { PatternIndex } from "./pattern-index.ts";
 import { LEASE_TERMS } from "./pattern-lease.ts";
 import { SqlPatternStore } from "./pattern-store.ts";
-import { clock } from "./platform.ts";
+import { clock, consoleLogger } from "./platform.ts";
 
 export class PatternDurableObject extends DurableObject<Env> {
   readonly #alarm: SharedAlarm;
@@ -28,9 +30,10 @@ export class PatternDurableObject extends DurableObject<Env> {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#alarm = new SharedAlarm(ctx.storage);
+    this.#alarm = new SharedAlarm(ctx.storage, { clock, logger: consoleLogger });
     // Which alarm is stored is known before anything asks for another.
-    void ctx.blockConcurrencyWhile(async () => this.#alarm.found(await ctx.storage.getAlarm()));
+    const found = async (): Promise<void> => this.#alarm.found(await ctx.storage.getAlarm());
+    background(ctx.blockConcurrencyWhile(found), consoleLogger, "reading the alarm");
   }
 
   /**
@@ -71,23 +74,24 @@ export class PatternDurableObject extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    this.#alarm.found(undefined);
-    if (!this.#index.alarm()) return;
-    // Whoever calls next finds an empty database.
-    this.#openIndex = undefined;
-    this.#alarm.found(undefined);
-    void this.ctx.storage.deleteAlarm();
-    await this.ctx.storage.deleteAll();
+    await this.#alarm.come(async () => {
+      if (!this.#index.alarm()) return;
+      // Whoever calls next finds an empty database.
+      this.#openIndex = undefined;
+      this.#alarm.found(undefined);
+      await Promise.all([this.ctx.storage.deleteAlarm(), this.ctx.storage.deleteAll()]);
+    });
   }
 
   /** Opened at the first call, for an object that has deleted itself begins anew. */
   get #index(): PatternIndex {
     const { storage, exports } = this.ctx;
     this.#openIndex ??= new PatternIndex({
-      store: new SqlPatternStore(storage.sql),
+      store: new SqlPatternStore(checkedSql(storage.sql, consoleLogger)),
       clock,
       alarm: this.#alarm,
       terms: LEASE_TERMS,
+      logger: consoleLogger,
       hear: async (channel, hearing) => {
         const request = create(HearRequestSchema, { gateway: hearingMessage(hearing) });
         const stub = exports.ChannelDurableObject.getByName(channel);

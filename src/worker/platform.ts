@@ -18,9 +18,12 @@ export function shortId(): string {
   return shortIdFrom((length) => crypto.getRandomValues(new Uint8Array(length)));
 }
 
-/** Structured warnings on the console, which Workers logs collect. */
+/** Structured lines on the console, which Workers logs collect. */
 export const consoleLogger: Logger = {
   warn(message, fields = {}) {
     console.warn(JSON.stringify({ level: "warn", message, ...fields }));
+  },
+  info(message, fields = {}) {
+    console.info(JSON.stringify({ level: "info", message, ...fields }));
   },
 };

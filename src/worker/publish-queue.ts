@@ -4,8 +4,9 @@
  * each frame of a socket is an event of its own. A failed call is repeated with the same keys until
  * its deadline; the channel knows the keys it has.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { PublishResult } from "../engine/ports.ts";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { background } from "../engine/background.ts";
+import type { Logger, PublishResult } from "../engine/ports.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import {
   type PublishItem,
@@ -13,21 +14,32 @@ import {
   PublishResponseSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../protocol/limits.ts";
-import { retrying } from "./retry.ts";
+import { readAnswer } from "./answers.ts";
+import { retrying, toChannel } from "./retry.ts";
 import { nextTurn, unavailable, withDeadline } from "./timers.ts";
+import type { Trouble } from "./trouble.ts";
 
 /** How long a client should wait when the queue is full, in milliseconds. */
 const FULL_RETRY_MS = 1_000;
 
+/** What the queue needs from the gateway around it. */
+export interface PublishHost {
+  readonly logger: Logger;
+  /** Of calls to channels. */
+  readonly channelTrouble: Trouble;
+}
+
 export class PublishQueue {
   /** Sends one PublishRequest and answers its PublishResponse. */
   readonly #call: (request: Uint8Array) => Promise<Uint8Array>;
+  readonly #host: PublishHost;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #running = false;
 
-  constructor(call: (request: Uint8Array) => Promise<Uint8Array>) {
+  constructor(call: (request: Uint8Array) => Promise<Uint8Array>, host: PublishHost) {
     this.#call = call;
+    this.#host = host;
   }
 
   /** Whether nothing waits and nothing is in flight. */
@@ -41,37 +53,39 @@ export class PublishQueue {
   }
 
   /**
-   * Adds a publish.
-   *
-   * @throws MessagingError RATE_LIMITED when the queue is full, UNAVAILABLE when the channel does
-   * not answer in time.
+   * Adds a publish. Rejects with a MessagingError: RATE_LIMITED when the queue is full, UNAVAILABLE when
+   * the channel does not answer in time.
    */
   push(item: PublishItem): Promise<PublishResult> {
     const size = item.key.length + item.body.length;
+    const { promise, resolve, reject } = Promise.withResolvers<PublishResult>();
     if (this.#waitingBytes + size > MAX_QUEUED_BYTES) {
-      throw new MessagingError("RATE_LIMITED", "too many publishes are waiting for this channel", {
-        metadata: { retry_after_ms: FULL_RETRY_MS },
-      });
+      const text = "too many publishes are waiting for this channel";
+      const metadata = { retry_after_ms: FULL_RETRY_MS };
+      reject(new MessagingError("RATE_LIMITED", text, { metadata }));
+      return promise;
     }
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, size, resolve, reject });
-      this.#waitingBytes += size;
-      if (!this.#running) void this.#run();
-    });
+    this.#waiting.push({ item, size, resolve, reject });
+    this.#waitingBytes += size;
+    if (!this.#running) background(this.#run(), this.#host.logger, "publish queue");
+    return promise;
   }
 
   async #run(): Promise<void> {
     this.#running = true;
-    while (this.#waiting.length > 0) {
-      await nextTurn();
-      const batch = this.#take();
-      try {
-        settle(batch, await this.#send(batch));
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
+    try {
+      while (this.#waiting.length > 0) {
+        await nextTurn();
+        const batch = this.#take();
+        try {
+          settle(batch, await this.#send(batch));
+        } catch (error) {
+          for (const { reject } of batch) reject(error);
+        }
       }
+    } finally {
+      this.#running = false;
     }
-    this.#running = false;
   }
 
   #take(): Waiting[] {
@@ -89,12 +103,15 @@ export class PublishQueue {
   async #send(batch: readonly Waiting[]): Promise<Uint8Array> {
     const items = batch.map(({ item }) => item);
     const request = toBinary(PublishRequestSchema, create(PublishRequestSchema, { items }));
-    return await retrying((ms) => withDeadline(this.#call(request), ms));
+    return await retrying(
+      (ms) => withDeadline(this.#call(request), ms),
+      toChannel(this.#host.channelTrouble),
+    );
   }
 }
 
 function settle(batch: readonly Waiting[], answer: Uint8Array): void {
-  const { epoch, results } = fromBinary(PublishResponseSchema, answer);
+  const { epoch, results } = readAnswer(PublishResponseSchema, answer);
   batch.forEach(({ resolve, reject }, index) => {
     const result = results[index];
     if (result === undefined) reject(unavailable("the channel left out an answer"));

@@ -4,7 +4,8 @@
  * flight, and what comes meanwhile goes with the next. A call is repeated as it is until its deadline;
  * one that fails for good leaves the roster unsettled, and the next one names everybody.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { background } from "../engine/background.ts";
 import type { Logger, MemberSession, Position, Random, Registration } from "../engine/ports.ts";
 import {
   type RegisterRequest,
@@ -12,12 +13,14 @@ import {
   RegisterResponseSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { CHANNEL_TIMEOUT_MS } from "../protocol/limits.ts";
+import { readAnswer } from "./answers.ts";
 import { positionOf } from "./channel-calls.ts";
 import { hearingMessage } from "./pattern-calls.ts";
 import type { Hearing } from "./pattern-index.ts";
 import type { RegistrationRow, RegistrationTable } from "./registrations.ts";
-import { retrying } from "./retry.ts";
+import { retrying, toChannel } from "./retry.ts";
 import { nextTurn, unavailable, withDeadline } from "./timers.ts";
+import type { Trouble } from "./trouble.ts";
 
 /** What the roster needs from the gateway around it. */
 export interface RosterHost {
@@ -25,6 +28,8 @@ export interface RosterHost {
   readonly registrations: RegistrationTable;
   readonly random: Random;
   readonly logger: Logger;
+  /** Of calls to channels. */
+  readonly channelTrouble: Trouble;
   /** Whether a session of this gateway wants the channel. */
   wanted(channel: string): boolean;
   /** Whether one of them listens already, perhaps by a pattern: what is on the way may be for it. */
@@ -112,39 +117,58 @@ export class Roster {
 
   #tellSoon(): void {
     this.#asked = true;
-    this.#running ??= this.#run().finally(() => {
+    if (this.#running !== undefined) return;
+    this.#running = this.#run().finally(() => {
       this.#running = undefined;
     });
+    background(this.#running, this.#host.logger, "telling a channel who is here");
   }
 
   async #run(): Promise<void> {
     while (this.#asked) {
       await nextTurn();
       this.#asked = false;
-      const batch = this.#take();
-      if (batch !== undefined) await this.#tell(batch);
+      await this.#tellAll();
     }
   }
 
-  /** Everything that has to be told now, or undefined when the channel need not know. */
-  #take(): Batch | undefined {
-    const { name } = this.#channel;
-    const wanted = this.#host.wanted(name);
-    const row = this.#stored.current;
-    const left = [...this.#left].map(([sessionId, clean]) => ({ sessionId, clean }));
-    const joined = new Map(wanted ? this.#joined : []);
+  /** Tells all that has to be told now, and answers everyone who waits for it, whatever fails. */
+  async #tellAll(): Promise<void> {
     const [subscribers, joiners] = [this.#subscribers, this.#joiners];
     this.#subscribers = [];
     this.#joiners = [];
+    try {
+      const wanted = this.#host.wanted(this.#channel.name);
+      const batch = this.#take(wanted, subscribers.length > 0);
+      if (!wanted) {
+        // Whoever asked has gone meanwhile.
+        for (const { reject } of subscribers) reject(unavailable("nobody wants the channel"));
+        for (const { resolve } of joiners) resolve();
+      }
+      if (batch === undefined) return;
+      const registration = await this.#tell(batch);
+      for (const { resolve } of subscribers) resolve(registration);
+      for (const { resolve } of joiners) resolve();
+    } catch (error) {
+      for (const { reject } of [...subscribers, ...joiners]) reject(error);
+      this.#failed(error);
+    }
+  }
+
+  /**
+   * Everything that has to be told now, or undefined when the channel need not know.
+   *
+   * @param asked whether somebody waits for a registration
+   */
+  #take(wanted: boolean, asked: boolean): Batch | undefined {
+    const { name } = this.#channel;
+    const row = this.#stored.current;
+    const left = [...this.#left].map(([sessionId, clean]) => ({ sessionId, clean }));
+    const joined = new Map(wanted ? this.#joined : []);
     const gone = new Set(this.#left.keys());
     this.#joined.clear();
     this.#left.clear();
-    if (!wanted) {
-      // Whoever asked has gone meanwhile.
-      for (const { reject } of subscribers) reject(unavailable("nobody wants the channel"));
-      for (const { resolve } of joiners) resolve();
-      if (row === undefined) return undefined;
-    }
+    if (!wanted && row === undefined) return undefined;
     const complete = this.#unsettled;
     if (complete && wanted) {
       for (const session of this.#host.members(name)) {
@@ -154,13 +178,13 @@ export class Roster {
     // A gateway that was reset has the row and nobody who listened: where it was means nothing now. One
     // that hears the channel by a pattern has no row and goes on.
     const first = !this.#host.listens(name);
-    const fresh = wanted && (subscribers.length > 0 || row === undefined);
+    const fresh = wanted && (asked || row === undefined);
     const changes = fresh || !wanted || complete || joined.size > 0 || left.length > 0;
     if (!changes) return undefined;
     const registration = fresh ? this.#host.random.uuid() : "";
     if (fresh) {
-      if (first) this.#channel.beginning();
       this.#store({ id: registration, unsettled: row?.unsettled ?? false });
+      if (first) this.#channel.beginning();
     }
     const hearing = this.#host.hearing(name);
     const request = create(RegisterRequestSchema, {
@@ -178,32 +202,23 @@ export class Roster {
       left,
       complete,
     });
-    return {
-      request,
-      first,
-      subscribers: wanted ? subscribers : [],
-      joiners: wanted ? joiners : [],
-    };
+    return { request, first };
   }
 
-  async #tell({ request, first, subscribers, joiners }: Batch): Promise<void> {
+  async #tell({ request, first }: Batch): Promise<Registration> {
     const bytes = toBinary(RegisterRequestSchema, request);
-    try {
-      // A repeated call has the same number and registration, and changes nothing.
-      const answer = await retrying((ms) => withDeadline(this.#channel.register(bytes), ms));
-      const { position, generation } = fromBinary(RegisterResponseSchema, answer);
-      const head = positionOf(position);
-      this.#told(request);
-      const registration = {
-        position: request.registration === "" ? head : this.#channel.registered(head, first),
-        generation: Number(generation),
-      };
-      for (const { resolve } of subscribers) resolve(registration);
-      for (const { resolve } of joiners) resolve();
-    } catch (error) {
-      this.#failed(error);
-      for (const { reject } of [...subscribers, ...joiners]) reject(error);
-    }
+    // A repeated call has the same number and registration, and changes nothing.
+    const answer = await retrying(
+      (ms) => withDeadline(this.#channel.register(bytes), ms),
+      toChannel(this.#host.channelTrouble),
+    );
+    const { position, generation } = readAnswer(RegisterResponseSchema, answer);
+    const head = positionOf(position);
+    this.#told(request);
+    return {
+      position: request.registration === "" ? head : this.#channel.registered(head, first),
+      generation: Number(generation),
+    };
   }
 
   #told({ ended, complete }: RegisterRequest): void {
@@ -220,10 +235,16 @@ export class Roster {
 
   /** The channel may have heard it or not. A later request names everybody, at the latest a sweep's. */
   #failed(error: unknown): void {
-    this.#host.logger.warn("a channel was not told who is here", { error: String(error) });
+    this.#host.channelTrouble.failed(error);
     this.#unsettled = true;
-    const row = this.#stored.current;
-    if (row !== undefined && !row.unsettled) this.#store({ ...row, unsettled: true });
+    const row = this.#row?.current;
+    if (row === undefined || row.unsettled) return;
+    try {
+      this.#store({ ...row, unsettled: true });
+    } catch (cause) {
+      // A later life takes every row that it finds for unsettled.
+      this.#host.logger.warn("a registration cannot be noted", { error: String(cause) });
+    }
   }
 
   #store(row: RegistrationRow): void {
@@ -251,6 +272,4 @@ interface Batch {
   readonly request: RegisterRequest;
   /** Nobody here listened before. */
   readonly first: boolean;
-  readonly subscribers: readonly Waiting<Registration>[];
-  readonly joiners: readonly Waiting<void>[];
 }

@@ -57,6 +57,8 @@ test("what a failed call carried goes again, in order, with what came meanwhile"
     room.register("g2", { joined: [one("a")] });
     room.publish("1");
     room.register("g2", { left: [{ sessionId: "a", clean: true }] });
+    // The index has answered who hears by patterns.
+    await settled();
     await end("failed");
     expect(await room.told("g1")).toEqual(["+a"]);
     room.publish("2");

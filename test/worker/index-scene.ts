@@ -55,16 +55,18 @@ export class IndexScene {
   }
 
   #newAlarm(): SharedAlarm {
-    return new SharedAlarm({
-      setAlarm: (at) => {
+    const storage = {
+      setAlarm: (at: number) => {
         this.alarmAt = at;
         this.alarms += 1;
       },
-    });
+    };
+    return new SharedAlarm(storage, { clock: this.clock, logger: { warn: () => {} } });
   }
 
   #open(): PatternIndex {
     return new PatternIndex({
+      logger: { warn: () => {} },
       store: new SqlPatternStore(this.sql),
       clock: this.clock,
       alarm: this.#alarm,

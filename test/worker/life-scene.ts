@@ -18,6 +18,8 @@ import { nextTurn } from "../../src/worker/timers.ts";
 import { ManualClock } from "../conformance/log-store-suite.ts";
 import { type CountingSql, counted, withSql } from "./sql.ts";
 
+const SILENT = { warn: () => {} };
+
 export class LifeScene {
   readonly clock = new ManualClock();
   readonly sql: CountingSql;
@@ -82,7 +84,8 @@ export class LifeScene {
     this.clock.time = Math.max(this.clock.time, this.alarmAt);
     this.alarmAt = undefined;
     this.#alarm.found(undefined);
-    return await this.life.alarm();
+    await this.life.alarm();
+    return this.life.forgettable;
   }
 
   /** What a gateway was given since the last question: `3` for an entry, `+ali` for a change. */
@@ -104,12 +107,13 @@ export class LifeScene {
   }
 
   #newAlarm(): SharedAlarm {
-    return new SharedAlarm({
-      setAlarm: (at) => {
+    const storage = {
+      setAlarm: (at: number) => {
         this.alarmAt = at;
         this.alarms += 1;
       },
-    });
+    };
+    return new SharedAlarm(storage, { clock: this.clock, logger: SILENT });
   }
 
   #open(): ChannelLife {
@@ -133,7 +137,7 @@ export class LifeScene {
         this.delivered.push({ ...fromBinary(DeliverRequestSchema, request), gateway });
         return await this.answer(gateway);
       },
-      warn: () => {},
+      logger: SILENT,
     });
   }
 }

@@ -15,6 +15,8 @@ import type { LeaseRow, PatternRow, PatternStore } from "../../src/worker/patter
 import { delay } from "../../src/worker/timers.ts";
 import type { SeededRandom } from "../random.ts";
 
+const SILENT = { warn: () => {} };
+
 export interface ModelOptions {
   readonly leaseMs: number;
   readonly marginMs: number;
@@ -105,9 +107,13 @@ export class PatternModel {
   #open(): PatternIndex {
     const { leaseMs, marginMs, failing } = this.options;
     return new PatternIndex({
+      logger: SILENT,
       store: this.#store,
       clock: { now: () => Date.now() },
-      alarm: new SharedAlarm({ setAlarm: () => {} }),
+      alarm: new SharedAlarm(
+        { setAlarm: () => {} },
+        { clock: { now: () => Date.now() }, logger: SILENT },
+      ),
       terms: { leaseMs, marginMs },
       hear: async (channel, hearing) => {
         await this.lag();
@@ -149,7 +155,7 @@ export class ModelChannel {
         left: () => {},
         now: () => Date.now(),
         alarmBy: () => {},
-        warn: () => {},
+        logger: SILENT,
       },
       [],
     );
@@ -162,7 +168,7 @@ export class ModelChannel {
         return await model.ask((index) => index.lease(name, gone));
       },
       granted: (hearings, round) => this.#fanOut.heardBy(hearings, round),
-      warn: () => {},
+      logger: SILENT,
     });
   }
 
