@@ -227,7 +227,7 @@ export class ConnectClient extends StreamClient {
     const output = createClient(MessagingService, transport).messageLoop(this.#input(), {
       signal: this.#abort.signal,
     });
-    void this.#read(output);
+    this.#read(output).catch((error: unknown) => this.end(-1, String(error)));
   }
 
   send(message: Plain): void {

@@ -43,15 +43,20 @@ encodingField.value = query.get("encoding") === "proto" ? "proto" : "json";
 
 settings.addEventListener("submit", (event) => {
   event.preventDefault();
-  void connect();
+  begin(connect());
 });
 
 compose.addEventListener("submit", (event) => {
   event.preventDefault();
-  void send();
+  begin(send());
 });
 
-void connect();
+begin(connect());
+
+/** Lets something run whose outcome the page shows by itself; what nobody foresaw is shown as well. */
+function begin(work: Promise<void>): void {
+  work.catch((error: unknown) => complain(messageOf(error)));
+}
 
 async function connect(): Promise<void> {
   generation += 1;

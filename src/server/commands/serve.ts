@@ -81,17 +81,19 @@ function stopOnSignal(
     }
     setTimeout(() => {
       logger.error("cannot stop in time");
-      end(EXIT_FAILED);
+      process.exit(EXIT_FAILED);
     }, drainTimeoutMs + STOP_GRACE_MS);
+    let code = 0;
     try {
       logger.info?.("stopping", { signal });
       await server.stop();
       logger.info?.("stopped");
-      end(0);
     } catch (error) {
       logger.error("cannot stop", { error });
-      end(EXIT_FAILED);
+      code = EXIT_FAILED;
     }
+    await standardOutput().drained(LAST_LINES_MS);
+    process.exit(code);
   };
   let stopping: Promise<void> | undefined;
   const signalled = (signal: NodeJS.Signals): void => {
@@ -100,13 +102,6 @@ function stopOnSignal(
     stopping ??= stop(signal);
   };
   for (const signal of SIGNALS) process.on(signal, signalled);
-}
-
-/** Ends the process after the last lines of its log. */
-function end(code: number): void {
-  standardOutput()
-    .drained(LAST_LINES_MS)
-    .finally(() => process.exit(code));
 }
 
 function logListeners(ports: ServerPorts, config: ServerConfig, logger: ServerLogger): void {

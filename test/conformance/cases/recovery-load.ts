@@ -32,7 +32,7 @@ export const recoveryLoadCases: readonly Case[] = [
         here,
       );
       const leaver = await context.client({}, here);
-      void leaver.subscribe({ channel, since: { epoch, offset: 2n } });
+      const subscribed = leaver.subscribe({ channel, since: { epoch, offset: 2n } });
       const left = leaver.unsubscribe(channel);
       await leaver.next("subscribeAck");
       await fill(publisher, channel, 3);
@@ -48,7 +48,7 @@ export const recoveryLoadCases: readonly Case[] = [
         ...run("live", epoch, 4, 6),
       ]);
       // What is asked for behind it waits as well.
-      await left;
+      await Promise.all([subscribed, left]);
       assert.deepEqual(journal(leaver, channel), [
         `subscribed ${epoch}-3`,
         ...run("replay", epoch, 3, 3),

@@ -118,16 +118,19 @@ export const slowConsumerCases: readonly Case[] = [
       const memory = async (): Promise<number> => (await context.server.memory?.()) ?? 0;
       const idle = await memory();
       let peak = idle;
+      const looks: Promise<void>[] = [];
       const watch = setInterval(() => {
-        void memory().then((bytes) => {
-          peak = Math.max(peak, bytes);
-        });
+        const look = async (): Promise<void> => {
+          peak = Math.max(peak, await memory());
+        };
+        looks.push(look());
       }, 500);
       try {
         await publishMany(context, channel, events, counters);
       } finally {
         clearInterval(watch);
       }
+      await Promise.all(looks);
       assert.ok(counters.every(({ count }) => count === events));
       const after = await eventually(
         () => context.stats(),
