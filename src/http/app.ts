@@ -35,8 +35,12 @@ export function createApp(options: AppOptions): Hono {
 
 /** 503 that spreads those who come back. */
 export function delayedRetry(): Response {
-  const seconds = 1 + Math.floor(Math.random() * RETRY_SPREAD_S);
-  return plain(503, "Service Unavailable", { "Retry-After": `${seconds}` });
+  return plain(503, "Service Unavailable", { "Retry-After": `${retryAfterSeconds()}` });
+}
+
+/** How long one of many who are refused should wait before it comes back, in seconds. */
+export function retryAfterSeconds(): number {
+  return 1 + Math.floor(Math.random() * RETRY_SPREAD_S);
 }
 
 function refuse(status: number, text: string): Response {

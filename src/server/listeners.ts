@@ -12,8 +12,24 @@ import {
 } from "node:http2";
 import { createServer as createHttps } from "node:https";
 import type { AddressInfo, Server as NetServer, Socket } from "node:net";
+import type { Logger } from "../engine/ports.ts";
 import { type Address, formatAddress } from "./address.ts";
 import type { ListenerConfig, TlsFiles } from "./config.ts";
+import { shouldUpgrade } from "./upgrades.ts";
+
+/**
+ * How long a connection may take for each step until it is one of ours, in milliseconds: its greeting
+ * in TLS, the head of its request, and the whole of it; and how long it may leave an answer unread.
+ * The library looks once a second, so that what was never used is gone within ten seconds.
+ */
+const STEP_MS = 8_000;
+const LOOK_MS = 1_000;
+/** How long a connection may wait for its next request, in milliseconds. */
+const KEEP_ALIVE_MS = 5_000;
+/** The same for an HTTP/2 connection that has carried a stream, in milliseconds. */
+const HTTP2_KEEP_ALIVE_MS = 60_000;
+/** Streams that one HTTP/2 connection may have open; a client waits with more. */
+const MAX_STREAMS = 1_000;
 
 /** What keeps a server from starting, in one sentence for an operator. */
 export class StartError extends Error {
@@ -35,24 +51,64 @@ export async function httpServer(
   tls: TlsFiles | undefined,
   handler: RequestListener,
 ): Promise<Server> {
-  return tls === undefined ? createHttp(handler) : createHttps(await read(tls), handler);
+  const options = {
+    headersTimeout: STEP_MS,
+    requestTimeout: STEP_MS,
+    connectionsCheckingInterval: LOOK_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    shouldUpgradeCallback: shouldUpgrade,
+  };
+  const server =
+    tls === undefined
+      ? createHttp(options, handler)
+      : createHttps({ ...options, ...(await read(tls)), handshakeTimeout: STEP_MS }, handler);
+  // A client that does not read its answers is no longer read either; this lets go of it.
+  return server.setTimeout(STEP_MS);
 }
 
 export async function http2Server(
   tls: TlsFiles | undefined,
   handler: (request: Http2ServerRequest, response: Http2ServerResponse) => void,
 ): Promise<Http2Server | Http2SecureServer> {
-  return tls === undefined
-    ? createHttp2(handler)
-    : createSecureServer({ ...(await read(tls)), allowHTTP1: false }, handler);
+  const options = { settings: { maxConcurrentStreams: MAX_STREAMS } };
+  const server =
+    tls === undefined
+      ? createHttp2(options, handler)
+      : createSecureServer(
+          { ...options, ...(await read(tls)), allowHTTP1: false, handshakeTimeout: STEP_MS },
+          handler,
+        );
+  server.on("session", endWhenUnused);
+  return server;
 }
 
-/** @throws StartError when the address cannot be had. */
+/** Closes an HTTP/2 connection that carries no stream: soon when it never has, else after a while. */
+function endWhenUnused(session: ServerHttp2Session): void {
+  let streams = 0;
+  let timer = setTimeout(() => session.destroy(), STEP_MS).unref();
+  session.on("stream", (stream) => {
+    streams += 1;
+    clearTimeout(timer);
+    stream.once("close", () => {
+      streams -= 1;
+      if (streams > 0 || session.destroyed) return;
+      timer = setTimeout(() => session.close(), HTTP2_KEEP_ALIVE_MS).unref();
+    });
+  });
+  session.once("close", () => clearTimeout(timer));
+}
+
+/**
+ * @param maxConnections connections beyond this number are cut at once
+ * @throws StartError when the address cannot be had
+ */
 export async function listen(
   server: NetServer,
   { address }: ListenerConfig,
   what: string,
+  { maxConnections, logger }: { readonly maxConnections: number; readonly logger: Logger },
 ): Promise<Listener> {
+  server.maxConnections = maxConnections;
   const connections = new Set<Socket>();
   // One function for all of them: there may be a hundred thousand.
   function gone(this: Socket): void {
@@ -73,6 +129,8 @@ export async function listen(
     server.once("error", failed);
     server.listen({ port: address.port, ...hostOf(address) }, () => {
       server.off("error", failed);
+      // A connection that could not be accepted; the next one may be.
+      server.on("error", (error) => logger.warn(`${what} failed`, { error: String(error) }));
       resolve();
     });
   });

@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { getRequestListener } from "@hono/node-server";
+import { background } from "../engine/background.ts";
 import { Engine } from "../engine/engine.ts";
 import type { Broker, Logger, Proxy as ProxyPort } from "../engine/ports.ts";
 import { createApp } from "../http/app.ts";
@@ -14,15 +15,17 @@ import { createOperationsApp } from "../http/operations.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
 import { CAPABILITIES } from "./capabilities.ts";
 import { parseConfig, type ServerConfig } from "./config.ts";
+import { Connections } from "./connections.ts";
 import { givenBroker, type HostedBroker, hostedBroker } from "./hosted-broker.ts";
 import { http2Server, httpServer, type Listener, listen } from "./listeners.ts";
 import { lostLines } from "./log-output.ts";
 import { LoopLag } from "./loop-lag.ts";
-import { servePage } from "./page.ts";
+import { pageAt } from "./page.ts";
 import { clock, nextTurn, random, shortId, timers } from "./platform.ts";
 import { uncaughtErrors } from "./process-errors.ts";
 import { Sockets } from "./sockets.ts";
 import { peerContext, streamRoutes } from "./streams.ts";
+import { pathOf, refuse, serveWithoutUpgrade, shouldUpgrade, toOriginForm } from "./upgrades.ts";
 import { VERSION } from "./version.ts";
 
 /** Longest and shortest time between two looks for silent sessions, in milliseconds. */
@@ -32,6 +35,12 @@ const MIN_SWEEP_MS = 250;
 const RETURN_SPREAD_MS = 5_000;
 /** How often a server that stops looks whether everybody has gone, in milliseconds. */
 const DRAIN_LOOK_MS = 20;
+/** How long a server that stops waits for clients that have been sent everything, in milliseconds. */
+const FAREWELL_MS = 2_000;
+/** How long the last bytes of HTTP/2 connections may take after their streams, in milliseconds. */
+const LAST_BYTES_MS = 200;
+/** Connections that a listener has beside those that count, such as ones that are refused. */
+const SPARE_CONNECTIONS = 1_000;
 
 export interface ServerOptions {
   /** Default: everything at its default. */
@@ -53,6 +62,8 @@ export interface ServerPorts {
 
 export interface Server {
   readonly engine: Engine;
+  /** WebSockets and streams that have not ended, those that are being closed included. */
+  readonly connections: number;
   /**
    * Opens every listener.
    *
@@ -77,6 +88,8 @@ class NodeServer implements Server {
   readonly #config: ServerConfig;
   readonly #broker: HostedBroker;
   readonly #sockets: Sockets;
+  readonly #connections: Connections;
+  readonly #logger: Logger;
   /** A session's id names the process that has it. */
   #node = shortId();
   #listeners: Listener[] = [];
@@ -91,6 +104,8 @@ class NodeServer implements Server {
 
   constructor({ config = parseConfig({}), broker, backends = {}, logger = SILENT }: ServerOptions) {
     this.#config = config;
+    this.#logger = logger;
+    this.#connections = new Connections(config.maxConnections);
     const { redis, settings } = config;
     this.#broker =
       broker === undefined
@@ -113,11 +128,15 @@ class NodeServer implements Server {
     });
     this.#sockets = new Sockets({
       engine: this.engine,
-      maxConnections: config.maxConnections,
+      connections: this.#connections,
       maxQueueBytes: config.maxQueueBytes,
       handshake: { allowedOrigins: config.websocket.allowedOrigins },
       sessionId: () => this.#sessionId(),
     });
+  }
+
+  get connections(): number {
+    return this.#connections.size;
   }
 
   async start(): Promise<ServerPorts> {
@@ -153,17 +172,23 @@ class NodeServer implements Server {
     for (const session of this.engine.sessions()) {
       session.close(DISCONNECTS.goingAway, Math.floor(Math.random() * RETURN_SPREAD_MS));
     }
-    const deadline = Date.now() + this.#config.drainTimeoutMs;
     // A session ends before its last message has left, so connections are what counts.
-    const open = (): number => this.#sockets.size + (this.#grpc?.connections ?? 0);
-    while (open() > 0 && Date.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
-    }
+    await this.#drained(() => this.#connections.size, this.#config.drainTimeoutMs);
+    await this.#drained(() => this.#grpc?.connections ?? 0, LAST_BYTES_MS);
     this.#sockets.terminate();
     for (const listener of this.#listeners) listener.destroy();
     await closed;
     await this.#broker.close();
     await this.#closeAdmin();
+  }
+
+  /** Resolves when nothing is left, or the time is over. */
+  async #drained(left: () => number, ms: number): Promise<void> {
+    const began = performance.now();
+    while (left() > 0 && performance.now() - began < ms) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
+      if (performance.now() - began > FAREWELL_MS) this.#sockets.terminateFlushed();
+    }
   }
 
   async #close(): Promise<void> {
@@ -179,20 +204,29 @@ class NodeServer implements Server {
   /** WebSocket, Connect over HTTP/1.1, and the page. */
   async #clients(config: ServerConfig["websocket"]): Promise<number> {
     const { path, allowedOrigins } = config;
-    const app = createApp({ path, handshake: { allowedOrigins }, fallback: servePage });
+    const app = createApp({ path, handshake: { allowedOrigins }, fallback: pageAt(path) });
     const page = getRequestListener(app.fetch);
-    const handler = connectNodeAdapter({
+    const calls = connectNodeAdapter({
       routes: this.#routes(),
       contextValues: peerContext,
-      fallback: (request, response) =>
-        void page(request as IncomingMessage, response as ServerResponse),
+      fallback: (request, response) => {
+        const work = page(request as IncomingMessage, response as ServerResponse);
+        background(Promise.resolve(work), this.#logger, "request");
+      },
     });
-    const server = await httpServer(config.tls, handler);
+    const server = await httpServer(config.tls, (request, response) => {
+      toOriginForm(request);
+      calls(request, response);
+    });
     server.on("upgrade", (request, socket, head) => {
+      if (!shouldUpgrade(request)) {
+        serveWithoutUpgrade(server, request, socket, head);
+        return;
+      }
+      toOriginForm(request);
       // Not as a URL: what stands in a request line need not be one.
-      const [asked] = (request.url ?? "").split("?", 1);
-      if (asked === path) this.#sockets.upgrade(request, socket, head);
-      else socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+      if (pathOf(request) === path) this.#sockets.upgrade(request, socket, head);
+      else refuse(socket, 404, "Not Found");
     });
     const port = await this.#open(server, config, "the WebSocket listener");
     this.#websocket = this.#listeners.at(-1);
@@ -216,7 +250,7 @@ class NodeServer implements Server {
       facts: () => this.#facts(),
     });
     const server = await httpServer(config.tls, getRequestListener(app.fetch));
-    this.#admin = await listen(server, config, "the admin listener");
+    this.#admin = await this.#listen(server, config, "the admin listener");
     return this.#admin.port;
   }
 
@@ -226,7 +260,7 @@ class NodeServer implements Server {
       version: VERSION,
       host: CAPABILITIES.name,
       uptimeSeconds: process.uptime(),
-      connections: this.#sockets.size + (this.#grpc?.connections ?? 0),
+      connections: this.#connections.size,
       sockets: {
         websocket: this.#websocket?.connections ?? 0,
         grpc: this.#grpc?.connections ?? 0,
@@ -245,17 +279,25 @@ class NodeServer implements Server {
     config: ServerConfig["http"],
     what: string,
   ): Promise<number> {
-    const listener = await listen(server, config, what);
+    const listener = await this.#listen(server, config, what);
     this.#listeners.push(listener);
     return listener.port;
   }
 
+  #listen(
+    server: Parameters<typeof listen>[0],
+    config: ServerConfig["http"],
+    what: string,
+  ): Promise<Listener> {
+    const maxConnections = 2 * this.#connections.limit + SPARE_CONNECTIONS;
+    return listen(server, config, what, { maxConnections, logger: this.#logger });
+  }
+
   #routes() {
-    const { maxConnections, maxQueueBytes } = this.#config;
     return streamRoutes({
       engine: this.engine,
-      maxConnections,
-      maxQueueBytes,
+      connections: this.#connections,
+      maxQueueBytes: this.#config.maxQueueBytes,
       sessionId: () => this.#sessionId(),
     });
   }

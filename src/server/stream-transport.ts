@@ -2,9 +2,7 @@
 import type { Transport } from "../engine/ports.ts";
 import { DISCONNECTS, type Disconnect } from "../protocol/codes.ts";
 import type { SizedFrame } from "../protocol/publication-frames.ts";
-
-/** Bytes that may wait for a client before answers go ahead of deliveries. */
-const HIGH_WATER_BYTES = 256 * 1024;
+import { OutboundQueue } from "./outbound-queue.ts";
 
 export interface TransportOwner {
   farewell(disconnect: Disconnect): SizedFrame;
@@ -12,15 +10,15 @@ export interface TransportOwner {
   overrun(): void;
   /** So many deliveries will never be sent. */
   dropped(frames: number): void;
-  /** Nothing more will be written. */
-  ended(): void;
+  /** Nothing more will be written; a slow client may take its time to read up to here. */
+  ended(slow: boolean): void;
 }
 
 /** What a session writes to: a queue from which the library takes as fast as the client reads. */
 export class StreamTransport implements Transport {
   readonly #maxQueueBytes: number;
   readonly #owner: TransportOwner;
-  readonly #queue = new FrameQueue();
+  readonly #queue = new OutboundQueue<SizedFrame>();
   #overrun = false;
   #ended = false;
   #error: unknown;
@@ -35,10 +33,12 @@ export class StreamTransport implements Transport {
 
   write(frame: SizedFrame): void {
     if (this.#ended) return;
-    this.#queue.push(frame);
+    this.#queue.push(frame, frame);
     this.#wake?.();
     if (this.#overrun || this.#queue.bytes <= this.#maxQueueBytes) return;
     this.#overrun = true;
+    // A client that does not read will not read this either, and what ends it must not wait for it.
+    this.#owner.dropped(this.#queue.clear());
     this.#owner.overrun();
   }
 
@@ -60,22 +60,18 @@ export class StreamTransport implements Transport {
 
   close(disconnect: Disconnect): void {
     if (this.#ended) return;
-    // Whoever does not read will not read what is queued for it either; the code goes out at once.
-    if (disconnect.code === DISCONNECTS.slowConsumer.code) {
-      this.#owner.dropped(this.#queue.dropDeliveries());
-    }
-    this.#queue.push(this.#owner.farewell(disconnect));
-    this.finish();
+    const slow = disconnect.code === DISCONNECTS.slowConsumer.code;
+    if (slow) this.#owner.dropped(this.#queue.dropDeliveries());
+    const farewell = this.#owner.farewell(disconnect);
+    this.#queue.push(farewell, farewell);
+    this.#end(slow);
   }
 
   /** Ends the stream behind what was written: well, or with an error for the library to tell. */
   finish(error?: unknown): void {
     if (this.#ended) return;
-    this.#ended = true;
-    this.resume();
     this.#error = error;
-    this.#owner.ended();
-    this.#wake?.();
+    this.#end(false);
   }
 
   /** Nobody reads any more. */
@@ -98,82 +94,11 @@ export class StreamTransport implements Transport {
     }
     if (this.#error !== undefined) throw this.#error;
   }
-}
 
-/** Frames in their order, but for urgent ones, which go ahead where much waits. */
-class FrameQueue {
-  readonly #urgent = new Fifo();
-  readonly #others = new Fifo();
-  #count = 0;
-
-  get bytes(): number {
-    return this.#urgent.bytes + this.#others.bytes;
-  }
-
-  push(frame: SizedFrame): void {
-    this.#count += 1;
-    (frame.urgent ? this.#urgent : this.#others).push(this.#count, frame);
-  }
-
-  take(): SizedFrame | undefined {
-    const ahead = this.bytes > HIGH_WATER_BYTES || this.#urgent.next < this.#others.next;
-    const first = ahead ? this.#urgent : this.#others;
-    return first.take() ?? this.#others.take();
-  }
-
-  /** Returns how many frames that were. */
-  dropDeliveries(): number {
-    const dropped = this.#others.length;
-    this.#others.clear();
-    return dropped;
-  }
-
-  clear(): void {
-    this.#urgent.clear();
-    this.#others.clear();
-  }
-}
-
-/** First in, first out, without moving what stays. */
-class Fifo {
-  #entries: { readonly place: number; readonly frame: SizedFrame }[] = [];
-  #head = 0;
-  #bytes = 0;
-
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  get length(): number {
-    return this.#entries.length - this.#head;
-  }
-
-  /** Place of the first frame; Infinity when there is none. */
-  get next(): number {
-    return this.#entries[this.#head]?.place ?? Number.POSITIVE_INFINITY;
-  }
-
-  push(place: number, frame: SizedFrame): void {
-    this.#entries.push({ place, frame });
-    this.#bytes += frame.bytes;
-  }
-
-  take(): SizedFrame | undefined {
-    const entry = this.#entries[this.#head];
-    if (entry === undefined) return undefined;
-    this.#head += 1;
-    this.#bytes -= entry.frame.bytes;
-    // Taken frames are let go of once they are the larger part.
-    if (this.#head * 2 > this.#entries.length) {
-      this.#entries = this.#entries.slice(this.#head);
-      this.#head = 0;
-    }
-    return entry.frame;
-  }
-
-  clear(): void {
-    this.#entries = [];
-    this.#head = 0;
-    this.#bytes = 0;
+  #end(slow: boolean): void {
+    this.#ended = true;
+    this.resume();
+    this.#owner.ended(slow);
+    this.#wake?.();
   }
 }

@@ -21,8 +21,10 @@ import type {
   UniversalHandlerFn,
   UniversalServerResponse,
 } from "@connectrpc/connect/protocol";
+import { background } from "../engine/background.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Session } from "../engine/session.ts";
+import { retryAfterSeconds } from "../http/app.ts";
 import { codecFor, type Encoding } from "../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect } from "../protocol/codes.ts";
 import { unsolicited } from "../protocol/envelopes.ts";
@@ -33,14 +35,17 @@ import {
 } from "../protocol/gen/messageloop/v1/service_pb.js";
 import { type SizedFrame, sized } from "../protocol/publication-frames.ts";
 import { utf8Length } from "../protocol/utf8.ts";
+import type { Connections } from "./connections.ts";
+import { afterLong, takeDeadline } from "./deadline.ts";
 import { TEXT_OPTIONS, TEXTS, type Text } from "./stream-json.ts";
 import { StreamTransport } from "./stream-transport.ts";
 
-/**
- * How long a client may take to read up to the end of its stream, in milliseconds. Long, because a slow
- * consumer has to read what lies before it first.
- */
-const CLOSE_TIMEOUT_MS = 120_000;
+/** How long a client may take to read up to the end of its stream, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 5_000;
+/** The same for a slow consumer, which has to read what lies before it first. */
+const SLOW_CLOSE_TIMEOUT_MS = 120_000;
+/** How long a call that is no session may take, in milliseconds: it is answered at once. */
+const REFUSED_MS = 8_000;
 /** How long a client may take to end its own half after the server's, in milliseconds. */
 const LINGER_MS = 100;
 const HALF_DUPLEX_ONLY =
@@ -49,8 +54,8 @@ const HALF_DUPLEX_ONLY =
 
 export interface StreamOptions {
   readonly engine: Engine;
-  /** Connections that the server holds; more are ended with 3504. */
-  readonly maxConnections: number;
+  /** All connections of the process; more than it may have are ended with 3504. */
+  readonly connections: Connections;
   /** Bytes that may wait for one client; more end its session with 3510. */
   readonly maxQueueBytes: number;
   /** A fresh session id. */
@@ -65,6 +70,8 @@ interface Caller {
 
 const CALLER = createContextKey<Caller>({ address: "", stream: undefined });
 const HALF_DUPLEX = createContextKey(false);
+/** How long the client lets its call take, in milliseconds. */
+const TIMEOUT_MS = createContextKey<number | undefined>(undefined);
 
 /**
  * Belongs into connectNodeAdapter as `contextValues`. Without it a server does not know where a stream
@@ -76,7 +83,19 @@ export function peerContext(request: IncomingMessage | Http2ServerRequest): Cont
   // A client that goes while the library waits for its stream to drain fails the write with ECANCELED,
   // which the library prints as an error. Told that it has drained, it sees for itself that it is over.
   stream?.once("aborted", () => stream.emit("drain"));
+  if (stream !== undefined) endUnlessServed(stream);
   return createContextValues().set(CALLER, { address, stream });
+}
+
+/** Streams that are sessions. */
+const served = new WeakSet<ServerHttp2Stream>();
+
+/** Frees the stream of a call that does not become a session, whatever its client does. */
+function endUnlessServed(stream: ServerHttp2Stream): void {
+  const timer = setTimeout(() => {
+    if (!served.has(stream)) stream.destroy();
+  }, REFUSED_MS).unref();
+  stream.once("close", () => clearTimeout(timer));
 }
 
 /**
@@ -113,14 +132,19 @@ function byContentType(bytes: UniversalHandler, text: UniversalHandler): Univers
   const handle: UniversalHandlerFn = async (request) => {
     const contentType = request.header.get("content-type") ?? "";
     const handler = /\+json\b/i.test(contentType) ? text : bytes;
-    if (!request.httpVersion.startsWith("1.")) return await handler(request);
+    const { header, timeoutMs } = takeDeadline(request.header);
+    const contextValues = request.contextValues ?? createContextValues();
+    contextValues.set(TIMEOUT_MS, timeoutMs);
+    if (!request.httpVersion.startsWith("1.")) {
+      return await handler({ ...request, header, contextValues });
+    }
     if (request.method !== "POST" || !handler.supportedContentType(contentType)) return refusal();
-    const contextValues = (request.contextValues ?? createContextValues()).set(HALF_DUPLEX, true);
-    const response = await handler({ ...request, httpVersion: "2.0", contextValues });
-    const header = new Headers(response.header);
+    contextValues.set(HALF_DUPLEX, true);
+    const response = await handler({ ...request, header, httpVersion: "2.0", contextValues });
+    const answer = new Headers(response.header);
     // A client that expects both directions would wait for the end of what it still sends.
-    header.set("connection", "close");
-    return { ...response, header };
+    answer.set("connection", "close");
+    return { ...response, header: answer };
   };
   return Object.assign(handle, { ...bytes });
 }
@@ -184,36 +208,63 @@ async function* serve<In, Out>(
   input: AsyncIterable<In>,
   context: HandlerContext,
 ): AsyncGenerator<Out> {
-  const { engine, maxConnections, maxQueueBytes, sessionId } = options;
+  const { engine, connections, maxQueueBytes, sessionId } = options;
   const { address, stream } = context.values.get(CALLER);
+  if (connections.full) throw tooMany();
+  const leave = enter(connections, stream);
   const transport = new StreamTransport(maxQueueBytes, {
     farewell: (disconnect) => farewell(engine, form.encoding, disconnect),
     overrun: () => session?.close(DISCONNECTS.slowConsumer),
     dropped: (frames) => {
       engine.counters.queueDrops += frames;
     },
-    ended: () => letGo(stream),
+    ended: (slow) => letGo(stream, slow ? SLOW_CLOSE_TIMEOUT_MS : CLOSE_TIMEOUT_MS),
   });
   let session: Session | undefined;
-  if (engine.sessionCount >= maxConnections) {
+  if (engine.sessionCount >= connections.limit) {
     engine.logger.debug?.("connection refused", { address, reason: "limits.connections" });
     transport.close(DISCONNECTS.connectionLimit);
   } else {
     session = engine.accept(transport, sessionId(), form.encoding, { address });
-    void receive(session, transport, form, input, engine);
+    const work = receive(session, transport, form, input, engine);
+    background(work, engine.logger, "messages of a stream");
   }
-  const gone = (): void => {
+  const gone = (reason: unknown): void => {
     session?.end(false);
-    transport.abandon(context.signal.reason);
+    transport.abandon(reason);
   };
-  // The client may have gone, or its deadline have passed, before anything was done.
-  if (context.signal.aborted) gone();
-  else context.signal.addEventListener("abort", gone, { once: true });
+  const timeoutMs = context.values.get(TIMEOUT_MS);
+  const inTime =
+    timeoutMs === undefined
+      ? undefined
+      : afterLong(timeoutMs, () =>
+          gone(new ConnectError("the deadline has passed", Code.DeadlineExceeded)),
+        );
+  // The client may have gone before anything was done.
+  const { signal } = context;
+  if (signal.aborted) gone(signal.reason);
+  else signal.addEventListener("abort", () => gone(signal.reason), { once: true });
   try {
     for await (const frame of transport.frames()) yield form.outbound(frame);
   } finally {
+    inTime?.();
     session?.end(false);
+    leave();
   }
+}
+
+function tooMany(): ConnectError {
+  const retry = { "retry-after": `${retryAfterSeconds()}` };
+  return new ConnectError("the server has too many connections", Code.Unavailable, retry);
+}
+
+/** Counts a call until its stream has ended. */
+function enter(connections: Connections, stream: ServerHttp2Stream | undefined): () => void {
+  connections.enter();
+  if (stream === undefined || stream.destroyed) return () => connections.leave();
+  served.add(stream);
+  stream.once("close", () => connections.leave());
+  return () => {};
 }
 
 /** Hands over what the client sends. Ends when the client's half does; never rejects. */
@@ -255,9 +306,13 @@ function farewell(engine: Engine, encoding: Encoding, { code, reason }: Disconne
 }
 
 /** Frees the stream of a session that has ended, whatever its client does. */
-function letGo(stream: ServerHttp2Stream | undefined): void {
+function letGo(stream: ServerHttp2Stream | undefined, patienceMs: number): void {
   if (stream === undefined || stream.destroyed) return;
-  let timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), CLOSE_TIMEOUT_MS);
+  let timer = setTimeout(() => {
+    stream.close(constants.NGHTTP2_CANCEL);
+    // What the client does not read would keep the stream as well.
+    stream.destroy();
+  }, patienceMs);
   timer.unref();
   stream.once("wantTrailers", () => {
     // Everything is sent. The event `finish` would be too early: it cuts the trailers off.

@@ -1,12 +1,11 @@
 /**
  * What goes out on one socket. Frames are put into their wire form once for all who get them, and what
  * a connection receives in one turn of the event loop leaves as one write. A socket that is backed up
- * keeps its deliveries in a bounded queue, and answers go ahead of them.
+ * keeps everything in a bounded queue, in which answers go ahead of deliveries.
  */
 import type { SizedFrame } from "../protocol/publication-frames.ts";
+import { costOf, HIGH_WATER_BYTES, OutboundQueue } from "./outbound-queue.ts";
 
-/** Bytes that a socket may hold unsent before its deliveries wait in the queue. */
-const HIGH_WATER_BYTES = 256 * 1024;
 const TEXT = 0x81;
 const BINARY = 0x82;
 
@@ -20,15 +19,22 @@ export interface WritableSocket {
   once(event: "drain", listener: () => void): unknown;
 }
 
-/** A whole WebSocket frame from a server: final, unmasked, uncompressed. */
-export function wireForm(frame: SizedFrame): Uint8Array {
-  frame.prepared ??= encodeFrame(frame);
-  return frame.prepared;
+/**
+ * A whole WebSocket frame from a server: final, unmasked, uncompressed.
+ *
+ * @param lasting whether it may lie in memory for long, and then must not keep more than itself there
+ */
+export function wireForm(frame: SizedFrame, lasting = false): Uint8Array {
+  const known = frame.prepared;
+  if (known === undefined) frame.prepared = encodeFrame(frame, lasting);
+  else if (lasting && isPooled(known)) frame.prepared = new Uint8Array(known);
+  return frame.prepared as Uint8Array;
 }
 
-function encodeFrame({ data, bytes }: SizedFrame): Uint8Array {
+function encodeFrame({ data, bytes }: SizedFrame, lasting: boolean): Uint8Array {
   const header = bytes < 126 ? 2 : bytes < 65_536 ? 4 : 10;
-  const buffer = Buffer.allocUnsafe(header + bytes);
+  const size = header + bytes;
+  const buffer = lasting ? Buffer.allocUnsafeSlow(size) : Buffer.allocUnsafe(size);
   buffer[0] = typeof data === "string" ? TEXT : BINARY;
   if (header === 2) buffer[1] = bytes;
   else if (header === 4) {
@@ -42,6 +48,11 @@ function encodeFrame({ data, bytes }: SizedFrame): Uint8Array {
   if (typeof data === "string") buffer.write(data, header, "utf8");
   else buffer.set(data, header);
   return buffer;
+}
+
+/** Whether bytes are a piece of the runtime's pool, which stays in memory as a whole with each piece. */
+function isPooled({ buffer, byteLength }: Uint8Array): boolean {
+  return buffer.byteLength > byteLength;
 }
 
 /** Flushes the writers that were written to in this turn, all in one callback. */
@@ -60,14 +71,17 @@ export class Flusher {
   }
 }
 
-/** Whom a writer belongs to. */
+/** What a writer belongs to. */
 export interface WriterOwner {
-  /** More waits for the socket than may. Ends the connection. */
-  overrun(): void;
+  /**
+   * More waits for the socket than may, and has been dropped, so many deliveries among it. Ends the
+   * connection.
+   */
+  overrun(deliveries: number): void;
 }
 
 /** What every idle writer has written in this turn; never added to. */
-const NOTHING: Uint8Array[] = [];
+const NOTHING: SizedFrame[] = [];
 
 export class SocketWriter {
   readonly #socket: WritableSocket;
@@ -76,10 +90,15 @@ export class SocketWriter {
   /** Bytes that may wait for the socket. */
   readonly #maxQueueBytes: number;
   /** What this turn has brought, in its order. */
-  #turn: Uint8Array[] = NOTHING;
-  /** Deliveries that wait until the socket has drained; undefined while it takes everything. */
-  #queue: Uint8Array[] | undefined;
-  #queuedBytes = 0;
+  #turn: SizedFrame[] = NOTHING;
+  #turnBytes = 0;
+  /**
+   * What waits until the socket has drained; undefined while the socket takes everything. A delivery
+   * waits in the wire form that it shares with others, an answer gets its own when it leaves.
+   */
+  #queue: OutboundQueue<SizedFrame | Uint8Array> | undefined;
+  #overrun = false;
+  #finished = false;
 
   constructor(socket: WritableSocket, flusher: Flusher, owner: WriterOwner, maxQueueBytes: number) {
     this.#socket = socket;
@@ -88,82 +107,98 @@ export class SocketWriter {
     this.#maxQueueBytes = maxQueueBytes;
   }
 
-  /** Bytes that the socket has not taken yet. */
+  /** Bytes that the socket has not taken yet, with what each waiting frame takes beside them. */
   get backlog(): number {
-    return this.#socket.writableLength + this.#queuedBytes;
+    return this.#socket.writableLength + this.#turnBytes + (this.#queue?.bytes ?? 0);
   }
 
+  /** Nothing that is written after `finish` leaves. */
   write(frame: SizedFrame): void {
-    const chunk = wireForm(frame);
-    if (this.#queue !== undefined && !frame.urgent) {
-      this.#queue.push(chunk);
-      this.#queuedBytes += chunk.length;
-      if (this.backlog > this.#maxQueueBytes) this.#owner.overrun();
+    if (this.#finished) return;
+    const queue = this.#queue;
+    if (queue !== undefined) {
+      queue.push(frame.urgent ? frame : wireForm(frame, true), frame);
+      this.#check();
       return;
     }
     if (this.#turn.length === 0) {
       this.#turn = [];
       this.#flusher.add(this);
     }
-    this.#turn.push(chunk);
+    this.#turn.push(frame);
+    this.#turnBytes += costOf(frame);
+    // More than a socket should hold at once does not wait for the end of the turn.
+    if (this.#turnBytes > HIGH_WATER_BYTES) this.flush();
   }
 
   /** Puts what this turn has brought on the socket. */
   flush(): void {
-    const chunks = this.#turn;
-    if (chunks.length === 0) return;
+    const frames = this.#turn;
+    if (frames.length === 0) return;
     this.#turn = NOTHING;
-    this.#put(chunks);
-    const socket = this.#socket;
-    if (this.#queue !== undefined || socket.writableLength <= HIGH_WATER_BYTES) return;
-    this.#queue = [];
-    socket.once("drain", () => this.#drained());
-    if (this.backlog > this.#maxQueueBytes) this.#owner.overrun();
+    this.#turnBytes = 0;
+    this.#put(frames);
+    if (this.#queue !== undefined || this.#socket.writableLength <= HIGH_WATER_BYTES) return;
+    this.#queue = new OutboundQueue();
+    this.#socket.once("drain", () => this.#drained());
+    this.#check();
   }
 
   /** Puts everything on the socket, whatever it holds: the connection is about to close. */
   finish(): void {
-    const chunks = [...(this.#queue ?? []), ...this.#turn];
+    const queue = this.#queue;
+    const rest: (SizedFrame | Uint8Array)[] = [];
+    for (let item = queue?.take(); item !== undefined; item = queue?.take()) rest.push(item);
+    rest.push(...this.#turn);
     this.#turn = NOTHING;
-    this.drop();
-    this.#put(chunks);
+    this.#turnBytes = 0;
+    this.#finished = true;
+    if (rest.length > 0) this.#put(rest);
   }
 
   /** Forgets the deliveries that wait for the socket to drain. Returns how many frames that were. */
   drop(): number {
-    const dropped = this.#queue?.length ?? 0;
-    this.#queuedBytes = 0;
-    if (this.#queue !== undefined) this.#queue = [];
-    return dropped;
+    return this.#queue?.dropDeliveries() ?? 0;
+  }
+
+  #check(): void {
+    if (this.#overrun || this.backlog <= this.#maxQueueBytes) return;
+    this.#overrun = true;
+    // A client that does not read will not read this either, and what ends it must not wait for it.
+    this.#owner.overrun(this.#queue?.clear() ?? 0);
   }
 
   #drained(): void {
-    const queue = this.#queue ?? [];
-    this.#queue = undefined;
-    let at = 0;
-    let bytes = 0;
-    while (at < queue.length && bytes <= HIGH_WATER_BYTES) {
-      bytes += (queue[at] as Uint8Array).length;
-      at += 1;
+    const queue = this.#queue;
+    const socket = this.#socket;
+    if (queue === undefined || this.#finished) return;
+    while (queue.length > 0 && socket.writable && socket.writableLength <= HIGH_WATER_BYTES) {
+      const batch: (SizedFrame | Uint8Array)[] = [];
+      const before = queue.bytes;
+      while (queue.length > 0 && before - queue.bytes <= HIGH_WATER_BYTES) {
+        batch.push(queue.take() as SizedFrame | Uint8Array);
+      }
+      this.#put(batch);
     }
-    this.#queuedBytes -= bytes;
-    this.#put(queue.slice(0, at));
-    if (at === queue.length && this.#socket.writableLength <= HIGH_WATER_BYTES) return;
-    this.#queue = queue.slice(at);
-    // A socket that took it all at once will not drain again.
-    if (this.#socket.writableLength === 0) setImmediate(() => this.#drained());
-    else this.#socket.once("drain", () => this.#drained());
+    if (socket.writableLength > HIGH_WATER_BYTES) socket.once("drain", () => this.#drained());
+    else this.#queue = undefined;
   }
 
-  #put(chunks: readonly Uint8Array[]): void {
+  #put(items: readonly (SizedFrame | Uint8Array)[]): void {
     const socket = this.#socket;
     if (!socket.writable) return;
-    if (chunks.length === 1) {
-      socket.write(chunks[0] as Uint8Array);
+    // What does not leave at once may lie in the socket for as long as the client pleases.
+    const lasting = socket.writableLength > 0;
+    if (items.length === 1) {
+      socket.write(chunkOf(items[0] as SizedFrame | Uint8Array, lasting));
       return;
     }
     socket.cork();
-    for (const chunk of chunks) socket.write(chunk);
+    for (const item of items) socket.write(chunkOf(item, lasting));
     socket.uncork();
   }
+}
+
+function chunkOf(item: SizedFrame | Uint8Array, lasting: boolean): Uint8Array {
+  return item instanceof Uint8Array ? item : wireForm(item, lasting);
 }

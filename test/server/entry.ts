@@ -42,9 +42,20 @@ broker.unsubscribePattern = (pattern) => {
   unsubscribePattern.call(broker, pattern);
 };
 
-const control = createHttp((_, response) => {
-  const stats: ServerStats = {
+const control = createHttp((request, response) => {
+  if (request.url === "/memory") {
+    // Only where the process was started with --expose-gc.
+    globalThis.gc?.();
+    // What a collection frees is given back beside it.
+    setTimeout(() => {
+      globalThis.gc?.();
+      response.end(JSON.stringify(process.memoryUsage()));
+    }, 50);
+    return;
+  }
+  const stats: ServerStats & { readonly connections: number } = {
     ...server.engine.stats(),
+    connections: server.connections,
     registrations: wanted.size,
     publishing: broker instanceof MemoryBroker ? broker.waiting : 0,
   };

@@ -25,6 +25,7 @@ import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
 import { MessagingService } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { CAPABILITIES } from "../../src/server/capabilities.ts";
 import { parseConfig } from "../../src/server/config.ts";
+import { Connections } from "../../src/server/connections.ts";
 import { clock, random, shortId, timers } from "../../src/server/platform.ts";
 import { createServer, type Server } from "../../src/server/server.ts";
 import { peerContext, streamRoutes } from "../../src/server/streams.ts";
@@ -320,7 +321,7 @@ test("with the caller's context: its address is known, and its stream is freed i
   });
   const routes = streamRoutes({
     engine,
-    maxConnections: 10,
+    connections: new Connections(10),
     maxQueueBytes: MIB,
     sessionId: () => random.uuid(),
   });

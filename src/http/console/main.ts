@@ -67,7 +67,9 @@ async function connect(): Promise<void> {
   await previous?.close();
   list.replaceChildren();
   empty.hidden = false;
-  const url = new URL("/ws", location.href);
+  // Relative to the page, which a proxy may have put below a prefix. The server fills in what is set.
+  const path = document.querySelector('meta[name="messageloop-path"]')?.getAttribute("content");
+  const url = new URL(path ?? "ws", location.href);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   try {
     const dialled = await dial(url.href, [

@@ -1,0 +1,94 @@
+/** The page, as a browser finds it: below any prefix, and with the path that is set. */
+
+import { execFileSync } from "node:child_process";
+import { request as ask, createServer as createHttp } from "node:http";
+import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { parseConfig } from "../../src/server/config.ts";
+import { pageAt } from "../../src/server/page.ts";
+import { createServer } from "../../src/server/server.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+beforeAll(() => {
+  execFileSync(process.execPath, ["scripts/build-page.mjs"], { cwd: root });
+});
+
+async function start(path: string): Promise<string> {
+  const listener = { addr: "127.0.0.1:0" };
+  const server = createServer({
+    config: parseConfig({
+      server: { http: listener },
+      transport: { websocket: { ...listener, path }, grpc: listener },
+    }),
+  });
+  const { websocket } = await server.start();
+  onTestFinished(() => server.stop());
+  return `http://127.0.0.1:${websocket}/`;
+}
+
+/** A reverse proxy that has the server below a prefix, which it takes off. */
+async function behind(prefix: string, target: string): Promise<string> {
+  const proxy = createHttp((request, response) => {
+    const path = request.url?.startsWith(prefix) ? request.url.slice(prefix.length - 1) : "/nope";
+    ask(new URL(path, target), (answer) => {
+      response.writeHead(answer.statusCode ?? 0, answer.headers);
+      answer.pipe(response);
+    }).end();
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    proxy.close();
+  });
+  return `http://127.0.0.1:${(proxy.address() as AddressInfo).port}${prefix}`;
+}
+
+/** Every address that the page at an address names, and that of its WebSocket. */
+async function addressesOf(page: string): Promise<{ files: string[]; endpoint: string }> {
+  const html = await (await fetch(page)).text();
+  const files = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, name]) => name ?? "");
+  const [, path] = /name="messageloop-path" content="([^"]*)"/.exec(html) ?? [];
+  return {
+    files: files
+      .filter((name) => !name.startsWith("data:"))
+      .map((name) => new URL(name, page).href),
+    endpoint: new URL(path ?? "?", page).href,
+  };
+}
+
+test.each(["/ws", "/socket", "/rt/v1/socket"])(
+  "the page finds %s, also below a prefix",
+  async (path) => {
+    const server = await start(path);
+    for (const page of [server, await behind("/chat/app/", server)]) {
+      const { files, endpoint } = await addressesOf(page);
+      expect(endpoint).toBe(new URL(path.slice(1), page).href);
+      expect(files).toHaveLength(2);
+      for (const file of files) expect((await fetch(file)).status).toBe(200);
+    }
+  },
+);
+
+test("its script takes the path from the page alone", async () => {
+  const script = await (await fetch(new URL("main.js", await start("/socket")))).text();
+  expect(script).toContain("messageloop-path");
+  expect(script).not.toContain('"/ws"');
+});
+
+test("each file is read once, whatever is asked for", async () => {
+  const read: string[] = [];
+  const page = pageAt("/ws", async (name) => {
+    read.push(name);
+    return name === "main.js" ? undefined : new TextEncoder().encode(`the ${name}`);
+  });
+  const status = async (path: string) => (await page(new Request(`http://a.test${path}`))).status;
+  for (let i = 0; i < 3; i++) {
+    expect(await status("/")).toBe(200);
+    expect(await status("/style.css")).toBe(200);
+    // Not built, and never there.
+    expect(await status("/main.js")).toBe(404);
+    expect(await status("/constructor")).toBe(404);
+  }
+  expect(read).toEqual(["index.html", "style.css", "main.js"]);
+});
