@@ -61,11 +61,17 @@ export function randomEvent(random: SeededRandom): CloudEvent {
 export function anyFrame(random: SeededRandom): Frame {
   if (random.chance(0.1)) return random.bytes(random.int(300));
   if (random.chance(0.1)) return randomText(random);
-  let frame = baseFrame(random);
+  return mutated(random, baseFrame(random));
+}
+
+/** A frame to which up to four things were done. */
+export function mutated(random: SeededRandom, frame: Frame): Frame {
+  let changed = frame;
   for (let count = random.int(4); count >= 0; count--) {
-    frame = typeof frame === "string" ? mutateText(random, frame) : mutateBytes(random, frame);
+    changed =
+      typeof changed === "string" ? mutateText(random, changed) : mutateBytes(random, changed);
   }
-  return frame;
+  return changed;
 }
 
 function baseFrame(random: SeededRandom): Frame {
