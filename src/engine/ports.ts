@@ -305,6 +305,17 @@ export interface Broker {
   recall?(record: SeenRecord): void;
   /** Channels that are heard by patterns alone, and were heard so lately that they must be remembered. */
   lately?(): Iterable<string>;
+  /**
+   * Whether what is published elsewhere reaches this node. A host is not ready for clients while it is
+   * false; a broker that leaves it out always is.
+   */
+  readonly ready?: boolean;
+  /** The other nodes, where there may be any. */
+  readonly cluster?: Cluster;
+  /** Hands over now what waits for a later turn: the host is about to stop. */
+  flush?(): void;
+  /** Forgets what nobody needs any more. A host calls it now and then, at least once a minute. */
+  sweep?(): void;
 }
 
 /** Messages of other nodes that were not obeyed, by reason. */

@@ -60,16 +60,14 @@ export function hostedBroker(
 
 /** A broker that a program brings: it is the program's to open and to close. */
 export function givenBroker(broker: Broker): HostedBroker {
-  const memory = broker instanceof MemoryBroker ? broker : undefined;
-  const redis = broker instanceof RedisBroker ? broker : undefined;
   return {
     broker,
-    cluster: redis?.cluster,
+    cluster: broker.cluster,
     open: async () => {},
-    ready: () => redis?.ready ?? true,
+    ready: () => broker.ready ?? true,
     redis: () => undefined,
-    flush: () => memory?.flush(),
-    sweep: () => memory?.sweep(),
+    flush: () => broker.flush?.(),
+    sweep: () => broker.sweep?.(),
     close: async () => {},
   };
 }
