@@ -1,6 +1,7 @@
 /**
  * Holds what nodes were told against what was acknowledged: every node that listens gets each entry at
- * its place, in the order of the log and once, or a gap that covers it before anything behind it.
+ * its place, in the order of the log and once, or a gap that covers it before anything behind it. What a node heard
+ * before its registration was answered may come as well, in its place: the hub knows where each session begins.
  */
 import type { LogGap, Position } from "../../src/engine/ports.ts";
 import type { Node } from "./nodes.ts";
@@ -41,9 +42,16 @@ export function problems(
     const report = (text: string) => found.push(`${name} ${channel}: ${text}`);
     const gaps: LogGap[] = [];
     const places = new Set<string>();
-    let last = listener.registered;
+    const { registered } = listener;
+    let last: Position = registered;
+    let begun = false;
     for (const one of node.told) {
-      if (one.channel !== channel) continue;
+      if (one.channel !== channel || (one.kind !== "gap" && one.kind !== "entry")) continue;
+      const first = one.kind === "gap" ? one.gap.after : { ...one, offset: one.offset - 1 };
+      if (!begun && first?.epoch === registered.epoch && first.offset < registered.offset) {
+        last = { epoch: first.epoch, offset: first.offset };
+      }
+      begun = true;
       if (one.kind === "gap") {
         if (show(one.gap.after) !== show(last)) {
           report(`a gap begins behind ${show(one.gap.after)} and not ${show(last)}`);
@@ -53,7 +61,7 @@ export function problems(
         gaps.push(one.gap);
         last = one.gap.until;
       }
-      if (one.kind !== "entry") continue;
+      if (one.kind === "gap") continue;
       const { epoch, offset, text } = one;
       same(channel, one, text, name);
       if (epoch !== last.epoch || offset !== last.offset + 1) {
