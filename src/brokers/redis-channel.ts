@@ -1,6 +1,7 @@
 /** One channel as one node knows it in Redis: the calls of its scripts, and who needs them. */
 import { toBinary } from "@bufbuild/protobuf";
 import type { ChannelRules } from "../channels/rules.ts";
+import { background } from "../engine/background.ts";
 import type {
   GapReason,
   HistoryFilter,
@@ -17,9 +18,24 @@ import type { RedisKeys } from "./redis-keys.ts";
 import { CATCH_UP, HISTORY, OPEN, PUBLISH, REMOVE } from "./redis-log-script.ts";
 import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "./redis-ports.ts";
 import { MEMBERS, PRESENCE } from "./redis-presence-script.ts";
-import { type PublishItem, PublishQueue, type QueuedBytes } from "./redis-publish-queue.ts";
-import { entriesOf, listOf, memberOf, numberOf, type Place, textOf } from "./redis-reply.ts";
-import { type Outage, patiently, untilDone, type Waiting } from "./redis-retry.ts";
+import {
+  type PublishItem,
+  PublishQueue,
+  type QueuedBytes,
+  resultsOf,
+} from "./redis-publish-queue.ts";
+import {
+  entriesOf,
+  listOf,
+  memberOf,
+  nameOf,
+  numberOf,
+  type Place,
+  textOf,
+  waitOf,
+} from "./redis-reply.ts";
+import type { RedisRetries } from "./redis-retries.ts";
+import { type Outage, patiently, type Waiting } from "./redis-retry.ts";
 import { RedisRoster, type RosterCall } from "./redis-roster.ts";
 
 /**
@@ -34,8 +50,11 @@ export interface ChannelHost extends Waiting {
   readonly keys: RedisKeys;
   readonly epochs: Epochs;
   readonly durable: boolean;
+  readonly retries: RedisRetries;
   /** How long a channel is kept for a node that has subscribers or members there, in milliseconds. */
   readonly leaseMs: number;
+  /** How often channels are looked at, in milliseconds. */
+  readonly lookMs: number;
   readonly outage: Outage;
   readonly queued: QueuedBytes;
   readonly nextTurn: (callback: () => void) => void;
@@ -53,8 +72,10 @@ export class RedisChannel {
   wanted = false;
   /** When something was last heard of it by a pattern alone, Unix milliseconds; 0 for never. */
   heardAt = 0;
-  /** Nodes that had members here at the last look, and were nowhere. */
-  #missing: readonly string[] = [];
+  /** How often this node has left the channel: a subscribe that began before the last time is worth nothing. */
+  left = 0;
+  /** Nodes that have members here and are nowhere, and when that was found first, Unix milliseconds. */
+  #missing = new Map<string, number>();
   /** Calls that are under way. */
   #calls = 0;
   readonly #host: ChannelHost;
@@ -70,7 +91,12 @@ export class RedisChannel {
     this.#rules = rules;
     this.#keys = host.keys.channel(name);
     this.topic = host.keys.topic(name);
-    this.#queue = new PublishQueue((items) => this.#publish(items), host.nextTurn, host.queued);
+    this.#queue = new PublishQueue(
+      (items) => this.#publish(items),
+      host.nextTurn,
+      host.queued,
+      host.troubles.logger,
+    );
   }
 
   /** Made when it is needed: a channel that is only published to has no need of it. */
@@ -80,10 +106,12 @@ export class RedisChannel {
       channel: this.name,
       timers: host.timers,
       handler: host.handler,
+      logger: host.troubles.logger,
       flushSoon: () => host.flushSoon(this),
-      catchUp: (from, over) => this.#until(over, () => this.#catchUp(from)),
-      presence: (over) => this.#until(over, () => this.#members(MAX_PRESENCE_MEMBERS)),
-      moved: () => (this.#roster?.occupied ? this.#roster.rejoin() : Promise.resolve()),
+      catchUp: (from, over) => this.#until("catching up", over, () => this.#catchUp(from)),
+      presence: (over) => this.#until("presence", over, () => this.#members(MAX_PRESENCE_MEMBERS)),
+      moved: () => this.#moved(),
+      failed: (error) => host.troubles.note("catching up", error),
       warn: (message, fields) => host.warn(message, { channel: this.name, ...fields }),
     });
     return this.#cursor;
@@ -92,7 +120,10 @@ export class RedisChannel {
   get roster(): RedisRoster {
     this.#roster ??= new RedisRoster({
       timers: this.#host.timers,
-      tell: (call) => this.#until(this.#host.ended, () => this.#tell(call())),
+      logger: this.#host.troubles.logger,
+      ended: this.#host.ended,
+      tell: (call) => this.#tell(call),
+      until: (over, call) => this.#until("telling who is present", over, call),
       answering: (yes) => this.#answering(yes),
     });
     return this.#roster;
@@ -123,6 +154,16 @@ export class RedisChannel {
     return this.#queue.push({ key, body: toBinary(EntryBodySchema, body) });
   }
 
+  /** Keeps the channel in the node's memory while something is done with it. */
+  async busy<T>(work: () => Promise<T>): Promise<T> {
+    this.#calls += 1;
+    try {
+      return await work();
+    } finally {
+      this.#calls -= 1;
+    }
+  }
+
   /** Asks where the channel is, and keeps it alive. @throws RedisFailure */
   async open(): Promise<Opened> {
     return openedOf(await this.#open());
@@ -135,26 +176,51 @@ export class RedisChannel {
    * @throws RedisFailure
    */
   async look(): Promise<Opened> {
-    const answer = await this.#open();
-    const { commands, keys } = this.#host;
-    const nodes = listOf(answer[4]).map(textOf);
-    // Redis knows somebody of this node who is not here any more.
-    if (nodes.includes(this.#host.node()) && !this.attended) void this.roster.rejoin();
-    const missing: string[] = [];
+    return await this.busy(async () => {
+      const answer = await this.#open();
+      const nodes = listOf(answer[4]).map(textOf);
+      await this.#seek(nodes);
+      // Redis knows somebody of this node who is not here any more.
+      if (nodes.includes(this.#host.node()) && !this.attended) this.#aside(this.roster.rejoin());
+      else this.#roster?.nudge();
+      return openedOf(answer);
+    });
+  }
+
+  /** Looks for nodes, and sees to the members of those that are gone. */
+  async #seek(nodes: readonly string[]): Promise<void> {
+    const { clock, commands, keys, lookMs } = this.#host;
+    const missing = new Map<string, number>();
     for (const node of nodes) {
       const known = await commands.command(keys.alive, ["ZSCORE", keys.alive, node]);
-      if (known === null) missing.push(node);
+      if (known === null) missing.set(node, this.#missing.get(node) ?? clock.now());
     }
-    // A node that is here says so between two looks.
-    const lost = missing.filter((node) => this.#missing.includes(node));
     this.#missing = missing;
-    for (const node of lost) void this.roster.takeOver(node);
-    return openedOf(answer);
+    for (const [node, since] of missing) {
+      // A node that is here says so between two looks, of which several may come at the same time.
+      if (Math.abs(clock.now() - since) < 0.9 * lookMs) continue;
+      missing.delete(node);
+      this.#aside(this.roster.takeOver(node));
+    }
+  }
+
+  #aside(work: Promise<unknown>): void {
+    background(work, this.#host.troubles.logger, "telling who is present");
+  }
+
+  async #moved(): Promise<void> {
+    if (!this.#roster?.occupied) return;
+    try {
+      await this.#roster.rejoin();
+    } catch (error) {
+      this.#host.troubles.note("telling who is present", error);
+    }
   }
 
   async #open(): Promise<readonly RedisReply[]> {
     const { historySize, historyTtlMs } = this.#rules;
-    return listOf(await this.#run(OPEN, this.#lease, [`${historySize}`, `${historyTtlMs}`]));
+    const terms = [`${historySize}`, `${historyTtlMs}`];
+    return listOf(await this.#run(OPEN, this.#lease, terms), 5);
   }
 
   async history({ since, limit, reverse, maxBytes }: HistoryFilter): Promise<HistoryPage> {
@@ -169,18 +235,11 @@ export class RedisChannel {
       maxBytes ?? MAX_BATCH_BYTES,
       reverse ? 1 : 0,
     ];
-    const answer = listOf(await this.#ask(HISTORY, terms.map(String)));
-    return {
-      position: { epoch: textOf(answer[0]), offset: numberOf(answer[1]) },
-      first: numberOf(answer[2]),
-      reason: reasonOf(answer[3]),
-      more: numberOf(answer[4]) === 1,
-      entries: entriesOf(answer[5]),
-    };
+    return await this.#ask(HISTORY, terms.map(String), pageOf);
   }
 
   async removeHistory(): Promise<void> {
-    await this.#ask(REMOVE, []);
+    await this.#ask(REMOVE, [], (reply) => reply);
   }
 
   async presence(limit: number): Promise<PresenceSnapshot> {
@@ -188,33 +247,33 @@ export class RedisChannel {
   }
 
   /** @throws MessagingError UNAVAILABLE */
-  async #ask(script: RedisScript, terms: readonly RedisArgument[]): Promise<RedisReply> {
-    return await this.#patiently(() => this.#run(script, this.#ttl, terms));
+  async #ask<T>(
+    script: RedisScript,
+    terms: readonly RedisArgument[],
+    read: (reply: RedisReply) => T,
+  ): Promise<T> {
+    return await this.#patiently(async () => read(await this.#run(script, this.#ttl, terms)));
   }
 
   async #patiently<T>(call: () => Promise<T>): Promise<T> {
-    this.#calls += 1;
-    try {
-      return await patiently(this.#host, this.#host.outage, call);
-    } finally {
-      this.#calls -= 1;
-    }
+    return await this.busy(() => patiently(this.#host, this.#host.outage, call));
   }
 
-  async #publish(items: readonly PublishItem[]): Promise<RedisReply> {
+  async #publish(items: readonly PublishItem[]): Promise<readonly PublishResult[]> {
     const { historySize, dedupSize, dedupWindowMs } = this.#rules;
-    return await this.#ask(PUBLISH, [
+    const terms = [
       `${historySize}`,
       `${dedupSize}`,
       `${dedupWindowMs}`,
       ...items.flatMap(({ key, body }) => [key, body]),
-    ]);
+    ];
+    return await this.#ask(PUBLISH, terms, (reply) => resultsOf(reply, items.length));
   }
 
   async #catchUp(from: Place): Promise<CatchUp> {
     const { historySize } = this.#rules;
     const terms = [historySize, MAX_BATCH_ENTRIES, MAX_BATCH_BYTES].map(String);
-    const answer = listOf(await this.#run(CATCH_UP, this.#lease, terms, from));
+    const answer = listOf(await this.#run(CATCH_UP, this.#lease, terms, from), 7);
     return {
       ...openedOf(answer),
       reason: reasonOf(answer[4]) ?? "unavailable",
@@ -231,7 +290,7 @@ export class RedisChannel {
       i % 2 === 0 ? [memberOf(textOf(key), numberOf(rest[i + 1]))] : [],
     );
     return {
-      epoch: textOf(epoch),
+      epoch: nameOf(epoch),
       generation: numberOf(generation),
       total: numberOf(total),
       members,
@@ -241,31 +300,31 @@ export class RedisChannel {
   async #tell({ lost, complete, changes }: RosterCall): Promise<number> {
     const { presenceGraceMs } = this.#rules;
     const terms = [`${presenceGraceMs}`, this.#host.node(), lost, complete ? "1" : "0"];
-    const answer = listOf(await this.#run(PRESENCE, this.#lease, [...terms, ...changes]));
-    return numberOf(answer[2]);
+    const answer = listOf(await this.#run(PRESENCE, this.#lease, [...terms, ...changes]), 3);
+    return waitOf(answer[2]);
   }
 
   async #answering(yes: boolean): Promise<void> {
-    const { commands, keys, node } = this.#host;
+    const { commands, keys, node, troubles } = this.#host;
     const list = keys.channelsOf(node());
     if (yes) {
-      await this.#until(this.#host.ended, () =>
-        commands.command(keys.alive, ["SADD", list, this.name]),
-      );
+      await commands.command(keys.alive, ["SADD", list, this.name]);
       return;
     }
     // A name too many in the list costs a look when the node is lost, and nothing else.
-    await commands.command(keys.alive, ["SREM", list, this.name]).catch(() => {});
+    await commands
+      .command(keys.alive, ["SREM", list, this.name])
+      .catch((error: unknown) => troubles.note("leaving a channel", error));
   }
 
   /** Answers undefined once nobody cares. */
-  async #until<T>(over: () => boolean, call: () => Promise<T>): Promise<T | undefined> {
-    let result: T | undefined;
-    const done = async (): Promise<void> => {
-      result = await call();
-    };
-    await untilDone(this.#host, () => over() || this.#host.ended(), done);
-    return result;
+  async #until<T>(
+    what: string,
+    over: () => boolean,
+    call: () => Promise<T>,
+  ): Promise<T | undefined> {
+    const { ended, retries } = this.#host;
+    return await retries.until(what, () => over() || ended(), call);
   }
 
   /** What every script is told first, then what it wants to know. @throws RedisFailure */
@@ -287,7 +346,7 @@ export class RedisChannel {
       this.topic,
       ...terms,
     ]);
-    if (textOf(listOf(reply)[0]) !== epoch) epochs.giveBack(epoch);
+    if (nameOf(listOf(reply)[0]) !== epoch) epochs.giveBack(epoch);
     return reply;
   }
 
@@ -300,10 +359,21 @@ export class RedisChannel {
   }
 }
 
+function pageOf(reply: RedisReply): HistoryPage {
+  const answer = listOf(reply, 6);
+  return {
+    position: { epoch: nameOf(answer[0]), offset: numberOf(answer[1]) },
+    first: numberOf(answer[2]),
+    reason: reasonOf(answer[3]),
+    more: numberOf(answer[4]) === 1,
+    entries: entriesOf(answer[5]),
+  };
+}
+
 function openedOf(answer: readonly RedisReply[]): Opened {
   const [epoch, generation, head, presence] = answer;
   const place = {
-    epoch: textOf(epoch),
+    epoch: nameOf(epoch),
     generation: numberOf(generation),
     offset: numberOf(head),
   };

@@ -3,10 +3,12 @@
  * else is read from the log first. What cannot be had is told. Everything is handed over one turn later,
  * so that what one turn brings is one batch.
  */
+import { background } from "../engine/background.ts";
 import type {
   BrokerHandler,
   GapReason,
   LogGap,
+  Logger,
   Position,
   PresenceChange,
   PresenceSnapshot,
@@ -46,14 +48,22 @@ export interface CursorHost {
   handler(): BrokerHandler | undefined;
   /** Sees to it that `flush` is called in the next turn. */
   flushSoon(): void;
-  /** Reads what lies behind a place; tries until it succeeds or `over` says that nobody cares. */
+  /**
+   * Reads what lies behind a place; tries until it succeeds or `over` says that nobody cares.
+   *
+   * @throws what no repetition mends
+   */
   catchUp(from: Place, over: () => boolean): Promise<CatchUp | undefined>;
+  /** The same. */
   presence(over: () => boolean): Promise<PresenceSnapshot | undefined>;
   /**
    * Another life of the log has begun: what Redis knew of the node's members may be gone with the old.
-   * Resolves when it knows them, or cannot be told now.
+   * Resolves when it knows them, or cannot be told now. Never rejects.
    */
   moved(): Promise<void>;
+  /** Hears of what failed and is tried again when the channel is looked at. */
+  failed(error: unknown): void;
+  readonly logger: Logger;
   warn(message: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
@@ -125,6 +135,7 @@ export class RedisCursor {
     this.#reading = undefined;
     this.#again = false;
     this.#round += 1;
+    this.#awaited?.heard();
   }
 
   /**
@@ -143,7 +154,7 @@ export class RedisCursor {
       this.#presence = Math.min(presence, this.#presenceHeard(epoch) ?? presence);
       const heard = this.#forgetHeard();
       for (const notice of heard) this.take(notice);
-      if (this.#again) void this.catchUp();
+      if (this.#again) this.#goOn();
     } else if (!this.placed) this.#last = place;
     else if (this.#last?.epoch !== epoch) await this.catchUp();
     const last: Place | undefined = this.#last;
@@ -174,7 +185,12 @@ export class RedisCursor {
       this.#forgetHeard();
       this.#again = true;
     }
-    if (this.#last !== undefined) void this.catchUp();
+    if (this.#last !== undefined) this.#goOn();
+  }
+
+  /** Reads without anybody who waits for it. */
+  #goOn(): void {
+    background(this.catchUp(), this.#host.logger, "catching up with a channel");
   }
 
   /** Whether a channel has gone further than what was heard of it. */
@@ -186,13 +202,18 @@ export class RedisCursor {
     return this.#presence !== UNKNOWN && this.#presence < presence;
   }
 
-  /** Reads what lies behind the last place. Resolves when it waits for the next turn or is not wanted. */
+  /**
+   * Reads what lies behind the last place. Resolves when it waits for the next turn, is not wanted, or cannot be had
+   * now: what was heard is kept, and the next message or look at the channel tries again. Never rejects.
+   */
   catchUp(): Promise<void> {
     this.#again = true;
     if (this.#reading !== undefined) return this.#reading;
-    const reading = this.#read().finally(() => {
-      if (this.#reading === reading) this.#reading = undefined;
-    });
+    const reading = this.#read()
+      .catch((error: unknown) => this.#host.failed(error))
+      .finally(() => {
+        if (this.#reading === reading) this.#reading = undefined;
+      });
     this.#reading = reading;
     return reading;
   }
@@ -246,32 +267,37 @@ export class RedisCursor {
     while (this.#again) {
       this.#again = false;
       const from = this.#last;
-      // What was heard before the log is read is known then, or was of a log that has ended.
-      const before = this.#heard.length;
       if (from === undefined) return;
       if (from.offset === UNKNOWN) {
         // There is no place to go on from: what may be missed of the channel is found by its time.
         this.#last = undefined;
         return;
       }
+      // What was heard before the log is read is known then, or was of a log that has ended.
+      const before = this.#heard;
+      const known = before.length;
       const found = await this.#host.catchUp(from, over);
       if (found === undefined || over()) return;
       if (this.#unheard(found)) await this.#hear(found.place);
       if (over()) return;
-      const moved = this.#apply(found, this.#heard);
-      const heard = this.#heard.slice(before);
-      this.#forgetHeard();
+      const moved = this.#apply(from, found, this.#heard);
+      // Too much may have come meanwhile, and what was heard before is forgotten then.
+      this.#hold(this.#heard === before ? before.slice(known) : this.#heard);
       if (moved) await this.#host.moved();
+      if (over()) return;
       const behind = this.#presence !== UNKNOWN && found.presence > this.#presence;
       if (moved || behind) await this.#readPresence(over);
       if (over()) return;
       // Meanwhile there was more.
-      const rest = [...heard, ...this.#forgetHeard()];
-      const waiting = rest.filter((notice) => !this.#inStep(notice));
+      const waiting = this.#forgetHeard().filter((notice) => !this.#inStep(notice));
       if (waiting.length > 0 || this.#behind(found)) this.#again = true;
-      for (const notice of waiting) this.#heardBytes += notice.bytes;
-      this.#heard = waiting;
+      this.#hold(waiting);
     }
+  }
+
+  #hold(heard: Notice[]): void {
+    this.#heard = heard;
+    this.#heardBytes = heard.reduce((bytes, notice) => bytes + notice.bytes, 0);
   }
 
   /**
@@ -286,14 +312,15 @@ export class RedisCursor {
 
   async #hear(place: Place): Promise<void> {
     await new Promise<void>((resolve) => {
-      const cancel = this.#host.timers.after(HEARING_MS, resolve);
       const heard = (): void => {
         cancel();
+        // Only one waits at a time, and another one may by then.
+        this.#awaited = undefined;
         resolve();
       };
+      const cancel = this.#host.timers.after(HEARING_MS, heard);
       this.#awaited = { place, heard };
     });
-    this.#awaited = undefined;
   }
 
   /** Whether an answer did not come to the head that it tells. */
@@ -302,63 +329,69 @@ export class RedisCursor {
   }
 
   /**
-   * Takes what was read and what was heard, and tells what is missing.
+   * Takes what was read and what was heard behind a place, and tells what is missing.
    *
    * @returns whether another life of the log has begun
    */
-  #apply(found: CatchUp, heard: readonly Notice[]): boolean {
+  #apply(from: Place, found: CatchUp, heard: readonly Notice[]): boolean {
     const { place, tail, reason } = found;
-    const moved = place.epoch !== this.#last?.epoch;
-    if (moved) this.#move(place, tail, found.entries, heard);
+    const moved = place.epoch !== from.epoch;
+    const last = moved ? this.#move(from, place, tail, found.entries, heard) : from;
     const entries = merged(found.entries, place.epoch, heard);
     const read = found.entries.at(-1);
     // What was too much for one answer is not missing.
     const until = read === undefined ? place.offset : Number(read.offset);
-    this.#goTo(place, until, entries, reason);
+    this.#goTo(last, { ...place, offset: until }, entries, reason);
     for (const notice of heard) if (notice.kind === "presence") this.#inStep(notice);
     return moved;
   }
 
-  /** Hands over entries up to an offset, dense, and tells of the holes between them. */
-  #goTo(place: Place, until: number, entries: ReadonlyMap<number, Entry>, reason: GapReason): void {
-    const { generation, epoch } = place;
+  /** Hands over the entries behind a place and up to another one, dense, and tells of the holes between them. */
+  #goTo(from: Place, to: Place, entries: ReadonlyMap<number, Entry>, reason: GapReason): void {
+    let last = from;
     let run: Entry[] = [];
-    for (let offset = (this.#last?.offset ?? 0) + 1; offset <= until; offset++) {
+    for (let offset = from.offset + 1; offset <= to.offset; offset++) {
       const entry = entries.get(offset);
       if (entry !== undefined) {
         run.push(entry);
         continue;
       }
-      this.#append({ generation, epoch, offset: offset - 1 }, run);
+      if (run.length > 0) last = { ...to, offset: offset - 1 };
+      this.#append(last, run);
       run = [];
       // The hole in one step: there may be very many offsets in it.
-      offset = nextOf(entries, offset, until) - 1;
-      this.#skip(reason, { generation, epoch, offset });
+      offset = nextOf(entries, offset, to.offset) - 1;
+      const after = { epoch: last.epoch, offset: last.offset };
+      last = { ...to, offset };
+      this.#skip(reason, after, last);
     }
-    this.#append({ generation, epoch, offset: until }, run);
+    this.#append(to, run);
   }
 
+  /** Tells that one life of a log has ended. Answers the place before the first entry of the next one. */
   #move(
+    from: Place,
     place: Place,
     tail: readonly Entry[],
     entries: readonly Entry[],
     heard: readonly Notice[],
-  ): void {
-    const known = this.#last as Place;
-    const old = merged(tail, known.epoch, heard);
-    let offset = known.offset;
+  ): Place {
+    const old = merged(tail, from.epoch, heard);
+    let offset = from.offset;
     const rest: Entry[] = [];
     for (let entry = old.get(offset + 1); entry !== undefined; entry = old.get(offset + 1)) {
       rest.push(entry);
       offset += 1;
     }
-    this.#append({ ...known, offset }, rest);
+    this.#append({ ...from, offset }, rest);
     const fresh = merged(entries, place.epoch, heard);
     const first = nextOf(fresh, 1, place.offset);
     const until = { epoch: place.epoch, offset: first - 1 };
-    const after = { epoch: known.epoch, offset };
-    this.#last = { generation: place.generation, ...until };
+    const after = { epoch: from.epoch, offset };
+    const last = { generation: place.generation, ...until };
+    this.#last = last;
     this.#push({ kind: "gap", gap: { reason: "epoch_changed", after, until } });
+    return last;
   }
 
   async #readPresence(over: () => boolean): Promise<void> {
@@ -369,9 +402,7 @@ export class RedisCursor {
   }
 
   /** Steps over what cannot be had. */
-  #skip(reason: GapReason, place: Place): void {
-    const last = this.#last as Place;
-    const after = { epoch: last.epoch, offset: last.offset };
+  #skip(reason: GapReason, after: Position, place: Place): void {
     const until = { epoch: place.epoch, offset: place.offset };
     this.#host.warn("hole in a channel", { reason, from: after.offset, until: until.offset });
     this.#last = place;

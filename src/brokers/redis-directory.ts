@@ -3,12 +3,14 @@
  * what began meanwhile. A node lists a channel beside the first publish of half a minute, so a busy
  * channel costs next to nothing.
  */
+import { background } from "../engine/background.ts";
 import type { ActiveChannels, Position } from "../engine/ports.ts";
 import type { Epochs } from "./redis-epochs.ts";
 import { chunks } from "./redis-interest.ts";
 import type { RedisKeys } from "./redis-keys.ts";
+import { checked } from "./redis-log-script.ts";
 import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "./redis-ports.ts";
-import { listOf, numberOf, textOf } from "./redis-reply.ts";
+import { listOf, nameOf, numberOf, textOf } from "./redis-reply.ts";
 import { type Outage, patiently, type Waiting } from "./redis-retry.ts";
 
 /** How long a channel that was listed needs not be listed again, in milliseconds. */
@@ -20,11 +22,16 @@ const DIRECTORY_MS = 24 * 3_600_000;
 /** Channels in one answer at most. */
 const MAX_CHANNELS = 100_000;
 
+const ACTIVE_AND_DIRECTORY = new Map([
+  [1, "zset"],
+  [2, "hash"],
+]);
+
 /**
  * KEYS: active directory. ARGV: epoch of the next life, durable. The time never goes back. Every answer
  * begins with epoch and time.
  */
-const PRELUDE = `
+const PRELUDE = `${checked(ACTIVE_AND_DIRECTORY)}
 local clock = redis.call('TIME')
 local known = redis.call('HMGET', KEYS[2], 'epoch', 'run', 'time', 'forgotten')
 local now = math.max(clock[1] * 1000 + math.floor(clock[2] / 1000), tonumber(known[3] or 0))
@@ -165,15 +172,17 @@ export class RedisDirectory {
       await this.#run(ACTIVE, [`${from}`, `${limit}`]),
     );
     return {
-      position: { epoch: textOf(epoch), offset: numberOf(time) },
+      position: { epoch: nameOf(epoch), offset: numberOf(time) },
       forgotten: numberOf(forgotten),
       channels: names.map(textOf),
     };
   }
 
   #begin() {
-    this.#host.nextTurn(() => void this.#flush());
-    return { names: [] as string[], done: Promise.withResolvers<void>() };
+    const { nextTurn, troubles } = this.#host;
+    nextTurn(() => background(this.#flush(), troubles.logger, "listing channels"));
+    const names: string[] = [];
+    return { names, done: Promise.withResolvers<void>() };
   }
 
   async #flush(): Promise<void> {
@@ -183,22 +192,25 @@ export class RedisDirectory {
     const { names, done } = waiting;
     try {
       const lists = chunks(names).map((some) =>
-        patiently(this.#host, this.#host.outage, () => this.#run(LIST, some)),
+        patiently(this.#host, this.#host.outage, async () =>
+          listOf(await this.#run(LIST, some), 2),
+        ),
       );
       await Promise.all(lists);
-      for (const listed of this.#pendingOn(names, done.promise)) listed.pending = undefined;
+      for (const [, listed] of this.#pendingOn(names, done.promise)) listed.pending = undefined;
       done.resolve();
     } catch (error) {
-      for (const name of names) this.#listed.delete(name);
+      // A channel that was listed again meanwhile waits for another call.
+      for (const [name] of this.#pendingOn(names, done.promise)) this.#listed.delete(name);
       done.reject(error);
     }
     this.#forget();
   }
 
-  *#pendingOn(names: readonly string[], promise: Promise<void>): Iterable<Listed> {
+  *#pendingOn(names: readonly string[], promise: Promise<void>): Iterable<[string, Listed]> {
     for (const name of names) {
       const listed = this.#listed.get(name);
-      if (listed?.pending === promise) yield listed;
+      if (listed?.pending === promise) yield [name, listed];
     }
   }
 
@@ -215,7 +227,7 @@ export class RedisDirectory {
     const epoch = epochs.take();
     const names = [keys.active, keys.directory];
     const reply = await commands.run(script, names, [epoch, durable ? "1" : "0", ...terms]);
-    if (textOf(listOf(reply)[0]) !== epoch) epochs.giveBack(epoch);
+    if (nameOf(listOf(reply)[0]) !== epoch) epochs.giveBack(epoch);
     return reply;
   }
 }

@@ -5,6 +5,27 @@
  */
 import type { RedisScript } from "./redis-ports.ts";
 
+/** What the keys of a channel hold, in the order in which scripts take them. */
+const TYPES = ["hash", "stream", "hash", "list", "zset", "hash", "zset"] as const;
+
+/**
+ * Looks at keys that a script is going to write or read, before it writes anything: where a key holds what is not
+ * ours the script ends with WRONGTYPE and has changed nothing, so that all is well when that key has gone.
+ *
+ * @param types what each key has to hold, by its number from 1
+ */
+export function checked(types: ReadonlyMap<number, string>): string {
+  const wanted = [...types].map(([key, type]) => `[${key}]='${type}'`).join(", ");
+  return `
+for i, wanted in pairs({${wanted}}) do
+  local found = redis.call('TYPE', KEYS[i]).ok
+  if found ~= wanted and found ~= 'none' then
+    return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' holds a ' .. found .. ' that is not ours')
+  end
+end
+`;
+}
+
 /**
  * What every script of a channel begins with: it reads the clock and what is known of the channel, and
  * begins a new generation where the old one cannot be trusted any more:
@@ -17,25 +38,28 @@ import type { RedisScript } from "./redis-ports.ts";
  * KEYS: meta log dedup order members sessions leaving. ARGV: epoch of the next generation, durable,
  * epoch, generation and offset that the caller has seen, milliseconds to live, topic. Every answer begins
  * with the epoch.
+ *
+ * @param keys numbers of the keys that the script touches beside those of the log's life, the first two
  */
-export const PRELUDE = `
+export function prelude(keys: readonly number[]): string {
+  return checked(new Map([1, 2, ...keys].map((key) => [key, TYPES[key - 1] ?? ""]))) + PRELUDE;
+}
+
+const PRELUDE = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'head', 'time', 'removed', 'run', 'presence')
 local epoch = known[1]
-local generation = tonumber(known[2] or 0)
-local head = tonumber(known[3] or 0)
-local newest = tonumber(known[4] or 0)
-local removed = tonumber(known[5] or 0)
-local presence = tonumber(known[7] or 0)
+local function number(field) return tonumber(known[field] or 0) or 0 end
+local generation, head, newest, removed, presence = number(2), number(3), number(4), number(5), number(7)
 local function keep(ttl)
   -- Never shortened: a node may have asked for more. A little is added, so that few calls have to.
   local left = redis.call('PTTL', KEYS[1])
   if left < ttl then left = ttl + math.floor(ttl / 8) end
   for i = 1, #KEYS do redis.call('PEXPIRE', KEYS[i], left) end
 end
-if not epoch or (known[6] ~= run and ARGV[2] == '0') or (epoch == ARGV[3] and head < tonumber(ARGV[5])) then
+local function begin()
   generation = math.max(generation + 1, now, tonumber(ARGV[4]) + 1)
   if redis.call('EXISTS', KEYS[2]) == 1 then
     local stream = redis.call('XINFO', 'STREAM', KEYS[2])
@@ -49,6 +73,9 @@ if not epoch or (known[6] ~= run and ARGV[2] == '0') or (epoch == ARGV[3] and he
   redis.call('HSET', KEYS[1], 'epoch', epoch, 'generation', string.format('%d', generation),
     'head', 0, 'time', newest, 'removed', 0, 'run', run, 'presence', presence)
   keep(tonumber(ARGV[6]))
+end
+if not epoch or (known[6] ~= run and ARGV[2] == '0') or (epoch == ARGV[3] and head < tonumber(ARGV[5])) then
+  begin()
 elseif redis.call('PTTL', KEYS[1]) < tonumber(ARGV[6]) then
   keep(tonumber(ARGV[6]))
 end
@@ -116,11 +143,15 @@ end
  */
 export const PUBLISH: RedisScript = {
   name: "publish",
-  source: `${PRELUDE}
+  source: `${prelude([3, 4])}
 local size, most, window = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local time = math.max(now, newest)
 local result = { epoch }
 local before, length, fresh = head, 0, 0
+local function append(time, body)
+  local answer = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', size, id(head), 't', time, 'b', body)
+  if type(answer) == 'table' and answer.err then return answer end
+end
 for i = 11, #ARGV, 2 do
   local key = ARGV[i]
   local first = redis.call('HGET', KEYS[3], key)
@@ -133,7 +164,16 @@ for i = 11, #ARGV, 2 do
     head = head + 1
     fresh = fresh + 1
     local place = string.format(' %d %d', head, time)
-    if size > 0 then redis.call('XADD', KEYS[2], 'MAXLEN', '~', size, id(head), 't', time, 'b', ARGV[i + 1]) end
+    local problem = size > 0 and append(time, ARGV[i + 1])
+    if problem then
+      -- By the first entry of a call it is known whether the log goes on.
+      if fresh > 1 or not string.find(problem.err, 'equal or smaller', 1, true) then return problem end
+      -- Somebody else has written to the log, or a call ended halfway: what comes now begins a new one.
+      begin()
+      result[1], before, head = epoch, 0, 1
+      place = string.format(' %d %d', head, time)
+      append(time, ARGV[i + 1])
+    end
     redis.call('HSET', KEYS[3], key, epoch .. place)
     length = redis.call('RPUSH', KEYS[4], epoch .. place .. ' ' .. key)
     redis.call('PUBLISH', ARGV[7], string.format('%d ', generation) .. epoch .. place .. '\\n' .. ARGV[i + 1])
@@ -149,10 +189,10 @@ if fresh > 0 then
     local oldest = redis.call('LINDEX', KEYS[4], 0)
     if not oldest then break end
     local value, t, key = string.match(oldest, '^(%S+ %d+ (%d+)) (.*)$')
-    if length <= most and time - t < window then break end
+    if value and length <= most and time - t < window then break end
     redis.call('LPOP', KEYS[4])
     length = length - 1
-    if redis.call('HGET', KEYS[3], key) == value then redis.call('HDEL', KEYS[3], key) end
+    if value and redis.call('HGET', KEYS[3], key) == value then redis.call('HDEL', KEYS[3], key) end
   end
 end
 return result
@@ -167,7 +207,7 @@ return result
  */
 export const OPEN: RedisScript = {
   name: "open",
-  source: `${PRELUDE}${READING}
+  source: `${prelude([])}${READING}
 retained(tonumber(ARGV[8]), tonumber(ARGV[9]))
 local nodes = {}
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
@@ -186,7 +226,7 @@ return { epoch, generation, head, presence, nodes }
  */
 export const CATCH_UP: RedisScript = {
   name: "catch-up",
-  source: `${PRELUDE}${READING}
+  source: `${prelude([])}${READING}
 local size, limit, bytes = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local after, tail = 0, {}
 if ARGV[3] == epoch then after = tonumber(ARGV[5])
@@ -209,7 +249,7 @@ return { epoch, generation, head, presence, reason, tail, entries }
  */
 export const HISTORY: RedisScript = {
   name: "history",
-  source: `${PRELUDE}${READING}
+  source: `${prelude([])}${READING}
 local size, ttl = tonumber(ARGV[8]), tonumber(ARGV[9])
 local limit, bytes = tonumber(ARGV[12]), tonumber(ARGV[13])
 local first, reason = retained(size, ttl)
@@ -232,7 +272,7 @@ return { epoch, head, first, reason, more, entries }
 /** Takes every entry out of history. */
 export const REMOVE: RedisScript = {
   name: "remove",
-  source: `${PRELUDE}
+  source: `${prelude([])}
 redis.call('HSET', KEYS[1], 'removed', head)
 redis.call('XTRIM', KEYS[2], 'MAXLEN', 0)
 return { epoch }

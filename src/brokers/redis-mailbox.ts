@@ -4,6 +4,7 @@
  * publish in Redis cannot make a node do anything, nor have it do again what it has done before.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { background } from "../engine/background.ts";
 import type { Cluster, RefusedMessages } from "../engine/ports.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import {
@@ -102,8 +103,10 @@ export class RedisMailbox implements Cluster {
     const message = this.#read(payload);
     if (message === undefined) return;
     const { sender, call, body } = message;
-    if (body.case === "asked") void this.#serve(sender, call, body.value);
-    else if (body.case === "answered") this.#piece(sender, call, body.value);
+    if (body.case === "asked") {
+      const served = this.#serve(sender, call, body.value);
+      background(served, this.#host.troubles.logger, "answering another node");
+    } else if (body.case === "answered") this.#piece(sender, call, body.value);
   }
 
   /** Nobody is waited for any more. */
@@ -176,7 +179,13 @@ export class RedisMailbox implements Cluster {
     open.bytes += piece.length;
     open.pieces.push(piece);
     if (open.bytes > MAX_ANSWER_BYTES) open.reject(unavailable("an answer has no end"));
-    else if (last) open.resolve(joined(open).answer);
+    else if (last) {
+      try {
+        open.resolve(joined(open).answer);
+      } catch (error) {
+        open.reject(unavailable("an answer cannot be read", error));
+      }
+    }
   }
 
   async #send(node: string, call: bigint, body: NodeMessage["body"]): Promise<void> {

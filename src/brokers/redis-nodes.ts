@@ -4,6 +4,7 @@
  * know what Redis still has of it, goes on under a new name: what is said of the old one cannot hurt it.
  */
 
+import { background } from "../engine/background.ts";
 import type { RedisKeys } from "./redis-keys.ts";
 import { type RedisCommands, RedisFailure } from "./redis-ports.ts";
 import { BEAT, NODES } from "./redis-presence-script.ts";
@@ -26,7 +27,7 @@ export interface NodesHost extends Waiting {
   readonly node: string;
   readonly outage: Outage;
   readonly beatMs: number;
-  /** Tells Redis of every member of this node anew, under its new name. */
+  /** Tells Redis of every member of this node anew, under its new name. Never rejects. */
   renamed(): Promise<void>;
   /** Sees to it that the members that a lost node has in a channel leave when their grace is over. */
   takeOver(channel: string, node: string): Promise<void>;
@@ -94,10 +95,11 @@ export class RedisNodes {
   #later(): void {
     if (this.#ended) return;
     this.#cancel = this.#host.timers.after(this.#host.beatMs, () => {
-      this.#beat()
-        // Redis is away: the next beat finds out what became of this node.
-        .catch(() => {})
+      const beat = this.#beat()
+        // Where Redis is away the next beat finds out what became of this node.
+        .catch((error: unknown) => this.#host.troubles.note("the beat of this node", error))
         .finally(() => this.#later());
+      background(beat, this.#host.troubles.logger, "the beat of this node");
     });
   }
 
@@ -107,7 +109,7 @@ export class RedisNodes {
     const restarted = this.#run !== undefined && this.#run !== run;
     const forgotten = this.#run !== undefined && !known;
     this.#run = run;
-    for (const node of lost) void this.#sweep(node);
+    this.#see(lost);
     if (!restarted && !forgotten) return;
     const former = this.#name;
     this.#renamings += 1;
@@ -118,7 +120,13 @@ export class RedisNodes {
     // In this order: whoever is still here has the new name before the old one is seen to.
     await this.#tell("");
     await this.#host.renamed();
-    for (const node of (await this.#tell(former)).lost) void this.#sweep(node);
+    this.#see((await this.#tell(former)).lost);
+  }
+
+  #see(lost: readonly string[]): void {
+    for (const node of lost) {
+      background(this.#sweep(node), this.#host.troubles.logger, "seeing to a lost node");
+    }
   }
 
   /** @param former a name that others, or this node, have to see to; empty for none */
@@ -152,7 +160,7 @@ export class RedisNodes {
       }
       await commands.command(keys.alive, ["ZREM", keys.lost, node]);
     } catch (error) {
-      this.#host.warn("a lost node waits to be seen to", { error: String(error) });
+      this.#host.troubles.note("seeing to a lost node", error);
     } finally {
       this.#sweeping.delete(node);
     }

@@ -4,14 +4,15 @@
  * missed of channels that nobody here knows, the directory tells.
  */
 import { PatternMap } from "../channels/pattern-map.ts";
-import type { BrokerHandler, PatternRegistration, Position } from "../engine/ports.ts";
+import type { BrokerHandler, GapReason, PatternRegistration, Position } from "../engine/ports.ts";
 import type { Entry } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { RedisChannel } from "./redis-channel.ts";
 import type { RedisDirectory } from "./redis-directory.ts";
 import { chunks, type RedisInterest } from "./redis-interest.ts";
 import type { RedisKeys } from "./redis-keys.ts";
 import { RedisFailure } from "./redis-ports.ts";
-import { type Outage, patiently, unavailable, untilDone, type Waiting } from "./redis-retry.ts";
+import type { RedisRetries } from "./redis-retries.ts";
+import { type Outage, patiently, unavailable, type Waiting } from "./redis-retry.ts";
 
 /** How long a channel that is heard by a pattern alone is remembered after its last message, in milliseconds. */
 const HEARD_MS = 60_000;
@@ -21,6 +22,7 @@ const MARGIN_MS = 5_000;
 export interface PatternsHost extends Waiting {
   readonly keys: RedisKeys;
   readonly outage: Outage;
+  readonly retries: RedisRetries;
   readonly directory: RedisDirectory;
   readonly interest: RedisInterest;
   handler(): BrokerHandler | undefined;
@@ -92,11 +94,15 @@ export class RedisPatterns {
     }
   }
 
-  /** Listens to all patterns again, and finds what was published meanwhile. */
+  /**
+   * Listens to all patterns again, and finds what was published meanwhile.
+   *
+   * @throws what no repetition mends
+   */
   async regained(over: () => boolean): Promise<void> {
-    const { interest } = this.#host;
+    const { interest, retries } = this.#host;
     for (const some of chunks([...this.#globs.keys()])) {
-      await untilDone(this.#host, over, async () => {
+      await retries.until("listening again", over, async () => {
         const listening = some.filter((glob) => this.#globs.has(glob));
         await Promise.all(listening.map((glob) => interest.listen(glob)));
       });
@@ -107,7 +113,7 @@ export class RedisPatterns {
       await Promise.all(some.map(({ cursor }) => cursor.catchUp()));
       if (over()) return;
     }
-    await untilDone(this.#host, over, () => this.#seek());
+    await retries.until("looking for what was missed", over, () => this.#seek());
   }
 
   /** Finds what was not heard, and forgets channels that have been quiet. */
@@ -116,8 +122,9 @@ export class RedisPatterns {
     if (this.#patterns.size > 0) {
       try {
         await this.#seek();
-      } catch {
+      } catch (error) {
         // What was not looked for now is looked for the next time, and all that is known is needed then.
+        this.#host.troubles.note("looking for what was missed", error);
         return;
       }
     }
@@ -136,6 +143,7 @@ export class RedisPatterns {
    * Looks at the channels that something was published to since the last time.
    *
    * @throws RedisFailure
+   * @throws MessagingError UNAVAILABLE
    */
   async #seek(): Promise<void> {
     const since = this.#sound;
@@ -144,7 +152,8 @@ export class RedisPatterns {
     const { position, channels, gap } = await this.#host.directory.active(from);
     if (gap !== undefined) {
       for (const [pattern, wanted] of this.#patterns) {
-        if (wanted.since === undefined) continue;
+        // One that came while the directory was asked has missed nothing of that.
+        if (wanted.since === undefined || follows(wanted.since, position, gap)) continue;
         wanted.since = position;
         this.#host.handler()?.patternGap(pattern, { reason: gap, after: since, until: position });
       }
@@ -154,14 +163,17 @@ export class RedisPatterns {
       await Promise.all(some.map((name) => this.#lookAt(name, from.offset)));
       if (this.#host.ended()) return;
     }
-    this.#sound = position;
+    // Where all patterns have left meanwhile, those that came since begin at their own place.
+    if (this.#sound === since) this.#sound = position;
   }
 
   async #lookAt(name: string, from: number): Promise<void> {
     const channel = this.#host.channel(name);
     if (channel.wanted) return;
-    if (channel.cursor.placed) await this.#host.look(channel);
-    else await this.#begin(channel, from);
+    await channel.busy(async () => {
+      if (channel.cursor.placed) await this.#host.look(channel);
+      else await this.#begin(channel, from);
+    });
     this.#host.forget(channel);
   }
 
@@ -180,12 +192,8 @@ export class RedisPatterns {
    * since somebody here has had a pattern for it.
    */
   async #begin(channel: RedisChannel, from: number): Promise<void> {
-    const since = this.#patterns
-      .match(channel.name)
-      .map((wanted) => wanted.since?.offset)
-      .filter((offset) => offset !== undefined);
-    if (since.length === 0) return;
-    const time = Math.max(from, Math.min(...since));
+    const time = this.#timeOf(channel, from);
+    if (time === undefined) return;
     const opened = await channel.open();
     const { epoch, offset: head } = opened.place;
     let before = head + 1;
@@ -202,7 +210,11 @@ export class RedisPatterns {
       before = Number(page.entries.at(-1)?.offset ?? 1);
     }
     // Meanwhile something was heard of it.
-    if (channel.cursor.placed || !this.hears(channel.name)) return;
+    if (channel.cursor.placed) return;
+    const now = this.#timeOf(channel, from);
+    if (now === undefined) return;
+    // Another pattern needs it from another time on.
+    if (now !== time) return await this.#begin(channel, from);
     if (oldest === undefined && before === head + 1 && head > 0) {
       // Nothing is in the log, and what it held may have come since.
       channel.heardAt = this.#host.clock.now();
@@ -221,4 +233,19 @@ export class RedisPatterns {
     channel.heardAt = this.#host.clock.now();
     await channel.cursor.catchUp();
   }
+
+  /** From when on a channel is needed, Unix milliseconds; undefined where no pattern stands for it. */
+  #timeOf(channel: RedisChannel, from: number): number | undefined {
+    const since = this.#patterns
+      .match(channel.name)
+      .map((wanted) => wanted.since?.offset)
+      .filter((offset) => offset !== undefined);
+    return since.length === 0 ? undefined : Math.max(from, Math.min(...since));
+  }
+}
+
+/** Whether who has listened since a place has missed nothing of what a gap at another place tells. */
+function follows(since: Position, place: Position, gap: GapReason): boolean {
+  if (since.epoch !== place.epoch) return false;
+  return gap === "epoch_changed" || since.offset >= place.offset;
 }

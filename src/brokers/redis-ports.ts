@@ -32,12 +32,18 @@ export interface RedisCommands {
     keys: readonly string[],
     args: readonly RedisArgument[],
   ): Promise<RedisReply>;
+  /**
+   * Resolves when every server has answered and takes writes. Left out where one answer of any server is enough.
+   *
+   * @throws RedisFailure
+   */
+  probe?(): Promise<void>;
 }
 
 /** What a connection for Pub/Sub tells. */
 export interface RedisListener {
   message(channel: string, payload: Uint8Array): void;
-  /** The connection is gone, and with it every subscription. */
+  /** The connection is gone, and with it every subscription. `cause` says why, where that is known. */
   lost(cause?: string): void;
   /** There is a connection again, without any subscription. */
   regained(): void;
@@ -61,6 +67,12 @@ export interface RedisSubscriptions {
    */
   subscribeGlobs(globs: readonly string[]): Promise<void>;
   unsubscribeGlobs(globs: readonly string[]): void;
+  /**
+   * Resolves when the server has answered on this connection.
+   *
+   * @throws RedisFailure
+   */
+  probe?(): Promise<void>;
 }
 
 /**
@@ -70,8 +82,9 @@ export interface RedisSubscriptions {
  * - `lost`: it was sent, and whether it took effect is not known.
  * - `busy`: the server did nothing and may do it later, as while it loads or fails over.
  * - `refused`: the server did nothing and never will.
+ * - `garbled`: the answer is not what the script says, and what it did is not known.
  */
-export type RedisFailureKind = "offline" | "lost" | "busy" | "refused";
+export type RedisFailureKind = "offline" | "lost" | "busy" | "refused" | "garbled";
 
 export class RedisFailure extends Error {
   override readonly name = "RedisFailure";

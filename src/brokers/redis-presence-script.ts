@@ -1,5 +1,5 @@
 /** Who is present in a channel, and which nodes there are: the rules of `ChannelPresence`, as scripts. */
-import { PRELUDE } from "./redis-log-script.ts";
+import { checked, prelude } from "./redis-log-script.ts";
 import type { RedisScript } from "./redis-ports.ts";
 
 /**
@@ -10,14 +10,14 @@ import type { RedisScript } from "./redis-ports.ts";
  *
  * One hash holds, by the first letter of the field, sessions (node, 1 while leaving, member), members
  * (sessions, those that are not leaving, time of the join) and the sessions of a member that are
- * leaving. The hash of the channel counts the sessions of each node. One sorted set holds members by the generation of their join, one those leaving by the end
- * of their grace.
+ * leaving. The hash of the channel counts the sessions of each node. One sorted set holds members by the
+ * generation of their join, one those leaving by the end of their grace.
  *
  * Answers epoch, presence generation, milliseconds to the end of the next grace or -1.
  */
 export const PRESENCE: RedisScript = {
   name: "presence",
-  source: `${PRELUDE}
+  source: `${prelude([5, 6, 7])}
 local members, sessions, leaving = KEYS[5], KEYS[6], KEYS[7]
 local grace, me, gone = tonumber(ARGV[8]), ARGV[9], ARGV[10]
 local last = presence
@@ -151,7 +151,7 @@ return { epoch, presence, wait }
  */
 export const MEMBERS: RedisScript = {
   name: "members",
-  source: `${PRELUDE}
+  source: `${prelude([5, 6])}
 local result = { epoch, presence, redis.call('ZCARD', KEYS[5]) }
 local limit = tonumber(ARGV[8])
 if limit > 0 then
@@ -165,6 +165,11 @@ return result
 `,
 };
 
+const ALIVE_AND_LOST = new Map([
+  [1, "zset"],
+  [2, "zset"],
+]);
+
 /**
  * A node says that it is there, and learns whose members it has to see to: each name is given to one
  * node, and to another where that one does not come to an end with it.
@@ -176,7 +181,7 @@ return result
  */
 export const BEAT: RedisScript = {
   name: "beat",
-  source: `
+  source: `${checked(ALIVE_AND_LOST)}
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')

@@ -3,11 +3,12 @@
  * in order. So the order holds whatever is repeated, and a busy channel makes large calls by itself. The
  * first call is made one turn later, since what came in one turn belongs together.
  */
-import type { PublishResult } from "../engine/ports.ts";
+import { background } from "../engine/background.ts";
+import type { Logger, PublishResult } from "../engine/ports.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../protocol/limits.ts";
 import type { RedisReply } from "./redis-ports.ts";
-import { listOf, numberOf, textOf } from "./redis-reply.ts";
+import { listOf, nameOf, numberOf } from "./redis-reply.ts";
 
 /** How long a client should wait when the queue is full, in milliseconds. */
 const FULL_RETRY_MS = 1_000;
@@ -25,22 +26,25 @@ export interface QueuedBytes {
 }
 
 export class PublishQueue {
-  readonly #call: (items: readonly PublishItem[]) => Promise<RedisReply>;
+  readonly #call: (items: readonly PublishItem[]) => Promise<readonly PublishResult[]>;
   readonly #nextTurn: (callback: () => void) => void;
   readonly #all: QueuedBytes;
+  readonly #logger: Logger;
   #waiting: Queued[] = [];
   #bytes = 0;
   #running = false;
 
-  /** @param call runs the publish script, and repeats it where that is worth it */
+  /** @param call runs the publish script, repeats it where that is worth it, and answers one result for each */
   constructor(
-    call: (items: readonly PublishItem[]) => Promise<RedisReply>,
+    call: (items: readonly PublishItem[]) => Promise<readonly PublishResult[]>,
     nextTurn: (callback: () => void) => void,
     all: QueuedBytes,
+    logger: Logger,
   ) {
     this.#call = call;
     this.#nextTurn = nextTurn;
     this.#all = all;
+    this.#logger = logger;
   }
 
   /** Whether nothing waits and nothing is in flight. */
@@ -67,7 +71,7 @@ export class PublishQueue {
       this.#count(size);
       if (this.#running) return;
       this.#running = true;
-      this.#nextTurn(() => void this.#run());
+      this.#nextTurn(() => background(this.#run(), this.#logger, "publishing"));
     });
   }
 
@@ -75,7 +79,8 @@ export class PublishQueue {
     while (this.#waiting.length > 0) {
       const batch = this.#take();
       try {
-        settle(batch, await this.#call(batch.map(({ item }) => item)));
+        const results = await this.#call(batch.map(({ item }) => item));
+        for (const [index, result] of results.entries()) batch[index]?.resolve(result);
       } catch (error) {
         for (const { reject } of batch) reject(error);
       }
@@ -101,16 +106,15 @@ export class PublishQueue {
   }
 }
 
-/** @throws RedisFailure where the answer is not what the script says */
-function settle(batch: readonly Queued[], reply: RedisReply): void {
-  const parts = listOf(reply);
-  const current = textOf(parts[0]);
-  batch.forEach(({ resolve }, index) => {
-    const offset = numberOf(parts[1 + 2 * index]);
-    const first = parts[2 + 2 * index];
+/** What the publish script says of so many items. @throws RedisFailure where it is not what it should be */
+export function resultsOf(reply: RedisReply, count: number): PublishResult[] {
+  const [epoch, ...parts] = listOf(reply, 1 + 2 * count);
+  const current = nameOf(epoch);
+  return Array.from({ length: count }, (_, index) => {
+    const offset = numberOf(parts[2 * index]);
+    const first = parts[2 * index + 1];
     const duplicate = first !== 0;
-    const epoch = duplicate ? textOf(first) : current;
-    resolve({ position: { epoch, offset }, duplicate });
+    return { position: { epoch: duplicate ? nameOf(first) : current, offset }, duplicate };
   });
 }
 

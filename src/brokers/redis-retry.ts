@@ -3,6 +3,7 @@ import type { Clock, Timers } from "../engine/ports.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import { CHANNEL_TIMEOUT_MS } from "../protocol/limits.ts";
 import { type RedisCommands, RedisFailure, type RedisReply } from "./redis-ports.ts";
+import type { Troubles } from "./redis-troubles.ts";
 
 /** How long a call that was never sent waits for a connection, in milliseconds. */
 export const OFFLINE_PATIENCE_MS = 1_000;
@@ -13,6 +14,7 @@ const LAST_PAUSE_MS = 200;
 export interface Waiting {
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly troubles: Troubles;
 }
 
 /** When Redis was first found to be away; undefined while it is there. */
@@ -20,15 +22,27 @@ export interface Outage {
   since: number | undefined;
 }
 
-/** Commands that note whether Redis is there. */
-export function watched(commands: RedisCommands, clock: Clock, outage: Outage): RedisCommands {
+/**
+ * Commands that note whether Redis is there.
+ *
+ * @param failed hears of failures that say that it is not, or that it is not the one to write to
+ */
+export function watched(
+  commands: RedisCommands,
+  clock: Clock,
+  outage: Outage,
+  failed: (failure: RedisFailure) => void,
+): RedisCommands {
   const note = async (call: Promise<RedisReply>): Promise<RedisReply> => {
     try {
       const reply = await call;
       outage.since = undefined;
       return reply;
     } catch (error) {
-      if (error instanceof RedisFailure && error.kind === "offline") outage.since ??= clock.now();
+      if (error instanceof RedisFailure) {
+        if (error.kind === "offline") outage.since ??= clock.now();
+        if (error.kind === "offline" || error.message.startsWith("READONLY")) failed(error);
+      }
       throw error;
     }
   };
@@ -59,7 +73,10 @@ export async function patiently<T>(
       return await withDeadline(waiting, call(), began + CHANNEL_TIMEOUT_MS);
     } catch (error) {
       if (!(error instanceof RedisFailure)) throw error;
-      if (error.kind === "refused") throw unavailable("Redis refused", error);
+      if (!mendable(error)) {
+        waiting.troubles.note("a request", error);
+        throw unavailable(refusalOf(error), error);
+      }
       const now = clock.now();
       if (error.kind === "lost") sent = true;
       else away = Math.min(away, outage.since ?? now);
@@ -70,20 +87,22 @@ export async function patiently<T>(
   }
 }
 
-/** Calls until it succeeds or nobody cares any more; for what has to happen some time. */
-export async function untilDone(
-  { timers }: Waiting,
-  over: () => boolean,
-  call: () => Promise<void>,
-): Promise<void> {
-  for (let pause = FIRST_PAUSE_MS; !over(); pause = Math.min(2 * pause, 5 * LAST_PAUSE_MS)) {
-    try {
-      await call();
-      return;
-    } catch {
-      await delay(timers, pause);
-    }
-  }
+/**
+ * Whether the same call may succeed later without anybody's help: whatever became of it, Redis has neither refused
+ * it nor answered what cannot be read. An error of our own is mended by no repetition.
+ */
+export function mendable(error: unknown): boolean {
+  if (error instanceof RedisFailure) return error.kind !== "refused" && error.kind !== "garbled";
+  if (!(error instanceof MessagingError) || error.code !== "UNAVAILABLE") return false;
+  return !(error.cause instanceof RedisFailure) || mendable(error.cause);
+}
+
+/** What a client is told of a call that no repetition mends. */
+function refusalOf({ kind, message }: RedisFailure): string {
+  if (kind === "garbled") return "Redis answered what cannot be read";
+  return message.startsWith("WRONGTYPE")
+    ? "a key in Redis holds what is not ours"
+    : "Redis refused";
 }
 
 export function delay(timers: Timers, ms: number): Promise<void> {

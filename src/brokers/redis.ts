@@ -5,11 +5,11 @@
  */
 import { matches } from "../channels/patterns.ts";
 import { RuleBook } from "../channels/rules.ts";
+import { background } from "../engine/background.ts";
 import type {
   ActiveChannels,
   Broker,
   BrokerHandler,
-  Clock,
   Cluster,
   HistoryFilter,
   HistoryPage,
@@ -21,21 +21,24 @@ import type {
   PublishCommand,
   PublishResult,
   Registration,
-  Timers,
 } from "../engine/ports.ts";
 import { MAX_QUEUED_BYTES } from "../protocol/limits.ts";
 import { type ChannelHost, RedisChannel } from "./redis-channel.ts";
 import { HEARING_MS } from "./redis-cursor.ts";
 import { RedisDirectory } from "./redis-directory.ts";
 import { Epochs } from "./redis-epochs.ts";
+import { RedisHealth } from "./redis-health.ts";
 import { chunks, RedisInterest } from "./redis-interest.ts";
 import { RedisKeys } from "./redis-keys.ts";
-import { type NodeSigner, RedisMailbox } from "./redis-mailbox.ts";
+import { RedisMailbox } from "./redis-mailbox.ts";
 import { BEAT_MS, RedisNodes } from "./redis-nodes.ts";
+import type { RedisBrokerOptions } from "./redis-options.ts";
 import { RedisPatterns } from "./redis-patterns.ts";
-import { type RedisCommands, RedisFailure, type RedisSubscriptions } from "./redis-ports.ts";
+import { RedisFailure } from "./redis-ports.ts";
 import { noticeOf } from "./redis-reply.ts";
-import { type Outage, patiently, unavailable, untilDone, watched } from "./redis-retry.ts";
+import { RedisRetries } from "./redis-retries.ts";
+import { type Outage, patiently, unavailable, watched } from "./redis-retry.ts";
+import { Troubles } from "./redis-troubles.ts";
 
 /** How often channels are kept alive, and looked after for what was not heard, in milliseconds. */
 const REFRESH_MS = 10_000;
@@ -43,35 +46,6 @@ const REFRESH_MS = 10_000;
 const REFRESHES_TO_LIVE = 3;
 /** Bytes of publishes that may wait in one node. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
-
-export interface RedisBrokerOptions {
-  readonly commands: RedisCommands;
-  readonly subscriptions: RedisSubscriptions;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly random: { epoch(): string };
-  /** Names this process among all: unique, letters and digits only. */
-  readonly node: string;
-  /** Undefined where the nodes share no secret: then they do not call each other. */
-  readonly signer?: NodeSigner | undefined;
-  /** Calls back in the next turn of the event loop. */
-  readonly nextTurn: (callback: () => void) => void;
-  readonly logger: Logger;
-  /** What channels keep and offer. Default: the default rules for all. */
-  readonly rules?: RuleBook;
-  /** Before every name in Redis, so that deployments can share one. */
-  readonly prefix: string;
-  /** The operator vouches that Redis comes back with all that it has acknowledged. */
-  readonly durable: boolean;
-  /**
-   * Called when the node stops hearing what is published to its channels, with the cause where it is
-   * known, and when it does again.
-   */
-  readonly onReady?: (ready: boolean, cause?: string) => void;
-  /** How often channels are refreshed and the node says that it is there, in milliseconds. */
-  readonly refreshMs?: number;
-  readonly beatMs?: number;
-}
 
 export class RedisBroker implements Broker {
   readonly #options: RedisBrokerOptions;
@@ -89,8 +63,20 @@ export class RedisBroker implements Broker {
   readonly #waiting = new Set<RedisChannel>();
   readonly #outage: Outage = { since: undefined };
   readonly #refreshMs: number;
+  readonly #troubles: Troubles;
+  readonly #retries: RedisRetries;
+  readonly #health: RedisHealth;
   #handler: BrokerHandler | undefined;
-  #ready = false;
+  /** All that is published to this node's channels reaches it. */
+  #listening = false;
+  /** Why it does not, where that is known. */
+  #deaf: string | undefined;
+  /** What listens could not be restored, and is tried with the next refresh. */
+  #owing = false;
+  /** What was last said to `onReady`. */
+  #told = false;
+  #stray = 0;
+  #connected = false;
   #ended = false;
   #cancelRefresh: (() => void) | undefined;
 
@@ -110,8 +96,27 @@ export class RedisBroker implements Broker {
       nextTurn,
     );
     const epochs = new Epochs(random);
-    const commands = watched(options.commands, clock, this.#outage);
-    const shared = { clock, timers, commands, outage: this.#outage, keys: this.#keys };
+    this.#troubles = new Troubles(clock, logger);
+    this.#retries = new RedisRetries(timers, this.#troubles);
+    this.#health = new RedisHealth({
+      timers,
+      logger: this.#troubles.logger,
+      nextTurn,
+      probe: () => this.#probe(),
+      changed: () => this.#judge(),
+    });
+    const commands = watched(options.commands, clock, this.#outage, ({ message }) =>
+      this.#health.failed(message),
+    );
+    const shared = {
+      clock,
+      timers,
+      commands,
+      outage: this.#outage,
+      keys: this.#keys,
+      troubles: this.#troubles,
+      retries: this.#retries,
+    };
     const warn: Logger["warn"] = (message, fields) => logger.warn(message, fields);
     this.#nodes = new RedisNodes({
       ...shared,
@@ -149,6 +154,7 @@ export class RedisBroker implements Broker {
       epochs,
       durable,
       leaseMs: REFRESHES_TO_LIVE * this.#refreshMs,
+      lookMs: this.#refreshMs,
       queued: { most: MAX_WAITING_BYTES, waiting: 0 },
       nextTurn,
       ended: () => this.#ended,
@@ -161,7 +167,17 @@ export class RedisBroker implements Broker {
 
   /** Whether Redis is there, and all that is published to this node's channels reaches it. */
   get ready(): boolean {
-    return this.#ready && this.#outage.since === undefined;
+    return this.#listening && this.#health.cause === undefined;
+  }
+
+  /** Messages in Pub/Sub on names of this deployment that are nothing of ours, since the start. */
+  get stray(): number {
+    return this.#stray;
+  }
+
+  /** Calls that wait until Redis is back. */
+  get waiting(): number {
+    return this.#retries.size;
   }
 
   /** The other nodes. */
@@ -185,12 +201,15 @@ export class RedisBroker implements Broker {
     subscriptions.start({
       message: (topic, payload) => this.#hear(topic, payload),
       lost: (cause) => this.#lost(cause),
-      regained: () => void this.#regained(),
+      regained: () => this.#regain(),
     });
     // Whoever hears of this node can call it.
     await this.#interest.listen(this.#mailbox.topic);
+    this.#connected = true;
     await this.#nodes.start();
-    this.#setReady(true);
+    this.#listening = true;
+    this.#judge();
+    this.#health.start();
     this.#refreshLater();
   }
 
@@ -202,35 +221,45 @@ export class RedisBroker implements Broker {
   async close(): Promise<void> {
     this.#ended = true;
     this.#cancelRefresh?.();
+    this.#health.end();
+    this.#retries.end();
     this.#mailbox.end();
     for (const channel of this.#channels.values()) channel.end();
+    if (!this.#connected) return;
     // Where Redis is away the others find out by themselves.
-    await this.#nodes.end().catch(() => {});
+    await this.#nodes.end().catch((error: unknown) => this.#troubles.note("leaving Redis", error));
   }
 
   async subscribe(name: string): Promise<Registration> {
     const channel = this.#channel(name);
+    const { left } = channel;
     channel.wanted = true;
-    const opened = await patiently(this.#host, this.#outage, async () => {
-      const { round } = this.#interest;
-      await this.#interest.listen(channel.topic);
-      await this.#patterns.prepare(channel);
-      const found = await channel.open();
-      // A pattern may have been registered meanwhile.
-      await this.#patterns.prepare(channel);
-      // What was said between the two may have been lost with the connection.
-      if (round !== this.#interest.round) throw new RedisFailure("lost", "the connection was lost");
-      return found;
+    return await channel.busy(async () => {
+      const opened = await patiently(this.#host, this.#outage, async () => {
+        const { round } = this.#interest;
+        await this.#interest.listen(channel.topic);
+        await this.#patterns.prepare(channel);
+        const found = await channel.open();
+        // A pattern may have been registered meanwhile.
+        await this.#patterns.prepare(channel);
+        // What was said between the two may have been lost with the connection.
+        if (round !== this.#interest.round) {
+          throw new RedisFailure("lost", "the connection was lost");
+        }
+        return found;
+      });
+      // The node may even have come back since: this answer is of the time before.
+      if (channel.left !== left) throw unavailable("the channel was left");
+      const position = await channel.cursor.opened(opened);
+      return { position, generation: opened.presence };
     });
-    if (!channel.wanted) throw unavailable("the channel was left");
-    const position = await channel.cursor.opened(opened);
-    return { position, generation: opened.presence };
   }
 
   unsubscribe(name: string): void {
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
     channel.wanted = false;
+    channel.left += 1;
     if (this.#patterns.hears(name)) channel.heardAt = this.#host.clock.now();
     else channel.cursor.reset();
     this.#interest.forget(channel.topic);
@@ -308,22 +337,37 @@ export class RedisBroker implements Broker {
     }
   }
 
+  /** Never throws: whoever may publish in Redis can say anything. */
   #hear(topic: string, payload: Uint8Array): void {
-    if (topic === this.#mailbox.topic) {
-      this.#mailbox.take(payload);
-      return;
+    try {
+      if (topic === this.#mailbox.topic) this.#mailbox.take(payload);
+      else if (!this.#heard(this.#keys.channelOf(topic), payload)) this.#strayed(topic);
+    } catch (error) {
+      this.#troubles.note("taking a message of Redis", error);
     }
-    const name = this.#keys.channelOf(topic);
+  }
+
+  /** Returns false for what is nothing of ours. */
+  #heard(name: string, payload: Uint8Array): boolean {
     const wanted = this.#channels.get(name)?.wanted === true;
-    if (!wanted && !this.#patterns.hears(name)) return;
+    if (!wanted && !this.#patterns.hears(name)) return true;
     const notice = noticeOf(payload);
-    if (notice === undefined) return;
+    if (notice === undefined) return false;
     const channel = this.#channel(name);
     if (!wanted) {
       channel.heardAt = this.#host.clock.now();
       if (!channel.cursor.begun) channel.cursor.begin(notice);
     }
     channel.cursor.take(notice);
+    return true;
+  }
+
+  #strayed(topic: string): void {
+    this.#stray += 1;
+    if (this.#stray > 1) return;
+    const message =
+      "somebody else publishes on names of this deployment in Redis; such are counted";
+    this.#options.logger.warn(message, { topic });
   }
 
   #flushSoon(channel: RedisChannel): void {
@@ -340,39 +384,59 @@ export class RedisBroker implements Broker {
   #lost(cause: string | undefined): void {
     this.#interest.lost();
     this.#globs.lost();
-    this.#setReady(false, cause);
+    this.#listening = false;
+    this.#deaf = cause;
+    this.#owing = false;
+    this.#judge();
+  }
+
+  #regain(): void {
+    this.#owing = false;
+    const listening = this.#regained().catch((error: unknown) => {
+      // What Redis refuses it may allow when its operator has read of it.
+      this.#owing = true;
+      this.#troubles.note("listening again", error);
+    });
+    background(listening, this.#troubles.logger, "listening again");
   }
 
   /** Listens to all channels again, and catches up in each of them. */
   async #regained(): Promise<void> {
     const { round } = this.#interest;
     const over = (): boolean => this.#ended || round !== this.#interest.round;
-    await untilDone(this.#host, over, () => this.#interest.listen(this.#mailbox.topic));
+    const again = (names: () => readonly string[]): Promise<unknown> =>
+      this.#retries.until("listening again", over, () =>
+        Promise.all(names().map((name) => this.#interest.listen(name))),
+      );
+    await again(() => [this.#mailbox.topic]);
     const wanted = [...this.#channels.values()].filter((channel) => channel.wanted);
     for (const some of chunks(wanted)) {
-      await untilDone(this.#host, over, async () => {
-        const listening = some.filter((channel) => channel.wanted);
-        await Promise.all(listening.map(({ topic }) => this.#interest.listen(topic)));
-      });
+      await again(() => some.filter((channel) => channel.wanted).map(({ topic }) => topic));
       if (over()) return;
       await Promise.all(some.map(({ cursor }) => cursor.catchUp()));
       if (over()) return;
     }
     await this.#patterns.regained(over);
     if (over()) return;
-    this.#setReady(true);
+    this.#listening = true;
+    this.#deaf = undefined;
+    this.#judge();
   }
 
   /** Tells Redis of all members anew. */
   async #rejoin(): Promise<void> {
     const busy = [...this.#channels.values()].filter(({ attended }) => attended);
-    for (const some of chunks(busy)) await Promise.all(some.map(({ roster }) => roster.rejoin()));
+    for (const some of chunks(busy)) {
+      const told = await Promise.allSettled(some.map(({ roster }) => roster.rejoin()));
+      this.#troubles.noteAll("telling who is present", told);
+    }
   }
 
   #refreshLater(): void {
     if (this.#ended) return;
     this.#cancelRefresh = this.#options.timers.after(this.#refreshMs, () => {
-      this.#refresh().finally(() => this.#refreshLater());
+      const refreshed = this.#refresh().finally(() => this.#refreshLater());
+      background(refreshed, this.#troubles.logger, "looking at the channels of this node");
     });
   }
 
@@ -384,10 +448,12 @@ export class RedisBroker implements Broker {
     const mine = [...this.#channels.values()].filter(({ wanted, attended }) => wanted || attended);
     for (const some of chunks(mine)) {
       // What fails is refreshed the next time: a channel is kept for several.
-      await Promise.allSettled(some.map((channel) => this.#look(channel)));
+      const looked = await Promise.allSettled(some.map((channel) => this.#look(channel)));
+      this.#troubles.noteAll("looking at a channel", looked);
       if (this.#ended) return;
     }
     await this.#patterns.refresh();
+    if (this.#owing) this.#regain();
     for (const channel of this.#channels.values()) this.#forget(channel);
   }
 
@@ -396,14 +462,24 @@ export class RedisBroker implements Broker {
     const listens = (): boolean => channel.wanted || channel.heardAt > 0;
     if (!listens() || !channel.cursor.behind(opened)) return;
     this.#options.timers.after(HEARING_MS, () => {
-      if (listens() && channel.cursor.behind(opened)) void channel.cursor.catchUp();
+      if (!listens() || !channel.cursor.behind(opened)) return;
+      background(channel.cursor.catchUp(), this.#troubles.logger, "catching up");
     });
   }
 
-  #setReady(ready: boolean, cause?: string): void {
-    if (this.#ready === ready) return;
-    this.#ready = ready;
-    this.#options.onReady?.(ready, cause);
+  async #probe(): Promise<void> {
+    const { commands, subscriptions } = this.#options;
+    const { alive } = this.#keys;
+    const commanded = commands.probe?.() ?? commands.command(alive, ["PING"]);
+    await Promise.all([commanded, subscriptions.probe?.()]);
+  }
+
+  /** Says what has become of `ready`. */
+  #judge(): void {
+    const { ready } = this;
+    if (this.#told === ready || this.#ended) return;
+    this.#told = ready;
+    this.#options.onReady?.(ready, ready ? undefined : (this.#health.cause ?? this.#deaf));
   }
 
   #channel(name: string): RedisChannel {

@@ -37,6 +37,8 @@ export interface RedisFacts {
   readonly lostSeconds: number;
   /** How often it was lost. */
   readonly losses: number;
+  /** Messages in Pub/Sub on our names that are nothing of ours. */
+  readonly stray: number;
 }
 
 export const PROCESS_FAMILIES: readonly Family<ProcessFacts>[] = [
@@ -122,6 +124,12 @@ export const PROCESS_FAMILIES: readonly Family<ProcessFacts>[] = [
     type: "counter",
     help: "How often Redis was lost.",
     read: ({ redis }) => sample(redis?.losses),
+  },
+  {
+    name: "messageloop_redis_stray_messages_total",
+    type: "counter",
+    help: "Messages in Pub/Sub on names of this deployment that none of its processes has published.",
+    read: ({ redis }) => sample(redis?.stray),
   },
 ];
 

@@ -27,6 +27,8 @@ export interface RedisConfig {
   readonly prefix: string;
   /** The operator vouches that Redis comes back with all that it has acknowledged. */
   readonly durable: boolean;
+  /** Redis may forget keys when its memory is full, and the operator accepts it. */
+  readonly allowEviction: boolean;
   /** What processes sign with what they say to each other; undefined for processes that do not. */
   readonly nodeSecret: string | undefined;
   /** Names of settings that were given and have no effect. */
@@ -79,6 +81,7 @@ export const redisTable = table({
     "messageloop:",
   ),
   durable: v.optional(switches, false),
+  allow_eviction: v.optional(switches, false),
   node_secret: unset(v.pipe(v.string(NOT_A_SECRET), v.minLength(MIN_SECRET_LENGTH, NOT_A_SECRET))),
   dial_timeout: v.optional(durationsFrom(1), "5s"),
   stream_max_length: unset(wholeNumbers(1, 1_000_000)),
@@ -149,6 +152,7 @@ export function redisConfig(written: Written | undefined): RedisConfig {
     connectTimeoutMs: settings.dial_timeout,
     prefix: settings.key_prefix,
     durable: settings.durable,
+    allowEviction: settings.allow_eviction,
     nodeSecret: settings.node_secret,
     idle: IDLE.filter((name) => settings[name] !== undefined),
   };

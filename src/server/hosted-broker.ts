@@ -100,6 +100,7 @@ class HostedRedis implements HostedBroker {
     });
     this.#watch = new RedisWatch({
       ready: () => this.broker.ready,
+      stray: () => this.broker.stray,
       address: config.urls.map((url) => new URL(url).host).join(", "),
       logger,
     });
@@ -150,15 +151,21 @@ class LateConnection implements RedisCommands, RedisSubscriptions {
 
   /** @throws StartError with one sentence where Redis cannot be used */
   async open(config: RedisConfig): Promise<void> {
-    const { urls, cluster, username, password, ca, connectTimeoutMs } = config;
-    this.#redis = await openRedis({
+    const { allowEviction, urls, cluster, username, password, ca, connectTimeoutMs } = config;
+    const address = {
       urls,
       cluster,
       connectTimeoutMs,
       ...(username === "" ? {} : { username }),
       ...(password === "" ? {} : { password }),
       ...(ca === undefined ? {} : { tls: { ca: await authorities(ca) } }),
-    });
+    };
+    this.#redis = await openRedis(address, { allowEviction });
+  }
+
+  async probe(): Promise<void> {
+    const { commands, subscriptions } = opened(this.#redis);
+    await Promise.all([commands.probe(), subscriptions.probe()]);
   }
 
   async command(key: string, args: readonly RedisArgument[]): Promise<RedisReply> {

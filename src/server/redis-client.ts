@@ -1,8 +1,7 @@
 /** The connections of the Redis broker, opened and checked: all of it, or one sentence why not. */
-import { RedisFailure } from "../brokers/redis-ports.ts";
 import { StartError } from "./listeners.ts";
 import { type NodeRedisCommands, openCommands } from "./redis-commands.ts";
-import type { RedisAddress } from "./redis-connections.ts";
+import { described, type RedisAddress } from "./redis-connections.ts";
 import { NodeRedisSubscriptions } from "./redis-subscriptions.ts";
 
 /** The oldest Redis that has what the scripts need. */
@@ -15,16 +14,25 @@ export interface OpenRedis {
   close(): void;
 }
 
+export interface RedisTerms {
+  /** Redis may forget keys when its memory is full. */
+  readonly allowEviction: boolean;
+}
+
 /** @throws StartError with one sentence that holds no password */
-export async function openRedis(address: RedisAddress): Promise<OpenRedis> {
+export async function openRedis(
+  address: RedisAddress,
+  terms: RedisTerms = { allowEviction: false },
+): Promise<OpenRedis> {
   let commands: NodeRedisCommands | undefined;
   try {
     commands = await openCommands(address);
-    const problem = await problemOf(commands, address);
+    const problem = await problemOf(commands, address, terms);
     if (problem !== undefined) throw new StartError(`Redis at ${placesOf(address)} ${problem}`);
     const { servers } = commands;
     const subscriptions = new NodeRedisSubscriptions(address, servers.bind(commands));
     await subscriptions.connect();
+    commands.moved = () => subscriptions.renew();
     const opened = { commands, subscriptions };
     return {
       ...opened,
@@ -40,24 +48,48 @@ export async function openRedis(address: RedisAddress): Promise<OpenRedis> {
   }
 }
 
-/** What keeps a server from being used; of a cluster any one of them tells. */
+/** What keeps a server from being used; of a cluster any one of them tells, but each has its own memory. */
 async function problemOf(
   commands: NodeRedisCommands,
   { cluster }: RedisAddress,
+  { allowEviction }: RedisTerms,
 ): Promise<string | undefined> {
-  const info = String(await commands.command("", ["INFO", "server"]));
-  const field = (name: string): string =>
-    new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "";
+  const server = await infoOf(commands, "server");
   // Valkey tells here which Redis it is compatible with.
-  const version = field("redis_version");
+  const version = server("redis_version");
   if (!(Number.parseInt(version, 10) >= MIN_VERSION)) {
     return `is of version ${version || "nothing"}: ${MIN_VERSION} or newer is needed`;
   }
-  if (field("run_id") === "") return "does not tell its run id";
-  if (field("redis_mode") === "cluster" && !cluster) {
-    return "is a cluster: broker.redis.cluster must be true";
-  }
-  return undefined;
+  if (server("run_id") === "") return "does not tell its run id";
+  // Valkey's own name for it.
+  const mode = server("redis_mode") || server("server_mode");
+  if (mode === "cluster" && !cluster) return "is a cluster: broker.redis.cluster must be true";
+  const replication = await infoOf(commands, "replication");
+  if (!cluster && replication("role") === "slave") return "is a replica: it takes no writes";
+  if (allowEviction) return undefined;
+  // Where servers do not tell nobody can know: many that are managed forbid CONFIG, and all have INFO.
+  const policies = (await commands.each(["INFO", "memory"])).map((info) =>
+    fieldOf(String(info), "maxmemory_policy"),
+  );
+  const evicting = policies.find((policy) => policy !== "" && policy !== "noeviction");
+  if (evicting === undefined) return undefined;
+  return (
+    `may forget messages when its memory is full: its maxmemory-policy is ${evicting} and must be noeviction, ` +
+    "or broker.redis.allow_eviction true"
+  );
+}
+
+/** The fields of a section of what a server says about itself; empty where it does not say. */
+async function infoOf(
+  commands: NodeRedisCommands,
+  section: string,
+): Promise<(name: string) => string> {
+  const info = String(await commands.command("", ["INFO", section]));
+  return (name) => fieldOf(info, name);
+}
+
+function fieldOf(info: string, name: string): string {
+  return new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "";
 }
 
 /** Host and port of each address. */
@@ -66,20 +98,8 @@ function placesOf({ urls }: RedisAddress): string {
 }
 
 function reasonOf(error: unknown): string {
-  const message = textOf(error instanceof RedisFailure ? (error.cause ?? error) : error);
-  if (/^(WRONGPASS|NOAUTH|ERR AUTH|ERR Client sent AUTH)/.test(message)) {
-    return "refuses the user or the password";
-  }
-  if (/cluster support disabled/i.test(message)) {
-    return "is no cluster: broker.redis.cluster must be false";
-  }
-  return `cannot be used: ${message}`;
-}
-
-/** A failure to connect to all addresses of a name has its reasons inside. */
-function textOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === "") {
-    return error.errors.map(textOf).join(", ");
-  }
-  return error instanceof Error ? error.message : String(error);
+  const reason = described(error);
+  return /cluster support disabled/i.test(reason)
+    ? "is no cluster: broker.redis.cluster must be false"
+    : reason;
 }

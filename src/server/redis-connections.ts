@@ -85,6 +85,32 @@ export function failureOf(error: unknown): RedisFailure {
   return new RedisFailure(unsent ? "offline" : "lost", message, error);
 }
 
+/** What an error of a connection says in a sentence about Redis, without a password. */
+export function described(error: unknown): string {
+  const message = textOf(error instanceof RedisFailure ? (error.cause ?? error) : error);
+  if (/^(WRONGPASS|NOAUTH|ERR AUTH|ERR Client sent AUTH)/.test(message)) {
+    return "refuses the user or the password";
+  }
+  return `cannot be used: ${message}`;
+}
+
+/** A failure to connect to all addresses of a name has its reasons inside. */
+function textOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === "") {
+    return error.errors.map(textOf).join(", ");
+  }
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Whether a server takes writes: after a fail-over the one that was connected to may have become a replica.
+ *
+ * @throws what the client throws
+ */
+export async function isMaster(client: RedisClient): Promise<boolean> {
+  return /^role:master\r?$/m.test(String(await client.sendCommand(["INFO", "replication"])));
+}
+
 function shared(address: RedisAddress, returns: () => boolean) {
   const { tls, connectTimeoutMs } = address;
   const first = new URL(firstUrl(address));

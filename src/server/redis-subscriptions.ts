@@ -9,8 +9,10 @@ import {
   type RedisSubscriptions,
 } from "../brokers/redis-ports.ts";
 import {
+  described,
   failureOf,
   firstUrl,
+  isMaster,
   newClient,
   type RedisAddress,
   type RedisClient,
@@ -37,18 +39,31 @@ export class NodeRedisSubscriptions implements RedisSubscriptions {
   /** Opens the first connection. Rejects with the client's error where that fails. */
   async connect(): Promise<void> {
     const client = newClient(this.#address, this.#url(), () => false);
-    const lost = (error?: Error): void => {
+    const lost = (error?: unknown): void => {
       client.destroy();
-      if (this.#client !== client) return;
-      this.#client = undefined;
-      this.#listener?.lost(error?.message || undefined);
-      void this.#again();
+      if (this.#client === client) this.#lose(error);
     };
     client.on("error", lost);
-    client.on("end", lost);
+    client.on("end", () => lost());
     await client.connect();
+    if (!this.#address.cluster && !(await isMaster(client))) {
+      client.destroy();
+      throw new Error("the server is a replica");
+    }
     if (this.#closed) client.destroy();
     else this.#client = client;
+  }
+
+  /** Leaves the server for the one that its name leads to now. */
+  renew(): void {
+    const client = this.#client;
+    if (client === undefined) return;
+    this.#lose(new Error("the server was left for a new master"));
+    client.destroy();
+  }
+
+  async probe(): Promise<void> {
+    await this.#confirmed((client) => client.ping());
   }
 
   start(listener: RedisListener): void {
@@ -60,6 +75,7 @@ export class NodeRedisSubscriptions implements RedisSubscriptions {
   }
 
   unsubscribe(topics: readonly string[]): void {
+    // A connection that is lost meanwhile unsubscribes as well.
     this.#client?.unsubscribe([...topics], this.#take, true).catch(() => {});
   }
 
@@ -90,11 +106,18 @@ export class NodeRedisSubscriptions implements RedisSubscriptions {
     client?.destroy();
   }
 
+  #lose(error: unknown): void {
+    this.#client = undefined;
+    this.#listener?.lost(error === undefined ? undefined : `Redis ${described(error)}`);
+    this.#again().catch((failure: unknown) => this.#listener?.lost(String(failure)));
+  }
+
   async #again(): Promise<void> {
     for (let tries = 0; !this.#closed; tries++) {
       try {
         await this.connect();
       } catch {
+        // Why there is no connection is told by the commands, which need the same server.
         await new Promise((resolve) => setTimeout(resolve, reconnectPause(tries)));
         continue;
       }

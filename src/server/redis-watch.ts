@@ -10,6 +10,8 @@ export interface RedisWatchOptions {
   readonly ready: () => boolean;
   /** Where Redis is, for the log. */
   readonly address: string;
+  /** Messages in Pub/Sub that were nothing of ours, since the start. */
+  readonly stray: () => number;
   readonly logger: Logger;
 }
 
@@ -55,6 +57,7 @@ export class RedisWatch {
       ready: this.#options.ready(),
       lostSeconds: this.#lostSeconds,
       losses: this.#losses,
+      stray: this.#options.stray(),
     };
   }
 

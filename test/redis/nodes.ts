@@ -35,8 +35,12 @@ export interface Node {
   texts(channel: string): string[];
   publish(channel: string, text: string, key?: string): ReturnType<RedisBroker["publish"]>;
   readonly warnings: string[];
+  /** What the log says at level info. */
+  readonly infos: string[];
   /** Each change of `ready`. */
   readonly states: boolean[];
+  /** The cause of each change to not ready. */
+  readonly causes: (string | undefined)[];
   /** Lets what is heard get lost without a trace, as between the servers of a cluster. */
   deafen(deaf: boolean): void;
   /** How many messages have come over Pub/Sub, those that get lost included. */
@@ -65,15 +69,23 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const commands = await openCommands(address);
   const subscriptions = new NodeRedisSubscriptions(address, () => commands.servers());
   await subscriptions.connect();
+  commands.moved = () => subscriptions.renew();
   const told: Told[] = [];
   const warnings: string[] = [];
+  const infos: string[] = [];
   const states: boolean[] = [];
+  const causes: (string | undefined)[] = [];
+  const wrapped = wrap?.(commands) ?? commands;
   let deaf = false;
   let missed = 0;
   let arrived = 0;
   let delay = 0;
   const broker = new RedisBroker({
-    commands: wrap === undefined ? commands : wrap(commands),
+    commands: {
+      command: (key, args) => wrapped.command(key, args),
+      run: (script, keys, args) => wrapped.run(script, keys, args),
+      probe: () => commands.probe(),
+    },
     subscriptions: {
       start: (listener) =>
         subscriptions.start({
@@ -93,14 +105,20 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       unsubscribe: (topics) => subscriptions.unsubscribe(topics),
       subscribeGlobs: (globs) => subscriptions.subscribeGlobs(globs),
       unsubscribeGlobs: (globs) => subscriptions.unsubscribeGlobs(globs),
+      probe: async () => await subscriptions.probe(),
     },
     clock,
     timers,
     random: { epoch: shortId },
     node: shortId(),
     signer: secret === undefined ? undefined : new HmacSigner(secret),
-    nextTurn: (callback) => void setImmediate(callback),
-    logger: { warn: (message, fields) => warnings.push(`${message} ${JSON.stringify(fields)}`) },
+    nextTurn: (callback) => {
+      setImmediate(callback);
+    },
+    logger: {
+      warn: (message, fields) => warnings.push(`${message} ${JSON.stringify(fields)}`),
+      info: (message, fields) => infos.push(`${message} ${JSON.stringify(fields)}`),
+    },
     rules: new RuleBook(
       Object.entries(rules).map(([pattern, changed]) => ({
         pattern,
@@ -109,7 +127,10 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     ),
     prefix,
     durable,
-    onReady: (ready) => states.push(ready),
+    onReady: (ready, cause) => {
+      states.push(ready);
+      if (!ready) causes.push(cause);
+    },
     ...(refreshMs === undefined ? {} : { refreshMs }),
     ...(beatMs === undefined ? {} : { beatMs }),
   });
@@ -144,7 +165,9 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     publish: (channel, text, key = crypto.randomUUID()) =>
       broker.publish(channel, { key, body: bodyOf(text) }),
     warnings,
+    infos,
     states,
+    causes,
     deafen: (value) => {
       deaf = value;
     },

@@ -12,6 +12,11 @@ export interface RedisServer {
   readonly url: string;
   /** Sends one command on a connection of its own. */
   command(...args: string[]): Promise<unknown>;
+  /** Publishes bytes, or a text of which each character is one. */
+  publish(topic: string, message: string | Buffer): Promise<unknown>;
+  /** Stops the process as a machine that hangs does, and lets it go on. */
+  hang(): void;
+  goOn(): void;
   /** Ends the process without a warning. */
   kill(): Promise<void>;
   /** Starts it again, with what is on its disk. */
@@ -50,6 +55,12 @@ export async function redisServer(
     port,
     url: `redis://127.0.0.1:${port}`,
     command: (...args) => commandAt(port, args),
+    publish: (topic, message) => {
+      const bytes = typeof message === "string" ? Buffer.from(message, "latin1") : message;
+      return commandAt(port, ["PUBLISH", topic, bytes]);
+    },
+    hang: () => process?.kill("SIGSTOP"),
+    goOn: () => process?.kill("SIGCONT"),
     kill,
     start,
     stop: async () => {
@@ -146,12 +157,12 @@ async function answering(port: number, server: ChildProcess): Promise<void> {
   }, "an answer of the Redis server");
 }
 
-async function commandAt(port: number, args: readonly string[]): Promise<unknown> {
+async function commandAt(port: number, args: readonly (string | Buffer)[]): Promise<unknown> {
   const client = createClient({ socket: { port, host: "127.0.0.1", reconnectStrategy: false } });
   client.on("error", () => {});
   await client.connect();
   try {
-    return await client.sendCommand(args);
+    return await client.sendCommand([...args]);
   } finally {
     client.destroy();
   }

@@ -1,12 +1,13 @@
 /** What a Redis must be before a server starts with it, and the sentence that says what is wrong. */
 import { readFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openRedis } from "../../src/server/redis-client.ts";
 import type { RedisAddress } from "../../src/server/redis-connections.ts";
 import { settledPort } from "../conformance/ports.ts";
 import { newPrefix, openNode, session } from "./nodes.ts";
-import { eventually, type RedisServer, redisServer } from "./servers.ts";
+import { eventually, type RedisServer, redisCluster, redisServer } from "./servers.ts";
 
 const CERTIFICATE = fileURLToPath(new URL("../fixtures/tls/cert.pem", import.meta.url));
 const KEY = fileURLToPath(new URL("../fixtures/tls/key.pem", import.meta.url));
@@ -74,6 +75,127 @@ test("a cluster that is not told to be one, and the other way round", async () =
     `StartError: Redis at 127.0.0.1:${server.port} `,
   );
 });
+
+test("a cluster that refuses the password says so as one server does", async () => {
+  const closed = await redisServer({ "cluster-enabled": "yes" });
+  try {
+    await closed.command("CONFIG", "SET", "requirepass", "s3cret");
+    const sentence = `StartError: Redis at 127.0.0.1:${closed.port} refuses the user or the password`;
+    expect(await problem({ urls: [closed.url], cluster: true })).toBe(sentence);
+    const password = "wr0ng";
+    expect(await problem({ urls: [closed.url], cluster: true, password })).toBe(sentence);
+  } finally {
+    await closed.stop();
+  }
+});
+
+test("a replica is no server to write to", async () => {
+  const replica = await redisServer({ replicaof: `127.0.0.1 ${server.port}` });
+  try {
+    expect(await problem({ urls: [replica.url] })).toBe(
+      `StartError: Redis at 127.0.0.1:${replica.port} is a replica: it takes no writes`,
+    );
+  } finally {
+    await replica.stop();
+  }
+});
+
+test.each(["allkeys-lru", "volatile-ttl", "allkeys-random"])(
+  "a server that may forget keys is refused in one line, unless that is accepted: %s",
+  async (policy) => {
+    const evicting = await redisServer({ maxmemory: "100mb", "maxmemory-policy": policy });
+    try {
+      const address = { urls: [evicting.url], cluster: false };
+      const said = await problem({ urls: [evicting.url] });
+      expect(said).toContain(`its maxmemory-policy is ${policy} and must be noeviction`);
+      expect(said).toContain("broker.redis.allow_eviction");
+      expect(said.split("\n")).toHaveLength(1);
+      (await openRedis(address, { allowEviction: true })).close();
+    } finally {
+      await evicting.stop();
+    }
+  },
+);
+
+test("any server of a cluster that may forget keys is found", async () => {
+  const cluster = await redisCluster();
+  try {
+    expect(await problem(cluster.address)).toBe("none");
+    await cluster.servers[2]?.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu");
+    expect(await problem(cluster.address)).toContain("maxmemory-policy is allkeys-lfu");
+  } finally {
+    await cluster.stop();
+  }
+});
+
+test("a managed server that forbids CONFIG is looked at all the same, and starts", async () => {
+  const managed = await redisServer();
+  try {
+    const user = [
+      "managed",
+      "on",
+      ">s3cret",
+      "~*",
+      "&*",
+      "+@all",
+      "-config",
+      "-@dangerous",
+      "+info",
+    ];
+    await managed.command("ACL", "SETUSER", ...user);
+    const address = { urls: [managed.url], username: "managed", password: "s3cret" };
+    expect(await problem(address)).toBe("none");
+    await managed.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
+    expect(await problem(address)).toContain("maxmemory-policy is allkeys-lru");
+  } finally {
+    await managed.stop();
+  }
+});
+
+test.each([
+  ["# Server\r\nredis_version:7.2.4\r\nserver_mode:cluster\r\nrun_id:abc\r\n", "is a cluster"],
+  ["# Server\r\nredis_version:7.2.4\r\nredis_mode:cluster\r\nrun_id:abc\r\n", "is a cluster"],
+  [
+    "# Server\r\nredis_version:6.2.14\r\nredis_mode:standalone\r\nrun_id:abc\r\n",
+    "of version 6.2.14",
+  ],
+  ["# Server\r\nredis_version:7.0.0\r\nredis_mode:standalone\r\n", "does not tell its run id"],
+])("what a server says about itself is read as Redis and Valkey say it", async (info, sentence) => {
+  const fake = await saying(info);
+  try {
+    expect(await problem({ urls: [fake.url] })).toContain(sentence);
+  } finally {
+    await fake.stop();
+  }
+});
+
+/** A server that greets as one that speaks RESP2 or 3 does, and says this about itself. */
+async function saying(info: string): Promise<{ url: string; stop(): Promise<void> }> {
+  const fake = createServer((socket) => {
+    socket.on("error", () => socket.destroy());
+    socket.on("data", (data) => {
+      // One answer for each command: the client sends some of them together.
+      for (const command of data
+        .toString()
+        .split(/^\*\d+\r\n/m)
+        .slice(1)) {
+        if (/^\$4\r\nINFO/i.test(command)) socket.write(`$${info.length}\r\n${info}\r\n`);
+        else
+          socket.write(/^\$5\r\nHELLO/i.test(command) ? "%1\r\n$5\r\nproto\r\n:3\r\n" : "+OK\r\n");
+      }
+    });
+  });
+  await new Promise<void>((resolve) => fake.listen(0, "127.0.0.1", resolve));
+  const address = fake.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return {
+    url: `redis://127.0.0.1:${address.port}`,
+    stop: () =>
+      new Promise((resolve) => {
+        fake.close(() => resolve());
+      }),
+  };
+}
 
 /** Everything that a node does with Redis, by one that is on its own. */
 async function works(address: RedisAddress, prefix: string): Promise<void> {

@@ -12,5 +12,5 @@ export const FACTS: ProcessFacts = {
   memory: { resident: 3_000, heap: 2_000, external: 1_000 },
   uncaught: { exception: 5, rejection: 6 },
   logLinesLost: 7,
-  redis: { ready: false, lostSeconds: 8.5, losses: 9 },
+  redis: { ready: false, lostSeconds: 8.5, losses: 9, stray: 10 },
 };

@@ -83,6 +83,7 @@ test("what the process tells of itself is told as it is", () => {
     messageloop_redis_ready: 0,
     messageloop_redis_lost_seconds: 8.5,
     messageloop_redis_losses_total: 9,
+    messageloop_redis_stray_messages_total: 10,
   };
   for (const [name, number] of Object.entries(told)) expect(value(stats, name), name).toBe(number);
   const listeners = { websocket: 4, grpc: 2, http: 1 };

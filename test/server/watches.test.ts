@@ -29,6 +29,7 @@ function watched() {
   const lines: unknown[] = [];
   const watch = new RedisWatch({
     ready: () => state.ready,
+    stray: () => 4,
     address: "redis.internal:6379",
     logger: {
       warn: (message, fields) => lines.push([message, fields]),
@@ -47,12 +48,12 @@ test("Redis is lost with address and cause, and back after a time, each once", a
   const address = "redis.internal:6379";
   expect(lines).toEqual([["Redis is lost", { address, cause: "Socket closed unexpectedly" }]]);
   await vi.advanceTimersByTimeAsync(2_500);
-  expect(watch.facts()).toEqual({ ready: false, lostSeconds: 2.5, losses: 1 });
+  expect(watch.facts()).toEqual({ ready: false, lostSeconds: 2.5, losses: 1, stray: 4 });
   state.ready = true;
   watch.look();
   await vi.advanceTimersByTimeAsync(2_500);
   expect(lines.slice(1)).toEqual([["Redis is back", { address, seconds: 2.5 }]]);
-  expect(watch.facts()).toEqual({ ready: true, lostSeconds: 0, losses: 1 });
+  expect(watch.facts()).toEqual({ ready: true, lostSeconds: 0, losses: 1, stray: 4 });
 });
 
 test("a Redis that does not answer is noticed although its connection stands", async () => {
