@@ -61,16 +61,19 @@ export class Sockets {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { engine, connections, handshake } = this.#options;
     const { method = "" } = request;
+    const address = request.socket.remoteAddress ?? "";
     const header = (name: string): string | null => headerOf(request, name);
     const problem = handshakeProblem({ method, header }, handshake);
     if (problem !== undefined) {
       const { status, reason } = problem;
-      engine.logger.debug?.("upgrade refused", { status, reason });
+      // A header may be as long as its sender likes.
+      engine.logger.debug?.("upgrade refused", { address, status, reason: reason.slice(0, 500) });
       refuse(socket, status, problem.text, { "Sec-WebSocket-Version": "13" });
       return;
     }
     if (connections.full) {
-      engine.logger.debug?.("upgrade refused", { status: 503, reason: "too many connections" });
+      const reason = "more than twice limits.connections";
+      engine.logger.debug?.("upgrade refused", { address, status: 503, reason });
       refuse(socket, 503, "Service Unavailable", { "Retry-After": `${retryAfterSeconds()}` });
       return;
     }
