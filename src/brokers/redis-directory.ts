@@ -19,8 +19,8 @@ const LISTED_MS = 30_000;
 const MARGIN_MS = 5_000;
 /** How long a channel stays listed, in milliseconds. */
 const DIRECTORY_MS = 24 * 3_600_000;
-/** Channels in one answer at most. */
-const MAX_CHANNELS = 100_000;
+/** Names in one answer at most: a few milliseconds of Redis, and of a node's. */
+const PAGE = 2_000;
 
 const ACTIVE_AND_DIRECTORY = new Map([
   [1, "zset"],
@@ -60,17 +60,21 @@ return { epoch, now }
 };
 
 /**
- * Names channels that were listed since. ARGV behind the prelude's: a time, names at most. Answers beside
- * epoch and time: before which time channels were forgotten, or 0; then names.
+ * Names channels that were listed since a time, the last ones first. ARGV behind the prelude's: the time, how many
+ * names to leave out, names at most. Answers beside epoch and time: before which time channels were forgotten, or 0;
+ * 1 where there may be more; then names.
  */
 const ACTIVE: RedisScript = {
   name: "active",
   source: `${PRELUDE}
-local result = { epoch, now, forgotten }
-if tonumber(ARGV[4]) > 0 then
-  for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[3], '+inf', 'LIMIT', 0, ARGV[4])) do
-    result[#result + 1] = name
+local result, first, count = { epoch, now, forgotten, 0 }, tonumber(ARGV[4]), tonumber(ARGV[5])
+if count > 0 then
+  local listed = redis.call('ZREVRANGE', KEYS[1], first, first + count - 1, 'WITHSCORES')
+  for i = 1, #listed, 2 do
+    if tonumber(listed[i + 1]) < tonumber(ARGV[3]) then return result end
+    result[#result + 1] = listed[i]
   end
+  if #listed == 2 * count then result[4] = 1 end
 end
 return result
 `,
@@ -88,6 +92,15 @@ export interface DirectoryHost extends Waiting {
 export interface Directory extends ActiveChannels {
   /** Where the directory is now. */
   readonly position: Position;
+}
+
+/** What is looked for in the directory. */
+export interface Search {
+  readonly fits: (channel: string) => boolean;
+  /** Channels that are looked at, at most; a gap `limit` where there are more. */
+  readonly looks: number;
+  /** Channels that are named, at most; the same. */
+  readonly limit: number;
 }
 
 /** What a node knows of a channel that it has listed. */
@@ -149,32 +162,64 @@ export class RedisDirectory {
 
   /** @throws RedisFailure */
   async now(): Promise<Position> {
-    const { position } = await this.#active(0, 0);
+    const { position } = await this.#page(0, 0, 0);
     return position;
   }
 
   /**
-   * Channels that may have been published to at a place or behind it.
+   * Channels that may have been published to at a place or behind it, those that were listed last first.
    *
    * @throws RedisFailure
    */
-  async active(since: Position): Promise<Directory> {
+  async active(since: Position, search: Search): Promise<Directory> {
+    const { fits, looks, limit } = search;
     const from = since.offset - LISTED_MS - MARGIN_MS;
-    const { position, forgotten, channels } = await this.#active(from, MAX_CHANNELS);
-    const limited = channels.length === MAX_CHANNELS ? "limit" : undefined;
-    const expired = forgotten > since.offset ? "expired" : undefined;
-    const changed = position.epoch === since.epoch ? undefined : "epoch_changed";
-    return { position, channels, gap: changed ?? expired ?? limited };
+    const found = new Set<string>();
+    let limited = false;
+    let looked = 0;
+    let page = await this.#page(from, 0, Math.min(PAGE, looks));
+    const { position } = page;
+    const take = (names: readonly string[]): void => {
+      for (const name of names) {
+        if (found.has(name) || !fits(name)) continue;
+        if (found.size < limit) found.add(name);
+        else limited = true;
+      }
+    };
+    for (;;) {
+      looked += page.names.length;
+      take(page.names);
+      if (limited || !page.more) break;
+      if (looked >= looks) limited = true;
+      if (limited) break;
+      page = await this.#page(from, looked, Math.min(PAGE, looks - looked));
+    }
+    // Who is listed again between two answers moves up, past those that were still to come.
+    if (looked > PAGE && !limited) {
+      page = await this.#page(position.offset, 0, PAGE);
+      take(page.names);
+      limited ||= page.more;
+    }
+    const changed = page.position.epoch !== since.epoch;
+    const expired = page.forgotten > since.offset;
+    const gap = expired ? "expired" : limited ? "limit" : undefined;
+    return {
+      // In another life of the directory the first answer is worth nothing.
+      position: page.position.epoch === position.epoch ? position : page.position,
+      channels: [...found],
+      gap: changed ? "epoch_changed" : gap,
+    };
   }
 
-  async #active(from: number, limit: number) {
-    const [epoch, time, forgotten, ...names] = listOf(
-      await this.#run(ACTIVE, [`${from}`, `${limit}`]),
-    );
+  /** @param from a time, Unix milliseconds */
+  async #page(from: number, first: number, count: number) {
+    const terms = [from, first, count].map(String);
+    const [epoch, time, forgotten, more, ...names] = listOf(await this.#run(ACTIVE, terms));
     return {
       position: { epoch: nameOf(epoch), offset: numberOf(time) },
       forgotten: numberOf(forgotten),
-      channels: names.map(textOf),
+      more: numberOf(more) === 1,
+      names: names.map(textOf),
     };
   }
 

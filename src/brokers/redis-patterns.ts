@@ -16,6 +16,8 @@ import { type Outage, patiently, unavailable, type Waiting } from "./redis-retry
 
 /** How long a channel that is heard by a pattern alone is remembered after its last message, in milliseconds. */
 const HEARD_MS = 60_000;
+/** Channels that a node looks at for what it may have missed, at most. */
+const MAX_SEEK = 100_000;
 /** What clocks may lie apart, in milliseconds. */
 const MARGIN_MS = 5_000;
 
@@ -149,7 +151,11 @@ export class RedisPatterns {
     const since = this.#sound;
     if (since === undefined) return;
     const from = { epoch: since.epoch, offset: since.offset - MARGIN_MS };
-    const { position, channels, gap } = await this.#host.directory.active(from);
+    const { position, channels, gap } = await this.#host.directory.active(from, {
+      fits: (name) => this.hears(name),
+      looks: MAX_SEEK,
+      limit: MAX_SEEK,
+    });
     if (gap !== undefined) {
       for (const [pattern, wanted] of this.#patterns) {
         // One that came while the directory was asked has missed nothing of that.
@@ -158,8 +164,7 @@ export class RedisPatterns {
         this.#host.handler()?.patternGap(pattern, { reason: gap, after: since, until: position });
       }
     }
-    const mine = channels.filter((name) => this.hears(name));
-    for (const some of chunks(mine)) {
+    for (const some of chunks(channels)) {
       await Promise.all(some.map((name) => this.#lookAt(name, from.offset)));
       if (this.#host.ended()) return;
     }

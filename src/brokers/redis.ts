@@ -3,7 +3,7 @@
  * told to the nodes that listen to it. The stream is the truth and Pub/Sub a wake-up that carries the
  * entry: what does not go on where a node is, it reads from the stream.
  */
-import { matches } from "../channels/patterns.ts";
+import { matcherOf } from "../channels/patterns.ts";
 import { RuleBook } from "../channels/rules.ts";
 import { background } from "../engine/background.ts";
 import type {
@@ -22,7 +22,7 @@ import type {
   PublishResult,
   Registration,
 } from "../engine/ports.ts";
-import { MAX_QUEUED_BYTES } from "../protocol/limits.ts";
+import { MAX_PATTERN_LOOKS, MAX_QUEUED_BYTES } from "../protocol/limits.ts";
 import { type ChannelHost, RedisChannel } from "./redis-channel.ts";
 import { HEARING_MS } from "./redis-cursor.ts";
 import { RedisDirectory } from "./redis-directory.ts";
@@ -275,12 +275,11 @@ export class RedisBroker implements Broker {
   }
 
   async active(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
+    const search = { fits: matcherOf(pattern), looks: MAX_PATTERN_LOOKS, limit };
     const { channels, gap } = await patiently(this.#host, this.#outage, () =>
-      this.#directory.active(since),
+      this.#directory.active(since, search),
     );
-    const mine = channels.filter((name) => matches(pattern, name));
-    if (mine.length <= limit) return { channels: mine, gap };
-    return { channels: mine.slice(0, limit), gap: gap ?? "limit" };
+    return { channels, gap };
   }
 
   async publish(name: string, command: PublishCommand): Promise<PublishResult> {
