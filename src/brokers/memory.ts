@@ -29,16 +29,28 @@ import type {
   Registration,
   Timers,
 } from "../engine/ports.ts";
+import { MessagingError } from "../protocol/errors.ts";
 import {
   type Entry,
   EntryBodySchema,
   EntrySchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_PATTERN_LOOKS } from "../protocol/limits.ts";
+import {
+  MAX_BATCH_BYTES,
+  MAX_BATCH_ENTRIES,
+  MAX_CHANNELS,
+  MAX_PATTERN_LOOKS,
+  MAX_RETAINED_BYTES,
+} from "../protocol/limits.ts";
 import { type Recent, RecentChannels } from "./recent-channels.ts";
+import { Sweeper } from "./sweeper.ts";
 
 /** The only node there is. */
 const NODE = "";
+/** Channels that do not exist and whose epoch was told, of which it is remembered. */
+const MAX_PROMISED = 4_096;
+/** How long a client should wait when there are too many channels, in milliseconds. */
+const FULL_RETRY_MS = 30_000;
 
 export interface MemoryBrokerOptions {
   readonly clock: Clock;
@@ -49,6 +61,13 @@ export interface MemoryBrokerOptions {
   readonly timers: Timers;
   /** What channels keep and offer. Default: the default rules for all. */
   readonly rules?: RuleBook;
+  /** Channels that there may be; one more is RATE_LIMITED. Default 200,000. */
+  readonly maxChannels?: number;
+  /**
+   * Bytes of messages that all channels keep together; of more, the oldest of the channels that were
+   * published to the longest time ago are let go. Default 512 MiB.
+   */
+  readonly maxRetainedBytes?: number;
 }
 
 export class MemoryBroker implements Broker {
@@ -67,9 +86,23 @@ export class MemoryBroker implements Broker {
   /** When the last channel that is forgotten was published to, Unix milliseconds. */
   #forgotten = 0;
   #handler: BrokerHandler | undefined;
+  readonly #maxChannels: number;
+  readonly #maxRetainedBytes: number;
+  /** Bytes of messages that all channels keep. */
+  #retained = 0;
+  /** Epochs of channels that were asked for and do not exist yet, so that they begin in what was told. */
+  readonly #promised = new Map<string, string>();
+  readonly #sweeper: Sweeper<Channel>;
 
   constructor(options: MemoryBrokerOptions) {
     this.#options = options;
+    this.#maxChannels = options.maxChannels ?? MAX_CHANNELS;
+    this.#maxRetainedBytes = options.maxRetainedBytes ?? MAX_RETAINED_BYTES;
+    this.#sweeper = new Sweeper({
+      things: this.#channels,
+      timers: options.timers,
+      look: (channel) => this.#look(channel),
+    });
     this.#rules = options.rules ?? new RuleBook();
     let last = 0;
     this.#clock = {
@@ -83,6 +116,11 @@ export class MemoryBroker implements Broker {
   /** Channels that have a log. */
   get size(): number {
     return this.#channels.size;
+  }
+
+  /** Bytes of messages that all channels keep, with what each takes beside its body. */
+  get retainedBytes(): number {
+    return this.#retained;
   }
 
   /** Channels whose entries have not been delivered yet. */
@@ -135,7 +173,9 @@ export class MemoryBroker implements Broker {
   async publish(name: string, { key, body }: PublishCommand): Promise<PublishResult> {
     const channel = this.#channel(name);
     const { log } = channel;
-    const { offset, time, duplicate } = log.append(key, toBinary(EntryBodySchema, body));
+    const { offset, time, duplicate } = this.#counted(channel, () =>
+      log.append(key, toBinary(EntryBodySchema, body)),
+    );
     // An event that is published again is a publish of now, whenever its first one was.
     channel.touched = this.#options.clock.now();
     if (!duplicate) {
@@ -145,6 +185,7 @@ export class MemoryBroker implements Broker {
         create(EntrySchema, { offset: BigInt(offset), time: BigInt(time), body }),
       );
       this.#deliverSoon(channel);
+      this.#makeRoom();
     }
     return { position: { epoch: log.epoch, offset }, duplicate };
   }
@@ -164,7 +205,11 @@ export class MemoryBroker implements Broker {
   }
 
   async history(name: string, { since, limit, ...filter }: HistoryFilter): Promise<HistoryPage> {
-    const { log } = this.#channel(name);
+    const log = this.#channels.get(name)?.log;
+    if (log === undefined) {
+      const position = { epoch: this.#promise(name), offset: 0 };
+      return { position, first: 1, reason: undefined, entries: [], more: false };
+    }
     const foreign = since !== undefined && since.epoch !== log.epoch;
     const { rows, first, reason, more } = log.page({
       since: since?.offset,
@@ -184,14 +229,19 @@ export class MemoryBroker implements Broker {
   }
 
   async removeHistory(name: string): Promise<void> {
-    this.#channels.get(name)?.log.removeHistory();
+    const channel = this.#channels.get(name);
+    if (channel !== undefined) this.#counted(channel, () => channel.log.removeHistory());
   }
 
   async presence(name: string, limit: number): Promise<PresenceSnapshot> {
-    const channel = this.#channel(name);
-    const { epoch } = channel.log;
+    const channel = this.#channels.get(name);
+    const epoch = channel?.log.epoch ?? this.#promise(name);
     const nobody = { members: [], total: 0, generation: 0 };
-    return { epoch, ...(channel.presence?.snapshot(limit) ?? nobody) };
+    return { epoch, ...(channel?.presence?.snapshot(limit) ?? nobody) };
+  }
+
+  knows(name: string): boolean {
+    return this.#channels.has(name);
   }
 
   /** What waits for the next turn has not been handed over. */
@@ -216,21 +266,61 @@ export class MemoryBroker implements Broker {
     }
   }
 
-  /** Forgets channels that nobody wants and whose position has run out, and entries that have grown old. */
+  /**
+   * Forgets channels that nobody wants and whose position has run out, and entries that have grown old. One
+   * call looks at a thousand channels; the broker calls it by itself, so that nobody else has to.
+   */
   sweep(): void {
-    const now = this.#options.clock.now();
-    for (const channel of this.#channels.values()) {
-      const idle = !channel.wanted && channel.entries.length === 0 && !channel.presence?.size;
-      const { positionTtlMs } = channel.rules;
-      if (idle && channel.touched <= now - positionTtlMs) this.#forget(channel);
-      else channel.log.trim();
+    this.#sweeper.sweep();
+  }
+
+  /** Returns whether the channel is forgotten. */
+  #look(channel: Channel): boolean {
+    const idle = !channel.wanted && channel.entries.length === 0 && !channel.presence?.size;
+    const { positionTtlMs } = channel.rules;
+    if (!idle || channel.touched > this.#options.clock.now() - positionTtlMs) {
+      this.#counted(channel, () => channel.log.trim());
+      return false;
+    }
+    this.#forgotten = Math.max(this.#forgotten, channel.published);
+    this.#retained -= channel.store.bytes;
+    this.#recent.delete(channel);
+    this.#channels.delete(channel.name);
+    return true;
+  }
+
+  /** Does something to a channel's log, and counts what it keeps more or less afterwards. */
+  #counted<T>({ store }: Channel, change: () => T): T {
+    const before = store.bytes;
+    const result = change();
+    this.#retained += store.bytes - before;
+    return result;
+  }
+
+  /** Lets messages go until all that is kept is within its bound. */
+  #makeRoom(): void {
+    while (this.#retained > this.#maxRetainedBytes) {
+      const channel = this.#recent.giver;
+      if (channel === undefined) return;
+      this.#counted(channel, () => channel.log.shed(this.#retained - this.#maxRetainedBytes));
+      if (this.#retained > this.#maxRetainedBytes) this.#recent.gaveAll();
     }
   }
 
-  #forget(channel: Channel): void {
-    this.#forgotten = Math.max(this.#forgotten, channel.published);
-    this.#recent.delete(channel);
-    this.#channels.delete(channel.name);
+  /** The epoch that a channel will begin in, where it begins soon. */
+  #promise(name: string): string {
+    let epoch = this.#promised.get(name);
+    if (epoch === undefined) {
+      epoch = this.#options.random.epoch();
+      if (this.#promised.size >= MAX_PROMISED) {
+        for (const [oldest] of this.#promised) {
+          this.#promised.delete(oldest);
+          break;
+        }
+      }
+      this.#promised.set(name, epoch);
+    }
+    return epoch;
   }
 
   #deliverSoon(channel: Channel): void {
@@ -262,12 +352,17 @@ export class MemoryBroker implements Broker {
   #channel(name: string): Channel {
     let channel = this.#channels.get(name);
     if (channel === undefined) {
-      const { clock, random } = this.#options;
+      if (this.#channels.size >= this.#maxChannels) throw full();
+      const { clock } = this.#options;
       const rules = this.#rules.of(name);
+      const store = new MemoryLogStore();
+      const epoch = this.#promise(name);
+      this.#promised.delete(name);
       channel = {
         name,
         rules,
-        log: new ChannelLog(new MemoryLogStore(), this.#clock, random, rules),
+        store,
+        log: new ChannelLog(store, this.#clock, { epoch: () => epoch }, rules),
         presence: undefined,
         entries: [],
         changes: undefined,
@@ -279,9 +374,16 @@ export class MemoryBroker implements Broker {
         newer: undefined,
       };
       this.#channels.set(name, channel);
+      this.#sweeper.start();
     }
     return channel;
   }
+}
+
+function full(): MessagingError {
+  return new MessagingError("RATE_LIMITED", "there are as many channels as there may be", {
+    metadata: { retry_after_ms: FULL_RETRY_MS },
+  });
 }
 
 function positionOf({ log }: Channel): Position {
@@ -291,6 +393,7 @@ function positionOf({ log }: Channel): Position {
 interface Channel extends Recent<Channel> {
   readonly name: string;
   readonly rules: ChannelRules;
+  readonly store: MemoryLogStore;
   readonly log: ChannelLog;
   /** Made for its first member. */
   presence: ChannelPresence | undefined;

@@ -49,4 +49,9 @@ export interface LogStore {
    * that pays for writes leaves them.
    */
   release?(before: number): void;
+  /**
+   * The oldest row is not needed any more, not even its key. A store that pays for memory MAY drop it; one
+   * that pays for writes leaves the method out.
+   */
+  drop?(): void;
 }

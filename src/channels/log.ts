@@ -44,6 +44,9 @@ export interface Page extends Retained {
   readonly more: boolean;
 }
 
+/** Keys that one call of `trim` drops at most. */
+const TRIMMED_AT_ONCE = 1_000;
+
 export class ChannelLog {
   readonly epoch: string;
   readonly #store: LogStore;
@@ -153,9 +156,33 @@ export class ChannelLog {
     this.trim();
   }
 
-  /** Lets the store drop what has grown too old. */
+  /** Lets the store drop what has grown too old: bodies, and keys that are not compared any more. */
   trim(): void {
     this.#store.release?.(this.retained().first);
+    if (this.#store.drop === undefined || this.#index === undefined) return;
+    const now = Math.max(this.#clock.now(), this.#lastTime);
+    for (let dropped = 0; dropped < TRIMMED_AT_ONCE; dropped++) {
+      const oldest = this.#index.oldest();
+      if (oldest === undefined || this.#wants(oldest, this.#head, now)) break;
+      this.#store.drop();
+      this.#index.shift();
+    }
+    if (this.#index.oldest() === undefined) this.#index = undefined;
+  }
+
+  /**
+   * Takes the oldest entries out of history until so many bytes of bodies are free. Whoever asks for them
+   * is told that history was too short.
+   */
+  shed(bytes: number): void {
+    let freed = 0;
+    for (const { offset, body } of this.#store.read(this.retained().first - 1, this.#head)) {
+      if (freed >= bytes) break;
+      freed += body.length;
+      this.#removed = offset;
+    }
+    this.#store.setMeta({ epoch: this.epoch, removed: this.#removed });
+    this.#store.release?.(this.#removed + 1);
   }
 
   /** The first offset in [from, end) that came after a time, or `end`. Times only rise. */

@@ -2,6 +2,10 @@
 import type { LogKey, LogMeta, LogRow, LogStore } from "./log-store.ts";
 
 const NO_BODY = new Uint8Array();
+/** What stands in an empty place. */
+const NO_ROW: LogRow = { offset: 0, key: "", time: 0, body: NO_BODY };
+/** What a row takes beside its body, about; in bytes. */
+export const ROW_BYTES = 250;
 /** Places that may stand empty at the front of the list before it is cut. */
 const MAX_EMPTY = 1_024;
 
@@ -12,6 +16,12 @@ export class MemoryLogStore implements LogStore {
   #start = 0;
   /** Rows below this offset have no body any more. */
   #released = 0;
+  #bytes = 0;
+
+  /** Bytes of the rows that have their bodies, with what a row takes beside it. */
+  get bytes(): number {
+    return this.#bytes;
+  }
 
   meta(): LogMeta | undefined {
     return this.#meta;
@@ -38,7 +48,15 @@ export class MemoryLogStore implements LogStore {
 
   append(row: LogRow, reuse: boolean): void {
     this.#rows.push(row);
-    if (!reuse) return;
+    this.#bytes += sizeOf(row);
+    if (reuse) this.drop();
+  }
+
+  drop(): void {
+    const oldest = this.#rows[this.#start];
+    if (oldest === undefined) return;
+    this.#bytes -= sizeOf(oldest);
+    this.#rows[this.#start] = NO_ROW;
     this.#start += 1;
     // Cutting once in a while keeps append O(1) without a linked list.
     if (this.#start > MAX_EMPTY && this.#start * 2 > this.#rows.length) {
@@ -75,6 +93,7 @@ export class MemoryLogStore implements LogStore {
       const index = this.#index(offset);
       const row = this.#rows[index];
       if (row === undefined) break;
+      this.#bytes -= sizeOf(row);
       this.#rows[index] = { ...row, body: NO_BODY };
     }
     this.#released = Math.max(this.#released, before);
@@ -84,4 +103,8 @@ export class MemoryLogStore implements LogStore {
     const first = this.#rows[this.#start]?.offset ?? 1;
     return offset - first + this.#start;
   }
+}
+
+function sizeOf({ body }: LogRow): number {
+  return body === NO_BODY ? 0 : ROW_BYTES + body.length;
 }

@@ -39,6 +39,7 @@ import { errorText } from "./error-text.ts";
 import { guardedHandler } from "./guarded-handler.ts";
 import { Hub } from "./hub.ts";
 import type { SharedIntake } from "./intake.ts";
+import { NewChannels } from "./new-channels.ts";
 import type { OutflowLimits } from "./outflow.ts";
 import type {
   Broker,
@@ -150,6 +151,7 @@ export class Engine implements BrokerHandler {
   readonly hub = new Hub();
   /** How the reads of all sessions share the event loop. */
   readonly turns: Turns;
+  readonly newChannels: NewChannels;
   readonly surveys: Surveys;
   readonly counters = new Counters();
   /** What v1 clients have under way on this node. */
@@ -183,6 +185,7 @@ export class Engine implements BrokerHandler {
       this.timers.after(0, callback);
     };
     this.turns = new Turns(this.clock, options.nextTurn ?? soon);
+    this.newChannels = new NewChannels(this);
     this.surveys = new Surveys(this.timers);
     this.publishGate = new PublishGate(this.broker, this.timers);
     this.#stamp = {

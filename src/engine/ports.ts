@@ -273,7 +273,8 @@ export interface BrokerHandler {
  * - `join` and `leave` tell that a session is present in a channel, and that it is not any more. They
  *   are idempotent and take effect in the order of the calls. `leave` without `clean` leaves room for
  *   the grace period. What a node has not told because it ended is told by the broker, once.
- * - `history` answers one page. `presence` lists members, at most so many.
+ * - `history` answers one page. `presence` lists members, at most so many. Neither begins a channel that does
+ *   not exist: it is an empty one.
  * - Failures are MessagingErrors: UNAVAILABLE where the outcome is unknown, RATE_LIMITED where the
  *   node's own queue is full and nothing was sent.
  */
@@ -298,6 +299,11 @@ export interface Broker {
    */
   seen(channel: string): Position | undefined;
   /**
+   * Whether the broker has a channel already, so that a subscription or a publish begins none. A broker that
+   * cannot tell at once leaves it out.
+   */
+  knows?(channel: string): boolean;
+  /**
    * What must outlive a sleep of the host for a channel: handed back to `recall` when it wakes. Hosts
    * that never sleep leave all three out.
    */
@@ -314,7 +320,10 @@ export interface Broker {
   readonly cluster?: Cluster;
   /** Hands over now what waits for a later turn: the host is about to stop. */
   flush?(): void;
-  /** Forgets what nobody needs any more. A host calls it now and then, at least once a minute. */
+  /**
+   * Forgets some of what nobody needs any more. A host calls it now and then, at least once a minute; what
+   * takes longer than a few milliseconds is for timers of the broker's own.
+   */
   sweep?(): void;
 }
 

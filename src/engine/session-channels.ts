@@ -19,6 +19,7 @@ import {
 import type { PublicationBatch } from "../protocol/publication-frames.ts";
 import { Hold } from "./hold.ts";
 import type { Hub, Subscriber, Subscription } from "./hub.ts";
+import type { NewChannels } from "./new-channels.ts";
 import type { Broker, LogGap, Logger, Position, Registration } from "./ports.ts";
 import { countOf, positionMessage, positionOf, uint64Of } from "./positions.ts";
 import {
@@ -32,6 +33,7 @@ import {
 } from "./recovery.ts";
 import { type JoinedPattern, SessionPatterns } from "./session-patterns.ts";
 import { SessionReads } from "./session-reads.ts";
+import type { TokenBucket } from "./token-bucket.ts";
 import type { Turns } from "./turns.ts";
 
 /** What the channels of a session need from the node around them. */
@@ -40,6 +42,7 @@ export interface ChannelsHost {
   readonly broker: Broker;
   readonly logger: Logger;
   readonly rules: RuleBook;
+  readonly newChannels: NewChannels;
   /** A batch of entries out of the log. */
   replayed(channel: string, epoch: string, entries: readonly Entry[]): PublicationBatch;
   /** How the reads of all sessions share the event loop. */
@@ -61,6 +64,8 @@ export interface JoinTerms {
   readonly extended: boolean;
   /** Whether the client may ask for what it missed. */
   readonly recovery: boolean;
+  /** Whether the client asks, so that channels that are new count against it. */
+  readonly byClient: boolean;
   /** Rejects with a MessagingError where this session may not subscribe. */
   authorize(channel: string, token: string): Promise<void>;
 }
@@ -96,6 +101,8 @@ export class SessionChannels {
   readonly #subscriptions = new SmallMap<string, Subscription>();
   /** Made for the first pattern. */
   #patterns: SessionPatterns | undefined;
+  /** What the client may still begin; made for its first new channel. */
+  #allowance: TokenBucket | undefined;
   /** Names that are asked for and not decided yet; undefined while there are none. */
   #undecided: Set<string> | undefined;
 
@@ -123,6 +130,15 @@ export class SessionChannels {
   has(channel: string): boolean {
     const granted = this.#subscriptions.get(channel)?.floor !== undefined;
     return granted || this.#patterns?.covers(channel) === true;
+  }
+
+  /**
+   * Counts a channel that the client subscribes or publishes to, if it is new.
+   *
+   * @throws MessagingError RATE_LIMITED where the client has begun too many
+   */
+  begins(channel: string): void {
+    this.#allowance = this.#host.newChannels.count(channel, this.#allowance);
   }
 
   /** How many channels the session would have with these, if all that are asked for were granted. */
@@ -241,6 +257,8 @@ export class SessionChannels {
     const covered = before === undefined && this.#patterns?.covers(channel) === true;
     const reached = before === undefined && !covered ? undefined : this.#reached(channel);
     if (before === undefined) {
+      if (terms.byClient) this.begins(channel);
+      if (!this.#host.hub.has(channel)) this.#host.newChannels.checkRoom();
       this.#add(subscription);
       added();
     }

@@ -117,7 +117,10 @@ export class SessionPatterns {
       live: false,
       feed: this.#feed,
     };
-    if (before === undefined) this.#add(subscription);
+    if (before === undefined) {
+      if (!this.#host.hub.hasPattern(pattern)) this.#host.newChannels.checkRoom();
+      this.#add(subscription);
+    }
     try {
       const { position } = await this.#host.broker.subscribePattern(pattern);
       if (this.#owner.ended) return undefined;

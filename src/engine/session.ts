@@ -324,6 +324,7 @@ export class Session implements ChannelsOwner, Respondent {
         // What cannot be joined must not take the rest with it.
         extended: true,
         recovery: false,
+        byClient: false,
         authorize: async () => {},
       });
       if (this.#isClosed()) return;
@@ -778,6 +779,7 @@ export class Session implements ChannelsOwner, Respondent {
     return this.#channels.join(requested, {
       extended: this.#extended,
       recovery: this.#capabilities.includes("recovery"),
+      byClient: true,
       authorize: (channel, token) => this.#authorize(channel, token),
     });
   }
@@ -828,6 +830,7 @@ export class Session implements ChannelsOwner, Respondent {
     }
     checkChannel(channel);
     const command = this.#command(channel, message, received);
+    this.#channels.begins(channel);
     // The event may wait, and it waits as bytes: what was decoded would be its payload a second time.
     received.data = { case: undefined };
     await this.#order.run([channel], "shared", async () => {

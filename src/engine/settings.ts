@@ -10,11 +10,13 @@ import {
   CONNECT_DEADLINE_MS,
   CREDIT_BYTES,
   IDLE_TIMEOUT_MS,
+  MAX_CHANNELS,
   MAX_ERRORS,
   MAX_IN_FLIGHT_RPCS,
   MAX_MESSAGE_BYTES,
   MAX_OPEN_REQUEST_BYTES,
   MAX_SUBSCRIPTIONS,
+  NEW_CHANNELS_PER_MINUTE,
   PING_INTERVAL_MS,
   PUBLISHES_PER_SECOND,
   RECOVERY_BYTES,
@@ -53,6 +55,10 @@ export interface Settings {
   readonly maxErrors: number;
   readonly maxOpenRequestBytes: number;
   readonly creditBytes: number;
+  /** Channels and patterns of the node. */
+  readonly maxChannels: number;
+  /** Of one session; 0 means no limit. */
+  readonly newChannelsPerMinute: number;
   /** Messages that the subscriptions of one request may replay. */
   readonly recoveryMessages: number;
   /** Bytes that the subscriptions of one request may replay. */
@@ -127,6 +133,8 @@ export const limitsEntries = {
   credit_bytes: v.optional(wholeNumbers(65_536), CREDIT_BYTES),
   recovery_messages: v.optional(wholeNumbers(1), RECOVERY_MESSAGES),
   recovery_bytes: v.optional(wholeNumbers(65_536), RECOVERY_BYTES),
+  channels: v.optional(wholeNumbers(1), MAX_CHANNELS),
+  new_channels_per_minute: v.optional(wholeNumbers(0), NEW_CHANNELS_PER_MINUTE),
 };
 
 /** A burst belongs to a rate. Every table of limits is checked with it, whatever else a host has there. */
@@ -191,6 +199,8 @@ export function toSettings({
     maxErrors: limits.errors_per_minute,
     maxOpenRequestBytes: limits.open_request_bytes,
     creditBytes: limits.credit_bytes,
+    maxChannels: limits.channels,
+    newChannelsPerMinute: limits.new_channels_per_minute,
     recoveryMessages: limits.recovery_messages,
     recoveryBytes: limits.recovery_bytes,
     rules: new RuleBook(channels),

@@ -6,6 +6,15 @@ export const CONNECT_DEADLINE_MS = 10_000;
 export const IDLE_TIMEOUT_MS = 300_000;
 /** Channels one session may be subscribed to; one more closes with 3505. */
 export const MAX_SUBSCRIPTIONS = 1_000;
+/** Channels and patterns that one node may have; what begins one more is RATE_LIMITED. */
+export const MAX_CHANNELS = 200_000;
+/**
+ * Channels that one session may begin in a minute, by a subscription or a publish to a name that its node
+ * does not know; one more is RATE_LIMITED. 0 means no limit.
+ */
+export const NEW_CHANNELS_PER_MINUTE = 6_000;
+/** Bytes of messages that a broker in memory keeps; of more, the oldest go. */
+export const MAX_RETAINED_BYTES = 512 * 1024 * 1024;
 /** Requests of one session that may fail within ERROR_WINDOW_MS; one more closes with 3509. */
 export const MAX_ERRORS = 100;
 /** The window that failed requests are counted in, in milliseconds. */

@@ -23,6 +23,7 @@ import {
   wholeNumbers,
 } from "../engine/settings.ts";
 import { allowedOrigins } from "../http/origins.ts";
+import { MAX_RETAINED_BYTES } from "../protocol/limits.ts";
 import { type Address, parseAddress } from "./address.ts";
 import { type RedisConfig, redis, redisConfig } from "./config-redis.ts";
 
@@ -43,6 +44,8 @@ export interface ServerConfig {
   readonly settings: Settings;
   readonly maxConnections: number;
   readonly maxQueueBytes: number;
+  /** Bytes of messages that the broker in memory keeps. */
+  readonly maxRetainedBytes: number;
   /** How long clients and queues have when the server stops, in milliseconds. */
   readonly drainTimeoutMs: number;
   readonly logLevel: LogLevel;
@@ -148,6 +151,7 @@ const schema = v.optional(
           ...limitsEntries,
           connections: v.optional(wholeNumbers(1), MAX_CONNECTIONS),
           queue_bytes: v.optional(wholeNumbers(65_536), MAX_QUEUE_BYTES),
+          retained_bytes: v.optional(wholeNumbers(1_048_576), MAX_RETAINED_BYTES),
         }),
         v.forward(
           v.check((limits) => burstHasRate(limits), BURST_WITHOUT_RATE),
@@ -180,6 +184,7 @@ export function parseConfig(value: unknown): ServerConfig {
     redis,
     maxConnections: limits.connections,
     maxQueueBytes: limits.queue_bytes,
+    maxRetainedBytes: limits.retained_bytes,
     drainTimeoutMs: server.drain_timeout,
     logLevel: server.log_level,
     websocket: {

@@ -17,6 +17,7 @@ import {
 import type { RuleBook } from "../channels/rules.ts";
 import type { Broker, Cluster, Logger } from "../engine/ports.ts";
 import type { RedisFacts } from "../http/metrics-process.ts";
+import type { ServerConfig } from "./config.ts";
 import type { RedisConfig } from "./config-redis.ts";
 import { StartError } from "./listeners.ts";
 import { HmacSigner } from "./node-signer.ts";
@@ -36,10 +37,12 @@ export interface HostedBroker {
   redis(): RedisFacts | undefined;
   /** Delivers what waits for the next turn now. */
   flush(): void;
-  /** Forgets what nobody needs any more. */
+  /** Forgets some of what nobody needs any more. */
   sweep(): void;
   close(): Promise<void>;
 }
+
+type BrokerConfig = Pick<ServerConfig, "redis" | "settings" | "maxRetainedBytes">;
 
 /**
  * The broker that a configuration asks for.
@@ -47,15 +50,15 @@ export interface HostedBroker {
  * @param node names this process among those that share a broker
  */
 export function hostedBroker(
-  redis: RedisConfig | undefined,
-  rules: RuleBook,
+  { redis, settings, maxRetainedBytes }: BrokerConfig,
   logger: Logger,
   node: string,
 ): HostedBroker {
+  const { rules, maxChannels } = settings;
   if (redis !== undefined) return new HostedRedis(redis, rules, logger, node);
-  return givenBroker(
-    new MemoryBroker({ clock, random: { epoch: shortId }, nextTurn, timers: idleTimers, rules }),
-  );
+  const time = { clock, nextTurn, timers: idleTimers };
+  const bounds = { maxChannels, maxRetainedBytes };
+  return givenBroker(new MemoryBroker({ ...time, ...bounds, random: { epoch: shortId }, rules }));
 }
 
 /** A broker that a program brings: it is the program's to open and to close. */

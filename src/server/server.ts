@@ -106,11 +106,9 @@ class NodeServer implements Server {
     this.#config = config;
     this.#logger = logger;
     this.#connections = new Connections(config.maxConnections);
-    const { redis, settings } = config;
+    const { settings } = config;
     this.#broker =
-      broker === undefined
-        ? hostedBroker(redis, settings.rules, logger, this.#node)
-        : givenBroker(broker);
+      broker === undefined ? hostedBroker(config, logger, this.#node) : givenBroker(broker);
     const { cluster } = this.#broker;
     // An id that names another process than its own would send calls astray.
     if (cluster !== undefined) this.#node = cluster.node;

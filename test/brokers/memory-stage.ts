@@ -1,6 +1,6 @@
 /** A memory broker with turns, timers, time and names of epochs in the hand of the test. */
 import { create } from "@bufbuild/protobuf";
-import { MemoryBroker } from "../../src/brokers/memory.ts";
+import { MemoryBroker, type MemoryBrokerOptions } from "../../src/brokers/memory.ts";
 import { type ChannelRule, DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
 import type { MemberSession } from "../../src/engine/ports.ts";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
@@ -8,10 +8,16 @@ import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/
 export const body = create(EntryBodySchema, { event: new Uint8Array([1]) });
 
 /** @param rules what differs from the default, by pattern */
-export function stage(rules: Readonly<Record<string, Partial<ChannelRule["rules"]>>> = {}) {
+export function stage(
+  rules: Readonly<Record<string, Partial<ChannelRule["rules"]>>> = {},
+  bounds: Pick<MemoryBrokerOptions, "maxChannels" | "maxRetainedBytes"> = {},
+) {
   const clock = { time: 1_000, now: () => clock.time };
   const turns: (() => void)[] = [];
-  const timers: { readonly at: number; readonly callback: () => void }[] = [];
+  type Timer = { readonly at: number; readonly callback: () => void };
+  const timers: Timer[] = [];
+  /** Those by which the broker looks after its channels. */
+  const sweeps: Timer[] = [];
   let epochs = 0;
   const broker = new MemoryBroker({
     clock,
@@ -24,10 +30,12 @@ export function stage(rules: Readonly<Record<string, Partial<ChannelRule["rules"
     nextTurn: (callback) => turns.push(callback),
     timers: {
       after: (ms, callback) => {
-        timers.push({ at: clock.time + ms, callback });
+        const list = callback.name === "sweepNext" ? sweeps : timers;
+        list.push({ at: clock.time + ms, callback });
         return () => {};
       },
     },
+    ...bounds,
     rules: new RuleBook(
       Object.entries(rules).map(([pattern, changed]) => ({
         pattern,
@@ -58,15 +66,18 @@ export function stage(rules: Readonly<Record<string, Partial<ChannelRule["rules"
   const pass = (ms: number) => {
     const end = clock.time + ms;
     for (;;) {
-      const due = timers.filter(({ at }) => at <= end).sort((one, other) => one.at - other.at)[0];
+      const [due] = [...timers, ...sweeps]
+        .filter(({ at }) => at <= end)
+        .sort((one, other) => one.at - other.at);
       if (due === undefined) break;
-      timers.splice(timers.indexOf(due), 1);
+      for (const list of [timers, sweeps])
+        if (list.includes(due)) list.splice(list.indexOf(due), 1);
       clock.time = Math.max(clock.time, due.at);
       due.callback();
     }
     clock.time = end;
   };
-  return { broker, clock, told, turn, turns, timers, pass };
+  return { broker, clock, told, turn, turns, timers, sweeps, pass };
 }
 
 /** Publishes so many entries, each under a key of its own. */

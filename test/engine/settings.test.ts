@@ -56,6 +56,8 @@ test("without settings every limit has its default", () => {
     maxErrors: 100,
     maxOpenRequestBytes: 4_194_304,
     creditBytes: 8_388_608,
+    maxChannels: 200_000,
+    newChannelsPerMinute: 6_000,
     recoveryMessages: 10_000,
     recoveryBytes: 4_194_304,
     // What a book of rules says is compared below.
@@ -85,6 +87,8 @@ test.each([
   ["limits.errors_per_minute", 1, "maxErrors", 1],
   ["limits.open_request_bytes", 65_536, "maxOpenRequestBytes", 65_536],
   ["limits.credit_bytes", 65_536, "creditBytes", 65_536],
+  ["limits.channels", 1, "maxChannels", 1],
+  ["limits.new_channels_per_minute", 0, "newChannelsPerMinute", 0],
   ["limits.recovery_messages", 1, "recoveryMessages", 1],
   ["limits.recovery_bytes", 65_536, "recoveryBytes", 65_536],
 ] as const)("%s: %j is taken", (path, value, name, expected) => {

@@ -12,6 +12,7 @@ const rules = [...spec.matchAll(/^- \*\*([A-Z]\d+)\*\*/gm)].map(([, id]) => id ?
 const ELSEWHERE: Readonly<Record<string, string>> = {
   A7: "test/engine/backend-answers.test.ts",
   U6: "test/worker/unavailable.test.ts",
+  L6: "test/engine/new-channels.test.ts",
   C11: "test/worker/transient.test.ts",
   M8: "test/worker/presence.test.ts",
   W8: "test/redis/patterns.test.ts",

@@ -57,6 +57,7 @@ test("without a file every setting has its default", async () => {
     settings: DEFAULT_SETTINGS,
     maxConnections: 100_000,
     maxQueueBytes: 8_388_608,
+    maxRetainedBytes: 536_870_912,
     drainTimeoutMs: 10_000,
     logLevel: "info",
     websocket: {
@@ -135,7 +136,7 @@ transport:
   websocket: { addr: 9080, path: ws, allowed_origins: [app.example], compression: true }
   grpc: { addr: ":1", address: ":2", tls: { cert: x.pem } }
 broker: { type: kafka }
-limits: { connections: 0, queue_bytes: 8MB }
+limits: { connections: 0, queue_bytes: 8MB, retained_bytes: 1000 }
 channels: [{ pattern: a..b }, { pattern: a, history_size: 0, histroy_ttl: 1h }]
 `;
   expect((await problems(text)).toSorted()).toEqual([
@@ -145,6 +146,7 @@ channels: [{ pattern: a..b }, { pattern: a, history_size: 0, histroy_ttl: 1h }]
     "FILE: channels.1.histroy_ttl: is not a setting",
     "FILE: limits.connections: must be a whole number of at least 1",
     "FILE: limits.queue_bytes: must be a whole number of at least 65536",
+    "FILE: limits.retained_bytes: must be a whole number of at least 1048576",
     "FILE: server.http.tls.cert: is missing",
     "FILE: server.http.tls.key: is missing",
     "FILE: server.log_levl: is not a setting",

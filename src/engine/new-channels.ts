@@ -1,0 +1,87 @@
+/**
+ * Channels count: how many a node may have, and how many one session may begin. A name costs memory for as
+ * long as its position is kept, whether anybody comes back to it or not.
+ */
+import { MessagingError } from "../protocol/errors.ts";
+import type { Hub } from "./hub.ts";
+import type { Broker, Clock } from "./ports.ts";
+import type { Settings } from "./settings.ts";
+import { TokenBucket } from "./token-bucket.ts";
+
+/** Names that one generation of a node's memory holds, where its broker cannot tell what it knows. */
+const GENERATION = 16_384;
+/** How long a client should wait when the node has all the channels that it may have, in milliseconds. */
+const FULL_RETRY_MS = 30_000;
+const MINUTE_S = 60;
+
+export interface NewChannelsHost {
+  readonly hub: Hub;
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly settings: Pick<Settings, "maxChannels" | "newChannelsPerMinute">;
+}
+
+/** What a node knows of the names that are used on it. */
+export class NewChannels {
+  readonly #host: NewChannelsHost;
+  /** The last names that were begun, where the broker does not say what it knows. */
+  #young = new Set<string>();
+  #old = new Set<string>();
+
+  constructor(host: NewChannelsHost) {
+    this.#host = host;
+  }
+
+  /**
+   * Takes a place among those that the node may have, for a channel or a pattern that a session begins to
+   * listen to.
+   *
+   * @throws MessagingError RATE_LIMITED where there is none
+   */
+  checkRoom(): void {
+    const { hub, settings } = this.#host;
+    if (hub.size + hub.patternCount < settings.maxChannels) return;
+    throw limited("this server has as many channels as it may have", FULL_RETRY_MS);
+  }
+
+  /**
+   * Counts a channel that a session uses, if it is new to the node.
+   *
+   * @param allowance the session's own; made for the first new channel
+   * @throws MessagingError RATE_LIMITED where the session has begun too many
+   */
+  count(channel: string, allowance: TokenBucket | undefined): TokenBucket | undefined {
+    const { clock, settings } = this.#host;
+    const { newChannelsPerMinute: most } = settings;
+    if (most === 0 || this.#knows(channel)) return allowance;
+    const now = clock.now();
+    const bucket = allowance ?? new TokenBucket(most / MINUTE_S, most, now);
+    const wait = bucket.take(now);
+    if (wait > 0) throw limited("too many new channels", wait);
+    if (this.#host.broker.knows === undefined) this.#note(channel);
+    return bucket;
+  }
+
+  #knows(channel: string): boolean {
+    const { hub, broker } = this.#host;
+    if (hub.has(channel)) return true;
+    if (broker.knows !== undefined) return broker.knows(channel);
+    if (this.#young.has(channel)) return true;
+    if (!this.#old.has(channel)) return false;
+    this.#note(channel);
+    return true;
+  }
+
+  #note(channel: string): void {
+    this.#young.add(channel);
+    if (this.#young.size < GENERATION) return;
+    this.#old = this.#young;
+    this.#young = new Set();
+  }
+}
+
+function limited(message: string, retryAfterMs: number): MessagingError {
+  return new MessagingError("RATE_LIMITED", message, {
+    metadata: { retry_after_ms: retryAfterMs },
+  });
+}
