@@ -32,7 +32,6 @@ import {
 } from "../protocol/gen/messageloop/v1/service_pb.js";
 import {
   ERROR_WINDOW_MS,
-  MAX_CHANNEL_BYTES,
   MAX_CLIENT_NAME_BYTES,
   MAX_PRESENCE_MEMBERS,
   MAX_WAITING_BYTES,
@@ -53,7 +52,7 @@ import type { Caller, LogFields, LogGap, Position, PublishCommand, Transport } f
 import { countOf, positionMessage, uint64Of } from "./positions.ts";
 import { publishKey } from "./publish-key.ts";
 import { type ChannelsOwner, SessionChannels } from "./session-channels.ts";
-import { durationSince, reasonOf } from "./session-log.ts";
+import { durationSince, reasonOf, refusalOf } from "./session-log.ts";
 import { gapMessage, historyFilter, historyPage, presencePage } from "./session-queries.ts";
 import type { MessageKind } from "./settings.ts";
 import { Slots } from "./slots.ts";
@@ -1035,11 +1034,7 @@ export class Session implements ChannelsOwner, Respondent {
   #refuse(message: InboundMessage, error: unknown): void {
     const known = MessagingError.from(error);
     if (known !== error) this.#note("request", error);
-    this.#debug("request refused", {
-      kind: message.envelope.case,
-      channel: message.channel.slice(0, MAX_CHANNEL_BYTES),
-      code: known.code,
-    });
+    this.#debug("request refused", refusalOf(message, known));
     this.#reply(message, { case: "error", value: known.toMessage() });
     if (known.counts) this.#countError();
   }

@@ -47,7 +47,8 @@ export function createLogger(level: LogLevel, stream: LogStream = standardOutput
   const at =
     (name: LogLevel) =>
     (message: string, fields: Fields = {}): void => {
-      if (log.isLevelEnabled(name)) log[name](record(fields), message);
+      // First what happened, as a person reads it.
+      if (log.isLevelEnabled(name)) log[name]({ message, ...record(fields) });
     };
   return {
     warn: at("warn"),

@@ -114,14 +114,45 @@ test("refused subscriptions and requests are told with their code, without what 
       "subscription refused",
       { session: "s", channel: "closed", code: "ACL_ERROR", reason: "not with [redacted]" },
     ],
-    ["request refused", { session: "s", kind: "publish", channel: "a..b", code: "BAD_REQUEST" }],
     [
       "request refused",
-      { session: "s", kind: "publish", channel: "x".repeat(255), code: "BAD_REQUEST" },
+      {
+        session: "s",
+        kind: "publish",
+        channel: "a..b",
+        code: "BAD_REQUEST",
+        reason: "channel holds an empty word",
+      },
+    ],
+    [
+      "request refused",
+      {
+        session: "s",
+        kind: "publish",
+        channel: "x".repeat(255),
+        code: "BAD_REQUEST",
+        reason: expect.stringContaining("255 bytes"),
+      },
     ],
     ["frame refused", { session: "s", code: "BAD_REQUEST", bytes: 33 }],
   ]);
   expect(JSON.stringify(lines)).not.toContain(SECRET);
+});
+
+test("what a backend answers to an RPC is the client's alone", async () => {
+  const { session, lines } = logged({
+    proxy: { rpc: () => Promise.reject(new MessagingError("OUT_OF_STOCK", SECRET)) },
+  });
+  await connect(session);
+  const data = { case: "textData", value: SECRET } as const;
+  await send(session, {
+    channel: "c",
+    method: "m",
+    envelope: { case: "rpcRequest", value: { ...event, data } },
+  });
+  expect(lines.slice(1)).toEqual([
+    ["request refused", { session: "s", kind: "rpcRequest", channel: "c", code: "OUT_OF_STOCK" }],
+  ]);
 });
 
 test("what is delivered and answered is no line", async () => {

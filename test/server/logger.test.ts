@@ -25,6 +25,14 @@ test("a record is one line with level, time, message and its fields", () => {
     backend: "users",
   });
   expect(new Date(`${time}`).toISOString()).toBe(time);
+  // A person reads what happened before the rest.
+  expect(Object.keys(records()[0] ?? {})).toEqual([
+    "level",
+    "time",
+    "message",
+    "attempt",
+    "backend",
+  ]);
 });
 
 test.each(LEVELS)("level %s writes itself and what is graver", (level) => {
