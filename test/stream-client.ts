@@ -7,6 +7,7 @@ import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import {
+  type CallOptions,
   type ClientDuplexStream,
   credentials,
   makeGenericClientConstructor,
@@ -162,11 +163,15 @@ export class GrpcClient extends StreamClient {
   readonly #call: ClientDuplexStream<Plain | Buffer, Received>;
   readonly #strict: boolean;
 
-  constructor(address: string, strict: boolean) {
+  /** @param options of the call, such as its deadline */
+  constructor(address: string, strict: boolean, options: CallOptions = {}) {
     super();
     this.#strict = strict;
     this.#service = new GrpcService(address, credentials.createInsecure());
-    this.#call = this.#service["MessageLoop"]?.() as ClientDuplexStream<Plain | Buffer, Received>;
+    this.#call = this.#service["MessageLoop"]?.(options) as ClientDuplexStream<
+      Plain | Buffer,
+      Received
+    >;
     this.#call.on("data", ({ bytes, message }: Received) => this.#receive(bytes, message));
     this.#call.on("status", ({ code, details }: StatusObject) => {
       this.end(code, details);

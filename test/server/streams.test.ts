@@ -261,12 +261,59 @@ test.each([
   expect(text()).toMatch(/"connected".*"error":\{"code":"invalid_argument"/s);
 });
 
-test("a deadline that the client sets ends the session and the stream", async () => {
+test.each([
+  ["application/grpc", { "grpc-timeout": "30000000S" }],
+  ["application/grpc", { "grpc-timeout": "99999999H" }],
+  ["application/grpc-web+proto", { "grpc-timeout": "43200M" }],
+  ["application/connect+proto", { "connect-timeout-ms": "9999999999" }],
+])("%s: a deadline in days ends nothing", async (contentType, headers) => {
   const { engine, address } = await start();
-  const { stream, trailers } = open(address, "application/grpc", { "grpc-timeout": "200m" });
+  const { stream } = open(address, contentType, headers as unknown as Record<string, string>);
+  // A message with the field connect, empty.
+  stream.write(Buffer.from([0, 0, 0, 0, 2, 0x5a, 0]));
+  const connected = async () => engine.sessions()[0]?.connected;
+  await eventually(connected, (is) => is === true);
+  // The library would have ended it after a millisecond.
+  await sleep(300);
+  expect(await connected()).toBe(true);
+  expect(stream.closed).toBe(false);
+});
+
+test.each([
+  ["application/grpc", "grpc-timeout", "200m"],
+  ["application/grpc", "grpc-timeout", "0S"],
+  ["application/connect+proto", "connect-timeout-ms", "200"],
+])(
+  "%s with %s %s: the session ends in time, whatever the client does",
+  async (type, name, value) => {
+    const { engine, address } = await start();
+    const { stream, text, trailers } = open(address, type, { [name]: value });
+    await event(stream, "end");
+    if (type === "application/grpc") expect(trailers()["grpc-status"]).toBe("4");
+    else expect(text()).toContain('"code":"deadline_exceeded"');
+    expect(engine.stats().sessions).toBe(0);
+    await event(stream, "close");
+  },
+);
+
+test.each([
+  ["application/grpc", "grpc-timeout", "soon"],
+  ["application/grpc", "grpc-timeout", "123456789S"],
+])("%s with %s %s, which is none, is refused", async (type, name, value) => {
+  const { address } = await start();
+  const { stream, trailers } = open(address, type, { [name]: value });
   await event(stream, "end");
-  expect(trailers()["grpc-status"]).toBe("4");
-  expect(engine.stats().sessions).toBe(0);
+  expect(trailers()["grpc-status"]).toBe("3");
+});
+
+test("a grpc-js client with a deadline of 30 days stays", async () => {
+  const { engine, address } = await start();
+  const deadline = Date.now() + 30 * 24 * 3_600_000;
+  const one = client(new GrpcClient(address, true, { deadline }));
+  expect(envelopeOf(await one.request({ connect: {} }))).toBe("connected");
+  await sleep(300);
+  expect(envelopeOf(await one.request({ ping: {} }))).toBe("pong");
+  expect(engine.stats().sessions).toBe(1);
 });
 
 test("a server that stops tells every stream to come back", async () => {
