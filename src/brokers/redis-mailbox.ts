@@ -22,6 +22,8 @@ import { type Outage, patiently, unavailable, type Waiting } from "./redis-retry
 
 /** Bytes of an answer in one message: many messages, and not one that Redis would cut a reader off for. */
 const PIECE_BYTES = 256 * 1024;
+/** What a message may be older, or younger, than the time of the node that hears it, in milliseconds. */
+const MAX_AGE_MS = 10 * 60_000;
 /** Bytes of an answer at most. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
@@ -38,6 +40,8 @@ export interface MailboxHost extends Waiting {
   readonly signer: NodeSigner | undefined;
   readonly node: string;
   topicOf(node: string): string;
+  /** The time that all nodes share, Unix milliseconds. */
+  now(): number;
   /** @throws MessagingError UNAVAILABLE */
   others(): Promise<readonly string[]>;
   warn(message: string, fields: Readonly<Record<string, unknown>>): void;
@@ -48,8 +52,11 @@ export class RedisMailbox implements Cluster {
   readonly #host: MailboxHost;
   readonly #refused = { unsigned: 0, misdirected: 0, replayed: 0 };
   readonly #open = new Map<bigint, OpenCall>();
-  /** The last sequence of every node that was ever heard: the memory of a node that is gone is needed too. */
-  readonly #heard = new Map<string, bigint>();
+  /**
+   * The last sequence of every node that was heard lately, those that were silent for longest first. What such a
+   * node, or one that is gone, has said before that is too old by itself.
+   */
+  readonly #heard = new Map<string, { readonly sequence: bigint; readonly at: number }>();
   #answer: ((call: NodeCall) => Promise<NodeAnswer["answer"]>) | undefined;
   #sequence = 0n;
   #calls = 0n;
@@ -66,6 +73,11 @@ export class RedisMailbox implements Cluster {
 
   get refused(): RefusedMessages {
     return this.#refused;
+  }
+
+  /** Nodes whose last sequence is known. */
+  get known(): number {
+    return this.#heard.size;
   }
 
   start(answer: (call: NodeCall) => Promise<NodeAnswer["answer"]>): void {
@@ -125,12 +137,24 @@ export class RedisMailbox implements Cluster {
       this.#refused.misdirected += 1;
       return undefined;
     }
-    if (message.sequence <= (this.#heard.get(message.sender) ?? 0n)) {
+    const now = this.#host.now();
+    const old = Math.abs(now - Number(message.timeMs)) > MAX_AGE_MS;
+    if (old || message.sequence <= (this.#heard.get(message.sender)?.sequence ?? 0n)) {
       this.#refused.replayed += 1;
       return undefined;
     }
-    this.#heard.set(message.sender, message.sequence);
+    this.#heard.delete(message.sender);
+    this.#heard.set(message.sender, { sequence: message.sequence, at: now });
+    this.#forget(now);
     return message;
+  }
+
+  /** All that a node has said before its last message has grown too old when that has been forgotten. */
+  #forget(now: number): void {
+    for (const [node, { at }] of this.#heard) {
+      if (Math.abs(now - at) <= 2 * MAX_AGE_MS) return;
+      this.#heard.delete(node);
+    }
   }
 
   #signed(payload: Uint8Array): NodeMessage | undefined {
@@ -194,10 +218,9 @@ export class RedisMailbox implements Cluster {
     const topic = this.#host.topicOf(node);
     this.#sequence += 1n;
     const sequence = this.#sequence;
-    const message = toBinary(
-      NodeMessageSchema,
-      create(NodeMessageSchema, { sender: this.node, receiver: node, sequence, call, body }),
-    );
+    const envelope = { sender: this.node, receiver: node, sequence, call, body };
+    const timeMs = BigInt(Math.max(this.#host.now(), 0));
+    const message = toBinary(NodeMessageSchema, create(NodeMessageSchema, { ...envelope, timeMs }));
     const signed = create(SignedNodeMessageSchema, { message, signature: signer.sign(message) });
     const payload = toBinary(SignedNodeMessageSchema, signed);
     // Sent twice it is still heard once.

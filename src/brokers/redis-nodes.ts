@@ -42,6 +42,8 @@ export class RedisNodes {
   #run: string | undefined;
   /** When the last beat was heard, by the server's clock, in Unix milliseconds. */
   #heardAt = 0;
+  /** How far the server's clock is ahead of this process' own, in milliseconds. */
+  #ahead = 0;
   /** When all others will have said that they are there, by this process' clock. */
   #completeAt = 0;
   #cancel: (() => void) | undefined;
@@ -56,6 +58,11 @@ export class RedisNodes {
   /** What the node is called in Redis at the moment. */
   get name(): string {
     return this.#name;
+  }
+
+  /** The time by the server's clock, which is the same for all nodes, in Unix milliseconds. */
+  get time(): number {
+    return this.#host.clock.now() + this.#ahead;
   }
 
   /**
@@ -136,6 +143,7 @@ export class RedisNodes {
     const names = [keys.alive, keys.lost];
     const answer = listOf(await commands.run(BEAT, names, [this.#name, former, ...terms]));
     this.#heardAt = numberOf(answer[2]);
+    this.#ahead = this.#heardAt - this.#host.clock.now();
     return {
       known: numberOf(answer[0]) === 1,
       run: textOf(answer[1]),

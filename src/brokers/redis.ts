@@ -134,6 +134,7 @@ export class RedisBroker implements Broker {
       node,
       signer: options.signer,
       topicOf: (name) => this.#keys.mailbox(name),
+      now: () => this.#nodes.time,
       others: () => this.#nodes.others(),
       warn,
     });

@@ -1088,6 +1088,14 @@ export declare type NodeMessage = Message<"messageloop.internal.v1.NodeMessage">
     value: NodeAnswerPiece;
     case: "answered";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * When it was sent, by the clock of Redis, which all processes know: what is too old is not obeyed, so that
+   * the last sequence of a process that is gone need not be known for ever.
+   *
+   * @generated from field: uint64 time_ms = 7;
+   */
+  timeMs: bigint;
 };
 
 /**
