@@ -6,9 +6,8 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { checkChannel } from "../channels/names.ts";
 import type { RuleBook } from "../channels/rules.ts";
 import { canonicalEvent } from "../protocol/cloudevents.ts";
-import { codecFor, type Encoding } from "../protocol/codec.ts";
+import type { Encoding } from "../protocol/codec.ts";
 import { disconnectFor } from "../protocol/codes.ts";
-import { type OutboundEnvelope, unsolicited } from "../protocol/envelopes.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import {
   type CloudEvent,
@@ -29,7 +28,6 @@ import {
   type EncodingCounters,
   type FrameStamp,
   PublicationBatch,
-  SharedFrame,
 } from "../protocol/publication-frames.ts";
 import { applicationEvent, checkMetadata } from "./application-values.ts";
 import type { HostCapabilities } from "./capabilities.ts";
@@ -60,12 +58,11 @@ import type {
   Timers,
   Transport,
 } from "./ports.ts";
-import { uint64Of } from "./positions.ts";
+import { changeFrame, membersFrame } from "./presence-frames.ts";
 import { PublishGate } from "./publish-gate.ts";
 import { publishKey } from "./publish-key.ts";
 import type { ReplayBudget } from "./recovery.ts";
 import { type Peer, Session } from "./session.ts";
-import { memberMessage, presencePage } from "./session-queries.ts";
 import { DEFAULT_SETTINGS, type Settings } from "./settings.ts";
 import { type NodeSurvey, type SurveyOptions, type SurveyOutcome, Surveys } from "./survey.ts";
 import { Turns } from "./turns.ts";
@@ -447,15 +444,9 @@ export class Engine implements BrokerHandler {
   }
 
   presence(channel: string, epoch: string, changes: readonly PresenceChange[]): void {
-    for (const { member, joined, generation } of changes) {
-      const frame = this.#shared(() => ({
-        case: "presenceEvent",
-        value: {
-          channel,
-          change: { case: joined ? "join" : "leave", value: memberMessage(member) },
-          generation: { epoch, number: uint64Of(generation) },
-        },
-      }));
+    for (const change of changes) {
+      const { member, generation } = change;
+      const frame = changeFrame(this, channel, epoch, change);
       this.hub.notify(channel, { member, generation, frame });
     }
     this.#remember(channel);
@@ -463,10 +454,7 @@ export class Engine implements BrokerHandler {
 
   presenceLost(channel: string, epoch: string, snapshot: Snapshot): void {
     const { maxMessageBytes } = this.settings;
-    const frame = this.#shared(() => ({
-      case: "presence",
-      value: presencePage(channel, epoch, snapshot, maxMessageBytes),
-    }));
+    const frame = membersFrame(this, channel, epoch, snapshot, maxMessageBytes);
     this.hub.notify(channel, { member: undefined, generation: snapshot.generation, frame });
     this.#remember(channel);
   }
@@ -509,14 +497,6 @@ export class Engine implements BrokerHandler {
       // Who is being connected has not been told that it is subscribed to anything.
       .filter((session) => session.connected);
     return await this.surveys.ask(id, channel, question, asked, { timeoutMs });
-  }
-
-  /** Something that nobody asked for and many may get. */
-  #shared(envelope: () => OutboundEnvelope): SharedFrame {
-    return new SharedFrame((encoding) => {
-      const message = unsolicited(this.random.uuid(), this.clock.now(), envelope());
-      return codecFor(encoding).encodeOutbound(message);
-    });
   }
 
   /** Where the host sleeps, one of the channel's sessions has to remember how far the node is. */

@@ -21,6 +21,8 @@ export interface Subscriber {
   readonly variant: Variant;
   /** Whether it hears of joins and leaves. */
   readonly followsPresence: boolean;
+  /** Bytes that frames have to keep to where they can be divided; 0 where the client has not asked. */
+  readonly maxFrameBytes: number;
   write(frame: SizedFrame): void;
   close(disconnect: Disconnect): void;
   /** Tells of missing messages, where the client knows such a thing. */
@@ -340,7 +342,7 @@ export class Hub {
   }
 
   #frames(subscriber: Subscriber, batch: PublicationBatch, after: number): void {
-    const frames = batch.frames(subscriber.variant, after);
+    const frames = batch.frames(subscriber.variant, after, subscriber.maxFrameBytes);
     if (frames === undefined) {
       subscriber.close(DISCONNECTS.inappropriateProtocol);
       return;
@@ -366,7 +368,7 @@ export function feedGap(
 /** Tells a session of who has come to a channel of its patterns or gone. */
 export function feedNotice(subscriber: Subscriber, { member, frame }: PresenceNotice): void {
   if (member !== undefined && isMember(subscriber, member)) return;
-  subscriber.write(frame.frame(subscriber.encoding));
+  subscriber.write(frame.frame(subscriber.encoding, subscriber.maxFrameBytes));
 }
 
 /** Moves a subscription past a gap, and tells its session, unless it begins behind it. */
@@ -390,7 +392,7 @@ function notify(
   // Who is told all anew, however old that is, needs every change behind it.
   if (member === undefined) subscription.generation = generation;
   else if (generation <= subscription.generation || isMember(subscriber, member)) return;
-  subscriber.write(frame.frame(subscriber.encoding));
+  subscriber.write(frame.frame(subscriber.encoding, subscriber.maxFrameBytes));
 }
 
 function isMember({ id, userId, clientId }: Subscriber, member: Member): boolean {

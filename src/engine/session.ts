@@ -37,7 +37,13 @@ import {
   MAX_WAITING_BYTES,
   MAX_WAITING_FRAMES,
 } from "../protocol/limits.ts";
-import { type SizedFrame, sized, type Variant, variantOf } from "../protocol/publication-frames.ts";
+import {
+  frameLimit,
+  type SizedFrame,
+  sized,
+  type Variant,
+  variantOf,
+} from "../protocol/publication-frames.ts";
 import { utf8Length } from "../protocol/utf8.ts";
 import { checkMetadata, checkStruct } from "./application-values.ts";
 import { BackendCalls, type CallTerms } from "./backend.ts";
@@ -46,6 +52,7 @@ import { ChannelOrder } from "./channel-order.ts";
 import type { RpcOutcome } from "./counters.ts";
 import type { Engine } from "./engine.ts";
 import { errorText } from "./error-text.ts";
+import { fitHistory, fitPresence } from "./frame-limit.ts";
 import { Intake } from "./intake.ts";
 import { Outflow } from "./outflow.ts";
 import type { Caller, LogFields, LogGap, Position, PublishCommand, Transport } from "./ports.ts";
@@ -138,6 +145,7 @@ export class Session implements ChannelsOwner, Respondent {
   readonly id: string;
   readonly encoding: Encoding;
   variant: Variant;
+  maxFrameBytes = 0;
   readonly #engine: Engine;
   readonly #transport: Transport;
   readonly #codec: Codec;
@@ -199,6 +207,7 @@ export class Session implements ChannelsOwner, Respondent {
     session.#state = record.connected ? "connected" : "new";
     session.#since = undefined;
     session.#extended = record.extended;
+    session.maxFrameBytes = frameLimit(record.maxFrameBytes);
     session.variant = variantOf(encoding, record.extended);
     session.#grant(record.capabilities);
     if (record.connected && !record.extended) session.#intake.wait();
@@ -465,6 +474,7 @@ export class Session implements ChannelsOwner, Respondent {
       clientType: this.#clientType,
       userId: this.#userId,
       capabilities: [...this.#capabilities],
+      maxFrameBytes: this.maxFrameBytes,
       subscriptions: this.#channels.records(),
     });
   }
@@ -628,6 +638,7 @@ export class Session implements ChannelsOwner, Respondent {
     }
     this.#state = "connecting";
     this.#extended = connect.capabilities.length > 0;
+    if (this.#extended) this.maxFrameBytes = frameLimit(connect.maxFrameBytes);
     this.variant = variantOf(this.encoding, this.#extended);
     this.#grant(connect.capabilities);
     if (!this.#extended) this.#intake.wait();
@@ -877,7 +888,10 @@ export class Session implements ChannelsOwner, Respondent {
         const page = await turns.run(() => broker.history(channel, historyFilter(request)));
         await turns.run(() => {
           if (this.#isClosed()) return;
-          const value = historyPage(page, request, this.encoding);
+          const all = historyPage(page, request, this.encoding);
+          const without = { ...all, messages: [], more: true };
+          const room = this.#roomBeside(message, { case: "history", value: without });
+          const value = fitHistory(all, this.encoding, room);
           this.#reply(message, { case: "history", value });
         });
       }),
@@ -894,7 +908,10 @@ export class Session implements ChannelsOwner, Respondent {
         const snapshot = await turns.run(() => broker.presence(channel, MAX_PRESENCE_MEMBERS));
         await turns.run(() => {
           if (this.#isClosed()) return;
-          const value = presencePage(channel, snapshot.epoch, snapshot, settings.maxMessageBytes);
+          const all = presencePage(channel, snapshot.epoch, snapshot, settings.maxMessageBytes);
+          const without = { ...all, members: [] };
+          const room = this.#roomBeside(message, { case: "presence", value: without });
+          const value = fitPresence(all, this.encoding, room);
           this.#reply(message, { case: "presence", value });
         });
       }),
@@ -910,6 +927,13 @@ export class Session implements ChannelsOwner, Respondent {
       this.#mustHave(channel);
       await read(this.#engine);
     });
+  }
+
+  /** Bytes that the list of an answer may take; undefined where the client has no wish. */
+  #roomBeside(message: InboundMessage, without: OutboundEnvelope): number | undefined {
+    if (this.maxFrameBytes === 0) return undefined;
+    const frame = this.#codec.encodeOutbound(reply(message, this.#engine.clock.now(), without));
+    return this.maxFrameBytes - sized(frame).bytes;
   }
 
   #mayAsk(channel: string, capability: "history" | "presence"): void {

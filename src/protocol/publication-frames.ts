@@ -57,21 +57,42 @@ export interface FrameStamp {
 
 /** A frame that many sessions get, made once for each encoding that one of them takes. */
 export class SharedFrame {
-  readonly #make: (encoding: Encoding) => Frame;
-  readonly #frames: { json?: SizedFrame; proto?: SizedFrame } = {};
+  readonly #make: (encoding: Encoding, maxFrameBytes: number) => Frame;
+  readonly #frames: Record<Encoding, Map<number, SizedFrame> | undefined> = {
+    json: undefined,
+    proto: undefined,
+  };
 
-  constructor(make: (encoding: Encoding) => Frame) {
+  constructor(make: (encoding: Encoding, maxFrameBytes: number) => Frame) {
     this.#make = make;
   }
 
-  frame(encoding: Encoding): SizedFrame {
-    this.#frames[encoding] ??= sized(this.#make(encoding));
-    return this.#frames[encoding];
+  /** @param maxFrameBytes what the client has asked for; 0 where it has not */
+  frame(encoding: Encoding, maxFrameBytes = 0): SizedFrame {
+    this.#frames[encoding] ??= new Map();
+    const frames = this.#frames[encoding];
+    const known = frames.get(maxFrameBytes);
+    if (known !== undefined) return known;
+    const frame = sized(this.#make(encoding, maxFrameBytes));
+    frames.set(maxFrameBytes, frame);
+    return frame;
   }
 }
 
 /** What an entry takes beside its event. */
 const ENTRY_BYTES = 256;
+/** What a frame takes beside its messages, and each message beside itself, in bytes. */
+const FRAME_BYTES = 128;
+const MESSAGE_BYTES = 8;
+
+/**
+ * What a client's wish for frames of at most so many bytes means: a power of two, so that clients with
+ * about the same wish share frames; 0 where frames are never larger in any case.
+ */
+export function frameLimit(maxFrameBytes: number): number {
+  if (maxFrameBytes <= 0 || maxFrameBytes > 2 * MAX_JOINED_BYTES) return 0;
+  return 2 ** Math.floor(Math.log2(maxFrameBytes));
+}
 
 /** A run of entries of one channel, ready to be written to any number of sessions. */
 export class PublicationBatch {
@@ -87,6 +108,8 @@ export class PublicationBatch {
   readonly #events: (CloudEvent | undefined)[] = [];
   readonly #messages: (string | Uint8Array)[][] = [[], [], [], []];
   readonly #whole: (readonly SizedFrame[] | undefined)[] = [];
+  /** The same for clients that have asked for smaller frames, by what they asked for. */
+  #smaller: Map<number, (readonly SizedFrame[] | undefined)[]> | undefined;
   /** By variant, the offset of the last entry found that it cannot carry. */
   readonly #impossible: [number, number, number, number] = [0, 0, 0, 0];
 
@@ -120,21 +143,36 @@ export class PublicationBatch {
    * The frames for one kind of session, holding the entries after an offset; empty when there are
    * none, undefined when this encoding cannot carry one of them. Sessions that take the whole batch, nearly
    * all, share the same frames.
+   *
+   * @param maxFrameBytes as `frameLimit` says; a frame with one message may be larger
    */
-  frames(variant: Variant, after: number): readonly SizedFrame[] | undefined {
+  frames(variant: Variant, after: number, maxFrameBytes = 0): readonly SizedFrame[] | undefined {
     if (after >= this.lastOffset) return [];
     if (after < this.#impossible[variant]) return undefined;
     try {
-      if (after >= this.firstOffset) return this.#join(variant, after - this.firstOffset + 1);
-      this.#whole[variant] ??= this.#join(variant, 0);
-      return this.#whole[variant];
+      if (after >= this.firstOffset) {
+        return this.#join(variant, after - this.firstOffset + 1, maxFrameBytes);
+      }
+      const whole = maxFrameBytes === 0 ? this.#whole : this.#wholeUpTo(maxFrameBytes);
+      whole[variant] ??= this.#join(variant, 0, maxFrameBytes);
+      return whole[variant];
     } catch (error) {
       this.#stamp.unencodable(variant, error);
       return undefined;
     }
   }
 
-  #join(variant: Variant, from: number): SizedFrame[] {
+  #wholeUpTo(maxFrameBytes: number): (readonly SizedFrame[] | undefined)[] {
+    this.#smaller ??= new Map();
+    const known = this.#smaller.get(maxFrameBytes);
+    if (known !== undefined) return known;
+    const made: (readonly SizedFrame[] | undefined)[] = [];
+    this.#smaller.set(maxFrameBytes, made);
+    return made;
+  }
+
+  #join(variant: Variant, from: number, maxFrameBytes: number): SizedFrame[] {
+    const limit = maxFrameBytes === 0 ? MAX_JOINED_BYTES : maxFrameBytes - FRAME_BYTES;
     const frames: SizedFrame[] = [];
     const total = this.entries.length;
     let start = from;
@@ -142,8 +180,10 @@ export class PublicationBatch {
       let end = start;
       let bytes = 0;
       while (end < total && end - start < MAX_JOINED_MESSAGES) {
-        const size = this.#message(variant, end).length;
-        if (end > start && bytes + size > MAX_JOINED_BYTES) break;
+        const message = this.#message(variant, end);
+        // The usual bound need not be met to the byte.
+        const size = maxFrameBytes === 0 ? message.length : MESSAGE_BYTES + lengthOf(message);
+        if (end > start && bytes + size > limit) break;
         bytes += size;
         end++;
       }
@@ -254,6 +294,10 @@ export class PublicationBatch {
     }
     return writer.finish();
   }
+}
+
+function lengthOf(data: Frame): number {
+  return typeof data === "string" ? utf8Length(data) : data.length;
 }
 
 function eventJson(event: CloudEvent): unknown {

@@ -1,7 +1,7 @@
 /** Publishing: what is taken, what arrives, and in which order. */
 import assert from "node:assert/strict";
 import { type Inbound, kindOf, texts, valueAs } from "../../client.ts";
-import { type Case, type Context, eventually, KINDS, ONE } from "../case.ts";
+import { type Case, type Context, EXTENDED, eventually, KINDS, ONE } from "../case.ts";
 
 const event = { id: "e", source: "/s", type: "t" };
 
@@ -161,6 +161,32 @@ export const publishCases: readonly Case[] = [
       for (const reader of readers) {
         assert.deepEqual(texts(await reader.received(1)), [text]);
         assert.ok(reader.frames.every((frame) => frame.length <= 6 * 65_536 + 4_096));
+      }
+    },
+  },
+  {
+    rules: ["F5", "H2"],
+    title: "a client that asks for small frames gets them wherever they can be divided",
+    kinds: EXTENDED,
+    async run(context) {
+      const channel = context.channel();
+      const connect = { capabilities: ["history", "recovery"], maxFrameBytes: 4_096 };
+      const small = await context.client({ ...connect, subscriptions: [{ channel }] });
+      const publisher = await context.client();
+      const wanted = Array.from({ length: 60 }, (_, i) => `${i} ${"x".repeat(1_000)}`);
+      await Promise.all(wanted.map((text) => publisher.publish(channel, text)));
+      assert.deepEqual(texts(await small.received(60)).toSorted(), wanted.toSorted());
+      const late = await context.client({
+        ...connect,
+        subscriptions: [{ channel, rewind: 60 }],
+      });
+      await late.received(60);
+      const value = { channel, limit: -1 };
+      const page = await late.request({ envelope: { case: "historyRequest", value } });
+      const { messages, more } = valueAs(page, "history");
+      assert.ok(messages.length > 0 && messages.length < 4 && more);
+      for (const reader of [small, late]) {
+        assert.ok(reader.frames.every((frame) => frame.length <= 4_096));
       }
     },
   },

@@ -331,6 +331,14 @@ export declare type Connect = Message$1<"messageloop.v1.Connect"> & {
    * @generated from field: repeated string capabilities = 16;
    */
   capabilities: string[];
+
+  /**
+   * Of an extended client: the largest message in bytes that it reads; 0 asks for nothing. Deliveries that
+   * share a message and pages of answers keep to it; one that cannot be divided may be larger.
+   *
+   * @generated from field: uint32 max_frame_bytes = 17;
+   */
+  maxFrameBytes: number;
 };
 
 /**

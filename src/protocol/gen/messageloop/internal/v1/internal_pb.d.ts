@@ -885,6 +885,13 @@ export declare type SessionRecord = Message<"messageloop.internal.v1.SessionReco
    * @generated from field: string client_type = 11;
    */
   clientType: string;
+
+  /**
+   * What the client asked for in connect.
+   *
+   * @generated from field: uint32 max_frame_bytes = 12;
+   */
+  maxFrameBytes: number;
 };
 
 /**
