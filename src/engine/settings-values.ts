@@ -27,6 +27,13 @@ export function unset<const Schema extends v.GenericSchema>(schema: Schema) {
 
 export const switches = v.boolean(NOT_A_SWITCH);
 
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What may be logged, the least severe first. */
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+
+export const logLevels = v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`);
+
 /** Whole numbers in a range, both ends included. */
 export function wholeNumbers(min: number, max?: number) {
   const message =

@@ -36,7 +36,15 @@ export {
   settingPaths,
   table,
 } from "./settings-table.ts";
-export { durations, durationsFrom, switches, unset, wholeNumbers } from "./settings-values.ts";
+export {
+  durations,
+  durationsFrom,
+  type LogLevel,
+  logLevels,
+  switches,
+  unset,
+  wholeNumbers,
+} from "./settings-values.ts";
 
 /** Checked settings in the engine's own units. What each means stands in docs/limits.md. */
 export interface Settings {

@@ -1,6 +1,6 @@
 /** The HTTP app that every host mounts. */
 import { Hono } from "hono";
-import { type HandshakeRules, handshakeProblem } from "./handshake.ts";
+import { type HandshakeProblem, type HandshakeRules, handshakeProblem } from "./handshake.ts";
 
 export interface AppOptions {
   /** Where WebSocket connections go. Default `/ws`. */
@@ -11,6 +11,8 @@ export interface AppOptions {
    */
   readonly connect?: (request: Request) => Promise<Response>;
   readonly handshake?: HandshakeRules;
+  /** Hears why a handshake was refused, for the log. */
+  readonly refused?: (problem: HandshakeProblem) => void;
   /** Answers every other path. Default 404. */
   readonly fallback?: (request: Request) => Response | Promise<Response>;
 }
@@ -26,7 +28,10 @@ export function createApp(options: AppOptions): Hono {
       // A request that was made in the process itself has its host in the URL only.
       request.headers.get(name) ?? (name === "Host" ? new URL(request.url).host : null);
     const problem = handshakeProblem({ method: request.method, header }, options.handshake);
-    if (problem !== undefined) return refuse(problem.status, problem.text);
+    if (problem !== undefined) {
+      options.refused?.(problem);
+      return refuse(problem.status, problem.text);
+    }
     return options.connect?.(request) ?? refuse(400, "Bad Request");
   });
   app.notFound((context) => options.fallback?.(context.req.raw) ?? plain(404, "Not Found"));

@@ -10,7 +10,9 @@ import {
   burstHasRate,
   checkSettings,
   durations,
+  type LogLevel,
   limitsEntries,
+  logLevels,
   type SettingPath,
   type Settings,
   SettingsError,
@@ -38,8 +40,6 @@ export interface ListenerConfig {
   readonly tls: TlsFiles | undefined;
 }
 
-export type LogLevel = (typeof LOG_LEVELS)[number];
-
 export interface ServerConfig {
   readonly settings: Settings;
   readonly maxConnections: number;
@@ -59,8 +59,6 @@ export interface ServerConfig {
   /** The broker of many processes; undefined for the one in memory. */
   readonly redis: RedisConfig | undefined;
 }
-
-const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 
 /** Connections that one process holds unless told otherwise. */
 const MAX_CONNECTIONS = 100_000;
@@ -108,10 +106,7 @@ const schema = v.optional(
         ...serverEntries,
         http: v.optional(listener(":8080", {}), {}),
         drain_timeout: v.optional(durations, "10s"),
-        log_level: v.optional(
-          v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`),
-          "info",
-        ),
+        log_level: v.optional(logLevels, "info"),
       }),
       {},
     ),
@@ -197,7 +192,7 @@ export function parseConfig(value: unknown): ServerConfig {
   };
 }
 
-export { SettingsError };
+export { type LogLevel, SettingsError };
 
 /** With Redis the original's two settings of its streams are those of channels that no rule is for. */
 function rulesOf({ channels, broker }: v.InferOutput<typeof schema>): RuleBook {

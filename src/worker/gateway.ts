@@ -6,7 +6,7 @@ import { DurableObject } from "cloudflare:workers";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { background } from "../engine/background.ts";
 import { Engine } from "../engine/engine.ts";
-import type { Proxy as ProxyPort, Transport } from "../engine/ports.ts";
+import type { Logger, Proxy as ProxyPort, Transport } from "../engine/ports.ts";
 import type { Session } from "../engine/session.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
 import { DeliverResponseSchema } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
@@ -20,7 +20,7 @@ import { DurableObjectBroker } from "./do-broker.ts";
 import { handshake } from "./handshake.ts";
 import { SqlPatternRegistrations } from "./pattern-registrations.ts";
 import { GATEWAY_WIDTH_HEADER, REFUSAL_HEADER, type Refusal } from "./placement.ts";
-import { clock, consoleLogger, random, timers } from "./platform.ts";
+import { clock, consoleLoggerAt, random, timers } from "./platform.ts";
 import { SqlRegistrations } from "./registrations.ts";
 import { settingsOf, type WorkerSettings } from "./settings.ts";
 
@@ -29,6 +29,11 @@ const SWEEP_INTERVAL_MS = 5 * 60 * 1000;
 /** Shortest time to the next alarm, in milliseconds. */
 const MIN_ALARM_MS = 1_000;
 
+/** The settings that refuse a socket, for the log. */
+const BOUNDS: Readonly<Record<Refusal, string>> = {
+  full: "limits.sockets_per_gateway",
+  busy: "limits.upgrades_per_second",
+};
 const STAYS = toBinary(DeliverResponseSchema, create(DeliverResponseSchema, { gone: false }));
 const GONE = toBinary(DeliverResponseSchema, create(DeliverResponseSchema, { gone: true }));
 
@@ -37,6 +42,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
   protected readonly engine: Engine;
   protected readonly broker: DurableObjectBroker;
   readonly #settings: WorkerSettings;
+  readonly #logger: Logger;
   readonly #records: SessionRecords;
   readonly #sessions = new Map<WebSocket, Session>();
   #awake = false;
@@ -55,7 +61,8 @@ export class GatewayDurableObject extends DurableObject<Env> {
     // The heartbeat that lets this object sleep: answered by the runtime, byte for byte.
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
     this.#settings = settingsOf(env);
-    const sql = checkedSql(ctx.storage.sql, consoleLogger);
+    this.#logger = consoleLoggerAt(this.#settings.logLevel);
+    const sql = checkedSql(ctx.storage.sql, this.#logger);
     this.#records = new SessionRecords(sql);
     this.broker = new DurableObjectBroker({
       gateway: this.#name,
@@ -72,14 +79,14 @@ export class GatewayDurableObject extends DurableObject<Env> {
       hasPattern: (pattern) => this.engine.hub.hasPattern(pattern),
       followsPattern: (pattern) => this.engine.hub.followsPattern(pattern),
       random,
-      logger: consoleLogger,
+      logger: this.#logger,
     });
     this.engine = new Engine({
       broker: this.broker,
       clock,
       random,
       timers,
-      logger: consoleLogger,
+      logger: this.#logger,
       capabilities: CAPABILITIES,
       proxy: this.backends(),
       settings: this.#settings,
@@ -98,6 +105,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
     this.#width = Math.max(this.#width, Number(request.headers.get(GATEWAY_WIDTH_HEADER)) || 1);
     const refusal = this.#refusal();
     if (refusal !== undefined) {
+      this.#logger.debug?.("connection refused", { gateway: this.#name, reason: BOUNDS[refusal] });
       const headers = { [GATEWAY_WIDTH_HEADER]: `${this.#width}`, [REFUSAL_HEADER]: refusal };
       return new Response("gateway full", { status: 503, headers });
     }
@@ -130,7 +138,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
     this.wake();
     // Who closes by itself has said that it goes; 1005 is a close without a code.
-    this.#end(socket, code === 1000 || code === 1005);
+    this.#end(socket, code === 1000 || code === 1005, code);
     answerClose(socket, code, reason);
   }
 
@@ -155,7 +163,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
       // The runtime would give up after some tries.
       this.#failures += 1;
       due = clock.now() + retryPause(this.#failures);
-      consoleLogger.warn("an alarm failed", { error: String(error), failures: this.#failures });
+      this.#logger.warn("an alarm failed", { error: String(error), failures: this.#failures });
     }
     this.#alarmKnown = false;
     if (due === undefined) return;
@@ -185,7 +193,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
     if (this.#awake) return;
     this.#awake = true;
     for (const socket of this.ctx.getWebSockets()) this.#restore(socket);
-    background(this.broker.sweep(), consoleLogger, "a gateway's sweep");
+    background(this.broker.sweep(), this.#logger, "a gateway's sweep");
     // An alarm that an earlier version of the program could not handle is gone.
     if (this.#alarmDue() !== undefined) this.#ensureAlarm();
   }
@@ -218,7 +226,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
     try {
       write();
     } catch (error) {
-      consoleLogger.warn("a session cannot be kept", { error: String(error) });
+      this.#logger.warn("a session cannot be kept", { error: String(error) });
       this.#sessions.get(socket)?.close(DISCONNECTS.internal);
     }
   }
@@ -236,11 +244,11 @@ export class GatewayDurableObject extends DurableObject<Env> {
   }
 
   /** @param clean whether the client has said that it goes */
-  #end(socket: WebSocket, clean: boolean): void {
+  #end(socket: WebSocket, clean: boolean, code?: number): void {
     // The runtime does not list a socket that closed in a sleep: it comes with the event of its end.
     const session = this.#restore(socket);
     if (session === undefined) return;
-    session.end(clean);
+    session.end(clean, code);
     this.#forget(socket, session.id);
   }
 
@@ -268,7 +276,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
   #ensureAlarm(): void {
     if (this.#alarmKnown) return;
     this.#alarmKnown = true;
-    background(this.#storeAlarm(), consoleLogger, "a gateway's alarm");
+    background(this.#storeAlarm(), this.#logger, "a gateway's alarm");
   }
 
   async #storeAlarm(): Promise<void> {

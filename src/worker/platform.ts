@@ -1,6 +1,7 @@
 /** Time, chance and logs as Workers give them. */
 import { shortId as shortIdFrom } from "../channels/short-id.ts";
 import type { Clock, Logger, Random, Timers } from "../engine/ports.ts";
+import type { LogLevel } from "../engine/settings.ts";
 
 export const clock: Clock = { now: () => Date.now() };
 
@@ -19,11 +20,19 @@ export function shortId(): string {
 }
 
 /** Structured lines on the console, which Workers logs collect. */
-export const consoleLogger: Logger = {
-  warn(message, fields = {}) {
-    console.warn(JSON.stringify({ level: "warn", message, ...fields }));
-  },
-  info(message, fields = {}) {
-    console.info(JSON.stringify({ level: "info", message, ...fields }));
-  },
-};
+export const consoleLogger: Logger = { warn: writing("warn"), info: writing("info") };
+
+/** The same with what a level wants. */
+export function consoleLoggerAt(level: LogLevel): Logger {
+  return {
+    warn: level === "error" ? () => {} : consoleLogger.warn,
+    ...(level === "info" || level === "debug" ? { info: writing("info") } : {}),
+    ...(level === "debug" ? { debug: writing("debug") } : {}),
+  };
+}
+
+function writing(level: "debug" | "info" | "warn"): Logger["warn"] {
+  return (message, fields = {}) => {
+    console[level](JSON.stringify({ level, message, ...fields }));
+  };
+}

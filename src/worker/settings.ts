@@ -4,9 +4,12 @@ import {
   BURST_WITHOUT_RATE,
   burstHasRate,
   checkSettings,
+  type LogLevel,
   limitsEntries,
+  logLevels,
   type SettingPath,
   type Settings,
+  serverEntries,
   settingPaths,
   settingsEntries,
   table,
@@ -21,6 +24,7 @@ export interface WorkerSettings extends Settings {
   readonly maxUnheardBytes: number;
   readonly maxSockets: number;
   readonly maxUpgradesPerSecond: number;
+  readonly logLevel: LogLevel;
   /** Beside the Worker's own host. */
   readonly allowedOrigins: readonly string[];
 }
@@ -28,6 +32,7 @@ export interface WorkerSettings extends Settings {
 const schema = v.optional(
   table({
     ...settingsEntries,
+    server: v.optional(table({ ...serverEntries, log_level: v.optional(logLevels, "info") }), {}),
     limits: v.optional(
       v.pipe(
         table({
@@ -69,6 +74,7 @@ export function settingsOf(env: object): WorkerSettings {
       maxUnheardBytes: checked.limits.unheard_bytes,
       maxSockets: checked.limits.sockets_per_gateway,
       maxUpgradesPerSecond: checked.limits.upgrades_per_second,
+      logLevel: checked.server.log_level,
       allowedOrigins: checked.transport.websocket.allowed_origins,
     };
     known.set(env, settings);

@@ -2,7 +2,7 @@
 import { SettingsError } from "../engine/settings.ts";
 import { createApp } from "../http/app.ts";
 import type { Region } from "./placement.ts";
-import { consoleLogger } from "./platform.ts";
+import { consoleLogger, consoleLoggerAt } from "./platform.ts";
 import { settingsOf, type WorkerSettings } from "./settings.ts";
 import { connectToGateway, type GatewayStub } from "./upgrade.ts";
 
@@ -14,6 +14,9 @@ export interface WorkerOptions {
     context: ExecutionContext,
   ) => Response | Promise<Response>;
 }
+
+/** Characters of a reason that reach the log: a header may be as long as its sender likes. */
+const MAX_SHOWN = 500;
 
 /** The namespace of the gateways, as the Worker that exports the class finds it. */
 interface GatewayExports {
@@ -42,6 +45,11 @@ export function createWorker({ fallback }: WorkerOptions = {}): ExportedHandler<
       const { GatewayDurableObject } = ctx.exports as unknown as GatewayExports;
       const app = createApp({
         handshake: settings,
+        refused: ({ status, reason }) => {
+          const address = request.headers.get("CF-Connecting-IP") ?? "";
+          const fields = { address, status, reason: reason.slice(0, MAX_SHOWN) };
+          consoleLoggerAt(settings.logLevel).debug?.("upgrade refused", fields);
+        },
         connect: (upgrade) =>
           connectToGateway(upgrade, (name, region) =>
             GatewayDurableObject.getByName(name, { locationHint: region }),
