@@ -5,6 +5,7 @@
 import type { Clock, LogRandom } from "./log-ports.ts";
 import type { LogKey, LogRow, LogStore } from "./log-store.ts";
 import type { LogRules } from "./rules.ts";
+import { SmallMap } from "./small-map.ts";
 
 export interface Appended {
   readonly offset: number;
@@ -217,7 +218,7 @@ export class ChannelLog {
 
 /** The keys of all rows, oldest first, and the newest row of each key. */
 class KeyIndex {
-  readonly #byKey = new Map<string, LogKey>();
+  readonly #byKey = new SmallMap<string, LogKey>();
   #rows: LogKey[] = [];
   #start = 0;
 
@@ -234,7 +235,9 @@ class KeyIndex {
   }
 
   push(row: LogKey): void {
-    this.#rows.push(row);
+    // A list that is made for one entry has no room for more, of which most channels never have any.
+    if (this.#rows.length === 0) this.#rows = [row];
+    else this.#rows.push(row);
     this.#byKey.set(row.key, row);
   }
 

@@ -47,7 +47,9 @@ export class MemoryLogStore implements LogStore {
   }
 
   append(row: LogRow, reuse: boolean): void {
-    this.#rows.push(row);
+    // A list that is made for one row has no room for more, of which most channels never have any.
+    if (this.#rows.length === 0) this.#rows = [row];
+    else this.#rows.push(row);
     this.#bytes += sizeOf(row);
     if (reuse) this.drop();
   }

@@ -35,6 +35,7 @@ import { type ChannelResults, ClusterCalls, type SurveyQuestion } from "./cluste
 import { type CounterStats, Counters } from "./counters.ts";
 import { errorText } from "./error-text.ts";
 import { guardedHandler } from "./guarded-handler.ts";
+import type { PresenceNotice } from "./hold.ts";
 import { Hub } from "./hub.ts";
 import type { SharedIntake } from "./intake.ts";
 import { NewChannels } from "./new-channels.ts";
@@ -453,10 +454,15 @@ export class Engine implements BrokerHandler {
   }
 
   presenceLost(channel: string, epoch: string, snapshot: Snapshot): void {
+    this.hub.notify(channel, this.presenceNotice(channel, epoch, snapshot));
+    this.#remember(channel);
+  }
+
+  /** Who is present in a channel, for sessions that have missed changes. */
+  presenceNotice(channel: string, epoch: string, snapshot: Snapshot): PresenceNotice {
     const { maxMessageBytes } = this.settings;
     const frame = membersFrame(this, channel, epoch, snapshot, maxMessageBytes);
-    this.hub.notify(channel, { member: undefined, generation: snapshot.generation, frame });
-    this.#remember(channel);
+    return { member: undefined, generation: snapshot.generation, frame };
   }
 
   /** A batch of entries out of the log. */

@@ -11,15 +11,29 @@ export interface PresenceNotice {
   readonly frame: SharedFrame;
 }
 
-/** What a subscription holds back, bounded: past the bound its messages are read from the log again. */
+/** What a gap takes while it waits, about, in bytes. */
+export const GAP_BYTES = 300;
+/** What a notice takes beside the names in it. */
+const NOTICE_BYTES = 400;
+
+/** What a notice takes while it waits, about, in bytes. */
+export function noticeBytes({ member }: PresenceNotice): number {
+  return NOTICE_BYTES + 2 * ((member?.userId.length ?? 0) + (member?.clientId.length ?? 0));
+}
+
+/**
+ * What a subscription holds back, bounded: past the bound its messages are read from the log again, and who
+ * is present is read instead of the changes.
+ */
 export class Hold {
   #items: HeldItem[] = [];
   #bytes = 0;
   #dropped: Position | undefined;
+  #lostPresence = false;
 
-  /** Whether messages were dropped: then the log has to be read before the rest goes out. */
+  /** Whether something was dropped: then it has to be read before the rest goes out. */
   get overflowed(): boolean {
-    return this.#dropped !== undefined;
+    return this.#dropped !== undefined || this.#lostPresence;
   }
 
   /** The last message that was dropped since the last call. */
@@ -29,16 +43,23 @@ export class Hold {
     return dropped;
   }
 
+  /** Whether notices of presence were dropped since the last call. */
+  takeLostPresence(): boolean {
+    const lost = this.#lostPresence;
+    this.#lostPresence = false;
+    return lost;
+  }
+
   add(item: HeldItem): void {
     this.#items.push(item);
-    if (!("batch" in item)) return;
-    this.#bytes += item.batch.bytes;
-    if (this.#bytes <= MAX_HELD_BYTES) return;
-    const { epoch, lastOffset } = item.batch;
-    this.#dropped = { epoch, offset: lastOffset };
-    // Reading the log finds what gaps there are by itself, except that it begins anew.
-    this.#items = this.#items.filter((held) => "notice" in held || beginning(held) !== undefined);
-    this.#bytes = 0;
+    this.#bytes += bytesOf(item);
+    if (this.#bytes > MAX_HELD_BYTES) this.#drop();
+  }
+
+  /** Puts what replaces lost notices before all that is held; those that it covers are told by nobody. */
+  putFirst(notice: PresenceNotice): void {
+    this.#items.unshift({ notice });
+    this.#bytes += noticeBytes(notice);
   }
 
   /** Whether a gap has told that a log of this epoch begins. */
@@ -51,6 +72,7 @@ export class Hold {
     const start = this.#items.findLastIndex((held) => beginning(held) === epoch);
     if (start < 0) return;
     this.#items = this.#items.filter((held, index) => index >= start || "notice" in held);
+    this.#count();
     const dropped = this.#dropped?.epoch ?? epoch;
     if (dropped !== epoch && !this.announced(dropped)) this.#dropped = undefined;
   }
@@ -59,12 +81,38 @@ export class Hold {
   get items(): readonly HeldItem[] {
     return this.#items;
   }
+
+  #drop(): void {
+    const last = this.#items.findLast((held) => "batch" in held);
+    if (last !== undefined) {
+      const { epoch, lastOffset } = last.batch;
+      this.#dropped = { epoch, offset: lastOffset };
+      // Reading the log finds what gaps there are by itself, except that it begins anew.
+      this.#items = this.#items.filter((held) => "notice" in held || beginning(held) !== undefined);
+    }
+    this.#count();
+    // Where notices take most of the room they go as well, so that not every item drops something.
+    if (this.#bytes <= MAX_HELD_BYTES / 2) return;
+    this.#lostPresence ||= this.#items.some((held) => "notice" in held);
+    this.#items = this.#items.filter((held) => !("notice" in held));
+    this.#count();
+  }
+
+  #count(): void {
+    this.#bytes = 0;
+    for (const held of this.#items) this.#bytes += bytesOf(held);
+  }
 }
 
 type HeldItem =
   | { readonly batch: PublicationBatch }
   | { readonly gap: LogGap }
   | { readonly notice: PresenceNotice };
+
+function bytesOf(held: HeldItem): number {
+  if ("batch" in held) return held.batch.bytes;
+  return "gap" in held ? GAP_BYTES : noticeBytes(held.notice);
+}
 
 /** The epoch of a log that begins with what is held. */
 function beginning(held: HeldItem): string | undefined {

@@ -5,7 +5,7 @@
  */
 import { MAX_HELD_BYTES } from "../protocol/limits.ts";
 import type { PublicationBatch } from "../protocol/publication-frames.ts";
-import type { PresenceNotice } from "./hold.ts";
+import { GAP_BYTES, noticeBytes, type PresenceNotice } from "./hold.ts";
 import type { LogGap, Position } from "./ports.ts";
 
 /** Messages of one channel that were too much to be held: they are read from the log again. */
@@ -22,7 +22,17 @@ export type HeldOfPattern =
   | { readonly batch: PublicationBatch }
   | { readonly range: DroppedRange }
   | { readonly channel: string; readonly gap: LogGap }
-  | { readonly channel: string; readonly notice: PresenceNotice };
+  | { readonly channel: string; readonly notice: PresenceNotice }
+  | LostPresence;
+
+/** Notices of a channel that were too much to be held: who is present is read instead. */
+export interface LostPresence {
+  readonly channel: string;
+  readonly lost: true;
+}
+
+/** What a range, or a channel whose notices were dropped, takes beside the channel's name; in bytes. */
+const MARK_BYTES = 250;
 
 /** The channel that something is of. */
 export function channelOf(item: HeldOfPattern): string {
@@ -30,39 +40,71 @@ export function channelOf(item: HeldOfPattern): string {
   return "range" in item ? item.range.channel : item.channel;
 }
 
-/** What comes of patterns while a session catches up, in its order. Bounded: past the bound it is read again. */
+function bytesOf(item: HeldOfPattern): number {
+  if ("batch" in item) return item.batch.bytes;
+  const name = 2 * channelOf(item).length;
+  if ("gap" in item) return GAP_BYTES + name;
+  return "notice" in item ? noticeBytes(item.notice) + name : MARK_BYTES + name;
+}
+
+/**
+ * What comes of patterns while a session catches up, in its order. Bounded: past the bound it is read again,
+ * and where even what has to be read is too much, all of it is lost and has to be told by a gap.
+ */
 export class PatternHold {
   #items: HeldOfPattern[] = [];
   #bytes = 0;
+  #overflowed = false;
 
   add(item: HeldOfPattern): void {
     this.#items.push(item);
-    if (!("batch" in item)) return;
-    this.#bytes += item.batch.bytes;
+    this.#bytes += bytesOf(item);
     if (this.#bytes > MAX_HELD_BYTES) this.#drop();
   }
 
   /** Takes the oldest, or undefined when nothing is held. */
   take(): HeldOfPattern | undefined {
     const item = this.#items.shift();
-    if (item !== undefined && "batch" in item) this.#bytes -= item.batch.bytes;
+    if (item !== undefined) this.#bytes -= bytesOf(item);
     return item;
+  }
+
+  /** Whether all that was held was lost since the last call; what is held now came after that. */
+  takeOverflow(): boolean {
+    const overflowed = this.#overflowed;
+    this.#overflowed = false;
+    return overflowed;
   }
 
   /** Lets go of messages of a channel that are not of the log that it has now. */
   discard(channel: string, epoch: string): void {
-    this.#items = this.#items.filter((item) => {
+    this.#keep((item) => {
       const of = "batch" in item ? item.batch : "range" in item ? item.range : undefined;
-      const stays = of === undefined || of.channel !== channel || of.epoch === epoch;
-      if (!stays && "batch" in item) this.#bytes -= item.batch.bytes;
-      return stays;
+      return of === undefined || of.channel !== channel || of.epoch === epoch;
     });
   }
 
-  /** Keeps of every batch only where it lies in its log. What is in order stays in order within a channel. */
+  /** Lets go of notices of a channel that are part of what its session was told of it. */
+  discardNotices(channel: string, generation: number): void {
+    this.#keep(
+      (item) =>
+        !("notice" in item) || item.channel !== channel || item.notice.generation > generation,
+    );
+  }
+
+  #keep(stays: (item: HeldOfPattern) => boolean): void {
+    this.#items = this.#items.filter(stays);
+    this.#count();
+  }
+
+  /**
+   * Keeps of every batch only where it lies in its log, and of notices only whose they are. What is in order
+   * stays in order within a channel.
+   */
   #drop(): void {
     const items: HeldOfPattern[] = [];
     const open = new Map<string, DroppedRange>();
+    const lost = new Set<string>();
     for (const item of this.#items) {
       if ("batch" in item || "range" in item) {
         const range = "range" in item ? item.range : rangeOf(item.batch);
@@ -72,13 +114,25 @@ export class PatternHold {
           open.set(range.channel, range);
           items.push({ range });
         }
-      } else {
-        if ("gap" in item) open.delete(item.channel);
+      } else if ("gap" in item) {
+        open.delete(item.channel);
         items.push(item);
+      } else if (!lost.has(item.channel)) {
+        lost.add(item.channel);
+        items.push({ channel: item.channel, lost: true });
       }
     }
     this.#items = items;
+    this.#count();
+    if (this.#bytes <= MAX_HELD_BYTES / 2) return;
+    this.#items = [];
     this.#bytes = 0;
+    this.#overflowed = true;
+  }
+
+  #count(): void {
+    this.#bytes = 0;
+    for (const item of this.#items) this.#bytes += bytesOf(item);
   }
 }
 

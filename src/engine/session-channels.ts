@@ -16,11 +16,12 @@ import {
   type Subscription as SubscriptionMessage,
   SubscriptionSchema,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
+import { MAX_PRESENCE_MEMBERS } from "../protocol/limits.ts";
 import type { PublicationBatch } from "../protocol/publication-frames.ts";
-import { Hold } from "./hold.ts";
+import { Hold, type PresenceNotice } from "./hold.ts";
 import type { Hub, Subscriber, Subscription } from "./hub.ts";
 import type { NewChannels } from "./new-channels.ts";
-import type { Broker, LogGap, Logger, Position, Registration } from "./ports.ts";
+import type { Broker, LogGap, Logger, Position, Registration, Snapshot } from "./ports.ts";
 import { countOf, positionMessage, positionOf, uint64Of } from "./positions.ts";
 import {
   between,
@@ -45,6 +46,8 @@ export interface ChannelsHost {
   readonly newChannels: NewChannels;
   /** A batch of entries out of the log. */
   replayed(channel: string, epoch: string, entries: readonly Entry[]): PublicationBatch;
+  /** Who is present in a channel, for sessions that have missed changes. */
+  presenceNotice(channel: string, epoch: string, snapshot: Snapshot): PresenceNotice;
   /** How the reads of all sessions share the event loop. */
   readonly turns: Turns;
   /** What one request may replay. */
@@ -392,8 +395,14 @@ export class SessionChannels {
   async #catchUp(subscription: Subscription): Promise<void> {
     const { channel, held } = subscription;
     for (;;) {
+      if (this.#owner.ended) return;
       const dropped = held?.takeDropped();
-      if (dropped === undefined || this.#owner.ended) return;
+      if (dropped === undefined) {
+        if (held?.takeLostPresence() !== true) return;
+        const notice = await readPresence(this.#host, channel);
+        if (notice !== undefined) held.putFirst(notice);
+        continue;
+      }
       const { floor } = subscription;
       const same = floor?.epoch === dropped.epoch;
       // Of another log than the subscription's only what a gap has announced is for it.
@@ -416,6 +425,21 @@ export class SessionChannels {
 
   async #replay(channel: string, epoch: string, { entries }: Missed): Promise<void> {
     await replay(this.#host, this.#owner, { channel, epoch, entries });
+  }
+}
+
+/** Reads who is present in a channel, for a session that has missed changes. Undefined where nobody knows. */
+export async function readPresence(
+  host: ChannelsHost,
+  channel: string,
+): Promise<PresenceNotice | undefined> {
+  const { broker, logger, turns } = host;
+  try {
+    const snapshot = await turns.run(() => broker.presence(channel, MAX_PRESENCE_MEMBERS));
+    return host.presenceNotice(channel, snapshot.epoch, snapshot);
+  } catch (error) {
+    logger.warn("presence cannot be read", { error: String(error) });
+    return undefined;
   }
 }
 

@@ -8,6 +8,7 @@ import { checkPattern, matches } from "../channels/patterns.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import type { Subscription as SubscriptionMessage } from "../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_PATTERN_CHANNELS } from "../protocol/limits.ts";
+import { background } from "./background.ts";
 import { feedGap, feedNotice, type PatternSubscription, type Subscription } from "./hub.ts";
 import { channelOf, type DroppedRange, PatternFeed, PatternHold } from "./pattern-feed.ts";
 import { type Absence, type Head, headOf, missedFrom } from "./pattern-recovery.ts";
@@ -18,6 +19,7 @@ import {
   type ChannelsHost,
   type ChannelsOwner,
   type JoinTerms,
+  readPresence,
   replay,
 } from "./session-channels.ts";
 
@@ -153,7 +155,13 @@ export class SessionPatterns {
     const { channel, floor } = subscription;
     if (!this.covers(channel)) return;
     if (floor !== undefined) this.#feed.setFloor(channel, floor);
-    this.#host.hub.handBack(this.#owner, subscription, this.#feed);
+    const { hub, logger } = this.#host;
+    const lost = subscription.held?.takeLostPresence() === true;
+    hub.handBack(this.#owner, subscription, this.#feed);
+    if (!lost) return;
+    if (this.#feed.held !== undefined) this.#feed.held.add({ channel, lost });
+    else
+      background(this.#tellPresence(channel), logger, "presence of a channel that was taken over");
   }
 
   /** Lets patterns that were granted bring what is published; what they missed must come first. */
@@ -292,6 +300,10 @@ export class SessionPatterns {
     const feed = this.#feed;
     for (;;) {
       if (this.#owner.ended || this.#settling > 0) return;
+      if (feed.held?.takeOverflow() === true) {
+        await this.#tellOverflow();
+        continue;
+      }
       const item = feed.held?.take();
       if (item === undefined) break;
       // The pattern that brought it may have been left.
@@ -299,11 +311,38 @@ export class SessionPatterns {
       if ("batch" in item) hub.feed(this.#owner, feed, item.batch);
       else if ("gap" in item) feedGap(this.#owner, feed, item.channel, item.gap);
       else if ("notice" in item) feedNotice(this.#owner, item.notice);
+      else if ("lost" in item) await this.#tellPresence(item.channel);
       else await this.#reread(item.range);
     }
     feed.held = undefined;
     this.#released?.resolve();
     this.#released = undefined;
+  }
+
+  /** So much came that not even its channels could be remembered: there may be any. */
+  async #tellOverflow(): Promise<void> {
+    const { broker, logger, turns } = this.#host;
+    for (const { pattern, live } of [...this.#patterns.values()]) {
+      if (!live || !this.#patterns.has(pattern)) continue;
+      const until = await turns
+        .run(() => broker.subscribePattern(pattern))
+        .then(
+          ({ position }) => position,
+          (error: unknown) => {
+            logger.warn("the time of a pattern cannot be read", { error: String(error) });
+            return NOWHERE;
+          },
+        );
+      if (this.#owner.ended) return;
+      this.#owner.tellGap(pattern, { reason: "limit", after: undefined, until });
+    }
+  }
+
+  async #tellPresence(channel: string): Promise<void> {
+    const notice = await readPresence(this.#host, channel);
+    if (notice === undefined || this.#owner.ended || !this.covers(channel)) return;
+    this.#feed.held?.discardNotices(channel, notice.generation);
+    feedNotice(this.#owner, notice);
   }
 
   async #reread({ channel, epoch, after, until }: DroppedRange): Promise<void> {

@@ -84,8 +84,8 @@ export const RECOVERY_MESSAGES = 10_000;
 /** Bytes that the subscriptions of one request may replay; beyond it a gap `limit`. */
 export const RECOVERY_BYTES = 4 * 1024 * 1024;
 /**
- * Bytes of live messages that are held for one subscription while it recovers; past it they are let
- * go and read again from the log.
+ * Bytes of live messages and changes of presence that are held for one subscription, or for all patterns of
+ * a session, while it recovers; past it they are let go and read again.
  */
 export const MAX_HELD_BYTES = 1024 * 1024;
 /** Messages in one answer to a history request. */
