@@ -109,7 +109,7 @@ test("a frame over the limit closes with 1009, one at the limit does not", async
   expect((await client.closed()).code).toBe(1009);
 });
 
-test("one refused subscription: v1 rolls back and closes with 3500, extended keeps the rest", async () => {
+test("one refused subscription: v1 rolls back and closes with 3501, extended keeps the rest", async () => {
   const good = freshChannel();
   const extended = await Client.connect();
   const ack = await extended.subscribe(good, "a..b");
@@ -124,7 +124,7 @@ test("one refused subscription: v1 rolls back and closes with 3500, extended kee
   const v1 = await Client.connect({ extended: false });
   const error = await v1.subscribe(good, "a..b");
   expect(errorOf(error)).toBe("BAD_REQUEST");
-  expect((await v1.closed()).code).toBe(3500);
+  expect((await v1.closed()).code).toBe(3501);
 });
 
 test("requests on /ws that are no upgrade are refused as v0.1.1 does", async () => {
