@@ -73,18 +73,19 @@ export class BackendCalls {
   #refusal({ backend, failure, invalid }: CallTerms<unknown>, error: unknown): MessagingError {
     if (error instanceof MessagingError) {
       const checked = checkedRefusal(error, invalid);
-      for (const problem of checked.problems) this.#warnOf(backend, problem);
+      for (const problem of checked.problems) this.warnOf(backend, problem);
       return checked.error;
     }
     if (error instanceof BadValue) {
-      this.#warnOf(backend, error);
+      this.warnOf(backend, error);
       return new MessagingError(...invalid);
     }
     this.#logger.warn("backend call failed", { backend, error: errorText(error) });
     return new MessagingError(...failure);
   }
 
-  #warnOf(backend: string, { field, problem }: BadValue): void {
+  /** Tells the log of an answer that is none. */
+  warnOf(backend: string, { field, problem }: BadValue): void {
     this.#logger.warn("a backend's answer is not valid", { backend, field, problem });
   }
 }

@@ -1,11 +1,13 @@
 /** Answers for clients that have asked for small frames: as much of a list as fits, and the rest another time. */
-import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { type Encoding, encodeJson } from "../protocol/codec.ts";
+import { ErrorSchema } from "../protocol/gen/messageloop/shared/v1/errors_pb.js";
 import {
   type History,
   MemberSchema,
   MessageSchema,
   type Presence,
+  type Subscription,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
 import { utf8Length } from "../protocol/utf8.ts";
 
@@ -33,6 +35,21 @@ export function fitPresence(
   if (room === undefined) return page;
   const count = fitting(MemberSchema, page.members, encoding, room);
   return { ...page, members: page.members.slice(0, count) };
+}
+
+/**
+ * Leaves out what backends say beside their codes from where on it would be more than so many bytes: an
+ * acknowledgement holds many refusals, and has to stay a frame that a client reads.
+ */
+export function fitErrors(entries: readonly Subscription[], maxBytes: number): Subscription[] {
+  let bytes = 0;
+  return entries.map((entry) => {
+    if (entry.error === undefined) return entry;
+    bytes += toBinary(ErrorSchema, entry.error).length;
+    if (bytes <= maxBytes) return entry;
+    const { code, type } = entry.error;
+    return { ...entry, error: create(ErrorSchema, { code, type }) };
+  });
 }
 
 /** How many items from the first one on fit; one does in any case. */

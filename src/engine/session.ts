@@ -32,6 +32,7 @@ import {
 } from "../protocol/gen/messageloop/v1/service_pb.js";
 import {
   ERROR_WINDOW_MS,
+  largestFrame,
   MAX_CLIENT_NAME_BYTES,
   MAX_PRESENCE_MEMBERS,
   MAX_WAITING_BYTES,
@@ -45,20 +46,20 @@ import {
   variantOf,
 } from "../protocol/publication-frames.ts";
 import { utf8Length } from "../protocol/utf8.ts";
-import { checkMetadata, checkStruct } from "./application-values.ts";
+import { BadValue, checkMetadata, checkStruct } from "./application-values.ts";
 import { BackendCalls, type CallTerms } from "./backend.ts";
 import { answeredConsent, answeredEvent, answeredUser } from "./backend-answers.ts";
 import { ChannelOrder } from "./channel-order.ts";
 import type { RpcOutcome } from "./counters.ts";
 import type { Engine } from "./engine.ts";
 import { errorText } from "./error-text.ts";
-import { fitHistory, fitPresence } from "./frame-limit.ts";
+import { fitErrors, fitHistory, fitPresence } from "./frame-limit.ts";
 import { Intake } from "./intake.ts";
 import { Outflow } from "./outflow.ts";
 import type { Caller, LogFields, LogGap, Position, PublishCommand, Transport } from "./ports.ts";
 import { countOf, positionMessage, uint64Of } from "./positions.ts";
 import { publishKey } from "./publish-key.ts";
-import { type ChannelsOwner, SessionChannels } from "./session-channels.ts";
+import { type ChannelsOwner, type JoinOutcome, SessionChannels } from "./session-channels.ts";
 import { durationSince, reasonOf, refusalOf } from "./session-log.ts";
 import { gapMessage, historyFilter, historyPage, presencePage } from "./session-queries.ts";
 import type { MessageKind } from "./settings.ts";
@@ -669,7 +670,11 @@ export class Session implements ChannelsOwner, Respondent {
     this.#save();
     this.#reply(message, {
       case: "connected",
-      value: { sessionId: this.id, subscriptions: outcome.acknowledged, ...this.#granted() },
+      value: {
+        sessionId: this.id,
+        subscriptions: this.#acknowledged(outcome),
+        ...this.#granted(),
+      },
     });
     this.#debug("connected", {
       user: this.#userId,
@@ -762,11 +767,15 @@ export class Session implements ChannelsOwner, Respondent {
       this.#save();
       this.#reply(message, {
         case: "subscribeAck",
-        value: { subscriptions: outcome.acknowledged },
+        value: { subscriptions: this.#acknowledged(outcome) },
       });
       if (outcome.errors.some((error) => error.counts)) this.#countError();
       await this.#channels.settle(outcome);
     });
+  }
+
+  #acknowledged({ acknowledged }: JoinOutcome): SubscriptionMessage[] {
+    return fitErrors(acknowledged, this.#engine.settings.maxMessageBytes);
   }
 
   /** Closes a session that asks for more channels than it may have. */
@@ -976,7 +985,13 @@ export class Session implements ChannelsOwner, Respondent {
       this.#backend.run(terms, async (cancellation) => await proxy.rpc?.(request, cancellation)),
     );
     const value = answer === undefined ? create(CloudEventSchema) : this.#outbound(answer);
-    this.#reply(message, { case: "rpcReply", value });
+    const answered = reply(message, this.#engine.clock.now(), { case: "rpcReply", value });
+    const frame = sized(this.#codec.encodeOutbound(answered), true);
+    if (frame.bytes > largestFrame(settings.maxMessageBytes)) {
+      this.#backend.warnOf(RPC.backend, new BadValue("answer", `takes ${frame.bytes} bytes`));
+      throw new MessagingError(...RPC.invalid);
+    }
+    this.write(frame);
   }
 
   /** Counts an RPC while it is open, and how long it took by how it ended. */

@@ -103,6 +103,10 @@ export const MAX_PATTERN_CHANNELS = 1_000;
 export const MAX_PATTERN_LOOKS = 20_000;
 /** Longest source and id of an event, together, in bytes of UTF-8. */
 export const MAX_EVENT_KEY_BYTES = 1_024;
+/** The largest message that a server writes, in bytes, where inbound ones may have so many. */
+export function largestFrame(maxMessageBytes: number): number {
+  return 6 * maxMessageBytes + 4 * 1024;
+}
 /** Longest user id that an authenticator may name, in bytes of UTF-8; a longer one is a refusal. */
 export const MAX_USER_ID_BYTES = 255;
 /** How deep a Struct may nest in what is written: decoders of other languages read little more. */

@@ -10,8 +10,9 @@ import { codecFor } from "../../src/protocol/codec.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Error as ErrorMessage } from "../../src/protocol/gen/messageloop/shared/v1/errors_pb.js";
+import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { createRouter } from "../../src/proxy/router.ts";
-import { connect, type Init, kinds, type ScriptedTransport, scene, send } from "./scene.ts";
+import { connect, type Init, kinds, ScriptedTransport, scene, send, subscribe } from "./scene.ts";
 
 /** Nothing that a field may hold, whatever its type. */
 const WRONG: Readonly<Record<string, unknown>> = {
@@ -375,4 +376,53 @@ test("a repeated event is recognised by the same rules at both doors", async () 
   };
   for (let i = 0; i < 2; i++) await off.engine.publish("room", named, { principal: "a" });
   expect(new Set(fresh).size).toBe(2);
+});
+
+test.each(["json", "proto"] as const)(
+  "[SPEC-F5] an answer to an RPC that no frame may hold has failed, in %s; the largest arrives",
+  async (encoding) => {
+    let bytes = 0;
+    const rpc = async () => {
+      const data = { case: "binaryData", value: new Uint8Array(bytes) } as const;
+      return create(CloudEventSchema, { ...event, data });
+    };
+    const world = logged({ rpc });
+    const transport = new ScriptedTransport();
+    const session = world.engine.accept(transport, "t", encoding);
+    const codec = codecFor(encoding);
+    const connects: Init["envelope"] = { case: "connect", value: { capabilities: ["x"] } };
+    const asks = { case: "rpcRequest", value: create(CloudEventSchema, event) } as const;
+    const ask = async (envelope: NonNullable<Init["envelope"]>) => {
+      await session.receive(codec.encodeInbound(create(InboundMessageSchema, { envelope })));
+      const frame = transport.frames.at(-1) ?? "";
+      return { ...codec.decodeOutbound(frame).envelope, bytes: frame.length };
+    };
+    await ask(connects);
+    const most = 6 * 65_536 + 4_096;
+    bytes = encoding === "json" ? (most * 3) / 4 - 200 : most - 100;
+    expect(await ask(asks)).toMatchObject({ case: "rpcReply" });
+    expect(world.warnings).toEqual([]);
+    for (bytes of [most, 4 * most]) {
+      expect(await ask(asks)).toMatchObject({ case: "error", value: { code: "PROXY_ERROR" } });
+    }
+    expect(world.named()).toEqual(["rpc answer", "rpc answer"]);
+  },
+);
+
+test("[SPEC-F5] an acknowledgement of many refusals leaves out their texts before it is too large", async () => {
+  const metadata = { text: "\u0001".repeat(4_000) };
+  const refuse = async () => {
+    throw new MessagingError("NOT_TODAY", "x".repeat(1_024), { metadata });
+  };
+  const world = logged({ authorizeSubscribe: refuse });
+  await connect(world.session);
+  const channels = Array.from({ length: 1_000 }, (_, i) => `channel-${i}`);
+  await send(world.session, subscribe(...channels));
+  const frame = `${world.transport.frames.at(-1)}`;
+  expect(frame.length).toBeLessThanOrEqual(6 * 65_536 + 4_096);
+  const { envelope } = codecFor("json").decodeOutbound(frame);
+  const entries = envelope.case === "subscribeAck" ? envelope.value.subscriptions : [];
+  expect(entries.map(({ error }) => error?.code)).toEqual(channels.map(() => "NOT_TODAY"));
+  expect(entries[0]?.error?.metadata).toEqual(metadata);
+  expect(entries.at(-1)?.error?.metadata).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-/** One session's failure: it ends that session with 1011 and no other, is logged and counted. */
+/** [SPEC-S15] One session's failure: it ends that session with 1011 and no other, is logged and counted. */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import type { BrokerHandler } from "../../src/engine/ports.ts";

@@ -115,7 +115,7 @@ test("too many publishes and too many bytes under way are RATE_LIMITED and do no
   const rpc: Init = {
     envelope: { case: "rpcRequest", value: { id: "e", source: "/s", type: "t" } },
   };
-  void send(full.session, rpc);
+  send(full.session, rpc).catch(expect.unreachable);
   await send(full.session, publish);
   expect(kinds(full.transport)).toEqual(["connected", limited]);
   full.session.end(true);

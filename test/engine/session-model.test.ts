@@ -14,7 +14,7 @@ import type {
 import { sized } from "../../src/protocol/publication-frames.ts";
 import { seed, seededRandom, steps } from "../random.ts";
 import { LogBroker, ROOM } from "./log-broker.ts";
-import { connect, kinds, scene, sceneWith, send, subscribe } from "./scene.ts";
+import { connect, type Init, kinds, scene, sceneWith, send, subscribe } from "./scene.ts";
 import { ScriptedWorld } from "./session-model-world.ts";
 
 const STEPS = 20_000;
@@ -70,7 +70,7 @@ test("only RPCs count as RPCs in flight", async () => {
   };
   const { session, transport } = scene({ proxy, maxInFlightRpcs: 1 });
   await connect(session);
-  void send(session, subscribe("a"));
+  send(session, subscribe("a")).catch(expect.unreachable);
   await send(session, { envelope: { case: "rpcRequest", value: { id: "e", type: "t" } } });
   session.end(true);
   expect(kinds(transport)).toEqual(["connected", "rpcReply"]);
@@ -84,9 +84,9 @@ test("nobody is asked before it is connected", async () => {
     },
   };
   const { engine, session, transport } = scene({ proxy });
-  void connect(session, "fast", "slow");
+  connect(session, "fast", "slow").catch(expect.unreachable);
   await new Promise(setImmediate);
-  void engine.survey("fast", create(CloudEventSchema));
+  engine.survey("fast", create(CloudEventSchema)).catch(expect.unreachable);
   session.end(true);
   expect(kinds(transport)).toEqual([]);
 });
@@ -157,7 +157,8 @@ test("what has no answer is not refused for what is under way", async () => {
   const proxy: ProxyPort = { rpc: () => new Promise(() => {}) };
   const { session, transport } = scene({ proxy, maxOpenRequestBytes: 10 });
   await send(session, { envelope: { case: "connect", value: { capabilities: ["credit"] } } });
-  void send(session, { envelope: { case: "rpcRequest", value: { id: "e", type: "t" } } });
+  const request: Init = { envelope: { case: "rpcRequest", value: { id: "e", type: "t" } } };
+  send(session, request).catch(expect.unreachable);
   await send(session, { envelope: { case: "received", value: { bytes: 1n } } });
   expect(kinds(transport).filter((kind) => kind === "error RATE_LIMITED")).toHaveLength(1);
   expect(session.marks().received).toBe(1n);

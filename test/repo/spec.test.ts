@@ -11,6 +11,7 @@ const rules = [...spec.matchAll(/^- \*\*([A-Z]\d+)\*\*/gm)].map(([, id]) => id ?
 /** Rules that no client can provoke over a socket, and the tests that show them. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   A7: "test/engine/backend-answers.test.ts",
+  S15: "test/engine/failures.test.ts",
   U6: "test/worker/unavailable.test.ts",
   L6: "test/engine/new-channels.test.ts",
   C11: "test/worker/transient.test.ts",

@@ -58,3 +58,32 @@ test.each(INPUTS)("%s", async (_, bytes) => {
   expect(kindOf(await witness.ping())).toBe("pong");
   expect(server.child.exitCode).toBeNull();
 });
+
+test.each(["json", "proto"] as const)(
+  "positions and byte counts beyond every number of ours, in %s: a verdict, and the process stays",
+  async (encoding) => {
+    const subprotocol = `messageloop+${encoding}`;
+    const socket = new WebSocket(server.url, [subprotocol]);
+    const client = new Client<WebSocket>(socket, { encoding, extended: true });
+    await new Promise((resolve) => socket.on("open", resolve));
+    const since = { epoch: "x", offset: 2n ** 64n - 1n };
+    const subscriptions = [
+      { channel: "room", since },
+      { channel: "other.*", since, positions: { "other.room": since } },
+    ];
+    const capabilities = ["recovery", "credit"];
+    expect(kindOf(await client.connect({ capabilities, subscriptions }))).toBe("connected");
+    for (const channel of ["room", "other.room", "other.*"]) {
+      await client.until(() =>
+        client.log.find(({ envelope }) => {
+          return envelope.case === "recovered" && envelope.value.channel === channel;
+        }),
+      );
+    }
+    client.send({ envelope: { case: "received", value: { bytes: 2n ** 64n - 1n } } });
+    expect(kindOf(await client.ping())).toBe("pong");
+    expect(kindOf(await witness.ping())).toBe("pong");
+    expect(server.child.exitCode).toBeNull();
+    socket.terminate();
+  },
+);
