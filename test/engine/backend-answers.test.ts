@@ -48,7 +48,11 @@ function logged(proxy: ProxyPort) {
   const warnings: { message: string; [field: string]: unknown }[] = [];
   const world = scene({
     proxy,
-    logger: { warn: (message, fields) => void warnings.push({ message, ...fields }) },
+    logger: {
+      warn: (message, fields) => {
+        warnings.push({ message, ...fields });
+      },
+    },
   });
   const named = () => warnings.map(({ backend, field }) => `${backend} ${field}`);
   return { ...world, warnings, named };

@@ -11,7 +11,9 @@ test("every scalar at its extremes: receive never rejects, and every frame writt
     clock,
     timers: new ManualTimers(),
     random: { epoch: () => "epoch" },
-    nextTurn: (callback) => void setImmediate(callback),
+    nextTurn: (callback) => {
+      setImmediate(callback);
+    },
   });
   const { engine } = sceneWith(broker);
   const { sent, written, problems } = await sweep(engine, {

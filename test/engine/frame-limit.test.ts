@@ -20,7 +20,9 @@ function world() {
     clock: { now: () => 1_700_000_000_000 },
     timers: new ManualTimers(),
     random: { epoch: () => "epoch" },
-    nextTurn: (callback) => void setImmediate(callback),
+    nextTurn: (callback) => {
+      setImmediate(callback);
+    },
   });
   return sceneWith(broker);
 }

@@ -7,6 +7,7 @@ import {
   CloudEventSchema,
 } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { SeededRandom } from "../random.ts";
+import { unawaited } from "../unawaited.ts";
 import type { SessionModel } from "./session-model.ts";
 import { type Asked, type Call, check, type Outcome, type World } from "./session-model-facts.ts";
 
@@ -145,7 +146,7 @@ export class ScriptedBackends {
       };
       const waits = asked !== undefined && random.chance(0.5);
       if (waits) this.#open.push({ ...asked, cancellation, settle });
-      else void later(random.int(4)).then(settle);
+      else unawaited(later(random.int(4)).then(settle));
     });
   }
 }

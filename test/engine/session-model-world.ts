@@ -7,6 +7,7 @@ import { Engine } from "../../src/engine/engine.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { SeededRandom } from "../random.ts";
+import { unawaited } from "../unawaited.ts";
 import { SessionModel } from "./session-model.ts";
 import { FLAW, ScriptedBackends } from "./session-model-backends.ts";
 import { CHANNELS, ScriptedBroker } from "./session-model-broker.ts";
@@ -238,9 +239,8 @@ export class ScriptedWorld extends Witness {
     model.doom(code);
     const reason = code === 4001 ? "own reason" : undefined;
     // It takes effect at once; only its answer comes later.
-    void this.engine
-      .disconnect(model.id, code, reason)
-      .then((found) => check(found === open, "disconnect finds another one"));
+    const disconnecting = this.engine.disconnect(model.id, code, reason);
+    unawaited(disconnecting.then((found) => check(found === open, "disconnect finds another one")));
   }
 
   /** Everything that is open gets its answer. */

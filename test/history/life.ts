@@ -5,6 +5,7 @@
  * interleaving is the host's.
  */
 import { type SeededRandom, seededRandom } from "../random.ts";
+import { unawaited } from "../unawaited.ts";
 import { Auditor } from "./auditor.ts";
 import { listeners, writers } from "./cast.ts";
 import { HistoryChecker } from "./checker.ts";
@@ -124,7 +125,7 @@ class Life {
       [800, (random) => random.pick(this.#listeners).drop(random.chance(0.6))],
       [1_000, (random) => this.#comeBack(random.pick(this.#listeners), random)],
       [150, (random) => random.pick(this.#writers).drop(random.chance(0.6))],
-      [300, (random) => void random.pick(this.#writers).come(random.int(host.places))],
+      [300, (random) => unawaited(random.pick(this.#writers).come(random.int(host.places)))],
       ...[...host.events].map(
         ([name, event]) =>
           [event.often, (random: SeededRandom) => this.#happen(name, event, random)] as const,
@@ -312,7 +313,7 @@ class Life {
     if (event.waits) await running;
     else {
       this.#background.add(running);
-      void running.then(() => this.#background.delete(running));
+      unawaited(running.then(() => this.#background.delete(running)));
     }
   }
 
@@ -343,9 +344,9 @@ class Life {
   async #quiet(random: SeededRandom, away: readonly Listener[], deadline: number): Promise<void> {
     let again = Date.now() + AGAIN_MS;
     for (;;) {
-      for (const writer of this.#writers) void writer.come(random.int(this.#host.places));
+      for (const writer of this.#writers) unawaited(writer.come(random.int(this.#host.places)));
       for (const listener of this.#listeners) {
-        if (!away.includes(listener)) void this.#comeBack(listener, random);
+        if (!away.includes(listener)) unawaited(this.#comeBack(listener, random));
       }
       const busy = [
         ...this.#writers.filter((one) => !one.connected || !one.idle || one.unsettled.length > 0),
