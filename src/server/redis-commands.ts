@@ -149,11 +149,9 @@ export class NodeRedisCommands implements RedisCommands {
     this.#leaving = true;
     this.#cause = new Error(IS_REPLICA);
     client.destroy();
-    const again = this.#again().catch((error: unknown) => {
+    this.#again().catch((error: unknown) => {
+      // Told by the next command.
       this.#cause = error;
-    });
-    again.finally(() => {
-      this.#leaving = false;
     });
   }
 
@@ -168,6 +166,7 @@ export class NodeRedisCommands implements RedisCommands {
           adopted = true;
           this.#client = client;
           this.#cause = undefined;
+          this.#leaving = false;
           this.moved?.();
           return;
         }

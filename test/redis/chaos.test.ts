@@ -176,13 +176,13 @@ function knownTo({ node, channel, names, generation }: View): string[] {
   return known.sort();
 }
 
-type Fault = (stage: Stage) => Promise<void>;
+type Fault = (stage: Stage) => Promise<unknown>;
 
 const GENTLE: Readonly<Record<string, Fault>> = {
-  deaf: async ({ server }) => void (await server.command("CLIENT", "KILL", "TYPE", "pubsub")),
-  cut: async ({ server }) => void (await server.command("CLIENT", "KILL", "TYPE", "normal")),
-  scripts: async ({ server }) => void (await server.command("SCRIPT", "FLUSH")),
-  pause: async ({ server }) => void (await server.command("DEBUG", "SLEEP", "0.7")),
+  deaf: ({ server }) => server.command("CLIENT", "KILL", "TYPE", "pubsub"),
+  cut: ({ server }) => server.command("CLIENT", "KILL", "TYPE", "normal"),
+  scripts: ({ server }) => server.command("SCRIPT", "FLUSH"),
+  pause: ({ server }) => server.command("DEBUG", "SLEEP", "0.7"),
   trace: async ({ nodes }) => {
     nodes[0]?.deafen(true);
     await wait(50);
@@ -205,7 +205,7 @@ const restart: Fault = async ({ server }) => {
 const CARELESS: Readonly<Record<string, Fault>> = {
   ...GENTLE,
   restart,
-  flush: async ({ server }) => void (await server.command("FLUSHALL")),
+  flush: ({ server }) => server.command("FLUSHALL"),
   snapshot: async (stage) => {
     await stage.server.command("SAVE");
     await wait(100);

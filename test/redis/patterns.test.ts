@@ -350,9 +350,9 @@ test("nothing is acknowledged before its channel is listed, and acknowledgements
   });
   const { position } = await one.broker.subscribePattern("a.*");
   const acknowledged: string[] = [];
-  const publishing: Promise<void>[] = [];
+  const publishing: Promise<unknown>[] = [];
   for (let i = 0; i < 10; i++) {
-    publishing.push(one.publish("a.b", `${i}`).then(() => void acknowledged.push(`${i}`)));
+    publishing.push(one.publish("a.b", `${i}`).then(() => acknowledged.push(`${i}`)));
     if (i === 5) await new Promise((resolve) => setTimeout(resolve, 20));
   }
   await publishing[9];
