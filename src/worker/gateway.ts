@@ -6,6 +6,7 @@ import { DurableObject } from "cloudflare:workers";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { background } from "../engine/background.ts";
 import { Engine } from "../engine/engine.ts";
+import { errorText } from "../engine/error-text.ts";
 import type { Logger, Proxy as ProxyPort, Transport } from "../engine/ports.ts";
 import type { Session } from "../engine/session.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
@@ -235,6 +236,19 @@ export class GatewayDurableObject extends DurableObject<Env> {
   #restore(socket: WebSocket): Session | undefined {
     const known = this.#sessions.get(socket);
     if (known !== undefined) return known;
+    try {
+      return this.#restored(socket);
+    } catch (error) {
+      // One record that nobody can read must not keep the sessions of other sockets from waking.
+      this.engine.counters.internalErrors += 1;
+      this.#logger.warn("a session cannot be restored", { error: errorText(error) });
+      this.#records.forget(socket);
+      closeSocket(socket, DISCONNECTS.internal);
+      return undefined;
+    }
+  }
+
+  #restored(socket: WebSocket): Session | undefined {
     const record = this.#records.load(socket);
     if (record === undefined) return undefined;
     const session = this.engine.restore(this.#transport(socket, record.sessionId), record);

@@ -1,5 +1,5 @@
 /** Objects that are evicted between any two steps: nothing acknowledged is lost, nothing comes twice. */
-import { evictDurableObject } from "cloudflare:test";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { GatewayDurableObject } from "../../src/worker/gateway.ts";
@@ -87,4 +87,30 @@ test("a delivery that is repeated to a gateway that slept reaches nobody twice",
   await publisher.publish(channel, "three");
   await subscriber.received(3);
   expect(texts(subscriber.messages)).toEqual(["one", "two", "three"]);
+});
+
+test("a record that cannot be read ends its own session after a sleep, and no other", async () => {
+  // Once every socket that the gateway looked at behind the broken one had no session any more.
+  const gateway = `sleep-${crypto.randomUUID()}`;
+  const channel = freshChannel();
+  const clients: Client[] = [];
+  for (let i = 0; i < 3; i++) {
+    clients.push(await Client.connect({ gateway, clientId: `${i}`, subscribe: [channel] }));
+  }
+  const object = exports.GatewayDurableObject.getByName(gateway);
+  await evictDurableObject(object);
+  // It has not woken yet: nothing of it writes the record once more.
+  await runInDurableObject(object, (_, state) => {
+    const [, broken] = state.getWebSockets();
+    broken?.serializeAttachment(new Uint8Array([0x0a, 0xff]));
+  });
+  const publisher = await Client.connect();
+  await publisher.publish(channel, "after the sleep");
+  const whole = await Promise.all(
+    clients.map(async (client) => {
+      await client.until(() => client.close ?? client.messages[0]);
+      return client.close?.code ?? texts(client.messages)[0];
+    }),
+  );
+  expect(whole.toSorted()).toEqual([1011, "after the sleep", "after the sleep"]);
 });
