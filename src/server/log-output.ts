@@ -110,8 +110,10 @@ export function lostLines(): number {
 export function standardOutput(): LogOutput {
   if (output === undefined) {
     const { stdout, stderr } = process;
-    // Node lets a terminal block the process, which one that is stopped (Ctrl-S) does for ever.
-    if (stdout.isTTY) (stdout as Blocking)._handle?.setBlocking?.(false);
+    for (const stream of [stdout, stderr]) {
+      // Node lets a terminal block the process, which one that is stopped (Ctrl-S) does for ever.
+      if (stream.isTTY) (stream as Blocking)._handle?.setBlocking?.(false);
+    }
     stderr.on("error", () => {});
     output = new LogOutput(stdout, (reason) => {
       if (stderr.writableLength > 0) return;

@@ -29,22 +29,28 @@ afterEach(async () => {
   }
 });
 
+/** An environment with addresses that nobody else has. */
+async function free() {
+  const [ws, grpc, http] = [await freePort(), await freePort(), await freePort()];
+  const env = {
+    PATH: process.env["PATH"] ?? "",
+    MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR: `127.0.0.1:${ws}`,
+    MESSAGELOOP_TRANSPORT_GRPC_ADDR: `127.0.0.1:${grpc}`,
+    MESSAGELOOP_SERVER_HTTP_ADDR: `127.0.0.1:${http}`,
+  };
+  return { env, ws, http };
+}
+
 /** A server at level debug that listens; its ports are known, since nobody reads them off its log. */
 async function start(
   stdout: "pipe" | number,
   stderr: "pipe" | number,
   env: Record<string, string> = {},
 ): Promise<Deaf> {
-  const [ws, grpc, http] = [await freePort(), await freePort(), await freePort()];
+  const { env: ports, ws, http } = await free();
   const child = spawn(process.execPath, [CLI, "serve", "--log-level", "debug"], {
     stdio: ["ignore", stdout, stderr],
-    env: {
-      PATH: process.env["PATH"],
-      MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR: `127.0.0.1:${ws}`,
-      MESSAGELOOP_TRANSPORT_GRPC_ADDR: `127.0.0.1:${grpc}`,
-      MESSAGELOOP_SERVER_HTTP_ADDR: `127.0.0.1:${http}`,
-      ...env,
-    },
+    env: { ...ports, ...env },
   });
   children.push(child);
   const exit = once(child, "exit");
@@ -109,26 +115,50 @@ test("the disk is full", async () => {
   await goesOn(server);
 });
 
-test("a reader that stalls holds nobody up, and what waits for it is bounded", async () => {
-  const server = await start("pipe", "pipe");
-  // A pipe that nobody reads from: neither this process nor the kernel takes more than its buffers hold.
-  server.child.stdout?.pause();
-  const lost = () => metric(server.http, "messageloop_log_lines_lost_total");
-  const flood = async (): Promise<boolean> => {
+/** Fills the log until lines are lost. */
+async function flood({ url, http }: Pick<Deaf, "url" | "http">): Promise<void> {
+  await eventually(async () => {
     // Each refused request is a line; a session is closed after a hundred of them.
-    const clients = await Promise.all(Array.from({ length: 10 }, () => open(server.url)));
+    const clients = await Promise.all(Array.from({ length: 10 }, () => open(url)));
     for (const client of clients) {
       for (let i = 0; i <= 100; i++) client.socket.send("{}{");
     }
     for (const client of clients) expect((await client.closed()).code).toBe(3509);
-    return (await lost()) > 0;
-  };
-  await eventually(flood);
+    return (await metric(http, "messageloop_log_lines_lost_total")) > 0;
+  });
+}
+
+test("a reader that stalls holds nobody up, and what waits for it is bounded", async () => {
+  const server = await start("pipe", "pipe");
+  // A pipe that nobody reads from: neither this process nor the kernel takes more than its buffers hold.
+  server.child.stdout?.pause();
+  await flood(server);
   const told: string[] = [];
   server.child.stdout?.setEncoding("utf8").on("data", (text: string) => told.push(text));
   server.child.stdout?.resume();
   await eventually(() => told.join("").includes('"log lines were lost"'));
   await goesOn(server);
+});
+
+test("a terminal that is stopped holds nobody up, and one that goes stops the server in good order", async () => {
+  const { env, ws, http } = await free();
+  // The program `script` makes a terminal, and reads from it as long as somebody reads from itself.
+  const command = `exec '${process.execPath}' '${CLI}' serve --log-level debug`;
+  const child = spawn("script", ["-qfc", command, "/dev/null"], {
+    stdio: ["ignore", "pipe", "ignore"],
+    env,
+  });
+  children.push(child);
+  child.stdout.pause();
+  await eventually(() => listens(ws));
+  const url = `ws://127.0.0.1:${ws}/ws`;
+  await flood({ url, http });
+  const client = await open(url, "room");
+  await client.publish("room", "before the end");
+  child.kill("SIGKILL");
+  expect((await client.closed()).code).toBe(3512);
+  expect(client.messages.map(({ payload }) => textOf(payload))).toEqual(["before the end"]);
+  await eventually(async () => !(await listens(http)));
 });
 
 /** Throws and rejects outside of everything when it gets SIGUSR2, as a fault of the software would. */
