@@ -38,6 +38,7 @@ import { guardedHandler } from "./guarded-handler.ts";
 import type { PresenceNotice } from "./hold.ts";
 import { Hub } from "./hub.ts";
 import type { SharedIntake } from "./intake.ts";
+import { MarkTimer } from "./mark-timer.ts";
 import { NewChannels } from "./new-channels.ts";
 import type { OutflowLimits } from "./outflow.ts";
 import type {
@@ -67,9 +68,6 @@ import { type Peer, Session } from "./session.ts";
 import { DEFAULT_SETTINGS, type Settings } from "./settings.ts";
 import { type NodeSurvey, type SurveyOptions, type SurveyOutcome, Surveys } from "./survey.ts";
 import { Turns } from "./turns.ts";
-
-/** How long the marks of sessions may stay unsaved, in milliseconds; hosts sleep later than that. */
-const MARKS_DELAY_MS = 2_000;
 
 export interface EngineOptions {
   readonly broker: Broker;
@@ -151,6 +149,7 @@ export class Engine implements BrokerHandler {
   readonly turns: Turns;
   readonly newChannels: NewChannels;
   readonly surveys: Surveys;
+  readonly marks: MarkTimer;
   readonly counters = new Counters();
   /** What v1 clients have under way on this node. */
   readonly intake: SharedIntake = { waiting: 0 };
@@ -161,8 +160,6 @@ export class Engine implements BrokerHandler {
   readonly #stamp: FrameStamp;
   readonly #cluster: Cluster | undefined;
   readonly #calls: ClusterCalls;
-  /** Sessions whose marks wait to be saved. */
-  readonly #unsaved = new Set<Session>();
 
   constructor(options: EngineOptions) {
     this.broker = options.broker;
@@ -185,6 +182,7 @@ export class Engine implements BrokerHandler {
     this.turns = new Turns(this.clock, options.nextTurn ?? soon);
     this.newChannels = new NewChannels(this);
     this.surveys = new Surveys(this.timers);
+    this.marks = new MarkTimer(this.timers);
     this.publishGate = new PublishGate(this.broker, this.timers);
     this.#stamp = {
       id: () => this.random.uuid(),
@@ -397,14 +395,8 @@ export class Engine implements BrokerHandler {
   /** Called by a session that has ended. */
   forget(session: Session): void {
     this.#sessions.delete(session.id);
-    this.#unsaved.delete(session);
+    this.marks.forget(session);
     this.surveys.left(session.id);
-  }
-
-  /** Called by a session whose marks have changed. One timer serves all of them. */
-  markSoon(session: Session): void {
-    if (this.#unsaved.size === 0) this.timers.after(MARKS_DELAY_MS, () => this.#saveMarks());
-    this.#unsaved.add(session);
   }
 
   /**
@@ -508,18 +500,6 @@ export class Engine implements BrokerHandler {
   /** Where the host sleeps, one of the channel's sessions has to remember how far the node is. */
   #remember(channel: string): void {
     if (this.broker.remember !== undefined) this.hub.first(channel)?.changed();
-  }
-
-  #saveMarks(): void {
-    const sessions = [...this.#unsaved];
-    this.#unsaved.clear();
-    for (const session of sessions) {
-      try {
-        session.saveMarks();
-      } catch (error) {
-        session.fail("marks", error);
-      }
-    }
   }
 
   #register(session: Session): Session {

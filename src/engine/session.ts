@@ -4,7 +4,6 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { checkChannel } from "../channels/names.ts";
-import { patternProblem } from "../channels/patterns.ts";
 import { canonicalEvent, dataBytes, eventForJson, eventForV1 } from "../protocol/cloudevents.ts";
 import { type Codec, codecFor, type Encoding, type Frame } from "../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect, reconnects } from "../protocol/codes.ts";
@@ -33,7 +32,6 @@ import {
 import {
   ERROR_WINDOW_MS,
   largestFrame,
-  MAX_CLIENT_NAME_BYTES,
   MAX_PRESENCE_MEMBERS,
   MAX_WAITING_BYTES,
   MAX_WAITING_FRAMES,
@@ -47,8 +45,7 @@ import {
 } from "../protocol/publication-frames.ts";
 import { utf8Length } from "../protocol/utf8.ts";
 import { BadValue, checkMetadata, checkStruct } from "./application-values.ts";
-import { BackendCalls, type CallTerms } from "./backend.ts";
-import { answeredConsent, answeredEvent, answeredUser } from "./backend-answers.ts";
+import { BackendCalls } from "./backend.ts";
 import { ChannelOrder } from "./channel-order.ts";
 import type { RpcOutcome } from "./counters.ts";
 import type { Engine } from "./engine.ts";
@@ -62,7 +59,17 @@ import { publishKey } from "./publish-key.ts";
 import { type ChannelsOwner, type JoinOutcome, SessionChannels } from "./session-channels.ts";
 import { durationSince, reasonOf, refusalOf } from "./session-log.ts";
 import { gapMessage, historyFilter, historyPage, presencePage } from "./session-queries.ts";
-import type { MessageKind } from "./settings.ts";
+import {
+  AUTHENTICATE,
+  AUTHORIZE,
+  CHANGES,
+  KINDS,
+  nameProblem,
+  ORDERED,
+  RPC,
+  refusalOfAll,
+  UNANSWERED,
+} from "./session-terms.ts";
 import { Slots } from "./slots.ts";
 import type { Respondent } from "./survey.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -74,67 +81,8 @@ type Capability = (typeof CAPABILITIES)[number];
 /** How long a client should wait when too much of its own is under way, in milliseconds. */
 const BUSY_RETRY_MS = 1_000;
 
-const AUTHENTICATE: Omit<CallTerms<string>, "timeoutMs"> = {
-  backend: "authenticate",
-  check: answeredUser,
-  // An authenticator that does not say who it is has not authenticated anyone.
-  invalid: ["AUTH_ERROR", "authentication failed"],
-  timeout: ["UNAVAILABLE", "authentication took too long"],
-  failure: ["UNAVAILABLE", "authentication failed"],
-};
-const AUTHORIZE: Omit<CallTerms<void>, "timeoutMs"> = {
-  backend: "authorizeSubscribe",
-  check: answeredConsent,
-  invalid: ["ACL_ERROR", "authorization failed"],
-  timeout: ["UNAVAILABLE", "authorization took too long"],
-  failure: ["UNAVAILABLE", "authorization failed"],
-};
-const RPC: Omit<CallTerms<CloudEvent | undefined>, "timeoutMs"> = {
-  backend: "rpc",
-  check: answeredEvent,
-  invalid: ["PROXY_ERROR", "the backend failed"],
-  timeout: ["RPC_TIMEOUT", "the backend did not answer in time"],
-  failure: ["PROXY_ERROR", "the backend failed"],
-};
-
 /** How old the saved mark of the last sign of life may get, in milliseconds. */
 const SEEN_SAVE_MS = 15_000;
-
-/** The kinds of messages that a deployment can switch off, by their envelope. */
-const KINDS: Readonly<Record<string, MessageKind>> = {
-  publish: "publish",
-  subscribe: "subscribe",
-  unsubscribe: "unsubscribe",
-  rpcRequest: "rpc_request",
-  subRefresh: "sub_refresh",
-  surveyRequest: "survey_request",
-  surveyResponse: "survey_response",
-  historyRequest: "history_request",
-  presenceRequest: "presence_request",
-};
-
-/** What must stay in its place among deliveries; every other answer may overtake them. */
-const ORDERED: ReadonlySet<OutboundMessage["envelope"]["case"]> = new Set([
-  "connected",
-  "subscribeAck",
-  "unsubscribeAck",
-  "publication",
-  "recovered",
-  "gap",
-  "presence",
-]);
-
-/** What has no answer waits for none, however much is under way. */
-const UNANSWERED: ReadonlySet<InboundMessage["envelope"]["case"]> = new Set([
-  "surveyResponse",
-  "received",
-]);
-
-/** What changes the session's subscriptions. */
-const CHANGES: ReadonlySet<InboundMessage["envelope"]["case"]> = new Set([
-  "subscribe",
-  "unsubscribe",
-]);
 
 /** Where a connection comes from, as far as the host knows. */
 export interface Peer {
@@ -1067,7 +1015,7 @@ export class Session implements ChannelsOwner, Respondent {
   #markSoon(): void {
     if (this.#unsavedMarks || this.#transport.mark === undefined) return;
     this.#unsavedMarks = true;
-    this.#engine.markSoon(this);
+    this.#engine.marks.soon(this);
   }
 
   #refuse(message: InboundMessage, error: unknown): void {
@@ -1133,30 +1081,4 @@ function busy(message: string, retryAfterMs: number): MessagingError {
   return new MessagingError("RATE_LIMITED", message, {
     metadata: { retry_after_ms: retryAfterMs },
   });
-}
-
-/**
- * What a v1 client is told of subscriptions of which some were refused, and what its session is closed
- * with; undefined where a retry may mend it. A name that is none is the client's mistake and no matter of
- * what it may do.
- */
-function refusalOfAll(
-  requested: readonly SubscriptionMessage[],
-  errors: readonly MessagingError[],
-): { readonly error: MessagingError; readonly disconnect: Disconnect | undefined } | undefined {
-  const misnamed = requested.some(({ channel }) => patternProblem(channel) !== undefined);
-  const wrong = misnamed ? errors.find(({ code }) => code === "BAD_REQUEST") : undefined;
-  if (wrong !== undefined) return { error: wrong, disconnect: DISCONNECTS.badRequest };
-  const error = errors[0];
-  return error && { error, disconnect: error.retry ? undefined : DISCONNECTS.invalidToken };
-}
-
-/** What is wrong with a client's names for itself: they stand in every message it publishes. */
-function nameProblem({ clientId, clientType }: Connect): string | undefined {
-  for (const [name, value] of Object.entries({ client_id: clientId, client_type: clientType })) {
-    if (utf8Length(value) > MAX_CLIENT_NAME_BYTES) {
-      return `${name} is longer than ${MAX_CLIENT_NAME_BYTES} bytes`;
-    }
-  }
-  return undefined;
 }
