@@ -59,10 +59,15 @@ export function createLogger(level: LogLevel, stream: LogStream = standardOutput
 }
 
 function record(fields: Fields): Record<string, unknown> {
-  const entries = Object.entries(entriesOf(fields, MAX_DEPTH));
-  return Object.fromEntries(
-    entries.map(([key, value]) => [RECORD_KEYS.has(key) ? `${key}_` : key, value]),
-  );
+  try {
+    const entries = Object.entries(entriesOf(fields, MAX_DEPTH));
+    return Object.fromEntries(
+      entries.map(([key, value]) => [RECORD_KEYS.has(key) ? `${key}_` : key, value]),
+    );
+  } catch {
+    // A value may throw when it is looked at, and the log is where errors end.
+    return { unreadable: true };
+  }
 }
 
 /**
@@ -80,6 +85,8 @@ function entriesOf(value: object, depth: number): Record<string, unknown> {
 
 function harmless(value: unknown, depth: number): unknown {
   if (typeof value === "bigint") return `${value}`;
+  // One called toJSON would be called.
+  if (typeof value === "function") return undefined;
   if (typeof value !== "object" || value === null) return value;
   // An error's own fields may hold anything; its text is what a person needs.
   if (value instanceof Error) return value.stack ?? String(value);

@@ -106,6 +106,21 @@ test("no value makes the log throw or break its line", () => {
   expect(records()[0]).toMatchObject({ big: "2", nil: null, day: null, text: 'a"b\u2028\n' });
 });
 
+test("a value that throws when it is looked at does not throw out of the log", () => {
+  const { logger, records } = log();
+  const fail = (): never => {
+    throw new Error("do not touch");
+  };
+  const error = Object.defineProperty(new Error("x"), "stack", { get: fail });
+  const untouchable = new Proxy({}, { ownKeys: fail, get: fail, getPrototypeOf: fail });
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  for (const value of [error, { error }, { toJSON: fail }, untouchable, proxy]) {
+    logger.error("still told", { value });
+  }
+  expect(records().map(({ message }) => message)).toEqual(new Array(5).fill("still told"));
+});
+
 test("a field cannot replace what the record says of itself", () => {
   const { logger, records } = log();
   logger.warn("true", { level: "info", time: 0, message: "false" });
