@@ -100,7 +100,7 @@ export interface PublishOptions {
   readonly principal?: string;
 }
 
-/** When sessions have to be looked at again, in Unix milliseconds. */
+/** When sessions have to be looked at again, by the clock's steady time in milliseconds. */
 export interface NextExpiry {
   /** The earliest end of a connection that has not sent connect; undefined when there is none. */
   readonly connect: number | undefined;
@@ -387,6 +387,11 @@ export class Engine implements BrokerHandler {
     };
   }
 
+  /** The time that silence is measured by, in milliseconds. */
+  steadyNow(): number {
+    return this.clock.steady?.() ?? this.clock.now();
+  }
+
   /** Called by a session that this node has closed. */
   closed(code: number): void {
     this.#disconnects.set(code, (this.#disconnects.get(code) ?? 0) + 1);
@@ -404,7 +409,7 @@ export class Engine implements BrokerHandler {
    * when the time comes that it returned; there is no timer per connection.
    */
   expire(): NextExpiry {
-    const now = this.clock.now();
+    const now = this.steadyNow();
     let connect: number | undefined;
     let idle: number | undefined;
     for (const session of [...this.#sessions.values()]) {

@@ -23,6 +23,11 @@ export type { Member, MemberSession, PresenceChange, Snapshot } from "../channel
 export interface Clock {
   /** Unix milliseconds. */
   now(): number;
+  /**
+   * Milliseconds since any moment, for measuring how long a client has been silent. A host that can
+   * leaves out steps of the time of day, and time in which it could not read. Default: `now`.
+   */
+  steady?(): number;
 }
 
 export interface Random {
@@ -143,7 +148,7 @@ export interface Position {
  *   and hand it to `Engine.restore` when the host wakes. Hosts that never sleep leave it out.
  * - `mark` replaces the marks of the saved record. It is called far more often than `save` and SHOULD
  *   cost no storage write.
- * - `heard`, where a host answers heartbeats by itself, tells when it last did, in Unix milliseconds.
+ * - `heard`, where a host answers heartbeats by itself, tells when it last did, by the clock's steady time.
  * - `pause` stops the reading of what the client sends until `resume`. Frames that were read before MAY still
  *   arrive. Hosts that cannot do that leave both out. `close` MUST go on reading.
  */

@@ -119,7 +119,7 @@ export class Session implements ChannelsOwner, Respondent {
   readonly #intake: Intake;
   /** When the connection came, Unix milliseconds; undefined where a sleep lies between. */
   #since: number | undefined;
-  /** Last sign of life, Unix milliseconds; before connect the time of the connection. */
+  /** Last sign of life by the steady clock, in milliseconds; before connect the time of the connection. */
   #seen: number;
   #savedSeen: number;
   #unsavedMarks = false;
@@ -142,7 +142,7 @@ export class Session implements ChannelsOwner, Respondent {
     this.#outflow = new Outflow(engine.outflowLimits, transport);
     this.#rpcs = new Slots(settings.maxInFlightRpcs);
     this.#intake = new Intake(settings.maxOpenRequestBytes, engine.intake, transport);
-    this.#seen = engine.clock.now();
+    this.#seen = engine.steadyNow();
     this.#since = this.#seen;
     this.#savedSeen = this.#seen;
     const { publishesPerSecond: rate, publishBurst } = settings;
@@ -202,12 +202,12 @@ export class Session implements ChannelsOwner, Respondent {
     return this.#capabilities.includes("presence");
   }
 
-  /** When this session ends unless the client is heard, Unix milliseconds. */
+  /** When this session ends unless the client is heard, by the steady clock in milliseconds. */
   get expiry(): number {
     const { connectDeadlineMs, idleTimeoutMs } = this.#engine.settings;
     if (!this.connected) return this.#seen + connectDeadlineMs;
     // A client that is not read cannot be heard.
-    if (this.#intake.paused) return this.#engine.clock.now() + idleTimeoutMs;
+    if (this.#intake.paused) return this.#engine.steadyNow() + idleTimeoutMs;
     const heard = Math.max(this.#seen, this.#transport.heard?.() ?? 0);
     return heard + idleTimeoutMs;
   }
@@ -393,7 +393,7 @@ export class Session implements ChannelsOwner, Respondent {
     if (this.#state === "closed") return;
     this.#debug("disconnected", {
       ...why,
-      ...durationSince(this.#since, this.#engine.clock.now()),
+      ...durationSince(this.#since, this.#engine.steadyNow()),
     });
     this.#state = "closed";
     this.#waiting = undefined;
@@ -466,7 +466,7 @@ export class Session implements ChannelsOwner, Respondent {
       await this.#handle(message, size);
     } finally {
       // The time in which a client is not read is no silence.
-      if (this.#intake.paused) this.#seen = this.#engine.clock.now();
+      if (this.#intake.paused) this.#seen = this.#engine.steadyNow();
       this.#intake.end(size, waits);
     }
   }
@@ -614,7 +614,7 @@ export class Session implements ChannelsOwner, Respondent {
       return;
     }
     this.#state = "connected";
-    this.#seen = this.#engine.clock.now();
+    this.#seen = this.#engine.steadyNow();
     this.#save();
     this.#reply(message, {
       case: "connected",
@@ -821,7 +821,7 @@ export class Session implements ChannelsOwner, Respondent {
   #command(channel: string, { metadata }: InboundMessage, received: CloudEvent): PublishCommand {
     const event = canonicalEvent(received);
     checkMetadata(metadata);
-    const wait = this.#publishes?.take(this.#engine.clock.now()) ?? 0;
+    const wait = this.#publishes?.take(this.#engine.steadyNow()) ?? 0;
     if (wait > 0) throw busy("too many publishes", wait);
     const body = create(EntryBodySchema, {
       event: toBinary(CloudEventSchema, event),
@@ -1044,7 +1044,7 @@ export class Session implements ChannelsOwner, Respondent {
 
   /** A client whose requests keep failing is broken or hostile; either way it costs too much. */
   #countError(): void {
-    const now = this.#engine.clock.now();
+    const now = this.#engine.steadyNow();
     if (now - this.#errorsSince >= ERROR_WINDOW_MS) {
       this.#errorsSince = now;
       this.#errors = 0;
@@ -1057,7 +1057,7 @@ export class Session implements ChannelsOwner, Respondent {
   #touch(): void {
     if (this.#outflow.heard()) this.#markSoon();
     if (!this.connected) return;
-    this.#seen = this.#engine.clock.now();
+    this.#seen = this.#engine.steadyNow();
     if (this.#seen - this.#savedSeen >= SEEN_SAVE_MS) this.saveMarks();
   }
 

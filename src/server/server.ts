@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { getRequestListener } from "@hono/node-server";
 import { background } from "../engine/background.ts";
+import { formatDuration } from "../engine/duration.ts";
 import { Engine } from "../engine/engine.ts";
 import type { Broker, Logger, Proxy as ProxyPort } from "../engine/ports.ts";
 import { createApp } from "../http/app.ts";
@@ -21,8 +22,9 @@ import { http2Server, httpServer, type Listener, listen } from "./listeners.ts";
 import { lostLines } from "./log-output.ts";
 import { LoopLag } from "./loop-lag.ts";
 import { pageAt } from "./page.ts";
-import { clock, nextTurn, random, shortId, timers } from "./platform.ts";
+import { nextTurn, random, shortId, timers } from "./platform.ts";
 import { uncaughtErrors } from "./process-errors.ts";
+import { ServerClock } from "./server-clock.ts";
 import { Sockets } from "./sockets.ts";
 import { peerContext, streamRoutes } from "./streams.ts";
 import { pathOf, refuse, serveWithoutUpgrade, shouldUpgrade, toOriginForm } from "./upgrades.ts";
@@ -39,6 +41,8 @@ const DRAIN_LOOK_MS = 20;
 const FAREWELL_MS = 2_000;
 /** How long the last bytes of HTTP/2 connections may take after their streams, in milliseconds. */
 const LAST_BYTES_MS = 200;
+/** Below this idle timeout a client may be closed that does all it can, in milliseconds. */
+const SAFE_SILENCE_MS = 90_000;
 /** Connections that a listener has beside those that count, such as ones that are refused. */
 const SPARE_CONNECTIONS = 1_000;
 
@@ -98,7 +102,9 @@ class NodeServer implements Server {
   /** Health and metrics stay open until the last client has gone. */
   #admin: Listener | undefined;
   readonly #lag = new LoopLag();
+  readonly #clock = new ServerClock();
   #sweep: NodeJS.Timeout | undefined;
+  #expiring: NodeJS.Immediate | undefined;
   #ready = false;
   #stopping: Promise<void> | undefined;
 
@@ -115,7 +121,7 @@ class NodeServer implements Server {
     this.engine = new Engine({
       broker: this.#broker.broker,
       cluster,
-      clock,
+      clock: this.#clock,
       random,
       timers,
       nextTurn,
@@ -148,6 +154,8 @@ class NodeServer implements Server {
       };
       this.#ready = true;
       this.#lag.start();
+      this.#clock.start();
+      this.#warnOfShortSilence();
       this.#scheduleSweep(MIN_SWEEP_MS);
       return ports;
     } catch (error) {
@@ -164,6 +172,8 @@ class NodeServer implements Server {
   async #stop(): Promise<void> {
     this.#ready = false;
     clearTimeout(this.#sweep);
+    clearImmediate(this.#expiring);
+    this.#clock.stop();
     this.#lag.stop();
     const closed = this.#close();
     this.#broker.flush();
@@ -307,20 +317,36 @@ class NodeServer implements Server {
   /** Looks after silent sessions when the first of them can be due. */
   #scheduleSweep(ms: number): void {
     this.#sweep = setTimeout(() => {
-      const { connect, idle } = this.engine.expire();
-      this.#broker.sweep();
-      const now = clock.now();
-      // Who connects between two looks must not be noticed late.
-      const { connectDeadlineMs, idleTimeoutMs } = this.#config.settings;
-      const due = Math.min(
-        (connect ?? idle ?? Number.POSITIVE_INFINITY) - now,
-        (idle ?? Number.POSITIVE_INFINITY) - now,
-        connectDeadlineMs,
-        idleTimeoutMs,
-        SWEEP_MS,
-      );
-      this.#scheduleSweep(Math.max(MIN_SWEEP_MS, due));
-    }, ms);
-    this.#sweep.unref();
+      // What waits in the sockets is read before anybody is called silent.
+      this.#expiring = setImmediate(() => this.#look());
+    }, ms).unref();
+  }
+
+  #look(): void {
+    const { connect, idle } = this.engine.expire();
+    this.#broker.sweep();
+    const now = this.engine.steadyNow();
+    // A client that connects between two looks must not be noticed late.
+    const { connectDeadlineMs, idleTimeoutMs } = this.#config.settings;
+    const due = Math.min(
+      (connect ?? idle ?? Number.POSITIVE_INFINITY) - now,
+      (idle ?? Number.POSITIVE_INFINITY) - now,
+      connectDeadlineMs,
+      idleTimeoutMs,
+      SWEEP_MS,
+    );
+    this.#scheduleSweep(Math.max(MIN_SWEEP_MS, due));
+  }
+
+  #warnOfShortSilence(): void {
+    const { idleTimeoutMs } = this.#config.settings;
+    if (idleTimeoutMs >= SAFE_SILENCE_MS) return;
+    this.#logger.warn(
+      "clients that are alive may be closed for silence: a browser pings once a minute in a hidden tab",
+      {
+        idle_timeout: formatDuration(idleTimeoutMs),
+        at_least: formatDuration(SAFE_SILENCE_MS),
+      },
+    );
   }
 }

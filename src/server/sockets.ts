@@ -120,7 +120,7 @@ export class Sockets {
     );
     const session = engine.accept(transport, this.#options.sessionId(), encoding, { address });
     transport.session = session;
-    const heard = (): void => transport.hear(engine.clock.now());
+    const heard = (): void => transport.hear(engine.steadyNow());
     ws.on("message", (data: Buffer, isBinary: boolean) => {
       if (!isBinary && isPing(data)) {
         heard();
