@@ -2,6 +2,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
@@ -46,9 +49,10 @@ async function start(
   stdout: "pipe" | number,
   stderr: "pipe" | number,
   env: Record<string, string> = {},
+  args: readonly string[] = [],
 ): Promise<Deaf> {
   const { env: ports, ws, http } = await free();
-  const child = spawn(process.execPath, [CLI, "serve", "--log-level", "debug"], {
+  const child = spawn(process.execPath, [CLI, "serve", "--log-level", "debug", ...args], {
     stdio: ["ignore", stdout, stderr],
     env: { ...ports, ...env },
   });
@@ -201,4 +205,29 @@ test("a terminal that goes stops it in good order, however often it says so", as
   child.kill("SIGHUP");
   expect((await client.closed()).code).toBe(3512);
   expect(await exit).toEqual([0, null]);
+});
+
+/** Listeners that never say that they are closed. */
+const ENDLESS = `data:text/javascript,import net from "node:net";
+net.Server.prototype.close = function () { return this; };`;
+
+/** A folder with a file that gives clients no time to go. */
+async function withoutDrain(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "messageloop-stop-"));
+  await writeFile(join(folder, "config.yaml"), 'server: { drain_timeout: "0s" }\n');
+  return folder;
+}
+
+test("a stop that does not come to its end is ended, and says so with its exit code", async () => {
+  const env = { NODE_OPTIONS: `--import=${encodeURI(ENDLESS)}` };
+  const folder = await withoutDrain();
+  const server = await start("pipe", "pipe", env, ["--config-dir", folder]);
+  await rm(folder, { recursive: true });
+  let log = "";
+  server.child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    log += text;
+  });
+  server.child.kill("SIGTERM");
+  expect(await server.exit).toEqual([1, null]);
+  expect(log).toContain('"cannot stop in time"');
 });

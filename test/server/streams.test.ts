@@ -351,7 +351,9 @@ test("with the caller's context: its address is known, and its stream is freed i
     broker: new MemoryBroker({
       clock,
       random: { epoch: shortId },
-      nextTurn: (callback) => void setImmediate(callback),
+      nextTurn: (callback) => {
+        setImmediate(callback);
+      },
       timers,
     }),
     clock,
