@@ -8,6 +8,7 @@ import { DISCONNECTS, type Disconnect } from "../protocol/codes.ts";
 import { MAX_REASON_BYTES } from "../protocol/limits.ts";
 import { type SizedFrame, sized } from "../protocol/publication-frames.ts";
 import { utf8Cut } from "../protocol/utf8.ts";
+import type { Source } from "./turn-taking.ts";
 import { type Flusher, SocketWriter, type WriterOwner } from "./writer.ts";
 
 /** How long a slow consumer may take to read up to its close frame and to answer it, in milliseconds. */
@@ -22,12 +23,15 @@ export interface SocketPair {
   readonly socket: Duplex;
 }
 
-export class SocketTransport implements Transport, WriterOwner {
+export class SocketTransport implements Transport, WriterOwner, Source {
   session: Session | undefined;
   readonly #pair: SocketPair;
   readonly #writer: SocketWriter;
   readonly #counters: Counters;
   #heardAt = 0;
+  /** Who does not want the socket to be read: the session, or the frames of it that wait for their turn. */
+  #paused = false;
+  #held = false;
 
   constructor(pair: SocketPair, flusher: Flusher, maxQueueBytes: number, counters: Counters) {
     this.#pair = pair;
@@ -47,7 +51,7 @@ export class SocketTransport implements Transport, WriterOwner {
   close(disconnect: Disconnect): void {
     const { ws } = this.#pair;
     // The client's answer to the close must be read.
-    ws.resume();
+    this.resume();
     if (disconnect.code !== DISCONNECTS.slowConsumer.code || ws.readyState !== WebSocket.OPEN) {
       this.#writer.finish();
       closeSocket(ws, disconnect);
@@ -59,11 +63,29 @@ export class SocketTransport implements Transport, WriterOwner {
   }
 
   pause(): void {
-    this.#pair.ws.pause();
+    this.#paused = true;
+    this.#read();
   }
 
   resume(): void {
-    this.#pair.ws.resume();
+    this.#paused = false;
+    this.#read();
+  }
+
+  hold(): void {
+    this.#held = true;
+    this.#read();
+  }
+
+  release(): void {
+    this.#held = false;
+    this.#read();
+  }
+
+  #read(): void {
+    const { ws } = this.#pair;
+    if (this.#paused || this.#held) ws.pause();
+    else ws.resume();
   }
 
   heard(): number {

@@ -10,6 +10,7 @@ import { negotiate } from "../protocol/codec.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
 import type { Connections } from "./connections.ts";
 import { closeSocket, SocketTransport } from "./socket-transport.ts";
+import { FrameReader, Turns } from "./turn-taking.ts";
 import { headerOf, refuse } from "./upgrades.ts";
 import { Flusher } from "./writer.ts";
 
@@ -37,6 +38,7 @@ export class Sockets {
   readonly #options: SocketsOptions;
   readonly #server: WebSocketServer;
   readonly #flusher = new Flusher();
+  readonly #turns = new Turns();
   readonly #open = new Map<WebSocket, Duplex>();
 
   constructor(options: SocketsOptions) {
@@ -120,6 +122,9 @@ export class Sockets {
     );
     const session = engine.accept(transport, this.#options.sessionId(), encoding, { address });
     transport.session = session;
+    const reader = new FrameReader(this.#turns, transport, (frame) => {
+      background(session.receive(frame), engine.logger, "frame of a client");
+    });
     const heard = (): void => transport.hear(engine.steadyNow());
     ws.on("message", (data: Buffer, isBinary: boolean) => {
       if (!isBinary && isPing(data)) {
@@ -127,15 +132,18 @@ export class Sockets {
         transport.pong();
         return;
       }
-      const frame = isBinary ? data : data.toString("utf8");
-      background(session.receive(frame), engine.logger, "frame of a client");
+      reader.receive(isBinary ? data : data.toString("utf8"));
     });
     ws.on("ping", (data: Buffer) => {
       heard();
       transport.pongFrame(data);
     });
     ws.on("pong", heard);
-    ws.on("close", (code) => session.end(code === NORMAL_CLOSURE || code === NO_CODE, code));
+    ws.on("close", (code) => {
+      // What was sent before it was sent to be taken.
+      reader.finish();
+      session.end(code === NORMAL_CLOSURE || code === NO_CODE, code);
+    });
   }
 }
 
