@@ -225,12 +225,13 @@ export class ConnectClient extends StreamClient {
   #closed = false;
   #more: (() => void) | undefined;
 
-  constructor(address: string, useBinaryFormat = true) {
+  constructor(address: string, useBinaryFormat = true, headers: Record<string, string> = {}) {
     super();
     const baseUrl = `http://${address}`;
     const transport = createConnectTransport({ baseUrl, httpVersion: "2", useBinaryFormat });
     const output = createClient(MessagingService, transport).messageLoop(this.#input(), {
       signal: this.#abort.signal,
+      headers,
     });
     this.#read(output).catch((error: unknown) => this.end(-1, String(error)));
   }

@@ -24,9 +24,10 @@ import {
   unset,
   wholeNumbers,
 } from "../engine/settings.ts";
-import { allowedOrigins } from "../http/origins.ts";
+import { allowedHosts, allowedOrigins } from "../http/origins.ts";
 import { MAX_RETAINED_BYTES } from "../protocol/limits.ts";
 import { type Address, parseAddress } from "./address.ts";
+import { isNetwork } from "./client-address.ts";
 import { type RedisConfig, redis, redisConfig } from "./config-redis.ts";
 
 /** Certificate and key, as paths of PEM files. */
@@ -52,7 +53,11 @@ export interface ServerConfig {
   readonly websocket: ListenerConfig & {
     readonly path: string;
     readonly allowedOrigins: readonly string[];
+    /** Names of the server; without any every name is its own. */
+    readonly allowedHosts: readonly string[];
   };
+  /** Addresses and networks of proxies that say where a client comes from. */
+  readonly trustedProxies: readonly string[];
   readonly grpc: ListenerConfig;
   /** Health and metrics. */
   readonly http: ListenerConfig;
@@ -72,6 +77,9 @@ const addresses = v.pipe(
   v.check((address) => address !== undefined, NOT_AN_ADDRESS),
   v.transform((address) => address as Address),
 );
+
+const NOT_A_NETWORK = "must be an address or a network such as 10.0.0.0/8";
+const networks = v.pipe(v.string(NOT_A_NETWORK), v.check(isNetwork, NOT_A_NETWORK));
 
 function texts(message: string) {
   return v.pipe(v.string(message), v.nonEmpty(message));
@@ -104,7 +112,7 @@ const schema = v.optional(
     server: v.optional(
       table({
         ...serverEntries,
-        http: v.optional(listener(":8080", {}), {}),
+        http: v.optional(listener("127.0.0.1:8080", {}), {}),
         drain_timeout: v.optional(durations, "10s"),
         log_level: v.optional(logLevels, "info"),
       }),
@@ -122,11 +130,13 @@ const schema = v.optional(
               "/ws",
             ),
             allowed_origins: v.optional(allowedOrigins, []),
+            allowed_hosts: v.optional(allowedHosts, []),
             read_timeout: unset(durations),
           }),
           {},
         ),
         grpc: v.optional(listener(":9090", {}), {}),
+        trusted_proxies: v.optional(v.array(networks, "must be a list of networks"), []),
       }),
       {},
     ),
@@ -186,9 +196,11 @@ export function parseConfig(value: unknown): ServerConfig {
       ...listenerOf(websocket, ":9080"),
       path: websocket.path,
       allowedOrigins: websocket.allowed_origins,
+      allowedHosts: websocket.allowed_hosts,
     },
+    trustedProxies: transport.trusted_proxies,
     grpc: listenerOf(grpc, ":9090"),
-    http: listenerOf(server.http, ":8080"),
+    http: listenerOf(server.http, "127.0.0.1:8080"),
   };
 }
 

@@ -15,6 +15,7 @@ import type { ProcessFacts } from "../http/metrics-process.ts";
 import { createOperationsApp } from "../http/operations.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
 import { CAPABILITIES } from "./capabilities.ts";
+import { TrustedProxies } from "./client-address.ts";
 import { parseConfig, type ServerConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { givenBroker, type HostedBroker, hostedBroker } from "./hosted-broker.ts";
@@ -93,6 +94,7 @@ class NodeServer implements Server {
   readonly #broker: HostedBroker;
   readonly #sockets: Sockets;
   readonly #connections: Connections;
+  readonly #proxies: TrustedProxies;
   readonly #logger: Logger;
   /** A session's id names the process that has it. */
   #node = shortId();
@@ -112,6 +114,7 @@ class NodeServer implements Server {
     this.#config = config;
     this.#logger = logger;
     this.#connections = new Connections(config.maxConnections);
+    this.#proxies = new TrustedProxies(config.trustedProxies);
     const { settings } = config;
     this.#broker =
       broker === undefined ? hostedBroker(config, logger, this.#node) : givenBroker(broker);
@@ -134,7 +137,8 @@ class NodeServer implements Server {
       engine: this.engine,
       connections: this.#connections,
       maxQueueBytes: config.maxQueueBytes,
-      handshake: { allowedOrigins: config.websocket.allowedOrigins },
+      handshake: config.websocket,
+      proxies: this.#proxies,
       sessionId: () => this.#sessionId(),
     });
   }
@@ -211,12 +215,12 @@ class NodeServer implements Server {
 
   /** WebSocket, Connect over HTTP/1.1, and the page. */
   async #clients(config: ServerConfig["websocket"]): Promise<number> {
-    const { path, allowedOrigins } = config;
-    const app = createApp({ path, handshake: { allowedOrigins }, fallback: pageAt(path) });
+    const { path } = config;
+    const app = createApp({ path, handshake: config, fallback: pageAt(path) });
     const page = getRequestListener(app.fetch);
     const calls = connectNodeAdapter({
       routes: this.#routes(),
-      contextValues: peerContext,
+      contextValues: peerContext(this.#proxies),
       fallback: (request, response) => {
         const work = page(request as IncomingMessage, response as ServerResponse);
         background(Promise.resolve(work), this.#logger, "request");
@@ -243,7 +247,10 @@ class NodeServer implements Server {
 
   /** gRPC, gRPC-Web and Connect over HTTP/2. */
   async #streams(config: ServerConfig["grpc"]): Promise<number> {
-    const handler = connectNodeAdapter({ routes: this.#routes(), contextValues: peerContext });
+    const handler = connectNodeAdapter({
+      routes: this.#routes(),
+      contextValues: peerContext(this.#proxies),
+    });
     const server = await http2Server(config.tls, handler);
     const port = await this.#open(server, config, "the gRPC listener");
     this.#grpc = this.#listeners.at(-1);

@@ -8,6 +8,7 @@ import { retryAfterSeconds } from "../http/app.ts";
 import { type HandshakeRules, handshakeProblem } from "../http/handshake.ts";
 import { negotiate } from "../protocol/codec.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
+import type { TrustedProxies } from "./client-address.ts";
 import type { Connections } from "./connections.ts";
 import { closeSocket, SocketTransport } from "./socket-transport.ts";
 import { FrameReader, Turns } from "./turn-taking.ts";
@@ -30,6 +31,7 @@ export interface SocketsOptions {
   /** Bytes that may wait for one connection; more close it with 3510. */
   readonly maxQueueBytes: number;
   readonly handshake: HandshakeRules;
+  readonly proxies: TrustedProxies;
   /** A fresh session id. */
   readonly sessionId: () => string;
 }
@@ -61,9 +63,9 @@ export class Sockets {
 
   /** Takes an upgrade of the HTTP server. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { engine, connections, handshake } = this.#options;
+    const { engine, connections, handshake, proxies } = this.#options;
     const { method = "" } = request;
-    const address = request.socket.remoteAddress ?? "";
+    const address = proxies.clientOf(request.socket.remoteAddress, request.headers);
     const header = (name: string): string | null => headerOf(request, name);
     const problem = handshakeProblem({ method, header }, handshake);
     if (problem !== undefined) {
@@ -97,7 +99,7 @@ export class Sockets {
   }
 
   #connected(ws: WebSocket, socket: Duplex, request: IncomingMessage): void {
-    const { engine, connections, maxQueueBytes } = this.#options;
+    const { engine, connections, maxQueueBytes, proxies } = this.#options;
     this.#open.set(ws, socket);
     connections.enter();
     ws.on("close", () => {
@@ -106,7 +108,7 @@ export class Sockets {
     });
     // The library closes the socket after an error; what matters here is that it ends.
     ws.on("error", () => {});
-    const address = request.socket.remoteAddress ?? "";
+    const address = proxies.clientOf(request.socket.remoteAddress, request.headers);
     if (engine.sessionCount >= connections.limit) {
       engine.logger.debug?.("connection refused", { address, reason: "limits.connections" });
       closeSocket(ws, DISCONNECTS.connectionLimit);

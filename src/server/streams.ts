@@ -35,6 +35,7 @@ import {
 } from "../protocol/gen/messageloop/v1/service_pb.js";
 import { type SizedFrame, sized } from "../protocol/publication-frames.ts";
 import { utf8Length } from "../protocol/utf8.ts";
+import type { TrustedProxies } from "./client-address.ts";
 import type { Connections } from "./connections.ts";
 import { afterLong, takeDeadline } from "./deadline.ts";
 import { TEXT_OPTIONS, TEXTS, type Text } from "./stream-json.ts";
@@ -76,15 +77,21 @@ const TIMEOUT_MS = createContextKey<number | undefined>(undefined);
 /**
  * Belongs into connectNodeAdapter as `contextValues`. Without it a server does not know where a stream
  * comes from, and cannot let go of a client that does not end its half or never reads the end.
+ *
+ * @param proxies whose word on where a stream comes from is taken
  */
-export function peerContext(request: IncomingMessage | Http2ServerRequest): ContextValues {
-  const address = request.socket.remoteAddress ?? "";
-  const stream = request instanceof Http2ServerRequest ? request.stream : undefined;
-  // A client that goes while the library waits for its stream to drain fails the write with ECANCELED,
-  // which the library prints as an error. Told that it has drained, it sees for itself that it is over.
-  stream?.once("aborted", () => stream.emit("drain"));
-  if (stream !== undefined) endUnlessServed(stream);
-  return createContextValues().set(CALLER, { address, stream });
+export function peerContext(
+  proxies: TrustedProxies,
+): (request: IncomingMessage | Http2ServerRequest) => ContextValues {
+  return (request) => {
+    const address = proxies.clientOf(request.socket.remoteAddress, request.headers);
+    const stream = request instanceof Http2ServerRequest ? request.stream : undefined;
+    // A client that goes while the library waits for its stream to drain fails the write with ECANCELED,
+    // which the library prints as an error. Told that it has drained, it sees for itself that it is over.
+    stream?.once("aborted", () => stream.emit("drain"));
+    if (stream !== undefined) endUnlessServed(stream);
+    return createContextValues().set(CALLER, { address, stream });
+  };
 }
 
 /** Streams that are sessions. */

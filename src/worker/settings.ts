@@ -16,7 +16,7 @@ import {
   toSettings,
   wholeNumbers,
 } from "../engine/settings.ts";
-import { allowedOrigins } from "../http/origins.ts";
+import { allowedHosts, allowedOrigins } from "../http/origins.ts";
 import { MAX_SOCKETS, MAX_UNHEARD_BYTES, MAX_UPGRADES_PER_SECOND } from "../protocol/limits.ts";
 
 /** The settings of every host, and what only gateways have. */
@@ -27,6 +27,8 @@ export interface WorkerSettings extends Settings {
   readonly logLevel: LogLevel;
   /** Beside the Worker's own host. */
   readonly allowedOrigins: readonly string[];
+  /** Names of the Worker; without any every name is its own. */
+  readonly allowedHosts: readonly string[];
 }
 
 const schema = v.optional(
@@ -50,7 +52,13 @@ const schema = v.optional(
     ),
     transport: v.optional(
       table({
-        websocket: v.optional(table({ allowed_origins: v.optional(allowedOrigins, []) }), {}),
+        websocket: v.optional(
+          table({
+            allowed_origins: v.optional(allowedOrigins, []),
+            allowed_hosts: v.optional(allowedHosts, []),
+          }),
+          {},
+        ),
       }),
       {},
     ),
@@ -76,6 +84,7 @@ export function settingsOf(env: object): WorkerSettings {
       maxUpgradesPerSecond: checked.limits.upgrades_per_second,
       logLevel: checked.server.log_level,
       allowedOrigins: checked.transport.websocket.allowed_origins,
+      allowedHosts: checked.transport.websocket.allowed_hosts,
     };
     known.set(env, settings);
   }

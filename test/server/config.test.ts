@@ -65,9 +65,11 @@ test("without a file every setting has its default", async () => {
       tls: undefined,
       path: "/ws",
       allowedOrigins: [],
+      allowedHosts: [],
     },
     grpc: { address: { host: undefined, port: 9090 }, tls: undefined },
-    http: { address: { host: undefined, port: 8080 }, tls: undefined },
+    trustedProxies: [],
+    http: { address: { host: "127.0.0.1", port: 8080 }, tls: undefined },
   });
   for (const text of ["", "# nothing\n", "---\n", "{}\n"]) expect(await load(text)).toEqual(config);
 });

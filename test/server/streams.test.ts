@@ -24,6 +24,7 @@ import { Engine } from "../../src/engine/engine.ts";
 import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
 import { MessagingService } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { CAPABILITIES } from "../../src/server/capabilities.ts";
+import { TrustedProxies } from "../../src/server/client-address.ts";
 import { parseConfig } from "../../src/server/config.ts";
 import { Connections } from "../../src/server/connections.ts";
 import { clock, random, shortId, timers } from "../../src/server/platform.ts";
@@ -374,7 +375,9 @@ test("with the caller's context: its address is known, and its stream is freed i
     maxQueueBytes: MIB,
     sessionId: () => random.uuid(),
   });
-  const http2 = createHttp2(connectNodeAdapter({ routes, contextValues: peerContext }));
+  const http2 = createHttp2(
+    connectNodeAdapter({ routes, contextValues: peerContext(new TrustedProxies()) }),
+  );
   const streams = new Set<unknown>();
   http2.on("stream", (one) => {
     streams.add(one);
