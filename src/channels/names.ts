@@ -21,6 +21,8 @@ export function checkChannel(name: string): void {
 
 /** What is wrong with a literal channel name, or undefined. */
 export function channelProblem(name: string): string | undefined {
+  // A program that embeds the server may hand over anything.
+  if (typeof name !== "string") return "channel is no text";
   if (name === "") return "channel is empty";
   if (!name.isWellFormed()) return "channel is not valid Unicode";
   if (utf8Length(name) > MAX_CHANNEL_BYTES)

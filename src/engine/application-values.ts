@@ -80,6 +80,17 @@ export function checkStruct(metadata: JsonObject | undefined): void {
   if (problem !== undefined) throw new MessagingError("BAD_REQUEST", problem.slice(0, 255));
 }
 
+/**
+ * A number that the application names.
+ *
+ * @param least the smallest that it may be
+ * @throws MessagingError BAD_REQUEST for what is no whole number from there to 2^53 - 1
+ */
+export function checkCount(value: unknown, name: string, least = 0): void {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= least) return;
+  throw new MessagingError("BAD_REQUEST", `${name} is no whole number of at least ${least}`);
+}
+
 /** @throws BadValue */
 export function objectOf(value: unknown, field: string): Record<string, unknown> {
   if (typeof value === "object" && value !== null) return value as Record<string, unknown>;

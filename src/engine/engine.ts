@@ -29,7 +29,7 @@ import {
   type FrameStamp,
   PublicationBatch,
 } from "../protocol/publication-frames.ts";
-import { applicationEvent, checkMetadata } from "./application-values.ts";
+import { applicationEvent, checkCount, checkMetadata } from "./application-values.ts";
 import type { HostCapabilities } from "./capabilities.ts";
 import { type ChannelResults, ClusterCalls, type SurveyQuestion } from "./cluster-calls.ts";
 import { type CounterStats, Counters } from "./counters.ts";
@@ -243,14 +243,17 @@ export class Engine implements BrokerHandler {
    * @param code a code of the table, or one of the application's own, 4000 to 4999
    * @param reason cut to 123 bytes of UTF-8; the table's when left out or empty
    * @returns whether there was such a session
-   * @throws MessagingError BAD_REQUEST for any other code, UNAVAILABLE where its node does not answer
+   * @throws MessagingError BAD_REQUEST for any other code and for no text, UNAVAILABLE where its node does not answer
    */
   async disconnect(sessionId: string, code: number, reason?: string): Promise<boolean> {
     const known = disconnectFor(code) !== undefined;
     if (!known && !(Number.isInteger(code) && code >= 4000 && code <= 4999)) {
       throw new MessagingError("BAD_REQUEST", `${code} is no disconnect code`);
     }
-    return await this.#calls.disconnect(sessionId, code, reason || undefined);
+    if (reason !== undefined && typeof reason !== "string") {
+      throw new MessagingError("BAD_REQUEST", "the reason is no text");
+    }
+    return await this.#calls.disconnect(sessionId, code, reason?.toWellFormed() || undefined);
   }
 
   /**
@@ -287,6 +290,8 @@ export class Engine implements BrokerHandler {
    */
   async history(channel: string, filter: HistoryFilter): Promise<HistoryPage> {
     checkChannel(channel);
+    checkCount(filter.limit, "limit", -1);
+    if (filter.since !== undefined) checkCount(filter.since.offset, "since.offset");
     let page = await this.broker.history(channel, filter);
     const entries = [...page.entries];
     while (page.more && (filter.limit < 0 || entries.length < filter.limit)) {
@@ -318,6 +323,7 @@ export class Engine implements BrokerHandler {
    */
   async presenceOf(channel: string, limit = MAX_PRESENCE_MEMBERS): Promise<PresenceSnapshot> {
     checkChannel(channel);
+    checkCount(limit, "limit");
     return await this.broker.presence(channel, limit);
   }
 
@@ -354,6 +360,8 @@ export class Engine implements BrokerHandler {
     question: CloudEvent,
     { timeoutMs = SURVEY_TIMEOUT_MS }: SurveyOptions = {},
   ): Promise<SurveyOutcome> {
+    // More than it may be is cut, and so may be infinite.
+    checkCount(Math.min(timeoutMs, MAX_SURVEY_TIMEOUT_MS), "timeoutMs");
     const outcome = await this.#calls.survey({
       id: this.random.uuid(),
       channel,

@@ -59,3 +59,36 @@ test("sessions can be looked up", async () => {
     "connected",
   );
 });
+
+test("a value of no such kind is BAD_REQUEST at every door of the server's side", async () => {
+  const { engine, session, transport } = scene();
+  await connect(session, "a");
+  const refused = { code: "BAD_REQUEST" };
+  const wrong = [undefined, null, 42, Number.NaN, {}, Symbol("s"), "\ud800"] as never[];
+  for (const channel of wrong) {
+    await expect(engine.publish(channel, event)).rejects.toMatchObject(refused);
+    await expect(engine.history(channel, { limit: 1 })).rejects.toMatchObject(refused);
+    await expect(engine.removeHistory(channel)).rejects.toMatchObject(refused);
+    await expect(engine.presenceOf(channel)).rejects.toMatchObject(refused);
+  }
+  for (const limit of [Number.NaN, 0.5, -2, Number.POSITIVE_INFINITY, "1", 1n] as never[]) {
+    await expect(engine.history("a", { limit })).rejects.toMatchObject(refused);
+    await expect(engine.presenceOf("a", limit)).rejects.toMatchObject(refused);
+  }
+  for (const offset of [Number.NaN, -1, 0.5, 2 ** 53, 1n, "1"] as never[]) {
+    const since = { epoch: "e", offset };
+    await expect(engine.history("a", { limit: 1, since })).rejects.toMatchObject(refused);
+  }
+  for (const timeoutMs of [Number.NaN, -1, "soon", {}] as never[]) {
+    await expect(engine.survey("a", event, { timeoutMs })).rejects.toMatchObject(refused);
+  }
+  for (const reason of [42, null, {}] as never[]) {
+    await expect(engine.disconnect("s", 4000, reason)).rejects.toMatchObject(refused);
+  }
+  for (const code of [Number.NaN, 4000.5, 1005, "4000"] as never[]) {
+    await expect(engine.disconnect("s", code)).rejects.toMatchObject(refused);
+  }
+  expect(transport.closed).toBeUndefined();
+  expect(await engine.disconnect("s", 4000, "half \ud800")).toBe(true);
+  expect(transport.closed).toEqual({ code: 4000, reason: "half \ufffd" });
+});
