@@ -28,7 +28,7 @@ const PARTS: Readonly<Record<string, (report: Report) => Promise<void>>> = {
   names: (report) => {
     // Twice the time that they should take, and some.
     const ttlSeconds = Math.ceil(30 + count / 10_000);
-    return names(report, { names: count, ttlSeconds, lateSeconds: 30, ...plant });
+    return names(report, { names: count, ttlSeconds, lateSeconds: 60, ...plant });
   },
   fairness: (report) => {
     const only = values.storm === undefined ? {} : { only: values.storm };

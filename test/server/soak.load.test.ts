@@ -23,15 +23,20 @@ test("a server that keeps something of each client is found", async () => {
 });
 
 test("channels that are forgotten give back their memory, without a long turn", async () => {
-  const short = { names: 5_000, ttlSeconds: 4, lateSeconds: 3 };
+  const short = { names: 5_000, ttlSeconds: 5, lateSeconds: 7 };
   expect(await brokenBy((report) => names(report, short))).toEqual([]);
 });
+
+function cpuMs(): number {
+  return process.threadCpuUsage().user / 1_000;
+}
 
 test("a long turn is found", async () => {
   const turns = new Turns();
   turns.start();
   await pause(20);
-  for (const end = performance.now() + 120; performance.now() < end; ) Math.random();
+  // Its own CPU time: on a machine that does something else the clock goes on without it.
+  for (const end = cpuMs() + 120; cpuMs() < end; ) Math.random();
   await pause(20);
   const { p999, longest } = turns.stop();
   expect(longest).toBeGreaterThan(50);
@@ -40,12 +45,13 @@ test("a long turn is found", async () => {
 
 test("others feel little of who is busy", async () => {
   const only = ["history reader", "rewind loop", "hot pattern", "undecodable", "rpcs"];
-  const storms = { scale: 0.1, only };
+  // The machine may do something else beside the tests.
+  const storms = { scale: 0.1, only, pingMs: 400 };
   expect(await brokenBy((report) => fairness(report, storms))).toEqual([]);
 });
 
 test("a ping that is late is found", async () => {
-  const storms = { scale: 0.3, only: ["publishers"], plant: "stall" } as const;
+  const storms = { scale: 0.3, only: ["publishers"], plant: "stall", pingMs: 300 } as const;
   const broken = await brokenBy((report) => fairness(report, storms));
   expect(broken).toEqual([expect.stringContaining("ping p99")]);
 });
