@@ -124,10 +124,15 @@ export class RedisNodes {
     // What happened to this node's name may have happened to those of others, who learn of it by a beat.
     this.#completeAt = this.#host.clock.now() + 2 * this.#host.beatMs;
     this.#host.warn("node renamed", { reason: restarted ? "Redis restarted" : "taken for lost" });
-    // In this order: whoever is still here has the new name before the old one is seen to.
     await this.#tell("");
+    // However many members there are to be told of: the node says meanwhile that it is there.
+    background(this.#handOver(former), this.#host.troubles.logger, "going on under a new name");
+  }
+
+  /** In this order: whoever is still here has the new name before the old one is seen to. */
+  async #handOver(former: string): Promise<void> {
     await this.#host.renamed();
-    this.#see((await this.#tell(former)).lost);
+    if (!this.#ended) this.#see((await this.#tell(former)).lost);
   }
 
   #see(lost: readonly string[]): void {

@@ -54,7 +54,8 @@ export function watched(
 
 /**
  * Calls until Redis answers. A call that was never sent is given up after OFFLINE_PATIENCE_MS of
- * outage, however many calls share it; one whose outcome is unknown after CHANNEL_TIMEOUT_MS.
+ * outage, however many calls share it; one whose outcome is unknown after CHANNEL_TIMEOUT_MS. Timers count that time:
+ * a step of the clock neither ends a call nor keeps it for long.
  *
  * @throws MessagingError UNAVAILABLE
  */
@@ -63,28 +64,58 @@ export async function patiently<T>(
   outage: Outage,
   call: () => Promise<T>,
 ): Promise<T> {
-  const { clock, timers } = waiting;
-  const began = clock.now();
-  let sent = false;
+  const { timers } = waiting;
+  const late = Promise.withResolvers<never>();
+  // The race that it ends may be over by then.
+  late.promise.catch(() => {});
+  const deadline = timers.after(CHANNEL_TIMEOUT_MS, () => {
+    late.reject(unavailable("Redis does not answer in time"));
+  });
   // Of a cluster one server may be away and another there: the first of the two does not wait longer.
-  let away = Number.POSITIVE_INFINITY;
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LAST_PAUSE_MS)) {
-    try {
-      return await withDeadline(waiting, call(), began + CHANNEL_TIMEOUT_MS);
-    } catch (error) {
-      if (!(error instanceof RedisFailure)) throw error;
-      if (!mendable(error)) {
-        waiting.troubles.note("a request", error);
-        throw unavailable(refusalOf(error), error);
+  let away: Patience | undefined;
+  let sent = false;
+  try {
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LAST_PAUSE_MS)) {
+      try {
+        return await Promise.race([call(), late.promise]);
+      } catch (error) {
+        if (!(error instanceof RedisFailure)) throw error;
+        if (!mendable(error)) {
+          waiting.troubles.note("a request", error);
+          throw unavailable(refusalOf(error), error);
+        }
+        if (error.kind === "lost") sent = true;
+        else away ??= patience(waiting, outage);
+        if (!sent && away?.over === true) throw unavailable("Redis is away", error);
       }
-      const now = clock.now();
-      if (error.kind === "lost") sent = true;
-      else away = Math.min(away, outage.since ?? now);
-      const end = sent ? began + CHANNEL_TIMEOUT_MS : away + OFFLINE_PATIENCE_MS;
-      if (now + pause >= end) throw unavailable("Redis is away", error);
+      await Promise.race([delay(timers, pause), late.promise]);
     }
-    await delay(timers, pause);
+  } finally {
+    deadline();
+    away?.end();
   }
+}
+
+/** How long a call that was never sent goes on. */
+interface Patience {
+  readonly over: boolean;
+  end(): void;
+}
+
+function patience({ clock, timers }: Waiting, { since }: Outage): Patience {
+  const spent = since === undefined ? 0 : clock.now() - since;
+  // A clock that was set back or forward says nothing of an outage.
+  const left = OFFLINE_PATIENCE_MS - Math.min(Math.max(spent, 0), OFFLINE_PATIENCE_MS);
+  let over = left === 0;
+  const end = timers.after(left, () => {
+    over = true;
+  });
+  return {
+    get over() {
+      return over;
+    },
+    end,
+  };
 }
 
 /**
@@ -112,17 +143,4 @@ export function delay(timers: Timers, ms: number): Promise<void> {
 /** The outcome is unknown; the same request may be sent again. */
 export function unavailable(message: string, cause?: unknown): MessagingError {
   return new MessagingError("UNAVAILABLE", message, cause === undefined ? {} : { cause });
-}
-
-/**
- * The promise's outcome, or UNAVAILABLE at a time. The late outcome is ignored.
- *
- * @param at Unix milliseconds
- */
-function withDeadline<T>({ clock, timers }: Waiting, promise: Promise<T>, at: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const late = () => reject(unavailable("Redis does not answer in time"));
-    const cancel = timers.after(Math.max(at - clock.now(), 0), late);
-    promise.finally(cancel).then(resolve, reject);
-  });
 }
