@@ -32,7 +32,8 @@ import {
 import { applicationEvent, checkCount, checkMetadata } from "./application-values.ts";
 import type { HostCapabilities } from "./capabilities.ts";
 import { type ChannelResults, ClusterCalls, type SurveyQuestion } from "./cluster-calls.ts";
-import { type CounterStats, Counters } from "./counters.ts";
+import { Counters } from "./counters.ts";
+import type { EngineStats } from "./engine-stats.ts";
 import { errorText } from "./error-text.ts";
 import { guardedHandler } from "./guarded-handler.ts";
 import type { PresenceNotice } from "./hold.ts";
@@ -106,29 +107,6 @@ export interface NextExpiry {
   readonly connect: number | undefined;
   /** The earliest possible end of a silent session; undefined when there is none. */
   readonly idle: number | undefined;
-}
-
-/** What a node holds now, and what it has done since it started. */
-export interface EngineStats extends CounterStats {
-  readonly sessions: number;
-  readonly subscriptions: number;
-  readonly channels: number;
-  readonly patterns: number;
-  /** Backend calls that wait for their answer. */
-  readonly openCalls: number;
-  readonly openSurveys: number;
-  /** Messages written to sessions. */
-  readonly delivered: number;
-  /** Messages encoded: v1 JSON, extended JSON, v1 protobuf, extended protobuf. */
-  readonly encoded: readonly [number, number, number, number];
-  /** Events decoded from the log's bytes; extended protobuf alone needs none. */
-  readonly decoded: number;
-  /** Sessions closed by this node, by code. */
-  readonly disconnects: Readonly<Record<number, number>>;
-  /** Answers to surveys that nobody waited for. */
-  readonly droppedAnswers: number;
-  /** Messages of other nodes that were not obeyed. */
-  readonly refusedMessages: RefusedMessages;
 }
 
 const NO_MESSAGES: RefusedMessages = { unsigned: 0, misdirected: 0, replayed: 0 };

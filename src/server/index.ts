@@ -17,10 +17,10 @@ export type { HostCapabilities } from "../engine/capabilities.ts";
 export {
   Engine,
   type EngineOptions,
-  type EngineStats,
   type NextExpiry,
   type PublishOptions,
 } from "../engine/engine.ts";
+export type { EngineStats } from "../engine/engine-stats.ts";
 export type {
   ActiveChannels,
   AuthenticateRequest,
