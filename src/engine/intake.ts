@@ -4,6 +4,7 @@
  * host can do that. Where it cannot, a client that sends more than may wait has to be closed.
  */
 import {
+  MAX_OPEN_REQUESTS,
   MAX_WAITING_NODE_BYTES,
   MAX_WAITING_SESSION_BYTES,
   WAITING_FRAME_BYTES,
@@ -25,6 +26,7 @@ export class Intake {
   readonly #shared: SharedIntake;
   readonly #transport: PausableTransport;
   #bytes = 0;
+  #frames = 0;
   #waiting = 0;
   #waits = false;
   #paused = false;
@@ -43,7 +45,7 @@ export class Intake {
 
   /** Whether a client that can be refused has more under way than it may. */
   get full(): boolean {
-    return this.#bytes > this.#most;
+    return this.#bytes > this.#most || this.#frames > MAX_OPEN_REQUESTS;
   }
 
   /** Whether a client that cannot be refused has sent more than may wait on a host that cannot slow it down. */
@@ -66,6 +68,7 @@ export class Intake {
    */
   begin(bytes: number): boolean {
     this.#bytes += bytes;
+    this.#frames += 1;
     if (this.#waits) this.#count(bytes + WAITING_FRAME_BYTES);
     return this.#waits;
   }
@@ -73,6 +76,7 @@ export class Intake {
   /** @param waited what `begin` has returned */
   end(bytes: number, waited: boolean): void {
     this.#bytes -= bytes;
+    this.#frames -= 1;
     if (waited) this.#count(-bytes - WAITING_FRAME_BYTES);
   }
 

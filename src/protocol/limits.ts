@@ -24,6 +24,11 @@ export const PUBLISHES_PER_SECOND = 0;
 /** Bytes of a session's requests that are still being worked on; one more is RATE_LIMITED. */
 export const MAX_OPEN_REQUEST_BYTES = 4 * 1024 * 1024;
 /**
+ * Requests of one session that are still being worked on, however short; one more is RATE_LIMITED. Each takes
+ * some kilobytes.
+ */
+export const MAX_OPEN_REQUESTS = 4_096;
+/**
  * Bytes of one v1 client's requests that may wait where the host cannot stop reading what it sends; beyond it
  * 3510. Each frame counts as WAITING_FRAME_BYTES more than it is long.
  */

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { SessionReads } from "../../src/engine/session-reads.ts";
 import { Turns } from "../../src/engine/turns.ts";
+import { MAX_OPEN_REQUESTS } from "../../src/protocol/limits.ts";
 import { joining, type Listener, listening, ROOM, since } from "./log-broker.ts";
 import { kinds, send } from "./scene.ts";
 
@@ -140,6 +141,23 @@ test("a session reads one page at a time, and none after it has ended", async ()
   gate.resolve();
   await Promise.all(asking);
   expect(broker.asked.length).toBe(1);
+});
+
+test("a session has so many requests under way, however short they are", async () => {
+  // Once 40,000 of them waited at once, and took 160 MB.
+  const { broker, listener } = await listening(["history"]);
+  await listener.subscribe();
+  const gate = Promise.withResolvers<void>();
+  broker.reading = () => gate.promise;
+  const asking = ask(listener, MAX_OPEN_REQUESTS + 10);
+  await new Promise(setImmediate);
+  const refused = kinds(listener.transport).filter((kind) => kind === "error RATE_LIMITED");
+  expect(refused.length).toBe(10);
+  gate.resolve();
+  await asking;
+  expect(kinds(listener.transport).filter((kind) => kind === "history").length).toBe(
+    MAX_OPEN_REQUESTS,
+  );
 });
 
 test("what is replayed is written in portions, live messages after it", async () => {
