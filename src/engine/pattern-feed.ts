@@ -31,6 +31,9 @@ export interface LostPresence {
   readonly lost: true;
 }
 
+/** What was too much to be held and has to be read. */
+export type HeldElsewhere = { readonly range: DroppedRange } | LostPresence;
+
 /** What a range, or a channel whose notices were dropped, takes beside the channel's name; in bytes. */
 const MARK_BYTES = 250;
 
@@ -55,6 +58,10 @@ export class PatternHold {
   #items: HeldOfPattern[] = [];
   #bytes = 0;
   #overflowed = false;
+
+  get empty(): boolean {
+    return this.#items.length === 0 && !this.#overflowed;
+  }
 
   add(item: HeldOfPattern): void {
     this.#items.push(item);
@@ -93,7 +100,9 @@ export class PatternHold {
   }
 
   #keep(stays: (item: HeldOfPattern) => boolean): void {
-    this.#items = this.#items.filter(stays);
+    const kept = this.#items.filter(stays);
+    if (kept.length === this.#items.length) return;
+    this.#items = kept;
     this.#count();
   }
 

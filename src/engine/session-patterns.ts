@@ -10,7 +10,13 @@ import type { Subscription as SubscriptionMessage } from "../protocol/gen/messag
 import { MAX_PATTERN_CHANNELS } from "../protocol/limits.ts";
 import { background } from "./background.ts";
 import { feedGap, feedNotice, type PatternSubscription, type Subscription } from "./hub.ts";
-import { channelOf, type DroppedRange, PatternFeed, PatternHold } from "./pattern-feed.ts";
+import {
+  channelOf,
+  type DroppedRange,
+  type HeldElsewhere,
+  PatternFeed,
+  PatternHold,
+} from "./pattern-feed.ts";
 import { type Absence, type Head, headOf, missedFrom } from "./pattern-recovery.ts";
 import type { Position } from "./ports.ts";
 import { positionOf } from "./positions.ts";
@@ -25,6 +31,8 @@ import {
 
 /** What one look at many channels asks at the same time. */
 const ASKED_TOGETHER = 32;
+/** What is let out in one step of all that was held back. */
+const LET_OUT_TOGETHER = 64;
 /** Where a channel is that has not answered. */
 const NOWHERE: Position = { epoch: "", offset: 0 };
 
@@ -296,7 +304,6 @@ export class SessionPatterns {
 
   /** Lets out what was held back, in its order, unless another request catches up; what was too much is read again. */
   async #release(): Promise<void> {
-    const { hub } = this.#host;
     const feed = this.#feed;
     for (;;) {
       if (this.#owner.ended || this.#settling > 0) return;
@@ -304,19 +311,41 @@ export class SessionPatterns {
         await this.#tellOverflow();
         continue;
       }
-      const item = feed.held?.take();
-      if (item === undefined) break;
-      // The pattern that brought it may have been left.
-      if (!this.covers(channelOf(item))) continue;
-      if ("batch" in item) hub.feed(this.#owner, feed, item.batch);
-      else if ("gap" in item) feedGap(this.#owner, feed, item.channel, item.gap);
-      else if ("notice" in item) feedNotice(this.#owner, item.notice);
-      else if ("lost" in item) await this.#tellPresence(item.channel);
-      else await this.#reread(item.range);
+      const next = await this.#host.turns.run(() => this.#letOut());
+      if (next === "enough") continue;
+      if (next === undefined) {
+        // What has come since the last look is held as well.
+        if (feed.held?.empty === false) continue;
+        break;
+      }
+      if ("lost" in next) await this.#tellPresence(next.channel);
+      else await this.#reread(next.range);
     }
     feed.held = undefined;
     this.#released?.resolve();
     this.#released = undefined;
+  }
+
+  /**
+   * Lets out some of what is held.
+   *
+   * @returns what has to be read before the rest goes out, `enough` where there is more, undefined where
+   * nothing is left
+   */
+  #letOut(): HeldElsewhere | "enough" | undefined {
+    const { hub } = this.#host;
+    for (let count = 0; count < LET_OUT_TOGETHER; count++) {
+      if (this.#owner.ended || this.#settling > 0) return "enough";
+      const item = this.#feed.held?.take();
+      if (item === undefined) return undefined;
+      // The pattern that brought it may have been left.
+      if (!this.covers(channelOf(item))) continue;
+      if ("batch" in item) hub.feed(this.#owner, this.#feed, item.batch);
+      else if ("gap" in item) feedGap(this.#owner, this.#feed, item.channel, item.gap);
+      else if ("notice" in item) feedNotice(this.#owner, item.notice);
+      else return item;
+    }
+    return "enough";
   }
 
   /** So much came that not even its channels could be remembered: there may be any. */

@@ -105,6 +105,31 @@ test("of too many channels even the names go, and the gap names the pattern", as
   expect(listener.told()).toEqual(["live e/1"]);
 });
 
+test("what was held is let out in portions, in its order, and what comes meanwhile comes after it", async () => {
+  const { engine, broker, listener } = await listening();
+  broker.append(1);
+  const [entry] = broker.log;
+  const entries = entry === undefined ? [] : [entry];
+  broker.handed = broker.head;
+  const count = 3_500;
+  broker.reading = (asked) => {
+    for (let i = 0; asked === 1 && i < count; i++) engine.publications(`c.${i}`, "e", entries);
+  };
+  const catching = listener.subscribe({ channel: "**", ...since(900, "time") });
+  const live = (): number => listener.told().filter((line) => line === "live e/1").length;
+  const turns: number[] = [];
+  for (let all = 0; all < count; all += turns.at(-1) ?? 0) {
+    await new Promise(setImmediate);
+    if (turns.length === 0) engine.publications("c.last", "e", entries);
+    turns.push(live());
+    expect(turns.length).toBeLessThan(100);
+  }
+  await catching;
+  expect(turns.length).toBeGreaterThan(1);
+  expect(live() + turns.reduce((sum, some) => sum + some, 0)).toBe(count + 1);
+  expect(String(listener.transport.frames.at(-1))).toContain('"c.last"');
+});
+
 test("no hold grows with what is added to it", () => {
   const hold = new Hold();
   const pattern = new PatternHold();
