@@ -54,7 +54,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   worker: {
     steps: 100_000,
     each: 10_000,
-    together: 2,
+    together: 3,
     hosts: ["worker"],
     test: ["worker", "test/worker/history.test.ts", 10_000],
   },
