@@ -72,7 +72,7 @@ export interface RedisSubscriptions {
    *
    * @throws RedisFailure
    */
-  probe?(): Promise<void>;
+  ping?(): Promise<void>;
 }
 
 /**

@@ -471,7 +471,7 @@ export class RedisBroker implements Broker {
     const { commands, subscriptions } = this.#options;
     const { alive } = this.#keys;
     const commanded = commands.probe?.() ?? commands.command(alive, ["PING"]);
-    await Promise.all([commanded, subscriptions.probe?.()]);
+    await Promise.all([commanded, subscriptions.ping?.()]);
   }
 
   /** Says what has become of `ready`. */

@@ -167,8 +167,11 @@ class LateConnection implements RedisCommands, RedisSubscriptions {
   }
 
   async probe(): Promise<void> {
-    const { commands, subscriptions } = opened(this.#redis);
-    await Promise.all([commands.probe(), subscriptions.probe()]);
+    await opened(this.#redis).commands.probe();
+  }
+
+  async ping(): Promise<void> {
+    await opened(this.#redis).subscriptions.ping();
   }
 
   async command(key: string, args: readonly RedisArgument[]): Promise<RedisReply> {

@@ -62,7 +62,7 @@ export class NodeRedisSubscriptions implements RedisSubscriptions {
     client.destroy();
   }
 
-  async probe(): Promise<void> {
+  async ping(): Promise<void> {
     await this.#confirmed((client) => client.ping());
   }
 

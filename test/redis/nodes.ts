@@ -105,7 +105,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       unsubscribe: (topics) => subscriptions.unsubscribe(topics),
       subscribeGlobs: (globs) => subscriptions.subscribeGlobs(globs),
       unsubscribeGlobs: (globs) => subscriptions.unsubscribeGlobs(globs),
-      probe: async () => await subscriptions.probe(),
+      ping: () => subscriptions.ping(),
     },
     clock,
     timers,

@@ -50,7 +50,16 @@ export async function redisServer(
     running.kill("SIGKILL");
     await ended;
   };
-  await start();
+  const stop = async (): Promise<void> => {
+    await kill();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await start();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
@@ -63,10 +72,7 @@ export async function redisServer(
     goOn: () => process?.kill("SIGCONT"),
     kill,
     start,
-    stop: async () => {
-      await kill();
-      rmSync(folder, { recursive: true, force: true });
-    },
+    stop,
   };
 }
 
