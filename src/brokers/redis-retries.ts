@@ -76,6 +76,14 @@ export class RedisRetries {
     }
   }
 
+  /** Redis is back: what waits does not wait for the end of a long pause. */
+  hurry(): void {
+    this.#pause = FIRST_PAUSE_MS;
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#later();
+  }
+
   /** Nothing is tried again. */
   end(): void {
     this.#ended = true;

@@ -26,17 +26,22 @@ export interface Outage {
  * Commands that note whether Redis is there.
  *
  * @param failed hears of failures that say that it is not, or that it is not the one to write to
+ * @param back hears of the first success afterwards
  */
 export function watched(
   commands: RedisCommands,
   clock: Clock,
   outage: Outage,
   failed: (failure: RedisFailure) => void,
+  back: () => void,
 ): RedisCommands {
   const note = async (call: Promise<RedisReply>): Promise<RedisReply> => {
     try {
       const reply = await call;
-      outage.since = undefined;
+      if (outage.since !== undefined) {
+        outage.since = undefined;
+        back();
+      }
       return reply;
     } catch (error) {
       if (error instanceof RedisFailure) {

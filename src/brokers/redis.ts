@@ -27,7 +27,7 @@ import { type ChannelHost, RedisChannel } from "./redis-channel.ts";
 import { HEARING_MS } from "./redis-cursor.ts";
 import { RedisDirectory } from "./redis-directory.ts";
 import { Epochs } from "./redis-epochs.ts";
-import { RedisHealth } from "./redis-health.ts";
+import { probed, RedisHealth } from "./redis-health.ts";
 import { chunks, RedisInterest } from "./redis-interest.ts";
 import { RedisKeys } from "./redis-keys.ts";
 import { RedisMailbox } from "./redis-mailbox.ts";
@@ -102,11 +102,15 @@ export class RedisBroker implements Broker {
       timers,
       logger: this.#troubles.logger,
       nextTurn,
-      probe: () => this.#probe(),
+      probe: () => probed(options, this.#keys.alive),
       changed: () => this.#judge(),
     });
-    const commands = watched(options.commands, clock, this.#outage, ({ message }) =>
-      this.#health.failed(message),
+    const commands = watched(
+      options.commands,
+      clock,
+      this.#outage,
+      ({ message }) => this.#health.failed(message),
+      () => this.#retries.hurry(),
     );
     const shared = {
       clock,
@@ -465,13 +469,6 @@ export class RedisBroker implements Broker {
       if (!listens() || !channel.cursor.behind(opened)) return;
       background(channel.cursor.catchUp(), this.#troubles.logger, "catching up");
     });
-  }
-
-  async #probe(): Promise<void> {
-    const { commands, subscriptions } = this.#options;
-    const { alive } = this.#keys;
-    const commanded = commands.probe?.() ?? commands.command(alive, ["PING"]);
-    await Promise.all([commanded, subscriptions.ping?.()]);
   }
 
   /** Says what has become of `ready`. */

@@ -93,6 +93,25 @@ test("however much waits, a second brings no more than one round of tries", asyn
   expect([retries.size, tries]).toEqual([0, 0]);
 });
 
+test("what waits does not wait for the end of a long pause when Redis is back", async () => {
+  const { pass, retries } = scene();
+  let away = true;
+  const done = retries.until(
+    "x",
+    () => false,
+    async () => {
+      if (away) throw OFFLINE;
+      return "done";
+    },
+  );
+  await pass(30_000);
+  away = false;
+  retries.hurry();
+  await pass(10);
+  expect(retries.size).toBe(0);
+  expect(await done).toBe("done");
+});
+
 test("only what a repetition may mend is repeated", async () => {
   const { pass, retries } = scene();
   const failures = ["refused", "garbled"].map((kind) => new RedisFailure(kind as "refused", kind));
