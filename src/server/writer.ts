@@ -4,8 +4,10 @@
  * keeps everything in a bounded queue, in which answers go ahead of deliveries.
  */
 import type { SizedFrame } from "../protocol/publication-frames.ts";
-import { costOf, HIGH_WATER_BYTES, OutboundQueue } from "./outbound-queue.ts";
+import { HIGH_WATER_BYTES, OutboundQueue } from "./outbound-queue.ts";
 
+/** Frames that a socket is handed at once; each takes memory of its own there, however small it is. */
+const MAX_TURN_FRAMES = 1_024;
 const TEXT = 0x81;
 const BINARY = 0x82;
 
@@ -27,7 +29,7 @@ export interface WritableSocket {
 export function wireForm(frame: SizedFrame, lasting = false): Uint8Array {
   const known = frame.prepared;
   if (known === undefined) frame.prepared = encodeFrame(frame, lasting);
-  else if (lasting && isPooled(known)) frame.prepared = new Uint8Array(known);
+  else if (lasting) frame.prepared = unpooled(known);
   return frame.prepared as Uint8Array;
 }
 
@@ -50,9 +52,12 @@ function encodeFrame({ data, bytes }: SizedFrame, lasting: boolean): Uint8Array 
   return buffer;
 }
 
-/** Whether bytes are a piece of the runtime's pool, which stays in memory as a whole with each piece. */
-function isPooled({ buffer, byteLength }: Uint8Array): boolean {
-  return buffer.byteLength > byteLength;
+/**
+ * The same bytes, but no piece of the runtime's pool, which stays in memory as a whole with each of its
+ * pieces.
+ */
+function unpooled(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer.byteLength > bytes.byteLength ? new Uint8Array(bytes) : bytes;
 }
 
 /** Flushes the writers that were written to in this turn, all in one callback. */
@@ -80,8 +85,10 @@ export interface WriterOwner {
   overrun(deliveries: number): void;
 }
 
+type Waiting = SizedFrame | Uint8Array;
+
 /** What every idle writer has written in this turn; never added to. */
-const NOTHING: SizedFrame[] = [];
+const NOTHING: Uint8Array[] = [];
 
 export class SocketWriter {
   readonly #socket: WritableSocket;
@@ -90,13 +97,15 @@ export class SocketWriter {
   /** Bytes that may wait for the socket. */
   readonly #maxQueueBytes: number;
   /** What this turn has brought, in its order. */
-  #turn: SizedFrame[] = NOTHING;
+  #turn: Uint8Array[] = NOTHING;
   #turnBytes = 0;
   /**
    * What waits until the socket has drained; undefined while the socket takes everything. A delivery
    * waits in the wire form that it shares with others, an answer gets its own when it leaves.
    */
-  #queue: OutboundQueue<SizedFrame | Uint8Array> | undefined;
+  #queue: OutboundQueue<Waiting> | undefined;
+  /** Whether frames wait or go nowhere: the one question that each delivery asks. */
+  #holds = false;
   #overrun = false;
   #finished = false;
 
@@ -114,32 +123,32 @@ export class SocketWriter {
 
   /** Nothing that is written after `finish` leaves. */
   write(frame: SizedFrame): void {
-    if (this.#finished) return;
-    const queue = this.#queue;
-    if (queue !== undefined) {
-      queue.push(frame.urgent ? frame : wireForm(frame, true), frame);
-      this.#check();
+    if (this.#holds) {
+      this.#hold(frame);
       return;
     }
     if (this.#turn.length === 0) {
       this.#turn = [];
       this.#flusher.add(this);
     }
-    this.#turn.push(frame);
-    this.#turnBytes += costOf(frame);
+    const chunk = frame.prepared ?? wireForm(frame);
+    this.#turn.push(chunk);
+    this.#turnBytes += chunk.length;
     // More than a socket should hold at once does not wait for the end of the turn.
-    if (this.#turnBytes > HIGH_WATER_BYTES) this.flush();
+    if (this.#turnBytes > HIGH_WATER_BYTES || this.#turn.length > MAX_TURN_FRAMES) this.flush();
   }
 
   /** Puts what this turn has brought on the socket. */
   flush(): void {
-    const frames = this.#turn;
-    if (frames.length === 0) return;
+    const chunks = this.#turn;
+    if (chunks.length === 0) return;
     this.#turn = NOTHING;
     this.#turnBytes = 0;
-    this.#put(frames);
+    // What does not leave at once may lie in the socket for as long as the client pleases.
+    this.#put(this.#socket.writableLength === 0 ? chunks : chunks.map(unpooled));
     if (this.#queue !== undefined || this.#socket.writableLength <= HIGH_WATER_BYTES) return;
     this.#queue = new OutboundQueue();
+    this.#holds = true;
     this.#socket.once("drain", () => this.#drained());
     this.#check();
   }
@@ -147,18 +156,28 @@ export class SocketWriter {
   /** Puts everything on the socket, whatever it holds: the connection is about to close. */
   finish(): void {
     const queue = this.#queue;
-    const rest: (SizedFrame | Uint8Array)[] = [];
-    for (let item = queue?.take(); item !== undefined; item = queue?.take()) rest.push(item);
-    rest.push(...this.#turn);
+    const rest: Uint8Array[] = [];
+    for (let item = queue?.take(); item !== undefined; item = queue?.take()) {
+      rest.push(lastingForm(item));
+    }
+    for (const chunk of this.#turn) rest.push(unpooled(chunk));
     this.#turn = NOTHING;
     this.#turnBytes = 0;
     this.#finished = true;
+    this.#holds = true;
     if (rest.length > 0) this.#put(rest);
   }
 
   /** Forgets the deliveries that wait for the socket to drain. Returns how many frames that were. */
   drop(): number {
     return this.#queue?.dropDeliveries() ?? 0;
+  }
+
+  /** Keeps a frame until the socket has drained. */
+  #hold(frame: SizedFrame): void {
+    if (this.#finished) return;
+    this.#queue?.push(frame.urgent ? frame : wireForm(frame, true), frame);
+    this.#check();
   }
 
   #check(): void {
@@ -173,32 +192,33 @@ export class SocketWriter {
     const socket = this.#socket;
     if (queue === undefined || this.#finished) return;
     while (queue.length > 0 && socket.writable && socket.writableLength <= HIGH_WATER_BYTES) {
-      const batch: (SizedFrame | Uint8Array)[] = [];
+      const batch: Uint8Array[] = [];
       const before = queue.bytes;
       while (queue.length > 0 && before - queue.bytes <= HIGH_WATER_BYTES) {
-        batch.push(queue.take() as SizedFrame | Uint8Array);
+        batch.push(lastingForm(queue.take() as Waiting));
       }
       this.#put(batch);
     }
     if (socket.writableLength > HIGH_WATER_BYTES) socket.once("drain", () => this.#drained());
-    else this.#queue = undefined;
+    else {
+      this.#queue = undefined;
+      this.#holds = false;
+    }
   }
 
-  #put(items: readonly (SizedFrame | Uint8Array)[]): void {
+  #put(chunks: readonly Uint8Array[]): void {
     const socket = this.#socket;
     if (!socket.writable) return;
-    // What does not leave at once may lie in the socket for as long as the client pleases.
-    const lasting = socket.writableLength > 0;
-    if (items.length === 1) {
-      socket.write(chunkOf(items[0] as SizedFrame | Uint8Array, lasting));
+    if (chunks.length === 1) {
+      socket.write(chunks[0] as Uint8Array);
       return;
     }
     socket.cork();
-    for (const item of items) socket.write(chunkOf(item, lasting));
+    for (const chunk of chunks) socket.write(chunk);
     socket.uncork();
   }
 }
 
-function chunkOf(item: SizedFrame | Uint8Array, lasting: boolean): Uint8Array {
-  return item instanceof Uint8Array ? item : wireForm(item, lasting);
+function lastingForm(item: Waiting): Uint8Array {
+  return item instanceof Uint8Array ? item : wireForm(item, true);
 }

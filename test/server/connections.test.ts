@@ -146,7 +146,7 @@ test("a client that sends requests and does not read the answers is gone within 
   const { ports } = await startChild();
   const socket = dialRaw(ports.http);
   socket.pause();
-  socket.write("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(20_000));
+  socket.write("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2_000));
   const began = performance.now();
   // It learns of the end when it writes.
   await eventually(

@@ -10,6 +10,7 @@ import { MessagingService } from "../../src/protocol/gen/messageloop/v1/service_
 import { parseConfig } from "../../src/server/config.ts";
 import { createServer, type Server, type ServerPorts } from "../../src/server/server.ts";
 import { Client, kindOf } from "../client.ts";
+import { dialRaw, gone } from "./raw.ts";
 
 const fixture = (name: string): string =>
   fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url));
@@ -110,4 +111,9 @@ test("health over TLS, and the page beside the endpoint", async () => {
     expect((await get(ports.websocket, path)).status, path).toBe(404);
   }
   expect((await get(ports.websocket, "/ws")).status).toBe(400);
+});
+
+test("a connection that does not greet is gone within ten seconds, by every listener", async () => {
+  const took = await Promise.all(Object.values(ports).map((port) => gone(dialRaw(port), 15_000)));
+  expect(Math.max(...took)).toBeLessThan(10_000);
 });
