@@ -57,7 +57,7 @@ export default defineConfig({
           name: "conformance",
           environment: "node",
           include: ["test/conformance/**/*.test.ts"],
-          exclude: ["test/conformance/load.test.ts"],
+          exclude: ["test/conformance/load.test.ts", "test/**/*.load.test.ts"],
           globalSetup: ["scripts/redis.mjs"],
           testTimeout: 600_000,
           hookTimeout: 120_000,

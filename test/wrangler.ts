@@ -20,6 +20,8 @@ export interface RunningServer {
 export interface WranglerOptions {
   /** Another module than the deployed one, such as `test/worker/entry.ts`. Has no page. */
   readonly main?: string;
+  /** Classes of objects that the module exports beside the deployed ones. */
+  readonly classes?: readonly string[];
   /** Variables beside those of wrangler.toml. */
   readonly vars?: Readonly<Record<string, unknown>>;
   /** Default: a free one. */
@@ -77,7 +79,7 @@ export async function startWrangler(options: WranglerOptions = {}): Promise<Runn
 }
 
 /** The deployed configuration with another module and more variables, without what only the page needs. */
-async function configuration({ main, vars }: WranglerOptions): Promise<unknown> {
+async function configuration({ main, vars, classes = [] }: WranglerOptions): Promise<unknown> {
   const { unstable_readConfig: readConfig } = await import("wrangler");
   const { name, compatibility_date, compatibility_flags, exports } = readConfig({
     config: join(root, "wrangler.toml"),
@@ -87,7 +89,12 @@ async function configuration({ main, vars }: WranglerOptions): Promise<unknown> 
     main: join(root, main ?? "src/worker/index.ts"),
     compatibility_date,
     compatibility_flags,
-    exports,
+    exports: {
+      ...exports,
+      ...Object.fromEntries(
+        classes.map((name) => [name, { type: "durable-object", storage: "sqlite" }]),
+      ),
+    },
     vars,
   };
 }

@@ -9,7 +9,7 @@ import type { Logger } from "../engine/ports.ts";
 import type { Hearing } from "./pattern-index.ts";
 import type { LeaseTerms } from "./pattern-lease.ts";
 import { retrying, toIndex } from "./retry.ts";
-import { withDeadline } from "./timers.ts";
+import { delay, withDeadline } from "./timers.ts";
 import { Trouble } from "./trouble.ts";
 
 /** The part of a lease, at its end, in which a message has it renewed. */
@@ -19,6 +19,8 @@ const RENEWED_PART = 1 / 6;
  * gateway waits for the channel, so that it hears that nothing was taken.
  */
 const ASK_TIMEOUT_MS = 3_000;
+/** How long a question waits for which nobody waits, in milliseconds. */
+export const ASK_LATER_MS = 1_000;
 
 export interface LeaseHost {
   readonly terms: LeaseTerms;
@@ -40,6 +42,7 @@ export class ChannelLease {
   #until = 0;
   #round = 0;
   #asking: Promise<void> | undefined;
+  #later: Promise<void> | undefined;
   readonly #trouble: Trouble;
 
   constructor(host: LeaseHost) {
@@ -73,6 +76,18 @@ export class ChannelLease {
   /** Asks without anybody who waits. A failure has been logged by then. */
   askSoon(): void {
     this.#ask().catch((error: unknown) => this.#trouble.failed(error));
+  }
+
+  /**
+   * Asks when those who wait for the channel have been answered, unless it is known by then who hears it:
+   * where somebody comes to hundreds of channels at once the questions would double their work.
+   */
+  askLater(): void {
+    this.#later ??= delay(ASK_LATER_MS).then(() => {
+      this.#later = undefined;
+      if (!this.held) this.askSoon();
+    });
+    this.#later.catch((error: unknown) => this.#trouble.failed(error));
   }
 
   #ask(): Promise<void> {

@@ -27,7 +27,7 @@ import type { Hearing } from "./pattern-index.ts";
 import type { LeaseTerms } from "./pattern-lease.ts";
 import { SqlPresenceStore } from "./presence-store.ts";
 import { encodeRows, takeBatch } from "./recent-entries.ts";
-import { type SqlLike, SqlLogStore } from "./sql-store.ts";
+import { isFresh, type SqlLike, SqlLogStore } from "./sql-store.ts";
 
 /** What the life needs from the object around it. */
 export interface ChannelHost {
@@ -65,13 +65,14 @@ export class ChannelLife {
     this.#host = host;
     const { name, rules, sql, clock, random, alarm, logger } = host;
     const { transient } = rules;
+    const fresh = isFresh(sql);
     const log = new ChannelLog(
-      transient ? new MemoryLogStore() : new SqlLogStore(sql),
+      transient ? new MemoryLogStore() : new SqlLogStore(sql, fresh),
       clock,
       random,
       rules,
     );
-    const table = new GatewayTable(sql);
+    const table = new GatewayTable(sql, fresh);
     this.#log = log;
     this.#table = table;
     this.#startHead = log.head;
@@ -99,7 +100,11 @@ export class ChannelLife {
       granted: (hearings, round) => this.#fanOut.heardBy(hearings, round),
       logger,
     });
-    if (table.quietSince() === undefined) this.#quiet();
+  }
+
+  /** Has its end seen to, unless the call that began this life was one of somebody who listens. */
+  opened(): void {
+    if (!this.#fanOut.registered && this.#table.quietSince() === undefined) this.#quiet();
   }
 
   get position(): Position {
@@ -259,7 +264,7 @@ export class ChannelLife {
       const known = this.#lease.held;
       this.#fanOut.changed(changes, known);
       this.#fanOut.flush();
-      if (!known) this.#lease.askSoon();
+      if (!known) this.#lease.askLater();
     }
     this.#watch();
   }

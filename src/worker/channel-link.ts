@@ -10,6 +10,7 @@ import {
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_QUEUED_BYTES } from "../protocol/limits.ts";
 import { readAnswer } from "./answers.ts";
+import type { Calls } from "./calls.ts";
 import { type ChannelStub, historyOf, presenceOf } from "./channel-calls.ts";
 import { Cursor } from "./cursor.ts";
 import { PublishQueue } from "./publish-queue.ts";
@@ -24,6 +25,8 @@ export interface LinkHost extends RosterHost {
   /** A fresh stub of a channel's object. */
   readonly channel: (name: string) => ChannelStub;
   readonly handler: () => BrokerHandler | undefined;
+  /** Through which channels are asked. */
+  readonly questions: Calls;
 }
 
 export class ChannelLink {
@@ -97,9 +100,8 @@ export class ChannelLink {
   async ask<T>(call: (stub: ChannelStub) => Promise<T>): Promise<T> {
     this.#asking += 1;
     try {
-      return await retrying(
-        (ms) => withDeadline(this.#call(call), ms),
-        toChannel(this.#host.channelTrouble),
+      return await this.#host.questions.run(() =>
+        retrying((ms) => withDeadline(this.#call(call), ms), toChannel(this.#host.channelTrouble)),
       );
     } finally {
       this.#asking -= 1;

@@ -149,8 +149,9 @@ export class ChannelDurableObject extends DurableObject<Env> {
   /** Opened at the first call, for an object that has deleted itself begins anew. */
   get #life(): ChannelLife {
     const { ctx, env } = this;
+    if (this.#openLife !== undefined) return this.#openLife;
     const name = ctx.id.name ?? "";
-    this.#openLife ??= new ChannelLife({
+    const life = new ChannelLife({
       name,
       rules: settingsOf(env).rules.of(name),
       sql: checkedSql(ctx.storage.sql, consoleLogger),
@@ -168,7 +169,10 @@ export class ChannelDurableObject extends DurableObject<Env> {
       },
       logger: consoleLogger,
     });
-    return this.#openLife;
+    this.#openLife = life;
+    const opened = Promise.resolve().then(() => life.opened());
+    background(opened, consoleLogger, "the beginning of a channel");
+    return life;
   }
 }
 

@@ -4,14 +4,26 @@
  */
 import { clock } from "./platform.ts";
 
+/** How often it is looked whether the object could work, in milliseconds. */
+const TICK_MS = 500;
+
+export interface WatchHost {
+  /** Ends those whose time is over. */
+  expire(): void;
+  /**
+   * The object could do nothing for a while: what its clients have sent meanwhile waits, and no deadline may
+   * count that time.
+   */
+  stalled(ms: number): void;
+}
+
 export class ConnectWatch<Socket> {
-  /** Ends those whose time is over, and tells when the next one's will be, in Unix milliseconds. */
-  readonly #expire: () => number | undefined;
+  readonly #host: WatchHost;
   readonly #sockets = new Set<Socket>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(expire: () => number | undefined) {
-    this.#expire = expire;
+  constructor(host: WatchHost) {
+    this.#host = host;
   }
 
   watch(socket: Socket): void {
@@ -27,15 +39,14 @@ export class ConnectWatch<Socket> {
   }
 
   #arm(): void {
-    if (this.#timer !== undefined) return;
-    const next = this.#expire();
-    if (next === undefined) return;
-    this.#timer = setTimeout(
-      () => {
-        this.#timer = undefined;
-        this.#arm();
-      },
-      Math.max(next - clock.now(), 0),
-    );
+    if (this.#timer !== undefined || this.#sockets.size === 0) return;
+    const due = clock.now() + TICK_MS;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      const late = clock.now() - due;
+      if (late > 0) this.#host.stalled(late);
+      this.#host.expire();
+      this.#arm();
+    }, TICK_MS);
   }
 }

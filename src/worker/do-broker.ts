@@ -29,6 +29,7 @@ import {
   type SeenRecordSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_QUEUED_BYTES } from "../protocol/limits.ts";
+import { Calls } from "./calls.ts";
 import { type ChannelStub, historyOf, presenceOf, runOf } from "./channel-calls.ts";
 import { ChannelLink, type LinkHost } from "./channel-link.ts";
 import { HeardChannels } from "./heard-channels.ts";
@@ -44,7 +45,10 @@ import { Trouble } from "./trouble.ts";
 const SWEPT_TOGETHER = 32;
 
 export interface DurableObjectBrokerOptions
-  extends Omit<LinkHost, "handler" | "sequence" | "hearing" | "channelTrouble">,
+  extends Omit<
+      LinkHost,
+      "handler" | "sequence" | "hearing" | "channelTrouble" | "tellings" | "questions"
+    >,
     Omit<PatternHost, "indexTrouble"> {
   /** The patterns that sessions of this gateway want. */
   patterns(): Iterable<string>;
@@ -78,6 +82,8 @@ export class DurableObjectBroker implements Broker {
     this.#host = {
       ...options,
       channelTrouble: new Trouble("calls to channels", options.logger),
+      tellings: new Calls(),
+      questions: new Calls(),
       handler: () => this.#handler,
       sequence: () => this.#nextSequence(),
       hearing: (channel) => this.#hearing(channel),

@@ -23,17 +23,23 @@ const ADDED_COLUMNS: Readonly<Record<string, string>> = {
 
 export class GatewayTable {
   readonly #sql: SqlLike;
+  /** Nothing was there to be read at the start. */
+  readonly #fresh: boolean;
 
-  constructor(sql: SqlLike) {
+  /** @param fresh the database is empty, so that nothing need be looked for */
+  constructor(sql: SqlLike, fresh = false) {
     this.#sql = sql;
+    this.#fresh = fresh;
+    // One call for both: a channel that is new is made while somebody waits.
     sql.exec(
       `CREATE TABLE IF NOT EXISTS gateways (
         name TEXT PRIMARY KEY, registration TEXT NOT NULL, confirmed INTEGER,
         presence INTEGER NOT NULL DEFAULT 0, pattern INTEGER,
         pattern_presence INTEGER NOT NULL DEFAULT 0
-      ) WITHOUT ROWID`,
+      ) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS quiet (id INTEGER PRIMARY KEY, since INTEGER NOT NULL)`,
     );
-    sql.exec("CREATE TABLE IF NOT EXISTS quiet (id INTEGER PRIMARY KEY, since INTEGER NOT NULL)");
+    if (fresh) return;
     const known = [...sql.exec("SELECT name FROM pragma_table_info('gateways')")];
     for (const [column, type] of Object.entries(ADDED_COLUMNS)) {
       if (known.some(({ name }) => name === column)) continue;
@@ -41,7 +47,9 @@ export class GatewayTable {
     }
   }
 
+  /** Those that were there at the start. */
   all(): GatewayRow[] {
+    if (this.#fresh) return [];
     const rows = this.#sql.exec("SELECT * FROM gateways");
     return [...rows].map((row) => ({
       name: `${row["name"]}`,

@@ -5,7 +5,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { background } from "../engine/background.ts";
-import { Engine } from "../engine/engine.ts";
+import { Engine, type NextExpiry } from "../engine/engine.ts";
 import { errorText } from "../engine/error-text.ts";
 import type { Logger, Proxy as ProxyPort, Transport } from "../engine/ports.ts";
 import type { Session } from "../engine/session.ts";
@@ -18,6 +18,7 @@ import { checkedSql } from "./checked-sql.ts";
 import { answerClose, closeSocket } from "./close.ts";
 import { ConnectWatch } from "./connect-watch.ts";
 import { DurableObjectBroker } from "./do-broker.ts";
+import { Doubts } from "./doubts.ts";
 import { handshake } from "./handshake.ts";
 import { SqlPatternRegistrations } from "./pattern-registrations.ts";
 import { GATEWAY_WIDTH_HEADER, REFUSAL_HEADER, type Refusal } from "./placement.ts";
@@ -51,7 +52,17 @@ export class GatewayDurableObject extends DurableObject<Env> {
   /** Alarms in a row that have failed. */
   #failures = 0;
   /** Closes those that do not connect in time. */
-  readonly #connects = new ConnectWatch<WebSocket>(() => this.engine.expire().connect);
+  readonly #connects = new ConnectWatch<WebSocket>({
+    expire: () => this.#expire(),
+    stalled: (ms) => {
+      this.#stalledMs += ms;
+    },
+  });
+  /** How long this life could do nothing while somebody waited, in milliseconds. */
+  #stalledMs = 0;
+  readonly #doubts: Doubts;
+  /** Since when a socket counts as heard that seems to be silent, Unix milliseconds. */
+  readonly #believed = new Map<WebSocket, number>();
   /** The widest shard count that a Worker has spoken of. */
   #width = 1;
   #second = 0;
@@ -65,6 +76,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
     this.#logger = consoleLoggerAt(this.#settings.logLevel);
     const sql = checkedSql(ctx.storage.sql, this.#logger);
     this.#records = new SessionRecords(sql);
+    this.#doubts = new Doubts(sql, this.#settings.idleTimeoutMs);
     this.broker = new DurableObjectBroker({
       gateway: this.#name,
       channel: (name) => ctx.exports.ChannelDurableObject.getByName(name),
@@ -84,7 +96,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
     });
     this.engine = new Engine({
       broker: this.broker,
-      clock,
+      clock: { now: clock.now, steady: () => clock.now() - this.#stalledMs },
       random,
       timers,
       logger: this.#logger,
@@ -154,7 +166,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
     let due: number | undefined;
     try {
       this.wake();
-      this.engine.expire();
+      this.#expire();
       // Not at every wake: sockets that closed in a sleep may still need their rows.
       this.#records.sweep((id) => this.engine.session(id) !== undefined);
       await this.broker.sweep();
@@ -174,10 +186,22 @@ export class GatewayDurableObject extends DurableObject<Env> {
 
   /** When the next alarm has something to do, Unix milliseconds; undefined when it has not. */
   #alarmDue(): number | undefined {
-    const { idle } = this.engine.expire();
+    const { idle } = this.#expire();
     // A channel that could not be told that nobody here wants it is told at the next sweep.
     const unfinished = this.engine.hub.size > 0 || this.broker.stats().registrations > 0;
-    return idle ?? (unfinished ? clock.now() + this.#sweepMs : undefined);
+    if (idle !== undefined) return idle + this.#stalledMs;
+    return unfinished ? clock.now() + this.#sweepMs : undefined;
+  }
+
+  /** Ends whose time is over, where that is beyond doubt. */
+  #expire(): NextExpiry {
+    this.#believed.clear();
+    const now = this.engine.steadyNow();
+    for (const [socket, session] of this.#sessions) {
+      if (!session.connected || session.expiry > now) continue;
+      this.#believed.set(socket, this.#doubts.seen(session.expiry, now));
+    }
+    return this.engine.expire();
   }
 
   /** No session can fall silent sooner than this, and no registration is stale for longer. */
@@ -196,7 +220,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
     for (const socket of this.ctx.getWebSockets()) this.#restore(socket);
     background(this.broker.sweep(), this.#logger, "a gateway's sweep");
     // An alarm that an earlier version of the program could not handle is gone.
-    if (this.#alarmDue() !== undefined) this.#ensureAlarm();
+    if (this.#sessions.size > 0 || this.broker.stats().registrations > 0) this.#ensureAlarm();
   }
 
   #transport(socket: WebSocket, id: string): Transport {
@@ -218,8 +242,15 @@ export class GatewayDurableObject extends DurableObject<Env> {
         this.#keep(socket, () => this.#records.save(socket, record));
       },
       mark: (marks) => this.#keep(socket, () => this.#records.mark(socket, marks)),
-      heard: () => this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0,
+      heard: () => this.#heard(socket),
     };
+  }
+
+  /** When a socket was last heard by the runtime, or is believed to live, Unix milliseconds. */
+  #heard(socket: WebSocket): number {
+    const ping = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
+    // A clock that was set back makes what was heard before it no proof for all the time until then.
+    return Math.max(ping > clock.now() ? 0 : ping, this.#believed.get(socket) ?? 0);
   }
 
   /** Writes down what a session needs after a sleep; one that has no place would be lost then, and goes now. */
@@ -251,8 +282,13 @@ export class GatewayDurableObject extends DurableObject<Env> {
   #restored(socket: WebSocket): Session | undefined {
     const record = this.#records.load(socket);
     if (record === undefined) return undefined;
+    const { marks } = record;
+    // Of a clock that was set back: nobody was heard in a time that is yet to come.
+    const early = marks !== undefined && marks.seen > clock.now();
+    if (early) marks.seen = BigInt(clock.now());
     const session = this.engine.restore(this.#transport(socket, record.sessionId), record);
     this.#sessions.set(socket, session);
+    if (early) session.saveMarks();
     if (!session.connected) this.#connects.watch(socket);
     return session;
   }
@@ -268,6 +304,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
 
   #forget(socket: WebSocket, sessionId: string): void {
     this.#sessions.delete(socket);
+    this.#believed.delete(socket);
     this.#records.forget(socket);
     this.#records.remove(sessionId);
     this.#connects.settled(socket);

@@ -122,7 +122,7 @@ export class PatternIndex {
   }
 
   /**
-   * Channels of a pattern that may have been published to since a time.
+   * Channels of a pattern that may have been published to since a time, those of the latest publishes first.
    *
    * @param since Unix milliseconds, as `subscribe` has answered it
    */

@@ -27,7 +27,7 @@ export interface PatternStore {
   saveLease(row: LeaseRow): void;
   /** Leases that were granted at a time or later, the oldest first. */
   leasesSince(time: number): Iterable<LeaseRow>;
-  /** Channels of a pattern that were granted a lease at a time or later. */
+  /** Channels of a pattern that were granted a lease at a time or later, the latest first. */
   channels(pattern: string, time: number): Iterable<string>;
   /** When the oldest lease was granted, and the newest; undefined where there is none. */
   span(): { readonly first: number; readonly last: number } | undefined;
@@ -96,7 +96,7 @@ export class SqlPatternStore implements PatternStore {
 
   *channels(pattern: string, time: number): Iterable<string> {
     const [range, ...bounds] = rangeOf(pattern);
-    const query = `SELECT channel FROM leases WHERE leased_at >= ?${range}`;
+    const query = `SELECT channel FROM leases WHERE leased_at >= ?${range} ORDER BY leased_at DESC`;
     for (const { channel } of this.#sql.exec(query, time, ...bounds)) {
       if (matches(pattern, `${channel}`)) yield `${channel}`;
     }

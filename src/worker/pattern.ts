@@ -23,10 +23,12 @@ import { PatternIndex } from "./pattern-index.ts";
 import { LEASE_TERMS } from "./pattern-lease.ts";
 import { SqlPatternStore } from "./pattern-store.ts";
 import { clock, consoleLogger } from "./platform.ts";
+import { nextTurn } from "./timers.ts";
 
 export class PatternDurableObject extends DurableObject<Env> {
   readonly #alarm: SharedAlarm;
   #openIndex: PatternIndex | undefined;
+  #turn: Promise<void> | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -58,7 +60,12 @@ export class PatternDurableObject extends DurableObject<Env> {
   }
 
   /** Grants a channel a lease. Takes a LeaseRequest, answers a LeaseResponse. */
-  lease(request: Uint8Array): Uint8Array {
+  async lease(request: Uint8Array): Promise<Uint8Array> {
+    // Leases of one turn are written together: where hundreds of channels begin, each write is a wait.
+    this.#turn ??= nextTurn().finally(() => {
+      this.#turn = undefined;
+    });
+    await this.#turn;
     const { channel, gone } = fromBinary(LeaseRequestSchema, request);
     const hearings = this.#index.lease(channel, gone.map(hearingOf));
     const response = create(LeaseResponseSchema, { gateways: hearings.map(hearingMessage) });

@@ -14,12 +14,13 @@ import {
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { CHANNEL_TIMEOUT_MS } from "../protocol/limits.ts";
 import { readAnswer } from "./answers.ts";
+import type { Calls } from "./calls.ts";
 import { positionOf } from "./channel-calls.ts";
 import { hearingMessage } from "./pattern-calls.ts";
 import type { Hearing } from "./pattern-index.ts";
 import type { RegistrationRow, RegistrationTable } from "./registrations.ts";
 import { retrying, toChannel } from "./retry.ts";
-import { nextTurn, unavailable, withDeadline } from "./timers.ts";
+import { unavailable, withDeadline } from "./timers.ts";
 import type { Trouble } from "./trouble.ts";
 
 /** What the roster needs from the gateway around it. */
@@ -30,6 +31,8 @@ export interface RosterHost {
   readonly logger: Logger;
   /** Of calls to channels. */
   readonly channelTrouble: Trouble;
+  /** Through which channels are told. */
+  readonly tellings: Calls;
   /** Whether a session of this gateway wants the channel. */
   wanted(channel: string): boolean;
   /** Whether one of them listens already, perhaps by a pattern: what is on the way may be for it. */
@@ -69,6 +72,8 @@ export class Roster {
   #unsettled = false;
   #asked = false;
   #running: Promise<void> | undefined;
+  /** Resolves when the channel is called first, which may have to wait for calls to other channels. */
+  #begun = Promise.withResolvers<void>();
 
   constructor(host: RosterHost, channel: RosterChannel) {
     this.#host = host;
@@ -90,7 +95,7 @@ export class Roster {
     const { promise, ...waiting } = Promise.withResolvers<Registration>();
     this.#subscribers.push(waiting);
     this.#tellSoon();
-    return withDeadline(promise, CHANNEL_TIMEOUT_MS);
+    return this.#inTime(promise);
   }
 
   /** @throws MessagingError UNAVAILABLE when the channel does not answer in time. */
@@ -100,7 +105,7 @@ export class Roster {
     this.#joined.set(session.sessionId, session);
     this.#joiners.push(waiting);
     this.#tellSoon();
-    return withDeadline(promise, CHANNEL_TIMEOUT_MS);
+    return this.#inTime(promise);
   }
 
   leave(sessionId: string, clean: boolean): void {
@@ -118,6 +123,7 @@ export class Roster {
   #tellSoon(): void {
     this.#asked = true;
     if (this.#running !== undefined) return;
+    this.#begun = Promise.withResolvers();
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
     });
@@ -126,7 +132,7 @@ export class Roster {
 
   async #run(): Promise<void> {
     while (this.#asked) {
-      await nextTurn();
+      await this.#host.tellings.turn();
       this.#asked = false;
       await this.#tellAll();
     }
@@ -152,7 +158,16 @@ export class Roster {
     } catch (error) {
       for (const { reject } of [...subscribers, ...joiners]) reject(error);
       this.#failed(error);
+    } finally {
+      this.#begun.resolve();
     }
+  }
+
+  /** The channel's time to answer does not run while it has not been called. */
+  async #inTime<T>(outcome: Promise<T>): Promise<T> {
+    outcome.catch(() => {});
+    await this.#begun.promise;
+    return await withDeadline(outcome, CHANNEL_TIMEOUT_MS);
   }
 
   /**
@@ -208,10 +223,13 @@ export class Roster {
   async #tell({ request, first }: Batch): Promise<Registration> {
     const bytes = toBinary(RegisterRequestSchema, request);
     // A repeated call has the same number and registration, and changes nothing.
-    const answer = await retrying(
-      (ms) => withDeadline(this.#channel.register(bytes), ms),
-      toChannel(this.#host.channelTrouble),
-    );
+    const answer = await this.#host.tellings.run(() => {
+      this.#begun.resolve();
+      return retrying(
+        (ms) => withDeadline(this.#channel.register(bytes), ms),
+        toChannel(this.#host.channelTrouble),
+      );
+    });
     const { position, generation } = readAnswer(RegisterResponseSchema, answer);
     const head = positionOf(position);
     this.#told(request);

@@ -19,26 +19,36 @@ export interface SqlLike {
 const RANGE = `SELECT "offset", "key", "time", body FROM log
   WHERE "offset" > ? AND "offset" <= ? ORDER BY "offset"`;
 
+/** Whether a database has no tables yet. */
+export function isFresh(sql: SqlLike): boolean {
+  for (const _ of sql.exec("SELECT 1 FROM sqlite_master LIMIT 1")) return false;
+  return true;
+}
+
 export class SqlLogStore implements LogStore {
   readonly #sql: SqlLike;
+  /** Nothing was ever written. */
+  #fresh: boolean;
   #epoch: string | undefined;
   #oldest: number | undefined;
 
-  constructor(sql: SqlLike) {
+  /** @param fresh the database is empty, so that nothing need be looked for */
+  constructor(sql: SqlLike, fresh = false) {
     this.#sql = sql;
-    sql.exec("CREATE TABLE IF NOT EXISTS meta (id INTEGER PRIMARY KEY, epoch TEXT NOT NULL)");
-    // A table of its own, so that logs from before history could be removed need no change.
+    this.#fresh = fresh;
+    // One call for all: a channel that is new is made while somebody waits. `removed` is a table of its own,
+    // so that logs from before history could be removed need no change.
     sql.exec(
-      `CREATE TABLE IF NOT EXISTS removed (id INTEGER PRIMARY KEY, "offset" INTEGER NOT NULL)`,
-    );
-    sql.exec(
-      `CREATE TABLE IF NOT EXISTS log (
+      `CREATE TABLE IF NOT EXISTS meta (id INTEGER PRIMARY KEY, epoch TEXT NOT NULL);
+      CREATE TABLE IF NOT EXISTS removed (id INTEGER PRIMARY KEY, "offset" INTEGER NOT NULL);
+      CREATE TABLE IF NOT EXISTS log (
         "offset" INTEGER PRIMARY KEY, "key" TEXT NOT NULL, "time" INTEGER NOT NULL, body BLOB NOT NULL
       )`,
     );
   }
 
   meta(): LogMeta | undefined {
+    if (this.#fresh) return undefined;
     const row = this.#first("SELECT epoch FROM meta WHERE id = 1");
     if (row === undefined) return undefined;
     this.#epoch = `${row["epoch"]}`;
@@ -56,6 +66,7 @@ export class SqlLogStore implements LogStore {
   }
 
   newest(): Pick<LogRow, "offset" | "time"> | undefined {
+    if (this.#fresh) return undefined;
     const row = this.#first(`SELECT "offset", "time" FROM log ORDER BY "offset" DESC LIMIT 1`);
     return row && { offset: Number(row["offset"]), time: Number(row["time"]) };
   }
@@ -74,6 +85,7 @@ export class SqlLogStore implements LogStore {
   }
 
   append(row: LogRow, reuse: boolean): void {
+    this.#fresh = false;
     const oldest = reuse ? this.oldest() : undefined;
     const values = [row.offset, row.key, row.time, bufferOf(row.body)] as const;
     if (oldest === undefined) {

@@ -14,6 +14,7 @@ import {
   type Region,
   regionOf,
 } from "./placement.ts";
+import { consoleLogger } from "./platform.ts";
 
 /** Widths last as long as the isolate: a fresh one starts small and learns from refusals. */
 const placement = new Placement(
@@ -41,13 +42,24 @@ export async function connectToGateway(
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const forwarded = new Request(request);
     forwarded.headers.set(GATEWAY_WIDTH_HEADER, `${placement.width(region)}`);
-    const response = await gateway(gatewayName(region, shard), region).fetch(forwarded);
+    const response = await answered(gateway(gatewayName(region, shard), region), forwarded);
+    if (response === undefined) continue;
     if (response.status !== 503) return response;
     full = response.headers.get(REFUSAL_HEADER) === ("full" satisfies Refusal);
     const told = response.headers.get(GATEWAY_WIDTH_HEADER);
     shard = placement.refused(region, Number(told) || 1);
   }
   return full ? closed(request, DISCONNECTS.connectionLimit) : delayedRetry();
+}
+
+/** A gateway's answer; undefined where it fails, as one that is reset in that moment: the next try is another life. */
+async function answered(gateway: GatewayStub, request: Request): Promise<Response | undefined> {
+  try {
+    return await gateway.fetch(request);
+  } catch (error) {
+    consoleLogger.warn("a gateway failed at an upgrade", { error: String(error) });
+    return undefined;
+  }
 }
 
 /** Accepts an upgrade to close it at once. */

@@ -1,10 +1,9 @@
 /** The Worker in front of the objects: ready to deploy, or a part of a Worker of the application's own. */
 import { SettingsError } from "../engine/settings.ts";
 import { createApp } from "../http/app.ts";
-import type { Region } from "./placement.ts";
 import { consoleLogger, consoleLoggerAt } from "./platform.ts";
 import { settingsOf, type WorkerSettings } from "./settings.ts";
-import { connectToGateway, type GatewayStub } from "./upgrade.ts";
+import { connectToGateway } from "./upgrade.ts";
 
 export interface WorkerOptions {
   /** Answers what is not MessageLoop's, such as the application's own routes. Default 404. */
@@ -17,13 +16,6 @@ export interface WorkerOptions {
 
 /** Characters of a reason that reach the log: a header may be as long as its sender likes. */
 const MAX_SHOWN = 500;
-
-/** The namespace of the gateways, as the Worker that exports the class finds it. */
-interface GatewayExports {
-  readonly GatewayDurableObject: {
-    getByName(name: string, options: { readonly locationHint: Region }): GatewayStub;
-  };
-}
 
 /**
  * The fetch handler. The Worker that uses it has to export `GatewayDurableObject`, or a class of its own
@@ -42,7 +34,7 @@ export function createWorker({ fallback }: WorkerOptions = {}): ExportedHandler<
         consoleLogger.warn("wrong settings", { problems: error.problems });
         return new Response("wrong settings, see the log", { status: 500 });
       }
-      const { GatewayDurableObject } = ctx.exports as unknown as GatewayExports;
+      const { GatewayDurableObject } = ctx.exports;
       const app = createApp({
         handshake: settings,
         refused: ({ status, reason }) => {

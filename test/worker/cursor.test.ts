@@ -14,9 +14,10 @@ async function registered(head: number): Promise<BrokerScene> {
 
 test("what goes on where the last one ended is handed over in the same step", async () => {
   const scene = await registered(2);
-  void scene.deliver(2, [3, 4]);
+  const delivered = scene.deliver(2, [3, 4]);
   expect(scene.heard()).toEqual(["e1:3", "e1:4"]);
   expect(scene.broker.seen(ROOM)).toEqual({ epoch: "e1", offset: 4 });
+  await delivered;
   await scene.deliver(2, [3, 4, 5]);
   await scene.deliver(2, [3]);
   expect(scene.heard()).toEqual(["e1:5"]);
@@ -80,11 +81,12 @@ test("another epoch is told before its first entry, and nothing of the old one c
   const scene = await registered(2);
   await scene.deliver(2, [3], changes(["+a", 50]));
   scene.epoch = "e2";
-  void scene.deliver(0, [1], changes(["+b", 7]));
+  const delivered = scene.deliver(0, [1], changes(["+b", 7]));
   expect(scene.heard()).toEqual([
     ...["e1:3", "+a e1:50"],
     ...["gap epoch_changed e1:3 e2:0", "e2:1", "+b e2:7"],
   ]);
+  await delivered;
   // A straggler of the log before: the channel knows which one holds.
   await scene.deliver(3, [4], { epoch: "e1", ...changes(["+c", 60]) });
   expect(scene.heard()).toEqual([]);

@@ -1,5 +1,6 @@
 /** A channel's life over a database of its own, with gateways, a clock and an alarm that tests move. */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { vi } from "vitest";
 import { type ChannelRules, DEFAULT_CHANNEL_RULES } from "../../src/channels/rules.ts";
 import type { Registration } from "../../src/engine/ports.ts";
 import {
@@ -88,6 +89,12 @@ export class LifeScene {
     return this.life.forgettable;
   }
 
+  /** The index has been asked so often. */
+  async asked(count: number): Promise<void> {
+    await vi.waitUntil(() => this.leases.length >= count, { timeout: 10_000 });
+    await settled();
+  }
+
   /** What a gateway was given since the last question: `3` for an entry, `+ali` for a change. */
   async told(gateway: string): Promise<string[]> {
     await settled();
@@ -121,7 +128,7 @@ export class LifeScene {
     const epoch = `epoch${this.#lives}`;
     this.#alarm = this.#newAlarm();
     this.#alarm.found(this.alarmAt);
-    return new ChannelLife({
+    const life = new ChannelLife({
       name: "room",
       rules: this.rules,
       sql: this.sql,
@@ -139,6 +146,8 @@ export class LifeScene {
       },
       logger: SILENT,
     });
+    life.opened();
+    return life;
   }
 }
 

@@ -18,9 +18,10 @@ afterEach(() => {
 /** Whether a promise has been settled by now. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
-  void promise.finally(() => {
+  const settle = (): void => {
     settled = true;
-  });
+  };
+  promise.then(settle, settle);
   for (let i = 0; i < 5; i++) await nextTurn();
   return settled;
 }
@@ -202,6 +203,19 @@ test("active channels are those that a lease may have let publish since then", (
     expect(names("a.*", 0)).toEqual({ channels: [], gap: "limit" });
   }));
 
+test("of more active channels than are asked for, those of the latest leases are named", () =>
+  indexScene(async (scene) => {
+    const since = scene.clock.time;
+    for (const channel of ["a.3", "a.1", "a.4", "a.2"]) {
+      scene.clock.time += 1;
+      scene.lease(channel);
+    }
+    scene.clock.time += 1;
+    scene.lease("a.1");
+    const named = { channels: ["a.1", "a.2", "a.4"], gap: "limit" };
+    expect(scene.index.active("a.*", since, 3)).toEqual(named);
+  }));
+
 test("active channels lie in the range of the table that is looked at", () =>
   indexScene(async (scene) => {
     const random = seededRandom(seed());
@@ -228,7 +242,7 @@ test("channels are known for a day after their last lease; who was away for long
     expect(scene.index.active("a.*", since, 9).gap).toBe("expired");
     scene.lease("a.2");
     expect(scene.alarm()).toBe(false);
-    expect(scene.index.active("a.*", since, 9).channels).toEqual(["a.1", "a.2"]);
+    expect(scene.index.active("a.*", since, 9).channels).toEqual(["a.2", "a.1"]);
     expect(scene.alarm()).toBe(false);
     expect(scene.index.active("a.*", since, 9).channels).toEqual(["a.2"]);
   }));

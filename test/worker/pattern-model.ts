@@ -3,9 +3,11 @@
  * time, fail or come twice, and objects that are reset. Every message and every subscribe is written down, so that what reached a
  * gateway can be held against what had to.
  */
+
 import { fromBinary } from "@bufbuild/protobuf";
 import type { LogRow } from "../../src/channels/log-store.ts";
 import { matches } from "../../src/channels/patterns.ts";
+import { background } from "../../src/engine/background.ts";
 import { DeliverRequestSchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { SharedAlarm } from "../../src/worker/alarm.ts";
 import { ChannelFanOut } from "../../src/worker/channel-fan-out.ts";
@@ -89,7 +91,8 @@ export class PatternModel {
     await this.lag();
     if (this.random.chance(this.options.failing)) {
       // It arrives when nobody waits for it any more.
-      void delay(this.random.int(30)).then(async () => await call(this.index));
+      const late = delay(this.random.int(30)).then(async () => await call(this.index));
+      background(late, SILENT, "a call that nobody waits for");
       return undefined;
     }
     const asked = this.index;

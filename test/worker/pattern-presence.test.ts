@@ -1,7 +1,9 @@
 /** Who comes to a channel and goes, told to those who follow it by patterns. */
 import { expect, test } from "vitest";
+import { ASK_LATER_MS } from "../../src/worker/channel-lease.ts";
 import { LEASE_TERMS } from "../../src/worker/pattern-lease.ts";
-import { one, scene, settled } from "./life-scene.ts";
+import { delay } from "../../src/worker/timers.ts";
+import { one, scene } from "./life-scene.ts";
 import { hearing, publish } from "./pattern-hearing.ts";
 
 const { leaseMs } = LEASE_TERMS;
@@ -13,6 +15,7 @@ test("joins and leaves reach who follows by a pattern, in a channel that nobody 
     // The subscribe did not wait for the index.
     expect(room.delivered).toEqual([]);
     room.register("g3", { joined: [one("b")], left: [{ sessionId: "a", clean: true }] });
+    await room.asked(1);
     expect(await room.told("g1")).toEqual(["+a", "+b", "-a"]);
     expect(await room.told("g2")).toEqual([]);
     expect(await room.told("g3")).toEqual([]);
@@ -63,9 +66,10 @@ test("a subscribe does not fail with the index; who follows is told when it answ
       throw Object.assign(new Error("busy"), { overloaded: true });
     };
     room.register("g2", { registration: "q1", joined: [one("a")] });
-    await settled();
+    await room.asked(1);
     room.index = async () => [hearing("g1", 1, true)];
     room.register("g2", { joined: [one("b")] });
+    await room.asked(2);
     expect(await room.told("g1")).toEqual(["+a", "+b"]);
   }));
 
@@ -73,7 +77,7 @@ test("a channel without presence asks for no lease when somebody comes", () =>
   scene(
     async (room) => {
       room.register("g1", { registration: "r1", joined: [one("a")], presence: true });
-      await settled();
+      await delay(2 * ASK_LATER_MS);
       expect(room.leases).toEqual([]);
     },
     { presence: false },

@@ -61,6 +61,21 @@ test("a refused upgrade goes to the next gateway, and after three refusals it is
   expect(Number(response.headers.get("Retry-After"))).toBeGreaterThan(0);
 });
 
+test("a gateway that fails at an upgrade is asked again, and one that always fails is 503 with a delay", async () => {
+  for (const failures of [1, 9]) {
+    let calls = 0;
+    const response = await connectToGateway(new Request("http://localhost/ws"), () => ({
+      fetch: async () => {
+        calls += 1;
+        if (calls <= failures) throw new Error("the object was reset");
+        return new Response("taken");
+      },
+    }));
+    expect([calls, response.status]).toEqual(failures === 1 ? [2, 200] : [3, 503]);
+    if (failures > 1) expect(Number(response.headers.get("Retry-After"))).toBeGreaterThan(0);
+  }
+});
+
 test("a server that is full accepts and closes with 3504, which a browser can read", async () => {
   const headers = { "x-messageloop-gateway-width": "64", "x-messageloop-refusal": "full" };
   const client = await Client.open({

@@ -1,0 +1,73 @@
+/** Many new channels in one frame: what they cost beside objects that do nothing, and what others feel of it. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import WebSocket from "ws";
+import { Client, valueAs } from "../client.ts";
+import { type RunningServer, startWrangler } from "../wrangler.ts";
+
+const CHANNELS = 200;
+const TOGETHER = 16;
+const ROUNDS = 5;
+const MOST = 1.5;
+
+let server: RunningServer;
+
+beforeAll(async () => {
+  const classes = ["BareDurableObject"];
+  server = await startWrangler({ main: "test/worker/bare-entry.ts", classes });
+});
+
+afterAll(async () => {
+  await server.stop();
+});
+
+async function connected(): Promise<Client> {
+  const url = `${server.url.replace("http", "ws")}/ws`;
+  const socket = new WebSocket(url, "messageloop+proto");
+  const client = new Client(socket, { encoding: "proto", extended: true });
+  await new Promise((resolve, reject) => {
+    socket.on("open", resolve);
+    socket.on("error", reject);
+  });
+  valueAs(await client.connect(), "connected");
+  return client;
+}
+
+/** How long something takes, in milliseconds. */
+async function taken(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+}
+
+async function bare(): Promise<void> {
+  const query = `count=${CHANNELS}&together=${TOGETHER}`;
+  expect((await fetch(`${server.url}/test/bare?${query}`)).status).toBe(200);
+}
+
+async function fresh(client: Client): Promise<void> {
+  const channels = Array.from({ length: CHANNELS }, () => `many.${crypto.randomUUID()}`);
+  const { subscriptions } = valueAs(await client.subscribe(...channels), "subscribeAck");
+  expect(subscriptions.filter(({ error }) => error !== undefined)).toEqual([]);
+}
+
+test(`${CHANNELS} new channels in one frame cost at most ${MOST} times what bare objects cost, and another connects meanwhile`, async () => {
+  const ratios: number[] = [];
+  // The first round is not counted: code is compiled then.
+  for (let round = 0; round <= ROUNDS; round++) {
+    const client = await connected();
+    const alone = await taken(bare);
+    let subscribed = false;
+    const subscribing = taken(() => fresh(client)).finally(() => {
+      subscribed = true;
+    });
+    const other = await connected();
+    // It did not have to wait until all of them were there.
+    expect(subscribed).toBe(false);
+    const ratio = (await subscribing) / alone;
+    if (round > 0) ratios.push(ratio);
+    for (const { socket } of [client, other]) socket.close(1000);
+  }
+  ratios.sort((left, right) => left - right);
+  console.info(`ratios: ${ratios.map((ratio) => ratio.toFixed(2)).join(" ")}`);
+  expect(ratios[Math.floor(ROUNDS / 2)]).toBeLessThanOrEqual(MOST);
+});
