@@ -46,7 +46,7 @@ const CLOSE_TIMEOUT_MS = 5_000;
 /** The same for a slow consumer, which has to read what lies before it first. */
 const SLOW_CLOSE_TIMEOUT_MS = 120_000;
 /** How long a call that is no session may take, in milliseconds: it is answered at once. */
-const REFUSED_MS = 8_000;
+const REFUSED_MS = 7_000;
 /** How long a client may take to end its own half after the server's, in milliseconds. */
 const LINGER_MS = 100;
 const HALF_DUPLEX_ONLY =
