@@ -32,7 +32,7 @@ export class MemoryLogStore implements LogStore {
   }
 
   newest(): LogRow | undefined {
-    return this.#rows.at(-1);
+    return this.#start < this.#rows.length ? this.#rows.at(-1) : undefined;
   }
 
   oldest(): number | undefined {
