@@ -16,6 +16,12 @@ export interface LoadOptions {
   readonly rate: number;
 }
 
+export interface Delivered {
+  readonly deliveries: number;
+  /** How often a subscriber received something. A server that is given more at once writes less often. */
+  readonly reads: number;
+}
+
 const MARK = "mark~";
 const CHANNEL = "bench.room";
 const TEXT = "x".repeat(128);
@@ -61,9 +67,10 @@ export class Load {
     this.#subscribers = subscribers;
   }
 
-  /** Publishes for so long, and resolves when everything has arrived, with the number of deliveries. */
-  async run(seconds: number): Promise<number> {
+  /** Publishes for so long, and resolves when everything has arrived. */
+  async run(seconds: number): Promise<Delivered> {
     const before = this.#published;
+    const reads = this.#reads;
     const start = performance.now();
     const end = start + seconds * 1_000;
     for (let now = start; now < end; now = performance.now()) {
@@ -72,7 +79,12 @@ export class Load {
       await pause(TICK_MS);
     }
     await this.#arrived();
-    return (this.#published - before) * this.#subscribers.length;
+    const deliveries = (this.#published - before) * this.#subscribers.length;
+    return { deliveries, reads: this.#reads - reads };
+  }
+
+  get #reads(): number {
+    return this.#subscribers.reduce((sum, { reads }) => sum + reads, 0);
   }
 
   close(): void {

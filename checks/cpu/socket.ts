@@ -11,8 +11,8 @@ const PATIENCE_MS = 20_000;
 export class RawSocket {
   /** How often the mark was received. */
   marks = 0;
-  /** Bytes received after the handshake. */
-  bytes = 0;
+  /** How often something was received: about as often as the server wrote. */
+  reads = 0;
   closed = false;
   readonly #socket: Socket;
   readonly #mark: Buffer;
@@ -80,7 +80,7 @@ export class RawSocket {
   }
 
   #receive(data: Buffer): void {
-    this.bytes += data.length;
+    this.reads += 1;
     const all = this.#rest.length === 0 ? data : Buffer.concat([this.#rest, data]);
     let from = 0;
     for (;;) {
