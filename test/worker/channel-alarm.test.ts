@@ -1,7 +1,7 @@
 /** One alarm for everything, and an object that deletes itself when nothing can ask for its past any more. */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { OWED_ALARM_MS } from "../../src/worker/channel-fan-out.ts";
 import { one, scene, settled } from "./life-scene.ts";
 import { Client, freshChannel } from "./socket.ts";
@@ -114,6 +114,24 @@ for (const transient of [false, true]) {
       expect(room.alarmAt).toBe(room.clock.time + TTL_MS);
     }, rules));
 }
+
+test("a channel that begins with somebody who listens sets an alarm when the last one has gone", async () => {
+  const channel = freshChannel();
+  const client = await Client.connect();
+  await client.subscribe({ channel, ephemeral: true });
+  const object = exports.ChannelDurableObject.getByName(channel);
+  const alarm = () => runInDurableObject(object, (_, state) => state.storage.getAlarm());
+  expect(await alarm()).toBeNull();
+  await client.unsubscribe(channel);
+  await vi.waitUntil(async () => (await alarm()) !== null, { timeout: 5_000 });
+  // One that is only published to has its end seen to from the start.
+  const other = freshChannel();
+  await client.publish(other, "1");
+  const published = exports.ChannelDurableObject.getByName(other);
+  expect(
+    await runInDurableObject(published, (_, state) => state.storage.getAlarm()),
+  ).toBeGreaterThan(Date.now());
+});
 
 test("the object deletes itself, and the same instance begins anew with another epoch", async () => {
   const channel = freshChannel();
