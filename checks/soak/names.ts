@@ -99,5 +99,11 @@ async function use(peers: readonly Peer[], prefix: string, count: number): Promi
 
 /** Room for all of them, and no bound on how fast they come. */
 function limits(names: number): object {
-  return { limits: { channels: 2 * names + 10_000, new_channels_per_minute: 0 } };
+  return {
+    limits: {
+      channels: 2 * names + 10_000,
+      new_channels_per_minute: 0,
+      retained_bytes: 1_000 * names + 2 ** 28,
+    },
+  };
 }
