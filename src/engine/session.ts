@@ -81,6 +81,10 @@ type Capability = (typeof CAPABILITIES)[number];
 /** How long a client should wait when too much of its own is under way, in milliseconds. */
 const BUSY_RETRY_MS = 1_000;
 
+/** Channels that a request may name without waiting for a turn, and that one step of a turn has room for. */
+const CHANNELS_AT_ONCE = 8;
+const CHANNELS_A_STEP = 10;
+
 /** How old the saved mark of the last sign of life may get, in milliseconds. */
 const SEEN_SAVE_MS = 15_000;
 
@@ -743,12 +747,20 @@ export class Session implements ChannelsOwner, Respondent {
   }
 
   #join(requested: readonly SubscriptionMessage[]) {
-    return this.#channels.join(requested, {
-      extended: this.#extended,
-      recovery: this.#capabilities.includes("recovery"),
-      byClient: true,
-      authorize: (channel, token) => this.#authorize(channel, token),
-    });
+    return this.#inTurn(requested.length, () =>
+      this.#channels.join(requested, {
+        extended: this.#extended,
+        recovery: this.#capabilities.includes("recovery"),
+        byClient: true,
+        authorize: (channel, token) => this.#authorize(channel, token),
+      }),
+    );
+  }
+
+  /** Does something to many channels when it is the session's turn; to few at once. */
+  #inTurn<T>(channels: number, work: () => Promise<T>): Promise<T> {
+    if (channels <= CHANNELS_AT_ONCE) return work();
+    return this.#engine.turns.run(work, Math.ceil(channels / CHANNELS_A_STEP));
   }
 
   /** Asks whether this user may subscribe. */
@@ -774,8 +786,10 @@ export class Session implements ChannelsOwner, Respondent {
   ): Promise<void> {
     const channels = requested.map((entry) => entry.channel);
     await this.#order.run(channels, "exclusive", async () => {
+      await this.#inTurn(channels.length, async () => {
+        for (const channel of channels) this.#channels.leave(channel, true);
+      });
       if (this.#isClosed()) return;
-      for (const channel of channels) this.#channels.leave(channel, true);
       this.#save();
       this.#reply(message, {
         case: "unsubscribeAck",

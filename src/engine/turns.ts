@@ -1,5 +1,5 @@
 /**
- * How reads share the event loop. A read of history or presence is taken in steps of some milliseconds,
+ * How reads, and requests for many channels, share the event loop. A read of history or presence is taken in steps of some milliseconds,
  * and so many steps run in one turn of the loop; the others wait, first come, first served, while the
  * loop does what else there is to do. As each session has one read at a time, all of them get on alike.
  */
@@ -30,11 +30,13 @@ export class Turns {
    * Runs a step, at once where this turn has room for it. What the step returns may be a promise: only
    * its synchronous part counts.
    *
+   * @param weight for how many steps it counts
    * @returns what the step returns, or rejects with what it throws
    */
-  run<T>(step: () => T | Promise<T>): Promise<T> {
+  run<T>(step: () => T | Promise<T>, weight = 1): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const take = (): void => {
+        this.#steps += weight;
         try {
           resolve(step());
         } catch (error) {
@@ -51,7 +53,6 @@ export class Turns {
       this.#began = this.#clock.now();
       this.#nextTurn(() => this.#turn());
     }
-    this.#steps += 1;
     step();
   }
 

@@ -52,6 +52,38 @@ test("steps that take long leave their turn to others sooner", async () => {
   await Promise.all(all);
 });
 
+test("a step that does more counts for more", async () => {
+  const { turns, turn } = stage();
+  const ran: number[] = [];
+  const all = [20, 20, 1, 40, 1].map((weight) => turns.run(() => ran.push(weight), weight));
+  expect(ran).toEqual([20, 20]);
+  await turn();
+  expect(ran).toEqual([20, 20, 1, 40]);
+  await turn();
+  expect(ran).toEqual([20, 20, 1, 40, 1]);
+  await Promise.all(all);
+});
+
+test("requests for many channels wait for their turn, and are done in their order", async () => {
+  const scene = await listening();
+  const clients = [scene.listener];
+  for (let i = 0; i < 9; i++) clients.push(await joining(scene));
+  const names = Array.from({ length: 200 }, (_, index) => ({ channel: `c.${index}` }));
+  const value = { subscriptions: names };
+  const done = clients.map(async ({ session }) => {
+    const subscribing = send(session, { envelope: { case: "subscribe", value } });
+    const leaving = send(session, { envelope: { case: "unsubscribe", value } });
+    await Promise.all([subscribing, leaving]);
+  });
+  await Promise.resolve();
+  expect(scene.engine.stats().subscriptions).toBeLessThan(1_200);
+  await Promise.all(done);
+  expect(scene.engine.stats().subscriptions).toBe(0);
+  for (const { transport } of clients) {
+    expect(kinds(transport).slice(-2)).toEqual(["subscribeAck", "unsubscribeAck"]);
+  }
+});
+
 test("what a step throws reaches the one that asked, and nobody else", async () => {
   const { turns } = stage();
   const failing = turns.run(() => {
