@@ -35,6 +35,7 @@ export default defineConfig({
           name: "server",
           environment: "node",
           include: ["test/server/**/*.test.ts"],
+          exclude: ["test/**/*.load.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
