@@ -5,7 +5,7 @@
 import { DurationHistogram, type HistogramStats } from "../engine/counters.ts";
 
 /** Between two looks, in milliseconds: a server that is idle must not notice them. */
-const LOOK_MS = 50;
+const LOOK_MS = 250;
 
 export class LoopLag {
   readonly #histogram = new DurationHistogram();
