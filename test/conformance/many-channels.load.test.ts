@@ -6,7 +6,7 @@ import { type RunningServer, startWrangler } from "../wrangler.ts";
 
 const CHANNELS = 200;
 const TOGETHER = 16;
-const ROUNDS = 5;
+const ROUNDS = 7;
 const MOST = 1.5;
 
 let server: RunningServer;
