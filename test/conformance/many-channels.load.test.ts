@@ -51,7 +51,7 @@ async function fresh(client: Client): Promise<void> {
 }
 
 test(`${CHANNELS} new channels in one frame cost at most ${MOST} times what bare objects cost, and another connects meanwhile`, async () => {
-  const ratios: number[] = [];
+  const times: { readonly bare: number; readonly fresh: number }[] = [];
   // The first round is not counted: code is compiled then.
   for (let round = 0; round <= ROUNDS; round++) {
     const client = await connected();
@@ -63,11 +63,12 @@ test(`${CHANNELS} new channels in one frame cost at most ${MOST} times what bare
     const other = await connected();
     // It did not have to wait until all of them were there.
     expect(subscribed).toBe(false);
-    const ratio = (await subscribing) / alone;
-    if (round > 0) ratios.push(ratio);
+    const together = await subscribing;
+    if (round > 0) times.push({ bare: alone, fresh: together });
     for (const { socket } of [client, other]) socket.close(1000);
   }
-  ratios.sort((left, right) => left - right);
-  console.info(`ratios: ${ratios.map((ratio) => ratio.toFixed(2)).join(" ")}`);
-  expect(ratios[Math.floor(ROUNDS / 2)]).toBeLessThanOrEqual(MOST);
+  console.info(times.map(({ bare, fresh }) => `${fresh.toFixed(0)}/${bare.toFixed(0)}`).join(" "));
+  // A neighbour only ever makes them longer, so that the least of each is what the work takes.
+  const least = (kind: "bare" | "fresh"): number => Math.min(...times.map((time) => time[kind]));
+  expect(least("fresh") / least("bare")).toBeLessThanOrEqual(MOST);
 });
