@@ -1,12 +1,17 @@
 /** Clients of v1 that send as fast as they can and do not read what became of it, as the v0.1.1 Go SDK does. */
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
+import { MAX_WAITING_SESSION_BYTES } from "../../../src/protocol/limits.ts";
 import { kindOf, texts } from "../../client.ts";
 import { type Case, V1 } from "../case.ts";
 
 const EVENTS = 3_000;
 const EVENT_BYTES = 4 * 1024;
 const RPCS = 100;
+/** Bytes of one request of a flood, and requests that are more than may wait on a host that cannot slow a client. */
+const FLOOD_BYTES = 60_000;
+const FLOOD = Math.ceil((1.25 * MAX_WAITING_SESSION_BYTES) / FLOOD_BYTES);
+const FLOOD_MS = "200";
 
 export const burstCases: readonly Case[] = [
   {
@@ -62,6 +67,32 @@ export const burstCases: readonly Case[] = [
         kinds,
         Array.from({ length: RPCS }, () => "rpcReply"),
       );
+    },
+  },
+  {
+    rules: ["L5"],
+    title:
+      "a v1 client that asks for more than can be done is slowed, or closed with 3510 by a host that cannot slow it",
+    server: "backend",
+    kinds: V1,
+    async run(context) {
+      const client = await context.client();
+      const text = FLOOD_MS.padEnd(FLOOD_BYTES, " ");
+      const open = Array.from({ length: FLOOD }, () => client.rpc("slow", text));
+      const outcomes = Promise.allSettled(open);
+      if (context.host.capabilities?.slowsSenders === false) {
+        assert.equal((await client.closed(30_000)).code, 3510);
+        await outcomes;
+        return;
+      }
+      const answers = (await outcomes).map((outcome) =>
+        outcome.status === "fulfilled" ? kindOf(outcome.value) : String(outcome.reason),
+      );
+      assert.deepEqual(
+        answers,
+        Array.from({ length: FLOOD }, () => "rpcReply"),
+      );
+      assert.equal(client.close, undefined);
     },
   },
 ];
