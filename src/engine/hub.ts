@@ -347,7 +347,7 @@ export class Hub {
       subscriber.close(DISCONNECTS.inappropriateProtocol);
       return;
     }
-    for (const frame of frames) subscriber.write(frame);
+    for (let i = 0; i < frames.length; i++) subscriber.write(frames[i] as SizedFrame);
     if (frames.length > 0) {
       this.#delivered += batch.lastOffset - Math.max(after, batch.firstOffset - 1);
     }

@@ -87,17 +87,15 @@ export interface WriterOwner {
 
 type Waiting = SizedFrame | Uint8Array;
 
-/** What every idle writer has written in this turn; never added to. */
-const NOTHING: Uint8Array[] = [];
-
 export class SocketWriter {
   readonly #socket: WritableSocket;
   readonly #flusher: Flusher;
   readonly #owner: WriterOwner;
   /** Bytes that may wait for the socket. */
   readonly #maxQueueBytes: number;
-  /** What this turn has brought, in its order. */
-  #turn: Uint8Array[] = NOTHING;
+  /** What this turn has brought: nearly always one frame, so that the list is for those after the first. */
+  #first: Uint8Array | undefined;
+  #others: Uint8Array[] | undefined;
   #turnBytes = 0;
   /**
    * What waits until the socket has drained; undefined while the socket takes everything. A delivery
@@ -127,29 +125,38 @@ export class SocketWriter {
       this.#hold(frame);
       return;
     }
-    if (this.#turn.length === 0) {
-      this.#turn = [];
-      this.#flusher.add(this);
-    }
     const chunk = frame.prepared ?? wireForm(frame);
-    this.#turn.push(chunk);
     this.#turnBytes += chunk.length;
+    if (this.#first === undefined) {
+      this.#first = chunk;
+      this.#flusher.add(this);
+    } else if (this.#others === undefined) this.#others = [chunk];
+    else this.#others.push(chunk);
     // More than a socket should hold at once does not wait for the end of the turn.
-    if (this.#turnBytes > HIGH_WATER_BYTES || this.#turn.length > MAX_TURN_FRAMES) this.flush();
+    if (this.#turnBytes > HIGH_WATER_BYTES || (this.#others?.length ?? 0) >= MAX_TURN_FRAMES) {
+      this.flush();
+    }
   }
 
   /** Puts what this turn has brought on the socket. */
   flush(): void {
-    const chunks = this.#turn;
-    if (chunks.length === 0) return;
-    this.#turn = NOTHING;
-    this.#turnBytes = 0;
-    // What does not leave at once may lie in the socket for as long as the client pleases.
-    this.#put(this.#socket.writableLength === 0 ? chunks : chunks.map(unpooled));
-    if (this.#queue !== undefined || this.#socket.writableLength <= HIGH_WATER_BYTES) return;
+    const first = this.#first;
+    if (first === undefined) return;
+    const socket = this.#socket;
+    if (this.#others === undefined && socket.writableLength === 0) {
+      // The usual case, and the hot one. A socket that wants more holds less than the bound below.
+      this.#first = undefined;
+      this.#turnBytes = 0;
+      if (!socket.writable || socket.write(first)) return;
+    } else {
+      const chunks = this.#takeTurn();
+      // What does not leave at once may lie in the socket for as long as the client pleases.
+      this.#put(socket.writableLength === 0 ? chunks : chunks.map(unpooled));
+    }
+    if (this.#queue !== undefined || socket.writableLength <= HIGH_WATER_BYTES) return;
     this.#queue = new OutboundQueue();
     this.#holds = true;
-    this.#socket.once("drain", () => this.#drained());
+    socket.once("drain", () => this.#drained());
     this.#check();
   }
 
@@ -160,9 +167,7 @@ export class SocketWriter {
     for (let item = queue?.take(); item !== undefined; item = queue?.take()) {
       rest.push(lastingForm(item));
     }
-    for (const chunk of this.#turn) rest.push(unpooled(chunk));
-    this.#turn = NOTHING;
-    this.#turnBytes = 0;
+    for (const chunk of this.#takeTurn()) rest.push(unpooled(chunk));
     this.#finished = true;
     this.#holds = true;
     if (rest.length > 0) this.#put(rest);
@@ -171,6 +176,14 @@ export class SocketWriter {
   /** Forgets the deliveries that wait for the socket to drain. Returns how many frames that were. */
   drop(): number {
     return this.#queue?.dropDeliveries() ?? 0;
+  }
+
+  #takeTurn(): readonly Uint8Array[] {
+    const chunks = this.#first === undefined ? [] : [this.#first, ...(this.#others ?? [])];
+    this.#first = undefined;
+    this.#others = undefined;
+    this.#turnBytes = 0;
+    return chunks;
   }
 
   /** Keeps a frame until the socket has drained. */
