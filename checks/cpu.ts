@@ -3,10 +3,10 @@
  * commit, in interleaved pairs of fresh processes. The verdict is about the interval of the median ratio.
  */
 import { parseArgs } from "node:util";
+import { median, medianInterval } from "../bench/statistics.ts";
+import { ROOT, treeOf } from "../bench/trees.ts";
 import { type Program, startServer, WorkerBuild } from "./cpu/hosts.ts";
 import { Load } from "./cpu/load.ts";
-import { median, medianInterval } from "./cpu/statistics.ts";
-import { ROOT, treeOf } from "./cpu/trees.ts";
 import { Report } from "./report.ts";
 
 interface Host {

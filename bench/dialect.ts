@@ -1,0 +1,33 @@
+/** What a client of a target sends. It knows nothing of sockets, and the generator nothing of protocols. */
+
+/** A whole WebSocket message. Bytes are sent as text by a dialect that is not binary. */
+export type Frame = string | Uint8Array;
+
+export interface Dialect {
+  readonly path: string;
+  readonly subprotocol?: string;
+  /** Whether its frames are binary ones. */
+  readonly binary: boolean;
+  /** Whether the target sends a frame before it has got one. */
+  readonly greets?: boolean;
+  /**
+   * Frames that a client sends one after the other, each answered by one frame.
+   *
+   * @param client number of the client, from 0
+   * @param channel what it subscribes to; undefined for one that only publishes
+   */
+  setup(client: number, channel: string | undefined): readonly Frame[];
+  /**
+   * A publish. The mark stands in it exactly once and comes out once in every delivery, as it is or at the start of
+   * base64.
+   *
+   * @param sequence fresh for each publish of a load
+   */
+  publish(channel: string, sequence: number, mark: string, padding: string): Frame;
+}
+
+/** A dialect as it crosses the border of a process: its name in the table of dialects, and what it is made with. */
+export interface DialectSpec {
+  readonly name: string;
+  readonly options?: Readonly<Record<string, unknown>>;
+}
