@@ -1,5 +1,5 @@
 /** What many interleaved pairs say about a ratio. */
-import { seededRandom } from "../test/random.ts";
+import { seededRandom } from "../test/support/random.ts";
 
 export interface Interval {
   readonly median: number;

@@ -5,7 +5,7 @@
 import { create } from "@bufbuild/protobuf";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { Inbound } from "../../test/client.ts";
+import type { Inbound } from "../../test/support/client.ts";
 import { pause } from "../report.ts";
 import { RawSocket } from "./socket.ts";
 

@@ -2,7 +2,7 @@
 import { codecFor } from "../../src/protocol/codec.ts";
 import { anyFrame } from "../../test/protocol/fuzz-frames.ts";
 import { survives } from "../../test/protocol/survival.ts";
-import type { SeededRandom } from "../../test/random.ts";
+import type { SeededRandom } from "../../test/support/random.ts";
 
 const codecs = [codecFor("json"), codecFor("proto")];
 

@@ -1,7 +1,7 @@
 /** What is fuzzed, by name: how many frames one step takes, and how many of all are its. */
 
-import type { SeededRandom } from "../../test/random.ts";
-import { seededRandom } from "../../test/random.ts";
+import type { SeededRandom } from "../../test/support/random.ts";
+import { seededRandom } from "../../test/support/random.ts";
 import { fuzzDecoders } from "./decoders.ts";
 import { fuzzReply } from "./replies.ts";
 import { fuzzSessions, SCENE_FRAMES } from "./sessions.ts";

@@ -15,7 +15,7 @@ import {
 } from "../../src/brokers/redis-reply.ts";
 import type { Entry } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import type { SeededRandom } from "../../test/random.ts";
+import type { SeededRandom } from "../../test/support/random.ts";
 
 const BODY = toBinary(
   EntryBodySchema,

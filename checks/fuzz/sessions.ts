@@ -19,8 +19,8 @@ import type { SizedFrame } from "../../src/protocol/publication-frames.ts";
 import { CAPABILITIES } from "../../src/server/capabilities.ts";
 import { ManualTimers } from "../../test/engine/scene.ts";
 import { anyFrame, mutated } from "../../test/protocol/fuzz-frames.ts";
-import type { SeededRandom } from "../../test/random.ts";
-import { decodeStrictV1 } from "../../test/strict-v1.ts";
+import type { SeededRandom } from "../../test/support/random.ts";
+import { decodeStrictV1 } from "../../test/support/strict-v1.ts";
 import { anyRequest } from "./messages.ts";
 
 /** Frames of one scene: then everything begins again. */

@@ -6,7 +6,7 @@ import { create } from "@bufbuild/protobuf";
 import { WebSocket } from "ws";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { Inbound, SubscriptionInit } from "../../test/client.ts";
+import type { Inbound, SubscriptionInit } from "../../test/support/client.ts";
 
 export interface PeerOptions {
   /** Those of an extended client; without any it is one of v0.1.1. */

@@ -2,7 +2,7 @@
  * What busy clients do to a server, one storm after the other: each is something that anonymous clients may do,
  * and says at its end how much of it there was. Figures are those at scale 1.
  */
-import type { SubscriptionInit } from "../../test/client.ts";
+import type { SubscriptionInit } from "../../test/support/client.ts";
 import { event, Peer, publishing, subscribing, unsubscribing } from "./peer.ts";
 
 export interface StormPlace {

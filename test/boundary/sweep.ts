@@ -28,7 +28,7 @@ import {
   OutboundMessageSchema,
 } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import type { SizedFrame } from "../../src/protocol/publication-frames.ts";
-import { decodeStrictV1 } from "../strict-v1.ts";
+import { decodeStrictV1 } from "../support/strict-v1.ts";
 import { type BoundaryFrame, boundaryFrames, connectFrame, type Named } from "./frames.ts";
 
 export interface Swept {

@@ -1,7 +1,7 @@
 /** The short form of what `npm run check:fuzz` does with the readers of what Redis says. */
 import { expect, test } from "vitest";
 import { fuzz } from "../../checks/fuzz/fuzzers.ts";
-import { seed, steps } from "../random.ts";
+import { seed, steps } from "../support/random.ts";
 
 const STEPS = 20_000;
 

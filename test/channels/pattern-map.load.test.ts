@@ -3,7 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { PatternMap } from "../../src/channels/pattern-map.ts";
-import { type SeededRandom, seededRandom } from "../random.ts";
+import { type SeededRandom, seededRandom } from "../support/random.ts";
 
 const MANY = 1_000_000;
 const FEW = 1_000;

@@ -14,7 +14,7 @@ import {
   patternProblem,
 } from "../../src/channels/patterns.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
-import { eachStep, type SeededRandom } from "../random.ts";
+import { eachStep, type SeededRandom } from "../support/random.ts";
 
 /** What a word may be made of, and what only looks like a wildcard. */
 const ODD_WORDS = [

@@ -1,7 +1,7 @@
 /** Patterns against a second reading of their grammar: regular expressions and expanded words. */
 import { expect, test } from "vitest";
 import { bySpecificity, matcherOf, matches, patternProblem } from "../../src/channels/patterns.ts";
-import { eachStep, type SeededRandom } from "../random.ts";
+import { eachStep, type SeededRandom } from "../support/random.ts";
 
 /** Few, so that patterns and channels often meet; wildcards inside a word are letters. */
 const WORDS = ["a", "b", "a*", "***"] as const;

@@ -7,7 +7,7 @@ import {
   DEFAULT_CHANNEL_RULES,
   RuleBook,
 } from "../../src/channels/rules.ts";
-import { eachStep, type SeededRandom } from "../random.ts";
+import { eachStep, type SeededRandom } from "../support/random.ts";
 
 /** A rule that can be told from others by its pattern: the rules are compared by identity. */
 function rule(pattern: string): ChannelRule {

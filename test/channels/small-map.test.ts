@@ -1,7 +1,7 @@
 /** A small map does what a Map does, whatever it holds. */
 import { expect, test } from "vitest";
 import { SmallMap } from "../../src/channels/small-map.ts";
-import { seededRandom } from "../random.ts";
+import { seededRandom } from "../support/random.ts";
 
 test("random calls answer as those of a Map", () => {
   const random = seededRandom(7);

@@ -11,7 +11,7 @@ import {
   CloudEventSchema,
 } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { textOf } from "../client.ts";
+import { textOf } from "../support/client.ts";
 import { Trouble } from "./trouble.ts";
 
 /** Stands in every failure; no client may ever see it. */

@@ -8,9 +8,9 @@ import {
   freshChannel,
   KINDS,
   type Kind,
-} from "../client.ts";
+} from "../support/client.ts";
 
-export { KINDS } from "../client.ts";
+export { KINDS } from "../support/client.ts";
 
 import type { Host, RunningServer, ServerStats } from "./host.ts";
 import type { Variant } from "./variants.ts";

@@ -5,7 +5,7 @@ import type {
   OutboundMessage,
   StreamPosition,
 } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { type Client, valueAs } from "../client.ts";
+import { type Client, valueAs } from "../support/client.ts";
 
 /**
  * What a client was told about a channel, in the order on the wire: `subscribed E-2`, `replay E-1`,

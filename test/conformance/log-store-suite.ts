@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { ChannelLog, type PageQuery } from "../../src/channels/log.ts";
 import type { LogStore } from "../../src/channels/log-store.ts";
 import { DEFAULT_CHANNEL_RULES, type LogRules } from "../../src/channels/rules.ts";
-import { seed, seededRandom, steps } from "../random.ts";
+import { seed, seededRandom, steps } from "../support/random.ts";
 
 /** Runs a case with a store; `reopen` is the same store as a fresh life of the log finds it. */
 export type WithStore = (

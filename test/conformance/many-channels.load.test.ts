@@ -1,8 +1,8 @@
 /** Many new channels in one frame: what they cost beside objects that do nothing, and what others feel of it. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import WebSocket from "ws";
-import { Client, valueAs } from "../client.ts";
-import { type RunningServer, startWrangler } from "../wrangler.ts";
+import { Client, valueAs } from "../support/client.ts";
+import { type RunningServer, startWrangler } from "../support/wrangler.ts";
 
 const CHANNELS = 200;
 const TOGETHER = 16;

@@ -7,7 +7,7 @@ import {
   type PresenceChange,
   type PresenceStore,
 } from "../../src/channels/presence.ts";
-import { seed, seededRandom, steps } from "../random.ts";
+import { seed, seededRandom, steps } from "../support/random.ts";
 import { ManualClock } from "./log-store-suite.ts";
 
 /** Runs a case with a store; `reopen` is the same store as a fresh life finds it. */

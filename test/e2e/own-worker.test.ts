@@ -1,8 +1,8 @@
 /** An application's own Worker around MessageLoop's objects. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { Client, kindOf, textOf, valueAs } from "../client.ts";
-import { type RunningServer, startWrangler } from "../wrangler.ts";
+import { Client, kindOf, textOf, valueAs } from "../support/client.ts";
+import { type RunningServer, startWrangler } from "../support/wrangler.ts";
 
 let server: RunningServer;
 

@@ -18,8 +18,8 @@ import {
 } from "../history/channels.ts";
 import type { HostEvent, LifeHost, LifeSocket } from "../history/host.ts";
 import { live } from "../history/life.ts";
-import { seed } from "../random.ts";
-import { freePort, type RunningServer, startWrangler } from "../wrangler.ts";
+import { seed } from "../support/random.ts";
+import { freePort, type RunningServer, startWrangler } from "../support/wrangler.ts";
 
 const RESTARTS = 10;
 const STEPS = 1_200;

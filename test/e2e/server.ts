@@ -1,6 +1,6 @@
 /** One wrangler dev for all end-to-end files: starting it takes longer than most of them. */
 import type { TestProject } from "vitest/node";
-import { startWrangler } from "../wrangler.ts";
+import { startWrangler } from "../support/wrangler.ts";
 
 declare module "vitest" {
   interface ProvidedContext {

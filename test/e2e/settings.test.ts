@@ -1,8 +1,8 @@
 /** A deployment whose settings are wrong says so at once, to its operator with the path. */
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { Client, kindOf } from "../client.ts";
-import { startWrangler } from "../wrangler.ts";
+import { Client, kindOf } from "../support/client.ts";
+import { startWrangler } from "../support/wrangler.ts";
 
 test("a wrong setting makes every request answer 500 and stands in the log with its path", async () => {
   const limits = { rpc_in_flight: 1, message_bytes: "64k" };

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { fuzz } from "../../checks/fuzz/fuzzers.ts";
 import { SCENE_FRAMES } from "../../checks/fuzz/sessions.ts";
-import { seed, steps } from "../random.ts";
+import { seed, steps } from "../support/random.ts";
 
 const SCENES = 50;
 

@@ -6,8 +6,8 @@ import {
   type CloudEvent,
   CloudEventSchema,
 } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import type { SeededRandom } from "../random.ts";
-import { unawaited } from "../unawaited.ts";
+import type { SeededRandom } from "../support/random.ts";
+import { unawaited } from "../support/unawaited.ts";
 import type { SessionModel } from "./session-model.ts";
 import { type Asked, type Call, check, type Outcome, type World } from "./session-model-facts.ts";
 

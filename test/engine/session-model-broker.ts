@@ -26,7 +26,7 @@ import {
   type SeenRecord,
   type SeenRecordSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import type { SeededRandom } from "../random.ts";
+import type { SeededRandom } from "../support/random.ts";
 import { Channel, type Logged } from "./session-model-channel.ts";
 import { type Asked, check, lifeOf, type Outcome } from "./session-model-facts.ts";
 

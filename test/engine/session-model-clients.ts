@@ -8,7 +8,7 @@ import {
   InboundMessageSchema,
   OutboundMessageSchema,
 } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { SeededRandom } from "../random.ts";
+import type { SeededRandom } from "../support/random.ts";
 import type { Init } from "./scene.ts";
 import type { SessionModel } from "./session-model.ts";
 import { FLAW } from "./session-model-backends.ts";

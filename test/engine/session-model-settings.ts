@@ -1,7 +1,7 @@
 /** What a deployment may have set, at random. */
 import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
 import type { Settings } from "../../src/engine/settings.ts";
-import type { SeededRandom } from "../random.ts";
+import type { SeededRandom } from "../support/random.ts";
 import { CHANNELS } from "./session-model-broker.ts";
 
 /** Limits that are reached now and then. */

@@ -7,7 +7,7 @@ import type { MemberSession, Position, PublishCommand } from "../../src/engine/p
 import type { Settings } from "../../src/engine/settings.ts";
 import type { Frame } from "../../src/protocol/codec.ts";
 import type { InboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { SeededRandom } from "../random.ts";
+import type { SeededRandom } from "../support/random.ts";
 import type { SessionModel } from "./session-model.ts";
 import type { ScriptedBroker } from "./session-model-broker.ts";
 import type { Channel } from "./session-model-channel.ts";

@@ -12,7 +12,7 @@ import type {
   SessionRecord,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { sized } from "../../src/protocol/publication-frames.ts";
-import { seed, seededRandom, steps } from "../random.ts";
+import { seed, seededRandom, steps } from "../support/random.ts";
 import { LogBroker, ROOM } from "./log-broker.ts";
 import { connect, type Init, kinds, scene, sceneWith, send, subscribe } from "./scene.ts";
 import { ScriptedWorld } from "./session-model-world.ts";

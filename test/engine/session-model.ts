@@ -14,7 +14,7 @@ import type {
   OutboundMessage,
 } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import type { SizedFrame } from "../../src/protocol/publication-frames.ts";
-import { decodeStrictV1 } from "../strict-v1.ts";
+import { decodeStrictV1 } from "../support/strict-v1.ts";
 import {
   type Call,
   COUNTED,

@@ -1,6 +1,12 @@
 /** Looks into the logs when nothing is under way: where they end, and what history holds. */
 import type { OutboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { type EnvelopeCase, type Inbound, textOf, type ValueOf, valueAs } from "../client.ts";
+import {
+  type EnvelopeCase,
+  type Inbound,
+  textOf,
+  type ValueOf,
+  valueAs,
+} from "../support/client.ts";
 import { type Place, type ReadPage, unpadded } from "./facts.ts";
 import type { LifeHost } from "./host.ts";
 import { placeOf } from "./told.ts";

@@ -1,6 +1,6 @@
 /** What the random life needs of a host. Each host does what it can; the rest does not happen there. */
 import type { Encoding } from "../../src/protocol/codec.ts";
-import type { SocketLike } from "../client.ts";
+import type { SocketLike } from "../support/client.ts";
 import type { Terms } from "./facts.ts";
 
 export interface LifeSocket extends SocketLike {

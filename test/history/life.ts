@@ -4,8 +4,8 @@
  * 15 s to arrive; then everything seen so far is judged. The choices follow from the seed; their
  * interleaving is the host's.
  */
-import { type SeededRandom, seededRandom } from "../random.ts";
-import { unawaited } from "../unawaited.ts";
+import { type SeededRandom, seededRandom } from "../support/random.ts";
+import { unawaited } from "../support/unawaited.ts";
 import { Auditor } from "./auditor.ts";
 import { listeners, writers } from "./cast.ts";
 import { HistoryChecker } from "./checker.ts";

@@ -8,7 +8,7 @@ import type {
   OutboundMessage,
   Subscription,
 } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { textOf } from "../client.ts";
+import { textOf } from "../support/client.ts";
 import {
   type Ask,
   type ChannelFact,

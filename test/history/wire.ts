@@ -5,7 +5,7 @@ import {
   InboundMessageSchema,
   type OutboundMessage,
 } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { Inbound } from "../client.ts";
+import type { Inbound } from "../support/client.ts";
 import type { LifeSocket } from "./host.ts";
 
 /** What a wire tells its owner; each in the order of the frames. */

@@ -10,8 +10,8 @@ import {
   CloudEventSchema,
 } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { MAX_MESSAGE_BYTES } from "../../src/protocol/limits.ts";
-import type { SeededRandom } from "../random.ts";
-import { frameOf, vectors } from "../vectors.ts";
+import type { SeededRandom } from "../support/random.ts";
+import { frameOf, vectors } from "../support/vectors.ts";
 
 /** How deep a Struct may nest in both encodings. A level costs JSON one step and protobuf two. */
 export const MAX_SHARED_NESTING = 48;

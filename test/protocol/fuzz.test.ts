@@ -15,8 +15,8 @@ import {
 } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { EntrySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { PublicationBatch, type Variant } from "../../src/protocol/publication-frames.ts";
-import { eachStep, type SeededRandom, steps } from "../random.ts";
-import { decodeStrictV1 } from "../strict-v1.ts";
+import { eachStep, type SeededRandom, steps } from "../support/random.ts";
+import { decodeStrictV1 } from "../support/strict-v1.ts";
 import {
   anyFrame,
   hostileFrames,

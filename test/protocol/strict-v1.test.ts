@@ -3,8 +3,8 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { expect, test } from "vitest";
 import { OutboundMessageSchema } from "../fixtures/wire-v1/gen/wire_v1_pb.js";
-import { decodeStrictV1 } from "../strict-v1.ts";
-import { frameOf, vectors } from "../vectors.ts";
+import { decodeStrictV1 } from "../support/strict-v1.ts";
+import { frameOf, vectors } from "../support/vectors.ts";
 
 const fromServer = vectors("server_to_client");
 const misshapen = fromServer.filter(({ name }) => name.startsWith("ts.internal_shape."));

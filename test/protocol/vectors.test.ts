@@ -4,7 +4,7 @@ import { fromJson } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { codecFor, encodeJson } from "../../src/protocol/codec.ts";
 import { OutboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { directions, frameOf, unknownGaps, vectors } from "../vectors.ts";
+import { directions, frameOf, unknownGaps, vectors } from "../support/vectors.ts";
 
 /** What no server ever sent is the strict decoder's to refuse: see strict-v1.test.ts. */
 const sent = vectors("server_to_client").filter(({ name }) => !name.startsWith("ts.internal_"));

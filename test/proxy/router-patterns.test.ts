@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { createRouter } from "../../src/proxy/router.ts";
-import { eachStep } from "../random.ts";
+import { eachStep } from "../support/random.ts";
 
 const cancellation = { cancelled: false, onCancel: () => {} };
 

@@ -1,7 +1,7 @@
 /** Two nodes under load while connections, nodes and Redis fail in turn, by a seed. */
 import { afterEach, expect, test } from "vitest";
 import { type RedisCommands, RedisFailure } from "../../src/brokers/redis-ports.ts";
-import { seed, seededRandom, steps } from "../random.ts";
+import { seed, seededRandom, steps } from "../support/random.ts";
 import { bodyOf, type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
 import { type Acknowledged, type Listener, problems, repeated } from "./record.ts";
 import { eventually, type RedisServer, redisServer } from "./servers.ts";

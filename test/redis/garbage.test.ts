@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { RedisCommands, RedisReply } from "../../src/brokers/redis-ports.ts";
 import { noticeOf } from "../../src/brokers/redis-reply.ts";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { eachStep, type SeededRandom, seed, seededRandom, steps } from "../random.ts";
+import { eachStep, type SeededRandom, seed, seededRandom, steps } from "../support/random.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
 import { eventually, type RedisServer, redisServer } from "./servers.ts";
 

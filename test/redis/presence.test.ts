@@ -5,7 +5,7 @@ import {
   FORGETFUL_STORE,
   type PresenceChange,
 } from "../../src/channels/presence.ts";
-import { seed, seededRandom, steps } from "../random.ts";
+import { seed, seededRandom, steps } from "../support/random.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
 import { eventually, oneRedis, type Redis, redisCluster } from "./servers.ts";
 

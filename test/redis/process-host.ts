@@ -12,7 +12,7 @@ import { parseConfig } from "../../src/server/config.ts";
 import { CHANNEL_RULES, lifeChannels, RECOVERY_MESSAGES } from "../history/channels.ts";
 import type { Terms } from "../history/facts.ts";
 import type { HostEvent, LifeHost, LifeSocket } from "../history/host.ts";
-import { seededRandom } from "../random.ts";
+import { seededRandom } from "../support/random.ts";
 import { newPrefix } from "./nodes.ts";
 import { ServeProcess } from "./serve-process.ts";
 import { type RedisServer, redisServer } from "./servers.ts";

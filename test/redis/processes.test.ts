@@ -4,7 +4,7 @@
  */
 import { afterEach, expect, test } from "vitest";
 import { type LifeReport, live } from "../history/life.ts";
-import { seed, steps } from "../random.ts";
+import { seed, steps } from "../support/random.ts";
 import {
   CARELESS_FAULTS,
   DURABLE_FAULTS,

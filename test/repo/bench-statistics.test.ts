@@ -1,7 +1,7 @@
 /** The judgement of `npm run check:cpu`: equal things are called equal, and five per cent are found. */
 import { expect, test } from "vitest";
 import { median, medianInterval } from "../../bench/statistics.ts";
-import { seed, seededRandom } from "../random.ts";
+import { seed, seededRandom } from "../support/random.ts";
 
 const PAIRS = 21;
 

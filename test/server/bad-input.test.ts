@@ -2,7 +2,7 @@
 import { connect as connectTcp } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { Client, kindOf } from "../client.ts";
+import { Client, kindOf } from "../support/client.ts";
 import { type CliServer, startServer } from "./process.ts";
 
 let server: CliServer;

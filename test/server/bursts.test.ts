@@ -4,9 +4,14 @@ import { WebSocket } from "ws";
 import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
 import { parseConfig } from "../../src/server/config.ts";
 import { createServer } from "../../src/server/server.ts";
-import { Client } from "../client.ts";
 import { eventually } from "../conformance/case.ts";
-import { ConnectClient, envelopeOf, GrpcClient, type StreamClient } from "../stream-client.ts";
+import { Client } from "../support/client.ts";
+import {
+  ConnectClient,
+  envelopeOf,
+  GrpcClient,
+  type StreamClient,
+} from "../support/stream-client.ts";
 
 const MIB = 1024 * 1024;
 const TEXT = "x".repeat(32 * 1024);

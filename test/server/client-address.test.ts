@@ -5,8 +5,8 @@ import { WebSocket } from "ws";
 import { plainAddress, TrustedProxies } from "../../src/server/client-address.ts";
 import { parseConfig } from "../../src/server/config.ts";
 import { createServer } from "../../src/server/server.ts";
-import { Client, kindOf } from "../client.ts";
-import { ConnectClient, GrpcClient } from "../stream-client.ts";
+import { Client, kindOf } from "../support/client.ts";
+import { ConnectClient, GrpcClient } from "../support/stream-client.ts";
 
 test.each([
   ["192.0.2.1", "192.0.2.1"],

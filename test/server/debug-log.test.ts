@@ -5,8 +5,8 @@ import { WebSocket } from "ws";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { createLogger, createServer, MessagingError, parseConfig } from "../../src/server/index.ts";
 import type { Server, ServerPorts } from "../../src/server/server.ts";
-import { Client, kindOf } from "../client.ts";
-import { ConnectClient } from "../stream-client.ts";
+import { Client, kindOf } from "../support/client.ts";
+import { ConnectClient } from "../support/stream-client.ts";
 
 const TOKEN = "hunter2";
 const TEXT = "nobody else's business";

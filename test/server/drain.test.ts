@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { codecFor } from "../../src/protocol/codec.ts";
-import { Client, type ClientSettings, KINDS, kindOf, textOf } from "../client.ts";
+import { Client, type ClientSettings, KINDS, kindOf, textOf } from "../support/client.ts";
 
 const entry = fileURLToPath(new URL("entry.ts", import.meta.url));
 

@@ -1,7 +1,7 @@
 /** A random life on the self-hosted server: every subscriber gets everything once, or is told what not. */
 import { expect, test } from "vitest";
 import { live, SEEN_BY_ALL } from "../history/life.ts";
-import { seed, steps } from "../random.ts";
+import { seed, steps } from "../support/random.ts";
 import { ServerHost } from "./life-host.ts";
 
 /** A longer life may take longer. */

@@ -14,7 +14,7 @@ import { idleTimers, shortId } from "../../src/server/platform.ts";
 import { createServer, type Server } from "../../src/server/server.ts";
 import { CHANNEL_RULES, lifeChannels, RECOVERY_MESSAGES } from "../history/channels.ts";
 import type { HostEvent, LifeHost } from "../history/host.ts";
-import { type SeededRandom, seededRandom } from "../random.ts";
+import { type SeededRandom, seededRandom } from "../support/random.ts";
 
 const listener = { addr: "127.0.0.1:0" };
 const config = parseConfig({

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { codecFor } from "../../src/protocol/codec.ts";
-import { Client, kindOf, textOf } from "../client.ts";
+import { Client, kindOf, textOf } from "../support/client.ts";
 import { freePort, listens } from "./process.ts";
 
 const CLI = fileURLToPath(new URL("../../src/server/cli.ts", import.meta.url));

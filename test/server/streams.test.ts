@@ -38,7 +38,7 @@ import {
   farewellOf,
   GrpcClient,
   type StreamClient,
-} from "../stream-client.ts";
+} from "../support/stream-client.ts";
 
 const PATH = "/messageloop.v1.MessagingService/MessageLoop";
 const MIB = 1024 * 1024;

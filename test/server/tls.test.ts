@@ -9,7 +9,7 @@ import { WebSocket } from "ws";
 import { MessagingService } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { parseConfig } from "../../src/server/config.ts";
 import { createServer, type Server, type ServerPorts } from "../../src/server/server.ts";
-import { Client, kindOf } from "../client.ts";
+import { Client, kindOf } from "../support/client.ts";
 import { dialRaw, gone } from "./raw.ts";
 
 const fixture = (name: string): string =>

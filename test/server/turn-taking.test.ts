@@ -5,7 +5,7 @@ import type { Frame } from "../../src/protocol/codec.ts";
 import { parseConfig } from "../../src/server/config.ts";
 import { createServer } from "../../src/server/server.ts";
 import { FrameReader, Turns } from "../../src/server/turn-taking.ts";
-import { Client, texts } from "../client.ts";
+import { Client, texts } from "../support/client.ts";
 
 /** What a frame costs, in milliseconds. */
 const COST_MS = 3;

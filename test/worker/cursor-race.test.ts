@@ -12,7 +12,7 @@ import {
 import type { Run } from "../../src/worker/channel-calls.ts";
 import { Cursor } from "../../src/worker/cursor.ts";
 import { unavailable } from "../../src/worker/timers.ts";
-import { type SeededRandom, seed, seededRandom, steps } from "../random.ts";
+import { type SeededRandom, seed, seededRandom, steps } from "../support/random.ts";
 
 /** Promises that may follow from one another before the next thing happens. */
 const HOPS = 20;

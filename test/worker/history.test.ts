@@ -16,7 +16,7 @@ import {
 } from "../history/channels.ts";
 import type { HostEvent, LifeHost, LifeSocket } from "../history/host.ts";
 import { live, SEEN_BY_ALL } from "../history/life.ts";
-import { seed, steps } from "../random.ts";
+import { seed, steps } from "../support/random.ts";
 import { abort } from "./abort.ts";
 import { Faults, type Method, type Moment } from "./history-faults.ts";
 

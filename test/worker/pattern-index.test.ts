@@ -4,7 +4,7 @@ import { matches } from "../../src/channels/patterns.ts";
 import { LEASES_KEPT_MS } from "../../src/worker/pattern-index.ts";
 import { indexesOf, indexOf } from "../../src/worker/pattern-lease.ts";
 import { delay, nextTurn } from "../../src/worker/timers.ts";
-import { seed, seededRandom } from "../random.ts";
+import { seed, seededRandom } from "../support/random.ts";
 import { type IndexScene, indexScene, LEASE_MS, MARGIN_MS } from "./index-scene.ts";
 import { VirtualTime } from "./virtual-time.ts";
 

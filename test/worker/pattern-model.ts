@@ -15,7 +15,7 @@ import { ChannelLease } from "../../src/worker/channel-lease.ts";
 import { type Hearing, PatternIndex } from "../../src/worker/pattern-index.ts";
 import type { LeaseRow, PatternRow, PatternStore } from "../../src/worker/pattern-store.ts";
 import { delay } from "../../src/worker/timers.ts";
-import type { SeededRandom } from "../random.ts";
+import type { SeededRandom } from "../support/random.ts";
 
 const SILENT = { warn: () => {} };
 

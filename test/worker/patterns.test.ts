@@ -15,8 +15,8 @@ import { GatewayDurableObject } from "../../src/worker/gateway.ts";
 import { PatternDurableObject } from "../../src/worker/pattern.ts";
 import { indexOf, LEASE_TERMS } from "../../src/worker/pattern-lease.ts";
 import { delay } from "../../src/worker/timers.ts";
-import { valueAs } from "../client.ts";
-import { seed, seededRandom } from "../random.ts";
+import { valueAs } from "../support/client.ts";
+import { seed, seededRandom } from "../support/random.ts";
 import { abort } from "./abort.ts";
 import { Client, freshChannel, texts } from "./socket.ts";
 

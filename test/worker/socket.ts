@@ -1,9 +1,9 @@
 /** The test client over a WebSocket into the Worker, without a network between them. */
 import { exports } from "cloudflare:workers";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
-import { Client as BaseClient, valueAs } from "../client.ts";
+import { Client as BaseClient, valueAs } from "../support/client.ts";
 
-export { freshChannel, texts } from "../client.ts";
+export { freshChannel, texts } from "../support/client.ts";
 
 export interface ClientOptions {
   readonly encoding?: Encoding;

@@ -2,7 +2,7 @@
 import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
-import { valueAs } from "../client.ts";
+import { valueAs } from "../support/client.ts";
 import { abort } from "./abort.ts";
 import { Client, freshChannel, texts } from "./socket.ts";
 

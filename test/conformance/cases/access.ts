@@ -1,6 +1,6 @@
 /** Who someone is and what they may hear. */
 import assert from "node:assert/strict";
-import { kindOf, texts, valueAs } from "../../client.ts";
+import { kindOf, texts, valueAs } from "../../support/client.ts";
 import { SECRET } from "../backend.ts";
 import { type Case, EXTENDED, V1 } from "../case.ts";
 

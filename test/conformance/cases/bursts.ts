@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import { MAX_WAITING_SESSION_BYTES } from "../../../src/protocol/limits.ts";
-import { kindOf, texts } from "../../client.ts";
+import { kindOf, texts } from "../../support/client.ts";
 import { type Case, V1 } from "../case.ts";
 
 const EVENTS = 3_000;

@@ -1,6 +1,6 @@
 /** The server ends a session. */
 import assert from "node:assert/strict";
-import { type Client, type Inbound, kindOf } from "../../client.ts";
+import { type Client, type Inbound, kindOf } from "../../support/client.ts";
 import { type Case, EXTENDED, ONE } from "../case.ts";
 import { TIGHT } from "../variants.ts";
 

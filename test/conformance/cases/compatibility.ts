@@ -1,6 +1,6 @@
 /** A whole session as a v0.1.1 client leads it, and that it sees nothing newer. */
 import assert from "node:assert/strict";
-import { kindOf, textOf, valueAs } from "../../client.ts";
+import { kindOf, textOf, valueAs } from "../../support/client.ts";
 import { type Case, EXTENDED, V1 } from "../case.ts";
 
 export const compatibilityCases: readonly Case[] = [

@@ -1,6 +1,6 @@
 /** An event that its publisher publishes again, not knowing whether it has arrived. */
 import assert from "node:assert/strict";
-import { type Client, kindOf, texts, valueAs } from "../../client.ts";
+import { type Client, kindOf, texts, valueAs } from "../../support/client.ts";
 import { type Case, type Context, EXTENDED, ONE, V1 } from "../case.ts";
 
 const event = { id: "e", source: "/shop", type: "t" };

@@ -1,6 +1,6 @@
 /** What a client missed and cannot be given: every reason, and the range that it names. */
 import assert from "node:assert/strict";
-import { valueAs } from "../../client.ts";
+import { valueAs } from "../../support/client.ts";
 import { type Case, EXTENDED, eventually, ONE } from "../case.ts";
 import { fill, journal, run } from "../journal.ts";
 import { back } from "./recovery.ts";

@@ -4,7 +4,7 @@ import type {
   History,
   HistoryRequest,
 } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { type Client, kindOf, valueAs } from "../../client.ts";
+import { type Client, kindOf, valueAs } from "../../support/client.ts";
 import { type Case, EXTENDED, eventually, ONE } from "../case.ts";
 import { fill, place } from "../journal.ts";
 import { RULES } from "../variants.ts";

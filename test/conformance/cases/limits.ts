@@ -1,6 +1,6 @@
 /** Limits of one session. */
 import assert from "node:assert/strict";
-import { kindOf, valueAs } from "../../client.ts";
+import { kindOf, valueAs } from "../../support/client.ts";
 import { type Case, ONE } from "../case.ts";
 import { TIGHT } from "../variants.ts";
 

@@ -1,7 +1,7 @@
 /** What a client that comes back with a pattern is given of each channel, and what it is told of the rest. */
 import assert from "node:assert/strict";
 import type { StreamPosition } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { type Client, type SubscriptionInit, textOf } from "../../client.ts";
+import { type Client, type SubscriptionInit, textOf } from "../../support/client.ts";
 import { type Case, type Context, EXTENDED, ONE, sleep } from "../case.ts";
 import { fill, journal, place, run } from "../journal.ts";
 import { RULES } from "../variants.ts";

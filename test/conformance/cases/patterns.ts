@@ -1,6 +1,6 @@
 /** Patterns: what they stand for, and that nothing that is published behind their acknowledgement is missed. */
 import assert from "node:assert/strict";
-import { type Client, KINDS, kindOf, textOf, valueAs } from "../../client.ts";
+import { type Client, KINDS, kindOf, textOf, valueAs } from "../../support/client.ts";
 import { type Case, type Context, EXTENDED, ONE } from "../case.ts";
 import { journal } from "../journal.ts";
 import { ask, FOLLOWING, members, names } from "./presence.ts";

@@ -1,6 +1,6 @@
 /** How members leave: at once, after the grace period, or not at all because they are back. */
 import assert from "node:assert/strict";
-import { type Client, valueAs } from "../../client.ts";
+import { type Client, valueAs } from "../../support/client.ts";
 import { type Case, EXTENDED, ONE } from "../case.ts";
 import { memberName } from "../journal.ts";
 import { RULES } from "../variants.ts";

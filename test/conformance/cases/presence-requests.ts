@@ -1,6 +1,6 @@
 /** Asking who is present. */
 import assert from "node:assert/strict";
-import { kindOf } from "../../client.ts";
+import { kindOf } from "../../support/client.ts";
 import { type Case, EXTENDED, ONE } from "../case.ts";
 import { memberName } from "../journal.ts";
 import { RULES } from "../variants.ts";

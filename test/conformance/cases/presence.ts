@@ -1,7 +1,7 @@
 /** Who is present in a channel: what is told of it, and what may be asked. */
 import assert from "node:assert/strict";
 import type { Presence } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { type Client, valueAs } from "../../client.ts";
+import { type Client, valueAs } from "../../support/client.ts";
 import { type Case, type Context, EXTENDED, eventually, ONE } from "../case.ts";
 import { journal, memberName } from "../journal.ts";
 

@@ -1,6 +1,6 @@
 /** Publishing: what is taken, what arrives, and in which order. */
 import assert from "node:assert/strict";
-import { type Inbound, kindOf, texts, valueAs } from "../../client.ts";
+import { type Inbound, kindOf, texts, valueAs } from "../../support/client.ts";
 import { type Case, type Context, EXTENDED, eventually, KINDS, ONE } from "../case.ts";
 
 const event = { id: "e", source: "/s", type: "t" };

@@ -1,6 +1,6 @@
 /** How much one request may replay, and that the rest can be had. */
 import assert from "node:assert/strict";
-import { valueAs } from "../../client.ts";
+import { valueAs } from "../../support/client.ts";
 import { type Case, EXTENDED, ONE } from "../case.ts";
 import { fill, journal, run } from "../journal.ts";
 import { RULES } from "../variants.ts";

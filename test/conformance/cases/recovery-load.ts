@@ -1,8 +1,8 @@
 /** Clients that recover while others publish, one by one and many at once. */
 import assert from "node:assert/strict";
 import type { StreamPosition } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { kindOf, valueAs } from "../../client.ts";
-import { seed, seededRandom } from "../../random.ts";
+import { kindOf, valueAs } from "../../support/client.ts";
+import { seed, seededRandom } from "../../support/random.ts";
 import { type Case, EXTENDED, ONE, sleep } from "../case.ts";
 import { fill, journal, run } from "../journal.ts";
 import { RECOVERING } from "./recovery.ts";

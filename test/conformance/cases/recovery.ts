@@ -1,7 +1,7 @@
 /** What a client that comes back is given. What it cannot be given stands in gaps.ts. */
 import assert from "node:assert/strict";
 import type { Message } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { type Client, type Inbound, type SubscriptionInit, valueAs } from "../../client.ts";
+import { type Client, type Inbound, type SubscriptionInit, valueAs } from "../../support/client.ts";
 import { type Case, type Context, EXTENDED, ONE, V1 } from "../case.ts";
 import { fill, journal, place, run } from "../journal.ts";
 

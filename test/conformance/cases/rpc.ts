@@ -1,6 +1,6 @@
 /** RPC: what a backend may do, and that none of it holds up anything else. */
 import assert from "node:assert/strict";
-import { kindOf, textOf, valueAs } from "../../client.ts";
+import { kindOf, textOf, valueAs } from "../../support/client.ts";
 import { SECRET } from "../backend.ts";
 import { type Case, EXTENDED, eventually, ONE, sleep } from "../case.ts";
 import { TIGHT } from "../variants.ts";

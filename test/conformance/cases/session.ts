@@ -1,6 +1,6 @@
 /** How a session begins, lives and ends. */
 import assert from "node:assert/strict";
-import { type Inbound, kindOf, valueAs } from "../../client.ts";
+import { type Inbound, kindOf, valueAs } from "../../support/client.ts";
 import { type Case, EXTENDED, ONE, sleep } from "../case.ts";
 import { TIGHT } from "../variants.ts";
 

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { InboundMessageSchema } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { Inbound } from "../../client.ts";
-import { envelopeOf } from "../../stream-client.ts";
+import type { Inbound } from "../../support/client.ts";
+import { envelopeOf } from "../../support/stream-client.ts";
 import { type Case, EXTENDED } from "../case.ts";
 import { fill } from "../journal.ts";
 import { RULES } from "../variants.ts";

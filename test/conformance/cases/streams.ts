@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { codecFor } from "../../../src/protocol/codec.ts";
-import { texts } from "../../client.ts";
+import { texts } from "../../support/client.ts";
 import {
   ConnectClient,
   envelopeOf,
@@ -12,8 +12,8 @@ import {
   GrpcClient,
   PATH,
   type StreamClient,
-} from "../../stream-client.ts";
-import { frameOf, vectors } from "../../vectors.ts";
+} from "../../support/stream-client.ts";
+import { frameOf, vectors } from "../../support/vectors.ts";
 import { type Case, type Context, eventually, KINDS } from "../case.ts";
 import { TIGHT } from "../variants.ts";
 

@@ -1,6 +1,6 @@
 /** Subscribing and unsubscribing. */
 import assert from "node:assert/strict";
-import { kindOf, texts, valueAs } from "../../client.ts";
+import { kindOf, texts, valueAs } from "../../support/client.ts";
 import { type Case, EXTENDED, V1 } from "../case.ts";
 
 const WRONG = ["", "a..b", ".a", "a.", "**.a", "a.**.b", "a\u0007", "\u00e4".repeat(128)];

@@ -1,6 +1,6 @@
 /** Surveys from the server's side and the echo of a client's own. */
 import assert from "node:assert/strict";
-import { type Client, textOf, valueAs } from "../../client.ts";
+import { type Client, textOf, valueAs } from "../../support/client.ts";
 import type { ToldSurvey } from "../backend.ts";
 import { type Case, type Context, KINDS, ONE } from "../case.ts";
 

@@ -7,8 +7,8 @@ import {
   InboundMessageSchema,
   type OutboundMessage,
 } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { type Client, kindOf, valueAs } from "../../client.ts";
-import { frameOf, type Vector, vectors } from "../../vectors.ts";
+import { type Client, kindOf, valueAs } from "../../support/client.ts";
+import { frameOf, type Vector, vectors } from "../../support/vectors.ts";
 import { type Case, type Context, V1 } from "../case.ts";
 
 const [JSON_V1, PROTO_V1] = V1;

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { CAPABILITIES } from "../../../src/server/capabilities.ts";
-import { memoryOf } from "../../wrangler.ts";
+import { memoryOf } from "../../support/wrangler.ts";
 import type { Host, RunningServer, ServerOptions, ServerStats } from "../host.ts";
 
 const entry = fileURLToPath(new URL("../../server/entry.ts", import.meta.url));

@@ -4,15 +4,15 @@
  * of v0.1.1.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { codecFor, type Encoding, type Frame } from "../src/protocol/codec.ts";
+import { codecFor, type Encoding, type Frame } from "../../src/protocol/codec.ts";
 import {
   type ConnectSchema,
   InboundMessageSchema,
   type Message,
   type OutboundMessage,
   type SubscriptionSchema,
-} from "../src/protocol/gen/messageloop/v1/service_pb.js";
-import { utf8Length } from "../src/protocol/utf8.ts";
+} from "../../src/protocol/gen/messageloop/v1/service_pb.js";
+import { utf8Length } from "../../src/protocol/utf8.ts";
 import { decodeStrictV1 } from "./strict-v1.ts";
 
 export type Inbound = Exclude<MessageInitShape<typeof InboundMessageSchema>, { $typeName: string }>;

@@ -17,7 +17,7 @@ import {
   type OutboundMessage,
   OutboundMessageSchema,
   type Publication,
-} from "./fixtures/wire-v1/gen/wire_v1_pb.js";
+} from "../fixtures/wire-v1/gen/wire_v1_pb.js";
 
 /**
  * A frame from the server: text is JSON, bytes are protobuf.

@@ -20,7 +20,7 @@ import {
   MessagingService,
   type OutboundMessage,
   OutboundMessageSchema,
-} from "../src/protocol/gen/messageloop/v1/service_pb.js";
+} from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import type { Kind } from "./client.ts";
 import { decodeStrictV1 } from "./strict-v1.ts";
 
@@ -128,7 +128,7 @@ export const PATH = `/${SERVICE}/MessageLoop`;
 
 /** The service as the .proto files have it; nothing of the generated code. */
 const definition = loadSync("messageloop/v1/service.proto", {
-  includeDirs: [fileURLToPath(new URL("../proto", import.meta.url))],
+  includeDirs: [fileURLToPath(new URL("../../proto", import.meta.url))],
   keepCase: true,
   longs: String,
   bytes: String,

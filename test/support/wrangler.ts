@@ -30,7 +30,7 @@ export interface WranglerOptions {
   readonly storage?: string;
 }
 
-const root = fileURLToPath(new URL("..", import.meta.url));
+const root = fileURLToPath(new URL("../..", import.meta.url));
 const START_DEADLINE_MS = 60_000;
 
 /** Starts the Worker and waits until it answers. */

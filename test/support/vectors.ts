@@ -15,13 +15,13 @@ export interface Vector {
 }
 
 const gaps = new Set(
-  read("known-gaps/vectors.txt")
+  read("../known-gaps/vectors.txt")
     .split("\n")
     .filter((line) => line !== "" && !line.startsWith("#"))
     .map((line) => line.split(" ")[0] ?? ""),
 );
 
-const all = JSON.parse(read("fixtures/wire-v1-vectors.json")) as readonly Vector[];
+const all = JSON.parse(read("../fixtures/wire-v1-vectors.json")) as readonly Vector[];
 
 /** The vectors of one direction that hold today. */
 export function vectors(direction: string): Vector[] {
