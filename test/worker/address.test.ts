@@ -2,7 +2,7 @@
 import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
-import { GatewayDurableObject } from "../../src/worker/gateway.ts";
+import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
 import { Client } from "./socket.ts";
 
 afterEach(() => {

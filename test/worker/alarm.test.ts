@@ -2,11 +2,11 @@
 import { runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
-import { SharedAlarm } from "../../src/worker/alarm.ts";
-import { ChannelLife } from "../../src/worker/channel-life.ts";
-import { DurableObjectBroker } from "../../src/worker/do-broker.ts";
-import { PatternIndex } from "../../src/worker/pattern-index.ts";
-import { delay } from "../../src/worker/timers.ts";
+import { ChannelLife } from "../../src/worker/channel/life.ts";
+import { DurableObjectBroker } from "../../src/worker/gateway/broker.ts";
+import { SharedAlarm } from "../../src/worker/objects/alarm.ts";
+import { delay } from "../../src/worker/objects/timers.ts";
+import { PatternIndex } from "../../src/worker/pattern-index/life.ts";
 import { Client, freshChannel } from "./socket.ts";
 
 afterEach(() => {

@@ -3,9 +3,9 @@ import { DurableObject } from "cloudflare:workers";
 import { createApp } from "../../src/http/app.ts";
 import { connectToGateway } from "../../src/worker/upgrade.ts";
 
-export { ChannelDurableObject } from "../../src/worker/channel.ts";
-export { GatewayDurableObject } from "../../src/worker/gateway.ts";
-export { PatternDurableObject } from "../../src/worker/pattern.ts";
+export { ChannelDurableObject } from "../../src/worker/channel/object.ts";
+export { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
+export { PatternDurableObject } from "../../src/worker/pattern-index/object.ts";
 
 /** An object whose first call writes one row. One of them calls the others, as a gateway calls channels. */
 export class BareDurableObject extends DurableObject<Env> {

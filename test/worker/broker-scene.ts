@@ -12,10 +12,10 @@ import {
   RegisterRequestSchema,
   RegisterResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import type { ChannelStub } from "../../src/worker/channel-calls.ts";
-import { DurableObjectBroker } from "../../src/worker/do-broker.ts";
-import type { RegistrationRow, RegistrationTable } from "../../src/worker/registrations.ts";
-import { nextTurn } from "../../src/worker/timers.ts";
+import { DurableObjectBroker } from "../../src/worker/gateway/broker.ts";
+import type { ChannelStub } from "../../src/worker/gateway/channel-calls.ts";
+import type { RegistrationRow, RegistrationTable } from "../../src/worker/gateway/registrations.ts";
+import { nextTurn } from "../../src/worker/objects/timers.ts";
 import { PatternScene } from "./pattern-scene.ts";
 
 const NAME = "room";

@@ -1,7 +1,7 @@
 /** How many calls a gateway makes at the same time, and who has to wait for whom. */
 import { afterEach, expect, test, vi } from "vitest";
-import { Calls } from "../../src/worker/calls.ts";
-import { nextTurn } from "../../src/worker/timers.ts";
+import { Calls } from "../../src/worker/gateway/calls.ts";
+import { nextTurn } from "../../src/worker/objects/timers.ts";
 
 afterEach(() => {
   vi.useRealTimers();

@@ -9,9 +9,9 @@ import {
   type ReadResponse,
   ReadResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import type { Run } from "../../src/worker/channel-calls.ts";
-import { Cursor } from "../../src/worker/cursor.ts";
-import { unavailable } from "../../src/worker/timers.ts";
+import type { Run } from "../../src/worker/gateway/channel-calls.ts";
+import { Cursor } from "../../src/worker/gateway/cursor.ts";
+import { unavailable } from "../../src/worker/objects/timers.ts";
 import { type SeededRandom, seed, seededRandom, steps } from "../support/random.ts";
 
 /** Promises that may follow from one another before the next thing happens. */

@@ -2,7 +2,7 @@
 import { createExecutionContext, env, runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
-import { GatewayDurableObject } from "../../src/worker/gateway.ts";
+import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
 import { consoleLoggerAt } from "../../src/worker/platform.ts";
 import { createWorker } from "../../src/worker/worker.ts";
 

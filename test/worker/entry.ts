@@ -4,14 +4,14 @@
  */
 import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
 import { createApp } from "../../src/http/app.ts";
-import { GatewayDurableObject as Gateway } from "../../src/worker/gateway.ts";
+import { GatewayDurableObject as Gateway } from "../../src/worker/gateway/object.ts";
 import { connectToGateway } from "../../src/worker/upgrade.ts";
 import { suiteBackend } from "../conformance/backend.ts";
 import type { ServerStats } from "../conformance/host.ts";
 import { sum } from "../conformance/stats.ts";
 
-export { ChannelDurableObject } from "../../src/worker/channel.ts";
-export { PatternDurableObject } from "../../src/worker/pattern.ts";
+export { ChannelDurableObject } from "../../src/worker/channel/object.ts";
+export { PatternDurableObject } from "../../src/worker/pattern-index/object.ts";
 
 /** Gateways that this isolate has sent connections to. */
 const gateways = new Set<string>();

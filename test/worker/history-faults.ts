@@ -5,10 +5,10 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { vi } from "vitest";
 import { DeliverRequestSchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { ChannelDurableObject } from "../../src/worker/channel.ts";
-import { ChannelLife } from "../../src/worker/channel-life.ts";
-import { GatewayDurableObject } from "../../src/worker/gateway.ts";
-import { delay } from "../../src/worker/timers.ts";
+import { ChannelLife } from "../../src/worker/channel/life.ts";
+import { ChannelDurableObject } from "../../src/worker/channel/object.ts";
+import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
+import { delay } from "../../src/worker/objects/timers.ts";
 
 /** The moment of a publish at which its channel is reset. */
 export type Moment = "before delivery" | "before the answer";

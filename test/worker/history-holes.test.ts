@@ -14,8 +14,8 @@ import {
   PublishItemSchema,
   PublishRequestSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { GatewayDurableObject } from "../../src/worker/gateway.ts";
-import { delay } from "../../src/worker/timers.ts";
+import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
+import { delay } from "../../src/worker/objects/timers.ts";
 import { abort } from "./abort.ts";
 import { Client, freshChannel, texts } from "./socket.ts";
 

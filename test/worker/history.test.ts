@@ -5,9 +5,9 @@ import { expect, test, vi } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
-import { GatewayDurableObject } from "../../src/worker/gateway.ts";
+import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
+import { delay } from "../../src/worker/objects/timers.ts";
 import { settingsOf } from "../../src/worker/settings.ts";
-import { delay } from "../../src/worker/timers.ts";
 import {
   CHANNEL_RULES,
   lifeChannels,

@@ -14,7 +14,7 @@ import {
   encodeHistory,
   encodePresenceChange,
   encodeReadResponse,
-} from "../../src/worker/internal-codec.ts";
+} from "../../src/worker/channel/internal-codec.ts";
 
 function bytes<Schema extends DescMessage>(
   schema: Schema,

@@ -9,12 +9,12 @@ import type { LogRow } from "../../src/channels/log-store.ts";
 import { matches } from "../../src/channels/patterns.ts";
 import { background } from "../../src/engine/background.ts";
 import { DeliverRequestSchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { SharedAlarm } from "../../src/worker/alarm.ts";
-import { ChannelFanOut } from "../../src/worker/channel-fan-out.ts";
-import { ChannelLease } from "../../src/worker/channel-lease.ts";
-import { type Hearing, PatternIndex } from "../../src/worker/pattern-index.ts";
-import type { LeaseRow, PatternRow, PatternStore } from "../../src/worker/pattern-store.ts";
-import { delay } from "../../src/worker/timers.ts";
+import { ChannelFanOut } from "../../src/worker/channel/fan-out.ts";
+import { ChannelLease } from "../../src/worker/channel/lease.ts";
+import { SharedAlarm } from "../../src/worker/objects/alarm.ts";
+import { delay } from "../../src/worker/objects/timers.ts";
+import { type Hearing, PatternIndex } from "../../src/worker/pattern-index/life.ts";
+import type { LeaseRow, PatternRow, PatternStore } from "../../src/worker/pattern-index/store.ts";
 import type { SeededRandom } from "../support/random.ts";
 
 const SILENT = { warn: () => {} };

@@ -9,12 +9,12 @@ import {
   type PatternUnsubscribeRequest,
   PatternUnsubscribeRequestSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import type { PatternStub } from "../../src/worker/pattern-calls.ts";
 import type {
   PatternRegistrationRow,
   PatternRegistrationTable,
-} from "../../src/worker/pattern-registrations.ts";
-import { nextTurn } from "../../src/worker/timers.ts";
+} from "../../src/worker/gateway/pattern-registrations.ts";
+import type { PatternStub } from "../../src/worker/objects/pattern-calls.ts";
+import { nextTurn } from "../../src/worker/objects/timers.ts";
 
 export class PatternScene {
   /** The gateway's database. */

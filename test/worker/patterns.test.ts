@@ -10,11 +10,11 @@ import {
 } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
-import { ChannelDurableObject } from "../../src/worker/channel.ts";
-import { GatewayDurableObject } from "../../src/worker/gateway.ts";
-import { PatternDurableObject } from "../../src/worker/pattern.ts";
-import { indexOf, LEASE_TERMS } from "../../src/worker/pattern-lease.ts";
-import { delay } from "../../src/worker/timers.ts";
+import { ChannelDurableObject } from "../../src/worker/channel/object.ts";
+import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
+import { indexOf, LEASE_TERMS } from "../../src/worker/objects/lease-terms.ts";
+import { delay } from "../../src/worker/objects/timers.ts";
+import { PatternDurableObject } from "../../src/worker/pattern-index/object.ts";
 import { valueAs } from "../support/client.ts";
 import { seed, seededRandom } from "../support/random.ts";
 import { abort } from "./abort.ts";

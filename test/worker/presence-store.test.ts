@@ -1,7 +1,7 @@
 /** Presence on a Durable Object's SQLite: the shared cases, and what a join and a leave cost. */
 import { expect, test } from "vitest";
 import { ChannelPresence } from "../../src/channels/presence.ts";
-import { SqlPresenceStore } from "../../src/worker/presence-store.ts";
+import { SqlPresenceStore } from "../../src/worker/channel/presence-store.ts";
 import { presenceStoreSuite } from "../conformance/presence-store-suite.ts";
 import { counted, withSql } from "./sql.ts";
 

@@ -6,13 +6,13 @@ import {
   ActiveResponseSchema,
   HistoryResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { type ChannelStub, historyOf } from "../../src/worker/channel-calls.ts";
-import { activeOf, type PatternStub } from "../../src/worker/pattern-calls.ts";
-import { push } from "../../src/worker/pattern-push.ts";
-import { PublishQueue } from "../../src/worker/publish-queue.ts";
-import { retrying, toChannel } from "../../src/worker/retry.ts";
-import { unavailable } from "../../src/worker/timers.ts";
-import { Trouble } from "../../src/worker/trouble.ts";
+import { type ChannelStub, historyOf } from "../../src/worker/gateway/channel-calls.ts";
+import { PublishQueue } from "../../src/worker/gateway/publish-queue.ts";
+import { activeOf, type PatternStub } from "../../src/worker/objects/pattern-calls.ts";
+import { retrying, toChannel } from "../../src/worker/objects/retry.ts";
+import { unavailable } from "../../src/worker/objects/timers.ts";
+import { Trouble } from "../../src/worker/objects/trouble.ts";
+import { push } from "../../src/worker/pattern-index/push.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();

@@ -2,7 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
-import { ConnectWatch } from "../../src/worker/connect-watch.ts";
+import { ConnectWatch } from "../../src/worker/gateway/connect-watch.ts";
 import { Client } from "./socket.ts";
 
 afterEach(() => {

@@ -2,7 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
-import { GatewayDurableObject } from "../../src/worker/gateway.ts";
+import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
 import { valueAs } from "../support/client.ts";
 import { Client, freshChannel, texts } from "./socket.ts";
 

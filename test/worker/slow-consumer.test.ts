@@ -8,7 +8,7 @@ import {
   SessionMarksSchema,
   SessionRecordSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { SessionRecords } from "../../src/worker/attachment.ts";
+import { SessionRecords } from "../../src/worker/gateway/attachment.ts";
 import { Client, freshChannel } from "./socket.ts";
 import { counted, withSql } from "./sql.ts";
 

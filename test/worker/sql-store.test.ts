@@ -1,7 +1,7 @@
 /** The log on a Durable Object's SQLite: the shared cases, and what a publish costs. */
 import { expect, test } from "vitest";
 import { ChannelLog } from "../../src/channels/log.ts";
-import { SqlLogStore } from "../../src/worker/sql-store.ts";
+import { SqlLogStore } from "../../src/worker/channel/log-store.ts";
 import { logStoreSuite } from "../conformance/log-store-suite.ts";
 import { counted, withSql } from "./sql.ts";
 

@@ -1,6 +1,6 @@
 /** A channel that does not answer costs its own requests five seconds and nobody else anything (U6). */
 import { afterEach, expect, test, vi } from "vitest";
-import { ChannelDurableObject } from "../../src/worker/channel.ts";
+import { ChannelDurableObject } from "../../src/worker/channel/object.ts";
 import { kindOf, valueAs } from "../support/client.ts";
 import { Client, freshChannel, texts } from "./socket.ts";
 

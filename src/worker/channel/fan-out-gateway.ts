@@ -1,0 +1,108 @@
+/** A gateway as the fan-out of a channel knows it. */
+
+import type { Hearing } from "../pattern-index/life.ts";
+import type { GatewayRow } from "./gateway-table.ts";
+import { PresenceQueue, type WaitingPresence } from "./presence-queue.ts";
+
+export interface Gateway {
+  readonly name: string;
+  /** Its own registration; empty where it hears the channel by a pattern alone. */
+  registration: string;
+  /** Whether it is told who joins and leaves, as it has registered. */
+  follows: boolean;
+  /** By which of its patterns it hears the channel beside that; undefined for none that is known. */
+  pattern: ByPattern | undefined;
+  /** Offset up to which the gateway is known to have everything. */
+  confirmed: number;
+  /** Whether its row holds a `confirmed`. */
+  noted: boolean;
+  /** Whether it has a row. */
+  stored: boolean;
+  readonly presence: PresenceQueue;
+  /** It has to learn of this life of the log, for something of the last one may not have arrived. */
+  announce: boolean;
+  call: Call | undefined;
+}
+
+export interface ByPattern {
+  /** Of the newest of its registrations that stand for the channel. */
+  version: number;
+  /** Whether it is told who joins and leaves. */
+  follows: boolean;
+  /** The question to the index that was the last one when it was pushed; undefined for an answer. */
+  pushed: number | undefined;
+}
+
+export interface Call {
+  /** Last offset of the batch. */
+  readonly until: number;
+  readonly presence: WaitingPresence;
+  readonly announce: boolean;
+  /** What the gateway had registered when the call was made: that alone can be said to be over. */
+  readonly registration: string;
+  readonly version: number | undefined;
+  /** Settles when the answer has been dealt with. */
+  done: Promise<void>;
+}
+
+/** What a log says to a gateway that is new to it. */
+interface Log {
+  head(): number;
+  readonly transient: boolean;
+}
+
+/** A gateway as its row says it is, where one that is not owed anything has everything. */
+export function foundGateway(row: GatewayRow, { head, transient }: Log): Gateway {
+  const { name, registration, confirmed, presence: follows, pattern } = row;
+  const owed = confirmed !== undefined;
+  return {
+    name,
+    registration,
+    follows,
+    pattern: pattern && { ...pattern, pushed: undefined },
+    // What was confirmed of a log that is no more says nothing about this one.
+    confirmed: Math.min(confirmed ?? head(), head()),
+    noted: owed,
+    stored: true,
+    presence: new PresenceQueue(owed && (follows || pattern?.follows === true)),
+    announce: owed && transient,
+    call: undefined,
+  };
+}
+
+/** A gateway that comes now, and begins at the head. */
+export function newGateway(name: string, log: Log): Gateway {
+  const row = { name, registration: "", confirmed: undefined, presence: false, pattern: undefined };
+  return { ...foundGateway(row, log), stored: false };
+}
+
+/** Whether a gateway is told who joins and leaves. */
+export function followsPresence({ follows, pattern }: Gateway): boolean {
+  return follows || pattern?.follows === true;
+}
+
+/** Whether a gateway was pushed after a question to the index was sent, so that the answer may lack it. */
+export function isPushedSince({ pattern }: Gateway, round: number): boolean {
+  return pattern?.pushed !== undefined && pattern.pushed >= round;
+}
+
+/**
+ * A gateway hears the channel by a pattern.
+ *
+ * @param pushed the last question to the index when it was pushed: then it is one pattern of perhaps
+ * several, and may be known or come late. Undefined for what the index has answered, which is all there is.
+ */
+export function hearBy(
+  gateway: Gateway,
+  { version, presence }: Hearing,
+  pushed: number | undefined,
+): void {
+  const { pattern } = gateway;
+  if (pattern === undefined || pushed === undefined) {
+    gateway.pattern = { version, follows: presence, pushed };
+    return;
+  }
+  pattern.version = Math.max(pattern.version, version);
+  pattern.follows ||= presence;
+  pattern.pushed = pushed;
+}

@@ -1,0 +1,158 @@
+/**
+ * The gateways of a channel: those that have registered themselves, those that hear it by a pattern, and
+ * those that do both, each once. Keeps the rows of those that a later life must find.
+ */
+
+import type { Hearing } from "../pattern-index/life.ts";
+import {
+  followsPresence,
+  foundGateway,
+  type Gateway,
+  hearBy,
+  isPushedSince,
+  newGateway,
+} from "./fan-out-gateway.ts";
+import type { GatewayRow } from "./gateway-table.ts";
+
+export interface GatewaysHost {
+  /** Whether the log ends with this life of the object. */
+  readonly transient: boolean;
+  /** Offset of the newest entry. */
+  head(): number;
+  saveGateway(row: GatewayRow): void;
+  dropGateway(name: string): void;
+}
+
+export class FanOutGateways {
+  readonly #host: GatewaysHost;
+  readonly #gateways = new Map<string, Gateway>();
+  /** Those that have said that they do not hear the channel, with what they had by patterns. */
+  #gone: Hearing[] = [];
+
+  constructor(host: GatewaysHost, rows: Iterable<GatewayRow>) {
+    this.#host = host;
+    for (const row of rows) this.#gateways.set(row.name, foundGateway(row, host));
+  }
+
+  get(name: string): Gateway | undefined {
+    return this.#gateways.get(name);
+  }
+
+  /** As with a Map, one may go while they are iterated. */
+  values(): IterableIterator<Gateway> {
+    return this.#gateways.values();
+  }
+
+  some(is: (gateway: Gateway) => boolean): boolean {
+    for (const gateway of this.#gateways.values()) if (is(gateway)) return true;
+    return false;
+  }
+
+  register(name: string, registration: string, follows: boolean): void {
+    const gateway = this.#at(name);
+    gateway.registration = registration;
+    gateway.follows = follows;
+    this.keep(gateway);
+  }
+
+  /** Acts only while the registration is the current one. Returns whether it was. */
+  unregister(name: string, registration: string): boolean {
+    const gateway = this.#gateways.get(name);
+    if (gateway?.registration !== registration) return false;
+    gateway.registration = "";
+    gateway.follows = false;
+    this.keep(gateway);
+    return true;
+  }
+
+  /**
+   * One more hears the channel by a pattern, after so many questions to the index.
+   *
+   * @returns it, where it follows presence by a pattern from now on
+   */
+  hear(hearing: Hearing, round: number): Gateway | undefined {
+    const gateway = this.#at(hearing.gateway);
+    const followed = gateway.pattern?.follows === true;
+    this.#hear(gateway, hearing, round);
+    return !followed && gateway.pattern?.follows ? gateway : undefined;
+  }
+
+  /**
+   * What the index has answered to a question: these hear the channel by patterns, and beside them only
+   * who was pushed since.
+   *
+   * @returns those that follow presence from now on
+   */
+  heardBy(hearings: readonly Hearing[], round: number): Gateway[] {
+    const named = new Set(hearings.map(({ gateway }) => gateway));
+    for (const gateway of [...this.#gateways.values()]) {
+      const { name, pattern } = gateway;
+      if (pattern === undefined || named.has(name) || isPushedSince(gateway, round)) continue;
+      gateway.pattern = undefined;
+      this.keep(gateway);
+    }
+    const followers: Gateway[] = [];
+    for (const hearing of hearings) {
+      const gateway = this.#at(hearing.gateway);
+      const followed = followsPresence(gateway);
+      this.#hear(gateway, hearing, isPushedSince(gateway, round) ? round : undefined);
+      if (!followed && followsPresence(gateway)) followers.push(gateway);
+    }
+    return followers;
+  }
+
+  /** A gateway has said that it does not hear the channel by its patterns. */
+  endPattern(name: string): void {
+    const gateway = this.#gateways.get(name);
+    if (gateway?.pattern === undefined) return;
+    this.#gone.push({ gateway: name, version: gateway.pattern.version, presence: false });
+    gateway.pattern = undefined;
+    this.keep(gateway);
+  }
+
+  /** Those that have said so since the last call. */
+  takeGone(): readonly Hearing[] {
+    const gone = this.#gone;
+    this.#gone = [];
+    return gone;
+  }
+
+  putBackGone(gone: readonly Hearing[]): void {
+    this.#gone = [...gone, ...this.#gone];
+  }
+
+  /**
+   * Keeps a gateway's row as it must be, and forgets who hears the channel no more. Who hears it by a
+   * pattern alone needs no row unless it is owed something: the index knows it.
+   */
+  keep(gateway: Gateway): void {
+    const { name, registration, confirmed, noted, follows, pattern } = gateway;
+    const hears = registration !== "" || pattern !== undefined;
+    if (!hears) this.#gateways.delete(name);
+    if (hears && (registration !== "" || noted)) {
+      const noting = noted ? confirmed : undefined;
+      this.#host.saveGateway({ name, registration, confirmed: noting, presence: follows, pattern });
+      gateway.stored = true;
+    } else if (gateway.stored) {
+      this.#host.dropGateway(name);
+      gateway.stored = false;
+    }
+  }
+
+  /** The gateway, which is new and begins at the head where it is not known. */
+  #at(name: string): Gateway {
+    let gateway = this.#gateways.get(name);
+    if (gateway === undefined) {
+      gateway = newGateway(name, this.#host);
+      this.#gateways.set(name, gateway);
+    }
+    return gateway;
+  }
+
+  #hear(gateway: Gateway, hearing: Hearing, pushed: number | undefined): void {
+    const known = gateway.pattern !== undefined;
+    hearBy(gateway, hearing, pushed);
+    // What it is owed stays owed when its own registration ends.
+    if (gateway.noted && !known) this.keep(gateway);
+  }
+}

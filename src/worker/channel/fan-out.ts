@@ -1,0 +1,290 @@
+/**
+ * A channel's side of the contract with its gateways: who is registered, who hears it by a pattern, what
+ * each has been given, and what is still owed. A gateway that hears it both ways has one place here and
+ * gets one copy. Pure logic over a few ports; the object around it only reads and writes.
+ *
+ * At most one deliver call per gateway is in flight. What comes meanwhile leaves with the next one. A
+ * delivery that cannot start at once, fails or overruns its deadline is owed: then an alarm is stored
+ * and the gateway's row notes what it has confirmed, so that a fresh life of the object delivers the
+ * rest from the log. A channel that sleeps without an alarm has every gateway at head.
+ */
+import type { LogRow } from "../../channels/log-store.ts";
+import type { PresenceChange } from "../../channels/presence.ts";
+import { background } from "../../engine/background.ts";
+import type { Logger } from "../../engine/ports.ts";
+import { delay, withDeadline } from "../objects/timers.ts";
+import { Trouble } from "../objects/trouble.ts";
+import type { Hearing } from "../pattern-index/life.ts";
+import { type Call, followsPresence, type Gateway } from "./fan-out-gateway.ts";
+import { FanOutGateways, type GatewaysHost } from "./fan-out-gateways.ts";
+import type { GatewayRow } from "./gateway-table.ts";
+import { encodeDelivery, encodePresenceChange } from "./internal-codec.ts";
+import { PresenceQueue } from "./presence-queue.ts";
+import { type EncodedEntry, encodeRows, RecentEntries, takeBatch } from "./recent-entries.ts";
+
+/** How long a delivery may be owed before the alarm makes sure of it, in milliseconds. */
+export const OWED_ALARM_MS = 10_000;
+/** How long a deliver call may take before it counts as failed, in milliseconds. */
+const DELIVER_DEADLINE_MS = 10_000;
+/** Pause before a failed delivery is tried again by an object that stays awake, in milliseconds. */
+const RETRY_PAUSE_MS = 500;
+
+/** What the fan-out needs from the object around it. */
+export interface FanOutHost extends GatewaysHost {
+  readonly channel: string;
+  readonly epoch: string;
+  /** Rows in (after, until], ascending and dense; may start later where the log was trimmed. */
+  read(after: number, until: number): Iterable<LogRow>;
+  /** Calls a gateway. Resolves with whether it has gone from this registration. */
+  deliver(gateway: string, request: Uint8Array): Promise<{ readonly gone: boolean }>;
+  /** A gateway is not registered any more. */
+  left(gateway: string): void;
+  /** Unix milliseconds. */
+  now(): number;
+  /** Makes sure that the alarm comes by then, Unix milliseconds. */
+  alarmBy(at: number): void;
+  readonly logger: Logger;
+}
+
+export class ChannelFanOut {
+  readonly #host: FanOutHost;
+  readonly #gateways: FanOutGateways;
+  readonly #recent = new RecentEntries();
+  /** What nobody can have been told who hears the channel by a pattern and is not known yet. */
+  readonly #untold = new PresenceQueue(false);
+  readonly #trouble: Trouble;
+  #over = false;
+
+  constructor(host: FanOutHost, rows: Iterable<GatewayRow>) {
+    this.#host = host;
+    this.#trouble = new Trouble("deliveries to gateways", host.logger);
+    this.#gateways = new FanOutGateways(host, rows);
+  }
+
+  /** Whether any gateway is registered by itself. */
+  get registered(): boolean {
+    return this.#gateways.some(({ registration }) => registration !== "");
+  }
+
+  /** Whether anything is owed, so that a later life would have to deliver it. */
+  get owes(): boolean {
+    return this.#gateways.some(({ noted }) => noted);
+  }
+
+  /** The life of the log is over: nothing is delivered any more. */
+  end(): void {
+    this.#over = true;
+  }
+
+  /** Registers a gateway or replaces its registration; what it is owed stays owed. */
+  register(name: string, registration: string, follows: boolean): void {
+    this.#gateways.register(name, registration, follows);
+  }
+
+  /** Acts only while the registration is the gateway's current one. */
+  unregister(name: string, registration: string): void {
+    if (!this.#gateways.unregister(name, registration)) return;
+    this.#host.left(name);
+  }
+
+  /**
+   * One more gateway hears the channel by a pattern.
+   *
+   * @param round the last question to the index by now
+   */
+  hear(hearing: Hearing, round: number): void {
+    const follower = this.#gateways.hear(hearing, round);
+    follower?.presence.putBack(this.#untold.waiting);
+  }
+
+  /**
+   * These gateways hear the channel by patterns, and no others but those that were pushed since the
+   * question.
+   */
+  heardBy(hearings: readonly Hearing[], round: number): void {
+    if (this.#over) return;
+    const untold = this.#untold.take();
+    const followers = this.#gateways.heardBy(hearings, round);
+    for (const { presence } of followers) presence.putBack(untold);
+    if (untold.lost || untold.changes.length > 0) this.flush();
+  }
+
+  /** Gateways that have said since the last call that they do not hear the channel by patterns. */
+  takeGone(): readonly Hearing[] {
+    return this.#gateways.takeGone();
+  }
+
+  /** The index may not have heard of them. */
+  putBackGone(gone: readonly Hearing[]): void {
+    this.#gateways.putBackGone(gone);
+  }
+
+  /** Takes an entry that was just appended. It leaves with the next flush. */
+  append(row: LogRow): void {
+    this.#recent.push(row, () => Math.min(this.#host.head(), ...this.#confirmed()));
+  }
+
+  /**
+   * Takes presence changes for those who follow them. They leave with the next flush.
+   *
+   * @param known whether everyone is known who hears the channel by a pattern; else the others get them
+   * with the index's answer
+   */
+  changed(changes: readonly PresenceChange[], known: boolean): void {
+    const encoded = changes.map(encodePresenceChange);
+    if (!known) this.#untold.push(encoded);
+    for (const gateway of this.#gateways.values()) {
+      if (followsPresence(gateway)) gateway.presence.push(encoded);
+    }
+  }
+
+  /**
+   * Delivers again from an offset on. For an entry that an earlier life of the object appended and
+   * may not have delivered: gateways that have it ignore it.
+   */
+  offerAgain(offset: number): void {
+    for (const gateway of this.#gateways.values()) {
+      if (gateway.confirmed < offset) continue;
+      gateway.confirmed = offset - 1;
+      // The answer of a call in flight must not confirm what it did not carry.
+      if (gateway.call !== undefined) gateway.presence.putBack(gateway.call.presence);
+      gateway.call = undefined;
+    }
+  }
+
+  /**
+   * Issues a deliver call to each gateway that is behind and has none in flight; the others are
+   * owed. When it returns, publishes may be acknowledged. What fails at one gateway keeps nothing from
+   * the others.
+   */
+  flush(): void {
+    if (this.#over) return;
+    const failures: unknown[] = [];
+    for (const gateway of this.#gateways.values()) {
+      try {
+        this.#send(gateway);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  #send(gateway: Gateway): void {
+    const { call } = gateway;
+    if (call === undefined) {
+      if (this.#behind(gateway)) this.#call(gateway);
+    } else if (call.until < this.#host.head() || !gateway.presence.empty) this.#owe(gateway);
+  }
+
+  /** The alarm: delivers what is owed, and keeps the alarm while anything is. */
+  async alarm(): Promise<void> {
+    this.flush();
+    await Promise.all([...this.#gateways.values()].map((gateway) => gateway.call?.done));
+    for (const gateway of this.#gateways.values()) {
+      if (gateway.call !== undefined || this.#behind(gateway)) this.#owe(gateway);
+      else if (gateway.noted) {
+        gateway.noted = false;
+        this.#gateways.keep(gateway);
+      }
+    }
+  }
+
+  #behind({ confirmed, presence, announce }: Gateway): boolean {
+    return confirmed < this.#host.head() || !presence.empty || announce;
+  }
+
+  #call(gateway: Gateway): void {
+    const { registration, pattern, announce } = gateway;
+    const batch = this.#batch(gateway.confirmed);
+    // Without a batch the gateway has everything, or there is nothing that it could be given.
+    const prev = batch.length > 0 ? gateway.confirmed : this.#host.head();
+    const presence = gateway.presence.take();
+    const { channel, epoch } = this.#host;
+    const request = encodeDelivery({
+      channel,
+      registration,
+      epoch,
+      prev,
+      entries: batch.map((entry) => entry.bytes),
+      presence: presence.changes,
+      presenceLost: presence.lost,
+    });
+    const until = batch.at(-1)?.offset ?? prev;
+    const version = pattern?.version;
+    const done = Promise.resolve();
+    const call: Call = { until, presence, announce, registration, version, done };
+    gateway.call = call;
+    gateway.announce = false;
+    // The call is issued here, in the turn that acknowledges the publishes it carries.
+    const answer = withDeadline(this.#host.deliver(gateway.name, request), DELIVER_DEADLINE_MS);
+    call.done = answer.then(
+      ({ gone }) => this.#delivered(gateway, call, gone),
+      (error: unknown) => this.#failed(gateway, call, error),
+    );
+    background(call.done, this.#host.logger, "a delivery");
+    // More than one batch behind: the rest waits for the answer, and until then it is owed.
+    if (until < this.#host.head()) this.#owe(gateway);
+  }
+
+  #delivered(gateway: Gateway, call: Call, gone: boolean): void {
+    this.#trouble.worked();
+    if (gateway.call !== call) return;
+    gateway.call = undefined;
+    if (gone) {
+      this.#putBack(gateway, call);
+      this.#gone(gateway, call);
+    } else gateway.confirmed = Math.max(gateway.confirmed, call.until);
+    if (this.#gateways.get(gateway.name) !== gateway) return;
+    if (this.#behind(gateway)) this.#call(gateway);
+  }
+
+  /** A gateway does not hear the channel: what it had registered by the time of the call is over. */
+  #gone({ name, pattern }: Gateway, { registration, version }: Call): void {
+    if (version !== undefined && pattern?.version === version) this.#gateways.endPattern(name);
+    if (registration !== "") this.unregister(name, registration);
+  }
+
+  #failed(gateway: Gateway, call: Call, error: unknown): void {
+    if (gateway.call !== call) return;
+    gateway.call = undefined;
+    this.#putBack(gateway, call);
+    if (this.#gateways.get(gateway.name) !== gateway) return;
+    this.#trouble.failed(error, { gateway: gateway.name });
+    const again = delay(RETRY_PAUSE_MS).then(() => this.flush());
+    background(again, this.#host.logger, "a repeated delivery");
+    this.#owe(gateway);
+  }
+
+  #putBack(gateway: Gateway, call: Call): void {
+    gateway.presence.putBack(call.presence);
+    gateway.announce ||= call.announce;
+  }
+
+  /** Makes sure that the delivery happens even if this object is reset now. */
+  #owe(gateway: Gateway): void {
+    if (!gateway.noted) {
+      gateway.noted = true;
+      this.#gateways.keep(gateway);
+    }
+    this.#host.alarmBy(this.#host.now() + OWED_ALARM_MS);
+  }
+
+  /**
+   * The next run for a gateway: from memory where it reaches back far enough, else from the log. In a
+   * transient channel there is only memory; the gateway meets the hole.
+   */
+  #batch(after: number): readonly EncodedEntry[] {
+    const head = this.#host.head();
+    if (after >= head) return [];
+    const { first } = this.#recent;
+    if (first !== undefined && (first <= after + 1 || this.#host.transient)) {
+      return this.#recent.batch(after);
+    }
+    return takeBatch(encodeRows(this.#host.read(after, head)));
+  }
+
+  *#confirmed(): Iterable<number> {
+    for (const gateway of this.#gateways.values()) yield gateway.confirmed;
+  }
+}

@@ -1,0 +1,94 @@
+/** What a channel's object keeps beside log and presence: its gateways, and since when it is quiet. */
+import type { SqlLike } from "./log-store.ts";
+
+/** A gateway as its row remembers it. */
+export interface GatewayRow {
+  readonly name: string;
+  /** Empty where the gateway hears the channel by a pattern alone; then it has a row while it is owed. */
+  readonly registration: string;
+  /** What it had confirmed when a delivery became owed; undefined means it was at head. */
+  readonly confirmed: number | undefined;
+  /** Whether it is told who joins and leaves. */
+  readonly presence: boolean;
+  /** By which pattern it hears the channel beside that, as far as the channel knew. */
+  readonly pattern: { readonly version: number; readonly follows: boolean } | undefined;
+}
+
+/** Columns that older objects have the table without. */
+const ADDED_COLUMNS: Readonly<Record<string, string>> = {
+  presence: "INTEGER NOT NULL DEFAULT 0",
+  pattern: "INTEGER",
+  pattern_presence: "INTEGER NOT NULL DEFAULT 0",
+};
+
+export class GatewayTable {
+  readonly #sql: SqlLike;
+  /** Nothing was there to be read at the start. */
+  readonly #fresh: boolean;
+
+  /** @param fresh the database is empty, so that nothing need be looked for */
+  constructor(sql: SqlLike, fresh = false) {
+    this.#sql = sql;
+    this.#fresh = fresh;
+    // One call for both: a channel that is new is made while somebody waits.
+    sql.exec(
+      `CREATE TABLE IF NOT EXISTS gateways (
+        name TEXT PRIMARY KEY, registration TEXT NOT NULL, confirmed INTEGER,
+        presence INTEGER NOT NULL DEFAULT 0, pattern INTEGER,
+        pattern_presence INTEGER NOT NULL DEFAULT 0
+      ) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS quiet (id INTEGER PRIMARY KEY, since INTEGER NOT NULL)`,
+    );
+    if (fresh) return;
+    const known = [...sql.exec("SELECT name FROM pragma_table_info('gateways')")];
+    for (const [column, type] of Object.entries(ADDED_COLUMNS)) {
+      if (known.some(({ name }) => name === column)) continue;
+      sql.exec(`ALTER TABLE gateways ADD COLUMN ${column} ${type}`);
+    }
+  }
+
+  /** Those that were there at the start. */
+  all(): GatewayRow[] {
+    if (this.#fresh) return [];
+    const rows = this.#sql.exec("SELECT * FROM gateways");
+    return [...rows].map((row) => ({
+      name: `${row["name"]}`,
+      registration: `${row["registration"]}`,
+      confirmed: row["confirmed"] === null ? undefined : Number(row["confirmed"]),
+      presence: row["presence"] === 1,
+      pattern:
+        row["pattern"] === null
+          ? undefined
+          : { version: Number(row["pattern"]), follows: row["pattern_presence"] === 1 },
+    }));
+  }
+
+  save({ name, registration, confirmed, presence, pattern }: GatewayRow): void {
+    this.#sql.exec(
+      `INSERT OR REPLACE INTO gateways
+        (name, registration, confirmed, presence, pattern, pattern_presence) VALUES (?, ?, ?, ?, ?, ?)`,
+      name,
+      registration,
+      confirmed ?? null,
+      presence ? 1 : 0,
+      pattern?.version ?? null,
+      pattern?.follows ? 1 : 0,
+    );
+  }
+
+  drop(name: string): void {
+    this.#sql.exec("DELETE FROM gateways WHERE name = ?", name);
+  }
+
+  /** When the last gateway went or the object was born, Unix milliseconds; undefined before birth. */
+  quietSince(): number | undefined {
+    for (const row of this.#sql.exec("SELECT since FROM quiet WHERE id = 1")) {
+      return Number(row["since"]);
+    }
+    return undefined;
+  }
+
+  setQuiet(since: number): void {
+    this.#sql.exec("INSERT OR REPLACE INTO quiet (id, since) VALUES (1, ?)", since);
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * A channel's leave to take messages: for a while it knows which gateways hear it by patterns, since the
+ * index pushes to it whoever comes meanwhile. It is asked for before the first message, and again in the
+ * background near its end while messages come, so that a busy channel asks once per lease and hardly
+ * anybody waits. Nothing of it is stored: another life of the channel asks anew.
+ */
+
+import type { Logger } from "../../engine/ports.ts";
+import type { LeaseTerms } from "../objects/lease-terms.ts";
+import { retrying, toIndex } from "../objects/retry.ts";
+import { delay, withDeadline } from "../objects/timers.ts";
+import { Trouble } from "../objects/trouble.ts";
+import type { Hearing } from "../pattern-index/life.ts";
+
+/** The part of a lease, at its end, in which a message has it renewed. */
+const RENEWED_PART = 1 / 6;
+/**
+ * How long the index may take to answer, in milliseconds; then the message is refused. Less than what a
+ * gateway waits for the channel, so that it hears that nothing was taken.
+ */
+const ASK_TIMEOUT_MS = 3_000;
+/** How long a question waits for which nobody waits, in milliseconds. */
+export const ASK_LATER_MS = 1_000;
+
+export interface LeaseHost {
+  readonly terms: LeaseTerms;
+  now(): number;
+  /** Asks the index. Resolves with the gateways that hear the channel by patterns. */
+  ask(): Promise<readonly Hearing[]>;
+  /**
+   * What the index has answered, before anyone takes a message on it.
+   *
+   * @param round of the question: what was pushed in it or later need not be part of the answer
+   */
+  granted(hearings: readonly Hearing[], round: number): void;
+  readonly logger: Logger;
+}
+
+export class ChannelLease {
+  readonly #host: LeaseHost;
+  /** Unix milliseconds. */
+  #until = 0;
+  #round = 0;
+  #asking: Promise<void> | undefined;
+  #later: Promise<void> | undefined;
+  readonly #trouble: Trouble;
+
+  constructor(host: LeaseHost) {
+    this.#host = host;
+    this.#trouble = new Trouble("questions to the pattern index", host.logger);
+  }
+
+  /** Counts the questions to the index. */
+  get round(): number {
+    return this.#round;
+  }
+
+  /** Whether every gateway that hears the channel by a pattern is known. */
+  get held(): boolean {
+    return this.#host.now() < this.#until;
+  }
+
+  /**
+   * Undefined while the lease is held, else a promise for it. Who waits looks again afterwards; those who
+   * wait together are woken in their order.
+   *
+   * @throws MessagingError UNAVAILABLE when the index does not answer in time
+   */
+  take(): Promise<void> | undefined {
+    if (!this.held) return this.#ask();
+    const left = this.#until - this.#host.now();
+    if (left <= this.#host.terms.leaseMs * RENEWED_PART) this.askSoon();
+    return undefined;
+  }
+
+  /** Asks without anybody who waits. A failure has been logged by then. */
+  askSoon(): void {
+    this.#ask().catch((error: unknown) => this.#trouble.failed(error));
+  }
+
+  /**
+   * Asks when those who wait for the channel have been answered, unless it is known by then who hears it:
+   * where somebody comes to hundreds of channels at once the questions would double their work.
+   */
+  askLater(): void {
+    this.#later ??= delay(ASK_LATER_MS).then(() => {
+      this.#later = undefined;
+      if (!this.held) this.askSoon();
+    });
+    this.#later.catch((error: unknown) => this.#trouble.failed(error));
+  }
+
+  #ask(): Promise<void> {
+    this.#asking ??= this.#question().finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
+  }
+
+  async #question(): Promise<void> {
+    this.#round += 1;
+    const round = this.#round;
+    // Counted from the first try: the index counts from whichever reached it.
+    const until = this.#host.now() + this.#host.terms.leaseMs;
+    const hearings = await retrying(
+      (ms) => withDeadline(this.#host.ask(), ms),
+      toIndex(this.#trouble, ASK_TIMEOUT_MS),
+    );
+    this.#host.granted(hearings, round);
+    this.#until = until;
+  }
+}

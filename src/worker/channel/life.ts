@@ -1,0 +1,302 @@
+/**
+ * One life of a channel's object, from the first call to its eviction or to the day that it deletes
+ * itself: the log, who is present and the fan-out, each over what the database holds. Every call is
+ * one synchronous step.
+ */
+
+import { ChannelLog } from "../../channels/log.ts";
+import type { Clock, LogRandom } from "../../channels/log-ports.ts";
+import type { LogRow } from "../../channels/log-store.ts";
+import { MemoryLogStore } from "../../channels/memory-store.ts";
+import { ChannelPresence, type PresenceChange, type Snapshot } from "../../channels/presence.ts";
+import type { ChannelRules } from "../../channels/rules.ts";
+import type { Logger, Position, Registration } from "../../engine/ports.ts";
+import type {
+  HistoryRequest,
+  PublishItem,
+  RegisterRequest,
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
+import type { SharedAlarm } from "../objects/alarm.ts";
+import type { LeaseTerms } from "../objects/lease-terms.ts";
+import { hearingOf } from "../objects/pattern-calls.ts";
+import type { Hearing } from "../pattern-index/life.ts";
+import { ChannelFanOut } from "./fan-out.ts";
+import { GatewayTable } from "./gateway-table.ts";
+import type { History } from "./internal-codec.ts";
+import { ChannelLease } from "./lease.ts";
+import { isFresh, type SqlLike, SqlLogStore } from "./log-store.ts";
+import { SqlPresenceStore } from "./presence-store.ts";
+import { encodeRows, takeBatch } from "./recent-entries.ts";
+
+/** What the life needs from the object around it. */
+export interface ChannelHost {
+  readonly name: string;
+  readonly rules: ChannelRules;
+  readonly sql: SqlLike;
+  readonly clock: Clock;
+  readonly random: LogRandom;
+  readonly alarm: SharedAlarm;
+  readonly terms: LeaseTerms;
+  /**
+   * Asks the index for a lease. Resolves with the gateways that hear the channel by patterns.
+   *
+   * @param gone those that have said that they do not
+   */
+  lease(gone: readonly Hearing[]): Promise<readonly Hearing[]>;
+  /** Calls a gateway. Resolves with whether it has gone from this registration. */
+  deliver(gateway: string, request: Uint8Array): Promise<{ readonly gone: boolean }>;
+  readonly logger: Logger;
+}
+
+export class ChannelLife {
+  readonly #host: ChannelHost;
+  readonly #log: ChannelLog;
+  readonly #table: GatewayTable;
+  readonly #fanOut: ChannelFanOut;
+  readonly #lease: ChannelLease;
+  /** The head that this life found: what lies at or below may be undelivered. */
+  readonly #startHead: number;
+  /** The last request of each gateway. */
+  readonly #sequences = new Map<string, bigint>();
+  #members: ChannelPresence | undefined;
+
+  constructor(host: ChannelHost) {
+    this.#host = host;
+    const { name, rules, sql, clock, random, alarm, logger } = host;
+    const { transient } = rules;
+    const fresh = isFresh(sql);
+    const log = new ChannelLog(
+      transient ? new MemoryLogStore() : new SqlLogStore(sql, fresh),
+      clock,
+      random,
+      rules,
+    );
+    const table = new GatewayTable(sql, fresh);
+    this.#log = log;
+    this.#table = table;
+    this.#startHead = log.head;
+    this.#fanOut = new ChannelFanOut(
+      {
+        channel: name,
+        epoch: log.epoch,
+        transient,
+        head: () => log.head,
+        read: (after, until) => log.read(after, until),
+        deliver: (gateway, request) => host.deliver(gateway, request),
+        saveGateway: (row) => table.save(row),
+        dropGateway: (gateway) => table.drop(gateway),
+        left: (gateway) => this.#left(gateway),
+        now: clock.now,
+        alarmBy: (at) => alarm.by(at),
+        logger,
+      },
+      table.all(),
+    );
+    this.#lease = new ChannelLease({
+      terms: host.terms,
+      now: clock.now,
+      ask: () => this.#askIndex(),
+      granted: (hearings, round) => this.#fanOut.heardBy(hearings, round),
+      logger,
+    });
+  }
+
+  /** Has its end seen to, unless the call that began this life was one of somebody who listens. */
+  opened(): void {
+    if (!this.#fanOut.registered && this.#table.quietSince() === undefined) this.#quiet();
+  }
+
+  get position(): Position {
+    return { epoch: this.#log.epoch, offset: this.#log.head };
+  }
+
+  /**
+   * What has changed at a gateway. Those who are present count before those who have gone, so that a
+   * member that changes sessions neither leaves nor joins; and both before the registration, which
+   * hears of what comes after it.
+   */
+  register(request: RegisterRequest): Registration {
+    const { gateway, sequence, registration, ended, pattern } = request;
+    if (sequence >= (this.#sequences.get(gateway) ?? 0n)) {
+      this.#sequences.set(gateway, sequence);
+      // Who follows there by a pattern may not be known yet, and hears of all that changes here.
+      if (pattern !== undefined) this.hear(hearingOf(pattern));
+      this.#update(request);
+      if (registration !== "") this.#fanOut.register(gateway, registration, request.presence);
+      if (ended !== "") this.#fanOut.unregister(gateway, ended);
+    }
+    // Who neither follows presence nor changes it has no use for the number, and no need to read.
+    const generation = request.presence ? this.#presence()?.generation : this.#members?.generation;
+    return { position: this.position, generation: generation ?? 0 };
+  }
+
+  /**
+   * Undefined where messages may be taken now, else a promise; who has waited for it asks again.
+   *
+   * @throws MessagingError UNAVAILABLE where it cannot be known who hears the channel
+   */
+  ready(): Promise<void> | undefined {
+    return this.#lease.take();
+  }
+
+  /** One more gateway hears the channel by a pattern, from here on. */
+  hear(hearing: Hearing): void {
+    this.#fanOut.hear(hearing, this.#lease.round);
+  }
+
+  /** Appends one item of a batch. It is delivered with the next flush. Only for who is `ready`. */
+  publish({ key, body }: PublishItem): { readonly offset: number; readonly duplicate: boolean } {
+    const { offset, time, duplicate } = this.#log.append(key, body);
+    if (!duplicate) this.#fanOut.append({ offset, key, time, body });
+    else if (offset <= this.#startHead) this.#fanOut.offerAgain(offset);
+    return { offset, duplicate };
+  }
+
+  /** Has delivery under way of everything that was published. */
+  flush(): void {
+    this.#fanOut.flush();
+  }
+
+  /** Stored entries in (after, until], encoded, as many as one batch holds. */
+  read(after: number, until: number): Uint8Array[] {
+    return encodedEntries(this.#log.read(after, until));
+  }
+
+  history({ since, limit, reverse, bytes }: HistoryRequest): History {
+    const position = this.position;
+    const known = since === undefined || since.epoch === "" ? undefined : since;
+    const foreign = known !== undefined && known.epoch !== position.epoch;
+    const { rows, first, reason, more } = this.#log.page({
+      since: known === undefined ? undefined : Number(known.offset),
+      limit: foreign ? 0 : Math.min(limit, MAX_BATCH_ENTRIES),
+      reverse,
+      maxBytes: bytes === 0 ? MAX_BATCH_BYTES : Math.min(bytes, MAX_BATCH_BYTES),
+    });
+    const entries = encodedEntries(rows);
+    // Encoded they may be more than one batch; what was left out is there for the next page.
+    const whole = entries.length === rows.length;
+    return { position, first, reason: reason ?? "", entries, more: (more || !whole) && !foreign };
+  }
+
+  removeHistory(): void {
+    this.#log.removeHistory();
+  }
+
+  presence(limit: number): Snapshot {
+    return this.#presence()?.snapshot(limit) ?? { members: [], total: 0, generation: 0 };
+  }
+
+  /**
+   * The alarm: ends the grace of those who did not come back, delivers what is owed, and asks for the
+   * next alarm where one is needed. It may be repeated.
+   */
+  async alarm(): Promise<void> {
+    this.#changed(this.#presence()?.expire() ?? []);
+    await this.#fanOut.alarm();
+    this.#watch();
+    const { due } = this;
+    if (due !== undefined && due > this.#host.clock.now()) this.#host.alarm.by(due);
+  }
+
+  /** Whether the object may forget everything now. The answer holds for this step only. */
+  get forgettable(): boolean {
+    const { due } = this;
+    if (due === undefined || due > this.#host.clock.now()) return false;
+    return (this.#presence()?.size ?? 0) === 0 && !this.#fanOut.owes;
+  }
+
+  /** The object has forgotten everything: what this life still waits for changes nothing. */
+  end(): void {
+    this.#fanOut.end();
+  }
+
+  /** When nobody may ask for the past any more, Unix milliseconds; undefined while somebody listens. */
+  get due(): number | undefined {
+    if (this.#fanOut.registered) return undefined;
+    const quiet = Math.max(this.#log.lastTime, this.#table.quietSince() ?? 0);
+    return quiet + this.#host.rules.positionTtlMs;
+  }
+
+  async #askIndex(): Promise<readonly Hearing[]> {
+    const gone = this.#fanOut.takeGone();
+    try {
+      return await this.#host.lease(gone);
+    } catch (error) {
+      this.#fanOut.putBackGone(gone);
+      throw error;
+    }
+  }
+
+  /** Updates who is present, and tells of what has changed, however far it comes. */
+  #update(request: RegisterRequest): void {
+    const changes: PresenceChange[] = [];
+    try {
+      for (const change of this.#presenceChanges(request)) {
+        if (change !== undefined) changes.push(change);
+      }
+    } catch (error) {
+      // What could not be stored is not so: it is read again.
+      this.#members = undefined;
+      throw error;
+    } finally {
+      this.#changed(changes);
+    }
+  }
+
+  *#presenceChanges(request: RegisterRequest): Iterable<PresenceChange | undefined> {
+    const { gateway, joined, left, complete } = request;
+    if (!complete && joined.length === 0 && left.length === 0) return;
+    const presence = this.#presence();
+    if (presence === undefined) return;
+    if (complete) yield* presence.lost(gateway, new Set(joined.map(({ sessionId }) => sessionId)));
+    for (const session of joined) yield presence.join(gateway, session);
+    for (const { sessionId, clean } of left) yield presence.leave(sessionId, clean);
+  }
+
+  /**
+   * Tells of changes in the step that made them, so that none is made and never told. Who hears the
+   * channel by a pattern and is not known is told when the index has answered, for which nobody waits: a
+   * subscribe must not fail because an index does.
+   */
+  #changed(changes: readonly PresenceChange[]): void {
+    if (changes.length > 0) {
+      const known = this.#lease.held;
+      this.#fanOut.changed(changes, known);
+      this.#fanOut.flush();
+      if (!known) this.#lease.askLater();
+    }
+    this.#watch();
+  }
+
+  /** A gateway is registered no more: its sessions may come back on another one. */
+  #left(gateway: string): void {
+    this.#changed(this.#presence()?.lost(gateway) ?? []);
+    if (!this.#fanOut.registered) this.#quiet();
+  }
+
+  /** From now on nobody listens. */
+  #quiet(): void {
+    const now = this.#host.clock.now();
+    this.#table.setQuiet(now);
+    this.#host.alarm.by(now + this.#host.rules.positionTtlMs);
+  }
+
+  /** Sees to it that those who dropped are gone when their grace is over. */
+  #watch(): void {
+    const at = this.#members?.nextExpiry;
+    if (at !== undefined) this.#host.alarm.by(at);
+  }
+
+  /** Who is present, read when it is first asked for; undefined in a channel without presence. */
+  #presence(): ChannelPresence | undefined {
+    const { rules, sql, clock } = this.#host;
+    if (!rules.presence) return undefined;
+    this.#members ??= new ChannelPresence(new SqlPresenceStore(sql), clock, rules.presenceGraceMs);
+    return this.#members;
+  }
+}
+
+function encodedEntries(rows: Iterable<LogRow>): Uint8Array[] {
+  return takeBatch(encodeRows(rows)).map(({ bytes }) => bytes);
+}

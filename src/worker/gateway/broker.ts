@@ -1,0 +1,345 @@
+/**
+ * The broker of a gateway: the channel objects are its cluster. This is the gateway's side of the
+ * contract between the two; `channel/fan-out.ts` is the other. What one channel is told stands in its
+ * roster, how far it was heard in its cursor; what is registered of a pattern in a roster of its own.
+ */
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { PatternMap } from "../../channels/pattern-map.ts";
+import { matches } from "../../channels/patterns.ts";
+import { background } from "../../engine/background.ts";
+import type {
+  ActiveChannels,
+  Broker,
+  BrokerHandler,
+  HistoryFilter,
+  HistoryPage,
+  MemberSession,
+  PatternRegistration,
+  Position,
+  PresenceSnapshot,
+  PublishCommand,
+  PublishResult,
+  Registration,
+} from "../../engine/ports.ts";
+import {
+  DeliverRequestSchema,
+  EntryBodySchema,
+  PublishItemSchema,
+  type SeenRecord,
+  type SeenRecordSchema,
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
+import { indexesOf } from "../objects/lease-terms.ts";
+import { activeOf } from "../objects/pattern-calls.ts";
+import { retrying, toIndex } from "../objects/retry.ts";
+import { withDeadline } from "../objects/timers.ts";
+import { Trouble } from "../objects/trouble.ts";
+import { type Hearing, together } from "../pattern-index/life.ts";
+import { Calls } from "./calls.ts";
+import { type ChannelStub, historyOf, presenceOf, runOf } from "./channel-calls.ts";
+import { ChannelLink, type LinkHost } from "./channel-link.ts";
+import { HeardChannels } from "./heard-channels.ts";
+import { type PatternHost, PatternRoster, TIME_EPOCH } from "./pattern-roster.ts";
+
+/** Channels, or patterns, that a sweep settles at the same time. */
+const SWEPT_TOGETHER = 32;
+
+export interface DurableObjectBrokerOptions
+  extends Omit<
+      LinkHost,
+      "handler" | "sequence" | "hearing" | "channelTrouble" | "tellings" | "questions"
+    >,
+    Omit<PatternHost, "indexTrouble"> {
+  /** The patterns that sessions of this gateway want. */
+  patterns(): Iterable<string>;
+}
+
+export interface BrokerStats {
+  /**
+   * Channels and patterns that this gateway is registered with, or whose objects still have to be told
+   * that it is not.
+   */
+  readonly registrations: number;
+  /** Channels with publishes that wait for their acknowledgement. */
+  readonly publishing: number;
+}
+
+export class DurableObjectBroker implements Broker {
+  readonly #options: DurableObjectBrokerOptions;
+  readonly #host: LinkHost;
+  readonly #patternHost: PatternHost;
+  readonly #channels = new Map<string, ChannelLink>();
+  readonly #patterns = new PatternMap<PatternRoster>();
+  /** The channels among them that may be heard by patterns alone. */
+  readonly #heard = new HeardChannels();
+  #handler: BrokerHandler | undefined;
+  #sequence = 0;
+
+  constructor(options: DurableObjectBrokerOptions) {
+    this.#options = options;
+    const indexTrouble = new Trouble("calls to pattern indexes", options.logger);
+    this.#patternHost = { ...options, indexTrouble };
+    this.#host = {
+      ...options,
+      channelTrouble: new Trouble("calls to channels", options.logger),
+      tellings: new Calls(),
+      questions: new Calls(),
+      handler: () => this.#handler,
+      sequence: () => this.#nextSequence(),
+      hearing: (channel) => this.#hearing(channel),
+    };
+  }
+
+  start(handler: BrokerHandler): void {
+    this.#handler = handler;
+  }
+
+  async subscribe(channel: string): Promise<Registration> {
+    return await this.#link(channel).roster.subscribe();
+  }
+
+  unsubscribe(channel: string): void {
+    const link = this.#link(channel);
+    if (this.#options.hears(channel)) this.#heard.add(channel);
+    else link.cursor.reset();
+    background(this.#settle(channel, link), this.#options.logger, "telling the end of a channel");
+  }
+
+  async subscribePattern(pattern: string): Promise<PatternRegistration> {
+    return await this.#roster(pattern).subscribe();
+  }
+
+  unsubscribePattern(pattern: string): void {
+    const roster = this.#roster(pattern);
+    roster.end();
+    const settling = this.#settlePattern(pattern, roster);
+    background(settling, this.#options.logger, "telling the end of a pattern");
+    for (const channel of this.#heard.channels()) {
+      if (!matches(pattern, channel) || this.#options.hears(channel)) continue;
+      // What comes of it later is another story.
+      this.#heard.delete(channel);
+      const link = this.#link(channel);
+      link.cursor.reset();
+      this.#forget(channel, link);
+    }
+  }
+
+  async active(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
+    const { index } = this.#options;
+    const ask = (name: string): Promise<ActiveChannels> =>
+      retrying(
+        (ms) => withDeadline(activeOf(index(name), pattern, since.offset, limit), ms),
+        toIndex(this.#patternHost.indexTrouble),
+      );
+    const answers = await Promise.all(indexesOf(pattern).map(ask));
+    const channels = answers.flatMap((answer) => answer.channels);
+    const gap = answers.map((answer) => answer.gap).find((reason) => reason !== undefined);
+    if (since.epoch !== TIME_EPOCH) return { channels, gap: "epoch_changed" };
+    if (channels.length > limit) return { channels: channels.slice(0, limit), gap: "limit" };
+    return { channels, gap };
+  }
+
+  async join(channel: string, session: MemberSession): Promise<void> {
+    await this.#link(channel).roster.join(session);
+  }
+
+  leave(channel: string, sessionId: string, clean: boolean): void {
+    this.#link(channel).roster.leave(sessionId, clean);
+  }
+
+  async publish(channel: string, command: PublishCommand): Promise<PublishResult> {
+    const body = toBinary(EntryBodySchema, command.body);
+    const link = this.#link(channel);
+    try {
+      return await link.outbox.push(create(PublishItemSchema, { key: command.key, body }));
+    } finally {
+      this.#forget(channel, link);
+    }
+  }
+
+  room(channel: string): number {
+    return this.#channels.get(channel)?.room ?? MAX_QUEUED_BYTES;
+  }
+
+  async history(channel: string, filter: HistoryFilter): Promise<HistoryPage> {
+    return await this.#asking(channel, (stub) => historyOf(stub, filter));
+  }
+
+  async removeHistory(channel: string): Promise<void> {
+    await this.#asking(channel, (stub) => stub.removeHistory());
+  }
+
+  async presence(channel: string, limit: number): Promise<PresenceSnapshot> {
+    return await this.#asking(channel, (stub) => presenceOf(stub, limit));
+  }
+
+  seen(channel: string): Position | undefined {
+    return this.#channels.get(channel)?.cursor.last;
+  }
+
+  remember(channel: string): MessageInitShape<typeof SeenRecordSchema> | undefined {
+    const cursor = this.#channels.get(channel)?.cursor;
+    if (cursor?.last === undefined) return undefined;
+    const { epoch, offset } = cursor.last;
+    return { channel, epoch, offset: BigInt(offset), generation: BigInt(cursor.generation) };
+  }
+
+  recall({ channel, epoch, offset, generation }: SeenRecord): void {
+    const position = { epoch, offset: Number(offset) };
+    this.#link(channel).cursor.recall(position, Number(generation));
+    this.#heard.add(channel);
+  }
+
+  *lately(): Iterable<string> {
+    const { wanted, hears } = this.#options;
+    for (const channel of this.#heard.channels()) {
+      if (!wanted(channel) && hears(channel)) yield channel;
+    }
+  }
+
+  stats(): BrokerStats {
+    const busy = [...this.#channels.values()].filter(({ publishing }) => publishing);
+    const { registrations, patternRegistrations } = this.#options;
+    return {
+      registrations: registrations.size + patternRegistrations.size,
+      publishing: busy.length,
+    };
+  }
+
+  /**
+   * A deliver call from a channel. Without a hole everything down to the sockets happens in this
+   * synchronous step; the promise is only for the case that something must be read first.
+   *
+   * @returns whether this gateway has no subscriber for the channel.
+   */
+  deliver(bytes: Uint8Array): boolean | Promise<boolean> {
+    const request = fromBinary(DeliverRequestSchema, bytes);
+    const { channel } = request;
+    const { wanted, hears } = this.#options;
+    if (!hears(channel)) return true;
+    this.#forgetOld();
+    if (!wanted(channel)) this.#heard.add(channel);
+    const taken = this.#link(channel).cursor.take(runOf(request));
+    return taken === undefined ? false : taken.then(() => false);
+  }
+
+  /** Takes back what no session here wants any more, and tells again what may not have been heard. */
+  async sweep(): Promise<void> {
+    const { registrations, wanted } = this.#options;
+    this.#adopt();
+    this.#forgetOld();
+    // What a session remembered of a channel that it has left is of no use.
+    for (const [channel, link] of [...this.#channels]) this.#forget(channel, link);
+    const stale = [...registrations.all()].filter((row) => !wanted(row.channel) || row.unsettled);
+    const settlings = [
+      ...stale.map(
+        ({ channel }) =>
+          () =>
+            this.#settle(channel, this.#link(channel)),
+      ),
+      ...[...this.#patterns].map(
+        ([pattern]) =>
+          () =>
+            this.#settlePattern(pattern, this.#roster(pattern)),
+      ),
+    ];
+    for (let i = 0; i < settlings.length; i += SWEPT_TOGETHER) {
+      await Promise.all(settlings.slice(i, i + SWEPT_TOGETHER).map((one) => this.#swept(one)));
+    }
+  }
+
+  /** What cannot be settled now keeps nothing else from it, and is left for the next sweep. */
+  async #swept(settle: () => Promise<void>): Promise<void> {
+    try {
+      await settle();
+    } catch (error) {
+      this.#options.logger.warn("a registration was not settled", { error: String(error) });
+    }
+  }
+
+  /** Takes up what an earlier life has left of patterns, whether it is wanted or not. */
+  #adopt(): void {
+    const { patternRegistrations, hasPattern, patterns } = this.#options;
+    for (const { pattern, ...row } of patternRegistrations.all()) {
+      if (this.#patterns.has(pattern)) continue;
+      const roster = this.#roster(pattern);
+      if (hasPattern(pattern)) roster.adopt(row);
+    }
+    for (const pattern of patterns()) this.#roster(pattern);
+  }
+
+  async #settlePattern(pattern: string, roster: PatternRoster): Promise<void> {
+    await roster.settle();
+    // Another roster may have taken its place meanwhile.
+    if (this.#patterns.get(pattern) !== roster || !roster.idle) return;
+    if (!this.#options.hasPattern(pattern)) this.#patterns.delete(pattern);
+  }
+
+  #roster(pattern: string): PatternRoster {
+    let roster = this.#patterns.get(pattern);
+    if (roster === undefined) {
+      roster = new PatternRoster(pattern, this.#patternHost);
+      this.#patterns.set(pattern, roster);
+    }
+    return roster;
+  }
+
+  /** What channels are told of this gateway's patterns; undefined where none of them is for the channel. */
+  #hearing(channel: string): Hearing | undefined {
+    let all: Hearing | undefined;
+    for (const { hearing } of this.#patterns.match(channel)) {
+      if (hearing !== undefined) all = together(all, hearing);
+    }
+    return all;
+  }
+
+  /** Forgets channels of patterns that have been quiet for so long that nothing can come twice. */
+  #forgetOld(): void {
+    for (const channel of this.#heard.takeOld()) {
+      const link = this.#channels.get(channel);
+      if (link === undefined) continue;
+      // Where something is being read it is not quiet.
+      if (!link.idle) this.#heard.add(channel);
+      this.#forget(channel, link);
+    }
+  }
+
+  async #settle(channel: string, link: ChannelLink): Promise<void> {
+    await link.roster.settle();
+    this.#forget(channel, link);
+  }
+
+  async #asking<T>(channel: string, call: (stub: ChannelStub) => Promise<T>): Promise<T> {
+    const link = this.#link(channel);
+    try {
+      return await link.ask(call);
+    } finally {
+      this.#forget(channel, link);
+    }
+  }
+
+  #link(channel: string): ChannelLink {
+    let link = this.#channels.get(channel);
+    if (link === undefined) {
+      link = new ChannelLink(channel, this.#host);
+      this.#channels.set(channel, link);
+    }
+    return link;
+  }
+
+  /** Rises over all channels and lives: the clock, in thousandths of a millisecond, or one more. */
+  #nextSequence(): number {
+    this.#sequence = Math.max(this.#sequence + 1, Date.now() * 1000);
+    return this.#sequence;
+  }
+
+  /** Drops what is known of a channel that nobody here listens or publishes to. */
+  #forget(channel: string, link: ChannelLink): void {
+    const { wanted, hears } = this.#options;
+    // Another link may have taken its place since the caller was given this one.
+    if (this.#channels.get(channel) !== link) return;
+    if (!link.idle || wanted(channel) || (this.#heard.has(channel) && hears(channel))) return;
+    this.#heard.delete(channel);
+    this.#channels.delete(channel);
+  }
+}

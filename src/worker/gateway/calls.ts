@@ -1,0 +1,45 @@
+/**
+ * How many calls of one kind a gateway makes at the same time. Hundreds at once would keep everybody else of
+ * the gateway waiting, and each of them past its deadline.
+ */
+import { Slots } from "../../engine/slots.ts";
+import { nextTurn } from "../objects/timers.ts";
+
+/** Calls that are made at the same time. */
+const TOGETHER = 16;
+/** An object that has not answered for so long keeps no other call waiting, in milliseconds. */
+const PLACE_MS = 1_000;
+
+export class Calls {
+  readonly #slots = new Slots(TOGETHER);
+  #turn: Promise<void> | undefined;
+
+  /** The next turn of the event loop, the same one for all who ask in this turn. */
+  turn(): Promise<void> {
+    this.#turn ??= nextTurn().finally(() => {
+      this.#turn = undefined;
+    });
+    return this.#turn;
+  }
+
+  /** Makes a call when there is a place for it. Calls begin in the order of their asking. */
+  async run<T>(call: () => Promise<T>): Promise<T> {
+    if (!this.#slots.take()) {
+      await this.#slots.next();
+      // The runtime looks at its sockets when it has nothing else to do: a timer is such a moment.
+      await this.turn();
+    }
+    let placed = true;
+    const leave = (): void => {
+      if (placed) this.#slots.free();
+      placed = false;
+    };
+    const late = setTimeout(leave, PLACE_MS);
+    try {
+      return await call();
+    } finally {
+      clearTimeout(late);
+      leave();
+    }
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * All that a gateway has with one channel: what it tells it, how far it has heard it, what it publishes
+ * there, and the stub that the calls go through.
+ */
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { BrokerHandler } from "../../engine/ports.ts";
+import {
+  ReadRequestSchema,
+  ReadResponseSchema,
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
+import { readAnswer } from "../objects/answers.ts";
+import { retrying, toChannel } from "../objects/retry.ts";
+import { withDeadline } from "../objects/timers.ts";
+import type { Calls } from "./calls.ts";
+import { type ChannelStub, historyOf, presenceOf } from "./channel-calls.ts";
+import { Cursor } from "./cursor.ts";
+import { PublishQueue } from "./publish-queue.ts";
+import { Roster, type RosterHost } from "./roster.ts";
+
+/** What the link needs from the gateway around it. */
+export interface LinkHost extends RosterHost {
+  /** Whether a session of this gateway wants what is published to the channel, perhaps by a pattern alone. */
+  hears(channel: string): boolean;
+  /** A fresh stub of a channel's object. */
+  readonly channel: (name: string) => ChannelStub;
+  readonly handler: () => BrokerHandler | undefined;
+  /** Through which channels are asked. */
+  readonly questions: Calls;
+}
+
+export class ChannelLink {
+  readonly cursor: Cursor;
+  readonly #channel: string;
+  readonly #host: LinkHost;
+  /** Made when they are needed: most of the channels that a pattern brings need neither. */
+  #roster: Roster | undefined;
+  #outbox: PublishQueue | undefined;
+  #stub: ChannelStub | undefined;
+  /** Questions that wait for their answer. */
+  #asking = 0;
+
+  constructor(channel: string, host: LinkHost) {
+    this.#channel = channel;
+    this.#host = host;
+    this.cursor = new Cursor({
+      channel,
+      handler: host.handler,
+      wanted: () => host.hears(channel),
+      registration: () => this.roster.registration,
+      read: (after, until) => {
+        const range = create(ReadRequestSchema, { after: BigInt(after), until: BigInt(until) });
+        const request = toBinary(ReadRequestSchema, range);
+        return this.ask(async (stub) => readAnswer(ReadResponseSchema, await stub.read(request)));
+      },
+      head: async () => (await this.ask((stub) => historyOf(stub, { limit: 0 }))).position,
+      presence: (limit) => this.ask((stub) => presenceOf(stub, limit)),
+      warn: host.logger.warn,
+    });
+  }
+
+  get roster(): Roster {
+    this.#roster ??= new Roster(this.#host, {
+      name: this.#channel,
+      register: (request) => this.#call((stub) => stub.register(request)),
+      beginning: () => this.cursor.reset(),
+      registered: (head, first) => this.cursor.registered(head, first),
+    });
+    return this.#roster;
+  }
+
+  get outbox(): PublishQueue {
+    this.#outbox ??= new PublishQueue(
+      (request) => this.#call((stub) => stub.publish(request)),
+      this.#host,
+    );
+    return this.#outbox;
+  }
+
+  /** Bytes of publishes that can be added now. */
+  get room(): number {
+    return this.#outbox?.room ?? MAX_QUEUED_BYTES;
+  }
+
+  /** Whether publishes wait for their acknowledgement. */
+  get publishing(): boolean {
+    return this.#outbox?.idle === false;
+  }
+
+  /** Whether nothing waits and nothing is in flight. */
+  get idle(): boolean {
+    return !this.publishing && this.#roster?.idle !== false && this.#asking === 0;
+  }
+
+  /**
+   * A question to the channel, repeated until it is answered.
+   *
+   * @throws MessagingError UNAVAILABLE when the channel does not answer in time.
+   */
+  async ask<T>(call: (stub: ChannelStub) => Promise<T>): Promise<T> {
+    this.#asking += 1;
+    try {
+      return await this.#host.questions.run(() =>
+        retrying((ms) => withDeadline(this.#call(call), ms), toChannel(this.#host.channelTrouble)),
+      );
+    } finally {
+      this.#asking -= 1;
+    }
+  }
+
+  /** One stub while it works: calls on one stub keep their order. */
+  async #call<T>(call: (stub: ChannelStub) => Promise<T>): Promise<T> {
+    this.#stub ??= this.#host.channel(this.#channel);
+    const stub = this.#stub;
+    try {
+      return await call(stub);
+    } catch (error) {
+      if (this.#stub === stub) this.#stub = undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,269 @@
+/**
+ * How far a gateway is in one channel: what it has handed over, what of a delivery is new, and what has
+ * to be read back first. A delivery that goes on where the last one ended is handed over in the step
+ * that brought it; any other waits its turn in a line.
+ */
+import type { BrokerHandler, GapReason, Position, PresenceSnapshot } from "../../engine/ports.ts";
+import type {
+  Entry,
+  ReadResponse,
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_PRESENCE_MEMBERS } from "../../protocol/limits.ts";
+import type { Run } from "./channel-calls.ts";
+
+/** Ends of logs that are remembered, so that what comes late from them is told from a new log. */
+const MAX_LEFT_LOGS = 8;
+/** Deliveries in a row that may fail because a hole cannot be read; then the hole becomes a gap. */
+const MAX_FAILED_READS = 3;
+
+/** What the cursor needs from the broker around it. */
+export interface CursorHost {
+  readonly channel: string;
+  readonly handler: () => BrokerHandler | undefined;
+  wanted(): boolean;
+  /** The newest registration, by this life of the gateway or an earlier one. */
+  registration(): string | undefined;
+  /** @throws MessagingError UNAVAILABLE */
+  read(after: number, until: number): Promise<ReadResponse>;
+  /** @throws MessagingError UNAVAILABLE */
+  head(): Promise<Position>;
+  /** @throws MessagingError UNAVAILABLE */
+  presence(limit: number): Promise<PresenceSnapshot>;
+  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+export class Cursor {
+  readonly #host: CursorHost;
+  /** The last entry handed over; undefined while unknown, as after a sleep that forgot it. */
+  #last: Position | undefined;
+  /** Of the last presence change handed over. */
+  #generation = 0;
+  /** Where logs were left that have ended. One of them may turn out to be the one that holds. */
+  #left: Position[] = [];
+  /** Counts the steps into another log: a decision that was taken before one does not hold after it. */
+  #moves = 0;
+  /** Deliveries wait in line while something is being read. Never rejects. */
+  #line: Promise<void> | undefined;
+  /** Counts the times that everything was forgotten. */
+  #round = 0;
+  #failedReads = 0;
+
+  constructor(host: CursorHost) {
+    this.#host = host;
+  }
+
+  get last(): Position | undefined {
+    return this.#last;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Takes back what an earlier life knew; of several memories the one that reaches furthest. */
+  recall(position: Position, generation: number): void {
+    if (this.#last !== undefined && this.#last.epoch !== position.epoch) return;
+    const offset = Math.max(this.#last?.offset ?? 0, position.offset);
+    this.#last = { epoch: position.epoch, offset };
+    this.#generation = Math.max(this.#generation, generation);
+  }
+
+  /** Nobody here wants the channel any more: what comes later is another story. */
+  reset(): void {
+    this.#last = undefined;
+    this.#generation = 0;
+    this.#left = [];
+    this.#round += 1;
+  }
+
+  /**
+   * The channel has answered a registration.
+   *
+   * @param first nobody here listened before
+   * @returns what subscribers take as the head
+   */
+  registered(head: Position, first: boolean): Position {
+    if (this.#last === undefined) {
+      // Where others here listened before, their deliveries may still be on the way: a channel that was
+      // forgotten stays so until the next delivery says where they are.
+      if (first) this.#last = head;
+      return head;
+    }
+    if (this.#last.epoch === head.epoch) return head;
+    // A delivery of the next log may overtake the answer of the one before.
+    if (this.#hasLeft(head.epoch)) return this.#last;
+    this.#move(head.epoch);
+    return head;
+  }
+
+  /**
+   * Takes a delivery. Returns undefined when it has been handed over, else a promise that settles when it
+   * has been.
+   */
+  take(run: Run): undefined | Promise<void> {
+    if (this.#line === undefined && !run.presenceLost && this.#inStep(run)) {
+      this.#handOver(run);
+      return undefined;
+    }
+    const turn = (this.#line ?? Promise.resolve()).then(() => this.#catchUp(run));
+    const settled = turn
+      .catch(() => {})
+      .then(() => {
+        if (this.#line === settled) this.#line = undefined;
+      });
+    this.#line = settled;
+    return turn;
+  }
+
+  /** Whether a run can be handed over as it is. Steps into the next log where it clearly is one. */
+  #inStep(run: Run): boolean {
+    const { epoch, prev, registration } = run;
+    if (this.#last === undefined) this.#last = { epoch, offset: prev };
+    else if (this.#last.epoch !== epoch) {
+      const isNew = !this.#hasLeft(epoch) && registration === this.#host.registration();
+      if (!isNew) return false;
+      this.#move(epoch);
+    }
+    return this.#last.offset >= before(run);
+  }
+
+  #hasLeft(epoch: string): boolean {
+    return this.#left.some((end) => end.epoch === epoch);
+  }
+
+  async #catchUp(run: Run): Promise<void> {
+    const round = this.#round;
+    const over = (): boolean => round !== this.#round || !this.#host.wanted();
+    // The answer to a registration may step into another log meanwhile: after every wait it is looked
+    // again where the gateway is.
+    while (!over() && !this.#inStep(run)) {
+      const moves = this.#moves;
+      const moved = (): boolean => over() || moves !== this.#moves;
+      if (this.#last?.epoch === run.epoch) {
+        if (!(await this.#fill(run, moved))) return;
+        continue;
+      }
+      // A straggler of a log that has ended, or the log has come back: the channel knows.
+      const head = await this.#host.head();
+      if (moved()) continue;
+      if (head.epoch !== run.epoch) return;
+      this.#move(run.epoch);
+    }
+    if (over()) return;
+    this.#handOver(run);
+    if (run.presenceLost) await this.#askPresence(over);
+  }
+
+  /** Changes were lost: what holds now takes their place. */
+  async #askPresence(over: () => boolean): Promise<void> {
+    for (;;) {
+      const moves = this.#moves;
+      const snapshot = await this.#host.presence(MAX_PRESENCE_MEMBERS);
+      if (over()) return;
+      if (this.#last?.epoch !== snapshot.epoch) {
+        if (moves !== this.#moves) continue;
+        this.#move(snapshot.epoch);
+      }
+      this.#generation = snapshot.generation;
+      this.#host.handler()?.presenceLost(this.#host.channel, snapshot.epoch, snapshot);
+      return;
+    }
+  }
+
+  /**
+   * Reads once what lies between the last entry and the run, and hands it over. What cannot be read is
+   * told.
+   *
+   * @param moved whether the gateway has stepped into another log meanwhile
+   * @returns whether the run may still be handed over
+   */
+  async #fill(run: Run, moved: () => boolean): Promise<boolean> {
+    const { epoch } = run;
+    const after = this.#last?.offset ?? 0;
+    const until = before(run);
+    // One more than is missing: whether it is there tells a trimmed log from none at all.
+    const answer = await this.#read(after, until + 1);
+    if (moved()) return true;
+    if (answer === undefined) {
+      this.#skip("unavailable", { epoch, offset: until });
+      return true;
+    }
+    if (answer.epoch !== epoch) {
+      this.#move(answer.epoch);
+      return false;
+    }
+    const entries = answer.entries.filter(({ offset }) => Number(offset) <= until);
+    const first = entries[0];
+    if (first === undefined) {
+      const reason = answer.entries.length > 0 ? "head_trimmed" : "unavailable";
+      this.#skip(reason, { epoch, offset: until });
+      return true;
+    }
+    const missing = Number(first.offset) - 1;
+    if (missing > after) this.#skip("head_trimmed", { epoch, offset: missing });
+    this.#handEntries(epoch, entries);
+    return true;
+  }
+
+  /** Undefined when the log cannot be read for good. Until then the delivery stays owed. */
+  async #read(after: number, until: number): Promise<ReadResponse | undefined> {
+    try {
+      const answer = await this.#host.read(after, until);
+      this.#failedReads = 0;
+      return answer;
+    } catch (error) {
+      this.#failedReads += 1;
+      if (this.#failedReads < MAX_FAILED_READS) throw error;
+      this.#failedReads = 0;
+      return undefined;
+    }
+  }
+
+  /** Hands over what is new of a run that nothing is missing before. */
+  #handOver({ epoch, entries, presence }: Run): void {
+    this.#handEntries(epoch, entries);
+    const changes = presence.filter(({ generation }) => generation > this.#generation);
+    const newest = changes.at(-1);
+    if (newest === undefined) return;
+    this.#generation = newest.generation;
+    this.#host.handler()?.presence(this.#host.channel, epoch, changes);
+  }
+
+  #handEntries(epoch: string, entries: readonly Entry[]): void {
+    const known = this.#last?.offset ?? 0;
+    const fresh = entries.filter(({ offset }) => Number(offset) > known);
+    const newest = fresh.at(-1);
+    if (newest === undefined) return;
+    this.#last = { epoch, offset: Number(newest.offset) };
+    this.#host.handler()?.publications(this.#host.channel, epoch, fresh);
+  }
+
+  /** Steps over what cannot be had. */
+  #skip(reason: GapReason, until: Position): void {
+    const after = this.#last;
+    this.#host.warn("hole in a channel", { reason, from: after?.offset, until: until.offset });
+    this.#last = until;
+    this.#host.handler()?.gap(this.#host.channel, { reason, after, until });
+  }
+
+  /**
+   * Steps into another log, at its start: its first messages may be on the way, or have to be read, for
+   * those who listened before. A log that was left before goes on where it was left.
+   */
+  #move(epoch: string): void {
+    const after = this.#last;
+    const until = this.#left.find((end) => end.epoch === epoch) ?? { epoch, offset: 0 };
+    const left = this.#left.filter((end) => end !== until);
+    this.#left = after === undefined ? left : [...left, after].slice(-MAX_LEFT_LOGS);
+    this.#last = until;
+    this.#generation = 0;
+    this.#moves += 1;
+    this.#host.handler()?.gap(this.#host.channel, { reason: "epoch_changed", after, until });
+  }
+}
+
+/** Offset up to which a gateway must have everything before it may take a run. */
+function before({ entries, prev }: Run): number {
+  const first = entries[0];
+  return first === undefined ? prev : Math.max(prev, Number(first.offset) - 1);
+}

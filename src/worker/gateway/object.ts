@@ -1,0 +1,342 @@
+/**
+ * The Durable Object that holds sockets. It runs one engine whose broker is the channel objects, and
+ * sleeps while nobody speaks: everything it must remember rides with the sockets or in its database.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { background } from "../../engine/background.ts";
+import { Engine, type NextExpiry } from "../../engine/engine.ts";
+import { errorText } from "../../engine/error-text.ts";
+import type { Logger, Proxy as ProxyPort, Transport } from "../../engine/ports.ts";
+import type { Session } from "../../engine/session.ts";
+import { DISCONNECTS } from "../../protocol/codes.ts";
+import { DeliverResponseSchema } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { CAPABILITIES } from "../capabilities.ts";
+import { answerClose, closeSocket } from "../close.ts";
+import { handshake } from "../handshake.ts";
+import { retryPause } from "../objects/alarm.ts";
+import { checkedSql } from "../objects/checked-sql.ts";
+import { GATEWAY_WIDTH_HEADER, REFUSAL_HEADER, type Refusal } from "../placement.ts";
+import { clock, consoleLoggerAt, random, timers } from "../platform.ts";
+import { settingsOf, type WorkerSettings } from "../settings.ts";
+import { SessionRecords } from "./attachment.ts";
+import { DurableObjectBroker } from "./broker.ts";
+import { ConnectWatch } from "./connect-watch.ts";
+import { Doubts } from "./doubts.ts";
+import { SqlPatternRegistrations } from "./pattern-registrations.ts";
+import { SqlRegistrations } from "./registrations.ts";
+
+/** Longest time between two comparisons of registrations with live sockets, in milliseconds. */
+const SWEEP_INTERVAL_MS = 5 * 60 * 1000;
+/** Shortest time to the next alarm, in milliseconds. */
+const MIN_ALARM_MS = 1_000;
+
+/** The settings that refuse a socket, for the log. */
+const BOUNDS: Readonly<Record<Refusal, string>> = {
+  full: "limits.sockets_per_gateway",
+  busy: "limits.upgrades_per_second",
+};
+const STAYS = toBinary(DeliverResponseSchema, create(DeliverResponseSchema, { gone: false }));
+const GONE = toBinary(DeliverResponseSchema, create(DeliverResponseSchema, { gone: true }));
+
+export class GatewayDurableObject extends DurableObject<Env> {
+  /** Sessions, hub and surveys of this gateway. */
+  protected readonly engine: Engine;
+  protected readonly broker: DurableObjectBroker;
+  readonly #settings: WorkerSettings;
+  readonly #logger: Logger;
+  readonly #records: SessionRecords;
+  readonly #sessions = new Map<WebSocket, Session>();
+  #awake = false;
+  #alarmKnown = false;
+  /** Alarms in a row that have failed. */
+  #failures = 0;
+  /** Closes those that do not connect in time. */
+  readonly #connects = new ConnectWatch<WebSocket>({
+    expire: () => this.#expire(),
+    stalled: (ms) => {
+      this.#stalledMs += ms;
+    },
+  });
+  /** How long this life could do nothing while somebody waited, in milliseconds. */
+  #stalledMs = 0;
+  readonly #doubts: Doubts;
+  /** Since when a socket counts as heard that seems to be silent, Unix milliseconds. */
+  readonly #believed = new Map<WebSocket, number>();
+  /** The widest shard count that a Worker has spoken of. */
+  #width = 1;
+  #second = 0;
+  #upgrades = 0;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    // The heartbeat that lets this object sleep: answered by the runtime, byte for byte.
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
+    this.#settings = settingsOf(env);
+    this.#logger = consoleLoggerAt(this.#settings.logLevel);
+    const sql = checkedSql(ctx.storage.sql, this.#logger);
+    this.#records = new SessionRecords(sql);
+    this.#doubts = new Doubts(sql, this.#settings.idleTimeoutMs);
+    this.broker = new DurableObjectBroker({
+      gateway: this.#name,
+      channel: (name) => ctx.exports.ChannelDurableObject.getByName(name),
+      index: (name) => ctx.exports.PatternDurableObject.getByName(name),
+      registrations: new SqlRegistrations(sql, () => this.#ensureAlarm()),
+      patternRegistrations: new SqlPatternRegistrations(sql, () => this.#ensureAlarm()),
+      wanted: (channel) => this.engine.hub.has(channel),
+      hears: (channel) => this.engine.hub.hears(channel),
+      listens: (channel) => this.engine.hub.listens(channel),
+      follows: (channel) => this.engine.hub.follows(channel),
+      members: (channel) => this.engine.hub.members(channel),
+      patterns: () => this.engine.hub.patterns(),
+      hasPattern: (pattern) => this.engine.hub.hasPattern(pattern),
+      followsPattern: (pattern) => this.engine.hub.followsPattern(pattern),
+      random,
+      logger: this.#logger,
+    });
+    this.engine = new Engine({
+      broker: this.broker,
+      clock: { now: clock.now, steady: () => clock.now() - this.#stalledMs },
+      random,
+      timers,
+      logger: this.#logger,
+      capabilities: CAPABILITIES,
+      proxy: this.backends(),
+      settings: this.#settings,
+      maxUnheardBytes: this.#settings.maxUnheardBytes,
+    });
+  }
+
+  /** The application's backends. A class of the application's own overrides it. */
+  protected backends(): ProxyPort {
+    return {};
+  }
+
+  /** An upgrade that the Worker has checked. Refuses with 503 when this gateway has enough. */
+  override fetch(request: Request): Response {
+    this.wake();
+    this.#width = Math.max(this.#width, Number(request.headers.get(GATEWAY_WIDTH_HEADER)) || 1);
+    const refusal = this.#refusal();
+    if (refusal !== undefined) {
+      this.#logger.debug?.("connection refused", { gateway: this.#name, reason: BOUNDS[refusal] });
+      const headers = { [GATEWAY_WIDTH_HEADER]: `${this.#width}`, [REFUSAL_HEADER]: refusal };
+      return new Response("gateway full", { status: 503, headers });
+    }
+    const { encoding, headers } = handshake(request);
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    const id = `${this.#name}.${random.uuid()}`;
+    const address = request.headers.get("CF-Connecting-IP") ?? "";
+    const session = this.engine.accept(this.#transport(server, id), id, encoding, { address });
+    this.#sessions.set(server, session);
+    this.#records.save(server, session.record());
+    this.#ensureAlarm();
+    this.#connects.watch(server);
+    return new Response(null, { status: 101, webSocket: client, headers });
+  }
+
+  /** Entries of a channel. Takes a DeliverRequest, answers a DeliverResponse. */
+  async deliver(request: Uint8Array): Promise<Uint8Array> {
+    this.wake();
+    const gone = this.broker.deliver(request);
+    return (typeof gone === "boolean" ? gone : await gone) ? GONE : STAYS;
+  }
+
+  override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
+    this.wake();
+    const frame = typeof data === "string" ? data : new Uint8Array(data);
+    await this.#sessions.get(socket)?.receive(frame);
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    this.wake();
+    // Who closes by itself has said that it goes; 1005 is a close without a code.
+    this.#end(socket, code === 1000 || code === 1005, code);
+    answerClose(socket, code, reason);
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.wake();
+    this.#end(socket, false);
+  }
+
+  override async alarm(): Promise<void> {
+    // While it runs nobody else need store one: whatever comes meanwhile is seen at its end.
+    this.#alarmKnown = true;
+    let due: number | undefined;
+    try {
+      this.wake();
+      this.#expire();
+      // Not at every wake: sockets that closed in a sleep may still need their rows.
+      this.#records.sweep((id) => this.engine.session(id) !== undefined);
+      await this.broker.sweep();
+      this.#failures = 0;
+      due = this.#alarmDue();
+    } catch (error) {
+      // The runtime would give up after some tries.
+      this.#failures += 1;
+      due = clock.now() + retryPause(this.#failures);
+      this.#logger.warn("an alarm failed", { error: String(error), failures: this.#failures });
+    }
+    this.#alarmKnown = false;
+    if (due === undefined) return;
+    await this.ctx.storage.setAlarm(Math.max(due, clock.now() + MIN_ALARM_MS));
+    this.#alarmKnown = true;
+  }
+
+  /** When the next alarm has something to do, Unix milliseconds; undefined when it has not. */
+  #alarmDue(): number | undefined {
+    const { idle } = this.#expire();
+    // A channel that could not be told that nobody here wants it is told at the next sweep.
+    const unfinished = this.engine.hub.size > 0 || this.broker.stats().registrations > 0;
+    if (idle !== undefined) return idle + this.#stalledMs;
+    return unfinished ? clock.now() + this.#sweepMs : undefined;
+  }
+
+  /** Ends whose time is over, where that is beyond doubt. */
+  #expire(): NextExpiry {
+    this.#believed.clear();
+    const now = this.engine.steadyNow();
+    for (const [socket, session] of this.#sessions) {
+      if (!session.connected || session.expiry > now) continue;
+      this.#believed.set(socket, this.#doubts.seen(session.expiry, now));
+    }
+    return this.engine.expire();
+  }
+
+  /** No session can fall silent sooner than this, and no registration is stale for longer. */
+  get #sweepMs(): number {
+    return Math.min(this.#settings.idleTimeoutMs, SWEEP_INTERVAL_MS);
+  }
+
+  get #name(): string {
+    return this.ctx.id.name ?? "";
+  }
+
+  /** Rebuilds the sessions of the sockets that outlived a sleep. Once per life, at its first event. */
+  protected wake(): void {
+    if (this.#awake) return;
+    this.#awake = true;
+    for (const socket of this.ctx.getWebSockets()) this.#restore(socket);
+    background(this.broker.sweep(), this.#logger, "a gateway's sweep");
+    // An alarm that an earlier version of the program could not handle is gone.
+    if (this.#sessions.size > 0 || this.broker.stats().registrations > 0) this.#ensureAlarm();
+  }
+
+  #transport(socket: WebSocket, id: string): Transport {
+    return {
+      write: (frame) => {
+        try {
+          socket.send(frame.data);
+        } catch {
+          // The socket is closing; its close event ends the session.
+        }
+      },
+      close: (disconnect) => {
+        // Its session has ended: a later life must not find it again.
+        this.#forget(socket, id);
+        closeSocket(socket, disconnect);
+      },
+      save: (record) => {
+        if (record.connected) this.#connects.settled(socket);
+        this.#keep(socket, () => this.#records.save(socket, record));
+      },
+      mark: (marks) => this.#keep(socket, () => this.#records.mark(socket, marks)),
+      heard: () => this.#heard(socket),
+    };
+  }
+
+  /** When a socket was last heard by the runtime, or is believed to live, Unix milliseconds. */
+  #heard(socket: WebSocket): number {
+    const ping = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
+    // A clock that was set back makes what was heard before it no proof for all the time until then.
+    return Math.max(ping > clock.now() ? 0 : ping, this.#believed.get(socket) ?? 0);
+  }
+
+  /** Writes down what a session needs after a sleep; one that has no place would be lost then, and goes now. */
+  #keep(socket: WebSocket, write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#logger.warn("a session cannot be kept", { error: String(error) });
+      this.#sessions.get(socket)?.close(DISCONNECTS.internal);
+    }
+  }
+
+  /** The session of a socket that outlived a sleep, or undefined for one that has none any more. */
+  #restore(socket: WebSocket): Session | undefined {
+    const known = this.#sessions.get(socket);
+    if (known !== undefined) return known;
+    try {
+      return this.#restored(socket);
+    } catch (error) {
+      // One record that nobody can read must not keep the sessions of other sockets from waking.
+      this.engine.counters.internalErrors += 1;
+      this.#logger.warn("a session cannot be restored", { error: errorText(error) });
+      this.#records.forget(socket);
+      closeSocket(socket, DISCONNECTS.internal);
+      return undefined;
+    }
+  }
+
+  #restored(socket: WebSocket): Session | undefined {
+    const record = this.#records.load(socket);
+    if (record === undefined) return undefined;
+    const { marks } = record;
+    // Of a clock that was set back: nobody was heard in a time that is yet to come.
+    const early = marks !== undefined && marks.seen > clock.now();
+    if (early) marks.seen = BigInt(clock.now());
+    const session = this.engine.restore(this.#transport(socket, record.sessionId), record);
+    this.#sessions.set(socket, session);
+    if (early) session.saveMarks();
+    if (!session.connected) this.#connects.watch(socket);
+    return session;
+  }
+
+  /** @param clean whether the client has said that it goes */
+  #end(socket: WebSocket, clean: boolean, code?: number): void {
+    // The runtime does not list a socket that closed in a sleep: it comes with the event of its end.
+    const session = this.#restore(socket);
+    if (session === undefined) return;
+    session.end(clean, code);
+    this.#forget(socket, session.id);
+  }
+
+  #forget(socket: WebSocket, sessionId: string): void {
+    this.#sessions.delete(socket);
+    this.#believed.delete(socket);
+    this.#records.forget(socket);
+    this.#records.remove(sessionId);
+    this.#connects.settled(socket);
+  }
+
+  /** Why this gateway takes no further socket now, or undefined. */
+  #refusal(): Refusal | undefined {
+    const { maxSockets, maxUpgradesPerSecond } = this.#settings;
+    if (this.#sessions.size >= maxSockets) return "full";
+    const second = Math.floor(clock.now() / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#upgrades = 0;
+    }
+    this.#upgrades += 1;
+    return this.#upgrades > maxUpgradesPerSecond ? "busy" : undefined;
+  }
+
+  /** Makes sure that an alarm is stored. Asks the storage once per life and per alarm. */
+  #ensureAlarm(): void {
+    if (this.#alarmKnown) return;
+    this.#alarmKnown = true;
+    background(this.#storeAlarm(), this.#logger, "a gateway's alarm");
+  }
+
+  async #storeAlarm(): Promise<void> {
+    try {
+      const at = await this.ctx.storage.getAlarm();
+      if (at === null) await this.ctx.storage.setAlarm(clock.now() + this.#sweepMs);
+    } catch (error) {
+      this.#alarmKnown = false;
+      throw error;
+    }
+  }
+}

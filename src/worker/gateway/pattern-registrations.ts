@@ -1,0 +1,91 @@
+/** The gateway's rows of the patterns that it has registered: one per pattern, the newest registration. */
+import type { SqlLike } from "../channel/log-store.ts";
+
+export interface PatternRegistrationRow {
+  /** Of the newest registration that was sent. */
+  readonly version: number;
+  /** Whether it asked to be told who joins and leaves. */
+  readonly presence: boolean;
+  /** It failed, so that nobody knows what the index has. */
+  readonly unsettled: boolean;
+}
+
+/** What this gateway has registered, kept so that a later life can take it back. */
+export interface PatternRegistrationTable {
+  /** Rises over all patterns and lives. */
+  nextVersion(): number;
+  get(pattern: string): PatternRegistrationRow | undefined;
+  set(pattern: string, row: PatternRegistrationRow): void;
+  delete(pattern: string): void;
+  all(): Iterable<PatternRegistrationRow & { readonly pattern: string }>;
+  /** Number of rows. */
+  readonly size: number;
+}
+
+export class SqlPatternRegistrations implements PatternRegistrationTable {
+  readonly #sql: SqlLike;
+  /** Called when a row is written, so that the object can make sure of its sweep. */
+  readonly #written: () => void;
+
+  constructor(sql: SqlLike, written: () => void) {
+    this.#sql = sql;
+    this.#written = written;
+    sql.exec(
+      `CREATE TABLE IF NOT EXISTS pattern_registrations (
+        pattern TEXT PRIMARY KEY, version INTEGER NOT NULL, presence INTEGER NOT NULL,
+        unsettled INTEGER NOT NULL
+      ) WITHOUT ROWID`,
+    );
+    // Counted here and not taken from the clock: on another machine that may be behind.
+    sql.exec(
+      "CREATE TABLE IF NOT EXISTS pattern_version (id INTEGER PRIMARY KEY, last INTEGER NOT NULL)",
+    );
+  }
+
+  nextVersion(): number {
+    const query = `INSERT INTO pattern_version (id, last) VALUES (1, 1)
+      ON CONFLICT (id) DO UPDATE SET last = last + 1 RETURNING last`;
+    return Number([...this.#sql.exec(query)][0]?.["last"]);
+  }
+
+  get size(): number {
+    const [row] = [...this.#sql.exec("SELECT count(*) AS rows FROM pattern_registrations")];
+    return Number(row?.["rows"] ?? 0);
+  }
+
+  get(pattern: string): PatternRegistrationRow | undefined {
+    const query = "SELECT * FROM pattern_registrations WHERE pattern = ?";
+    const [row] = [...this.#sql.exec(query, pattern)];
+    return row && rowOf(row);
+  }
+
+  set(pattern: string, { version, presence, unsettled }: PatternRegistrationRow): void {
+    this.#sql.exec(
+      `INSERT OR REPLACE INTO pattern_registrations (pattern, version, presence, unsettled)
+        VALUES (?, ?, ?, ?)`,
+      pattern,
+      version,
+      presence ? 1 : 0,
+      unsettled ? 1 : 0,
+    );
+    this.#written();
+  }
+
+  delete(pattern: string): void {
+    this.#sql.exec("DELETE FROM pattern_registrations WHERE pattern = ?", pattern);
+  }
+
+  *all(): Iterable<PatternRegistrationRow & { pattern: string }> {
+    for (const row of [...this.#sql.exec("SELECT * FROM pattern_registrations")]) {
+      yield { pattern: `${row["pattern"]}`, ...rowOf(row) };
+    }
+  }
+}
+
+function rowOf(row: Record<string, unknown>): PatternRegistrationRow {
+  return {
+    version: Number(row["version"]),
+    presence: row["presence"] === 1,
+    unsettled: row["unsettled"] === 1,
+  };
+}

@@ -1,0 +1,209 @@
+/**
+ * What a gateway has registered for one pattern, with the one index or all that know it. Registrations
+ * carry rising versions, so that calls may overtake each other; whoever asks while one is being made
+ * shares it. Once the last session has left a registration must not be used again, even where its end was
+ * not told yet: a channel may have been answered with gone.
+ */
+import { background } from "../../engine/background.ts";
+import type { Logger, PatternRegistration } from "../../engine/ports.ts";
+import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
+import { indexesOf, LEASE_TERMS } from "../objects/lease-terms.ts";
+import { type PatternStub, subscribeTo, unsubscribeFrom } from "../objects/pattern-calls.ts";
+import { retrying, toIndex } from "../objects/retry.ts";
+import { nextTurn, unavailable, withDeadline } from "../objects/timers.ts";
+import type { Trouble } from "../objects/trouble.ts";
+import type { Hearing } from "../pattern-index/life.ts";
+import type { PatternRegistrationRow, PatternRegistrationTable } from "./pattern-registrations.ts";
+
+/** The time of all channels is one: indexes keep what they have granted. */
+export const TIME_EPOCH = "time";
+
+/** What the roster needs from the gateway around it. */
+export interface PatternHost {
+  readonly gateway: string;
+  readonly patternRegistrations: PatternRegistrationTable;
+  readonly logger: Logger;
+  /** Of calls to pattern indexes. */
+  readonly indexTrouble: Trouble;
+  /** A fresh stub of a pattern index. */
+  readonly index: (name: string) => PatternStub;
+  /** Whether a session of this gateway wants the pattern. */
+  hasPattern(pattern: string): boolean;
+  /** Whether one of them wants to hear who joins and leaves. */
+  followsPattern(pattern: string): boolean;
+}
+
+export class PatternRoster {
+  readonly #pattern: string;
+  readonly #host: PatternHost;
+  /** The registration that holds or is being made; undefined where the next subscriber needs another. */
+  #current: Attempt | undefined;
+  /** Registrations that are being made. */
+  #open = 0;
+  #asked = false;
+  #settling: Promise<void> | undefined;
+
+  constructor(pattern: string, host: PatternHost) {
+    this.#pattern = pattern;
+    this.#host = host;
+  }
+
+  /** Whether there is nothing to know, and nothing in flight. */
+  get idle(): boolean {
+    return this.#current === undefined && this.#open === 0 && this.#settling === undefined;
+  }
+
+  /** What the indexes have been told, or are being told; undefined while that is nothing. */
+  get hearing(): Hearing | undefined {
+    const { version, presence = false } = this.#current ?? {};
+    return version === undefined ? undefined : { gateway: this.#host.gateway, version, presence };
+  }
+
+  /** Takes back what an earlier life has registered for sessions that are still there. */
+  adopt({ version, presence, unsettled }: PatternRegistrationRow): void {
+    if (unsettled) return;
+    this.#current = { version, presence, registered: true, outcome: Promise.resolve(0) };
+  }
+
+  /**
+   * Registers the pattern where it is not. An index that cannot be reached fails it within
+   * CHANNEL_TIMEOUT_MS; one that waits for a channel that does not answer may take a lease and its margin.
+   *
+   * @throws MessagingError UNAVAILABLE
+   */
+  async subscribe(): Promise<PatternRegistration> {
+    const attempt = this.#fitting() ?? this.#begin();
+    const offset = attempt.registered ? Date.now() : await attempt.outcome;
+    return { position: { epoch: TIME_EPOCH, offset } };
+  }
+
+  /** The last session has left the pattern; the indexes are told when it is settled. */
+  end(): void {
+    this.#current = undefined;
+  }
+
+  /** Has the indexes told what holds now, where they may not know it. */
+  async settle(): Promise<void> {
+    this.#asked = true;
+    this.#settling ??= this.#run().finally(() => {
+      this.#settling = undefined;
+    });
+    await this.#settling;
+    await this.#current?.outcome.catch(() => {});
+  }
+
+  /** Waits for no registration, which may take long: its end must be told all the same. */
+  async #run(): Promise<void> {
+    while (this.#asked) {
+      // Whoever comes in the same turn has made a registration of its own.
+      await nextTurn();
+      this.#asked = false;
+      if (!this.#host.hasPattern(this.#pattern)) await this.#unregister();
+      else if (this.#fitting(true) === undefined) this.#begin();
+    }
+  }
+
+  /**
+   * The registration that is good enough for the sessions of now.
+   *
+   * @param exactly also where it tells of joins and leaves, which nobody wants to hear any more
+   */
+  #fitting(exactly = false): Attempt | undefined {
+    const presence = this.#current?.presence;
+    const follows = this.#host.followsPattern(this.#pattern);
+    const fits = presence === undefined || presence === follows || (presence && !exactly);
+    return fits ? this.#current : undefined;
+  }
+
+  #begin(): Attempt {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    // Who asked may have gone.
+    promise.catch(() => {});
+    const attempt: Attempt = {
+      version: undefined,
+      presence: undefined,
+      registered: false,
+      outcome: promise,
+    };
+    this.#current = attempt;
+    this.#register(attempt).then(resolve, reject);
+    return attempt;
+  }
+
+  async #register(attempt: Attempt): Promise<number> {
+    const { patternRegistrations: rows } = this.#host;
+    this.#open += 1;
+    try {
+      await nextTurn();
+      if (this.#current !== attempt) throw unavailable("nobody wants the pattern");
+      const pattern = this.#pattern;
+      const presence = this.#host.followsPattern(pattern);
+      const version = rows.nextVersion();
+      rows.set(pattern, { version, presence, unsettled: false });
+      Object.assign(attempt, { version, presence });
+      const { gateway, index } = this.#host;
+      const row = { pattern, gateway, version, presence };
+      // It may tell thousands of channels; what fails otherwise fails sooner.
+      const longest = LEASE_TERMS.leaseMs + LEASE_TERMS.marginMs + CHANNEL_TIMEOUT_MS;
+      const register = (name: string): Promise<number> =>
+        retrying(
+          () => withDeadline(subscribeTo(index(name), row), longest),
+          toIndex(this.#host.indexTrouble),
+        );
+      const times = await Promise.all(indexesOf(pattern).map(register));
+      attempt.registered = true;
+      return Math.min(...times);
+    } catch (error) {
+      if (this.#current === attempt) this.#failed(error);
+      throw error;
+    } finally {
+      this.#open -= 1;
+      // What the index took after it was told of the end is told to it once more.
+      if (!this.#host.hasPattern(this.#pattern)) {
+        background(this.settle(), this.#host.logger, "telling the end of a pattern");
+      }
+    }
+  }
+
+  #failed(error: unknown): void {
+    const { logger, patternRegistrations: rows } = this.#host;
+    logger.warn("a pattern was not registered", { error: String(error) });
+    this.#current = undefined;
+    try {
+      const row = rows.get(this.#pattern);
+      if (row !== undefined) rows.set(this.#pattern, { ...row, unsettled: true });
+    } catch (cause) {
+      logger.warn("a registration cannot be noted", { error: String(cause) });
+    }
+  }
+
+  async #unregister(): Promise<void> {
+    const { gateway, index, logger, patternRegistrations: rows } = this.#host;
+    const pattern = this.#pattern;
+    const row = rows.get(pattern);
+    if (row === undefined) return;
+    const end = { gateway, version: row.version, pattern };
+    const unregister = (name: string): Promise<void> =>
+      retrying(
+        (ms) => withDeadline(unsubscribeFrom(index(name), end), ms),
+        toIndex(this.#host.indexTrouble),
+      );
+    try {
+      await Promise.all(indexesOf(pattern).map(unregister));
+    } catch (error) {
+      // The row is left for the next sweep.
+      logger.warn("the end of a pattern was not told", { error: String(error) });
+      return;
+    }
+    if (this.#open === 0 && rows.get(pattern)?.version === row.version) rows.delete(pattern);
+  }
+}
+
+interface Attempt {
+  version: number | undefined;
+  /** What it asked for. Both are undefined until it has been sent. */
+  presence: boolean | undefined;
+  registered: boolean;
+  /** The indexes' time, Unix milliseconds. */
+  readonly outcome: Promise<number>;
+}

@@ -1,0 +1,131 @@
+/**
+ * What one gateway publishes to one channel: at most one call in flight, and what arrives meanwhile
+ * leaves as the next batch, in order. A batch is taken one turn of the event loop later, because
+ * each frame of a socket is an event of its own. A failed call is repeated with the same keys until
+ * its deadline; the channel knows the keys it has.
+ */
+import { create, toBinary } from "@bufbuild/protobuf";
+import { background } from "../../engine/background.ts";
+import type { Logger, PublishResult } from "../../engine/ports.ts";
+import { MessagingError } from "../../protocol/errors.ts";
+import {
+  type PublishItem,
+  PublishRequestSchema,
+  PublishResponseSchema,
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
+import { readAnswer } from "../objects/answers.ts";
+import { retrying, toChannel } from "../objects/retry.ts";
+import { nextTurn, unavailable, withDeadline } from "../objects/timers.ts";
+import type { Trouble } from "../objects/trouble.ts";
+
+/** How long a client should wait when the queue is full, in milliseconds. */
+const FULL_RETRY_MS = 1_000;
+
+/** What the queue needs from the gateway around it. */
+export interface PublishHost {
+  readonly logger: Logger;
+  /** Of calls to channels. */
+  readonly channelTrouble: Trouble;
+}
+
+export class PublishQueue {
+  /** Sends one PublishRequest and answers its PublishResponse. */
+  readonly #call: (request: Uint8Array) => Promise<Uint8Array>;
+  readonly #host: PublishHost;
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  #running = false;
+
+  constructor(call: (request: Uint8Array) => Promise<Uint8Array>, host: PublishHost) {
+    this.#call = call;
+    this.#host = host;
+  }
+
+  /** Whether nothing waits and nothing is in flight. */
+  get idle(): boolean {
+    return !this.#running;
+  }
+
+  /** Bytes of publishes that can be added now. */
+  get room(): number {
+    return MAX_QUEUED_BYTES - this.#waitingBytes;
+  }
+
+  /**
+   * Adds a publish. Rejects with a MessagingError: RATE_LIMITED when the queue is full, UNAVAILABLE when
+   * the channel does not answer in time.
+   */
+  push(item: PublishItem): Promise<PublishResult> {
+    const size = item.key.length + item.body.length;
+    const { promise, resolve, reject } = Promise.withResolvers<PublishResult>();
+    if (this.#waitingBytes + size > MAX_QUEUED_BYTES) {
+      const text = "too many publishes are waiting for this channel";
+      const metadata = { retry_after_ms: FULL_RETRY_MS };
+      reject(new MessagingError("RATE_LIMITED", text, { metadata }));
+      return promise;
+    }
+    this.#waiting.push({ item, size, resolve, reject });
+    this.#waitingBytes += size;
+    if (!this.#running) background(this.#run(), this.#host.logger, "publish queue");
+    return promise;
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    try {
+      while (this.#waiting.length > 0) {
+        await nextTurn();
+        const batch = this.#take();
+        try {
+          settle(batch, await this.#send(batch));
+        } catch (error) {
+          for (const { reject } of batch) reject(error);
+        }
+      }
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  #take(): Waiting[] {
+    let count = 0;
+    let bytes = 0;
+    for (const { size } of this.#waiting) {
+      if (count === MAX_BATCH_ENTRIES || (count > 0 && bytes + size > MAX_BATCH_BYTES)) break;
+      count += 1;
+      bytes += size;
+    }
+    this.#waitingBytes -= bytes;
+    return this.#waiting.splice(0, count);
+  }
+
+  async #send(batch: readonly Waiting[]): Promise<Uint8Array> {
+    const items = batch.map(({ item }) => item);
+    const request = toBinary(PublishRequestSchema, create(PublishRequestSchema, { items }));
+    return await retrying(
+      (ms) => withDeadline(this.#call(request), ms),
+      toChannel(this.#host.channelTrouble),
+    );
+  }
+}
+
+function settle(batch: readonly Waiting[], answer: Uint8Array): void {
+  const { epoch, results } = readAnswer(PublishResponseSchema, answer);
+  batch.forEach(({ resolve, reject }, index) => {
+    const result = results[index];
+    if (result === undefined) reject(unavailable("the channel left out an answer"));
+    else if (result.error !== undefined) reject(MessagingError.fromMessage(result.error));
+    else {
+      const position = { epoch, offset: Number(result.offset) };
+      resolve({ position, duplicate: result.duplicate });
+    }
+  });
+}
+
+interface Waiting {
+  readonly item: PublishItem;
+  readonly size: number;
+  readonly resolve: (result: PublishResult) => void;
+  readonly reject: (error: unknown) => void;
+}

@@ -1,0 +1,80 @@
+/** The gateway's rows of what it has registered: one per channel, the newest registration. */
+import type { SqlLike } from "../channel/log-store.ts";
+
+export interface RegistrationRow {
+  /** The newest registration that was sent. */
+  readonly id: string;
+  /** The channel may count members here that are none, or miss some. */
+  readonly unsettled: boolean;
+}
+
+/** What this gateway has registered, kept so that a later life can take it back. */
+export interface RegistrationTable {
+  get(channel: string): RegistrationRow | undefined;
+  set(channel: string, row: RegistrationRow): void;
+  delete(channel: string): void;
+  all(): Iterable<RegistrationRow & { readonly channel: string }>;
+  /** Number of rows. */
+  readonly size: number;
+}
+
+export class SqlRegistrations implements RegistrationTable {
+  readonly #sql: SqlLike;
+  /** Called when a row is written, so that the object can make sure of its sweep. */
+  readonly #written: () => void;
+
+  constructor(sql: SqlLike, written: () => void) {
+    this.#sql = sql;
+    this.#written = written;
+    sql.exec(
+      `CREATE TABLE IF NOT EXISTS registrations (
+        channel TEXT PRIMARY KEY, id TEXT NOT NULL, unsettled INTEGER NOT NULL DEFAULT 0
+      ) WITHOUT ROWID`,
+    );
+    // Objects from before there was presence have the table without its column.
+    const columns = [...sql.exec("SELECT name FROM pragma_table_info('registrations')")];
+    if (!columns.some(({ name }) => name === "unsettled")) {
+      sql.exec("ALTER TABLE registrations ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0");
+    }
+  }
+
+  get size(): number {
+    for (const row of this.#sql.exec("SELECT count(*) AS rows FROM registrations")) {
+      return Number(row["rows"]);
+    }
+    return 0;
+  }
+
+  get(channel: string): RegistrationRow | undefined {
+    const query = "SELECT id, unsettled FROM registrations WHERE channel = ?";
+    for (const row of this.#sql.exec(query, channel)) {
+      return { id: `${row["id"]}`, unsettled: row["unsettled"] === 1 };
+    }
+    return undefined;
+  }
+
+  set(channel: string, { id, unsettled }: RegistrationRow): void {
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO registrations (channel, id, unsettled) VALUES (?, ?, ?)",
+      channel,
+      id,
+      unsettled ? 1 : 0,
+    );
+    this.#written();
+  }
+
+  delete(channel: string): void {
+    this.#sql.exec("DELETE FROM registrations WHERE channel = ?", channel);
+  }
+
+  *all(): Iterable<RegistrationRow & { channel: string }> {
+    const rows = [...this.#sql.exec("SELECT channel, id, unsettled FROM registrations")];
+    for (const row of rows) {
+      yield {
+        channel: `${row["channel"]}`,
+        id: `${row["id"]}`,
+        unsettled: row["unsettled"] === 1,
+      };
+    }
+  }
+}

@@ -1,0 +1,293 @@
+/**
+ * What a gateway has to tell one channel: that it wants it, and which of its sessions are present
+ * there. All that changes in one turn of the event loop travels in one call, at most one call is in
+ * flight, and what comes meanwhile goes with the next. A call is repeated as it is until its deadline;
+ * one that fails for good leaves the roster unsettled, and the next one names everybody.
+ */
+import { create, toBinary } from "@bufbuild/protobuf";
+import { background } from "../../engine/background.ts";
+import type { Logger, MemberSession, Position, Random, Registration } from "../../engine/ports.ts";
+import {
+  type RegisterRequest,
+  RegisterRequestSchema,
+  RegisterResponseSchema,
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
+import { readAnswer } from "../objects/answers.ts";
+import { hearingMessage } from "../objects/pattern-calls.ts";
+import { retrying, toChannel } from "../objects/retry.ts";
+import { unavailable, withDeadline } from "../objects/timers.ts";
+import type { Trouble } from "../objects/trouble.ts";
+import type { Hearing } from "../pattern-index/life.ts";
+import type { Calls } from "./calls.ts";
+import { positionOf } from "./channel-calls.ts";
+import type { RegistrationRow, RegistrationTable } from "./registrations.ts";
+
+/** What the roster needs from the gateway around it. */
+export interface RosterHost {
+  readonly gateway: string;
+  readonly registrations: RegistrationTable;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Of calls to channels. */
+  readonly channelTrouble: Trouble;
+  /** Through which channels are told. */
+  readonly tellings: Calls;
+  /** Whether a session of this gateway wants the channel. */
+  wanted(channel: string): boolean;
+  /** Whether one of them listens already, perhaps by a pattern: what is on the way may be for it. */
+  listens(channel: string): boolean;
+  /** Whether one of them wants to hear who joins and leaves. */
+  follows(channel: string): boolean;
+  /** Those that are present. */
+  members(channel: string): Iterable<MemberSession>;
+  /** How this gateway hears the channel by patterns; undefined where it does not. */
+  hearing(channel: string): Hearing | undefined;
+  /** The next number of a request. */
+  sequence(): number;
+}
+
+/** What the roster needs to know of its channel. */
+export interface RosterChannel {
+  readonly name: string;
+  /** Sends a RegisterRequest, answers a RegisterResponse. */
+  register(request: Uint8Array): Promise<Uint8Array>;
+  /** The channel is about to be registered, and nobody here has listened to it yet. */
+  beginning(): void;
+  /** The channel has answered a registration; returns what its subscribers take as the head. */
+  registered(position: Position, first: boolean): Position;
+}
+
+export class Roster {
+  readonly #host: RosterHost;
+  readonly #channel: RosterChannel;
+  readonly #joined = new Map<string, MemberSession>();
+  /** Whether each has said that it goes. */
+  readonly #left = new Map<string, boolean>();
+  #subscribers: Waiting<Registration>[] = [];
+  #joiners: Waiting<void>[] = [];
+  /** Undefined until it was read. */
+  #row: { current: RegistrationRow | undefined } | undefined;
+  /** The channel may know members that are none, or miss some. */
+  #unsettled = false;
+  #asked = false;
+  #running: Promise<void> | undefined;
+  /** Resolves when the channel is called first, which may have to wait for calls to other channels. */
+  #begun = Promise.withResolvers<void>();
+
+  constructor(host: RosterHost, channel: RosterChannel) {
+    this.#host = host;
+    this.#channel = channel;
+  }
+
+  /** Whether nothing waits and nothing is in flight. */
+  get idle(): boolean {
+    return this.#running === undefined;
+  }
+
+  /** The newest registration that was sent, by this life or an earlier one; undefined when there is none. */
+  get registration(): string | undefined {
+    return this.#stored.current?.id;
+  }
+
+  /** @throws MessagingError UNAVAILABLE when the channel does not answer in time. */
+  subscribe(): Promise<Registration> {
+    const { promise, ...waiting } = Promise.withResolvers<Registration>();
+    this.#subscribers.push(waiting);
+    this.#tellSoon();
+    return this.#inTime(promise);
+  }
+
+  /** @throws MessagingError UNAVAILABLE when the channel does not answer in time. */
+  join(session: MemberSession): Promise<void> {
+    const { promise, ...waiting } = Promise.withResolvers<void>();
+    this.#left.delete(session.sessionId);
+    this.#joined.set(session.sessionId, session);
+    this.#joiners.push(waiting);
+    this.#tellSoon();
+    return this.#inTime(promise);
+  }
+
+  leave(sessionId: string, clean: boolean): void {
+    this.#joined.delete(sessionId);
+    this.#left.set(sessionId, clean);
+    this.#tellSoon();
+  }
+
+  /** Has the channel told what holds now, when something has changed that nobody has told yet. */
+  async settle(): Promise<void> {
+    this.#tellSoon();
+    await this.#running;
+  }
+
+  #tellSoon(): void {
+    this.#asked = true;
+    if (this.#running !== undefined) return;
+    this.#begun = Promise.withResolvers();
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    background(this.#running, this.#host.logger, "telling a channel who is here");
+  }
+
+  async #run(): Promise<void> {
+    while (this.#asked) {
+      await this.#host.tellings.turn();
+      this.#asked = false;
+      await this.#tellAll();
+    }
+  }
+
+  /** Tells all that has to be told now, and answers everyone who waits for it, whatever fails. */
+  async #tellAll(): Promise<void> {
+    const [subscribers, joiners] = [this.#subscribers, this.#joiners];
+    this.#subscribers = [];
+    this.#joiners = [];
+    try {
+      const wanted = this.#host.wanted(this.#channel.name);
+      const batch = this.#take(wanted, subscribers.length > 0);
+      if (!wanted) {
+        // Whoever asked has gone meanwhile.
+        for (const { reject } of subscribers) reject(unavailable("nobody wants the channel"));
+        for (const { resolve } of joiners) resolve();
+      }
+      if (batch === undefined) return;
+      const registration = await this.#tell(batch);
+      for (const { resolve } of subscribers) resolve(registration);
+      for (const { resolve } of joiners) resolve();
+    } catch (error) {
+      for (const { reject } of [...subscribers, ...joiners]) reject(error);
+      this.#failed(error);
+    } finally {
+      this.#begun.resolve();
+    }
+  }
+
+  /** The channel's time to answer does not run while it has not been called. */
+  async #inTime<T>(outcome: Promise<T>): Promise<T> {
+    outcome.catch(() => {});
+    await this.#begun.promise;
+    return await withDeadline(outcome, CHANNEL_TIMEOUT_MS);
+  }
+
+  /**
+   * Everything that has to be told now, or undefined when the channel need not know.
+   *
+   * @param asked whether somebody waits for a registration
+   */
+  #take(wanted: boolean, asked: boolean): Batch | undefined {
+    const { name } = this.#channel;
+    const row = this.#stored.current;
+    const left = [...this.#left].map(([sessionId, clean]) => ({ sessionId, clean }));
+    const joined = new Map(wanted ? this.#joined : []);
+    const gone = new Set(this.#left.keys());
+    this.#joined.clear();
+    this.#left.clear();
+    if (!wanted && row === undefined) return undefined;
+    const complete = this.#unsettled;
+    if (complete && wanted) {
+      for (const session of this.#host.members(name)) {
+        if (!gone.has(session.sessionId)) joined.set(session.sessionId, session);
+      }
+    }
+    // A gateway that was reset has the row and nobody who listened: where it was means nothing now. One
+    // that hears the channel by a pattern has no row and goes on.
+    const first = !this.#host.listens(name);
+    const fresh = wanted && (asked || row === undefined);
+    const changes = fresh || !wanted || complete || joined.size > 0 || left.length > 0;
+    if (!changes) return undefined;
+    const registration = fresh ? this.#host.random.uuid() : "";
+    if (fresh) {
+      this.#store({ id: registration, unsettled: row?.unsettled ?? false });
+      if (first) this.#channel.beginning();
+    }
+    const hearing = this.#host.hearing(name);
+    const request = create(RegisterRequestSchema, {
+      ...(hearing && { pattern: hearingMessage(hearing) }),
+      gateway: this.#host.gateway,
+      sequence: BigInt(this.#host.sequence()),
+      registration,
+      presence: fresh && this.#host.follows(name),
+      ended: wanted ? "" : (row?.id ?? ""),
+      joined: [...joined.values()].map(({ sessionId, userId, clientId }) => ({
+        sessionId,
+        userId,
+        clientId,
+      })),
+      left,
+      complete,
+    });
+    return { request, first };
+  }
+
+  async #tell({ request, first }: Batch): Promise<Registration> {
+    const bytes = toBinary(RegisterRequestSchema, request);
+    // A repeated call has the same number and registration, and changes nothing.
+    const answer = await this.#host.tellings.run(() => {
+      this.#begun.resolve();
+      return retrying(
+        (ms) => withDeadline(this.#channel.register(bytes), ms),
+        toChannel(this.#host.channelTrouble),
+      );
+    });
+    const { position, generation } = readAnswer(RegisterResponseSchema, answer);
+    const head = positionOf(position);
+    this.#told(request);
+    return {
+      position: request.registration === "" ? head : this.#channel.registered(head, first),
+      generation: Number(generation),
+    };
+  }
+
+  #told({ ended, complete }: RegisterRequest): void {
+    const { name } = this.#channel;
+    const row = this.#stored.current;
+    if (ended !== "") {
+      this.#host.registrations.delete(name);
+      this.#row = { current: undefined };
+    }
+    if (!complete) return;
+    this.#unsettled = false;
+    if (ended === "" && row?.unsettled) this.#store({ ...row, unsettled: false });
+  }
+
+  /** The channel may have heard it or not. A later request names everybody, at the latest a sweep's. */
+  #failed(error: unknown): void {
+    this.#host.channelTrouble.failed(error);
+    this.#unsettled = true;
+    const row = this.#row?.current;
+    if (row === undefined || row.unsettled) return;
+    try {
+      this.#store({ ...row, unsettled: true });
+    } catch (cause) {
+      // A later life takes every row that it finds for unsettled.
+      this.#host.logger.warn("a registration cannot be noted", { error: String(cause) });
+    }
+  }
+
+  #store(row: RegistrationRow): void {
+    this.#host.registrations.set(this.#channel.name, row);
+    this.#row = { current: row };
+  }
+
+  /** The channel's row. One that an earlier life has left says that its members may be lost. */
+  get #stored(): { readonly current: RegistrationRow | undefined } {
+    if (this.#row === undefined) {
+      const current = this.#host.registrations.get(this.#channel.name);
+      this.#row = { current };
+      this.#unsettled ||= current !== undefined;
+    }
+    return this.#row;
+  }
+}
+
+interface Waiting<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Batch {
+  readonly request: RegisterRequest;
+  /** Nobody here listened before. */
+  readonly first: boolean;
+}

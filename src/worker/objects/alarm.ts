@@ -1,0 +1,82 @@
+/**
+ * One object has one alarm, whatever it is needed for. Each need asks to be called by a time; the
+ * earliest is stored, and when the alarm comes the object looks after all of them and asks anew.
+ *
+ * The runtime repeats a handler that throws, but only while no other alarm was set, and six times at
+ * most. So work that fails is repeated here, for as long as it fails.
+ */
+import { background } from "../../engine/background.ts";
+import type { Clock, Logger } from "../../engine/ports.ts";
+import { Trouble } from "./trouble.ts";
+
+/** Pause before work that has failed is tried again, in milliseconds; it doubles up to the longest. */
+const FIRST_RETRY_MS = 2_000;
+const LONGEST_RETRY_MS = 60_000;
+
+/** The part of `ctx.storage` that is used. */
+export interface AlarmStorage {
+  setAlarm(at: number): unknown;
+}
+
+export interface AlarmTerms {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** How long to wait after so many failures in a row, in milliseconds. */
+export function retryPause(failures: number): number {
+  return Math.min(FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 10), LONGEST_RETRY_MS);
+}
+
+export class SharedAlarm {
+  readonly #storage: AlarmStorage;
+  readonly #terms: AlarmTerms;
+  readonly #trouble: Trouble;
+  /** When it is stored for, Unix milliseconds; undefined when there is none. */
+  #at: number | undefined;
+  /** In a row. */
+  #failures = 0;
+
+  constructor(storage: AlarmStorage, terms: AlarmTerms) {
+    this.#storage = storage;
+    this.#terms = terms;
+    this.#trouble = new Trouble("alarms", terms.logger);
+  }
+
+  /** What storage says at the start of a life, or that the alarm has come. */
+  found(at: number | null | undefined): void {
+    this.#at = at ?? undefined;
+  }
+
+  /** Makes sure that the alarm comes at this time or sooner, Unix milliseconds. */
+  by(at: number): void {
+    if (this.#at !== undefined && this.#at <= at) return;
+    const setting = this.#storage.setAlarm(at);
+    this.#at = at;
+    if (setting instanceof Promise)
+      background(this.#stored(setting, at), this.#terms.logger, "alarm");
+  }
+
+  /** The alarm has come: does its work, and comes again soon where that fails. */
+  async come(work: () => Promise<void>): Promise<void> {
+    this.#at = undefined;
+    try {
+      await work();
+      this.#failures = 0;
+      this.#trouble.worked();
+    } catch (error) {
+      this.#failures += 1;
+      this.#trouble.failed(error);
+      this.by(this.#terms.clock.now() + retryPause(this.#failures));
+    }
+  }
+
+  async #stored(setting: Promise<unknown>, at: number): Promise<void> {
+    try {
+      await setting;
+    } catch (error) {
+      if (this.#at === at) this.#at = undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,25 @@
+/**
+ * An object's database whose failures are errors with a code: a disk that is full is no mistake of the
+ * client, and whoever waits for a write is told so at once.
+ */
+import type { Logger } from "../../engine/ports.ts";
+import type { SqlLike } from "../channel/log-store.ts";
+import { unavailable } from "./timers.ts";
+import { Trouble } from "./trouble.ts";
+
+/** The database, except that `exec` throws MessagingErrors: UNAVAILABLE. */
+export function checkedSql(sql: SqlLike, logger: Logger): SqlLike {
+  const trouble = new Trouble("queries of an object's database", logger);
+  return {
+    exec: (query, ...bindings) => {
+      try {
+        const rows = sql.exec(query, ...bindings);
+        trouble.worked();
+        return rows;
+      } catch (error) {
+        trouble.failed(error);
+        throw unavailable("storage does not take this now", error);
+      }
+    },
+  };
+}

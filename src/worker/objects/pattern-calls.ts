@@ -1,0 +1,73 @@
+/** A pattern index as gateways and channels see it, and its messages in the words of the ports. */
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { ActiveChannels } from "../../engine/ports.ts";
+import {
+  ActiveRequestSchema,
+  ActiveResponseSchema,
+  LeaseRequestSchema,
+  LeaseResponseSchema,
+  type PatternGateway,
+  PatternSubscribeRequestSchema,
+  PatternSubscribeResponseSchema,
+  PatternUnsubscribeRequestSchema,
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { Hearing } from "../pattern-index/life.ts";
+import type { PatternRow } from "../pattern-index/store.ts";
+import { gapReasonOf, readAnswer } from "./answers.ts";
+
+/** Requests and answers are messages of `messageloop.internal.v1`. A call that throws breaks the stub. */
+export interface PatternStub {
+  subscribe(request: Uint8Array): Promise<Uint8Array>;
+  unsubscribe(request: Uint8Array): Promise<void>;
+  lease(request: Uint8Array): Promise<Uint8Array>;
+  active(request: Uint8Array): Promise<Uint8Array>;
+}
+
+/** Resolves with the index's time, Unix milliseconds. */
+export async function subscribeTo(stub: PatternStub, row: PatternRow): Promise<number> {
+  const request = create(PatternSubscribeRequestSchema, { ...row, version: BigInt(row.version) });
+  const answer = await stub.subscribe(toBinary(PatternSubscribeRequestSchema, request));
+  return Number(readAnswer(PatternSubscribeResponseSchema, answer).time);
+}
+
+export async function unsubscribeFrom(
+  stub: PatternStub,
+  { gateway, version, pattern }: Omit<PatternRow, "presence">,
+): Promise<void> {
+  const request = create(PatternUnsubscribeRequestSchema, {
+    gateway,
+    version: BigInt(version),
+    pattern,
+  });
+  await stub.unsubscribe(toBinary(PatternUnsubscribeRequestSchema, request));
+}
+
+export async function leaseOf(
+  stub: PatternStub,
+  channel: string,
+  gone: readonly Hearing[],
+): Promise<Hearing[]> {
+  const request = create(LeaseRequestSchema, { channel, gone: gone.map(hearingMessage) });
+  const answer = await stub.lease(toBinary(LeaseRequestSchema, request));
+  return readAnswer(LeaseResponseSchema, answer).gateways.map(hearingOf);
+}
+
+export async function activeOf(
+  stub: PatternStub,
+  pattern: string,
+  since: number,
+  limit: number,
+): Promise<ActiveChannels> {
+  const request = create(ActiveRequestSchema, { pattern, since: BigInt(since), limit });
+  const answer = await stub.active(toBinary(ActiveRequestSchema, request));
+  const { channels, gap } = readAnswer(ActiveResponseSchema, answer);
+  return { channels, gap: gapReasonOf(gap) };
+}
+
+export function hearingMessage({ gateway, version, presence }: Hearing) {
+  return { gateway, version: BigInt(version), presence };
+}
+
+export function hearingOf({ gateway, version, presence }: PatternGateway): Hearing {
+  return { gateway, version: Number(version), presence };
+}

@@ -1,0 +1,88 @@
+/** Calls to an object that may be reset at any moment. */
+import { ERRORS } from "../../protocol/codes.ts";
+import { MessagingError } from "../../protocol/errors.ts";
+import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
+import { delay, unavailable } from "./timers.ts";
+import type { Trouble } from "./trouble.ts";
+
+/** First pause between two tries, in milliseconds; it doubles. */
+const FIRST_PAUSE_MS = 20;
+
+export interface Retrying {
+  /** Who is called. */
+  readonly what: string;
+  /** After this long a failure is final, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Receives every failure and every success. */
+  readonly trouble: Trouble;
+}
+
+/** Terms for a call to a channel. */
+export function toChannel(trouble: Trouble): Retrying {
+  return { what: "the channel", timeoutMs: CHANNEL_TIMEOUT_MS, trouble };
+}
+
+/** Terms for a call to a pattern index. */
+export function toIndex(trouble: Trouble, timeoutMs = CHANNEL_TIMEOUT_MS): Retrying {
+  return { what: "the pattern index", timeoutMs, trouble };
+}
+
+/**
+ * Calls until it succeeds, another try would not help, or the time is over. The call gets the milliseconds
+ * that are left.
+ *
+ * @throws MessagingError UNAVAILABLE where the object does not answer in time or is overloaded; what the
+ * object states; and as it is whatever is wrong on this side, such as a request without an encoding
+ */
+export async function retrying<T>(
+  call: (ms: number) => Promise<T>,
+  { what, timeoutMs, trouble }: Retrying,
+): Promise<T> {
+  const end = Date.now() + timeoutMs;
+  let pause = FIRST_PAUSE_MS;
+  for (;;) {
+    try {
+      const answer = await call(end - Date.now());
+      trouble.worked();
+      return answer;
+    } catch (error) {
+      trouble.failed(error);
+      const stated = statedBy(error);
+      if (stated !== undefined) throw stated;
+      if (isMistake(error)) throw error;
+      // An overloaded object only gets worse when asked again.
+      if (flagged(error, "overloaded") || Date.now() + pause >= end) {
+        throw unavailable(`${what} does not answer`, error);
+      }
+    }
+    await delay(pause * (0.5 + Math.random()));
+    pause *= 2;
+  }
+}
+
+/**
+ * What the called object has stated: an error of its own with a code of the table. It arrives as another
+ * class, with its fields.
+ */
+function statedBy(error: unknown): MessagingError | undefined {
+  if (!(error instanceof Error) || !flagged(error, "remote")) return undefined;
+  const code = "code" in error ? error.code : undefined;
+  if (typeof code !== "string" || !(code in ERRORS)) return undefined;
+  return new MessagingError(code, error.message, { cause: error });
+}
+
+/**
+ * Whether the error was made on this side and not by the call: a deadline is worth another try, a mistake
+ * in the program or an answer that cannot be read is not.
+ */
+export function isMistake(error: unknown): boolean {
+  if (error instanceof MessagingError) return !error.retry;
+  const remote = ["remote", "retryable", "durableObjectReset"].some((flag) => flagged(error, flag));
+  return !remote && MISTAKES.some((mistake) => error instanceof mistake);
+}
+
+const MISTAKES = [TypeError, RangeError, SyntaxError, ReferenceError];
+
+function flagged(error: unknown, flag: string): boolean {
+  return error instanceof Error && (error as Error & Record<string, unknown>)[flag] === true;
+}

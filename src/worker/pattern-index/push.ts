@@ -1,0 +1,68 @@
+/**
+ * Tells many channels something, each until it has confirmed or need not know any more. A channel that
+ * does not answer holds up no other.
+ */
+import { isMistake } from "../objects/retry.ts";
+import { delay, withDeadline } from "../objects/timers.ts";
+import type { Trouble } from "../objects/trouble.ts";
+
+/** Channels that are told at the same time. */
+const TOLD_TOGETHER = 32;
+/** How long one call may take before it is made again, in milliseconds. */
+const CALL_DEADLINE_MS = 2_000;
+/** First pause between two rounds, in milliseconds; it doubles up to the longest. */
+const FIRST_PAUSE_MS = 20;
+const LONGEST_PAUSE_MS = 1_000;
+
+export interface Telling {
+  readonly channel: string;
+  /** When the channel need not be told any more, Unix milliseconds. */
+  readonly until: number;
+  /** To tell it again would not help. */
+  readonly hopeless?: boolean;
+}
+
+export interface PushHost {
+  tell(channel: string): Promise<void>;
+  now(): number;
+  /** Of calls to channels. */
+  readonly trouble: Trouble;
+}
+
+/** Resolves when every channel has been told or need not be any more. Never rejects. */
+export async function push(tellings: readonly Telling[], host: PushHost): Promise<void> {
+  let pause = FIRST_PAUSE_MS;
+  let open = await round(tellings, host);
+  while (open.length > 0) {
+    const latest = Math.max(...open.map(({ until }) => until));
+    await delay(Math.min(pause * (0.5 + Math.random()), Math.max(latest - host.now(), 1)));
+    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+    open = await round(open, host);
+  }
+}
+
+/** Tells each once. Returns those that have to be told again. */
+async function round(tellings: readonly Telling[], host: PushHost): Promise<Telling[]> {
+  const failed: Telling[] = [];
+  const waiting = tellings.values();
+  const work = async (): Promise<void> => {
+    for (const telling of waiting) {
+      const left = telling.until - host.now();
+      if (left <= 0) continue;
+      if (telling.hopeless) {
+        failed.push(telling);
+        continue;
+      }
+      try {
+        await withDeadline(host.tell(telling.channel), Math.min(left, CALL_DEADLINE_MS));
+        host.trouble.worked();
+      } catch (error) {
+        host.trouble.failed(error);
+        // What no repetition mends is not repeated: then its time is waited for.
+        failed.push({ ...telling, hopeless: isMistake(error) });
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: TOLD_TOGETHER }, work));
+  return failed;
+}

@@ -1,0 +1,125 @@
+/**
+ * What a pattern index keeps: the patterns that gateways have registered, and when each channel was last
+ * granted a lease. One row is written per registration and one per lease.
+ */
+import { matches, readPattern } from "../../channels/patterns.ts";
+import type { SqlLike, SqlValue } from "../channel/log-store.ts";
+
+export interface PatternRow {
+  readonly pattern: string;
+  readonly gateway: string;
+  readonly version: number;
+  /** Whether somebody there wants to hear of joins and leaves. */
+  readonly presence: boolean;
+}
+
+export interface LeaseRow {
+  readonly channel: string;
+  /** When the channel was last granted a lease, Unix milliseconds. */
+  readonly leasedAt: number;
+}
+
+/** What an index needs of a disk. */
+export interface PatternStore {
+  patterns(): Iterable<PatternRow>;
+  savePattern(row: PatternRow): void;
+  dropPattern(pattern: string, gateway: string): void;
+  saveLease(row: LeaseRow): void;
+  /** Leases that were granted at a time or later, the oldest first. */
+  leasesSince(time: number): Iterable<LeaseRow>;
+  /** Channels of a pattern that were granted a lease at a time or later, the latest first. */
+  channels(pattern: string, time: number): Iterable<string>;
+  /** When the oldest lease was granted, and the newest; undefined where there is none. */
+  span(): { readonly first: number; readonly last: number } | undefined;
+  /** Forgets leases that were granted before a time. */
+  dropLeases(time: number): void;
+}
+
+export class SqlPatternStore implements PatternStore {
+  readonly #sql: SqlLike;
+
+  constructor(sql: SqlLike) {
+    this.#sql = sql;
+    sql.exec(
+      `CREATE TABLE IF NOT EXISTS patterns (
+        pattern TEXT NOT NULL, gateway TEXT NOT NULL, version INTEGER NOT NULL,
+        presence INTEGER NOT NULL, PRIMARY KEY (pattern, gateway)
+      ) WITHOUT ROWID`,
+    );
+    // Not indexed by time: that would be a second row for every lease, and the reads are few.
+    sql.exec(
+      `CREATE TABLE IF NOT EXISTS leases (
+        channel TEXT PRIMARY KEY, leased_at INTEGER NOT NULL
+      ) WITHOUT ROWID`,
+    );
+  }
+
+  *patterns(): Iterable<PatternRow> {
+    for (const row of this.#sql.exec("SELECT pattern, gateway, version, presence FROM patterns")) {
+      yield {
+        pattern: `${row["pattern"]}`,
+        gateway: `${row["gateway"]}`,
+        version: Number(row["version"]),
+        presence: row["presence"] === 1,
+      };
+    }
+  }
+
+  savePattern({ pattern, gateway, version, presence }: PatternRow): void {
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO patterns (pattern, gateway, version, presence) VALUES (?, ?, ?, ?)",
+      pattern,
+      gateway,
+      version,
+      presence ? 1 : 0,
+    );
+  }
+
+  dropPattern(pattern: string, gateway: string): void {
+    this.#sql.exec("DELETE FROM patterns WHERE pattern = ? AND gateway = ?", pattern, gateway);
+  }
+
+  saveLease({ channel, leasedAt }: LeaseRow): void {
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO leases (channel, leased_at) VALUES (?, ?)",
+      channel,
+      leasedAt,
+    );
+  }
+
+  *leasesSince(time: number): Iterable<LeaseRow> {
+    const query = "SELECT channel, leased_at FROM leases WHERE leased_at >= ? ORDER BY leased_at";
+    for (const row of this.#sql.exec(query, time)) {
+      yield { channel: `${row["channel"]}`, leasedAt: Number(row["leased_at"]) };
+    }
+  }
+
+  *channels(pattern: string, time: number): Iterable<string> {
+    const [range, ...bounds] = rangeOf(pattern);
+    const query = `SELECT channel FROM leases WHERE leased_at >= ?${range} ORDER BY leased_at DESC`;
+    for (const { channel } of this.#sql.exec(query, time, ...bounds)) {
+      if (matches(pattern, `${channel}`)) yield `${channel}`;
+    }
+  }
+
+  span(): { readonly first: number; readonly last: number } | undefined {
+    const query = "SELECT min(leased_at) AS first, max(leased_at) AS last FROM leases";
+    for (const { first, last } of this.#sql.exec(query)) {
+      if (first !== null) return { first: Number(first), last: Number(last) };
+    }
+    return undefined;
+  }
+
+  dropLeases(time: number): void {
+    this.#sql.exec("DELETE FROM leases WHERE leased_at < ?", time);
+  }
+}
+
+/** Where the channels of a pattern lie in the table: behind the literal words that it begins with. */
+function rangeOf(pattern: string): [string, ...SqlValue[]] {
+  const { words } = readPattern(pattern);
+  const star = words.indexOf("*");
+  const literal = (star < 0 ? words : words.slice(0, star)).join(".");
+  // The character behind the dot in the order of the table.
+  return literal === "" ? [""] : [" AND channel >= ? AND channel < ?", literal, `${literal}/`];
+}
