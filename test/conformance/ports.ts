@@ -9,6 +9,7 @@ const RANGES = {
   /** A server of a cluster also listens ten thousand above: up to 29,999. */
   redis: { first: 10_000, count: 10_000, offsets: [0, 10_000] },
   wrangler: { first: 30_000, count: 2_000, offsets: [0] },
+  bench: { first: 32_000, count: 700, offsets: [0] },
 } as const;
 
 export async function settledPort(kind: keyof typeof RANGES): Promise<number> {
