@@ -3,7 +3,7 @@
  * that it is nothing of ours, or raises a RedisFailure.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { RedisFailure, type RedisReply } from "../../src/brokers/redis-ports.ts";
+import { RedisFailure, type RedisReply } from "../../src/brokers/redis/ports.ts";
 import {
   entriesOf,
   listOf,
@@ -12,7 +12,7 @@ import {
   noticeOf,
   numberOf,
   textOf,
-} from "../../src/brokers/redis-reply.ts";
+} from "../../src/brokers/redis/reply.ts";
 import type { Entry } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { SeededRandom } from "../../test/support/random.ts";

@@ -4,7 +4,7 @@
  * read by the strict decoder of its client, and nothing is left when all have gone.
  */
 import { create } from "@bufbuild/protobuf";
-import { MemoryBroker } from "../../src/brokers/memory.ts";
+import { MemoryBroker } from "../../src/brokers/memory/broker.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { Transport } from "../../src/engine/ports.ts";
 import type { Session } from "../../src/engine/session.ts";

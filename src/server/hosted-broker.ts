@@ -3,8 +3,8 @@
  * clients, look after it meanwhile, and close it when they have gone.
  */
 import { readFile } from "node:fs/promises";
-import { MemoryBroker } from "../brokers/memory.ts";
-import { RedisBroker } from "../brokers/redis.ts";
+import { MemoryBroker } from "../brokers/memory/broker.ts";
+import { RedisBroker } from "../brokers/redis/broker.ts";
 import {
   type RedisArgument,
   type RedisCommands,
@@ -13,7 +13,7 @@ import {
   type RedisReply,
   type RedisScript,
   type RedisSubscriptions,
-} from "../brokers/redis-ports.ts";
+} from "../brokers/redis/ports.ts";
 import type { RuleBook } from "../channels/rules.ts";
 import type { Broker, Cluster, Logger } from "../engine/ports.ts";
 import type { RedisFacts } from "../http/metrics-process.ts";

@@ -2,7 +2,7 @@
  * The package's subpath `server`: the self-hosted server inside a program of one's own, and the
  * ports that such a program may implement.
  */
-export { MemoryBroker, type MemoryBrokerOptions } from "../brokers/memory.ts";
+export { MemoryBroker, type MemoryBrokerOptions } from "../brokers/memory/broker.ts";
 export { covers, overlaps } from "../channels/patterns.ts";
 export type { Member, MemberSession, PresenceChange, Snapshot } from "../channels/presence.ts";
 export {

@@ -7,7 +7,7 @@ import {
   RedisFailure,
   type RedisReply,
   type RedisScript,
-} from "../brokers/redis-ports.ts";
+} from "../brokers/redis/ports.ts";
 import {
   argumentOf,
   described,

@@ -7,7 +7,7 @@ import {
   RedisFailure,
   type RedisListener,
   type RedisSubscriptions,
-} from "../brokers/redis-ports.ts";
+} from "../brokers/redis/ports.ts";
 import {
   described,
   failureOf,

@@ -1,6 +1,6 @@
 /** Every scalar of every frame at its extremes, through sessions on the memory broker. */
 import { expect, test } from "vitest";
-import { MemoryBroker } from "../../src/brokers/memory.ts";
+import { MemoryBroker } from "../../src/brokers/memory/broker.ts";
 import { boundaryFrames } from "../boundary/frames.ts";
 import { decodeStrict, sweep } from "../boundary/sweep.ts";
 import { ManualTimers, sceneWith } from "./scene.ts";

@@ -1,7 +1,7 @@
 /** Clients that ask for small frames get them, wherever a frame can be divided, and miss nothing. */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { MemoryBroker } from "../../src/brokers/memory.ts";
+import { MemoryBroker } from "../../src/brokers/memory/broker.ts";
 import type { Session } from "../../src/engine/session.ts";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";

@@ -1,6 +1,6 @@
 /** Two nodes under load while connections, nodes and Redis fail in turn, by a seed. */
 import { afterEach, expect, test } from "vitest";
-import { type RedisCommands, RedisFailure } from "../../src/brokers/redis-ports.ts";
+import { type RedisCommands, RedisFailure } from "../../src/brokers/redis/ports.ts";
 import { seed, seededRandom, steps } from "../support/random.ts";
 import { bodyOf, type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
 import { type Acknowledged, type Listener, problems, repeated } from "./record.ts";

@@ -1,6 +1,6 @@
 /** What becomes of delivery when connections, scripts, data or Redis itself are lost. */
 import { afterEach, expect, test } from "vitest";
-import { type RedisCommands, RedisFailure } from "../../src/brokers/redis-ports.ts";
+import { type RedisCommands, RedisFailure } from "../../src/brokers/redis/ports.ts";
 import { bodyOf, type Node, type NodeOptions, newPrefix, openNode } from "./nodes.ts";
 import { eventually, type RedisServer, redisServer } from "./servers.ts";
 

@@ -1,6 +1,6 @@
 /** The directory of many channels: how much of it one question looks at, and what moves while it is asked. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { RedisCommands } from "../../src/brokers/redis-ports.ts";
+import type { RedisCommands } from "../../src/brokers/redis/ports.ts";
 import { MAX_PATTERN_LOOKS } from "../../src/protocol/limits.ts";
 import { type Node, newPrefix, openNode } from "./nodes.ts";
 import { type RedisServer, redisServer } from "./servers.ts";

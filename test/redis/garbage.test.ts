@@ -1,8 +1,8 @@
 /** Messages and answers that are nothing of ours: what Redis says is looked at before it is believed. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { RedisCommands, RedisReply } from "../../src/brokers/redis-ports.ts";
-import { noticeOf } from "../../src/brokers/redis-reply.ts";
+import type { RedisCommands, RedisReply } from "../../src/brokers/redis/ports.ts";
+import { noticeOf } from "../../src/brokers/redis/reply.ts";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { eachStep, type SeededRandom, seed, seededRandom, steps } from "../support/random.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";

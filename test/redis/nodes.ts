@@ -1,7 +1,7 @@
 /** Nodes of the Redis broker, each with connections of its own, and what they were told. */
 import { create } from "@bufbuild/protobuf";
-import { RedisBroker } from "../../src/brokers/redis.ts";
-import type { RedisCommands } from "../../src/brokers/redis-ports.ts";
+import { RedisBroker } from "../../src/brokers/redis/broker.ts";
+import type { RedisCommands } from "../../src/brokers/redis/ports.ts";
 import { type ChannelRules, DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
 import type { LogGap, MemberSession, Snapshot } from "../../src/engine/ports.ts";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";

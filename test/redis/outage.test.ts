@@ -1,6 +1,6 @@
 /** What an outage of Redis leaves behind, what is tried again, and what operators read of it. */
 import { afterEach, expect, test } from "vitest";
-import { type RedisCommands, RedisFailure } from "../../src/brokers/redis-ports.ts";
+import { type RedisCommands, RedisFailure } from "../../src/brokers/redis/ports.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
 import { eventually, type RedisServer, redisServer } from "./servers.ts";
 

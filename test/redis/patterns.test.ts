@@ -1,6 +1,6 @@
 /** Patterns on several nodes of one Redis: what is heard, and what is found that was not. W8. */
 import { afterEach, expect, test } from "vitest";
-import { RedisFailure } from "../../src/brokers/redis-ports.ts";
+import { RedisFailure } from "../../src/brokers/redis/ports.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
 import { eventually, type RedisServer, redisServer } from "./servers.ts";
 

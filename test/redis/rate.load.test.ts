@@ -1,8 +1,8 @@
 /** What the broker costs beside Redis itself: the same script, bare, through the same client. */
 import { toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { RedisKeys } from "../../src/brokers/redis-keys.ts";
-import { PUBLISH } from "../../src/brokers/redis-log-script.ts";
+import { RedisKeys } from "../../src/brokers/redis/keys.ts";
+import { PUBLISH } from "../../src/brokers/redis/scripts/log.ts";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { openCommands } from "../../src/server/redis-commands.ts";
 import { bodyOf, newPrefix, openNode } from "./nodes.ts";

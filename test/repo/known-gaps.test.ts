@@ -7,7 +7,7 @@ const LINE = /^(C\.[345]\.\d+) ([a-z-]+) (\d+) (\S.*)$/;
 
 /** How it shows that a step has come: then its gaps are gaps no more. */
 const HAS_COME: Readonly<Record<string, () => boolean>> = {
-  5: () => existsSync(new URL("src/brokers/redis.ts", root)),
+  5: () => existsSync(new URL("src/brokers/redis/broker.ts", root)),
   6: () => existsSync(new URL("src/channels/pattern-map.ts", root)),
   8: () => existsSync(new URL("src/engine/authorizer.ts", root)),
 };

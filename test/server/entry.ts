@@ -4,7 +4,7 @@
  */
 import { createServer as createHttp } from "node:http";
 import type { AddressInfo } from "node:net";
-import { MemoryBroker } from "../../src/brokers/memory.ts";
+import { MemoryBroker } from "../../src/brokers/memory/broker.ts";
 import { parseConfig } from "../../src/server/config.ts";
 import { createServer } from "../../src/server/server.ts";
 import { suiteBackend } from "../conformance/backend.ts";

@@ -1,6 +1,6 @@
 /** The self-hosted server with its memory broker as the host of a random life. */
 import { WebSocket } from "ws";
-import { MemoryBroker, type MemoryBrokerOptions } from "../../src/brokers/memory.ts";
+import { MemoryBroker, type MemoryBrokerOptions } from "../../src/brokers/memory/broker.ts";
 import type {
   HistoryFilter,
   HistoryPage,

@@ -19,7 +19,7 @@ import {
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
 import { afterEach, expect, test, vi } from "vitest";
-import { MemoryBroker } from "../../src/brokers/memory.ts";
+import { MemoryBroker } from "../../src/brokers/memory/broker.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
 import { MessagingService } from "../../src/protocol/gen/messageloop/v1/service_pb.js";

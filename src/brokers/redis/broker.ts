@@ -1,0 +1,496 @@
+/**
+ * The broker of many processes: the logs of all channels are in Redis, and what happens to a channel is
+ * told to the nodes that listen to it. The stream is the truth and Pub/Sub a wake-up that carries the
+ * entry: what does not go on where a node is, it reads from the stream.
+ */
+import { matcherOf } from "../../channels/patterns.ts";
+import { RuleBook } from "../../channels/rules.ts";
+import { background } from "../../engine/background.ts";
+import type {
+  ActiveChannels,
+  Broker,
+  BrokerHandler,
+  Cluster,
+  HistoryFilter,
+  HistoryPage,
+  Logger,
+  MemberSession,
+  PatternRegistration,
+  Position,
+  PresenceSnapshot,
+  PublishCommand,
+  PublishResult,
+  Registration,
+} from "../../engine/ports.ts";
+import { MAX_PATTERN_LOOKS, MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
+import { type ChannelHost, RedisChannel } from "./channel/channel.ts";
+import { HEARING_MS } from "./channel/cursor.ts";
+import { RedisDirectory } from "./directory.ts";
+import { Epochs } from "./epochs.ts";
+import { chunks, RedisInterest } from "./interest.ts";
+import { RedisKeys } from "./keys.ts";
+import { RedisMailbox } from "./mailbox.ts";
+import { BEAT_MS, RedisNodes } from "./nodes.ts";
+import type { RedisBrokerOptions } from "./options.ts";
+import { probed, RedisHealth } from "./outage/health.ts";
+import { RedisRetries } from "./outage/retries.ts";
+import { type Outage, patiently, unavailable, watched } from "./outage/retry.ts";
+import { Troubles } from "./outage/troubles.ts";
+import { RedisPatterns } from "./patterns.ts";
+import { RedisFailure } from "./ports.ts";
+import { noticeOf } from "./reply.ts";
+
+/** How often channels are kept alive, and looked after for what was not heard, in milliseconds. */
+const REFRESH_MS = 10_000;
+/** How long a channel is kept alive by that, in refreshes. */
+const REFRESHES_TO_LIVE = 3;
+/** Bytes of publishes that may wait in one node. */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+
+export class RedisBroker implements Broker {
+  readonly #options: RedisBrokerOptions;
+  readonly #rules: RuleBook;
+  readonly #keys: RedisKeys;
+  readonly #host: ChannelHost;
+  readonly #interest: RedisInterest;
+  readonly #nodes: RedisNodes;
+  readonly #mailbox: RedisMailbox;
+  readonly #directory: RedisDirectory;
+  readonly #patterns: RedisPatterns;
+  readonly #globs: RedisInterest;
+  readonly #channels = new Map<string, RedisChannel>();
+  /** Channels with something that waits for the next turn. */
+  readonly #waiting = new Set<RedisChannel>();
+  readonly #outage: Outage = { since: undefined };
+  readonly #refreshMs: number;
+  readonly #troubles: Troubles;
+  readonly #retries: RedisRetries;
+  readonly #health: RedisHealth;
+  #handler: BrokerHandler | undefined;
+  /** All that is published to this node's channels reaches it. */
+  #listening = false;
+  /** Why it does not, where that is known. */
+  #deaf: string | undefined;
+  /** What listens could not be restored, and is tried with the next refresh. */
+  #owing = false;
+  /** What was last said to `onReady`. */
+  #told = false;
+  #stray = 0;
+  #connected = false;
+  #ended = false;
+  #cancelRefresh: (() => void) | undefined;
+
+  constructor(options: RedisBrokerOptions) {
+    const { clock, durable, logger, nextTurn, node, prefix, random, timers } = options;
+    this.#options = options;
+    this.#rules = options.rules ?? new RuleBook();
+    this.#refreshMs = options.refreshMs ?? REFRESH_MS;
+    this.#keys = new RedisKeys(prefix);
+    const { subscriptions } = options;
+    this.#interest = new RedisInterest(subscriptions, nextTurn);
+    this.#globs = new RedisInterest(
+      {
+        subscribe: (globs) => subscriptions.subscribeGlobs(globs),
+        unsubscribe: (globs) => subscriptions.unsubscribeGlobs(globs),
+      },
+      nextTurn,
+    );
+    const epochs = new Epochs(random);
+    this.#troubles = new Troubles(clock, logger);
+    this.#retries = new RedisRetries(timers, this.#troubles);
+    this.#health = new RedisHealth({
+      timers,
+      logger: this.#troubles.logger,
+      nextTurn,
+      probe: () => probed(options, this.#keys.alive),
+      changed: () => this.#judge(),
+    });
+    const commands = watched(
+      options.commands,
+      clock,
+      this.#outage,
+      ({ message }) => this.#health.failed(message),
+      () => this.#retries.hurry(),
+    );
+    const shared = {
+      clock,
+      timers,
+      commands,
+      outage: this.#outage,
+      keys: this.#keys,
+      troubles: this.#troubles,
+      retries: this.#retries,
+    };
+    const warn: Logger["warn"] = (message, fields) => logger.warn(message, fields);
+    this.#nodes = new RedisNodes({
+      ...shared,
+      node,
+      beatMs: options.beatMs ?? BEAT_MS,
+      renamed: () => {
+        this.#directory.doubt();
+        return this.#rejoin();
+      },
+      takeOver: (channel, node) => this.#channel(channel).roster.takeOver(node),
+      warn,
+    });
+    this.#mailbox = new RedisMailbox({
+      ...shared,
+      node,
+      signer: options.signer,
+      topicOf: (name) => this.#keys.mailbox(name),
+      now: () => this.#nodes.time,
+      others: () => this.#nodes.others(),
+      warn,
+    });
+    this.#directory = new RedisDirectory({ ...shared, epochs, durable, nextTurn });
+    this.#patterns = new RedisPatterns({
+      ...shared,
+      directory: this.#directory,
+      interest: this.#globs,
+      handler: () => this.#handler,
+      ended: () => this.#ended,
+      channel: (name) => this.#channel(name),
+      channels: () => this.#channels.values(),
+      look: (channel) => this.#look(channel),
+      forget: (channel) => this.#forget(channel),
+    });
+    this.#host = {
+      ...shared,
+      epochs,
+      durable,
+      leaseMs: REFRESHES_TO_LIVE * this.#refreshMs,
+      lookMs: this.#refreshMs,
+      queued: { most: MAX_WAITING_BYTES, waiting: 0 },
+      nextTurn,
+      ended: () => this.#ended,
+      node: () => this.#nodes.name,
+      handler: () => this.#handler,
+      flushSoon: (channel) => this.#flushSoon(channel),
+      warn,
+    };
+  }
+
+  /** Whether Redis is there, and all that is published to this node's channels reaches it. */
+  get ready(): boolean {
+    return this.#listening && this.#health.cause === undefined;
+  }
+
+  /** Messages in Pub/Sub on names of this deployment that are nothing of ours, since the start. */
+  get stray(): number {
+    return this.#stray;
+  }
+
+  /** Calls that wait until Redis is back. */
+  get waiting(): number {
+    return this.#retries.size;
+  }
+
+  /** The other nodes. */
+  get cluster(): Cluster {
+    return this.#mailbox;
+  }
+
+  /** Channels that are remembered. */
+  get size(): number {
+    return this.#channels.size;
+  }
+
+  /**
+   * Says for the first time that the node is there, and listens. Comes before everything else.
+   *
+   * @throws RedisFailure where Redis is not there, or refuses
+   */
+  async connect(): Promise<void> {
+    const { logger, signer, subscriptions } = this.#options;
+    if (signer === undefined) logger.warn("nodes without a secret do not call each other");
+    subscriptions.start({
+      message: (topic, payload) => this.#hear(topic, payload),
+      lost: (cause) => this.#lost(cause),
+      regained: () => this.#regain(),
+    });
+    // Whoever hears of this node can call it.
+    await this.#interest.listen(this.#mailbox.topic);
+    this.#connected = true;
+    await this.#nodes.start();
+    this.#listening = true;
+    this.#judge();
+    this.#health.start();
+    this.#refreshLater();
+  }
+
+  start(handler: BrokerHandler): void {
+    this.#handler = handler;
+  }
+
+  /** What this node leaves behind is seen to by the others. Never rejects. */
+  async close(): Promise<void> {
+    this.#ended = true;
+    this.#cancelRefresh?.();
+    this.#health.end();
+    this.#retries.end();
+    this.#mailbox.end();
+    for (const channel of this.#channels.values()) channel.end();
+    if (!this.#connected) return;
+    // Where Redis is away the others find out by themselves.
+    await this.#nodes.end().catch((error: unknown) => this.#troubles.note("leaving Redis", error));
+  }
+
+  async subscribe(name: string): Promise<Registration> {
+    const channel = this.#channel(name);
+    const { left } = channel;
+    channel.wanted = true;
+    return await channel.busy(async () => {
+      const opened = await patiently(this.#host, this.#outage, async () => {
+        const { round } = this.#interest;
+        await this.#interest.listen(channel.topic);
+        await this.#patterns.prepare(channel);
+        const found = await channel.open();
+        // A pattern may have been registered meanwhile.
+        await this.#patterns.prepare(channel);
+        // What was said between the two may have been lost with the connection.
+        if (round !== this.#interest.round) {
+          throw new RedisFailure("lost", "the connection was lost");
+        }
+        return found;
+      });
+      // The node may even have come back since: this answer is of the time before.
+      if (channel.left !== left) throw unavailable("the channel was left");
+      const position = await channel.cursor.opened(opened);
+      return { position, generation: opened.presence };
+    });
+  }
+
+  unsubscribe(name: string): void {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return;
+    channel.wanted = false;
+    channel.left += 1;
+    if (this.#patterns.hears(name)) channel.heardAt = this.#host.clock.now();
+    else channel.cursor.reset();
+    this.#interest.forget(channel.topic);
+    this.#forget(channel);
+  }
+
+  async subscribePattern(pattern: string): Promise<PatternRegistration> {
+    return await this.#patterns.subscribe(pattern);
+  }
+
+  unsubscribePattern(pattern: string): void {
+    this.#patterns.unsubscribe(pattern);
+  }
+
+  async active(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
+    const search = { fits: matcherOf(pattern), looks: MAX_PATTERN_LOOKS, limit };
+    const { channels, gap } = await patiently(this.#host, this.#outage, () =>
+      this.#directory.active(since, search),
+    );
+    return { channels, gap };
+  }
+
+  async publish(name: string, command: PublishCommand): Promise<PublishResult> {
+    const listing = this.#directory.list(name);
+    // Whatever becomes of the publish, this is waited for only with it.
+    listing?.catch(() => {});
+    const result = await this.#using(name, (channel) => channel.publish(command));
+    await listing;
+    if (!result.duplicate) await this.#directory.published(name, result.position.epoch);
+    return result;
+  }
+
+  room(name: string): number {
+    const { most, waiting } = this.#host.queued;
+    return this.#channels.get(name)?.room ?? Math.min(MAX_QUEUED_BYTES, most - waiting);
+  }
+
+  async join(name: string, session: MemberSession): Promise<void> {
+    const channel = this.#channel(name);
+    const joined = channel.roster.join(session);
+    await patiently(this.#host, { since: undefined }, () => joined);
+  }
+
+  leave(name: string, sessionId: string, clean: boolean): void {
+    const channel = this.#channel(name);
+    channel.roster.leave(sessionId, clean);
+    this.#forget(channel);
+  }
+
+  async history(name: string, filter: HistoryFilter): Promise<HistoryPage> {
+    return await this.#using(name, (channel) => channel.history(filter));
+  }
+
+  async removeHistory(name: string): Promise<void> {
+    await this.#using(name, (channel) => channel.removeHistory());
+  }
+
+  async presence(name: string, limit: number): Promise<PresenceSnapshot> {
+    return await this.#using(name, (channel) => channel.presence(limit));
+  }
+
+  seen(name: string): Position | undefined {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return undefined;
+    return channel.wanted || this.#patterns.hears(name) ? channel.cursor.seen : undefined;
+  }
+
+  async #using<T>(name: string, call: (channel: RedisChannel) => Promise<T>): Promise<T> {
+    const channel = this.#channel(name);
+    try {
+      return await call(channel);
+    } finally {
+      this.#forget(channel);
+    }
+  }
+
+  /** Never throws: whoever may publish in Redis can say anything. */
+  #hear(topic: string, payload: Uint8Array): void {
+    try {
+      if (topic === this.#mailbox.topic) this.#mailbox.take(payload);
+      else if (!this.#heard(this.#keys.channelOf(topic), payload)) this.#strayed(topic);
+    } catch (error) {
+      this.#troubles.note("taking a message of Redis", error);
+    }
+  }
+
+  /** Returns false for what is nothing of ours. */
+  #heard(name: string, payload: Uint8Array): boolean {
+    const wanted = this.#channels.get(name)?.wanted === true;
+    if (!wanted && !this.#patterns.hears(name)) return true;
+    const notice = noticeOf(payload);
+    if (notice === undefined) return false;
+    const channel = this.#channel(name);
+    if (!wanted) {
+      channel.heardAt = this.#host.clock.now();
+      if (!channel.cursor.begun) channel.cursor.begin(notice);
+    }
+    channel.cursor.take(notice);
+    return true;
+  }
+
+  #strayed(topic: string): void {
+    this.#stray += 1;
+    if (this.#stray > 1) return;
+    const message =
+      "somebody else publishes on names of this deployment in Redis; such are counted";
+    this.#options.logger.warn(message, { topic });
+  }
+
+  #flushSoon(channel: RedisChannel): void {
+    if (this.#waiting.size === 0) this.#options.nextTurn(() => this.#flush());
+    this.#waiting.add(channel);
+  }
+
+  #flush(): void {
+    const channels = [...this.#waiting];
+    this.#waiting.clear();
+    for (const { cursor } of channels) cursor.flush();
+  }
+
+  #lost(cause: string | undefined): void {
+    this.#interest.lost();
+    this.#globs.lost();
+    this.#listening = false;
+    this.#deaf = cause;
+    this.#owing = false;
+    this.#judge();
+  }
+
+  #regain(): void {
+    this.#owing = false;
+    const listening = this.#regained().catch((error: unknown) => {
+      // What Redis refuses it may allow when its operator has read of it.
+      this.#owing = true;
+      this.#troubles.note("listening again", error);
+    });
+    background(listening, this.#troubles.logger, "listening again");
+  }
+
+  /** Listens to all channels again, and catches up in each of them. */
+  async #regained(): Promise<void> {
+    const { round } = this.#interest;
+    const over = (): boolean => this.#ended || round !== this.#interest.round;
+    const again = (names: () => readonly string[]): Promise<unknown> =>
+      this.#retries.until("listening again", over, () =>
+        Promise.all(names().map((name) => this.#interest.listen(name))),
+      );
+    await again(() => [this.#mailbox.topic]);
+    const wanted = [...this.#channels.values()].filter((channel) => channel.wanted);
+    for (const some of chunks(wanted)) {
+      await again(() => some.filter((channel) => channel.wanted).map(({ topic }) => topic));
+      if (over()) return;
+      await Promise.all(some.map(({ cursor }) => cursor.catchUp()));
+      if (over()) return;
+    }
+    await this.#patterns.regained(over);
+    if (over()) return;
+    this.#listening = true;
+    this.#deaf = undefined;
+    this.#judge();
+  }
+
+  /** Tells Redis of all members anew. */
+  async #rejoin(): Promise<void> {
+    const busy = [...this.#channels.values()].filter(({ attended }) => attended);
+    for (const some of chunks(busy)) {
+      const told = await Promise.allSettled(some.map(({ roster }) => roster.rejoin()));
+      this.#troubles.noteAll("telling who is present", told);
+    }
+  }
+
+  #refreshLater(): void {
+    if (this.#ended) return;
+    this.#cancelRefresh = this.#options.timers.after(this.#refreshMs, () => {
+      const refreshed = this.#refresh().finally(() => this.#refreshLater());
+      background(refreshed, this.#troubles.logger, "looking at the channels of this node");
+    });
+  }
+
+  /**
+   * Keeps the channels of this node alive, and finds what it has not been told: between the servers of
+   * a cluster messages may be lost without a trace.
+   */
+  async #refresh(): Promise<void> {
+    const mine = [...this.#channels.values()].filter(({ wanted, attended }) => wanted || attended);
+    for (const some of chunks(mine)) {
+      // What fails is refreshed the next time: a channel is kept for several.
+      const looked = await Promise.allSettled(some.map((channel) => this.#look(channel)));
+      this.#troubles.noteAll("looking at a channel", looked);
+      if (this.#ended) return;
+    }
+    await this.#patterns.refresh();
+    if (this.#owing) this.#regain();
+    for (const channel of this.#channels.values()) this.#forget(channel);
+  }
+
+  async #look(channel: RedisChannel): Promise<void> {
+    const opened = await channel.look();
+    const listens = (): boolean => channel.wanted || channel.heardAt > 0;
+    if (!listens() || !channel.cursor.behind(opened)) return;
+    this.#options.timers.after(HEARING_MS, () => {
+      if (!listens() || !channel.cursor.behind(opened)) return;
+      background(channel.cursor.catchUp(), this.#troubles.logger, "catching up");
+    });
+  }
+
+  /** Says what has become of `ready`. */
+  #judge(): void {
+    const { ready } = this;
+    if (this.#told === ready || this.#ended) return;
+    this.#told = ready;
+    this.#options.onReady?.(ready, ready ? undefined : (this.#health.cause ?? this.#deaf));
+  }
+
+  #channel(name: string): RedisChannel {
+    let channel = this.#channels.get(name);
+    if (channel === undefined) {
+      channel = new RedisChannel(name, this.#rules.of(name), this.#host);
+      this.#channels.set(name, channel);
+    }
+    return channel;
+  }
+
+  #forget(channel: RedisChannel): void {
+    if (channel.idle && this.#channels.get(channel.name) === channel) {
+      this.#channels.delete(channel.name);
+    }
+  }
+}

@@ -1,0 +1,385 @@
+/** One channel as one node knows it in Redis: the calls of its scripts, and who needs them. */
+import { toBinary } from "@bufbuild/protobuf";
+import type { ChannelRules } from "../../../channels/rules.ts";
+import { background } from "../../../engine/background.ts";
+import type {
+  GapReason,
+  HistoryFilter,
+  HistoryPage,
+  PresenceSnapshot,
+  PublishCommand,
+  PublishResult,
+} from "../../../engine/ports.ts";
+import { EntryBodySchema } from "../../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import {
+  MAX_BATCH_BYTES,
+  MAX_BATCH_ENTRIES,
+  MAX_PRESENCE_MEMBERS,
+} from "../../../protocol/limits.ts";
+import type { Epochs } from "../epochs.ts";
+import type { RedisKeys } from "../keys.ts";
+import type { RedisRetries } from "../outage/retries.ts";
+import { type Outage, patiently, type Waiting } from "../outage/retry.ts";
+import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "../ports.ts";
+import {
+  entriesOf,
+  listOf,
+  memberOf,
+  nameOf,
+  numberOf,
+  type Place,
+  textOf,
+  waitOf,
+} from "../reply.ts";
+import { CATCH_UP, HISTORY, OPEN, PUBLISH, REMOVE } from "../scripts/log.ts";
+import { MEMBERS, PRESENCE } from "../scripts/presence.ts";
+import { type CatchUp, type CursorHost, type Opened, RedisCursor } from "./cursor.ts";
+import { type PublishItem, PublishQueue, type QueuedBytes, resultsOf } from "./publish-queue.ts";
+import { RedisRoster, type RosterCall } from "./roster.ts";
+
+/**
+ * The least that a channel is kept for after its last publish, in milliseconds: an unanswered publish
+ * may be repeated for CHANNEL_TIMEOUT_MS, and its key has to be known then.
+ */
+const MIN_TTL_MS = 10_000;
+
+/** What a channel needs from the broker around it. */
+export interface ChannelHost extends Waiting {
+  readonly commands: RedisCommands;
+  readonly keys: RedisKeys;
+  readonly epochs: Epochs;
+  readonly durable: boolean;
+  readonly retries: RedisRetries;
+  /** How long a channel is kept for a node that has subscribers or members there, in milliseconds. */
+  readonly leaseMs: number;
+  /** How often channels are looked at, in milliseconds. */
+  readonly lookMs: number;
+  readonly outage: Outage;
+  readonly queued: QueuedBytes;
+  readonly nextTurn: (callback: () => void) => void;
+  ended(): boolean;
+  node(): string;
+  handler: CursorHost["handler"];
+  flushSoon(channel: RedisChannel): void;
+  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+export class RedisChannel {
+  readonly name: string;
+  readonly topic: string;
+  /** Whether a session of this node wants it. */
+  wanted = false;
+  /** When something was last heard of it by a pattern alone, Unix milliseconds; 0 for never. */
+  heardAt = 0;
+  /** How often this node has left the channel: a subscribe that began before the last time is worth nothing. */
+  left = 0;
+  /** Nodes that have members here and are nowhere, and when that was found first, Unix milliseconds. */
+  #missing = new Map<string, number>();
+  /** Calls that are under way. */
+  #calls = 0;
+  readonly #host: ChannelHost;
+  readonly #rules: ChannelRules;
+  readonly #keys: readonly string[];
+  readonly #queue: PublishQueue;
+  #cursor: RedisCursor | undefined;
+  #roster: RedisRoster | undefined;
+
+  constructor(name: string, rules: ChannelRules, host: ChannelHost) {
+    this.name = name;
+    this.#host = host;
+    this.#rules = rules;
+    this.#keys = host.keys.channel(name);
+    this.topic = host.keys.topic(name);
+    this.#queue = new PublishQueue(
+      (items) => this.#publish(items),
+      host.nextTurn,
+      host.queued,
+      host.troubles.logger,
+    );
+  }
+
+  /** Made when it is needed: a channel that is only published to has no need of it. */
+  get cursor(): RedisCursor {
+    const host = this.#host;
+    this.#cursor ??= new RedisCursor({
+      channel: this.name,
+      timers: host.timers,
+      handler: host.handler,
+      logger: host.troubles.logger,
+      flushSoon: () => host.flushSoon(this),
+      catchUp: (from, over) => this.#until("catching up", over, () => this.#catchUp(from)),
+      presence: (over) => this.#until("presence", over, () => this.#members(MAX_PRESENCE_MEMBERS)),
+      moved: () => this.#moved(),
+      failed: (error) => host.troubles.note("catching up", error),
+      warn: (message, fields) => host.warn(message, { channel: this.name, ...fields }),
+    });
+    return this.#cursor;
+  }
+
+  get roster(): RedisRoster {
+    this.#roster ??= new RedisRoster({
+      timers: this.#host.timers,
+      logger: this.#host.troubles.logger,
+      ended: this.#host.ended,
+      tell: (call) => this.#tell(call),
+      until: (over, call) => this.#until("telling who is present", over, call),
+      answering: (yes) => this.#answering(yes),
+    });
+    return this.#roster;
+  }
+
+  /** Whether it has members of this node, or a grace to end. */
+  get attended(): boolean {
+    return this.#roster !== undefined && !this.#roster.idle;
+  }
+
+  /** The broker has ended. */
+  end(): void {
+    this.#roster?.end();
+  }
+
+  /** Whether there is nothing to remember of it. */
+  get idle(): boolean {
+    const listens = this.wanted || this.heardAt > 0;
+    return !listens && !this.attended && this.#calls === 0 && this.#queue.idle;
+  }
+
+  /** Bytes of publishes that can be added now. */
+  get room(): number {
+    return this.#queue.room;
+  }
+
+  publish({ key, body }: PublishCommand): Promise<PublishResult> {
+    return this.#queue.push({ key, body: toBinary(EntryBodySchema, body) });
+  }
+
+  /** Keeps the channel in the node's memory while something is done with it. */
+  async busy<T>(work: () => Promise<T>): Promise<T> {
+    this.#calls += 1;
+    try {
+      return await work();
+    } finally {
+      this.#calls -= 1;
+    }
+  }
+
+  /** Asks where the channel is, and keeps it alive. @throws RedisFailure */
+  async open(): Promise<Opened> {
+    return openedOf(await this.#open());
+  }
+
+  /**
+   * The same, and looks whether all nodes that have members here are there. One that is nowhere may have
+   * come back with an old snapshot, or have gone before Redis had its name: no other would see to it.
+   *
+   * @throws RedisFailure
+   */
+  async look(): Promise<Opened> {
+    return await this.busy(async () => {
+      const answer = await this.#open();
+      const nodes = listOf(answer[4]).map(textOf);
+      await this.#seek(nodes);
+      // Redis knows somebody of this node who is not here any more.
+      if (nodes.includes(this.#host.node()) && !this.attended) this.#aside(this.roster.rejoin());
+      else this.#roster?.nudge();
+      return openedOf(answer);
+    });
+  }
+
+  /** Looks for nodes, and sees to the members of those that are gone. */
+  async #seek(nodes: readonly string[]): Promise<void> {
+    const { clock, commands, keys, lookMs } = this.#host;
+    const missing = new Map<string, number>();
+    for (const node of nodes) {
+      const known = await commands.command(keys.alive, ["ZSCORE", keys.alive, node]);
+      if (known === null) missing.set(node, this.#missing.get(node) ?? clock.now());
+    }
+    this.#missing = missing;
+    for (const [node, since] of missing) {
+      // A node that is here says so between two looks, of which several may come at the same time.
+      if (Math.abs(clock.now() - since) < 0.9 * lookMs) continue;
+      missing.delete(node);
+      this.#aside(this.roster.takeOver(node));
+    }
+  }
+
+  #aside(work: Promise<unknown>): void {
+    background(work, this.#host.troubles.logger, "telling who is present");
+  }
+
+  async #moved(): Promise<void> {
+    if (!this.#roster?.occupied) return;
+    try {
+      await this.#roster.rejoin();
+    } catch (error) {
+      this.#host.troubles.note("telling who is present", error);
+    }
+  }
+
+  async #open(): Promise<readonly RedisReply[]> {
+    const { historySize, historyTtlMs } = this.#rules;
+    const terms = [`${historySize}`, `${historyTtlMs}`];
+    return listOf(await this.#run(OPEN, this.#lease, terms), 5);
+  }
+
+  async history({ since, limit, reverse, maxBytes }: HistoryFilter): Promise<HistoryPage> {
+    const { historySize, historyTtlMs } = this.#rules;
+    const entries = limit < 0 ? MAX_BATCH_ENTRIES : Math.min(limit, MAX_BATCH_ENTRIES);
+    const terms = [
+      historySize,
+      historyTtlMs,
+      since?.epoch ?? "",
+      since?.offset ?? "",
+      entries,
+      maxBytes ?? MAX_BATCH_BYTES,
+      reverse ? 1 : 0,
+    ];
+    return await this.#ask(HISTORY, terms.map(String), pageOf);
+  }
+
+  async removeHistory(): Promise<void> {
+    await this.#ask(REMOVE, [], (reply) => reply);
+  }
+
+  async presence(limit: number): Promise<PresenceSnapshot> {
+    return await this.#patiently(() => this.#members(limit));
+  }
+
+  /** @throws MessagingError UNAVAILABLE */
+  async #ask<T>(
+    script: RedisScript,
+    terms: readonly RedisArgument[],
+    read: (reply: RedisReply) => T,
+  ): Promise<T> {
+    return await this.#patiently(async () => read(await this.#run(script, this.#ttl, terms)));
+  }
+
+  async #patiently<T>(call: () => Promise<T>): Promise<T> {
+    return await this.busy(() => patiently(this.#host, this.#host.outage, call));
+  }
+
+  async #publish(items: readonly PublishItem[]): Promise<readonly PublishResult[]> {
+    const { historySize, dedupSize, dedupWindowMs } = this.#rules;
+    const terms = [
+      `${historySize}`,
+      `${dedupSize}`,
+      `${dedupWindowMs}`,
+      ...items.flatMap(({ key, body }) => [key, body]),
+    ];
+    return await this.#ask(PUBLISH, terms, (reply) => resultsOf(reply, items.length));
+  }
+
+  async #catchUp(from: Place): Promise<CatchUp> {
+    const { historySize } = this.#rules;
+    const terms = [historySize, MAX_BATCH_ENTRIES, MAX_BATCH_BYTES].map(String);
+    const answer = listOf(await this.#run(CATCH_UP, this.#lease, terms, from), 7);
+    return {
+      ...openedOf(answer),
+      reason: reasonOf(answer[4]) ?? "unavailable",
+      tail: entriesOf(answer[5]),
+      entries: entriesOf(answer[6]),
+    };
+  }
+
+  async #members(limit: number): Promise<PresenceSnapshot> {
+    const [epoch, generation, total, ...rest] = listOf(
+      await this.#run(MEMBERS, this.#ttl, [`${limit}`]),
+    );
+    const members = rest.flatMap((key, i) =>
+      i % 2 === 0 ? [memberOf(textOf(key), numberOf(rest[i + 1]))] : [],
+    );
+    return {
+      epoch: nameOf(epoch),
+      generation: numberOf(generation),
+      total: numberOf(total),
+      members,
+    };
+  }
+
+  async #tell({ lost, complete, changes }: RosterCall): Promise<number> {
+    const { presenceGraceMs } = this.#rules;
+    const terms = [`${presenceGraceMs}`, this.#host.node(), lost, complete ? "1" : "0"];
+    const answer = listOf(await this.#run(PRESENCE, this.#lease, [...terms, ...changes]), 3);
+    return waitOf(answer[2]);
+  }
+
+  async #answering(yes: boolean): Promise<void> {
+    const { commands, keys, node, troubles } = this.#host;
+    const list = keys.channelsOf(node());
+    if (yes) {
+      await commands.command(keys.alive, ["SADD", list, this.name]);
+      return;
+    }
+    // A name too many in the list costs a look when the node is lost, and nothing else.
+    await commands
+      .command(keys.alive, ["SREM", list, this.name])
+      .catch((error: unknown) => troubles.note("leaving a channel", error));
+  }
+
+  /** Answers undefined once nobody cares. */
+  async #until<T>(
+    what: string,
+    over: () => boolean,
+    call: () => Promise<T>,
+  ): Promise<T | undefined> {
+    const { ended, retries } = this.#host;
+    return await retries.until(what, () => over() || ended(), call);
+  }
+
+  /** What every script is told first, then what it wants to know. @throws RedisFailure */
+  async #run(
+    script: RedisScript,
+    ttl: number,
+    terms: readonly RedisArgument[],
+    seen: Place | undefined = this.#cursor?.last,
+  ): Promise<RedisReply> {
+    const { commands, durable, epochs } = this.#host;
+    const epoch = epochs.take();
+    const reply = await commands.run(script, this.#keys, [
+      epoch,
+      durable ? "1" : "0",
+      seen?.epoch ?? "",
+      `${seen?.generation ?? 0}`,
+      `${seen?.offset ?? 0}`,
+      `${ttl}`,
+      this.topic,
+      ...terms,
+    ]);
+    if (nameOf(listOf(reply)[0]) !== epoch) epochs.giveBack(epoch);
+    return reply;
+  }
+
+  get #ttl(): number {
+    return Math.max(this.#rules.positionTtlMs, this.#rules.historyTtlMs, MIN_TTL_MS);
+  }
+
+  get #lease(): number {
+    return Math.max(this.#ttl, this.#host.leaseMs);
+  }
+}
+
+function pageOf(reply: RedisReply): HistoryPage {
+  const answer = listOf(reply, 6);
+  return {
+    position: { epoch: nameOf(answer[0]), offset: numberOf(answer[1]) },
+    first: numberOf(answer[2]),
+    reason: reasonOf(answer[3]),
+    more: numberOf(answer[4]) === 1,
+    entries: entriesOf(answer[5]),
+  };
+}
+
+function openedOf(answer: readonly RedisReply[]): Opened {
+  const [epoch, generation, head, presence] = answer;
+  const place = {
+    epoch: nameOf(epoch),
+    generation: numberOf(generation),
+    offset: numberOf(head),
+  };
+  return { place, presence: numberOf(presence) };
+}
+
+function reasonOf(reply: RedisReply | undefined): GapReason | undefined {
+  const reason = textOf(reply);
+  return reason === "head_trimmed" || reason === "expired" ? reason : undefined;
+}

@@ -1,0 +1,151 @@
+/** Patience with a Redis that is away: how long a call is repeated, and when it is given up. */
+import type { Clock, Timers } from "../../../engine/ports.ts";
+import { MessagingError } from "../../../protocol/errors.ts";
+import { CHANNEL_TIMEOUT_MS } from "../../../protocol/limits.ts";
+import { type RedisCommands, RedisFailure, type RedisReply } from "../ports.ts";
+import type { Troubles } from "./troubles.ts";
+
+/** How long a call that was never sent waits for a connection, in milliseconds. */
+export const OFFLINE_PATIENCE_MS = 1_000;
+/** First pause between two tries, in milliseconds; it doubles up to the last. */
+const FIRST_PAUSE_MS = 10;
+const LAST_PAUSE_MS = 200;
+
+export interface Waiting {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly troubles: Troubles;
+}
+
+/** When Redis was first found to be away; undefined while it is there. */
+export interface Outage {
+  since: number | undefined;
+}
+
+/**
+ * Commands that note whether Redis is there.
+ *
+ * @param failed hears of failures that say that it is not, or that it is not the one to write to
+ * @param back hears of the first success afterwards
+ */
+export function watched(
+  commands: RedisCommands,
+  clock: Clock,
+  outage: Outage,
+  failed: (failure: RedisFailure) => void,
+  back: () => void,
+): RedisCommands {
+  const note = async (call: Promise<RedisReply>): Promise<RedisReply> => {
+    try {
+      const reply = await call;
+      if (outage.since !== undefined) {
+        outage.since = undefined;
+        back();
+      }
+      return reply;
+    } catch (error) {
+      if (error instanceof RedisFailure) {
+        if (error.kind === "offline") outage.since ??= clock.now();
+        if (error.kind === "offline" || error.message.startsWith("READONLY")) failed(error);
+      }
+      throw error;
+    }
+  };
+  return {
+    command: (key, args) => note(commands.command(key, args)),
+    run: (script, keys, args) => note(commands.run(script, keys, args)),
+  };
+}
+
+/**
+ * Calls until Redis answers. A call that was never sent is given up after OFFLINE_PATIENCE_MS of
+ * outage, however many calls share it; one whose outcome is unknown after CHANNEL_TIMEOUT_MS. Timers count that time:
+ * a step of the clock neither ends a call nor keeps it for long.
+ *
+ * @throws MessagingError UNAVAILABLE
+ */
+export async function patiently<T>(
+  waiting: Waiting,
+  outage: Outage,
+  call: () => Promise<T>,
+): Promise<T> {
+  const { timers } = waiting;
+  const late = Promise.withResolvers<never>();
+  // The race that it ends may be over by then.
+  late.promise.catch(() => {});
+  const deadline = timers.after(CHANNEL_TIMEOUT_MS, () => {
+    late.reject(unavailable("Redis does not answer in time"));
+  });
+  // Of a cluster one server may be away and another there: the first of the two does not wait longer.
+  let away: Patience | undefined;
+  let sent = false;
+  try {
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LAST_PAUSE_MS)) {
+      try {
+        return await Promise.race([call(), late.promise]);
+      } catch (error) {
+        if (!(error instanceof RedisFailure)) throw error;
+        if (!mendable(error)) {
+          waiting.troubles.note("a request", error);
+          throw unavailable(refusalOf(error), error);
+        }
+        if (error.kind === "lost") sent = true;
+        else away ??= patience(waiting, outage);
+        if (!sent && away?.over === true) throw unavailable("Redis is away", error);
+      }
+      await Promise.race([delay(timers, pause), late.promise]);
+    }
+  } finally {
+    deadline();
+    away?.end();
+  }
+}
+
+/** How long a call that was never sent goes on. */
+interface Patience {
+  readonly over: boolean;
+  end(): void;
+}
+
+function patience({ clock, timers }: Waiting, { since }: Outage): Patience {
+  const spent = since === undefined ? 0 : clock.now() - since;
+  // A clock that was set back or forward says nothing of an outage.
+  const left = OFFLINE_PATIENCE_MS - Math.min(Math.max(spent, 0), OFFLINE_PATIENCE_MS);
+  let over = left === 0;
+  const end = timers.after(left, () => {
+    over = true;
+  });
+  return {
+    get over() {
+      return over;
+    },
+    end,
+  };
+}
+
+/**
+ * Whether the same call may succeed later without anybody's help: whatever became of it, Redis has neither refused
+ * it nor answered what cannot be read. An error of our own is mended by no repetition.
+ */
+export function mendable(error: unknown): boolean {
+  if (error instanceof RedisFailure) return error.kind !== "refused" && error.kind !== "garbled";
+  if (!(error instanceof MessagingError) || error.code !== "UNAVAILABLE") return false;
+  return !(error.cause instanceof RedisFailure) || mendable(error.cause);
+}
+
+/** What a client is told of a call that no repetition mends. */
+function refusalOf({ kind, message }: RedisFailure): string {
+  if (kind === "garbled") return "Redis answered what cannot be read";
+  return message.startsWith("WRONGTYPE")
+    ? "a key in Redis holds what is not ours"
+    : "Redis refused";
+}
+
+export function delay(timers: Timers, ms: number): Promise<void> {
+  return new Promise((resolve) => timers.after(ms, resolve));
+}
+
+/** The outcome is unknown; the same request may be sent again. */
+export function unavailable(message: string, cause?: unknown): MessagingError {
+  return new MessagingError("UNAVAILABLE", message, cause === undefined ? {} : { cause });
+}

@@ -1,0 +1,180 @@
+/** What Redis says, as values: replies of the scripts, and what nodes hear of a channel. */
+import { create, fromBinary } from "@bufbuild/protobuf";
+import type { Member, PresenceChange } from "../../channels/presence.ts";
+import type { MemberSession, Position } from "../../engine/ports.ts";
+import {
+  type Entry,
+  type EntryBody,
+  EntryBodySchema,
+  EntrySchema,
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { utf8Decode } from "../../protocol/utf8.ts";
+import { RedisFailure, type RedisReply } from "./ports.ts";
+
+/** A place in a log and the number of the log's life. */
+export interface Place extends Position {
+  /** Rises from one life of a log to the next. */
+  readonly generation: number;
+}
+
+/** What a node hears of a channel. */
+export type Notice = EntryNotice | PresenceNotice;
+
+export interface EntryNotice {
+  readonly kind: "entry";
+  readonly place: Place;
+  readonly entry: Entry;
+  readonly bytes: number;
+}
+
+export interface PresenceNotice {
+  readonly kind: "presence";
+  /** Its offset means nothing. */
+  readonly place: Place;
+  readonly change: PresenceChange;
+  /** Generation of the change before. */
+  readonly previous: number;
+  readonly bytes: number;
+}
+
+const NEWLINE = 10;
+/** What the first line of a notice holds at most, in bytes. */
+const MAX_LINE = 256;
+/** Generation, epoch, offset, time. */
+const ENTRY_LINE = /^(\d{1,16}) (\S+) (\d{1,16}) (\d{1,16})$/;
+/** Generation, epoch, presence generation, the one before it, time of the join. */
+const PRESENCE_LINE = /^[+-](\d{1,16}) (\S+) (\d{1,16}) (\d{1,16}) (\d{1,16})$/;
+
+/**
+ * Reads what a script has published: numbers and names in a line, then the entry's body or the
+ * member's name. Undefined for what is nothing of ours, whatever it is. Never throws.
+ */
+export function noticeOf(payload: Uint8Array): Notice | undefined {
+  const end = payload.subarray(0, MAX_LINE).indexOf(NEWLINE);
+  if (end < 0) return undefined;
+  const line = String.fromCharCode(...payload.subarray(0, end));
+  const rest = payload.subarray(end + 1);
+  try {
+    return presenceNotice(line, rest, payload.length) ?? entryNotice(line, rest, payload.length);
+  } catch {
+    // A name or a body that nobody here has written: told apart from ours by exactly that.
+    return undefined;
+  }
+}
+
+function entryNotice(line: string, body: Uint8Array, bytes: number): EntryNotice | undefined {
+  const [, generation, epoch = "", offset, time] = ENTRY_LINE.exec(line) ?? [];
+  if (time === undefined) return undefined;
+  const place = { generation: wholeOf(generation), epoch, offset: wholeOf(offset) };
+  return { kind: "entry", place, entry: entryOf(place.offset, wholeOf(time), body), bytes };
+}
+
+function presenceNotice(line: string, key: Uint8Array, bytes: number): PresenceNotice | undefined {
+  const [, generation, epoch = "", own, previous, time] = PRESENCE_LINE.exec(line) ?? [];
+  if (time === undefined) return undefined;
+  const place = { generation: wholeOf(generation), epoch, offset: 0 };
+  const member = memberOf(utf8Decode(key), wholeOf(time));
+  const change = { member, joined: line.startsWith("+"), generation: wholeOf(own) };
+  return { kind: "presence", place, change, previous: wholeOf(previous), bytes };
+}
+
+/**
+ * Entries that a script tells as offset, time, body, one after the other.
+ *
+ * @throws RedisFailure
+ */
+export function entriesOf(reply: RedisReply | undefined): Entry[] {
+  const parts = listOf(reply);
+  if (parts.length % 3 !== 0) throw unexpected("entries");
+  const entries: Entry[] = [];
+  for (let i = 0; i < parts.length; i += 3) {
+    entries.push(entryOf(numberOf(parts[i]), numberOf(parts[i + 1]), bytesOf(parts[i + 2])));
+  }
+  return entries;
+}
+
+/** Names a member in Redis: a list as JSON is unambiguous whatever the names hold. */
+export function memberKey({ userId, clientId, sessionId }: MemberSession): string {
+  return JSON.stringify(userId === "" && clientId === "" ? [sessionId] : [userId, clientId]);
+}
+
+/**
+ * @param time when it joined, Unix milliseconds
+ * @throws RedisFailure where the name is not one of `memberKey`
+ */
+export function memberOf(key: string, time: number): Member {
+  const [first, second, ...more] = namesOf(key);
+  if (first === undefined || more.length > 0) throw unexpected("a member's name");
+  if (second === undefined) return { userId: "", clientId: "", sessionId: first, time };
+  return { userId: first, clientId: second, sessionId: "", time };
+}
+
+function namesOf(key: string): string[] {
+  try {
+    const names: unknown = JSON.parse(key);
+    if (Array.isArray(names) && names.every((name) => typeof name === "string")) return names;
+  } catch {
+    // What is no JSON is no name either.
+  }
+  throw unexpected("a member's name");
+}
+
+/**
+ * A list.
+ *
+ * @param length how many parts it has, where that is known: one that is missing would shift those after it
+ * @throws RedisFailure
+ */
+export function listOf(reply: RedisReply | undefined, length?: number): readonly RedisReply[] {
+  if (!Array.isArray(reply)) throw unexpected("a list");
+  if (length !== undefined && reply.length !== length) throw unexpected(`${length} parts`);
+  return reply;
+}
+
+/** A whole number from 0. @throws RedisFailure */
+export function numberOf(reply: RedisReply | undefined): number {
+  if (typeof reply === "number" && Number.isSafeInteger(reply) && reply >= 0) return reply;
+  throw unexpected("a number");
+}
+
+/** A time to wait, or -1 for none. @throws RedisFailure */
+export function waitOf(reply: RedisReply | undefined): number {
+  return reply === -1 ? -1 : numberOf(reply);
+}
+
+/** @throws RedisFailure */
+export function textOf(reply: RedisReply | undefined): string {
+  return typeof reply === "string" ? reply : utf8Decode(bytesOf(reply));
+}
+
+/** The name of a log's life: visible ASCII, without spaces. @throws RedisFailure */
+export function nameOf(reply: RedisReply | undefined): string {
+  const text = textOf(reply);
+  if (!/^[!-~]+$/.test(text)) throw unexpected("a name");
+  return text;
+}
+
+function bytesOf(reply: RedisReply | undefined): Uint8Array {
+  if (reply instanceof Uint8Array) return reply;
+  throw unexpected("a string");
+}
+
+function entryOf(offset: number, time: number, body: Uint8Array): Entry {
+  return create(EntrySchema, { offset: BigInt(offset), time: BigInt(time), body: bodyOf(body) });
+}
+
+function bodyOf(bytes: Uint8Array): EntryBody {
+  try {
+    return fromBinary(EntryBodySchema, bytes);
+  } catch {
+    throw unexpected("an entry");
+  }
+}
+
+function wholeOf(digits: string | undefined): number {
+  return numberOf(Number(digits));
+}
+
+function unexpected(wanted: string): RedisFailure {
+  return new RedisFailure("garbled", `Redis did not answer with ${wanted}`);
+}
