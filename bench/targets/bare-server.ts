@@ -1,104 +1,12 @@
 /**
  * The yardsticks: WebSocket servers with channels and nothing else. With `frames` each message is sent to each
  * subscriber by the library; with `turns` a message is put into its wire form once, and what a socket receives in one turn
- * of the event loop leaves as one write, which is about what one Node process can do. `setup` and `join CHANNEL` are
- * answered by themselves, everything else begins with its channel and a space. Prints its port.
+ * of the event loop leaves as one write, which is about what one Node process can do. Prints its port.
  */
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import type { Duplex } from "node:stream";
-import { type RawData, type WebSocket, WebSocketServer } from "ws";
-
-interface Client {
-  readonly ws: WebSocket;
-  readonly socket: Duplex;
-  turn: Buffer[];
-}
+import { byFrame, byTurn, listen, subscribersOf } from "./bare-channels.ts";
 
 const [mode] = process.argv.slice(2);
 if (mode !== "frames" && mode !== "turns") throw new Error("usage: bare-server.ts frames|turns");
 const deliver = mode === "frames" ? byFrame : byTurn;
 
-const channels = new Map<string, Set<Client>>();
-let waiting: Client[] = [];
-
-const http = createServer();
-const server = new WebSocketServer({ noServer: true, perMessageDeflate: false });
-
-http.on("upgrade", (request, socket, head) => {
-  server.handleUpgrade(request, socket, head, (ws) => {
-    const client: Client = { ws, socket, turn: [] };
-    let joined: Set<Client> | undefined;
-    ws.on("close", () => joined?.delete(client));
-    ws.on("message", (raw: RawData) => {
-      const data = raw as Buffer;
-      const space = data.indexOf(0x20);
-      const first = data.toString("latin1", 0, space < 0 ? data.length : space);
-      if (first === "setup") {
-        ws.send(first);
-      } else if (first === "join") {
-        joined = subscribersOf(data.toString("latin1", space + 1)).add(client);
-        ws.send(first);
-      } else {
-        deliver(subscribersOf(first), data);
-      }
-    });
-  });
-});
-
-function subscribersOf(channel: string): Set<Client> {
-  let subscribers = channels.get(channel);
-  if (subscribers === undefined) {
-    subscribers = new Set();
-    channels.set(channel, subscribers);
-  }
-  return subscribers;
-}
-
-function byFrame(subscribers: ReadonlySet<Client>, data: Buffer): void {
-  for (const { ws } of subscribers) ws.send(data, { binary: false });
-}
-
-function byTurn(subscribers: ReadonlySet<Client>, data: Buffer): void {
-  const frame = wireForm(data);
-  for (const client of subscribers) {
-    if (client.turn.length === 0) {
-      if (waiting.length === 0) setImmediate(endTurn);
-      waiting.push(client);
-    }
-    client.turn.push(frame);
-  }
-}
-
-function endTurn(): void {
-  const clients = waiting;
-  waiting = [];
-  // Subscribers of one channel have the same frames: these are put together once.
-  let frames: readonly Buffer[] = [];
-  let bytes = Buffer.alloc(0);
-  for (const client of clients) {
-    if (!alike(frames, client.turn)) {
-      frames = client.turn;
-      bytes = Buffer.concat(client.turn);
-    }
-    client.socket.write(bytes);
-    client.turn = [];
-  }
-}
-
-function alike(left: readonly Buffer[], right: readonly Buffer[]): boolean {
-  return left.length === right.length && left.every((frame, i) => frame === right[i]);
-}
-
-/** A whole text frame of a server, unmasked. */
-function wireForm(data: Buffer): Buffer {
-  const { length } = data;
-  const head =
-    length < 126
-      ? Buffer.from([0x81, length])
-      : Buffer.from([0x81, 126, length >> 8, length & 255]);
-  return Buffer.concat([head, data]);
-}
-
-http.listen(0, "127.0.0.1", () => console.log((http.address() as AddressInfo).port));
-process.once("SIGTERM", () => process.exit(0));
+listen({ publish: (channel, data) => deliver(subscribersOf(channel), data) });
