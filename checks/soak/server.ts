@@ -4,7 +4,7 @@
  * `--expose-gc` and a channel to the parent; takes its configuration as JSON.
  */
 
-import { parseConfig } from "../../src/server/config.ts";
+import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
 import type { Answer, Memory, Plant, Question } from "./host.ts";
 import { Turns } from "./turns.ts";

@@ -17,13 +17,13 @@ import {
 import type { RuleBook } from "../channels/rules.ts";
 import type { Broker, Cluster, Logger } from "../engine/ports.ts";
 import type { RedisFacts } from "../http/metrics-process.ts";
-import type { ServerConfig } from "./config.ts";
-import type { RedisConfig } from "./config-redis.ts";
-import { StartError } from "./listeners.ts";
-import { HmacSigner } from "./node-signer.ts";
+import type { ServerConfig } from "./config/config.ts";
+import type { RedisConfig } from "./config/redis.ts";
 import { clock, idleTimers, nextTurn, shortId } from "./platform.ts";
-import { type OpenRedis, openRedis } from "./redis-client.ts";
-import { RedisWatch } from "./redis-watch.ts";
+import { type OpenRedis, openRedis } from "./redis/client.ts";
+import { HmacSigner } from "./redis/signer.ts";
+import { RedisWatch } from "./redis/watch.ts";
+import { StartError } from "./transport/listeners.ts";
 
 export interface HostedBroker {
   readonly broker: Broker;

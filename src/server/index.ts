@@ -85,15 +85,15 @@ export {
   type ProxyRouter,
   type RoutePattern,
 } from "../proxy/router.ts";
-export type { Address } from "./address.ts";
+export type { Address } from "./config/address.ts";
 export {
   type ListenerConfig,
   type LogLevel,
   parseConfig,
   type ServerConfig,
   type TlsFiles,
-} from "./config.ts";
-export { ConfigError, type ConfigSource, loadConfig } from "./config-file.ts";
-export { StartError } from "./listeners.ts";
+} from "./config/config.ts";
+export { ConfigError, type ConfigSource, loadConfig } from "./config/file.ts";
 export { createLogger, type LogStream, type ServerLogger } from "./logger.ts";
 export { createServer, type Server, type ServerOptions, type ServerPorts } from "./server.ts";
+export { StartError } from "./transport/listeners.ts";

@@ -4,7 +4,7 @@
  */
 import { pino, stdTimeFunctions } from "pino";
 import type { Logger } from "../engine/ports.ts";
-import type { LogLevel } from "./config.ts";
+import type { LogLevel } from "./config/config.ts";
 import { standardOutput } from "./log-output.ts";
 
 type Fields = Readonly<Record<string, unknown>>;

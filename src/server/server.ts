@@ -15,20 +15,26 @@ import type { ProcessFacts } from "../http/metrics-process.ts";
 import { createOperationsApp } from "../http/operations.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
 import { CAPABILITIES } from "./capabilities.ts";
-import { TrustedProxies } from "./client-address.ts";
-import { parseConfig, type ServerConfig } from "./config.ts";
-import { Connections } from "./connections.ts";
+import { parseConfig, type ServerConfig } from "./config/config.ts";
 import { givenBroker, type HostedBroker, hostedBroker } from "./hosted-broker.ts";
-import { http2Server, httpServer, type Listener, listen } from "./listeners.ts";
 import { lostLines } from "./log-output.ts";
 import { LoopLag } from "./loop-lag.ts";
 import { pageAt } from "./page.ts";
 import { nextTurn, random, shortId, timers } from "./platform.ts";
 import { uncaughtErrors } from "./process-errors.ts";
 import { ServerClock } from "./server-clock.ts";
-import { Sockets } from "./sockets.ts";
-import { peerContext, streamRoutes } from "./streams.ts";
-import { pathOf, refuse, serveWithoutUpgrade, shouldUpgrade, toOriginForm } from "./upgrades.ts";
+import { TrustedProxies } from "./transport/client-address.ts";
+import { Connections } from "./transport/connections.ts";
+import { http2Server, httpServer, type Listener, listen } from "./transport/listeners.ts";
+import { Sockets } from "./transport/sockets.ts";
+import { peerContext, streamRoutes } from "./transport/streams.ts";
+import {
+  pathOf,
+  refuse,
+  serveWithoutUpgrade,
+  shouldUpgrade,
+  toOriginForm,
+} from "./transport/upgrades.ts";
 import { VERSION } from "./version.ts";
 
 /** Longest and shortest time between two looks for silent sessions, in milliseconds. */

@@ -1,6 +1,6 @@
 /** Every scalar of every frame at its extremes, through sessions on the broker of many nodes. */
 import { expect, test } from "vitest";
-import { parseConfig } from "../../src/server/config.ts";
+import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
 import { sweep } from "../boundary/sweep.ts";
 import { newPrefix } from "./nodes.ts";

@@ -10,7 +10,7 @@ import {
   NodeMessageSchema,
   SignedNodeMessageSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { HmacSigner } from "../../src/server/node-signer.ts";
+import { HmacSigner } from "../../src/server/redis/signer.ts";
 import { type Node, type NodeOptions, newPrefix, openNode } from "./nodes.ts";
 import { eventually, type RedisServer, redisServer } from "./servers.ts";
 

@@ -5,11 +5,11 @@ import type { RedisCommands } from "../../src/brokers/redis/ports.ts";
 import { type ChannelRules, DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
 import type { LogGap, MemberSession, Snapshot } from "../../src/engine/ports.ts";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { HmacSigner } from "../../src/server/node-signer.ts";
 import { clock, shortId, timers } from "../../src/server/platform.ts";
-import { openCommands } from "../../src/server/redis-commands.ts";
-import type { RedisAddress } from "../../src/server/redis-connections.ts";
-import { NodeRedisSubscriptions } from "../../src/server/redis-subscriptions.ts";
+import { openCommands } from "../../src/server/redis/commands.ts";
+import type { RedisAddress } from "../../src/server/redis/connections.ts";
+import { HmacSigner } from "../../src/server/redis/signer.ts";
+import { NodeRedisSubscriptions } from "../../src/server/redis/subscriptions.ts";
 
 export interface NodeOptions {
   readonly address: RedisAddress;

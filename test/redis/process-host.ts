@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { WebSocket } from "ws";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
-import { parseConfig } from "../../src/server/config.ts";
+import { parseConfig } from "../../src/server/config/config.ts";
 import { CHANNEL_RULES, lifeChannels, RECOVERY_MESSAGES } from "../history/channels.ts";
 import type { Terms } from "../history/facts.ts";
 import type { HostEvent, LifeHost, LifeSocket } from "../history/host.ts";

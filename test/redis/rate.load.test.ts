@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { RedisKeys } from "../../src/brokers/redis/keys.ts";
 import { PUBLISH } from "../../src/brokers/redis/scripts/log.ts";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { openCommands } from "../../src/server/redis-commands.ts";
+import { openCommands } from "../../src/server/redis/commands.ts";
 import { bodyOf, newPrefix, openNode } from "./nodes.ts";
 import { redisServer } from "./servers.ts";
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "redis";
-import type { RedisAddress } from "../../src/server/redis-connections.ts";
+import type { RedisAddress } from "../../src/server/redis/connections.ts";
 import { settledPort } from "../conformance/ports.ts";
 
 export interface RedisServer {

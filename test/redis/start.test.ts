@@ -4,8 +4,8 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openRedis } from "../../src/server/redis-client.ts";
-import type { RedisAddress } from "../../src/server/redis-connections.ts";
+import { openRedis } from "../../src/server/redis/client.ts";
+import type { RedisAddress } from "../../src/server/redis/connections.ts";
 import { newPrefix, openNode, session } from "./nodes.ts";
 import { eventually, type RedisServer, redisCluster, redisServer } from "./servers.ts";
 

@@ -1,7 +1,7 @@
 /** Names that a server goes by: a foreign name that leads to it is refused, whatever the Origin says. */
 import { expect, onTestFinished, test } from "vitest";
 import { createApp } from "../../src/http/app.ts";
-import { parseConfig } from "../../src/server/config.ts";
+import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
 import { settingsOf } from "../../src/worker/settings.ts";
 import { firstLine, UPGRADE } from "./raw.ts";

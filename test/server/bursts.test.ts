@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
-import { parseConfig } from "../../src/server/config.ts";
+import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
 import { eventually } from "../conformance/case.ts";
 import { Client } from "../support/client.ts";

@@ -2,9 +2,9 @@
 import { once } from "node:events";
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
-import { plainAddress, TrustedProxies } from "../../src/server/client-address.ts";
-import { parseConfig } from "../../src/server/config.ts";
+import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
+import { plainAddress, TrustedProxies } from "../../src/server/transport/client-address.ts";
 import { Client, kindOf } from "../support/client.ts";
 import { ConnectClient, GrpcClient } from "../support/stream-client.ts";
 

@@ -1,7 +1,7 @@
 /** Variables that look like settings: mistakes are named, what Kubernetes makes is left alone. */
 import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, test } from "vitest";
-import { sentenceOf, unknownVariables, VARIABLES } from "../../src/server/config-environment.ts";
+import { sentenceOf, unknownVariables, VARIABLES } from "../../src/server/config/environment.ts";
 import { type CliServer, linesOf, runCli, startServer, until } from "./process.ts";
 
 const servers: CliServer[] = [];

@@ -11,8 +11,8 @@ import {
   SERVER_SETTING_PATHS,
   type ServerConfig,
   SettingsError,
-} from "../../src/server/config.ts";
-import { ConfigError, loadConfig, withEnvironment } from "../../src/server/config-file.ts";
+} from "../../src/server/config/config.ts";
+import { ConfigError, loadConfig, withEnvironment } from "../../src/server/config/file.ts";
 
 const EXAMPLE = new URL("../../config.example.yaml", import.meta.url);
 /** As it stands in the README of the original. */

@@ -1,6 +1,6 @@
 /** Deadlines of any length, read as gRPC and Connect write them. */
 import { afterEach, expect, test, vi } from "vitest";
-import { afterLong, takeDeadline } from "../../src/server/deadline.ts";
+import { afterLong, takeDeadline } from "../../src/server/transport/deadline.ts";
 
 const DAY_MS = 24 * 3_600_000;
 

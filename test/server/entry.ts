@@ -5,7 +5,7 @@
 import { createServer as createHttp } from "node:http";
 import type { AddressInfo } from "node:net";
 import { MemoryBroker } from "../../src/brokers/memory/broker.ts";
-import { parseConfig } from "../../src/server/config.ts";
+import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
 import { suiteBackend } from "../conformance/backend.ts";
 import type { ServerStats } from "../conformance/host.ts";

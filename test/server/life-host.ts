@@ -9,7 +9,7 @@ import type {
   Registration,
 } from "../../src/engine/ports.ts";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
-import { parseConfig } from "../../src/server/config.ts";
+import { parseConfig } from "../../src/server/config/config.ts";
 import { idleTimers, shortId } from "../../src/server/platform.ts";
 import { createServer, type Server } from "../../src/server/server.ts";
 import { CHANNEL_RULES, lifeChannels, RECOVERY_MESSAGES } from "../history/channels.ts";

@@ -1,6 +1,6 @@
 /** The log: one JSON line per record, levels, and nothing that must stay secret. */
 import { expect, test } from "vitest";
-import { parseConfig } from "../../src/server/config.ts";
+import { parseConfig } from "../../src/server/config/config.ts";
 import { createLogger } from "../../src/server/logger.ts";
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;

@@ -5,7 +5,7 @@ import { request as ask, createServer as createHttp } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
-import { parseConfig } from "../../src/server/config.ts";
+import { parseConfig } from "../../src/server/config/config.ts";
 import { pageAt } from "../../src/server/page.ts";
 import { createServer } from "../../src/server/server.ts";
 

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import { WebSocket } from "ws";
-import { parseConfig } from "../../src/server/config.ts";
+import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
 import { ServerClock } from "../../src/server/server-clock.ts";
 import { eventually, sleep } from "../conformance/case.ts";

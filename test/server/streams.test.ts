@@ -24,12 +24,12 @@ import { Engine } from "../../src/engine/engine.ts";
 import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
 import { MessagingService } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { CAPABILITIES } from "../../src/server/capabilities.ts";
-import { TrustedProxies } from "../../src/server/client-address.ts";
-import { parseConfig } from "../../src/server/config.ts";
-import { Connections } from "../../src/server/connections.ts";
+import { parseConfig } from "../../src/server/config/config.ts";
 import { clock, random, shortId, timers } from "../../src/server/platform.ts";
 import { createServer, type Server } from "../../src/server/server.ts";
-import { peerContext, streamRoutes } from "../../src/server/streams.ts";
+import { TrustedProxies } from "../../src/server/transport/client-address.ts";
+import { Connections } from "../../src/server/transport/connections.ts";
+import { peerContext, streamRoutes } from "../../src/server/transport/streams.ts";
 import { eventually } from "../conformance/case.ts";
 import {
   ConnectClient,

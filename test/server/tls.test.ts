@@ -7,7 +7,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { MessagingService } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { parseConfig } from "../../src/server/config.ts";
+import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer, type Server, type ServerPorts } from "../../src/server/server.ts";
 import { Client, kindOf } from "../support/client.ts";
 import { dialRaw, gone } from "./raw.ts";

@@ -2,9 +2,9 @@
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
 import type { Frame } from "../../src/protocol/codec.ts";
-import { parseConfig } from "../../src/server/config.ts";
+import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
-import { FrameReader, Turns } from "../../src/server/turn-taking.ts";
+import { FrameReader, Turns } from "../../src/server/transport/turn-taking.ts";
 import { Client, texts } from "../support/client.ts";
 
 /** What a frame costs, in milliseconds. */

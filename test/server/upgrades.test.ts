@@ -5,7 +5,7 @@ import { createServer as createHttp } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
-import { serveWithoutUpgrade } from "../../src/server/upgrades.ts";
+import { serveWithoutUpgrade } from "../../src/server/transport/upgrades.ts";
 import { eventually } from "../conformance/case.ts";
 import { Client, kindOf } from "../support/client.ts";
 import { type CliServer, startServer } from "./process.ts";

@@ -1,7 +1,7 @@
 /** What a server notices of itself: a late event loop, and Redis that is lost and back. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { LoopLag } from "../../src/server/loop-lag.ts";
-import { RedisWatch } from "../../src/server/redis-watch.ts";
+import { RedisWatch } from "../../src/server/redis/watch.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -1,6 +1,6 @@
 /** `check`: says whether a configuration is valid, without starting anything. */
 import type { Command } from "commander";
-import { sentenceOf } from "../config-environment.ts";
+import { sentenceOf } from "../config/environment.ts";
 import { addConfigOptions, CONFIG_HELP, type ConfigOptions, readConfig } from "./config-options.ts";
 
 const HELP = `

@@ -1,13 +1,13 @@
 /** The options that name a configuration, and reading what they name. */
 import { type Command, Option } from "commander";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import {
   sentenceOf,
   type UnknownVariable,
   unknownVariables,
   VARIABLES,
-} from "../config-environment.ts";
-import { ConfigError, configFile, loadConfig } from "../config-file.ts";
+} from "../config/environment.ts";
+import { ConfigError, configFile, loadConfig } from "../config/file.ts";
 import { EXIT_WRONG, Failure } from "./failure.ts";
 
 export interface ConfigOptions {

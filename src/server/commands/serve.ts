@@ -1,7 +1,7 @@
 /** `serve`: runs the server until it is told to stop. */
 import { type Command, Option } from "commander";
-import { formatAddress } from "../address.ts";
-import type { LogLevel, ServerConfig } from "../config.ts";
+import { formatAddress } from "../config/address.ts";
+import type { LogLevel, ServerConfig } from "../config/config.ts";
 import { standardOutput } from "../log-output.ts";
 import { createLogger, type ServerLogger } from "../logger.ts";
 import { surviveErrors } from "../process-errors.ts";

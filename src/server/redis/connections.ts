@@ -1,6 +1,6 @@
 /** Connections to Redis by node-redis, and what its errors mean. The only place that makes clients. */
 import { createClient, createCluster, ErrorReply } from "redis";
-import { type RedisArgument, RedisFailure } from "../brokers/redis/ports.ts";
+import { type RedisArgument, RedisFailure } from "../../brokers/redis/ports.ts";
 
 /** How often an idle connection is tried, in milliseconds. */
 const PING_INTERVAL_MS = 3_000;

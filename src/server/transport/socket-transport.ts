@@ -1,13 +1,13 @@
 /** What the session of a WebSocket writes to, and how it says goodbye. */
 import type { Duplex } from "node:stream";
 import { WebSocket } from "ws";
-import type { Counters } from "../engine/counters.ts";
-import type { Transport } from "../engine/ports.ts";
-import type { Session } from "../engine/session.ts";
-import { DISCONNECTS, type Disconnect } from "../protocol/codes.ts";
-import { MAX_REASON_BYTES } from "../protocol/limits.ts";
-import { type SizedFrame, sized } from "../protocol/publication-frames.ts";
-import { utf8Cut } from "../protocol/utf8.ts";
+import type { Counters } from "../../engine/counters.ts";
+import type { Transport } from "../../engine/ports.ts";
+import type { Session } from "../../engine/session.ts";
+import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
+import { MAX_REASON_BYTES } from "../../protocol/limits.ts";
+import { type SizedFrame, sized } from "../../protocol/publication-frames.ts";
+import { utf8Cut } from "../../protocol/utf8.ts";
 import type { Source } from "./turn-taking.ts";
 import { type Flusher, SocketWriter, type WriterOwner } from "./writer.ts";
 

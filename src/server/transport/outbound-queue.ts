@@ -2,7 +2,7 @@
  * What waits for one connection that reads slowly, whatever kind of connection it is: deliveries, answers
  * and pongs, all of them counted.
  */
-import type { SizedFrame } from "../protocol/publication-frames.ts";
+import type { SizedFrame } from "../../protocol/publication-frames.ts";
 
 /** Bytes that may wait for a client before answers go ahead of deliveries. */
 export const HIGH_WATER_BYTES = 256 * 1024;

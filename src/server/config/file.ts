@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LineCounter, parseDocument, visit } from "yaml";
 import { parseConfig, SERVER_SETTING_PATHS, type ServerConfig, SettingsError } from "./config.ts";
-import { type Environment, VARIABLES } from "./config-environment.ts";
+import { type Environment, VARIABLES } from "./environment.ts";
 
 export interface ConfigSource {
   /** Path of the file. */

@@ -3,7 +3,7 @@
  * a connection receives in one turn of the event loop leaves as one write. A socket that is backed up
  * keeps everything in a bounded queue, in which answers go ahead of deliveries.
  */
-import type { SizedFrame } from "../protocol/publication-frames.ts";
+import type { SizedFrame } from "../../protocol/publication-frames.ts";
 import { HIGH_WATER_BYTES, OutboundQueue } from "./outbound-queue.ts";
 
 /** Frames that a socket is handed at once; each takes memory of its own there, however small it is. */

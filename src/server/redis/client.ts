@@ -1,8 +1,8 @@
 /** The connections of the Redis broker, opened and checked: all of it, or one sentence why not. */
-import { StartError } from "./listeners.ts";
-import { type NodeRedisCommands, openCommands } from "./redis-commands.ts";
-import { described, type RedisAddress } from "./redis-connections.ts";
-import { NodeRedisSubscriptions } from "./redis-subscriptions.ts";
+import { StartError } from "../transport/listeners.ts";
+import { type NodeRedisCommands, openCommands } from "./commands.ts";
+import { described, type RedisAddress } from "./connections.ts";
+import { NodeRedisSubscriptions } from "./subscriptions.ts";
 
 /** The oldest Redis that has what the scripts need. */
 const MIN_VERSION = 7;

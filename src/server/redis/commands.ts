@@ -7,7 +7,7 @@ import {
   RedisFailure,
   type RedisReply,
   type RedisScript,
-} from "../brokers/redis/ports.ts";
+} from "../../brokers/redis/ports.ts";
 import {
   argumentOf,
   described,
@@ -20,7 +20,7 @@ import {
   type RedisClient,
   type RedisClusterClient,
   reconnectPause,
-} from "./redis-connections.ts";
+} from "./connections.ts";
 
 /** What is said of a server that a fail-over has turned into a replica; begins as its own errors do. */
 const IS_REPLICA = "READONLY the server is a replica";

@@ -2,12 +2,12 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
-import { background } from "../engine/background.ts";
-import type { Engine } from "../engine/engine.ts";
-import { retryAfterSeconds } from "../http/app.ts";
-import { type HandshakeRules, handshakeProblem } from "../http/handshake.ts";
-import { negotiate } from "../protocol/codec.ts";
-import { DISCONNECTS } from "../protocol/codes.ts";
+import { background } from "../../engine/background.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { retryAfterSeconds } from "../../http/app.ts";
+import { type HandshakeRules, handshakeProblem } from "../../http/handshake.ts";
+import { negotiate } from "../../protocol/codec.ts";
+import { DISCONNECTS } from "../../protocol/codes.ts";
 import type { TrustedProxies } from "./client-address.ts";
 import type { Connections } from "./connections.ts";
 import { closeSocket, SocketTransport } from "./socket-transport.ts";

@@ -3,8 +3,8 @@
  * a whole before anything starts. Where the text comes from is the command line's affair.
  */
 import * as v from "valibot";
-import { DEFAULT_CHANNEL_RULES, RuleBook } from "../channels/rules.ts";
-import { formatDuration } from "../engine/duration.ts";
+import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../channels/rules.ts";
+import { formatDuration } from "../../engine/duration.ts";
 import {
   BURST_WITHOUT_RATE,
   burstHasRate,
@@ -23,12 +23,12 @@ import {
   toSettings,
   unset,
   wholeNumbers,
-} from "../engine/settings.ts";
-import { allowedHosts, allowedOrigins } from "../http/origins.ts";
-import { MAX_RETAINED_BYTES } from "../protocol/limits.ts";
+} from "../../engine/settings.ts";
+import { allowedHosts, allowedOrigins } from "../../http/origins.ts";
+import { MAX_RETAINED_BYTES } from "../../protocol/limits.ts";
+import { isNetwork } from "../transport/client-address.ts";
 import { type Address, parseAddress } from "./address.ts";
-import { isNetwork } from "./client-address.ts";
-import { type RedisConfig, redis, redisConfig } from "./config-redis.ts";
+import { type RedisConfig, redis, redisConfig } from "./redis.ts";
 
 /** Certificate and key, as paths of PEM files. */
 export interface TlsFiles {

@@ -21,20 +21,20 @@ import type {
   UniversalHandlerFn,
   UniversalServerResponse,
 } from "@connectrpc/connect/protocol";
-import { background } from "../engine/background.ts";
-import type { Engine } from "../engine/engine.ts";
-import type { Session } from "../engine/session.ts";
-import { retryAfterSeconds } from "../http/app.ts";
-import { codecFor, type Encoding } from "../protocol/codec.ts";
-import { DISCONNECTS, type Disconnect } from "../protocol/codes.ts";
-import { unsolicited } from "../protocol/envelopes.ts";
-import { MessagingError } from "../protocol/errors.ts";
+import { background } from "../../engine/background.ts";
+import type { Engine } from "../../engine/engine.ts";
+import type { Session } from "../../engine/session.ts";
+import { retryAfterSeconds } from "../../http/app.ts";
+import { codecFor, type Encoding } from "../../protocol/codec.ts";
+import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
+import { unsolicited } from "../../protocol/envelopes.ts";
+import { MessagingError } from "../../protocol/errors.ts";
 import {
   type InboundMessage,
   MessagingService,
-} from "../protocol/gen/messageloop/v1/service_pb.js";
-import { type SizedFrame, sized } from "../protocol/publication-frames.ts";
-import { utf8Length } from "../protocol/utf8.ts";
+} from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { type SizedFrame, sized } from "../../protocol/publication-frames.ts";
+import { utf8Length } from "../../protocol/utf8.ts";
 import type { TrustedProxies } from "./client-address.ts";
 import type { Connections } from "./connections.ts";
 import { afterLong, takeDeadline } from "./deadline.ts";

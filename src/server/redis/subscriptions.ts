@@ -7,7 +7,7 @@ import {
   RedisFailure,
   type RedisListener,
   type RedisSubscriptions,
-} from "../brokers/redis/ports.ts";
+} from "../../brokers/redis/ports.ts";
 import {
   described,
   failureOf,
@@ -17,7 +17,7 @@ import {
   type RedisAddress,
   type RedisClient,
   reconnectPause,
-} from "./redis-connections.ts";
+} from "./connections.ts";
 
 export class NodeRedisSubscriptions implements RedisSubscriptions {
   readonly #address: RedisAddress;

@@ -5,7 +5,7 @@
 import type { IncomingMessage, Server } from "node:http";
 import { type Duplex, Writable } from "node:stream";
 import { TLSSocket } from "node:tls";
-import { asksForWebSocket } from "../http/handshake.ts";
+import { asksForWebSocket } from "../../http/handshake.ts";
 
 /** How long a refused client has to take its answer and to go, in milliseconds. */
 const REFUSED_MS = 3_000;

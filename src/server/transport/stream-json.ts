@@ -4,7 +4,7 @@
  */
 import type { DescMethodBiDiStreaming } from "@bufbuild/protobuf";
 import { type StringValue, StringValueSchema } from "@bufbuild/protobuf/wkt";
-import { MessagingService } from "../protocol/gen/messageloop/v1/service_pb.js";
+import { MessagingService } from "../../protocol/gen/messageloop/v1/service_pb.js";
 
 /** The method with the JSON text of each message in the place of the message. */
 export const TEXTS: DescMethodBiDiStreaming<typeof StringValueSchema, typeof StringValueSchema> = {

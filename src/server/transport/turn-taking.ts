@@ -4,7 +4,7 @@
  * after the other gets its turn, and meanwhile their sockets are not read.
  */
 
-import type { Frame } from "../protocol/codec.ts";
+import type { Frame } from "../../protocol/codec.ts";
 
 /** How long a turn may take frames before the others have to wait, in milliseconds. */
 const TURN_MS = 10;
