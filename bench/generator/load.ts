@@ -5,7 +5,7 @@
 import type { Dialect, DialectSpec } from "../dialect.ts";
 import { dialectOf } from "../dialects/table.ts";
 import { Histogram } from "./histogram.ts";
-import { markOf, TICKS, ticksSince } from "./mark.ts";
+import { markOf, TICKS, ticksSince, type Writing } from "./mark.ts";
 import { RawSocket } from "./socket.ts";
 
 export interface LoadOptions {
@@ -51,8 +51,8 @@ export interface LoadSample {
   /** How often clients received something: about as often as the target wrote. */
   readonly reads: number;
   /**
-   * Counts of a Histogram: of each delivery the time since its publish was due, of each client that came the time from
-   * its handshake to its last answer.
+   * Counts of a Histogram: of each delivery at a fixed rate the time since its publish was due, of each client that came
+   * the time from its handshake to its last answer.
    */
   readonly latency: Float64Array;
   /** Publishes that left more than a millisecond after they were due. */
@@ -93,6 +93,8 @@ export class Load {
   /** How many subscribers each channel has. */
   readonly #audience: readonly number[];
   #latency = new Histogram();
+  /** Whether the latency of deliveries is taken: at saturation it says nothing. */
+  #timed = false;
   #published = 0;
   #expected = 0;
   #delivered = 0;
@@ -162,6 +164,7 @@ export class Load {
   /** Publishes evenly spaced, whatever the target does. */
   async paced({ rate, seconds }: PacedOptions): Promise<LoadSample> {
     let late = 0;
+    this.#timed = true;
     const sample = await this.#sample(async () => {
       const start = performance.now();
       const count = Math.round(rate * seconds);
@@ -174,6 +177,7 @@ export class Load {
         this.#publish(i % this.#streams.length, due);
       }
     });
+    this.#timed = false;
     return { ...sample, late };
   }
 
@@ -257,7 +261,7 @@ export class Load {
       ports[client % ports.length] as number,
       dialect,
       dialect.setup(client, name),
-      (time, sequence) => this.#arrive(client, time, sequence),
+      (data, at, writing, now) => this.#arrive(client, data, at, writing, now),
     );
   }
 
@@ -277,9 +281,10 @@ export class Load {
     stream.socket.send(stream.dialect.publish(name, sequence, mark, this.#padding));
   }
 
-  #arrive(client: number, time: number, sequence: number): void {
-    const number = sequence % this.#streams.length;
+  #arrive(client: number, data: Buffer, at: number, writing: Writing, now: number): void {
+    const sequence = writing.sequence(data, at);
     const count = Math.floor(sequence / this.#streams.length);
+    const number = sequence - count * this.#streams.length;
     const stream = this.#streams[number];
     const next = this.#next[client] as Uint32Array;
     const rank = Math.floor(number / this.#channels);
@@ -290,7 +295,7 @@ export class Load {
     }
     next[rank] = count + 1;
     this.#delivered += 1;
-    this.#latency.add(ticksSince(time, performance.now()));
+    if (this.#timed) this.#latency.add(ticksSince(writing.time(data, at), now));
     if (stream.witness === client) this.#witnessed?.();
     if (this.#delivered === this.#expected) this.#wake?.();
   }

@@ -4,29 +4,27 @@
  */
 
 const PREFIX = "~mark~";
-const TIME_DIGITS = 7;
-const SEQUENCE_DIGITS = 8;
+/** Of the time and of the number: 30 bits each, for which integers are enough. */
+const DIGITS = 6;
 const RADIX = 32;
-const MARK_LENGTH = PREFIX.length + TIME_DIGITS + SEQUENCE_DIGITS;
-/** Ticks after which the time begins anew: an hour. */
-const TIME_SPAN = RADIX ** TIME_DIGITS;
+const MARK_LENGTH = PREFIX.length + 2 * DIGITS;
+/** Ticks after which the time begins anew: 107 seconds. Numbers do not. */
+const SPAN = RADIX ** DIGITS;
 /** Ticks in a millisecond. */
 export const TICKS = 10_000;
 
 /** @param at as `performance.now()` counts in this process */
 export function markOf(at: number, sequence: number): string {
-  const time = Math.floor(at * TICKS) % TIME_SPAN;
-  return (
-    PREFIX +
-    time.toString(RADIX).padStart(TIME_DIGITS, "0") +
-    sequence.toString(RADIX).padStart(SEQUENCE_DIGITS, "0")
+  const [time, number] = [Math.floor(at * TICKS) % SPAN, sequence].map((value) =>
+    value.toString(RADIX).padStart(DIGITS, "0"),
   );
+  return `${PREFIX}${time}${number}`;
 }
 
 /** Ticks since a mark was due. */
 export function ticksSince(time: number, now: number): number {
-  const ticks = (Math.floor(now * TICKS) % TIME_SPAN) - time;
-  return ticks < 0 ? ticks + TIME_SPAN : ticks;
+  const ticks = (Math.floor(now * TICKS) % SPAN) - time;
+  return ticks < 0 ? ticks + SPAN : ticks;
 }
 
 /** How marks stand in what a client receives. */
@@ -37,22 +35,22 @@ export interface Writing {
   sequence(data: Buffer, at: number): number;
 }
 
-const DIGITS = new Uint8Array(256);
-for (let digit = 0; digit < RADIX; digit++) {
-  DIGITS[digit.toString(RADIX).charCodeAt(0)] = digit;
-}
+const VALUES = new Uint8Array(256);
+for (let value = 0; value < RADIX; value++) VALUES[value.toString(RADIX).charCodeAt(0)] = value;
 
-function digits(data: Buffer, from: number, to: number): number {
+function number(data: Buffer, from: number): number {
   let value = 0;
-  for (let at = from; at < to; at++) value = value * RADIX + (DIGITS[data[at] ?? 0] ?? 0);
+  for (let at = from; at < from + DIGITS; at++) {
+    value = (value << 5) | (VALUES[data[at] as number] as number);
+  }
   return value;
 }
 
 const PLAIN: Writing = {
   prefix: Buffer.from(PREFIX),
   length: MARK_LENGTH,
-  time: (data, at) => digits(data, at + PREFIX.length, at + PREFIX.length + TIME_DIGITS),
-  sequence: (data, at) => digits(data, at + PREFIX.length + TIME_DIGITS, at + MARK_LENGTH),
+  time: (data, at) => number(data, at + PREFIX.length),
+  sequence: (data, at) => number(data, at + PREFIX.length + DIGITS),
 };
 
 const decoded = Buffer.alloc(MARK_LENGTH);
