@@ -1,19 +1,19 @@
 /**
- * A row of the table. To write one: give it a name and a host, and in `measure` open a load on the target that is
- * handed in, take a sample at saturation and one at a fixed rate, and close the load. `bench/rows/fan-out.ts` is an
- * example.
+ * A row of the table: one question, asked of all targets of its group. To write one, open a load on the target that is
+ * handed in, take a sample at saturation and one at a fixed rate, and close the load. `rows/publish.ts` does that for
+ * everything that publishes.
  */
 import type { Generator } from "./generator/generator.ts";
 import type { Running, Target } from "./target.ts";
 
 export interface Row {
-  /** As it is named on the command line: "fan-out-1000". */
+  /** As on the command line: "fan-out-1000". */
   readonly name: string;
   /** What is asked, in a few words. */
   readonly question: string;
-  /** What is counted: "deliveries", "publishes", "clients". */
+  /** What is counted: "deliveries", "clients". */
   readonly unit: string;
-  /** Names of the targets that it makes no sense on. */
+  /** Names of the targets that cannot answer. */
   readonly without?: readonly string[];
   measure(stage: Stage): Promise<Measurement>;
 }
@@ -25,37 +25,50 @@ export interface Stage {
   readonly generator: Generator;
   /** A name that no row has used on this target. */
   readonly channel: string;
-  /** How long samples take, in seconds. */
+  /** How long a sample takes, in seconds. */
   readonly seconds: number;
-  /** Starts the target once more, with nothing in it, for rows that measure memory or what a start costs. */
-  fresh<T>(use: (running: Running) => Promise<T>): Promise<T>;
+  /** Whether to find out what can be done at all. It is quoted and judges nothing. */
+  readonly saturate: boolean;
 }
 
 export interface Measurement {
-  /** What judges: CPU nanoseconds or bytes for each operation. */
+  /** What judges: CPU nanoseconds or bytes for one operation. */
   readonly cost: number;
-  readonly costUnit: "ns" | "bytes";
-  /** Operations a second at saturation. */
-  readonly perSecond?: number;
-  /** CPU of the generator at saturation beside the target's, both as a share of a core. */
-  readonly busy?: { readonly generator: number; readonly target: number };
+  /** Operations of one publish, where the row publishes. */
+  readonly perPublish?: number;
+  readonly saturation?: Saturation;
   /** Counts of a Histogram, at the fixed rate. */
   readonly latency?: Float64Array;
-  /** Publishes at the fixed rate that left late. */
+  /** Share of the publishes at the fixed rate that left late. */
   readonly late?: number;
+  /** Deliveries that came at once, at the fixed rate. Where targets differ in it they did not do the same. */
+  readonly together?: number;
+}
+
+export interface Saturation {
+  /** Operations a second. */
+  readonly perSecond: number;
+  /** CPU of both at that time, in cores. Where the generator is busier the target may be able to do more. */
+  readonly target: number;
+  readonly generator: number;
 }
 
 /** Targets that are measured beside each other, and the rows that are measured on them. */
 export interface Group {
-  /** "server", "worker", "redis". */
+  /** "server", "worker" or "redis". */
   readonly host: string;
-  /** The program of a tree: its path, and what has to be built is built. */
-  ours(tree: string): Promise<Prepared>;
+  /** What `cost` of its rows is. Default "ns". */
+  readonly cost?: "ns" | "bytes";
+  /** Our own program, from a tree: what has to be built is built. */
+  ours(tree: string): Prepared;
   readonly baselines: readonly Target[];
+  /** What is done with each target that was just started, before the rows. */
+  warm(stage: Stage): Promise<void>;
   readonly rows: readonly Row[];
 }
 
 export interface Prepared {
   readonly target: Target;
+  /** Removes what was built. */
   remove(): void;
 }

@@ -1,0 +1,80 @@
+/**
+ * Measures the rows of a group in generations. A generation starts all targets afresh and takes each row on each of
+ * them in turns, so that whatever the machine does meanwhile meets all of them; a pair is what two targets took in the
+ * same row of the same generation.
+ */
+import { seededRandom } from "../test/support/random.ts";
+import { Generator } from "./generator/generator.ts";
+import type { Group, Measurement, Row, Stage } from "./row.ts";
+import type { Running, Target } from "./target.ts";
+
+export interface MeasureOptions {
+  readonly targets: readonly Target[];
+  readonly rows: readonly Row[];
+  readonly generations: number;
+  readonly seconds: number;
+  readonly saturate: boolean;
+  /** Hears of each measurement. */
+  measured(row: Row, target: Target, measurement: Measurement | Error): void;
+  /** Called before a row is measured on a target. */
+  before?(row: Row, target: Target, running: Running): Promise<void>;
+}
+
+export async function measureGroup(group: Group, options: MeasureOptions): Promise<void> {
+  for (let generation = 0; generation < options.generations; generation++) {
+    await measureGeneration(group, options, generation);
+  }
+}
+
+async function measureGeneration(
+  group: Group,
+  options: MeasureOptions,
+  generation: number,
+): Promise<void> {
+  const { targets, rows, seconds, saturate } = options;
+  const generator = Generator.start();
+  const started: { target: Target; running: Running }[] = [];
+  let channels = 0;
+  const stageOf = ({ target, running }: { target: Target; running: Running }): Stage => {
+    channels += 1;
+    return { target, running, generator, channel: `bench.${channels}`, seconds, saturate };
+  };
+  try {
+    for (const target of turned(targets, generation)) {
+      started.push({ target, running: await target.start() });
+    }
+    for (const each of started) await group.warm(stageOf(each));
+    const order = shuffled(rows, generation);
+    for (const [place, row] of order.entries()) {
+      for (const each of turned(started, generation + place)) {
+        if (row.without?.includes(each.target.name)) continue;
+        await options.before?.(row, each.target, each.running);
+        options.measured(row, each.target, await measured(row, stageOf(each)));
+      }
+    }
+  } finally {
+    await Promise.all([generator.stop(), ...started.map(({ running }) => running.stop())]);
+  }
+}
+
+async function measured(row: Row, stage: Stage): Promise<Measurement | Error> {
+  try {
+    return await row.measure(stage);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** The order of a generation. It follows from its number, so that two runs are alike. */
+function shuffled<T>(items: readonly T[], seed: number): readonly T[] {
+  const random = seededRandom(seed);
+  return items
+    .map((item) => ({ item, key: random.next() }))
+    .sort((left, right) => left.key - right.key)
+    .map(({ item }) => item);
+}
+
+function turned<T>(items: readonly T[], by: number): readonly T[] {
+  const start = by % items.length;
+  return [...items.slice(start), ...items.slice(0, start)];
+}

@@ -1,0 +1,94 @@
+/** What is common to the rows that publish. */
+import { setTimeout as pause } from "node:timers/promises";
+import type { DialectSpec } from "../dialect.ts";
+import { ALL_KINDS } from "../dialects/messageloop.ts";
+import type { RemoteLoad } from "../generator/generator.ts";
+import type { LoadOptions, LoadSample } from "../generator/load.ts";
+import type { Measurement, Saturation, Stage } from "../row.ts";
+import { cpuOf } from "../target.ts";
+
+export interface Publishing {
+  readonly load: Omit<LoadOptions, "ports" | "dialects" | "channel" | "apart">;
+  /** Whether publishers have no subscription. */
+  readonly apart?: boolean;
+  /** What clients of our own speak. Default what the target says. */
+  readonly speaking?: readonly DialectSpec[];
+  /** Publishes in flight at saturation. */
+  readonly window: number;
+  /** Publishes a second at the fixed rate: what leaves each target idle for a good part of the time. */
+  readonly rate: number;
+}
+
+/** How long a load runs before it is measured, in seconds. */
+const WARM_SECONDS = 0.2;
+/** Saturation takes a shorter time: it is only quoted. */
+const SATURATION_SHARE = 0.7;
+/** What a target still does after saturation is done within this time, in milliseconds. */
+const SETTLE_MS = 100;
+
+/** Costs are those of a delivery. */
+export async function measurePublishing(stage: Stage, row: Publishing): Promise<Measurement> {
+  const load = await openLoad(stage, row);
+  try {
+    const { window, rate } = row;
+    await load.closed({ window, seconds: WARM_SECONDS });
+    let saturation: Saturation | undefined;
+    if (stage.saturate) {
+      const seconds = stage.seconds * SATURATION_SHARE;
+      const { sample, cpu } = await cpuDuring(stage, () => load.closed({ window, seconds }));
+      saturation = {
+        perSecond: sample.deliveries / sample.seconds,
+        target: cpu / 1e9 / sample.seconds,
+        generator: sample.cpu / 1e9 / sample.seconds,
+      };
+    }
+    await pause(SETTLE_MS);
+    const { seconds } = stage;
+    const { sample, cpu } = await cpuDuring(stage, () => load.paced({ rate, seconds }));
+    return {
+      cost: cpu / sample.deliveries,
+      perPublish: sample.deliveries / sample.operations,
+      latency: sample.latency,
+      late: sample.late / sample.operations,
+      together: sample.deliveries / sample.reads,
+      ...(saturation === undefined ? {} : { saturation }),
+    };
+  } finally {
+    await load.close();
+  }
+}
+
+export async function openLoad(
+  { generator, running, target, channel }: Stage,
+  { load, apart, speaking }: Pick<Publishing, "load" | "apart" | "speaking">,
+): Promise<RemoteLoad> {
+  const ours = target.dialect.name === "messageloop";
+  const ports = [running.port];
+  return await generator.open({
+    ...load,
+    ports,
+    channel,
+    dialects: ours && speaking !== undefined ? speaking : [target.dialect],
+    ...(apart === true ? { apart: ports } : {}),
+  });
+}
+
+/** A sample, and the CPU time that the target took meanwhile, in nanoseconds. */
+export async function cpuDuring(
+  { running: { pids } }: Stage,
+  take: () => Promise<LoadSample>,
+): Promise<{ sample: LoadSample; cpu: number }> {
+  const before = cpuOf(pids);
+  const sample = await take();
+  return { sample, cpu: cpuOf(pids) - before };
+}
+
+/** Makes a target that was just started as fast as it becomes: some publishes to clients of all kinds. */
+export async function warmUp(stage: Stage): Promise<void> {
+  const load = await openLoad(stage, {
+    load: { subscribers: 100, channels: 4, publishers: 4 },
+    speaking: ALL_KINDS,
+  });
+  await load.closed({ window: 32, seconds: 1 });
+  await load.close();
+}
