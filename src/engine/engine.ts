@@ -29,19 +29,12 @@ import {
   type FrameStamp,
   PublicationBatch,
 } from "../protocol/publication-frames.ts";
-import { applicationEvent, checkCount, checkMetadata } from "./application-values.ts";
 import type { HostCapabilities } from "./capabilities.ts";
 import { type ChannelResults, ClusterCalls, type SurveyQuestion } from "./cluster-calls.ts";
 import { Counters } from "./counters.ts";
-import type { EngineStats } from "./engine-stats.ts";
 import { errorText } from "./error-text.ts";
 import { guardedHandler } from "./guarded-handler.ts";
-import type { PresenceNotice } from "./hold.ts";
-import { Hub } from "./hub.ts";
-import type { SharedIntake } from "./intake.ts";
 import { MarkTimer } from "./mark-timer.ts";
-import { NewChannels } from "./new-channels.ts";
-import type { OutflowLimits } from "./outflow.ts";
 import type {
   Broker,
   BrokerHandler,
@@ -61,12 +54,19 @@ import type {
   Timers,
   Transport,
 } from "./ports.ts";
-import { changeFrame, membersFrame } from "./presence-frames.ts";
 import { PublishGate } from "./publish-gate.ts";
-import { publishKey } from "./publish-key.ts";
-import type { ReplayBudget } from "./recovery.ts";
-import { type Peer, Session } from "./session.ts";
-import { DEFAULT_SETTINGS, type Settings } from "./settings.ts";
+import { applicationEvent, checkCount, checkMetadata } from "./session/application-values.ts";
+import type { SharedIntake } from "./session/intake.ts";
+import type { OutflowLimits } from "./session/outflow.ts";
+import { changeFrame, membersFrame } from "./session/presence-frames.ts";
+import { publishKey } from "./session/publish-key.ts";
+import { type Peer, Session } from "./session/session.ts";
+import { DEFAULT_SETTINGS, type Settings } from "./settings/settings.ts";
+import type { EngineStats } from "./stats.ts";
+import type { PresenceNotice } from "./subscription/hold.ts";
+import { Hub } from "./subscription/hub.ts";
+import { NewChannels } from "./subscription/new-channels.ts";
+import type { ReplayBudget } from "./subscription/recovery.ts";
 import { type NodeSurvey, type SurveyOptions, type SurveyOutcome, Surveys } from "./survey.ts";
 import { Turns } from "./turns.ts";
 

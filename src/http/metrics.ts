@@ -4,7 +4,7 @@
  * chooses becomes a label.
  */
 import { GAP_REASONS, RPC_OUTCOMES } from "../engine/counters.ts";
-import type { EngineStats } from "../engine/engine-stats.ts";
+import type { EngineStats } from "../engine/stats.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
 import { PROCESS_FAMILIES, type ProcessFacts } from "./metrics-process.ts";
 import { type Family, histogram, renderFamilies, type Sample } from "./metrics-text.ts";

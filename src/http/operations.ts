@@ -1,6 +1,6 @@
 /** What a self-hosted server's operator asks over HTTP: whether it lives, whether it is ready, metrics. */
 import { Hono } from "hono";
-import type { EngineStats } from "../engine/engine-stats.ts";
+import type { EngineStats } from "../engine/stats.ts";
 import { renderMetrics } from "./metrics.ts";
 import type { ProcessFacts } from "./metrics-process.ts";
 import { METRICS_TYPE } from "./metrics-text.ts";

@@ -20,7 +20,6 @@ export {
   type NextExpiry,
   type PublishOptions,
 } from "../engine/engine.ts";
-export type { EngineStats } from "../engine/engine-stats.ts";
 export type {
   ActiveChannels,
   AuthenticateRequest,
@@ -50,13 +49,14 @@ export type {
   Timers,
   Transport,
 } from "../engine/ports.ts";
-export type { Peer, Session } from "../engine/session.ts";
+export type { Peer, Session } from "../engine/session/session.ts";
 export {
   DEFAULT_SETTINGS,
   type SettingProblem,
   type Settings,
   SettingsError,
-} from "../engine/settings.ts";
+} from "../engine/settings/settings.ts";
+export type { EngineStats } from "../engine/stats.ts";
 export type { SurveyAnswer, SurveyOptions, SurveyOutcome } from "../engine/survey.ts";
 export type { Encoding } from "../protocol/codec.ts";
 export {

@@ -1,7 +1,7 @@
 /** Time, chance and logs as Workers give them. */
 import { shortId as shortIdFrom } from "../channels/short-id.ts";
 import type { Clock, Logger, Random, Timers } from "../engine/ports.ts";
-import type { LogLevel } from "../engine/settings.ts";
+import type { LogLevel } from "../engine/settings/settings.ts";
 
 export const clock: Clock = { now: () => Date.now() };
 

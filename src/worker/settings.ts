@@ -15,7 +15,7 @@ import {
   table,
   toSettings,
   wholeNumbers,
-} from "../engine/settings.ts";
+} from "../engine/settings/settings.ts";
 import { allowedHosts, allowedOrigins } from "../http/origins.ts";
 import { MAX_SOCKETS, MAX_UNHEARD_BYTES, MAX_UPGRADES_PER_SECOND } from "../protocol/limits.ts";
 

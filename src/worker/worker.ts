@@ -1,5 +1,5 @@
 /** The Worker in front of the objects: ready to deploy, or a part of a Worker of the application's own. */
-import { SettingsError } from "../engine/settings.ts";
+import { SettingsError } from "../engine/settings/settings.ts";
 import { createApp } from "../http/app.ts";
 import { consoleLogger, consoleLoggerAt } from "./platform.ts";
 import { settingsOf, type WorkerSettings } from "./settings.ts";

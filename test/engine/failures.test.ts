@@ -2,8 +2,8 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import type { BrokerHandler } from "../../src/engine/ports.ts";
-import type { Session } from "../../src/engine/session.ts";
-import { DEFAULT_SETTINGS } from "../../src/engine/settings.ts";
+import type { Session } from "../../src/engine/session/session.ts";
+import { DEFAULT_SETTINGS } from "../../src/engine/settings/settings.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Entry } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {

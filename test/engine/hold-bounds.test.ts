@@ -1,8 +1,8 @@
 /** B2 of what is held back: notices of presence and ranges of messages count like messages do. */
 import { expect, test } from "vitest";
-import { Hold, type PresenceNotice } from "../../src/engine/hold.ts";
-import { PatternHold } from "../../src/engine/pattern-feed.ts";
 import type { Member, PresenceChange } from "../../src/engine/ports.ts";
+import { Hold, type PresenceNotice } from "../../src/engine/subscription/hold.ts";
+import { PatternHold } from "../../src/engine/subscription/pattern-feed.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { MAX_HELD_BYTES } from "../../src/protocol/limits.ts";
 import { SharedFrame } from "../../src/protocol/publication-frames.ts";

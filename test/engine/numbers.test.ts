@@ -1,6 +1,11 @@
 /** Numbers that a client may send and no log, connection or clock has. */
 import { expect, test } from "vitest";
-import { countOf, positionMessage, positionOf, uint64Of } from "../../src/engine/positions.ts";
+import {
+  countOf,
+  positionMessage,
+  positionOf,
+  uint64Of,
+} from "../../src/engine/subscription/positions.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { type Init, kinds, scene, send } from "./scene.ts";
 

@@ -17,8 +17,8 @@ import type {
   Registration,
   Transport,
 } from "../../src/engine/ports.ts";
-import type { Session } from "../../src/engine/session.ts";
-import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings.ts";
+import type { Session } from "../../src/engine/session/session.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings/settings.ts";
 import { codecFor, type Frame } from "../../src/protocol/codec.ts";
 import type { Disconnect } from "../../src/protocol/codes.ts";
 import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";

@@ -1,6 +1,6 @@
 /** What a deployment may have set, at random. */
 import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
-import type { Settings } from "../../src/engine/settings.ts";
+import type { Settings } from "../../src/engine/settings/settings.ts";
 import type { SeededRandom } from "../support/random.ts";
 import { CHANNELS } from "./session-model-broker.ts";
 

@@ -4,7 +4,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { MemberSession, Position, PublishCommand } from "../../src/engine/ports.ts";
-import type { Settings } from "../../src/engine/settings.ts";
+import type { Settings } from "../../src/engine/settings/settings.ts";
 import type { Frame } from "../../src/protocol/codec.ts";
 import type { InboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import type { SeededRandom } from "../support/random.ts";

@@ -4,7 +4,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { Engine } from "../../src/engine/engine.ts";
-import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings/settings.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { SeededRandom } from "../support/random.ts";
 import { unawaited } from "../support/unawaited.ts";

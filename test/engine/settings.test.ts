@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { expect, test } from "vitest";
 import { type ChannelRules, DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
-import { parseDuration } from "../../src/engine/duration.ts";
+import { parseDuration } from "../../src/engine/settings/duration.ts";
 import {
   DEFAULT_SETTINGS,
   durations,
@@ -12,8 +12,8 @@ import {
   serverEntries,
   settingsEntries,
   toSettings,
-} from "../../src/engine/settings.ts";
-import { checkSettings, settingPaths, table } from "../../src/engine/settings-table.ts";
+} from "../../src/engine/settings/settings.ts";
+import { checkSettings, settingPaths, table } from "../../src/engine/settings/table.ts";
 
 /** A table in which one dotted path is set; `*` is the only place of a list, whose rule is for all. */
 function at(path: string, value: unknown): unknown {

@@ -1,6 +1,6 @@
 /** How reads share the event loop: so many steps in one turn, one read of a session at a time. */
 import { expect, test } from "vitest";
-import { SessionReads } from "../../src/engine/session-reads.ts";
+import { SessionReads } from "../../src/engine/subscription/reads.ts";
 import { Turns } from "../../src/engine/turns.ts";
 import { MAX_OPEN_REQUESTS } from "../../src/protocol/limits.ts";
 import { joining, type Listener, listening, ROOM, since } from "./log-broker.ts";

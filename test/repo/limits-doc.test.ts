@@ -9,7 +9,7 @@ import { expect, test } from "vitest";
 import { unstable_readConfig as readConfig } from "wrangler";
 import { parse } from "yaml";
 import { DEFAULT_CHANNEL_RULES } from "../../src/channels/rules.ts";
-import { SETTING_PATHS, type SettingPath } from "../../src/engine/settings.ts";
+import { SETTING_PATHS, type SettingPath } from "../../src/engine/settings/settings.ts";
 import { parseConfig, SERVER_SETTING_PATHS } from "../../src/server/config/config.ts";
 import { settingsOf, WORKER_SETTING_PATHS } from "../../src/worker/settings.ts";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
 import { DEFAULT_CHANNEL_RULES } from "../../src/channels/rules.ts";
-import { DEFAULT_SETTINGS } from "../../src/engine/settings.ts";
+import { DEFAULT_SETTINGS } from "../../src/engine/settings/settings.ts";
 import {
   parseConfig,
   SERVER_SETTING_PATHS,

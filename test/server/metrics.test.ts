@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { DURATION_BUCKETS, DurationHistogram } from "../../src/engine/counters.ts";
-import type { EngineStats } from "../../src/engine/engine-stats.ts";
+import type { EngineStats } from "../../src/engine/stats.ts";
 import { renderMetrics } from "../../src/http/metrics.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { DISCONNECTS } from "../../src/protocol/codes.ts";

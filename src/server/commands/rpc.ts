@@ -1,6 +1,6 @@
 /** `rpc`: one question to the application's backend. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { parseDuration } from "../../engine/duration.ts";
+import { parseDuration } from "../../engine/settings/duration.ts";
 import { addConnectionOptions, type ConnectionOptions, withConnection } from "./connection.ts";
 import {
   addEventOptions,

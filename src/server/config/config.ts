@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../channels/rules.ts";
-import { formatDuration } from "../../engine/duration.ts";
+import { formatDuration } from "../../engine/settings/duration.ts";
 import {
   BURST_WITHOUT_RATE,
   burstHasRate,
@@ -23,7 +23,7 @@ import {
   toSettings,
   unset,
   wholeNumbers,
-} from "../../engine/settings.ts";
+} from "../../engine/settings/settings.ts";
 import { allowedHosts, allowedOrigins } from "../../http/origins.ts";
 import { MAX_RETAINED_BYTES } from "../../protocol/limits.ts";
 import { isNetwork } from "../transport/client-address.ts";

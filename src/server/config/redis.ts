@@ -10,7 +10,7 @@ import {
   table,
   unset,
   wholeNumbers,
-} from "../../engine/settings.ts";
+} from "../../engine/settings/settings.ts";
 
 /** Where Redis is and what of it is ours. */
 export interface RedisConfig {

@@ -23,7 +23,7 @@ import type {
 } from "@connectrpc/connect/protocol";
 import { background } from "../../engine/background.ts";
 import type { Engine } from "../../engine/engine.ts";
-import type { Session } from "../../engine/session.ts";
+import type { Session } from "../../engine/session/session.ts";
 import { retryAfterSeconds } from "../../http/app.ts";
 import { codecFor, type Encoding } from "../../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";

@@ -8,7 +8,7 @@ import { background } from "../../engine/background.ts";
 import { Engine, type NextExpiry } from "../../engine/engine.ts";
 import { errorText } from "../../engine/error-text.ts";
 import type { Logger, Proxy as ProxyPort, Transport } from "../../engine/ports.ts";
-import type { Session } from "../../engine/session.ts";
+import type { Session } from "../../engine/session/session.ts";
 import { DISCONNECTS } from "../../protocol/codes.ts";
 import { DeliverResponseSchema } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { CAPABILITIES } from "../capabilities.ts";

@@ -3,26 +3,29 @@
  * with what was missed, leaving them, and what a sleeping host must remember of them.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { checkChannel, isPattern } from "../channels/names.ts";
-import type { RuleBook } from "../channels/rules.ts";
-import { SmallMap } from "../channels/small-map.ts";
-import { MessagingError } from "../protocol/errors.ts";
+import { checkChannel, isPattern } from "../../channels/names.ts";
+import type { RuleBook } from "../../channels/rules.ts";
+import { SmallMap } from "../../channels/small-map.ts";
+import { MessagingError } from "../../protocol/errors.ts";
 import type {
   Entry,
   SubscriptionRecord,
   SubscriptionRecordSchema,
-} from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {
   type Subscription as SubscriptionMessage,
   SubscriptionSchema,
-} from "../protocol/gen/messageloop/v1/service_pb.js";
-import { MAX_PRESENCE_MEMBERS } from "../protocol/limits.ts";
-import type { PublicationBatch } from "../protocol/publication-frames.ts";
+} from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { MAX_PRESENCE_MEMBERS } from "../../protocol/limits.ts";
+import type { PublicationBatch } from "../../protocol/publication-frames.ts";
+import type { Broker, LogGap, Logger, Position, Registration, Snapshot } from "../ports.ts";
+import type { TokenBucket } from "../token-bucket.ts";
+import type { Turns } from "../turns.ts";
 import { Hold, type PresenceNotice } from "./hold.ts";
 import type { Hub, Subscriber, Subscription } from "./hub.ts";
 import type { NewChannels } from "./new-channels.ts";
-import type { Broker, LogGap, Logger, Position, Registration, Snapshot } from "./ports.ts";
 import { countOf, positionMessage, positionOf, uint64Of } from "./positions.ts";
+import { SessionReads } from "./reads.ts";
 import {
   between,
   type LogReader,
@@ -33,9 +36,6 @@ import {
   type ReplayBudget,
 } from "./recovery.ts";
 import { type JoinedPattern, SessionPatterns } from "./session-patterns.ts";
-import { SessionReads } from "./session-reads.ts";
-import type { TokenBucket } from "./token-bucket.ts";
-import type { Turns } from "./turns.ts";
 
 /** What the channels of a session need from the node around them. */
 export interface ChannelsHost {

@@ -1,15 +1,15 @@
 /** Answers for clients that have asked for small frames: as much of a list as fits, and the rest another time. */
 import { create, type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { type Encoding, encodeJson } from "../protocol/codec.ts";
-import { ErrorSchema } from "../protocol/gen/messageloop/shared/v1/errors_pb.js";
+import { type Encoding, encodeJson } from "../../protocol/codec.ts";
+import { ErrorSchema } from "../../protocol/gen/messageloop/shared/v1/errors_pb.js";
 import {
   type History,
   MemberSchema,
   MessageSchema,
   type Presence,
   type Subscription,
-} from "../protocol/gen/messageloop/v1/service_pb.js";
-import { utf8Length } from "../protocol/utf8.ts";
+} from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { utf8Length } from "../../protocol/utf8.ts";
 
 /** What an item takes beside itself, in bytes: its tag and length, or a comma. */
 const ITEM_BYTES = 8;

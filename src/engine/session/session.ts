@@ -3,23 +3,23 @@
  * never waits while reading, and keeps the order of frames that name the same channel.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { checkChannel } from "../channels/names.ts";
-import { canonicalEvent, dataBytes, eventForJson, eventForV1 } from "../protocol/cloudevents.ts";
-import { type Codec, codecFor, type Encoding, type Frame } from "../protocol/codec.ts";
-import { DISCONNECTS, type Disconnect, reconnects } from "../protocol/codes.ts";
-import { type OutboundEnvelope, reply, unsolicited } from "../protocol/envelopes.ts";
-import { MessagingError } from "../protocol/errors.ts";
+import { checkChannel } from "../../channels/names.ts";
+import { canonicalEvent, dataBytes, eventForJson, eventForV1 } from "../../protocol/cloudevents.ts";
+import { type Codec, codecFor, type Encoding, type Frame } from "../../protocol/codec.ts";
+import { DISCONNECTS, type Disconnect, reconnects } from "../../protocol/codes.ts";
+import { type OutboundEnvelope, reply, unsolicited } from "../../protocol/envelopes.ts";
+import { MessagingError } from "../../protocol/errors.ts";
 import {
   type CloudEvent,
   CloudEventSchema,
-} from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+} from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
   EntryBodySchema,
   type SessionMarks,
   SessionMarksSchema,
   type SessionRecord,
   SessionRecordSchema,
-} from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {
   type Connect,
   type HistoryRequest,
@@ -28,37 +28,44 @@ import {
   type PresenceRequest,
   type Subscription as SubscriptionMessage,
   SubscriptionSchema,
-} from "../protocol/gen/messageloop/v1/service_pb.js";
+} from "../../protocol/gen/messageloop/v1/service_pb.js";
 import {
   ERROR_WINDOW_MS,
   largestFrame,
   MAX_PRESENCE_MEMBERS,
   MAX_WAITING_BYTES,
   MAX_WAITING_FRAMES,
-} from "../protocol/limits.ts";
+} from "../../protocol/limits.ts";
 import {
   frameLimit,
   type SizedFrame,
   sized,
   type Variant,
   variantOf,
-} from "../protocol/publication-frames.ts";
-import { utf8Length } from "../protocol/utf8.ts";
+} from "../../protocol/publication-frames.ts";
+import { utf8Length } from "../../protocol/utf8.ts";
+import type { RpcOutcome } from "../counters.ts";
+import type { Engine } from "../engine.ts";
+import { errorText } from "../error-text.ts";
+import type { Caller, LogFields, LogGap, Position, PublishCommand, Transport } from "../ports.ts";
+import { Slots } from "../slots.ts";
+import { countOf, positionMessage, uint64Of } from "../subscription/positions.ts";
+import {
+  type ChannelsOwner,
+  type JoinOutcome,
+  SessionChannels,
+} from "../subscription/session-channels.ts";
+import type { Respondent } from "../survey.ts";
+import { TokenBucket } from "../token-bucket.ts";
 import { BadValue, checkMetadata, checkStruct } from "./application-values.ts";
-import { BackendCalls } from "./backend.ts";
+import { BackendCalls } from "./backend-calls.ts";
 import { ChannelOrder } from "./channel-order.ts";
-import type { RpcOutcome } from "./counters.ts";
-import type { Engine } from "./engine.ts";
-import { errorText } from "./error-text.ts";
 import { fitErrors, fitHistory, fitPresence } from "./frame-limit.ts";
 import { Intake } from "./intake.ts";
+import { durationSince, reasonOf, refusalOf } from "./log.ts";
 import { Outflow } from "./outflow.ts";
-import type { Caller, LogFields, LogGap, Position, PublishCommand, Transport } from "./ports.ts";
-import { countOf, positionMessage, uint64Of } from "./positions.ts";
 import { publishKey } from "./publish-key.ts";
-import { type ChannelsOwner, type JoinOutcome, SessionChannels } from "./session-channels.ts";
-import { durationSince, reasonOf, refusalOf } from "./session-log.ts";
-import { gapMessage, historyFilter, historyPage, presencePage } from "./session-queries.ts";
+import { gapMessage, historyFilter, historyPage, presencePage } from "./queries.ts";
 import {
   AUTHENTICATE,
   AUTHORIZE,
@@ -69,10 +76,7 @@ import {
   RPC,
   refusalOfAll,
   UNANSWERED,
-} from "./session-terms.ts";
-import { Slots } from "./slots.ts";
-import type { Respondent } from "./survey.ts";
-import { TokenBucket } from "./token-bucket.ts";
+} from "./terms.ts";
 
 /** Capabilities this server grants. Each gates envelopes. */
 const CAPABILITIES = ["recovery", "history", "presence", "control", "credit"] as const;

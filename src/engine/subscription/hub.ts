@@ -3,14 +3,14 @@
  * hands them a batch, each once however many of its subscriptions match; it knows nothing of brokers or
  * sockets. A session that is subscribed to a channel by itself takes it from there, whatever its patterns.
  */
-import { PatternMap } from "../channels/pattern-map.ts";
-import { SmallMap } from "../channels/small-map.ts";
-import type { Encoding } from "../protocol/codec.ts";
-import { DISCONNECTS, type Disconnect } from "../protocol/codes.ts";
-import type { PublicationBatch, SizedFrame, Variant } from "../protocol/publication-frames.ts";
+import { PatternMap } from "../../channels/pattern-map.ts";
+import { SmallMap } from "../../channels/small-map.ts";
+import type { Encoding } from "../../protocol/codec.ts";
+import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
+import type { PublicationBatch, SizedFrame, Variant } from "../../protocol/publication-frames.ts";
+import type { LogGap, Member, MemberSession, Position } from "../ports.ts";
 import type { Hold, PresenceNotice } from "./hold.ts";
 import type { HeldOfPattern, PatternFeed } from "./pattern-feed.ts";
-import type { LogGap, Member, MemberSession, Position } from "./ports.ts";
 
 /** What the hub needs of a session. */
 export interface Subscriber {

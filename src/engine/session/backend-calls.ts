@@ -2,11 +2,11 @@
  * Calls to the application's backends on behalf of one session: each with a deadline, all cancelled
  * when the session ends, and a backend's own words never reaching a client by accident.
  */
-import { MessagingError } from "../protocol/errors.ts";
+import { MessagingError } from "../../protocol/errors.ts";
+import { errorText } from "../error-text.ts";
+import type { Cancellation, Logger, Timers } from "../ports.ts";
 import { BadValue } from "./application-values.ts";
 import { checkedRefusal, type Refusal } from "./backend-answers.ts";
-import { errorText } from "./error-text.ts";
-import type { Cancellation, Logger, Timers } from "./ports.ts";
 
 /** What a call means to the client when the backend fails, is late or answers what is not valid. */
 export interface CallTerms<T> {

@@ -1,9 +1,9 @@
 /** What a client may ask about a channel: a page of its history and who is present; and the shapes of both. */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { eventForJson } from "../protocol/cloudevents.ts";
-import type { Encoding } from "../protocol/codec.ts";
-import { CloudEventSchema } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import type { Entry } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { eventForJson } from "../../protocol/cloudevents.ts";
+import type { Encoding } from "../../protocol/codec.ts";
+import { CloudEventSchema } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {
   type Gap,
   GapSchema,
@@ -17,10 +17,10 @@ import {
   type Presence,
   PresenceSchema,
   type StreamPosition,
-} from "../protocol/gen/messageloop/v1/service_pb.js";
-import { MAX_HISTORY_BYTES, MAX_HISTORY_MESSAGES } from "../protocol/limits.ts";
-import type { HistoryFilter, HistoryPage, LogGap, Member, Position, Snapshot } from "./ports.ts";
-import { positionMessage, positionOf, uint64Of } from "./positions.ts";
+} from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { MAX_HISTORY_BYTES, MAX_HISTORY_MESSAGES } from "../../protocol/limits.ts";
+import type { HistoryFilter, HistoryPage, LogGap, Member, Position, Snapshot } from "../ports.ts";
+import { positionMessage, positionOf, uint64Of } from "../subscription/positions.ts";
 
 /** What of a channel's history a request asks for. */
 export function historyFilter({ since, limit, reverse }: HistoryRequest): HistoryFilter {

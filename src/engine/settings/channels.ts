@@ -1,16 +1,16 @@
 /** The list `channels`: what an operator says about channels, by pattern. */
 import * as v from "valibot";
-import { patternProblem } from "../channels/patterns.ts";
+import { patternProblem } from "../../channels/patterns.ts";
 import {
   type ChannelRule,
   DEFAULT_CHANNEL_RULES,
   MIN_DEDUP_SIZE,
   MIN_DEDUP_WINDOW_MS,
   TRANSIENT_POSITION_TTL_MS,
-} from "../channels/rules.ts";
+} from "../../channels/rules.ts";
 import { formatDuration } from "./duration.ts";
-import { table } from "./settings-table.ts";
-import { durations, durationsFrom, switches, wholeNumbers } from "./settings-values.ts";
+import { table } from "./table.ts";
+import { durations, durationsFrom, switches, wholeNumbers } from "./values.ts";
 
 /** Entries and events that one channel may be told to keep. */
 const MAX_KEPT = 1_000_000;

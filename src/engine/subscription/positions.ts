@@ -6,8 +6,8 @@ import { create } from "@bufbuild/protobuf";
 import {
   type StreamPosition,
   StreamPositionSchema,
-} from "../protocol/gen/messageloop/v1/service_pb.js";
-import type { Position } from "./ports.ts";
+} from "../../protocol/gen/messageloop/v1/service_pb.js";
+import type { Position } from "../ports.ts";
 
 const MAX_COUNT = BigInt(Number.MAX_SAFE_INTEGER);
 

@@ -2,8 +2,8 @@
  * What a subscriber of a pattern missed in one channel: behind its position where it has one, else from
  * the time of the pattern's last acknowledgement on.
  */
-import type { ChannelRules } from "../channels/rules.ts";
-import type { Position } from "./ports.ts";
+import type { ChannelRules } from "../../channels/rules.ts";
+import type { Position } from "../ports.ts";
 import {
   between,
   type LogReader,

@@ -8,7 +8,7 @@ import {
   MAX_WAITING_NODE_BYTES,
   MAX_WAITING_SESSION_BYTES,
   WAITING_FRAME_BYTES,
-} from "../protocol/limits.ts";
+} from "../../protocol/limits.ts";
 
 /** The part of a transport that is used. */
 export interface PausableTransport {

@@ -2,13 +2,14 @@
  * The patterns of one session: hearing of their channels with the broker's and the authorizer's consent,
  * catching up with what was missed in each of them, leaving them.
  */
-import { checkChannel } from "../channels/names.ts";
-import { PatternMap } from "../channels/pattern-map.ts";
-import { checkPattern, matches } from "../channels/patterns.ts";
-import { MessagingError } from "../protocol/errors.ts";
-import type { Subscription as SubscriptionMessage } from "../protocol/gen/messageloop/v1/service_pb.js";
-import { MAX_PATTERN_CHANNELS } from "../protocol/limits.ts";
-import { background } from "./background.ts";
+import { checkChannel } from "../../channels/names.ts";
+import { PatternMap } from "../../channels/pattern-map.ts";
+import { checkPattern, matches } from "../../channels/patterns.ts";
+import { MessagingError } from "../../protocol/errors.ts";
+import type { Subscription as SubscriptionMessage } from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { MAX_PATTERN_CHANNELS } from "../../protocol/limits.ts";
+import { background } from "../background.ts";
+import type { Position } from "../ports.ts";
 import { feedGap, feedNotice, type PatternSubscription, type Subscription } from "./hub.ts";
 import {
   channelOf,
@@ -18,7 +19,6 @@ import {
   PatternHold,
 } from "./pattern-feed.ts";
 import { type Absence, type Head, headOf, missedFrom } from "./pattern-recovery.ts";
-import type { Position } from "./ports.ts";
 import { positionOf } from "./positions.ts";
 import { between, type LogReader, missed, type ReplayBudget } from "./recovery.ts";
 import {

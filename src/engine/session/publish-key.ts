@@ -1,11 +1,11 @@
 /** The key that a publish is known by, whichever door it comes in by. */
-import { eventKey } from "../channels/event-key.ts";
-import type { RuleBook } from "../channels/rules.ts";
-import { MessagingError } from "../protocol/errors.ts";
-import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import { MAX_EVENT_KEY_BYTES } from "../protocol/limits.ts";
-import { utf8Length } from "../protocol/utf8.ts";
-import type { Random } from "./ports.ts";
+import { eventKey } from "../../channels/event-key.ts";
+import type { RuleBook } from "../../channels/rules.ts";
+import { MessagingError } from "../../protocol/errors.ts";
+import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import { MAX_EVENT_KEY_BYTES } from "../../protocol/limits.ts";
+import { utf8Length } from "../../protocol/utf8.ts";
+import type { Random } from "../ports.ts";
 
 /** Who means the same event by the same source and id. */
 export interface Principal {

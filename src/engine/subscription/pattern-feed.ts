@@ -3,10 +3,10 @@
  * channel's log, so whatever comes is taken; only a channel that was caught up with has a floor until the
  * live messages are past it. While the session catches up everything of its patterns is held back.
  */
-import { MAX_HELD_BYTES } from "../protocol/limits.ts";
-import type { PublicationBatch } from "../protocol/publication-frames.ts";
+import { MAX_HELD_BYTES } from "../../protocol/limits.ts";
+import type { PublicationBatch } from "../../protocol/publication-frames.ts";
+import type { LogGap, Position } from "../ports.ts";
 import { GAP_BYTES, noticeBytes, type PresenceNotice } from "./hold.ts";
-import type { LogGap, Position } from "./ports.ts";
 
 /** Messages of one channel that were too much to be held: they are read from the log again. */
 export interface DroppedRange {

@@ -2,11 +2,11 @@
  * Channels count: how many a node may have, and how many one session may begin. A name costs memory for as
  * long as its position is kept, whether anybody comes back to it or not.
  */
-import { MessagingError } from "../protocol/errors.ts";
+import { MessagingError } from "../../protocol/errors.ts";
+import type { Broker, Clock } from "../ports.ts";
+import type { Settings } from "../settings/settings.ts";
+import { TokenBucket } from "../token-bucket.ts";
 import type { Hub } from "./hub.ts";
-import type { Broker, Clock } from "./ports.ts";
-import type { Settings } from "./settings.ts";
-import { TokenBucket } from "./token-bucket.ts";
 
 /** Names that one generation of a node's memory holds, where its broker cannot tell what it knows. */
 const GENERATION = 16_384;

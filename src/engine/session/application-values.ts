@@ -3,10 +3,10 @@
  * looked at where it comes in, before anything is encoded from it.
  */
 import type { JsonObject } from "@bufbuild/protobuf";
-import { MessagingError } from "../protocol/errors.ts";
-import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import { jsonProblem } from "../protocol/json-value.ts";
-import { MAX_STRUCT_DEPTH } from "../protocol/limits.ts";
+import { MessagingError } from "../../protocol/errors.ts";
+import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import { jsonProblem } from "../../protocol/json-value.ts";
+import { MAX_STRUCT_DEPTH } from "../../protocol/limits.ts";
 
 /** A field that is not what it should be. `field` is the whole value's name where all of it is meant. */
 export class BadValue extends Error {

@@ -1,11 +1,11 @@
 /** Frames about presence that nobody asked for: made once for all who get them in the same form. */
-import { codecFor, type Encoding } from "../protocol/codec.ts";
-import { type OutboundEnvelope, unsolicited } from "../protocol/envelopes.ts";
-import { SharedFrame, sized } from "../protocol/publication-frames.ts";
+import { codecFor, type Encoding } from "../../protocol/codec.ts";
+import { type OutboundEnvelope, unsolicited } from "../../protocol/envelopes.ts";
+import { SharedFrame, sized } from "../../protocol/publication-frames.ts";
+import type { Clock, PresenceChange, Random, Snapshot } from "../ports.ts";
+import { uint64Of } from "../subscription/positions.ts";
 import { fitPresence } from "./frame-limit.ts";
-import type { Clock, PresenceChange, Random, Snapshot } from "./ports.ts";
-import { uint64Of } from "./positions.ts";
-import { memberMessage, presencePage } from "./session-queries.ts";
+import { memberMessage, presencePage } from "./queries.ts";
 
 /** What stamps a frame. */
 export interface Stamp {

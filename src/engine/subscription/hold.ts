@@ -1,7 +1,7 @@
 /** What a subscription to a channel holds back until its session has been told all that comes before. */
-import { MAX_HELD_BYTES } from "../protocol/limits.ts";
-import type { PublicationBatch, SharedFrame } from "../protocol/publication-frames.ts";
-import type { LogGap, Member, Position } from "./ports.ts";
+import { MAX_HELD_BYTES } from "../../protocol/limits.ts";
+import type { PublicationBatch, SharedFrame } from "../../protocol/publication-frames.ts";
+import type { LogGap, Member, Position } from "../ports.ts";
 
 /** A notice of presence, which goes to everyone but the member it is about. */
 export interface PresenceNotice {

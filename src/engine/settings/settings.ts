@@ -4,7 +4,7 @@
  * table around the entries here.
  */
 import * as v from "valibot";
-import { RuleBook } from "../channels/rules.ts";
+import { RuleBook } from "../../channels/rules.ts";
 import {
   AUTH_TIMEOUT_MS,
   CONNECT_DEADLINE_MS,
@@ -22,11 +22,11 @@ import {
   RECOVERY_BYTES,
   RECOVERY_MESSAGES,
   RPC_TIMEOUT_MS,
-} from "../protocol/limits.ts";
+} from "../../protocol/limits.ts";
+import { channelRules } from "./channels.ts";
 import { formatDuration } from "./duration.ts";
-import { channelRules } from "./settings-channels.ts";
-import { checkSettings, type SettingPath, settingPaths, table } from "./settings-table.ts";
-import { durations, durationsFrom, wholeNumbers } from "./settings-values.ts";
+import { checkSettings, type SettingPath, settingPaths, table } from "./table.ts";
+import { durations, durationsFrom, wholeNumbers } from "./values.ts";
 
 export {
   checkSettings,
@@ -35,7 +35,7 @@ export {
   SettingsError,
   settingPaths,
   table,
-} from "./settings-table.ts";
+} from "./table.ts";
 export {
   durations,
   durationsFrom,
@@ -44,7 +44,7 @@ export {
   switches,
   unset,
   wholeNumbers,
-} from "./settings-values.ts";
+} from "./values.ts";
 
 /** Checked settings in the engine's own units. What each means stands in docs/limits.md. */
 export interface Settings {

@@ -1,19 +1,19 @@
 /** What a session says of each kind of message and of each backend: tables, and no state. */
-import { patternProblem } from "../channels/patterns.ts";
-import { DISCONNECTS, type Disconnect } from "../protocol/codes.ts";
-import type { MessagingError } from "../protocol/errors.ts";
-import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import { patternProblem } from "../../channels/patterns.ts";
+import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
+import type { MessagingError } from "../../protocol/errors.ts";
+import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type {
   Connect,
   InboundMessage,
   OutboundMessage,
   Subscription as SubscriptionMessage,
-} from "../protocol/gen/messageloop/v1/service_pb.js";
-import { MAX_CLIENT_NAME_BYTES } from "../protocol/limits.ts";
-import { utf8Length } from "../protocol/utf8.ts";
-import type { CallTerms } from "./backend.ts";
+} from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { MAX_CLIENT_NAME_BYTES } from "../../protocol/limits.ts";
+import { utf8Length } from "../../protocol/utf8.ts";
+import type { MessageKind } from "../settings/settings.ts";
 import { answeredConsent, answeredEvent, answeredUser } from "./backend-answers.ts";
-import type { MessageKind } from "./settings.ts";
+import type { CallTerms } from "./backend-calls.ts";
 
 export const AUTHENTICATE: Omit<CallTerms<string>, "timeoutMs"> = {
   backend: "authenticate",

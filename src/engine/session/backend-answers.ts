@@ -3,24 +3,24 @@
  * where it comes in: what is not valid names its field, and never gets further.
  */
 import { toBinary } from "@bufbuild/protobuf";
-import { canonicalEvent } from "../protocol/cloudevents.ts";
-import type { ErrorCode } from "../protocol/codes.ts";
-import { MessagingError } from "../protocol/errors.ts";
+import { canonicalEvent } from "../../protocol/cloudevents.ts";
+import type { ErrorCode } from "../../protocol/codes.ts";
+import { MessagingError } from "../../protocol/errors.ts";
 import {
   type CloudEvent,
   CloudEventSchema,
-} from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import { jsonProblem } from "../protocol/json-value.ts";
+} from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import { jsonProblem } from "../../protocol/json-value.ts";
 import {
   MAX_ERROR_CODE_BYTES,
   MAX_ERROR_METADATA_BYTES,
   MAX_ERROR_TEXT_BYTES,
   MAX_STRUCT_DEPTH,
   MAX_USER_ID_BYTES,
-} from "../protocol/limits.ts";
-import { utf8Cut, utf8Length } from "../protocol/utf8.ts";
+} from "../../protocol/limits.ts";
+import { utf8Cut, utf8Length } from "../../protocol/utf8.ts";
+import { errorText } from "../error-text.ts";
 import { BadValue, eventOf, kindOf, objectOf, textOf } from "./application-values.ts";
-import { errorText } from "./error-text.ts";
 
 /** @throws BadValue where the authenticator names no user. */
 export function answeredUser(answer: unknown): string {
