@@ -6,7 +6,7 @@
 import { create } from "@bufbuild/protobuf";
 import { MemoryBroker } from "../../src/brokers/memory/broker.ts";
 import { Engine } from "../../src/engine/engine.ts";
-import type { Transport } from "../../src/engine/ports.ts";
+import type { Transport } from "../../src/engine/ports/transport.ts";
 import type { Session } from "../../src/engine/session/session.ts";
 import { DEFAULT_SETTINGS } from "../../src/engine/settings/settings.ts";
 import { type Codec, codecFor, type Encoding, type Frame } from "../../src/protocol/codec.ts";

@@ -1,6 +1,6 @@
 /** Work that nobody waits for. */
 import { errorText } from "./error-text.ts";
-import type { Logger } from "./ports.ts";
+import type { Logger } from "./ports/platform.ts";
 
 /**
  * Lets a promise run on its own. A rejection is logged as a warning and goes no further, so that it

@@ -12,7 +12,7 @@ import {
   NodeCallSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { CHANNEL_TIMEOUT_MS } from "../protocol/limits.ts";
-import type { Cluster } from "./ports.ts";
+import type { Cluster } from "./ports/cluster.ts";
 import type { NodeSurvey, SurveyOutcome } from "./survey.ts";
 
 /** What another node's part of a survey ends before the whole, in milliseconds: its answer travels. */

@@ -3,7 +3,7 @@
  * addition without a look-up or an allocation, so it may stand where every delivery passes.
  */
 
-import type { GapReason } from "./ports.ts";
+import type { GapReason } from "./ports/broker.ts";
 
 /** How an RPC ended. `cancelled` means that the client left first, so the backend is not to blame. */
 export const RPC_OUTCOMES = ["ok", "error", "timeout", "cancelled"] as const;

@@ -4,6 +4,7 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { checkChannel } from "../channels/names.ts";
+import type { PresenceChange, Snapshot } from "../channels/presence.ts";
 import type { RuleBook } from "../channels/rules.ts";
 import { canonicalEvent } from "../protocol/cloudevents.ts";
 import type { Encoding } from "../protocol/codec.ts";
@@ -35,25 +36,19 @@ import { Counters } from "./counters.ts";
 import { errorText } from "./error-text.ts";
 import { guardedHandler } from "./guarded-handler.ts";
 import { MarkTimer } from "./mark-timer.ts";
+import type { Proxy as ProxyPort } from "./ports/backends.ts";
 import type {
   Broker,
   BrokerHandler,
-  Clock,
-  Cluster,
   HistoryFilter,
   HistoryPage,
   LogGap,
-  Logger,
-  PresenceChange,
   PresenceSnapshot,
-  Proxy as ProxyPort,
   PublishResult,
-  Random,
-  RefusedMessages,
-  Snapshot,
-  Timers,
-  Transport,
-} from "./ports.ts";
+} from "./ports/broker.ts";
+import type { Cluster, RefusedMessages } from "./ports/cluster.ts";
+import type { Clock, Logger, Random, Timers } from "./ports/platform.ts";
+import type { Transport } from "./ports/transport.ts";
 import { PublishGate } from "./publish-gate.ts";
 import { applicationEvent, checkCount, checkMetadata } from "./session/application-values.ts";
 import type { SharedIntake } from "./session/intake.ts";

@@ -1,5 +1,5 @@
 /** The wall between a broker and the sessions that it serves. */
-import type { BrokerHandler } from "./ports.ts";
+import type { BrokerHandler } from "./ports/broker.ts";
 
 /**
  * A handler that never throws, as brokers are promised: what goes wrong in handing over is told to

@@ -1,5 +1,5 @@
 /** When sessions save their marks: soon after a change, one timer for all of them. */
-import type { Timers } from "./ports.ts";
+import type { Timers } from "./ports/platform.ts";
 
 /** How long the marks of sessions may stay unsaved, in milliseconds; hosts sleep later than that. */
 const MARKS_DELAY_MS = 2_000;

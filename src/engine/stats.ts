@@ -1,6 +1,6 @@
 /** The figures of a node, for its operator. */
 import type { CounterStats } from "./counters.ts";
-import type { RefusedMessages } from "./ports.ts";
+import type { RefusedMessages } from "./ports/cluster.ts";
 
 /** What a node holds now, and what it has done since it started. */
 export interface EngineStats extends CounterStats {

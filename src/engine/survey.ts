@@ -12,7 +12,7 @@ import {
 } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { SurveyResponse } from "../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_SURVEY_TIMEOUT_MS, SURVEY_TIMEOUT_MS } from "../protocol/limits.ts";
-import type { Timers } from "./ports.ts";
+import type { Timers } from "./ports/platform.ts";
 
 /** The event type of a question that names none, and its content type, as in v0.1.1. */
 const QUESTION_TYPE = "com.messageloop.survey";

@@ -3,7 +3,7 @@
  * and so many steps run in one turn of the loop; the others wait, first come, first served, while the
  * loop does what else there is to do. As each session has one read at a time, all of them get on alike.
  */
-import type { Clock } from "./ports.ts";
+import type { Clock } from "./ports/platform.ts";
 
 /** Steps of one turn at most. It is the only bound where the clock stands still while code runs. */
 const STEPS_A_TURN = 32;

@@ -3,7 +3,7 @@
  * explains. The first route that matches wins.
  */
 import { isPattern } from "../channels/names.ts";
-import type { Proxy as ProxyPort } from "../engine/ports.ts";
+import type { Proxy as ProxyPort } from "../engine/ports/backends.ts";
 import { Glob } from "./glob.ts";
 import { Reach } from "./reach.ts";
 

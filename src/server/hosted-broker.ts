@@ -15,7 +15,9 @@ import {
   type RedisSubscriptions,
 } from "../brokers/redis/ports.ts";
 import type { RuleBook } from "../channels/rules.ts";
-import type { Broker, Cluster, Logger } from "../engine/ports.ts";
+import type { Broker } from "../engine/ports/broker.ts";
+import type { Cluster } from "../engine/ports/cluster.ts";
+import type { Logger } from "../engine/ports/platform.ts";
 import type { RedisFacts } from "../http/metrics-process.ts";
 import type { ServerConfig } from "./config/config.ts";
 import type { RedisConfig } from "./config/redis.ts";

@@ -21,34 +21,31 @@ export {
   type PublishOptions,
 } from "../engine/engine.ts";
 export type {
-  ActiveChannels,
   AuthenticateRequest,
   AuthorizeSubscribeRequest,
-  Broker,
-  BrokerHandler,
   Caller,
   Cancellation,
-  Clock,
-  Cluster,
+  Proxy,
+  RpcRequest,
+} from "../engine/ports/backends.ts";
+export type {
+  ActiveChannels,
+  Broker,
+  BrokerHandler,
   GapReason,
   HistoryFilter,
   HistoryPage,
-  LogFields,
   LogGap,
-  Logger,
   PatternRegistration,
   Position,
   PresenceSnapshot,
-  Proxy,
   PublishCommand,
   PublishResult,
-  Random,
-  RefusedMessages,
   Registration,
-  RpcRequest,
-  Timers,
-  Transport,
-} from "../engine/ports.ts";
+} from "../engine/ports/broker.ts";
+export type { Cluster, RefusedMessages } from "../engine/ports/cluster.ts";
+export type { Clock, LogFields, Logger, Random, Timers } from "../engine/ports/platform.ts";
+export type { Transport } from "../engine/ports/transport.ts";
 export type { Peer, Session } from "../engine/session/session.ts";
 export {
   DEFAULT_SETTINGS,

@@ -3,7 +3,7 @@
  * messages, and what must stay secret does not reach it even when it is passed by mistake.
  */
 import { pino, stdTimeFunctions } from "pino";
-import type { Logger } from "../engine/ports.ts";
+import type { Logger } from "../engine/ports/platform.ts";
 import type { LogLevel } from "./config/config.ts";
 import { standardOutput } from "./log-output.ts";
 

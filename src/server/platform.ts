@@ -1,7 +1,7 @@
 /** Time, chance and turns of the event loop as Node gives them. */
 import { randomBytes, randomUUID } from "node:crypto";
 import { shortId as shortIdFrom } from "../channels/short-id.ts";
-import type { Clock, Random, Timers } from "../engine/ports.ts";
+import type { Clock, Random, Timers } from "../engine/ports/platform.ts";
 
 export const clock: Clock = { now: () => Date.now() };
 

@@ -3,7 +3,7 @@
  * time of day moves, and which nearly stands still while the process cannot read what its clients send:
  * suspended, or busy with one thing.
  */
-import type { Clock } from "../engine/ports.ts";
+import type { Clock } from "../engine/ports/platform.ts";
 
 /** How often the clock is looked at, in milliseconds. */
 const LOOK_MS = 250;

@@ -8,7 +8,7 @@ export type {
   Cancellation,
   Proxy as Backends,
   RpcRequest,
-} from "../engine/ports.ts";
+} from "../engine/ports/backends.ts";
 export { MessagingError } from "../protocol/errors.ts";
 export type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 export { CloudEventSchema } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";

@@ -1,6 +1,6 @@
 /** Time, chance and logs as Workers give them. */
 import { shortId as shortIdFrom } from "../channels/short-id.ts";
-import type { Clock, Logger, Random, Timers } from "../engine/ports.ts";
+import type { Clock, Logger, Random, Timers } from "../engine/ports/platform.ts";
 import type { LogLevel } from "../engine/settings/settings.ts";
 
 export const clock: Clock = { now: () => Date.now() };

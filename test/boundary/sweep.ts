@@ -11,7 +11,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import type { Engine } from "../../src/engine/engine.ts";
-import type { Transport } from "../../src/engine/ports.ts";
+import type { Transport } from "../../src/engine/ports/transport.ts";
 import type { Session } from "../../src/engine/session/session.ts";
 import { codecFor, type Encoding, type Frame } from "../../src/protocol/codec.ts";
 import type { Disconnect } from "../../src/protocol/codes.ts";

@@ -4,7 +4,11 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Engine } from "../../src/engine/engine.ts";
-import type { Cancellation, Proxy as ProxyPort, RpcRequest } from "../../src/engine/ports.ts";
+import type {
+  Cancellation,
+  Proxy as ProxyPort,
+  RpcRequest,
+} from "../../src/engine/ports/backends.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import {
   type CloudEvent,

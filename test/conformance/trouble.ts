@@ -1,5 +1,5 @@
 /** A node whose channels do not answer as they should, as a client brings it about. */
-import type { Broker } from "../../src/engine/ports.ts";
+import type { Broker } from "../../src/engine/ports/broker.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 
 export class Trouble {

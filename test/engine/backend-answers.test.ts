@@ -5,7 +5,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
-import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
+import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";

@@ -2,7 +2,8 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
-import type { Proxy as ProxyPort, PublishCommand, PublishResult } from "../../src/engine/ports.ts";
+import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
+import type { PublishCommand, PublishResult } from "../../src/engine/ports/broker.ts";
 import { PublishGate } from "../../src/engine/publish-gate.ts";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_WAITING_NODE_BYTES, MAX_WAITING_SESSION_BYTES } from "../../src/protocol/limits.ts";

@@ -1,7 +1,7 @@
 /** [SPEC-S15] One session's failure: it ends that session with 1011 and no other, is logged and counted. */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import type { BrokerHandler } from "../../src/engine/ports.ts";
+import type { BrokerHandler } from "../../src/engine/ports/broker.ts";
 import type { Session } from "../../src/engine/session/session.ts";
 import { DEFAULT_SETTINGS } from "../../src/engine/settings/settings.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";

@@ -1,6 +1,6 @@
 /** B2 of what is held back: notices of presence and ranges of messages count like messages do. */
 import { expect, test } from "vitest";
-import type { Member, PresenceChange } from "../../src/engine/ports.ts";
+import type { Member, PresenceChange } from "../../src/channels/presence.ts";
 import { Hold, type PresenceNotice } from "../../src/engine/subscription/hold.ts";
 import { PatternHold } from "../../src/engine/subscription/pattern-feed.ts";
 import { codecFor } from "../../src/protocol/codec.ts";

@@ -3,6 +3,7 @@
  * subscribers were told, as short lines.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
+import type { MemberSession } from "../../src/channels/presence.ts";
 import type {
   ActiveChannels,
   Broker,
@@ -10,13 +11,12 @@ import type {
   HistoryFilter,
   HistoryPage,
   LogGap,
-  MemberSession,
   PatternRegistration,
   Position,
   PresenceSnapshot,
   PublishResult,
   Registration,
-} from "../../src/engine/ports.ts";
+} from "../../src/engine/ports/broker.ts";
 import type { Session } from "../../src/engine/session/session.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";

@@ -1,7 +1,7 @@
 /** The in-process proxy: who someone is, what they may hear, and calls that do not hold each other up. */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import type { Proxy as ProxyPort, RpcRequest } from "../../src/engine/ports.ts";
+import type { Proxy as ProxyPort, RpcRequest } from "../../src/engine/ports/backends.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { connect, type Init, kinds, scene, send, subscribe } from "./scene.ts";

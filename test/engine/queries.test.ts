@@ -1,7 +1,7 @@
 /** H and M: what a client may ask about a channel, and what it hears of who comes and goes. */
 import { expect, test } from "vitest";
+import type { Member } from "../../src/channels/presence.ts";
 import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
-import type { Member } from "../../src/engine/ports.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import type {
   HistoryRequest,

@@ -2,21 +2,21 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { HostCapabilities } from "../../src/engine/capabilities.ts";
 import { Engine } from "../../src/engine/engine.ts";
+import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
 import type {
   ActiveChannels,
   Broker,
   BrokerHandler,
   HistoryPage,
-  Logger,
   PatternRegistration,
   Position,
   PresenceSnapshot,
-  Proxy as ProxyPort,
   PublishCommand,
   PublishResult,
   Registration,
-  Transport,
-} from "../../src/engine/ports.ts";
+} from "../../src/engine/ports/broker.ts";
+import type { Logger } from "../../src/engine/ports/platform.ts";
+import type { Transport } from "../../src/engine/ports/transport.ts";
 import type { Session } from "../../src/engine/session/session.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings/settings.ts";
 import { codecFor, type Frame } from "../../src/protocol/codec.ts";

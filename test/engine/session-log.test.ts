@@ -1,6 +1,6 @@
 /** What an operator sees of single connections at level debug, and what never gets there. */
 import { expect, test } from "vitest";
-import type { LogFields } from "../../src/engine/ports.ts";
+import type { LogFields } from "../../src/engine/ports/platform.ts";
 import { DISCONNECTS } from "../../src/protocol/codes.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { connect, type Init, type SceneOptions, scene, send } from "./scene.ts";

@@ -1,6 +1,6 @@
 /** The application's backends: they answer at once, a little later, or when the test comes to it. */
 import { create } from "@bufbuild/protobuf";
-import type { Cancellation, Proxy as ProxyPort } from "../../src/engine/ports.ts";
+import type { Cancellation, Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import {
   type CloudEvent,

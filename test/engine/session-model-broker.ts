@@ -1,8 +1,9 @@
 /**
  * A cluster of channels whose every part takes as long as the test likes: calls on their way to a
- * channel, answers on their way back, deliveries. It keeps to the contract in ports.ts.
+ * channel, answers on their way back, deliveries. It keeps to the contract in ports/broker.ts.
  */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { MemberSession } from "../../src/channels/presence.ts";
 import type {
   ActiveChannels,
   Broker,
@@ -10,14 +11,13 @@ import type {
   HistoryFilter,
   HistoryPage,
   LogGap,
-  MemberSession,
   PatternRegistration,
   Position,
   PresenceSnapshot,
   PublishCommand,
   PublishResult,
   Registration,
-} from "../../src/engine/ports.ts";
+} from "../../src/engine/ports/broker.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {

@@ -1,14 +1,13 @@
 /** One channel of the scripted cluster: its log with all its lives, who is present, and what is on its way. */
 import { create } from "@bufbuild/protobuf";
+import type { MemberSession, PresenceChange } from "../../src/channels/presence.ts";
 import type {
   HistoryFilter,
   HistoryPage,
   LogGap,
-  MemberSession,
   Position,
-  PresenceChange,
   PresenceSnapshot,
-} from "../../src/engine/ports.ts";
+} from "../../src/engine/ports/broker.ts";
 import {
   type Entry,
   type EntryBody,

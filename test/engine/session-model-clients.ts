@@ -1,6 +1,6 @@
 /** What clients say: every kind of frame, most of them right, some of them wrong in some way. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { Position } from "../../src/engine/ports.ts";
+import type { Position } from "../../src/engine/ports/broker.ts";
 import { codecFor, type Frame } from "../../src/protocol/codec.ts";
 import type { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {

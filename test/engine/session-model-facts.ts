@@ -1,5 +1,5 @@
 /** What the model of a session is told and remembers, and the marks of SPEC.md that it goes by. */
-import type { HistoryPage, Position, PresenceSnapshot } from "../../src/engine/ports.ts";
+import type { HistoryPage, Position, PresenceSnapshot } from "../../src/engine/ports/broker.ts";
 import type { Settings } from "../../src/engine/settings/settings.ts";
 import type { CloudEvent } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type {

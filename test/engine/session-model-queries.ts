@@ -1,5 +1,5 @@
 /** H1 to H4 and M5: what a page of history and a list of members have to say. */
-import type { HistoryPage, PresenceSnapshot } from "../../src/engine/ports.ts";
+import type { HistoryPage, PresenceSnapshot } from "../../src/engine/ports/broker.ts";
 import type {
   History,
   HistoryRequest,

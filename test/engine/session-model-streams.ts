@@ -2,7 +2,7 @@
  * What has to come next to one session in each of its channels: replayed and live messages, verdicts,
  * gaps, and who comes and goes.
  */
-import type { LogGap, Position } from "../../src/engine/ports.ts";
+import type { LogGap, Position } from "../../src/engine/ports/broker.ts";
 import type {
   Gap,
   Presence,

@@ -3,7 +3,8 @@
  * objects to inside a call of the engine's is thrown when the engine is done.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { MemberSession, Position, PublishCommand } from "../../src/engine/ports.ts";
+import type { MemberSession } from "../../src/channels/presence.ts";
+import type { Position, PublishCommand } from "../../src/engine/ports/broker.ts";
 import type { Settings } from "../../src/engine/settings/settings.ts";
 import type { Frame } from "../../src/protocol/codec.ts";
 import type { InboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";

@@ -4,7 +4,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
+import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type {

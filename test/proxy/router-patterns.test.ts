@@ -3,7 +3,7 @@
  * that asks channel by channel, with its own reading of patterns and of globs.
  */
 import { expect, test } from "vitest";
-import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
+import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { createRouter } from "../../src/proxy/router.ts";
 import { eachStep } from "../support/random.ts";

@@ -1,7 +1,7 @@
 /** Routes to backends: the original's globs, first match wins. */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import type { Proxy as ProxyPort, RpcRequest } from "../../src/engine/ports.ts";
+import type { Proxy as ProxyPort, RpcRequest } from "../../src/engine/ports/backends.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { Glob } from "../../src/proxy/glob.ts";
 import { createRouter } from "../../src/proxy/router.ts";

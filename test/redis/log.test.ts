@@ -1,7 +1,7 @@
 /** The log in Redis, through the broker of two nodes: the cases of the broker of one process. */
 import { create } from "@bufbuild/protobuf";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { HistoryPage } from "../../src/engine/ports.ts";
+import type { HistoryPage } from "../../src/engine/ports/broker.ts";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../../src/protocol/limits.ts";
 import { bodyOf, type Node, type NodeOptions, newPrefix, openNode } from "./nodes.ts";

@@ -2,8 +2,9 @@
 import { create } from "@bufbuild/protobuf";
 import { RedisBroker } from "../../src/brokers/redis/broker.ts";
 import type { RedisCommands } from "../../src/brokers/redis/ports.ts";
+import type { MemberSession, Snapshot } from "../../src/channels/presence.ts";
 import { type ChannelRules, DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
-import type { LogGap, MemberSession, Snapshot } from "../../src/engine/ports.ts";
+import type { LogGap } from "../../src/engine/ports/broker.ts";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { clock, shortId, timers } from "../../src/server/platform.ts";
 import { openCommands } from "../../src/server/redis/commands.ts";

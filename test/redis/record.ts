@@ -3,7 +3,7 @@
  * its place, in the order of the log and once, or a gap that covers it before anything behind it. What a node heard
  * before its registration was answered may come as well, in its place: the hub knows where each session begins.
  */
-import type { LogGap, Position } from "../../src/engine/ports.ts";
+import type { LogGap, Position } from "../../src/engine/ports/broker.ts";
 import type { Node } from "./nodes.ts";
 
 export interface Acknowledged {

@@ -7,7 +7,7 @@ import type {
   PublishCommand,
   PublishResult,
   Registration,
-} from "../../src/engine/ports.ts";
+} from "../../src/engine/ports/broker.ts";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { parseConfig } from "../../src/server/config/config.ts";
 import { idleTimers, shortId } from "../../src/server/platform.ts";

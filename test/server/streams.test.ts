@@ -21,7 +21,7 @@ import {
 import { afterEach, expect, test, vi } from "vitest";
 import { MemoryBroker } from "../../src/brokers/memory/broker.ts";
 import { Engine } from "../../src/engine/engine.ts";
-import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
+import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
 import { MessagingService } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { CAPABILITIES } from "../../src/server/capabilities.ts";
 import { parseConfig } from "../../src/server/config/config.ts";

@@ -1,7 +1,7 @@
 /** Where a client comes from, as the authenticator is told. */
 import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
-import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
+import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
 import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
 import { Client } from "./socket.ts";
 

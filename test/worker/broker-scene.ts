@@ -1,6 +1,7 @@
 /** A gateway's broker over channels that tests script: what was asked, what is answered, what was handed over. */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import type { BrokerHandler, MemberSession } from "../../src/engine/ports.ts";
+import type { MemberSession } from "../../src/channels/presence.ts";
+import type { BrokerHandler } from "../../src/engine/ports/broker.ts";
 import {
   DeliverRequestSchema,
   HistoryRequestSchema,

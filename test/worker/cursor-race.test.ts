@@ -4,7 +4,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import type { PresenceSnapshot } from "../../src/engine/ports.ts";
+import type { PresenceSnapshot } from "../../src/engine/ports/broker.ts";
 import {
   type ReadResponse,
   ReadResponseSchema,

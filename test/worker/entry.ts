@@ -2,7 +2,7 @@
  * The Worker with what only tests may have: a backend of the suite's, counters, and a choice of the
  * gateway. Everything else is the Worker that is deployed.
  */
-import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
+import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
 import { createApp } from "../../src/http/app.ts";
 import { GatewayDurableObject as Gateway } from "../../src/worker/gateway/object.ts";
 import { connectToGateway } from "../../src/worker/upgrade.ts";

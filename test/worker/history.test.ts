@@ -3,7 +3,7 @@ import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "
 import { env, exports } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
-import type { Proxy as ProxyPort } from "../../src/engine/ports.ts";
+import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
 import { delay } from "../../src/worker/objects/timers.ts";

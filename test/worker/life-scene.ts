@@ -2,7 +2,7 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { vi } from "vitest";
 import { type ChannelRules, DEFAULT_CHANNEL_RULES } from "../../src/channels/rules.ts";
-import type { Registration } from "../../src/engine/ports.ts";
+import type { Registration } from "../../src/engine/ports/broker.ts";
 import {
   type DeliverRequest,
   DeliverRequestSchema,

@@ -18,7 +18,6 @@ import type {
   ActiveChannels,
   Broker,
   BrokerHandler,
-  Clock,
   HistoryFilter,
   HistoryPage,
   PatternRegistration,
@@ -27,8 +26,8 @@ import type {
   PublishCommand,
   PublishResult,
   Registration,
-  Timers,
-} from "../../engine/ports.ts";
+} from "../../engine/ports/broker.ts";
+import type { Clock, Timers } from "../../engine/ports/platform.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import {
   type Entry,

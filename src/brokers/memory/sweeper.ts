@@ -2,7 +2,7 @@
  * Looks at all of many things in turn, a few at a time, on a timer of its own: however many there are, no
  * look takes long. The timer stands still while there is nothing to look at.
  */
-import type { Timers } from "../../engine/ports.ts";
+import type { Timers } from "../../engine/ports/platform.ts";
 
 /** Things that one look takes. */
 const LOOKED_AT = 1_000;

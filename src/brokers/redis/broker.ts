@@ -4,24 +4,24 @@
  * entry: what does not go on where a node is, it reads from the stream.
  */
 import { matcherOf } from "../../channels/patterns.ts";
+import type { MemberSession } from "../../channels/presence.ts";
 import { RuleBook } from "../../channels/rules.ts";
 import { background } from "../../engine/background.ts";
 import type {
   ActiveChannels,
   Broker,
   BrokerHandler,
-  Cluster,
   HistoryFilter,
   HistoryPage,
-  Logger,
-  MemberSession,
   PatternRegistration,
   Position,
   PresenceSnapshot,
   PublishCommand,
   PublishResult,
   Registration,
-} from "../../engine/ports.ts";
+} from "../../engine/ports/broker.ts";
+import type { Cluster } from "../../engine/ports/cluster.ts";
+import type { Logger } from "../../engine/ports/platform.ts";
 import { MAX_PATTERN_LOOKS, MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
 import { type ChannelHost, RedisChannel } from "./channel/channel.ts";
 import { HEARING_MS } from "./channel/cursor.ts";

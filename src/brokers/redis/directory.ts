@@ -4,7 +4,7 @@
  * channel costs next to nothing.
  */
 import { background } from "../../engine/background.ts";
-import type { ActiveChannels, Position } from "../../engine/ports.ts";
+import type { ActiveChannels, Position } from "../../engine/ports/broker.ts";
 import type { Epochs } from "./epochs.ts";
 import { chunks } from "./interest.ts";
 import type { RedisKeys } from "./keys.ts";

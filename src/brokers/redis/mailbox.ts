@@ -5,7 +5,7 @@
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
-import type { Cluster, RefusedMessages } from "../../engine/ports.ts";
+import type { Cluster, RefusedMessages } from "../../engine/ports/cluster.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import {
   type NodeAnswer,

@@ -9,7 +9,7 @@ import type {
   GapReason,
   PatternRegistration,
   Position,
-} from "../../engine/ports.ts";
+} from "../../engine/ports/broker.ts";
 import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { RedisChannel } from "./channel/channel.ts";
 import type { RedisDirectory } from "./directory.ts";

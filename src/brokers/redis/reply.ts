@@ -1,7 +1,7 @@
 /** What Redis says, as values: replies of the scripts, and what nodes hear of a channel. */
 import { create, fromBinary } from "@bufbuild/protobuf";
-import type { Member, PresenceChange } from "../../channels/presence.ts";
-import type { MemberSession, Position } from "../../engine/ports.ts";
+import type { Member, MemberSession, PresenceChange } from "../../channels/presence.ts";
+import type { Position } from "../../engine/ports/broker.ts";
 import {
   type Entry,
   type EntryBody,

@@ -4,7 +4,8 @@
  */
 import { MessagingError } from "../../protocol/errors.ts";
 import { errorText } from "../error-text.ts";
-import type { Cancellation, Logger, Timers } from "../ports.ts";
+import type { Cancellation } from "../ports/backends.ts";
+import type { Logger, Timers } from "../ports/platform.ts";
 import { BadValue } from "./application-values.ts";
 import { checkedRefusal, type Refusal } from "./backend-answers.ts";
 

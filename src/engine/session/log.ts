@@ -2,7 +2,7 @@
 import { MessagingError } from "../../protocol/errors.ts";
 import type { InboundMessage } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_CHANNEL_BYTES } from "../../protocol/limits.ts";
-import type { LogFields } from "../ports.ts";
+import type { LogFields } from "../ports/platform.ts";
 
 /** Characters of a text that reach a line: it may name what a client has sent. */
 const MAX_SHOWN = 200;

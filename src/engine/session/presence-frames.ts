@@ -1,8 +1,10 @@
 /** Frames about presence that nobody asked for: made once for all who get them in the same form. */
+
+import type { PresenceChange, Snapshot } from "../../channels/presence.ts";
 import { codecFor, type Encoding } from "../../protocol/codec.ts";
 import { type OutboundEnvelope, unsolicited } from "../../protocol/envelopes.ts";
 import { SharedFrame, sized } from "../../protocol/publication-frames.ts";
-import type { Clock, PresenceChange, Random, Snapshot } from "../ports.ts";
+import type { Clock, Random } from "../ports/platform.ts";
 import { uint64Of } from "../subscription/positions.ts";
 import { fitPresence } from "./frame-limit.ts";
 import { memberMessage, presencePage } from "./queries.ts";

@@ -5,7 +5,7 @@ import { MessagingError } from "../../protocol/errors.ts";
 import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { MAX_EVENT_KEY_BYTES } from "../../protocol/limits.ts";
 import { utf8Length } from "../../protocol/utf8.ts";
-import type { Random } from "../ports.ts";
+import type { Random } from "../ports/platform.ts";
 
 /** Who means the same event by the same source and id. */
 export interface Principal {

@@ -1,5 +1,6 @@
 /** What a client may ask about a channel: a page of its history and who is present; and the shapes of both. */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { Member, Snapshot } from "../../channels/presence.ts";
 import { eventForJson } from "../../protocol/cloudevents.ts";
 import type { Encoding } from "../../protocol/codec.ts";
 import { CloudEventSchema } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
@@ -19,7 +20,7 @@ import {
   type StreamPosition,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_HISTORY_BYTES, MAX_HISTORY_MESSAGES } from "../../protocol/limits.ts";
-import type { HistoryFilter, HistoryPage, LogGap, Member, Position, Snapshot } from "../ports.ts";
+import type { HistoryFilter, HistoryPage, LogGap, Position } from "../ports/broker.ts";
 import { positionMessage, positionOf, uint64Of } from "../subscription/positions.ts";
 
 /** What of a channel's history a request asks for. */

@@ -47,7 +47,10 @@ import { utf8Length } from "../../protocol/utf8.ts";
 import type { RpcOutcome } from "../counters.ts";
 import type { Engine } from "../engine.ts";
 import { errorText } from "../error-text.ts";
-import type { Caller, LogFields, LogGap, Position, PublishCommand, Transport } from "../ports.ts";
+import type { Caller } from "../ports/backends.ts";
+import type { LogGap, Position, PublishCommand } from "../ports/broker.ts";
+import type { LogFields } from "../ports/platform.ts";
+import type { Transport } from "../ports/transport.ts";
 import { Slots } from "../slots.ts";
 import { countOf, positionMessage, uint64Of } from "../subscription/positions.ts";
 import {

@@ -1,7 +1,9 @@
 /** What a subscription to a channel holds back until its session has been told all that comes before. */
+
+import type { Member } from "../../channels/presence.ts";
 import { MAX_HELD_BYTES } from "../../protocol/limits.ts";
 import type { PublicationBatch, SharedFrame } from "../../protocol/publication-frames.ts";
-import type { LogGap, Member, Position } from "../ports.ts";
+import type { LogGap, Position } from "../ports/broker.ts";
 
 /** A notice of presence, which goes to everyone but the member it is about. */
 export interface PresenceNotice {

@@ -4,11 +4,12 @@
  * sockets. A session that is subscribed to a channel by itself takes it from there, whatever its patterns.
  */
 import { PatternMap } from "../../channels/pattern-map.ts";
+import type { Member, MemberSession } from "../../channels/presence.ts";
 import { SmallMap } from "../../channels/small-map.ts";
 import type { Encoding } from "../../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
 import type { PublicationBatch, SizedFrame, Variant } from "../../protocol/publication-frames.ts";
-import type { LogGap, Member, MemberSession, Position } from "../ports.ts";
+import type { LogGap, Position } from "../ports/broker.ts";
 import type { Hold, PresenceNotice } from "./hold.ts";
 import type { HeldOfPattern, PatternFeed } from "./pattern-feed.ts";
 

@@ -3,7 +3,8 @@
  * long as its position is kept, whether anybody comes back to it or not.
  */
 import { MessagingError } from "../../protocol/errors.ts";
-import type { Broker, Clock } from "../ports.ts";
+import type { Broker } from "../ports/broker.ts";
+import type { Clock } from "../ports/platform.ts";
 import type { Settings } from "../settings/settings.ts";
 import { TokenBucket } from "../token-bucket.ts";
 import type { Hub } from "./hub.ts";

@@ -5,7 +5,7 @@
  */
 import { MAX_HELD_BYTES } from "../../protocol/limits.ts";
 import type { PublicationBatch } from "../../protocol/publication-frames.ts";
-import type { LogGap, Position } from "../ports.ts";
+import type { LogGap, Position } from "../ports/broker.ts";
 import { GAP_BYTES, noticeBytes, type PresenceNotice } from "./hold.ts";
 
 /** Messages of one channel that were too much to be held: they are read from the log again. */

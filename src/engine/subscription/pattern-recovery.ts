@@ -3,7 +3,7 @@
  * the time of the pattern's last acknowledgement on.
  */
 import type { ChannelRules } from "../../channels/rules.ts";
-import type { Position } from "../ports.ts";
+import type { Position } from "../ports/broker.ts";
 import {
   between,
   type LogReader,

@@ -7,7 +7,7 @@ import {
   type StreamPosition,
   StreamPositionSchema,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
-import type { Position } from "../ports.ts";
+import type { Position } from "../ports/broker.ts";
 
 const MAX_COUNT = BigInt(Number.MAX_SAFE_INTEGER);
 

@@ -9,7 +9,8 @@ import {
   MAX_JOINED_BYTES,
   MAX_JOINED_MESSAGES,
 } from "../../protocol/limits.ts";
-import type { Broker, GapReason, LogGap, Logger, Position } from "../ports.ts";
+import type { Broker, GapReason, LogGap, Position } from "../ports/broker.ts";
+import type { Logger } from "../ports/platform.ts";
 import type { Turns } from "../turns.ts";
 
 /** Where the log is read, and who hears of it when that fails. */

@@ -4,6 +4,7 @@
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { checkChannel, isPattern } from "../../channels/names.ts";
+import type { Snapshot } from "../../channels/presence.ts";
 import type { RuleBook } from "../../channels/rules.ts";
 import { SmallMap } from "../../channels/small-map.ts";
 import { MessagingError } from "../../protocol/errors.ts";
@@ -18,7 +19,8 @@ import {
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_PRESENCE_MEMBERS } from "../../protocol/limits.ts";
 import type { PublicationBatch } from "../../protocol/publication-frames.ts";
-import type { Broker, LogGap, Logger, Position, Registration, Snapshot } from "../ports.ts";
+import type { Broker, LogGap, Position, Registration } from "../ports/broker.ts";
+import type { Logger } from "../ports/platform.ts";
 import type { TokenBucket } from "../token-bucket.ts";
 import type { Turns } from "../turns.ts";
 import { Hold, type PresenceNotice } from "./hold.ts";

@@ -9,7 +9,7 @@ import { MessagingError } from "../../protocol/errors.ts";
 import type { Subscription as SubscriptionMessage } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_PATTERN_CHANNELS } from "../../protocol/limits.ts";
 import { background } from "../background.ts";
-import type { Position } from "../ports.ts";
+import type { Position } from "../ports/broker.ts";
 import { feedGap, feedNotice, type PatternSubscription, type Subscription } from "./hub.ts";
 import {
   channelOf,

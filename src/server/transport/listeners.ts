@@ -12,7 +12,7 @@ import {
 } from "node:http2";
 import { createServer as createHttps } from "node:https";
 import type { AddressInfo, Server as NetServer, Socket } from "node:net";
-import type { Logger } from "../../engine/ports.ts";
+import type { Logger } from "../../engine/ports/platform.ts";
 import { type Address, formatAddress } from "../config/address.ts";
 import type { ListenerConfig, TlsFiles } from "../config/config.ts";
 import { shouldUpgrade } from "./upgrades.ts";

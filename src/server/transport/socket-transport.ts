@@ -2,7 +2,7 @@
 import type { Duplex } from "node:stream";
 import { WebSocket } from "ws";
 import type { Counters } from "../../engine/counters.ts";
-import type { Transport } from "../../engine/ports.ts";
+import type { Transport } from "../../engine/ports/transport.ts";
 import type { Session } from "../../engine/session/session.ts";
 import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
 import { MAX_REASON_BYTES } from "../../protocol/limits.ts";

@@ -1,5 +1,5 @@
 /** What the session of a stream writes to, and how much of it may wait for a client that reads slowly. */
-import type { Transport } from "../../engine/ports.ts";
+import type { Transport } from "../../engine/ports/transport.ts";
 import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
 import type { SizedFrame } from "../../protocol/publication-frames.ts";
 import { OutboundQueue } from "./outbound-queue.ts";

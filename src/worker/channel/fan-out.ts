@@ -11,7 +11,7 @@
 import type { LogRow } from "../../channels/log-store.ts";
 import type { PresenceChange } from "../../channels/presence.ts";
 import { background } from "../../engine/background.ts";
-import type { Logger } from "../../engine/ports.ts";
+import type { Logger } from "../../engine/ports/platform.ts";
 import { delay, withDeadline } from "../objects/timers.ts";
 import { Trouble } from "../objects/trouble.ts";
 import type { Hearing } from "../pattern-index/life.ts";

@@ -6,7 +6,7 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { LogRow } from "../../channels/log-store.ts";
 import type { PresenceChange } from "../../channels/presence.ts";
-import type { Position } from "../../engine/ports.ts";
+import type { Position } from "../../engine/ports/broker.ts";
 
 /** A log row as a `messageloop.internal.v1.Entry`. */
 export function encodeEntry(row: LogRow): Uint8Array {

@@ -5,7 +5,7 @@
  * anybody waits. Nothing of it is stored: another life of the channel asks anew.
  */
 
-import type { Logger } from "../../engine/ports.ts";
+import type { Logger } from "../../engine/ports/platform.ts";
 import type { LeaseTerms } from "../objects/lease-terms.ts";
 import { retrying, toIndex } from "../objects/retry.ts";
 import { delay, withDeadline } from "../objects/timers.ts";

@@ -10,7 +10,8 @@ import type { LogRow } from "../../channels/log-store.ts";
 import { MemoryLogStore } from "../../channels/memory-store.ts";
 import { ChannelPresence, type PresenceChange, type Snapshot } from "../../channels/presence.ts";
 import type { ChannelRules } from "../../channels/rules.ts";
-import type { Logger, Position, Registration } from "../../engine/ports.ts";
+import type { Position, Registration } from "../../engine/ports/broker.ts";
+import type { Logger } from "../../engine/ports/platform.ts";
 import type {
   HistoryRequest,
   PublishItem,

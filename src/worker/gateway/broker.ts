@@ -6,6 +6,7 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { PatternMap } from "../../channels/pattern-map.ts";
 import { matches } from "../../channels/patterns.ts";
+import type { MemberSession } from "../../channels/presence.ts";
 import { background } from "../../engine/background.ts";
 import type {
   ActiveChannels,
@@ -13,14 +14,13 @@ import type {
   BrokerHandler,
   HistoryFilter,
   HistoryPage,
-  MemberSession,
   PatternRegistration,
   Position,
   PresenceSnapshot,
   PublishCommand,
   PublishResult,
   Registration,
-} from "../../engine/ports.ts";
+} from "../../engine/ports/broker.ts";
 import {
   DeliverRequestSchema,
   EntryBodySchema,

@@ -1,12 +1,12 @@
 /** A channel object as a gateway sees it, and its messages in the words of the ports. */
 import { create, toBinary } from "@bufbuild/protobuf";
+import type { PresenceChange } from "../../channels/presence.ts";
 import type {
   HistoryFilter,
   HistoryPage,
   Position,
-  PresenceChange,
   PresenceSnapshot,
-} from "../../engine/ports.ts";
+} from "../../engine/ports/broker.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import {
   type DeliverRequest,

@@ -3,7 +3,7 @@
  * there, and the stub that the calls go through.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { BrokerHandler } from "../../engine/ports.ts";
+import type { BrokerHandler } from "../../engine/ports/broker.ts";
 import {
   ReadRequestSchema,
   ReadResponseSchema,

@@ -3,7 +3,12 @@
  * to be read back first. A delivery that goes on where the last one ended is handed over in the step
  * that brought it; any other waits its turn in a line.
  */
-import type { BrokerHandler, GapReason, Position, PresenceSnapshot } from "../../engine/ports.ts";
+import type {
+  BrokerHandler,
+  GapReason,
+  Position,
+  PresenceSnapshot,
+} from "../../engine/ports/broker.ts";
 import type {
   Entry,
   ReadResponse,

@@ -5,7 +5,8 @@
  * not told yet: a channel may have been answered with gone.
  */
 import { background } from "../../engine/background.ts";
-import type { Logger, PatternRegistration } from "../../engine/ports.ts";
+import type { PatternRegistration } from "../../engine/ports/broker.ts";
+import type { Logger } from "../../engine/ports/platform.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { indexesOf, LEASE_TERMS } from "../objects/lease-terms.ts";
 import { type PatternStub, subscribeTo, unsubscribeFrom } from "../objects/pattern-calls.ts";

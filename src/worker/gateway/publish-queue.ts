@@ -6,7 +6,8 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
-import type { Logger, PublishResult } from "../../engine/ports.ts";
+import type { PublishResult } from "../../engine/ports/broker.ts";
+import type { Logger } from "../../engine/ports/platform.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import {
   type PublishItem,

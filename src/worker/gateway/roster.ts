@@ -5,8 +5,10 @@
  * one that fails for good leaves the roster unsettled, and the next one names everybody.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
+import type { MemberSession } from "../../channels/presence.ts";
 import { background } from "../../engine/background.ts";
-import type { Logger, MemberSession, Position, Random, Registration } from "../../engine/ports.ts";
+import type { Position, Registration } from "../../engine/ports/broker.ts";
+import type { Logger, Random } from "../../engine/ports/platform.ts";
 import {
   type RegisterRequest,
   RegisterRequestSchema,

@@ -1,7 +1,7 @@
 /** What objects answer each other, read with the caution that another version of the program may have written it. */
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { GAP_REASONS } from "../../engine/counters.ts";
-import type { GapReason } from "../../engine/ports.ts";
+import type { GapReason } from "../../engine/ports/broker.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 
 /**

@@ -2,7 +2,7 @@
  * An object's database whose failures are errors with a code: a disk that is full is no mistake of the
  * client, and whoever waits for a write is told so at once.
  */
-import type { Logger } from "../../engine/ports.ts";
+import type { Logger } from "../../engine/ports/platform.ts";
 import type { SqlLike } from "../channel/log-store.ts";
 import { unavailable } from "./timers.ts";
 import { Trouble } from "./trouble.ts";

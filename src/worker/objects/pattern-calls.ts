@@ -1,6 +1,6 @@
 /** A pattern index as gateways and channels see it, and its messages in the words of the ports. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { ActiveChannels } from "../../engine/ports.ts";
+import type { ActiveChannels } from "../../engine/ports/broker.ts";
 import {
   ActiveRequestSchema,
   ActiveResponseSchema,

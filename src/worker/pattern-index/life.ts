@@ -7,7 +7,8 @@
  */
 import { PatternMap } from "../../channels/pattern-map.ts";
 import { matches } from "../../channels/patterns.ts";
-import type { ActiveChannels, Clock, Logger } from "../../engine/ports.ts";
+import type { ActiveChannels } from "../../engine/ports/broker.ts";
+import type { Clock, Logger } from "../../engine/ports/platform.ts";
 import type { SharedAlarm } from "../objects/alarm.ts";
 import type { LeaseTerms } from "../objects/lease-terms.ts";
 import { Trouble } from "../objects/trouble.ts";

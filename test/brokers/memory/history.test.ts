@@ -1,7 +1,7 @@
 /** History as the broker of one process keeps it: pages, bounds, and what is said of what is gone. */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import type { HistoryPage } from "../../../src/engine/ports.ts";
+import type { HistoryPage } from "../../../src/engine/ports/broker.ts";
 import { EntryBodySchema } from "../../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../../../src/protocol/limits.ts";
 import { publishes, stage } from "./stage.ts";

@@ -1,8 +1,8 @@
 /** A memory broker with turns, timers, time and names of epochs in the hand of the test. */
 import { create } from "@bufbuild/protobuf";
 import { MemoryBroker, type MemoryBrokerOptions } from "../../../src/brokers/memory/broker.ts";
+import type { MemberSession } from "../../../src/channels/presence.ts";
 import { type ChannelRule, DEFAULT_CHANNEL_RULES, RuleBook } from "../../../src/channels/rules.ts";
-import type { MemberSession } from "../../../src/engine/ports.ts";
 import { EntryBodySchema } from "../../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 
 export const body = create(EntryBodySchema, { event: new Uint8Array([1]) });

@@ -9,7 +9,7 @@ import type {
   PresenceSnapshot,
   PublishCommand,
   PublishResult,
-} from "../../../engine/ports.ts";
+} from "../../../engine/ports/broker.ts";
 import { EntryBodySchema } from "../../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {
   MAX_BATCH_BYTES,

@@ -3,17 +3,17 @@
  * else is read from the log first. What cannot be had is told. Everything is handed over one turn later,
  * so that what one turn brings is one batch.
  */
+
+import type { PresenceChange } from "../../../channels/presence.ts";
 import { background } from "../../../engine/background.ts";
 import type {
   BrokerHandler,
   GapReason,
   LogGap,
-  Logger,
   Position,
-  PresenceChange,
   PresenceSnapshot,
-  Timers,
-} from "../../../engine/ports.ts";
+} from "../../../engine/ports/broker.ts";
+import type { Logger, Timers } from "../../../engine/ports/platform.ts";
 import type { Entry } from "../../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_QUEUED_BYTES } from "../../../protocol/limits.ts";
 import type { EntryNotice, Notice, Place } from "../reply.ts";

@@ -4,7 +4,8 @@
  * first call is made one turn later, since what came in one turn belongs together.
  */
 import { background } from "../../../engine/background.ts";
-import type { Logger, PublishResult } from "../../../engine/ports.ts";
+import type { PublishResult } from "../../../engine/ports/broker.ts";
+import type { Logger } from "../../../engine/ports/platform.ts";
 import { MessagingError } from "../../../protocol/errors.ts";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../../../protocol/limits.ts";
 import type { RedisReply } from "../ports.ts";

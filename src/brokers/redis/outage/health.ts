@@ -4,7 +4,7 @@
  * alone: a server that goes on after a while goes on with everybody.
  */
 import { background } from "../../../engine/background.ts";
-import type { Logger, Timers } from "../../../engine/ports.ts";
+import type { Logger, Timers } from "../../../engine/ports/platform.ts";
 import type { RedisCommands, RedisSubscriptions } from "../ports.ts";
 
 /** Pause between two probes, in milliseconds; shorter while something is wrong. */

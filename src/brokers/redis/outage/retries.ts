@@ -2,7 +2,7 @@
  * What has to happen some time, however long Redis is away. All that waits is tried again by one loop of the node, so
  * that an outage costs the same whatever it holds up, and what nobody wants any more leaves the loop.
  */
-import type { Timers } from "../../../engine/ports.ts";
+import type { Timers } from "../../../engine/ports/platform.ts";
 import { mendable } from "./retry.ts";
 import type { Trouble, Troubles } from "./troubles.ts";
 

@@ -1,5 +1,5 @@
 /** Patience with a Redis that is away: how long a call is repeated, and when it is given up. */
-import type { Clock, Timers } from "../../../engine/ports.ts";
+import type { Clock, Timers } from "../../../engine/ports/platform.ts";
 import { MessagingError } from "../../../protocol/errors.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../../protocol/limits.ts";
 import { type RedisCommands, RedisFailure, type RedisReply } from "../ports.ts";

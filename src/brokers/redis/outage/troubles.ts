@@ -3,7 +3,7 @@
  * fails is named by a few fixed names, never by a channel, so that an outage writes the same few lines whatever it
  * holds up.
  */
-import type { Clock, LogFields, Logger } from "../../../engine/ports.ts";
+import type { Clock, LogFields, Logger } from "../../../engine/ports/platform.ts";
 
 /** The least time between two warnings of one kind, in milliseconds. */
 const WARN_EVERY_MS = 60_000;
