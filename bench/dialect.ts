@@ -3,6 +3,15 @@
 /** A whole WebSocket message. Bytes are sent as text by a dialect that is not binary. */
 export type Frame = string | Uint8Array;
 
+/** How far a client has come in a channel. */
+export interface Position {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+/** Positions by the channel's name. */
+export type Positions = Readonly<Record<string, Position>>;
+
 export interface Dialect {
   readonly path: string;
   readonly subprotocol?: string;
@@ -24,6 +33,11 @@ export interface Dialect {
    * @param sequence fresh for each publish of a load
    */
   publish(channel: string, sequence: number, mark: string, padding: string): Frame;
+  /**
+   * The channel's position, from the answer to the last frame of the set-up. With the option `positions` the dialect
+   * asks for what came after them. Left out where nothing can be recovered.
+   */
+  position?(answer: Frame): Position;
 }
 
 /** A dialect as it crosses the border of a process: its name in the table of dialects, and what it is made with. */

@@ -17,8 +17,19 @@ export interface Running {
   readonly port: number;
   /** All its processes, for CPU and memory. */
   readonly pids: readonly number[];
+  /** Of a target of two nodes: what it has beside the first one, which has `port`. */
+  readonly nodes?: Nodes;
   /** SIGTERM, and SIGKILL after 5 s. */
   stop(): Promise<void>;
+}
+
+export interface Nodes {
+  /** Port of the second node. */
+  readonly second: number;
+  /** Ends the first node as `stop` does. */
+  stopFirst(): Promise<void>;
+  /** Starts it again on its port, with what it shares with the second one. */
+  startFirst(): Promise<void>;
 }
 
 const STOP_MS = 5_000;

@@ -1,17 +1,22 @@
 /** The client protocol of Centrifugo, in JSON and in protobuf. */
-import type { Dialect, DialectSpec, Frame } from "../dialect.ts";
+import type { Dialect, DialectSpec, Frame, Position, Positions } from "../dialect.ts";
 
 export interface CentrifugoOptions {
   readonly encoding: "json" | "proto";
+  /** Where JSON clients go on. Default where the channel is. */
+  readonly positions?: Positions;
 }
 
 export function centrifugo(encoding: CentrifugoOptions["encoding"]): DialectSpec {
   return { name: "centrifugo", options: { encoding } };
 }
 
-export function centrifugoDialect({ encoding }: CentrifugoOptions): Dialect {
+export function centrifugoDialect({ encoding, positions = {} }: CentrifugoOptions): Dialect {
   const path = "/connection/websocket";
-  if (encoding === "json") return { path, binary: false, setup: jsonSetup, publish: jsonPublish };
+  if (encoding === "json") {
+    const setup: Dialect["setup"] = (_client, channel) => jsonSetup(channel, positions);
+    return { path, binary: false, setup, publish: jsonPublish, position: jsonPosition };
+  }
   const subprotocol = "centrifuge-protobuf";
   return { path, subprotocol, binary: true, setup: protoSetup, publish: protoPublisher() };
 }
@@ -22,10 +27,19 @@ const SUBSCRIBE = 2;
 /** Numbers of publishes begin here: they have one length in protobuf, and never are those of the set-up. */
 const FIRST_PUBLISH = 2 ** 28;
 
-function jsonSetup(_client: number, channel: string | undefined): readonly Frame[] {
+function jsonSetup(channel: string | undefined, positions: Positions): readonly Frame[] {
   const connect = JSON.stringify({ id: CONNECT, connect: {} });
   if (channel === undefined) return [connect];
-  return [connect, JSON.stringify({ id: SUBSCRIBE, subscribe: { channel } })];
+  const position = positions[channel];
+  const since = position === undefined ? {} : { recover: true, ...position };
+  return [connect, JSON.stringify({ id: SUBSCRIBE, subscribe: { channel, ...since } })];
+}
+
+function jsonPosition(answer: Frame): Position {
+  const { subscribe } = JSON.parse(`${answer}`) as { subscribe: Partial<Position> };
+  const { epoch, offset = 0 } = subscribe;
+  if (epoch === undefined) throw new Error("the channel has no history");
+  return { epoch, offset };
 }
 
 function jsonPublish(channel: string, sequence: number, mark: string, padding: string): Frame {

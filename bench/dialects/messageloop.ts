@@ -3,12 +3,14 @@ import { create } from "@bufbuild/protobuf";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import type { Inbound } from "../../test/support/client.ts";
-import type { Dialect, DialectSpec, Frame } from "../dialect.ts";
+import type { Dialect, DialectSpec, Frame, Positions } from "../dialect.ts";
 
 export interface MessageLoopOptions {
   readonly encoding: Encoding;
   /** Whether it announces capabilities; otherwise it is a client of v1. */
   readonly extended: boolean;
+  /** Where clients go on. Default where the channel is. */
+  readonly positions?: Positions;
 }
 
 /** One of the kinds, by default extended JSON. */
@@ -25,8 +27,9 @@ export const ALL_KINDS: readonly DialectSpec[] = [
 
 const SEQUENCE_DIGITS = 10;
 
-export function messageLoopDialect({ encoding, extended }: MessageLoopOptions): Dialect {
+export function messageLoopDialect({ encoding, extended, positions }: MessageLoopOptions): Dialect {
   const codec = codecFor(encoding);
+  const capability = positions === undefined ? "bench" : "recovery";
   const encoded = (message: Inbound): Frame =>
     codec.encodeInbound(create(InboundMessageSchema, message));
   const templates = new Map<string, Template>();
@@ -42,16 +45,28 @@ export function messageLoopDialect({ encoding, extended }: MessageLoopOptions): 
           value: {
             clientId: `bench-${client}`,
             version: "1",
-            capabilities: extended ? ["bench"] : [],
+            capabilities: extended ? [capability] : [],
           },
         },
       });
       if (channel === undefined) return [connect];
+      const position = positions?.[channel];
+      const since =
+        position === undefined
+          ? {}
+          : { since: { epoch: position.epoch, offset: BigInt(position.offset) } };
       const subscribe = encoded({
         id: "s",
-        envelope: { case: "subscribe", value: { subscriptions: [{ channel }] } },
+        envelope: { case: "subscribe", value: { subscriptions: [{ channel, ...since }] } },
       });
       return [connect, subscribe];
+    },
+    position(answer) {
+      const { envelope } = codec.decodeOutbound(answer);
+      const acknowledged = envelope.case === "subscribeAck" ? envelope.value.subscriptions : [];
+      const { epoch, offset } = acknowledged[0]?.position ?? {};
+      if (epoch === undefined) throw new Error("the acknowledgement has no position");
+      return { epoch, offset: Number(offset) };
     },
     publish(channel, sequence, mark, padding) {
       const id = `${sequence}`.padStart(SEQUENCE_DIGITS, "0");

@@ -7,6 +7,7 @@ import { settledPort } from "../../test/conformance/ports.ts";
 import { listens } from "../../test/server/process.ts";
 import { centrifugo as dialect } from "../dialects/centrifugo.ts";
 import { end, type Running, type Target } from "../target.ts";
+import { onRedis } from "../targets/redis.ts";
 
 export interface CentrifugoOptions {
   /** Path of the executable. */
@@ -34,9 +35,19 @@ export function centrifugo(name: string, options: CentrifugoOptions): Target {
   };
 }
 
-async function start(options: CentrifugoOptions): Promise<Running> {
+/** Two nodes on one Redis, in JSON and with history. */
+export function centrifugoOnRedis(executable: string, history: number): Target {
+  const options = { executable, encoding: "json", history } as const;
+  return {
+    name: "centrifugo-history-json",
+    dialect: dialect("json"),
+    start: () => onRedis((redis, port) => start({ ...options, redis }, port)),
+  };
+}
+
+async function start(options: CentrifugoOptions, wanted?: number): Promise<Running> {
   const folder = mkdtempSync(join(tmpdir(), "messageloop-centrifugo-"));
-  const port = await settledPort("bench");
+  const port = wanted ?? (await settledPort("bench"));
   const config = join(folder, "config.json");
   writeFileSync(config, JSON.stringify(configuration(port, options)));
   const child = spawn(options.executable, ["--config", config], { stdio: "inherit" });

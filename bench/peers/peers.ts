@@ -6,32 +6,34 @@ import { accessSync, constants } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Target } from "../target.ts";
 import { bun } from "./bun.ts";
-import { centrifugo } from "./centrifugo.ts";
+import { centrifugo, centrifugoOnRedis } from "./centrifugo.ts";
 import { SOCKET_IO } from "./socketio.ts";
 
 /** What our own server holds by default. */
 const HISTORY = 256;
 
 /**
- * The peers that can be started.
+ * The peers that can be started, by the group that they are measured in.
  *
  * @param folder has the executables `centrifugo` and `bun`, or one of them
  */
-export function peersIn(folder: string): readonly Target[] {
-  const peers = [SOCKET_IO];
+export function peersIn(folder: string): Readonly<Record<"server" | "redis", readonly Target[]>> {
+  const server = [SOCKET_IO];
+  const redis: Target[] = [];
   const centrifugoPath = executableIn(folder, "centrifugo");
   if (centrifugoPath !== undefined) {
     for (const encoding of ["json", "proto"] as const) {
       const options = { executable: centrifugoPath, encoding };
-      peers.push(
+      server.push(
         centrifugo(`centrifugo-${encoding}`, options),
         centrifugo(`centrifugo-history-${encoding}`, { ...options, history: HISTORY }),
       );
     }
+    redis.push(centrifugoOnRedis(centrifugoPath, HISTORY));
   }
   const bunPath = executableIn(folder, "bun");
-  if (bunPath !== undefined) peers.push(bun(bunPath));
-  return peers;
+  if (bunPath !== undefined) server.push(bun(bunPath));
+  return { server, redis };
 }
 
 function executableIn(folder: string, name: string): string | undefined {

@@ -31,8 +31,8 @@ export function subscribersOf(channel: string): Set<Client> {
   return subscribers;
 }
 
-/** Listens on a free port of loopback, and prints it. */
-export function listen({ publish, joined }: BareServer): void {
+/** Listens on a port of loopback, by default a free one, and prints it. */
+export function listen({ publish, joined }: BareServer, port = 0): void {
   const http = createServer();
   const server = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   http.on("upgrade", (request, socket, head) => {
@@ -57,7 +57,7 @@ export function listen({ publish, joined }: BareServer): void {
       });
     });
   });
-  http.listen(0, "127.0.0.1", () => console.log((http.address() as AddressInfo).port));
+  http.listen(port, "127.0.0.1", () => console.log((http.address() as AddressInfo).port));
   process.once("SIGTERM", () => process.exit(0));
 }
 

@@ -6,8 +6,8 @@
 import { createClient, defineScript } from "redis";
 import { byTurn, fail, listen, subscribersOf } from "./bare-channels.ts";
 
-const [redisPort] = process.argv.slice(2);
-if (redisPort === undefined) throw new Error("usage: bare-redis-server.ts REDIS_PORT");
+const [redisPort, port = "0"] = process.argv.slice(2);
+if (redisPort === undefined) throw new Error("usage: bare-redis-server.ts REDIS_PORT [PORT]");
 
 /** Entries that a stream holds, as history does by default. */
 const HISTORY = 256;
@@ -38,17 +38,18 @@ const topics = await createClient({ url }).on("error", fail).connect();
 /** Channels that are heard, or will be soon. */
 const heard = new Map<string, Promise<void>>();
 
-listen({
-  publish(channel, data) {
-    commands.append(channel, data).catch(fail);
-  },
-  joined(channel) {
-    let hears = heard.get(channel);
-    if (hears === undefined) {
-      const deliver = (data: Buffer): void => byTurn(subscribersOf(channel), data);
-      hears = topics.subscribe(topicOf(channel), deliver, true);
-      heard.set(channel, hears);
-    }
-    return hears;
-  },
-});
+function publish(channel: string, data: Buffer): void {
+  commands.append(channel, data).catch(fail);
+}
+
+function joined(channel: string): Promise<void> {
+  let hears = heard.get(channel);
+  if (hears === undefined) {
+    const deliver = (data: Buffer): void => byTurn(subscribersOf(channel), data);
+    hears = topics.subscribe(topicOf(channel), deliver, true);
+    heard.set(channel, hears);
+  }
+  return hears;
+}
+
+listen({ publish, joined }, Number(port));

@@ -11,13 +11,24 @@ export function messageLoopServer(tree: string): Target {
   };
 }
 
-async function startServer(tree: string): Promise<Running> {
-  const child = spawn(process.execPath, ["src/server/cli.ts", "serve"], {
+export interface ServerOptions {
+  /** Path of its settings. Default none. */
+  readonly config?: string;
+  /** Default a free one. */
+  readonly port?: number;
+}
+
+export async function startServer(
+  tree: string,
+  { config, port: wanted = 0 }: ServerOptions = {},
+): Promise<Running> {
+  const settings = config === undefined ? [] : ["--config", config];
+  const child = spawn(process.execPath, ["src/server/cli.ts", "serve", ...settings], {
     cwd: tree,
     stdio: ["ignore", "pipe", "inherit"],
     env: {
       ...process.env,
-      MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR: "127.0.0.1:0",
+      MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR: `127.0.0.1:${wanted}`,
       MESSAGELOOP_TRANSPORT_GRPC_ADDR: "127.0.0.1:0",
       MESSAGELOOP_SERVER_HTTP_ADDR: "127.0.0.1:0",
     },

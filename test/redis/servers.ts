@@ -9,6 +9,8 @@ import { settledPort } from "../conformance/ports.ts";
 
 export interface RedisServer {
   readonly port: number;
+  /** Of the process that is running. */
+  readonly pid: number;
   readonly url: string;
   /** Sends one command on a connection of its own. */
   command(...args: string[]): Promise<unknown>;
@@ -62,6 +64,9 @@ export async function redisServer(
   }
   return {
     port,
+    get pid() {
+      return process?.pid ?? 0;
+    },
     url: `redis://127.0.0.1:${port}`,
     command: (...args) => commandAt(port, args),
     publish: (topic, message) => {

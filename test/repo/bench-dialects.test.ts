@@ -1,7 +1,8 @@
-/** What the bench sends to its peers. Their protocols are not ours: each frame stands here as it was seen to work. */
+/** What the bench sends to its peers, whose protocols are not ours: each frame as it was seen to work. */
 import { expect, test } from "vitest";
 import type { Frame } from "../../bench/dialect.ts";
 import { centrifugo } from "../../bench/dialects/centrifugo.ts";
+import { messageLoop } from "../../bench/dialects/messageloop.ts";
 import { dialectOf } from "../../bench/dialects/table.ts";
 
 const CHANNEL = "room.1";
@@ -34,6 +35,37 @@ test("Centrifugo in JSON: each command has a number above 0", () => {
   expect(dialect.publish(CHANNEL, 3, "~mark", "xxx")).toBe(
     '{"id":268435459,"publish":{"channel":"room.1","data":"~markxxx"}}',
   );
+});
+
+test("Centrifugo in JSON: clients go on from the position that an answer has", () => {
+  const { position } = dialectOf(centrifugo("json"));
+  const begun = position?.(
+    '{"id":2,"subscribe":{"recoverable":true,"epoch":"dNlF","positioned":true}}',
+  );
+  expect(begun).toEqual({ epoch: "dNlF", offset: 0 });
+  const known = position?.('{"id":2,"subscribe":{"epoch":"dNlF","offset":9}}');
+  const spec = {
+    ...centrifugo("json"),
+    options: { encoding: "json", positions: { [CHANNEL]: known } },
+  };
+  expect(dialectOf(spec).setup(7, CHANNEL)[1]).toBe(
+    '{"id":2,"subscribe":{"channel":"room.1","recover":true,"epoch":"dNlF","offset":9}}',
+  );
+  expect(() => position?.('{"id":2,"subscribe":{}}')).toThrow("the channel has no history");
+});
+
+test("MessageLoop: the same, with the capability that this needs", () => {
+  const { position } = dialectOf(messageLoop());
+  const answer =
+    '{"id":"s","subscribe_ack":{"subscriptions":[{"channel":"room.1","position":{"epoch":"iTKY","offset":"5"}}]}}';
+  const known = position?.(answer);
+  expect(known).toEqual({ epoch: "iTKY", offset: 5 });
+  const dialect = dialectOf(
+    messageLoop({ positions: { [CHANNEL]: { epoch: "iTKY", offset: 5 } } }),
+  );
+  const [connect, subscribe] = dialect.setup(7, CHANNEL).map(String);
+  expect(connect).toContain('"capabilities":["recovery"]');
+  expect(subscribe).toContain('[{"channel":"room.1","since":{"epoch":"iTKY","offset":"5"}}]');
 });
 
 test("Centrifugo in protobuf: each command has its length before it", () => {
