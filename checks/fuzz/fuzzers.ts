@@ -1,5 +1,4 @@
 /** What is fuzzed, by name: how many frames one step takes, and how many of all are its. */
-
 import type { SeededRandom } from "../../test/support/random.ts";
 import { seededRandom } from "../../test/support/random.ts";
 import { fuzzDecoders } from "./decoders.ts";

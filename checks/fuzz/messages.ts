@@ -1,5 +1,4 @@
 /** Requests that a session understands, with values that it may not: extreme numbers, strange names, no value at all. */
-
 import { randomEvent } from "../../test/protocol/fuzz-frames.ts";
 import type { Inbound, SubscriptionInit } from "../../test/support/client.ts";
 import type { SeededRandom } from "../../test/support/random.ts";

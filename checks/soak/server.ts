@@ -3,7 +3,6 @@
  * after a forced collection, and how much CPU the turns of its event loop take. Started by `host.ts` with
  * `--expose-gc` and a channel to the parent; takes its configuration as JSON.
  */
-
 import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
 import type { Answer, Memory, Plant, Question } from "./host.ts";

@@ -4,7 +4,6 @@
  * may come back within the grace period, and nobody notices. Pure logic over a store; every change
  * happens in one synchronous step.
  */
-
 import type { Clock } from "./log-ports.ts";
 import { SmallMap } from "./small-map.ts";
 

@@ -2,7 +2,6 @@
  * What a node counts while it works, for its operator. Plain numbers on one object: to count is an
  * addition without a look-up or an allocation, so it may stand where every delivery passes.
  */
-
 import type { GapReason } from "./ports/broker.ts";
 
 /** How an RPC ended. `cancelled` means that the client left first, so the backend is not to blame. */

@@ -1,5 +1,4 @@
 /** Runs the suite: which cases a host can show, on which server, and that nothing is left of them. */
-
 import type { Kind } from "../support/client.ts";
 import { type Case, Context, eventually, KINDS, nameOf } from "./case.ts";
 import { CASES } from "./cases/index.ts";

@@ -1,5 +1,4 @@
 /** The page, as a browser finds it: below any prefix, and with the path that is set. */
-
 import { execFileSync } from "node:child_process";
 import { request as ask, createServer as createHttp } from "node:http";
 import type { AddressInfo } from "node:net";

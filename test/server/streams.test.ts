@@ -2,7 +2,6 @@
  * Streams of the self-hosted server, beyond what the conformance suite shows of any host: slow clients,
  * what is shared between subscribers, how the server lets go, and every protocol of the library.
  */
-
 import { once } from "node:events";
 import {
   type ClientHttp2Stream,

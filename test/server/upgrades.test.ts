@@ -1,5 +1,4 @@
 /** Requests that ask for another protocol: taken, refused without harm, or served as if they had not. */
-
 import { readdir } from "node:fs/promises";
 import { createServer as createHttp } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -4,7 +4,6 @@
  * the new registration had told its subscribers. What the channel delivered out of order behind a reset
  * of its own was then left out without a word.
  */
-
 import { env, exports } from "cloudflare:workers";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, expect, test, vi } from "vitest";

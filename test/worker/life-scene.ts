@@ -13,9 +13,9 @@ import {
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { ChannelLife } from "../../src/worker/channel/life.ts";
 import { SharedAlarm } from "../../src/worker/objects/alarm.ts";
+import type { Hearing } from "../../src/worker/objects/hearing.ts";
 import { LEASE_TERMS } from "../../src/worker/objects/lease-terms.ts";
 import { nextTurn } from "../../src/worker/objects/timers.ts";
-import type { Hearing } from "../../src/worker/pattern-index/life.ts";
 import { ManualClock } from "../conformance/log-store-suite.ts";
 import { type CountingSql, counted, withSql } from "./sql.ts";
 

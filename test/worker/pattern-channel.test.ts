@@ -1,8 +1,8 @@
 /** A channel and those who hear it by patterns: one order, one copy, and nothing before it knows them. */
 import { afterEach, expect, test, vi } from "vitest";
+import type { Hearing } from "../../src/worker/objects/hearing.ts";
 import { LEASE_TERMS } from "../../src/worker/objects/lease-terms.ts";
 import { nextTurn } from "../../src/worker/objects/timers.ts";
-import type { Hearing } from "../../src/worker/pattern-index/life.ts";
 import { one, scene, settled } from "./life-scene.ts";
 import { hearing, publish } from "./pattern-hearing.ts";
 import { VirtualTime } from "./virtual-time.ts";

@@ -1,5 +1,5 @@
 /** What tests of a channel and its patterns need beside a scene. */
-import type { Hearing } from "../../src/worker/pattern-index/life.ts";
+import type { Hearing } from "../../src/worker/objects/hearing.ts";
 import type { LifeScene } from "./life-scene.ts";
 
 export function hearing(gateway: string, version = 1, presence = false): Hearing {

@@ -3,7 +3,6 @@
  * time, fail or come twice, and objects that are reset. Every message and every subscribe is written down, so that what reached a
  * gateway can be held against what had to.
  */
-
 import { fromBinary } from "@bufbuild/protobuf";
 import type { LogRow } from "../../src/channels/log-store.ts";
 import { matches } from "../../src/channels/patterns.ts";
@@ -12,9 +11,10 @@ import { DeliverRequestSchema } from "../../src/protocol/gen/messageloop/interna
 import { ChannelFanOut } from "../../src/worker/channel/fan-out.ts";
 import { ChannelLease } from "../../src/worker/channel/lease.ts";
 import { SharedAlarm } from "../../src/worker/objects/alarm.ts";
+import type { Hearing, PatternRow } from "../../src/worker/objects/hearing.ts";
 import { delay } from "../../src/worker/objects/timers.ts";
-import { type Hearing, PatternIndex } from "../../src/worker/pattern-index/life.ts";
-import type { LeaseRow, PatternRow, PatternStore } from "../../src/worker/pattern-index/store.ts";
+import { PatternIndex } from "../../src/worker/pattern-index/life.ts";
+import type { LeaseRow, PatternStore } from "../../src/worker/pattern-index/store.ts";
 import type { SeededRandom } from "../support/random.ts";
 
 const SILENT = { warn: () => {} };

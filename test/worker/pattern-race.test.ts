@@ -1,5 +1,4 @@
 /** What is published after a pattern was granted reaches its gateway, whatever happens at the same time. */
-
 import { afterEach, expect, test, vi } from "vitest";
 import { background } from "../../src/engine/background.ts";
 import { delay } from "../../src/worker/objects/timers.ts";

@@ -1,5 +1,4 @@
 /** What a slow client has not read is remembered while its gateway sleeps (B1, B2). */
-
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { create } from "@bufbuild/protobuf";

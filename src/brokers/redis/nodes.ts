@@ -3,7 +3,6 @@
  * long is lost, and one of the others sees to its members. A node that was taken for lost, or that cannot
  * know what Redis still has of it, goes on under a new name: what is said of the old one cannot hurt it.
  */
-
 import { background } from "../../engine/background.ts";
 import type { RedisKeys } from "./keys.ts";
 import { type Outage, patiently, unavailable, type Waiting } from "./outage/retry.ts";

@@ -1,5 +1,4 @@
 /** What a subscription to a channel holds back until its session has been told all that comes before. */
-
 import type { Member } from "../../channels/presence.ts";
 import { MAX_HELD_BYTES } from "../../protocol/limits.ts";
 import type { PublicationBatch, SharedFrame } from "../../protocol/publication-frames.ts";

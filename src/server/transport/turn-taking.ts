@@ -3,7 +3,6 @@
  * of each: so the frames of a turn are taken until its time is used up. The others wait, one of each client
  * after the other gets its turn, and meanwhile their sockets are not read.
  */
-
 import type { Frame } from "../../protocol/codec.ts";
 
 /** How long a turn may take frames before the others have to wait, in milliseconds. */

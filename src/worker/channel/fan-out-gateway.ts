@@ -1,6 +1,5 @@
 /** A gateway as the fan-out of a channel knows it. */
-
-import type { Hearing } from "../pattern-index/life.ts";
+import type { Hearing } from "../objects/hearing.ts";
 import type { GatewayRow } from "./gateway-table.ts";
 import { PresenceQueue, type WaitingPresence } from "./presence-queue.ts";
 

@@ -2,8 +2,7 @@
  * The gateways of a channel: those that have registered themselves, those that hear it by a pattern, and
  * those that do both, each once. Keeps the rows of those that a later life must find.
  */
-
-import type { Hearing } from "../pattern-index/life.ts";
+import type { Hearing } from "../objects/hearing.ts";
 import {
   followsPresence,
   foundGateway,

@@ -1,5 +1,5 @@
 /** What a channel's object keeps beside log and presence: its gateways, and since when it is quiet. */
-import type { SqlLike } from "./log-store.ts";
+import type { SqlLike } from "../objects/sql.ts";
 
 /** A gateway as its row remembers it. */
 export interface GatewayRow {

@@ -4,13 +4,12 @@
  * background near its end while messages come, so that a busy channel asks once per lease and hardly
  * anybody waits. Nothing of it is stored: another life of the channel asks anew.
  */
-
 import type { Logger } from "../../engine/ports/platform.ts";
+import type { Hearing } from "../objects/hearing.ts";
 import type { LeaseTerms } from "../objects/lease-terms.ts";
 import { retrying, toIndex } from "../objects/retry.ts";
 import { delay, withDeadline } from "../objects/timers.ts";
 import { Trouble } from "../objects/trouble.ts";
-import type { Hearing } from "../pattern-index/life.ts";
 
 /** The part of a lease, at its end, in which a message has it renewed. */
 const RENEWED_PART = 1 / 6;

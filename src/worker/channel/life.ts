@@ -3,7 +3,6 @@
  * itself: the log, who is present and the fan-out, each over what the database holds. Every call is
  * one synchronous step.
  */
-
 import { ChannelLog } from "../../channels/log.ts";
 import type { Clock, LogRandom } from "../../channels/log-ports.ts";
 import type { LogRow } from "../../channels/log-store.ts";
@@ -19,14 +18,15 @@ import type {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
 import type { SharedAlarm } from "../objects/alarm.ts";
+import type { Hearing } from "../objects/hearing.ts";
 import type { LeaseTerms } from "../objects/lease-terms.ts";
 import { hearingOf } from "../objects/pattern-calls.ts";
-import type { Hearing } from "../pattern-index/life.ts";
+import { isFresh, type SqlLike } from "../objects/sql.ts";
 import { ChannelFanOut } from "./fan-out.ts";
 import { GatewayTable } from "./gateway-table.ts";
 import type { History } from "./internal-codec.ts";
 import { ChannelLease } from "./lease.ts";
-import { isFresh, type SqlLike, SqlLogStore } from "./log-store.ts";
+import { SqlLogStore } from "./log-store.ts";
 import { SqlPresenceStore } from "./presence-store.ts";
 import { encodeRows, takeBatch } from "./recent-entries.ts";
 

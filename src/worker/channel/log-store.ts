@@ -7,23 +7,10 @@
  * a range is an index walk, and there is no second index to pay for.
  */
 import type { LogKey, LogMeta, LogRow, LogStore } from "../../channels/log-store.ts";
-
-/** A value that SQLite takes or gives. */
-export type SqlValue = string | number | ArrayBuffer | null;
-
-/** The part of `ctx.storage.sql` that is used. */
-export interface SqlLike {
-  exec(query: string, ...bindings: SqlValue[]): Iterable<Record<string, SqlValue>>;
-}
+import { bufferOf, type SqlLike, type SqlValue } from "../objects/sql.ts";
 
 const RANGE = `SELECT "offset", "key", "time", body FROM log
   WHERE "offset" > ? AND "offset" <= ? ORDER BY "offset"`;
-
-/** Whether a database has no tables yet. */
-export function isFresh(sql: SqlLike): boolean {
-  for (const _ of sql.exec("SELECT 1 FROM sqlite_master LIMIT 1")) return false;
-  return true;
-}
 
 export class SqlLogStore implements LogStore {
   readonly #sql: SqlLike;
@@ -135,9 +122,4 @@ function keyOf(row: Record<string, SqlValue>): LogKey {
     key: `${row["key"]}`,
     time: Number(row["time"]),
   };
-}
-
-/** SQLite takes whole buffers: a view into a larger one is copied out. */
-export function bufferOf(bytes: Uint8Array): ArrayBuffer {
-  return bytes.slice().buffer as ArrayBuffer;
 }

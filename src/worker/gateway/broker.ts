@@ -29,12 +29,12 @@ import {
   type SeenRecordSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
+import { type Hearing, together } from "../objects/hearing.ts";
 import { indexesOf } from "../objects/lease-terms.ts";
 import { activeOf } from "../objects/pattern-calls.ts";
 import { retrying, toIndex } from "../objects/retry.ts";
 import { withDeadline } from "../objects/timers.ts";
 import { Trouble } from "../objects/trouble.ts";
-import { type Hearing, together } from "../pattern-index/life.ts";
 import { Calls } from "./calls.ts";
 import { type ChannelStub, historyOf, presenceOf, runOf } from "./channel-calls.ts";
 import { ChannelLink, type LinkHost } from "./channel-link.ts";

@@ -1,5 +1,5 @@
 /** The gateway's rows of the patterns that it has registered: one per pattern, the newest registration. */
-import type { SqlLike } from "../channel/log-store.ts";
+import type { SqlLike } from "../objects/sql.ts";
 
 export interface PatternRegistrationRow {
   /** Of the newest registration that was sent. */

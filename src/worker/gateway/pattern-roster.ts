@@ -8,12 +8,12 @@ import { background } from "../../engine/background.ts";
 import type { PatternRegistration } from "../../engine/ports/broker.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
+import type { Hearing } from "../objects/hearing.ts";
 import { indexesOf, LEASE_TERMS } from "../objects/lease-terms.ts";
 import { type PatternStub, subscribeTo, unsubscribeFrom } from "../objects/pattern-calls.ts";
 import { retrying, toIndex } from "../objects/retry.ts";
 import { nextTurn, unavailable, withDeadline } from "../objects/timers.ts";
 import type { Trouble } from "../objects/trouble.ts";
-import type { Hearing } from "../pattern-index/life.ts";
 import type { PatternRegistrationRow, PatternRegistrationTable } from "./pattern-registrations.ts";
 
 /** The time of all channels is one: indexes keep what they have granted. */

@@ -1,5 +1,5 @@
 /** The gateway's rows of what it has registered: one per channel, the newest registration. */
-import type { SqlLike } from "../channel/log-store.ts";
+import type { SqlLike } from "../objects/sql.ts";
 
 export interface RegistrationRow {
   /** The newest registration that was sent. */

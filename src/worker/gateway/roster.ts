@@ -16,11 +16,11 @@ import {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { readAnswer } from "../objects/answers.ts";
+import type { Hearing } from "../objects/hearing.ts";
 import { hearingMessage } from "../objects/pattern-calls.ts";
 import { retrying, toChannel } from "../objects/retry.ts";
 import { unavailable, withDeadline } from "../objects/timers.ts";
 import type { Trouble } from "../objects/trouble.ts";
-import type { Hearing } from "../pattern-index/life.ts";
 import type { Calls } from "./calls.ts";
 import { positionOf } from "./channel-calls.ts";
 import type { RegistrationRow, RegistrationTable } from "./registrations.ts";

@@ -3,7 +3,7 @@
  * client, and whoever waits for a write is told so at once.
  */
 import type { Logger } from "../../engine/ports/platform.ts";
-import type { SqlLike } from "../channel/log-store.ts";
+import type { SqlLike } from "./sql.ts";
 import { unavailable } from "./timers.ts";
 import { Trouble } from "./trouble.ts";
 

@@ -11,9 +11,8 @@ import {
   PatternSubscribeResponseSchema,
   PatternUnsubscribeRequestSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import type { Hearing } from "../pattern-index/life.ts";
-import type { PatternRow } from "../pattern-index/store.ts";
 import { gapReasonOf, readAnswer } from "./answers.ts";
+import type { Hearing, PatternRow } from "./hearing.ts";
 
 /** Requests and answers are messages of `messageloop.internal.v1`. A call that throws breaks the stub. */
 export interface PatternStub {

@@ -10,10 +10,11 @@ import { matches } from "../../channels/patterns.ts";
 import type { ActiveChannels } from "../../engine/ports/broker.ts";
 import type { Clock, Logger } from "../../engine/ports/platform.ts";
 import type { SharedAlarm } from "../objects/alarm.ts";
+import { type Hearing, type PatternRow, together } from "../objects/hearing.ts";
 import type { LeaseTerms } from "../objects/lease-terms.ts";
 import { Trouble } from "../objects/trouble.ts";
 import { push } from "./push.ts";
-import type { PatternRow, PatternStore } from "./store.ts";
+import type { PatternStore } from "./store.ts";
 
 /**
  * How long an index knows of a channel after its last lease, in milliseconds: so long a subscriber of a
@@ -22,15 +23,6 @@ import type { PatternRow, PatternStore } from "./store.ts";
 export const LEASES_KEPT_MS = 24 * 60 * 60 * 1000;
 /** Shortest time between two lives of the alarm that forgets leases, in milliseconds. */
 const FORGET_EVERY_MS = 60 * 60 * 1000;
-
-/** A gateway that hears a channel by its patterns. */
-export interface Hearing {
-  readonly gateway: string;
-  /** Of the newest registration that stands for the channel. */
-  readonly version: number;
-  /** Whether it is told who joins and leaves. */
-  readonly presence: boolean;
-}
 
 export interface IndexHost {
   readonly store: PatternStore;
@@ -206,16 +198,4 @@ export class PatternIndex {
     this.#last = Math.max(this.#last, this.#host.clock.now());
     return this.#last;
   }
-}
-
-/** One gateway that hears a channel by two of its patterns. */
-export function together(
-  left: Hearing | undefined,
-  { gateway, version, presence }: Hearing,
-): Hearing {
-  return {
-    gateway,
-    version: Math.max(version, left?.version ?? 0),
-    presence: presence || left?.presence === true,
-  };
 }

@@ -3,15 +3,8 @@
  * granted a lease. One row is written per registration and one per lease.
  */
 import { matches, readPattern } from "../../channels/patterns.ts";
-import type { SqlLike, SqlValue } from "../channel/log-store.ts";
-
-export interface PatternRow {
-  readonly pattern: string;
-  readonly gateway: string;
-  readonly version: number;
-  /** Whether somebody there wants to hear of joins and leaves. */
-  readonly presence: boolean;
-}
+import type { PatternRow } from "../objects/hearing.ts";
+import type { SqlLike, SqlValue } from "../objects/sql.ts";
 
 export interface LeaseRow {
   readonly channel: string;

@@ -3,7 +3,6 @@
  * else is read from the log first. What cannot be had is told. Everything is handed over one turn later,
  * so that what one turn brings is one batch.
  */
-
 import type { PresenceChange } from "../../../channels/presence.ts";
 import { background } from "../../../engine/background.ts";
 import type {

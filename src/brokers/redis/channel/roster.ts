@@ -4,7 +4,6 @@
  * and what Redis can never have heard of leaves nothing behind: an outage holds no more than who is here, and who was
  * here when it began.
  */
-
 import type { MemberSession } from "../../../channels/presence.ts";
 import { background } from "../../../engine/background.ts";
 import type { Logger, Timers } from "../../../engine/ports/platform.ts";

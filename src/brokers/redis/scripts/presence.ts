@@ -1,5 +1,4 @@
 /** Who is present in a channel, and which nodes there are: the rules of `ChannelPresence`, as scripts. */
-
 import type { RedisScript } from "../ports.ts";
 import { checked, prelude } from "./log.ts";
 

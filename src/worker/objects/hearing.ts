@@ -1,0 +1,31 @@
+/** What gateways, channels and pattern indexes say of a gateway that hears channels by patterns. */
+
+/** A gateway that hears a channel by its patterns. */
+export interface Hearing {
+  readonly gateway: string;
+  /** Of the newest registration that stands for the channel. */
+  readonly version: number;
+  /** Whether it is told who joins and leaves. */
+  readonly presence: boolean;
+}
+
+/** A pattern that a gateway has registered. */
+export interface PatternRow {
+  readonly pattern: string;
+  readonly gateway: string;
+  readonly version: number;
+  /** Whether somebody there wants to hear of joins and leaves. */
+  readonly presence: boolean;
+}
+
+/** One gateway that hears a channel by two of its patterns. */
+export function together(
+  left: Hearing | undefined,
+  { gateway, version, presence }: Hearing,
+): Hearing {
+  return {
+    gateway,
+    version: Math.max(version, left?.version ?? 0),
+    presence: presence || left?.presence === true,
+  };
+}
