@@ -47,7 +47,7 @@ async function measureGeneration(
     const order = shuffled(rows, generation);
     for (const [place, row] of order.entries()) {
       for (const each of turned(started, generation + place)) {
-        if (row.without?.includes(each.target.name)) continue;
+        if (row.on?.(each.target) === false) continue;
         await options.before?.(row, each.target, each.running);
         options.measured(row, each.target, await measured(row, stageOf(each)));
       }

@@ -13,8 +13,8 @@ export interface Row {
   readonly question: string;
   /** What is counted: "deliveries", "clients". */
   readonly unit: string;
-  /** Names of the targets that cannot answer. */
-  readonly without?: readonly string[];
+  /** Which targets can answer. Default all. */
+  on?(target: Target): boolean;
   measure(stage: Stage): Promise<Measurement>;
 }
 

@@ -21,6 +21,8 @@ export interface Running {
   readonly nodes?: Nodes;
   /** SIGTERM, and SIGKILL after 5 s. */
   stop(): Promise<void>;
+  /** Keeps it busy for so long before each publish, in nanoseconds. Only of a server that is made to be slowed down. */
+  burden?(ns: number): Promise<void>;
 }
 
 export interface Nodes {

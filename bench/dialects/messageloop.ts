@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { Inbound } from "../../test/support/client.ts";
+import type { Inbound, SubscriptionInit } from "../../test/support/client.ts";
 import type { Dialect, DialectSpec, Frame, Positions } from "../dialect.ts";
 
 export interface MessageLoopOptions {
@@ -11,6 +11,10 @@ export interface MessageLoopOptions {
   readonly extended: boolean;
   /** Where clients go on. Default where the channel is. */
   readonly positions?: Positions;
+  /** Patterns that a client subscribes to in place of its channel: one that stands for it, and others. */
+  readonly patterns?: number;
+  /** Whether it calls an RPC that answers with what it was sent, in place of publishing. */
+  readonly rpc?: boolean;
 }
 
 /** One of the kinds, by default extended JSON. */
@@ -27,7 +31,8 @@ export const ALL_KINDS: readonly DialectSpec[] = [
 
 const SEQUENCE_DIGITS = 10;
 
-export function messageLoopDialect({ encoding, extended, positions }: MessageLoopOptions): Dialect {
+export function messageLoopDialect(options: MessageLoopOptions): Dialect {
+  const { encoding, extended, positions, patterns, rpc } = options;
   const codec = codecFor(encoding);
   const capability = positions === undefined ? "bench" : "recovery";
   const encoded = (message: Inbound): Frame =>
@@ -50,14 +55,12 @@ export function messageLoopDialect({ encoding, extended, positions }: MessageLoo
         },
       });
       if (channel === undefined) return [connect];
-      const position = positions?.[channel];
-      const since =
-        position === undefined
-          ? {}
-          : { since: { epoch: position.epoch, offset: BigInt(position.offset) } };
       const subscribe = encoded({
         id: "s",
-        envelope: { case: "subscribe", value: { subscriptions: [{ channel, ...since }] } },
+        envelope: {
+          case: "subscribe",
+          value: { subscriptions: subscriptions(client, channel, options) },
+        },
       });
       return [connect, subscribe];
     },
@@ -68,12 +71,13 @@ export function messageLoopDialect({ encoding, extended, positions }: MessageLoo
       if (epoch === undefined) throw new Error("the acknowledgement has no position");
       return { epoch, offset: Number(offset) };
     },
-    publish(channel, sequence, mark, padding) {
+    publish(name, sequence, mark, padding) {
+      const channel = patterns === undefined ? name : `${name}.bench`;
       const id = `${sequence}`.padStart(SEQUENCE_DIGITS, "0");
       const key = `${channel} ${padding.length}`;
       let template = templates.get(key);
       if (template === undefined) {
-        const frame = encoded(publication(channel, id, mark + padding));
+        const frame = encoded(request(channel, id, mark + padding, rpc === true));
         template = new Template(frame, [id, mark]);
         templates.set(key, template);
       }
@@ -82,20 +86,35 @@ export function messageLoopDialect({ encoding, extended, positions }: MessageLoo
   };
 }
 
-function publication(channel: string, id: string, text: string): Inbound {
+function subscriptions(
+  client: number,
+  channel: string,
+  { patterns = 0, positions }: MessageLoopOptions,
+): SubscriptionInit[] {
+  if (patterns === 0) {
+    const position = positions?.[channel];
+    if (position === undefined) return [{ channel }];
+    return [{ channel, since: { epoch: position.epoch, offset: BigInt(position.offset) } }];
+  }
+  const others = Array.from({ length: patterns - 1 }, (_, i) => ({
+    channel: `other.${client}.${i}.*`,
+  }));
+  return [{ channel: `${channel}.*` }, ...others];
+}
+
+function request(channel: string, id: string, text: string, rpc: boolean): Inbound {
+  const event = {
+    id,
+    source: "/bench",
+    specVersion: "1.0",
+    type: "bench",
+    data: { case: "textData", value: text },
+  } as const;
   return {
     id: "p",
     channel,
-    envelope: {
-      case: "publish",
-      value: {
-        id,
-        source: "/bench",
-        specVersion: "1.0",
-        type: "bench",
-        data: { case: "textData", value: text },
-      },
-    },
+    ...(rpc ? { method: "echo" } : {}),
+    envelope: { case: rpc ? "rpcRequest" : "publish", value: event },
   };
 }
 

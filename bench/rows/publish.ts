@@ -1,11 +1,12 @@
 /** What is common to the rows that publish. */
 import { setTimeout as pause } from "node:timers/promises";
+import type { Encoding } from "../../src/protocol/codec.ts";
 import type { DialectSpec } from "../dialect.ts";
 import { ALL_KINDS } from "../dialects/messageloop.ts";
 import type { RemoteLoad } from "../generator/generator.ts";
 import type { LoadOptions, LoadSample } from "../generator/load.ts";
-import type { Measurement, Saturation, Stage } from "../row.ts";
-import { cpuOf } from "../target.ts";
+import type { Measurement, Row, Saturation, Stage } from "../row.ts";
+import { cpuOf, type Target } from "../target.ts";
 
 export interface Publishing {
   readonly load: Omit<LoadOptions, "ports" | "dialects" | "channel" | "apart">;
@@ -26,8 +27,31 @@ const SATURATION_SHARE = 0.7;
 /** What a target still does after saturation is done within this time, in milliseconds. */
 const SETTLE_MS = 100;
 
+/** @param on which targets can answer, default those that speak JSON or something else than our own */
+export function publishRow(
+  name: string,
+  question: string,
+  publishing: Publishing,
+  on: Row["on"] = speaks("json"),
+): Row {
+  const measure = (stage: Stage): Promise<Measurement> => measurePublishing(stage, publishing);
+  return { name, question, unit: "deliveries", on, measure };
+}
+
+export function isOurs({ dialect }: Target): boolean {
+  return dialect.name === "messageloop";
+}
+
+/** Our own, which speaks both, and all others that do not speak the other encoding. */
+export function speaks(encoding: Encoding): (target: Target) => boolean {
+  return (target) => {
+    const spoken = target.dialect.options?.["encoding"];
+    return isOurs(target) || spoken === undefined || spoken === encoding;
+  };
+}
+
 /** Costs are those of a delivery. */
-export async function measurePublishing(stage: Stage, row: Publishing): Promise<Measurement> {
+async function measurePublishing(stage: Stage, row: Publishing): Promise<Measurement> {
   const load = await openLoad(stage, row);
   try {
     const { window, rate } = row;
@@ -62,13 +86,12 @@ export async function openLoad(
   { generator, running, target, channel }: Stage,
   { load, apart, speaking }: Pick<Publishing, "load" | "apart" | "speaking">,
 ): Promise<RemoteLoad> {
-  const ours = target.dialect.name === "messageloop";
   const ports = [running.port];
   return await generator.open({
     ...load,
     ports,
     channel,
-    dialects: ours && speaking !== undefined ? speaking : [target.dialect],
+    dialects: isOurs(target) && speaking !== undefined ? speaking : [target.dialect],
     ...(apart === true ? { apart: ports } : {}),
   });
 }

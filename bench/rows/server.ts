@@ -1,55 +1,115 @@
-/** Rows of the self-hosted server that publish. */
+/** Rows of the self-hosted server. */
 import { ALL_KINDS, messageLoop } from "../dialects/messageloop.ts";
 import type { Row } from "../row.ts";
-import { measurePublishing, type Publishing } from "./publish.ts";
+import { connectRow } from "./connect.ts";
+import { idleRow } from "./idle.ts";
+import { isOurs, publishRow, speaks } from "./publish.ts";
+import { recoverRow } from "./recover.ts";
 
 const PROTO = [messageLoop({ encoding: "proto" })];
+const ONE_PATTERN = [messageLoop({ patterns: 1 })];
+const MANY_PATTERNS = [messageLoop({ patterns: 100 })];
 
-function row(
-  name: string,
-  question: string,
-  publishing: Publishing,
-  without: readonly string[] = [],
-): Row {
-  return {
-    name,
-    question,
-    unit: "deliveries",
-    without,
-    measure: (stage) => measurePublishing(stage, publishing),
-  };
-}
-
-function fanOut(subscribers: number, window: number, rate: number): Publishing {
-  return { load: { subscribers }, window, rate };
-}
-
-export const PUBLISH_ROWS: readonly Row[] = [
-  row("fan-out-1", "a publisher alone on its channel", fanOut(1, 32, 2_000)),
-  row("fan-out-100", "100 subscribers", fanOut(100, 32, 400)),
-  row("fan-out-1000", "1,000 subscribers", fanOut(1_000, 32, 50)),
-  row("fan-out-1000-proto", "1,000 subscribers, protobuf", {
-    ...fanOut(1_000, 32, 50),
-    speaking: PROTO,
+export const SERVER_ROWS: readonly Row[] = [
+  publishRow("fan-out-1", "a publisher that is its only subscriber", {
+    load: { subscribers: 1 },
+    window: 32,
+    rate: 2_000,
   }),
-  row("fan-out-1000-kinds", "1,000 subscribers, JSON and protobuf, v1 and extended", {
-    ...fanOut(1_000, 32, 50),
+  publishRow("fan-out-100", "100 subscribers", {
+    load: { subscribers: 100 },
+    window: 32,
+    rate: 400,
+  }),
+  publishRow("fan-out-1000", "1,000 subscribers", {
+    load: { subscribers: 1_000 },
+    window: 32,
+    rate: 50,
+  }),
+  publishRow("fan-out-10000", "10,000 subscribers", {
+    load: { subscribers: 10_000 },
+    window: 8,
+    rate: 10,
+  }),
+  publishRow(
+    "fan-out-1000-proto",
+    "1,000 subscribers, protobuf",
+    { load: { subscribers: 1_000 }, speaking: PROTO, window: 32, rate: 50 },
+    speaks("proto"),
+  ),
+  publishRow("fan-out-1000-kinds", "1,000 subscribers, JSON and protobuf, v1 and extended", {
+    load: { subscribers: 1_000 },
     speaking: ALL_KINDS,
+    window: 32,
+    rate: 50,
   }),
-  row("one-to-one", "one publisher to one subscriber", {
+  publishRow("one-to-one", "one publisher to one subscriber", {
     load: { subscribers: 1 },
     apart: true,
     window: 32,
     rate: 2_000,
   }),
-  row("many-publishers", "50 clients on one channel, each of them publishes", {
+  publishRow("many-publishers", "50 clients on one channel, each of them publishes", {
     load: { subscribers: 50, publishers: 50 },
     window: 50,
     rate: 800,
   }),
-  row("many-channels", "1,000 channels with one subscriber each", {
+  publishRow("many-channels", "1,000 channels with one subscriber each", {
     load: { subscribers: 1_000, channels: 1_000, publishers: 1_000 },
     window: 64,
     rate: 2_000,
   }),
+  publishRow("latency", "10 subscribers, JSON and protobuf, v1 and extended", {
+    load: { subscribers: 10 },
+    speaking: ALL_KINDS,
+    apart: true,
+    window: 4,
+    rate: 500,
+  }),
+  publishRow(
+    "pattern-fan-out",
+    "1,000 subscribers of a pattern",
+    { load: { subscribers: 1_000 }, speaking: ONE_PATTERN, window: 32, rate: 50 },
+    isOurs,
+  ),
+  publishRow(
+    "many-patterns",
+    "100 clients with 100 patterns each, one of which the publish is for",
+    {
+      load: { subscribers: 100, channels: 100, publishers: 100 },
+      speaking: MANY_PATTERNS,
+      window: 64,
+      rate: 2_000,
+    },
+    isOurs,
+  ),
+  connectRow("connect-serial", "clients that connect and subscribe one after the other", {
+    subscribers: 500,
+    channels: 100,
+    together: 1,
+  }),
+  connectRow("connect-burst", "1,000 clients that connect and subscribe at once", {
+    subscribers: 1_000,
+    channels: 100,
+    together: 1_000,
+  }),
+  recoverRow("recover-storm", "1,000 clients that come back at once, each has missed 10 messages", {
+    subscribers: 1_000,
+    channels: 100,
+    missed: 10,
+  }),
+];
+
+/** What RPCs cost: each client has a channel of its own, and gets what it has sent. */
+export const RPC_ROWS: readonly Row[] = [
+  publishRow("rpc", "50 clients that call a function", {
+    load: { subscribers: 50, channels: 50, publishers: 50 },
+    window: 50,
+    rate: 2_000,
+  }),
+];
+
+/** What stays, so that everything before is missing. */
+export const IDLE_ROWS: readonly Row[] = [
+  idleRow("idle", "memory of a connection with one channel", 5_000),
 ];

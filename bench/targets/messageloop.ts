@@ -1,13 +1,44 @@
-/** `messageloop serve` of a tree, without a configuration. */
-import { spawn } from "node:child_process";
+/** The self-hosted server of a tree. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import { messageLoop } from "../dialects/messageloop.ts";
 import { end, type Running, type Target, told } from "../target.ts";
 
+const EMBEDDED = fileURLToPath(new URL("embedded-server.ts", import.meta.url));
+const SERVE = ["src/server/cli.ts", "serve"];
+const BURDEN = new URL("burden.ts", import.meta.url).href;
+
+/** `messageloop serve`, without settings. */
 export function messageLoopServer(tree: string): Target {
   return {
     name: "messageloop",
     dialect: messageLoop(),
     start: () => startServer(tree),
+  };
+}
+
+/** The same, made slower while it runs: see `Running.burden`. */
+export function burdenedServer(tree: string): Target {
+  return {
+    ...messageLoopServer(tree),
+    async start() {
+      const { child, running } = await start(tree, ["--import", BURDEN, ...SERVE]);
+      const burden = async (ns: number): Promise<void> => {
+        child.send(ns);
+        await once(child, "message");
+      };
+      return { ...running, burden };
+    },
+  };
+}
+
+/** A program with the server in it, and with a backend that answers RPCs with what it was sent. */
+export function embeddedServer(tree: string): Target {
+  return {
+    name: "messageloop",
+    dialect: messageLoop({ rpc: true }),
+    start: async () => (await start(tree, [EMBEDDED])).running,
   };
 }
 
@@ -20,12 +51,20 @@ export interface ServerOptions {
 
 export async function startServer(
   tree: string,
-  { config, port: wanted = 0 }: ServerOptions = {},
+  { config, port }: ServerOptions = {},
 ): Promise<Running> {
   const settings = config === undefined ? [] : ["--config", config];
-  const child = spawn(process.execPath, ["src/server/cli.ts", "serve", ...settings], {
+  return (await start(tree, [...SERVE, ...settings], port)).running;
+}
+
+async function start(
+  tree: string,
+  args: readonly string[],
+  wanted = 0,
+): Promise<{ child: ChildProcess; running: Running }> {
+  const child = spawn(process.execPath, args, {
     cwd: tree,
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "inherit", "ipc"],
     env: {
       ...process.env,
       MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR: `127.0.0.1:${wanted}`,
@@ -37,5 +76,5 @@ export async function startServer(
     const { listener, port } = JSON.parse(line) as { listener?: string; port?: number };
     return listener === "websocket" ? port : undefined;
   });
-  return { port, pids: [child.pid as number], stop: () => end(child) };
+  return { child, running: { port, pids: [child.pid as number], stop: () => end(child) } };
 }

@@ -1,0 +1,122 @@
+/** What was measured, and what it says: costs by row and target, and the ratios of pairs. */
+import { Histogram } from "./generator/histogram.ts";
+import type { Measurement, Row, Saturation } from "./row.ts";
+import { type Interval, median, medianInterval } from "./statistics.ts";
+
+export interface Results {
+  readonly machine: Machine;
+  readonly commit: string;
+  /** When it was measured, as ISO 8601. */
+  readonly date: string;
+  readonly generations: number;
+  readonly rows: readonly RowResult[];
+}
+
+export interface Machine {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly system: string;
+  readonly node: string;
+}
+
+export interface RowResult {
+  readonly host: string;
+  readonly name: string;
+  readonly question: string;
+  readonly unit: string;
+  readonly cost: "ns" | "bytes";
+  /** By name, our own first. */
+  readonly targets: Readonly<Record<string, TargetResult>>;
+  /** Our own cost as a share of each other's. */
+  readonly ratios: Readonly<Record<string, Interval>>;
+}
+
+/** Medians over the generations. */
+export interface TargetResult {
+  /** CPU nanoseconds or bytes of an operation. */
+  readonly cost: number;
+  readonly saturation?: Saturation;
+  /** In milliseconds, of all generations together. */
+  readonly latency?: { readonly p50: number; readonly p99: number; readonly p999: number };
+  /** Share of the publishes that left late. */
+  readonly late?: number;
+  /** Deliveries that came at once. */
+  readonly together?: number;
+}
+
+/** Gathers what is measured of a row. */
+export class RowMeasurements {
+  readonly #host: string;
+  readonly #cost: "ns" | "bytes";
+  readonly #row: Row;
+  readonly #targets = new Map<string, Measurement[]>();
+
+  /** @param targets names in the order of the table, our own first */
+  constructor(host: string, cost: "ns" | "bytes", row: Row, targets: readonly string[]) {
+    this.#host = host;
+    this.#cost = cost;
+    this.#row = row;
+    for (const name of targets) this.#targets.set(name, []);
+  }
+
+  add(target: string, measurement: Measurement): void {
+    this.#targets.get(target)?.push(measurement);
+  }
+
+  /** A target that failed in a generation has no pair there, and the row none at all. */
+  result(generations: number): RowResult {
+    const { name, question, unit } = this.#row;
+    const complete = [...this.#targets].filter(([, taken]) => taken.length === generations);
+    const [ours, ...others] = complete;
+    const ratios = others.map(([target, theirs]) => {
+      const pairs = theirs.map(({ cost }, i) => (ours?.[1][i]?.cost ?? Number.NaN) / cost);
+      return [target, medianInterval(pairs)] as const;
+    });
+    return {
+      host: this.#host,
+      name,
+      question,
+      unit,
+      cost: this.#cost,
+      targets: Object.fromEntries(complete.map(([target, taken]) => [target, summary(taken)])),
+      ratios: Object.fromEntries(ratios),
+    };
+  }
+}
+
+function summary(taken: readonly Measurement[]): TargetResult {
+  const of = (value: (measurement: Measurement) => number | undefined): number | undefined => {
+    const values = taken.map(value).filter((each) => each !== undefined);
+    return values.length === 0 ? undefined : median(values);
+  };
+  const latency = new Histogram();
+  for (const { latency: counts } of taken) {
+    if (counts !== undefined) latency.merge(new Histogram(counts));
+  }
+  const perSecond = of(({ saturation }) => saturation?.perSecond);
+  const late = of((each) => each.late);
+  const together = of((each) => each.together);
+  return {
+    cost: median(taken.map(({ cost }) => cost)),
+    ...(perSecond === undefined
+      ? {}
+      : {
+          saturation: {
+            perSecond,
+            target: of(({ saturation }) => saturation?.target) ?? Number.NaN,
+            generator: of(({ saturation }) => saturation?.generator) ?? Number.NaN,
+          },
+        }),
+    ...(latency.count === 0
+      ? {}
+      : {
+          latency: {
+            p50: latency.percentile(0.5),
+            p99: latency.percentile(0.99),
+            p999: latency.percentile(0.999),
+          },
+        }),
+    ...(late === undefined ? {} : { late }),
+    ...(together === undefined ? {} : { together }),
+  };
+}
