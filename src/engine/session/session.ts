@@ -52,12 +52,9 @@ import type { LogGap, Position, PublishCommand } from "../ports/broker.ts";
 import type { LogFields } from "../ports/platform.ts";
 import type { Transport } from "../ports/transport.ts";
 import { Slots } from "../slots.ts";
+import type { ChannelsOwner } from "../subscription/ports.ts";
 import { countOf, positionMessage, uint64Of } from "../subscription/positions.ts";
-import {
-  type ChannelsOwner,
-  type JoinOutcome,
-  SessionChannels,
-} from "../subscription/session-channels.ts";
+import { type JoinOutcome, SessionChannels } from "../subscription/session-channels.ts";
 import type { Respondent } from "../survey.ts";
 import { TokenBucket } from "../token-bucket.ts";
 import { BadValue, checkMetadata, checkStruct } from "./application-values.ts";

@@ -4,12 +4,9 @@
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { checkChannel, isPattern } from "../../channels/names.ts";
-import type { Snapshot } from "../../channels/presence.ts";
-import type { RuleBook } from "../../channels/rules.ts";
 import { SmallMap } from "../../channels/small-map.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import type {
-  Entry,
   SubscriptionRecord,
   SubscriptionRecordSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
@@ -17,15 +14,11 @@ import {
   type Subscription as SubscriptionMessage,
   SubscriptionSchema,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
-import { MAX_PRESENCE_MEMBERS } from "../../protocol/limits.ts";
-import type { PublicationBatch } from "../../protocol/publication-frames.ts";
-import type { Broker, LogGap, Position, Registration } from "../ports/broker.ts";
-import type { Logger } from "../ports/platform.ts";
+import type { Position, Registration } from "../ports/broker.ts";
 import type { TokenBucket } from "../token-bucket.ts";
-import type { Turns } from "../turns.ts";
-import { Hold, type PresenceNotice } from "./hold.ts";
-import type { Hub, Subscriber, Subscription } from "./hub.ts";
-import type { NewChannels } from "./new-channels.ts";
+import { Hold } from "./hold.ts";
+import type { Subscription } from "./hub.ts";
+import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { countOf, positionMessage, positionOf, uint64Of } from "./positions.ts";
 import { SessionReads } from "./reads.ts";
 import {
@@ -33,47 +26,11 @@ import {
   type LogReader,
   type Missed,
   missed,
-  portions,
   type RecoveryRequest,
   type ReplayBudget,
 } from "./recovery.ts";
+import { readPresence, replay } from "./replay.ts";
 import { type JoinedPattern, SessionPatterns } from "./session-patterns.ts";
-
-/** What the channels of a session need from the node around them. */
-export interface ChannelsHost {
-  readonly hub: Hub;
-  readonly broker: Broker;
-  readonly logger: Logger;
-  readonly rules: RuleBook;
-  readonly newChannels: NewChannels;
-  /** A batch of entries out of the log. */
-  replayed(channel: string, epoch: string, entries: readonly Entry[]): PublicationBatch;
-  /** Who is present in a channel, for sessions that have missed changes. */
-  presenceNotice(channel: string, epoch: string, snapshot: Snapshot): PresenceNotice;
-  /** How the reads of all sessions share the event loop. */
-  readonly turns: Turns;
-  /** What one request may replay. */
-  replayBudget(): ReplayBudget;
-}
-
-/** The session, as its channels see it. */
-export interface ChannelsOwner extends Subscriber {
-  /** Whether the session has ended meanwhile. */
-  readonly ended: boolean;
-  tellRecovered(channel: string, position: Position, gap: LogGap | undefined): void;
-}
-
-/** What a request to join means for the session that makes it. */
-export interface JoinTerms {
-  /** An extended client keeps what was granted; a v1 client gets all or nothing. */
-  readonly extended: boolean;
-  /** Whether the client may ask for what it missed. */
-  readonly recovery: boolean;
-  /** Whether the client asks, so that channels that are new count against it. */
-  readonly byClient: boolean;
-  /** Rejects with a MessagingError where this session may not subscribe. */
-  authorize(channel: string, token: string): Promise<void>;
-}
 
 export interface JoinOutcome {
   /** The entries of the acknowledgement, in the order of the request. */
@@ -427,42 +384,6 @@ export class SessionChannels {
 
   async #replay(channel: string, epoch: string, { entries }: Missed): Promise<void> {
     await replay(this.#host, this.#owner, { channel, epoch, entries });
-  }
-}
-
-/** Reads who is present in a channel, for a session that has missed changes. Undefined where nobody knows. */
-export async function readPresence(
-  host: ChannelsHost,
-  channel: string,
-): Promise<PresenceNotice | undefined> {
-  const { broker, logger, turns } = host;
-  try {
-    const snapshot = await turns.run(() => broker.presence(channel, MAX_PRESENCE_MEMBERS));
-    return host.presenceNotice(channel, snapshot.epoch, snapshot);
-  } catch (error) {
-    logger.warn("presence cannot be read", { error: String(error) });
-    return undefined;
-  }
-}
-
-/** What is replayed of one channel. */
-export interface Replay {
-  readonly channel: string;
-  readonly epoch: string;
-  readonly entries: readonly Entry[];
-}
-
-/** Writes entries out of the log to a session, a portion in each step. */
-export async function replay(
-  host: ChannelsHost,
-  owner: ChannelsOwner,
-  { channel, epoch, entries }: Replay,
-): Promise<void> {
-  for (const portion of portions(entries)) {
-    await host.turns.run(() => {
-      if (!owner.ended) host.hub.replay(owner, host.replayed(channel, epoch, portion));
-    });
-    if (owner.ended) return;
   }
 }
 

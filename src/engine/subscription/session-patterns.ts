@@ -19,15 +19,10 @@ import {
   PatternHold,
 } from "./pattern-feed.ts";
 import { type Absence, type Head, headOf, missedFrom } from "./pattern-recovery.ts";
+import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { positionOf } from "./positions.ts";
 import { between, type LogReader, missed, type ReplayBudget } from "./recovery.ts";
-import {
-  type ChannelsHost,
-  type ChannelsOwner,
-  type JoinTerms,
-  readPresence,
-  replay,
-} from "./session-channels.ts";
+import { readPresence, replay } from "./replay.ts";
 
 /** What one look at many channels asks at the same time. */
 const ASKED_TOGETHER = 32;

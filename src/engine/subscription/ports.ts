@@ -1,0 +1,48 @@
+/** What the subscriptions of a session need of the session and of the node around it. */
+import type { Snapshot } from "../../channels/presence.ts";
+import type { RuleBook } from "../../channels/rules.ts";
+import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { PublicationBatch } from "../../protocol/publication-frames.ts";
+import type { Broker, LogGap, Position } from "../ports/broker.ts";
+import type { Logger } from "../ports/platform.ts";
+import type { Turns } from "../turns.ts";
+import type { PresenceNotice } from "./hold.ts";
+import type { Hub, Subscriber } from "./hub.ts";
+import type { NewChannels } from "./new-channels.ts";
+import type { ReplayBudget } from "./recovery.ts";
+
+/** What the channels of a session need from the node around them. */
+export interface ChannelsHost {
+  readonly hub: Hub;
+  readonly broker: Broker;
+  readonly logger: Logger;
+  readonly rules: RuleBook;
+  readonly newChannels: NewChannels;
+  /** A batch of entries out of the log. */
+  replayed(channel: string, epoch: string, entries: readonly Entry[]): PublicationBatch;
+  /** Who is present in a channel, for sessions that have missed changes. */
+  presenceNotice(channel: string, epoch: string, snapshot: Snapshot): PresenceNotice;
+  /** How the reads of all sessions share the event loop. */
+  readonly turns: Turns;
+  /** What one request may replay. */
+  replayBudget(): ReplayBudget;
+}
+
+/** The session, as its channels see it. */
+export interface ChannelsOwner extends Subscriber {
+  /** Whether the session has ended meanwhile. */
+  readonly ended: boolean;
+  tellRecovered(channel: string, position: Position, gap: LogGap | undefined): void;
+}
+
+/** What a request to join means for the session that makes it. */
+export interface JoinTerms {
+  /** An extended client keeps what was granted; a v1 client gets all or nothing. */
+  readonly extended: boolean;
+  /** Whether the client may ask for what it missed. */
+  readonly recovery: boolean;
+  /** Whether the client asks, so that channels that are new count against it. */
+  readonly byClient: boolean;
+  /** Rejects with a MessagingError where this session may not subscribe. */
+  authorize(channel: string, token: string): Promise<void>;
+}

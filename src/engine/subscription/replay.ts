@@ -1,0 +1,42 @@
+/** What a session is given of what was before: entries out of the log, and who is present now. */
+import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_PRESENCE_MEMBERS } from "../../protocol/limits.ts";
+import type { PresenceNotice } from "./hold.ts";
+import type { ChannelsHost, ChannelsOwner } from "./ports.ts";
+import { portions } from "./recovery.ts";
+
+/** Reads who is present in a channel, for a session that has missed changes. Undefined where nobody knows. */
+export async function readPresence(
+  host: ChannelsHost,
+  channel: string,
+): Promise<PresenceNotice | undefined> {
+  const { broker, logger, turns } = host;
+  try {
+    const snapshot = await turns.run(() => broker.presence(channel, MAX_PRESENCE_MEMBERS));
+    return host.presenceNotice(channel, snapshot.epoch, snapshot);
+  } catch (error) {
+    logger.warn("presence cannot be read", { error: String(error) });
+    return undefined;
+  }
+}
+
+/** What is replayed of one channel. */
+export interface Replay {
+  readonly channel: string;
+  readonly epoch: string;
+  readonly entries: readonly Entry[];
+}
+
+/** Writes entries out of the log to a session, a portion in each step. */
+export async function replay(
+  host: ChannelsHost,
+  owner: ChannelsOwner,
+  { channel, epoch, entries }: Replay,
+): Promise<void> {
+  for (const portion of portions(entries)) {
+    await host.turns.run(() => {
+      if (!owner.ended) host.hub.replay(owner, host.replayed(channel, epoch, portion));
+    });
+    if (owner.ended) return;
+  }
+}
