@@ -25,7 +25,7 @@ import { clock, idleTimers, nextTurn, shortId } from "./platform.ts";
 import { type OpenRedis, openRedis } from "./redis/client.ts";
 import { HmacSigner } from "./redis/signer.ts";
 import { RedisWatch } from "./redis/watch.ts";
-import { StartError } from "./transport/listeners.ts";
+import { StartError } from "./start-error.ts";
 
 export interface HostedBroker {
   readonly broker: Broker;

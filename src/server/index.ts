@@ -93,4 +93,4 @@ export {
 export { ConfigError, type ConfigSource, loadConfig } from "./config/file.ts";
 export { createLogger, type LogStream, type ServerLogger } from "./logger.ts";
 export { createServer, type Server, type ServerOptions, type ServerPorts } from "./server.ts";
-export { StartError } from "./transport/listeners.ts";
+export { StartError } from "./start-error.ts";

@@ -26,8 +26,8 @@ import {
 } from "../../engine/settings/settings.ts";
 import { allowedHosts, allowedOrigins } from "../../http/origins.ts";
 import { MAX_RETAINED_BYTES } from "../../protocol/limits.ts";
-import { isNetwork } from "../transport/client-address.ts";
 import { type Address, parseAddress } from "./address.ts";
+import { isNetwork } from "./network.ts";
 import { type RedisConfig, redis, redisConfig } from "./redis.ts";
 
 /** Certificate and key, as paths of PEM files. */

@@ -1,5 +1,5 @@
 /** The connections of the Redis broker, opened and checked: all of it, or one sentence why not. */
-import { StartError } from "../transport/listeners.ts";
+import { StartError } from "../start-error.ts";
 import { type NodeRedisCommands, openCommands } from "./commands.ts";
 import { described, type RedisAddress } from "./connections.ts";
 import { NodeRedisSubscriptions } from "./subscriptions.ts";

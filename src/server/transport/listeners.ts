@@ -15,6 +15,7 @@ import type { AddressInfo, Server as NetServer, Socket } from "node:net";
 import type { Logger } from "../../engine/ports/platform.ts";
 import { type Address, formatAddress } from "../config/address.ts";
 import type { ListenerConfig, TlsFiles } from "../config/config.ts";
+import { StartError } from "../start-error.ts";
 import { shouldUpgrade } from "./upgrades.ts";
 
 /**
@@ -35,11 +36,6 @@ const KEEP_ALIVE_MS = 5_000;
 const HTTP2_KEEP_ALIVE_MS = 60_000;
 /** Streams that one HTTP/2 connection may have open; a client waits with more. */
 const MAX_STREAMS = 1_000;
-
-/** What keeps a server from starting, in one sentence for an operator. */
-export class StartError extends Error {
-  override readonly name = "StartError";
-}
 
 /** A listener that has been opened, and the connections it has accepted. */
 export interface Listener {
