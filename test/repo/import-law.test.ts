@@ -1,13 +1,20 @@
 /** The arrows between the rooms of src/, and proof that the check sees what breaks them. */
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { readSources, violations } from "./import-law.ts";
+import { crowds, readSources, violations } from "./import-law.ts";
 
 const sources = readSources(fileURLToPath(new URL("../../src", import.meta.url)));
 
 test("src/ keeps the import law", () => {
   expect(sources.size).toBeGreaterThan(30);
   expect(violations(sources)).toEqual([]);
+});
+
+test("no folder of src/ has more files than can be seen at once", () => {
+  expect(crowds(sources)).toEqual([]);
+  const crowded = Array.from({ length: 17 }, (_, index) => [`engine/x${index}.ts`, ""] as const);
+  expect(crowds(new Map(crowded))).toEqual(["17 files lie in engine"]);
+  expect(crowds(new Map(crowded.slice(1)))).toEqual([]);
 });
 
 test.each([
@@ -19,10 +26,10 @@ test.each([
   ["channels/x.ts", 'export { Engine } from "../engine/engine.ts";'],
   ["channels/x.ts", 'export * from "../engine/engine.ts";'],
   ["engine/x.ts", 'import "../http/app.ts";'],
-  ["engine/x.ts", 'import {\n  type A,\n  type B,\n} from "../worker/gateway.ts";'],
-  ["engine/x.ts", 'const x = await import("../worker/gateway.ts");'],
-  ["engine/x.ts", 'type X = import("../worker/gateway.ts").Gateway;'],
-  ["engine/x.ts", "const x = await import(`../worker/gateway.ts`);"],
+  ["engine/x.ts", 'import {\n  type A,\n  type B,\n} from "../worker/gateway/object.ts";'],
+  ["engine/x.ts", 'const x = await import("../worker/gateway/object.ts");'],
+  ["engine/x.ts", 'type X = import("../worker/gateway/object.ts").Gateway;'],
+  ["engine/x.ts", "const x = await import(`../worker/gateway/object.ts`);"],
   ["engine/x.ts", "const x = await import(name);"],
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the planted source holds a template.
   ["engine/x.ts", "const x = await import(`../${room}/index.ts`);"],
@@ -38,14 +45,48 @@ test.each([
   ["worker/x.ts", 'import { readFile } from "node:fs/promises";'],
   ["worker/x.ts", 'import { serve } from "../server/index.ts";'],
   ["worker/x.ts", 'import { dial } from "../client/client.ts";'],
-  ["server/x.ts", 'import { Gateway } from "../worker/gateway.ts";'],
+  ["server/x.ts", 'import { Gateway } from "../worker/gateway/object.ts";'],
   ["server/x.ts", 'import { DurableObject } from "cloudflare:workers";'],
-  ["client/x.ts", 'import { Session } from "../engine/session.ts";'],
+  ["client/x.ts", 'import { Session } from "../engine/session/session.ts";'],
   ["client/x.ts", 'import { WebSocket } from "ws";'],
   ["testing/x.ts", 'import { ChannelLog } from "../channels/log.ts";'],
   ["index.ts", 'export { createApp } from "./http/app.ts";'],
   ["engine/x.ts", 'import manifest from "../../package.json";'],
   ["cellar/x.ts", "export {};"],
+  ["engine/x.ts", 'import * as v from "valibot";'],
+  ["engine/ports/x.ts", 'import type { Engine } from "../engine.ts";'],
+  ["engine/ports/x.ts", 'import type { Session } from "../session/session.ts";'],
+  ["engine/settings/x.ts", 'import type { Broker } from "../ports/broker.ts";'],
+  ["engine/subscription/x.ts", 'import { Session } from "../session/session.ts";'],
+  ["engine/subscription/x.ts", 'import { Engine } from "../engine.ts";'],
+  ["brokers/memory/x.ts", 'import { RedisBroker } from "../redis/broker.ts";'],
+  ["brokers/redis/x.ts", 'import { MemoryBroker } from "../memory/broker.ts";'],
+  ["brokers/redis/channel/x.ts", 'import { Sweeper } from "../../memory/sweeper.ts";'],
+  ["brokers/redis/channel/x.ts", 'import { Hub } from "../../../engine/subscription/hub.ts";'],
+  ["brokers/redis/x.ts", 'import { createClient } from "redis";'],
+  ["brokers/x.ts", "export {};"],
+  ["proxy/x.ts", 'import type { Session } from "../engine/session/session.ts";'],
+  ["worker/x.ts", 'import { MemoryBroker } from "../brokers/memory/broker.ts";'],
+  ["worker/gateway/x.ts", 'import { ChannelLife } from "../channel/life.ts";'],
+  ["worker/gateway/x.ts", 'import type { PatternIndex } from "../pattern-index/life.ts";'],
+  ["worker/gateway/x.ts", 'import { createWorker } from "../worker.ts";'],
+  ["worker/channel/x.ts", 'import { Cursor } from "../gateway/cursor.ts";'],
+  ["worker/channel/x.ts", 'import { push } from "../pattern-index/push.ts";'],
+  ["worker/pattern-index/x.ts", 'import { Roster } from "../gateway/roster.ts";'],
+  ["worker/pattern-index/x.ts", 'import { SqlLogStore } from "../channel/log-store.ts";'],
+  ["worker/objects/x.ts", 'import type { Cursor } from "../gateway/cursor.ts";'],
+  ["worker/objects/x.ts", 'import type { ChannelLife } from "../channel/life.ts";'],
+  ["worker/objects/x.ts", 'import type { LeaseRow } from "../pattern-index/store.ts";'],
+  ["worker/objects/x.ts", 'import { DurableObject } from "cloudflare:workers";'],
+  ["server/x.ts", 'import { createClient } from "redis";'],
+  ["server/x.ts", 'import { dial } from "../client/client.ts";'],
+  ["server/config/x.ts", 'import { Sockets } from "../transport/sockets.ts";'],
+  ["server/config/x.ts", 'import { createServer } from "../server.ts";'],
+  ["server/transport/x.ts", 'import { openRedis } from "../redis/client.ts";'],
+  ["server/transport/x.ts", 'import { createServer } from "../server.ts";'],
+  ["server/redis/x.ts", 'import { listen } from "../transport/listeners.ts";'],
+  ["server/redis/x.ts", 'import type { RedisConfig } from "../config/redis.ts";'],
+  ["server/commands/x.ts", 'import { listen } from "../transport/listeners.ts";'],
 ])("a planted violation in %s is found: %s", (path, text) => {
   expect(violations(new Map([[path, text]]))).toHaveLength(1);
 });
@@ -55,10 +96,15 @@ test.each([
   ["protocol/x.ts", 'import { create } from "@bufbuild/protobuf";'],
   ["protocol/x.ts", 'import { anyPack } from "@bufbuild/protobuf/wkt";'],
   ["protocol/x.ts", '// import { x } from "ws";\n/* import "redis"; */'],
-  ["engine/x.ts", 'import * as v from "valibot";'],
+  ["engine/settings/x.ts", 'import * as v from "valibot";'],
+  ["engine/subscription/x.ts", 'import type { Turns } from "../turns.ts";'],
+  ["brokers/redis/channel/x.ts", 'import { background } from "../../../engine/background.ts";'],
+  ["brokers/redis/channel/x.ts", 'import type { RedisKeys } from "../keys.ts";'],
   ["worker/x.ts", 'import { DurableObject } from "cloudflare:workers";'],
+  ["worker/gateway/x.ts", 'import { clock } from "../platform.ts";'],
+  ["worker/gateway/x.ts", 'import { SharedAlarm } from "../objects/alarm.ts";'],
   ["worker/x.ts", 'import { createApp } from "../http/app.ts";'],
-  ["server/x.ts", 'import { WebSocketServer } from "ws";\nimport fs from "node:fs";'],
+  ["server/transport/x.ts", 'import { WebSocketServer } from "ws";\nimport fs from "node:fs";'],
   ["client/x.ts", "const meta = import.meta.url;"],
   ["http/console/x.ts", 'import { dial } from "../../client/client.ts";'],
 ])("what the law allows in %s is not reported: %s", (path, text) => {

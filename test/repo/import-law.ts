@@ -13,41 +13,111 @@ interface Law {
   readonly packages: readonly string[];
 }
 
-const CORE = ["protocol", "channels", "engine"];
-const HOST = [...CORE, "brokers", "proxy", "http"];
-const PROTOBUF = "@bufbuild/protobuf";
-const SERVER_PACKAGES = [
-  "@connectrpc/connect",
-  "@connectrpc/connect-node",
-  "@hono/node-server",
-  "commander",
-  "pino",
-  "yaml",
+const BASE = ["protocol", "channels"];
+const ENGINE = [
+  "engine",
+  "engine/ports",
+  "engine/session",
+  "engine/subscription",
+  "engine/settings",
 ];
+const CORE = [...BASE, ...ENGINE];
+/** What a broker is written against: it sees ports, and nothing of sessions. */
+const BROKER = { rooms: [...BASE, "engine/ports"], files: ["engine/background.ts"] };
+const PROTOBUF = "@bufbuild/protobuf";
+const CONNECT = ["@connectrpc/connect", "@connectrpc/connect-node"];
+/** What an object of the Worker may be made of beside its own room. */
+const OBJECT = { rooms: [...CORE, "worker/objects"], packages: [PROTOBUF, "cloudflare:"] };
 
+/** A room is a folder with all that is below it, except the rooms that have a line of their own. */
 const LAWS: Readonly<Record<string, Law>> = {
   protocol: { rooms: [], packages: [PROTOBUF] },
   channels: { rooms: ["protocol"], packages: [] },
-  engine: { rooms: ["protocol", "channels"], packages: [PROTOBUF, "valibot"] },
-  brokers: { rooms: CORE, packages: [PROTOBUF] },
-  proxy: { rooms: CORE, packages: [PROTOBUF] },
+  engine: { rooms: CORE, packages: [PROTOBUF] },
+  "engine/ports": { rooms: BASE, packages: [PROTOBUF] },
+  "engine/settings": { rooms: BASE, packages: ["valibot"] },
+  "engine/subscription": {
+    rooms: [...BASE, "engine/ports", "engine/settings"],
+    files: ["engine/background.ts", "engine/token-bucket.ts", "engine/turns.ts"],
+    packages: [PROTOBUF],
+  },
+  // A session knows its node: the engine itself is among the files that it reads.
+  "engine/session": { rooms: CORE, packages: [PROTOBUF] },
+  "brokers/memory": { ...BROKER, packages: [PROTOBUF] },
+  "brokers/redis": { ...BROKER, packages: [PROTOBUF] },
+  proxy: { rooms: [...BASE, "engine/ports"], packages: [PROTOBUF] },
   http: { rooms: CORE, packages: [PROTOBUF, "hono", "valibot"] },
+  "http/console": { rooms: ["client", "protocol"], packages: [] },
   worker: {
-    rooms: HOST,
+    rooms: [
+      ...CORE,
+      "proxy",
+      "http",
+      "worker/gateway",
+      "worker/channel",
+      "worker/pattern-index",
+      "worker/objects",
+    ],
     // Events as applications see them; the rest of the SDK has no place in a Worker.
     files: ["client/events.ts"],
     packages: [PROTOBUF, "hono", "valibot", "cloudflare:"],
   },
+  // Objects reach each other by calls alone: none sees the inside of another.
+  "worker/gateway": {
+    ...OBJECT,
+    files: [
+      "worker/capabilities.ts",
+      "worker/close.ts",
+      "worker/handshake.ts",
+      "worker/placement.ts",
+      "worker/platform.ts",
+      "worker/settings.ts",
+    ],
+  },
+  "worker/channel": { ...OBJECT, files: ["worker/platform.ts", "worker/settings.ts"] },
+  "worker/pattern-index": { ...OBJECT, files: ["worker/platform.ts"] },
+  "worker/objects": { rooms: CORE, packages: [PROTOBUF] },
   server: {
-    rooms: [...HOST, "client"],
-    packages: [PROTOBUF, "hono", "valibot", "node:", "ws", "redis", ...SERVER_PACKAGES],
+    rooms: [
+      ...CORE,
+      "brokers/memory",
+      "brokers/redis",
+      "proxy",
+      "http",
+      "server/commands",
+      "server/config",
+      "server/transport",
+      "server/redis",
+    ],
+    files: ["client/events.ts"],
+    packages: [PROTOBUF, "node:", "@hono/node-server", "commander", "pino", ...CONNECT],
+  },
+  "server/commands": {
+    rooms: [...CORE, "server", "server/config", "client"],
+    packages: [PROTOBUF, "node:", "commander", "ws"],
+  },
+  "server/config": {
+    rooms: [...BASE, "engine/settings", "http"],
+    packages: ["node:", "valibot", "yaml"],
+  },
+  "server/transport": {
+    rooms: [...CORE, "http", "server/config"],
+    files: ["server/start-error.ts"],
+    packages: [PROTOBUF, "node:", "ws", ...CONNECT],
+  },
+  "server/redis": {
+    rooms: [...BASE, "engine/ports", "brokers/redis", "http"],
+    files: ["server/start-error.ts"],
+    packages: ["node:", "redis"],
   },
   client: { rooms: ["protocol"], packages: [PROTOBUF] },
-  "http/console": { rooms: ["client", "protocol"], packages: [] },
-  testing: { rooms: ["protocol", "engine"], packages: [PROTOBUF] },
+  testing: { rooms: ["protocol", "engine", "engine/ports"], packages: [PROTOBUF] },
   // The root export is the SDK; some of the SDK's words, such as its error, are the protocol's.
   "index.ts": { rooms: ["client", "protocol"], packages: [] },
 };
+
+/** Files that may lie in one folder before it must be split. */
+const MOST_IN_A_FOLDER = 16;
 
 /** Every breach of the law, as sentences. */
 export function violations(sources: Sources): string[] {
@@ -79,9 +149,26 @@ export function readSources(folder: string): Sources {
   );
 }
 
+/** Folders in which more files lie than can be seen at once, as sentences. Generated ones are not counted. */
+export function crowds(sources: Sources): string[] {
+  const folders = new Map<string, number>();
+  for (const path of sources.keys()) {
+    const folder = posix.dirname(path);
+    if (!folder.includes("/gen/")) folders.set(folder, (folders.get(folder) ?? 0) + 1);
+  }
+  return [...folders]
+    .filter(([, files]) => files > MOST_IN_A_FOLDER)
+    .map(([folder, files]) => `${files} files lie in ${folder}`);
+}
+
+/** The innermost folder of a path that has a line in the law. */
 function roomOf(path: string): string {
-  if (path.startsWith("http/console/")) return "http/console";
-  return path.split("/", 1)[0] ?? "";
+  const parts = path.split("/");
+  for (let length = parts.length; length > 1; length--) {
+    const room = parts.slice(0, length).join("/");
+    if (room in LAWS) return room;
+  }
+  return parts[0] ?? "";
 }
 
 function covers(entry: string, name: string): boolean {
