@@ -25,6 +25,10 @@ export interface RowResult {
   readonly question: string;
   readonly unit: string;
   readonly cost: "ns" | "bytes";
+  /** Whether its operations are those of publishes. */
+  readonly publishes: boolean;
+  /** Targets that broke the run in some generation. */
+  readonly failed: readonly string[];
   /** By name, our own first. */
   readonly targets: Readonly<Record<string, TargetResult>>;
   /** Our own cost as a share of each other's. */
@@ -50,6 +54,8 @@ export class RowMeasurements {
   readonly #cost: "ns" | "bytes";
   readonly #row: Row;
   readonly #targets = new Map<string, Measurement[]>();
+  /** Those that the row was measured on. */
+  readonly #asked = new Set<string>();
 
   /** @param targets names in the order of the table, our own first */
   constructor(host: string, cost: "ns" | "bytes", row: Row, targets: readonly string[]) {
@@ -59,14 +65,16 @@ export class RowMeasurements {
     for (const name of targets) this.#targets.set(name, []);
   }
 
-  add(target: string, measurement: Measurement): void {
-    this.#targets.get(target)?.push(measurement);
+  add(target: string, measurement: Measurement | Error): void {
+    this.#asked.add(target);
+    if (!(measurement instanceof Error)) this.#targets.get(target)?.push(measurement);
   }
 
-  /** A target that failed in a generation has no pair there, and the row none at all. */
+  /** A target that failed in a generation has no result. */
   result(generations: number): RowResult {
     const { name, question, unit } = this.#row;
-    const complete = [...this.#targets].filter(([, taken]) => taken.length === generations);
+    const asked = [...this.#targets].filter(([target]) => this.#asked.has(target));
+    const complete = asked.filter(([, taken]) => taken.length === generations);
     const [ours, ...others] = complete;
     const ratios = others.map(([target, theirs]) => {
       const pairs = theirs.map(({ cost }, i) => (ours?.[1][i]?.cost ?? Number.NaN) / cost);
@@ -78,6 +86,8 @@ export class RowMeasurements {
       question,
       unit,
       cost: this.#cost,
+      publishes: ours?.[1][0]?.perPublish !== undefined,
+      failed: asked.filter((each) => !complete.includes(each)).map(([target]) => target),
       targets: Object.fromEntries(complete.map(([target, taken]) => [target, summary(taken)])),
       ratios: Object.fromEntries(ratios),
     };
@@ -119,4 +129,19 @@ function summary(taken: readonly Measurement[]): TargetResult {
     ...(late === undefined ? {} : { late }),
     ...(together === undefined ? {} : { together }),
   };
+}
+
+/** How much worse than a committed ratio a new one may be. */
+const TOLERANCE = 1.1;
+
+/** The ratios whose intervals lie beyond what the committed ones allow. */
+export function worseThan(committed: Results, { rows }: Results): readonly string[] {
+  return rows.flatMap(({ name, ratios }) => {
+    const before = committed.rows.find((row) => row.name === name)?.ratios ?? {};
+    return Object.entries(ratios).flatMap(([target, { low }]) => {
+      const allowed = (before[target]?.median ?? Number.POSITIVE_INFINITY) * TOLERANCE;
+      if (low <= allowed) return [];
+      return [`${name}: at least ${low.toFixed(2)} of ${target}, allowed is ${allowed.toFixed(2)}`];
+    });
+  });
 }

@@ -61,6 +61,8 @@ export interface Group {
   readonly cost?: "ns" | "bytes";
   /** Our own program, from a tree: what has to be built is built. */
   ours(tree: string): Prepared;
+  /** The same, with `Running.burden`. Left out where it cannot be made slower. */
+  burdened?(tree: string): Target;
   readonly baselines: readonly Target[];
   /** What is done with each target that was just started, before the rows. */
   warm(stage: Stage): Promise<void>;

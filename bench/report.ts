@@ -1,0 +1,123 @@
+/** The results as tables for people. */
+import type { Results, RowResult, TargetResult } from "./results.ts";
+import type { Interval } from "./statistics.ts";
+
+/** Where the generator takes this much of a core, or more than the target, the target may be able to do more. */
+const BUSY = 0.9;
+/** Where more publishes than this leave late, the rate was not quite what it says. */
+const LATE = 0.02;
+
+/** Our own beside other programs. */
+export function tablesOf(results: Results): string {
+  const hosts = [...new Set(results.rows.map(({ host }) => host))];
+  const tables = hosts.map((host) => tablesOfHost(host, rowsOf(results, host)));
+  return [whereOf(results), ...tables, notesOf(results)].join("\n\n");
+}
+
+/** Our own beside another build of it. */
+export function comparisonOf(results: Results, other: string): string {
+  const rows = results.rows.map((row) => {
+    const [ours, theirs] = Object.values(row.targets);
+    const ratio = row.ratios[other];
+    const { low = Number.NaN, high = Number.NaN } = ratio ?? {};
+    return [
+      row.host,
+      row.name,
+      costOf(row, ours),
+      costOf(row, theirs),
+      ratio === undefined ? "" : intervalOf(ratio, 3),
+      low > 1 ? "more" : high < 1 ? "less" : "",
+    ];
+  });
+  const head = ["host", "row", "this tree", other, "ratio", "costs"];
+  return [whereOf(results), table(head, rows), notesOf(results)].join("\n\n");
+}
+
+function whereOf({ machine, commit, date, generations }: Results): string {
+  const { cores, cpu, system, node } = machine;
+  return `${cores} cores of ${cpu}, ${system}, Node ${node}; commit ${commit}, ${date}, ${generations} generations`;
+}
+
+function rowsOf({ rows }: Results, host: string): readonly RowResult[] {
+  return rows.filter((row) => row.host === host && Object.keys(row.targets).length > 0);
+}
+
+function tablesOfHost(host: string, rows: readonly RowResult[]): string {
+  const names = [...new Set(rows.flatMap(({ targets }) => Object.keys(targets)))];
+  const [ours = ""] = names;
+  const others = names.slice(1);
+  const costs = rows.map((row) => [
+    row.name,
+    row.unit,
+    costOf(row, row.targets[ours]),
+    ...others.map((other) => {
+      const ratio = row.ratios[other];
+      return ratio === undefined ? "" : `${costOf(row, row.targets[other])}, ${intervalOf(ratio)}`;
+    }),
+  ]);
+  const rates = rows.map((row) => [
+    row.name,
+    ...latencyOf(row.targets[ours]),
+    ...names.map((name) => rateOf(row.targets[name])),
+  ]);
+  return [
+    `### ${host}: CPU seconds of a million operations, or bytes of each`,
+    table(["row", "operations", ours, ...others.map((name) => `${name}, ${ours} ÷ it`)], costs),
+    `### ${host}: latency at the fixed rate in ms, and operations a second at saturation`,
+    table(["row", "p50", "p99", "p99.9", ...names], rates),
+  ].join("\n\n");
+}
+
+function costOf({ cost }: RowResult, target: TargetResult | undefined): string {
+  if (target === undefined) return "failed";
+  return cost === "bytes" ? grouped(target.cost) : (target.cost / 1e3).toFixed(2);
+}
+
+function intervalOf({ median, low, high }: Interval, digits = median < 10 ? 2 : 0): string {
+  const [middle, from, to] = [median, low, high].map((ratio) => ratio.toFixed(digits));
+  return `**${middle}** (${from}–${to})`;
+}
+
+function latencyOf(target: TargetResult | undefined): readonly string[] {
+  const { p50, p99, p999 } = target?.latency ?? {};
+  return [p50, p99, p999].map((ms) => (ms === undefined ? "" : ms.toPrecision(3)));
+}
+
+function rateOf(target: TargetResult | undefined): string {
+  const { saturation } = target ?? {};
+  if (saturation === undefined) return "";
+  return `${grouped(saturation.perSecond)}${limited(saturation) ? " or more" : ""}`;
+}
+
+function limited({ target, generator }: NonNullable<TargetResult["saturation"]>): boolean {
+  return generator > target || generator > BUSY;
+}
+
+function notesOf({ rows }: Results): string {
+  const notes: string[] = [];
+  for (const { name, targets } of rows) {
+    for (const [target, { saturation, late = 0 }] of Object.entries(targets)) {
+      if (saturation !== undefined && limited(saturation)) {
+        const [its, own] = [saturation.target, saturation.generator].map((cores) =>
+          cores.toFixed(2),
+        );
+        notes.push(`${name}: the generator took ${own} of a core, ${target} ${its} at saturation.`);
+      }
+      if (late > LATE) {
+        notes.push(
+          `${name}: ${(late * 100).toFixed(0)} % of the publishes to ${target} left more than a millisecond late.`,
+        );
+      }
+    }
+  }
+  return notes.map((note) => `- ${note}`).join("\n");
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+function grouped(value: number): string {
+  return Math.round(value).toLocaleString("en-US");
+}
