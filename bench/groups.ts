@@ -9,7 +9,8 @@ import { burdenedServer, embeddedServer, messageLoopServer } from "./targets/mes
 /** @param folder where the user has peers; undefined measures none */
 export function groupsWith(folder: string | undefined): readonly Group[] {
   const bare = [BARE_TURNS, BARE_FRAMES];
-  const baselines = [...bare, ...(folder === undefined ? [] : peersIn(folder))];
+  const peers = folder === undefined ? undefined : peersIn(folder);
+  const baselines = [...bare, ...(peers?.server ?? [])];
   const server = { host: "server", warm: warmUp } as const;
   const serve: Group["ours"] = (tree) => ({ target: messageLoopServer(tree), remove: () => {} });
   const embed: Group["ours"] = (tree) => ({ target: embeddedServer(tree), remove: () => {} });
