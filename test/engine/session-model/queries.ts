@@ -1,12 +1,12 @@
 /** H1 to H4 and M5: what a page of history and a list of members have to say. */
-import type { HistoryPage, PresenceSnapshot } from "../../src/engine/ports/broker.ts";
+import type { HistoryPage, PresenceSnapshot } from "../../../src/engine/ports/broker.ts";
 import type {
   History,
   HistoryRequest,
   Presence,
   PresenceRequest,
-} from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { check } from "./session-model-facts.ts";
+} from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
+import { check } from "./facts.ts";
 
 export function checkHistory(
   { channel, since, limit, reverse }: HistoryRequest,

@@ -1,7 +1,7 @@
 /** What a host has saved when its node falls asleep. */
-import type { Channel } from "./session-model-channel.ts";
-import { check } from "./session-model-facts.ts";
-import type { Connection } from "./session-model-host.ts";
+import type { Channel } from "./channel.ts";
+import { check } from "./facts.ts";
+import type { Connection } from "./host.ts";
 
 /** What a session's record and marks say of it. */
 export function checkRecord({ model, record, marks, session }: Connection): void {

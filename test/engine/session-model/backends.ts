@@ -1,15 +1,15 @@
 /** The application's backends: they answer at once, a little later, or when the test comes to it. */
 import { create } from "@bufbuild/protobuf";
-import type { Cancellation, Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
-import { MessagingError } from "../../src/protocol/errors.ts";
+import type { Cancellation, Proxy as ProxyPort } from "../../../src/engine/ports/backends.ts";
+import { MessagingError } from "../../../src/protocol/errors.ts";
 import {
   type CloudEvent,
   CloudEventSchema,
-} from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import type { SeededRandom } from "../support/random.ts";
-import { unawaited } from "../support/unawaited.ts";
-import type { SessionModel } from "./session-model.ts";
-import { type Asked, type Call, check, type Outcome, type World } from "./session-model-facts.ts";
+} from "../../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import type { SeededRandom } from "../../support/random.ts";
+import { unawaited } from "../../support/unawaited.ts";
+import { type Asked, type Call, check, type Outcome, type World } from "./facts.ts";
+import type { SessionModel } from "./model.ts";
 
 /** Who is told what the backends are asked and answer. */
 export interface Caller extends World {

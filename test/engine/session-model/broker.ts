@@ -3,7 +3,7 @@
  * channel, answers on their way back, deliveries. It keeps to the contract in ports/broker.ts.
  */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import type { MemberSession } from "../../src/channels/presence.ts";
+import type { MemberSession } from "../../../src/channels/presence.ts";
 import type {
   ActiveChannels,
   Broker,
@@ -17,18 +17,18 @@ import type {
   PublishCommand,
   PublishResult,
   Registration,
-} from "../../src/engine/ports/broker.ts";
-import { MessagingError } from "../../src/protocol/errors.ts";
-import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+} from "../../../src/engine/ports/broker.ts";
+import { MessagingError } from "../../../src/protocol/errors.ts";
+import { CloudEventSchema } from "../../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
   type EntryBody,
   EntryBodySchema,
   type SeenRecord,
   type SeenRecordSchema,
-} from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import type { SeededRandom } from "../support/random.ts";
-import { Channel, type Logged } from "./session-model-channel.ts";
-import { type Asked, check, lifeOf, type Outcome } from "./session-model-facts.ts";
+} from "../../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { SeededRandom } from "../../support/random.ts";
+import { Channel, type Logged } from "./channel.ts";
+import { type Asked, check, lifeOf, type Outcome } from "./facts.ts";
 
 export const CHANNELS: readonly string[] = ["a", "b.c", "d", "\u00e4.\u{1f600}"];
 

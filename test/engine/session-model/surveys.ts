@@ -1,6 +1,6 @@
 /** Which surveys are open, who has to answer them, and what has to come out of those that are over. */
-import type { SurveyRequest } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { check } from "./session-model-facts.ts";
+import type { SurveyRequest } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
+import { check } from "./facts.ts";
 
 export class SurveysModel {
   /** Answers of sessions nobody waited for. */

@@ -1,21 +1,21 @@
 /**
- * Sessions under a random life, which do what the model in `session-model.ts` expects; and what it has
+ * Sessions under a random life, which do what the model in `model.ts` expects; and what it has
  * found so far, each in its shortest form.
  */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
-import { MessagingError } from "../../src/protocol/errors.ts";
-import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import type { Proxy as ProxyPort } from "../../../src/engine/ports/backends.ts";
+import { MessagingError } from "../../../src/protocol/errors.ts";
+import { CloudEventSchema } from "../../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type {
   SessionMarks,
   SessionRecord,
-} from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { sized } from "../../src/protocol/publication-frames.ts";
-import { seed, seededRandom, steps } from "../support/random.ts";
-import { LogBroker, ROOM } from "./log-broker.ts";
-import { connect, type Init, kinds, scene, sceneWith, send, subscribe } from "./scene.ts";
-import { ScriptedWorld } from "./session-model-world.ts";
+} from "../../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { sized } from "../../../src/protocol/publication-frames.ts";
+import { seed, seededRandom, steps } from "../../support/random.ts";
+import { LogBroker, ROOM } from "../log-broker.ts";
+import { connect, type Init, kinds, scene, sceneWith, send, subscribe } from "../scene.ts";
+import { ScriptedWorld } from "./world.ts";
 
 const STEPS = 20_000;
 /** Steps in one life of the world. */

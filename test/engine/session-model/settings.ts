@@ -1,8 +1,8 @@
 /** What a deployment may have set, at random. */
-import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
-import type { Settings } from "../../src/engine/settings/settings.ts";
-import type { SeededRandom } from "../support/random.ts";
-import { CHANNELS } from "./session-model-broker.ts";
+import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../../src/channels/rules.ts";
+import type { Settings } from "../../../src/engine/settings/settings.ts";
+import type { SeededRandom } from "../../support/random.ts";
+import { CHANNELS } from "./broker.ts";
 
 /** Limits that are reached now and then. */
 export function narrowSettings(random: SeededRandom, tight: boolean): Partial<Settings> {

@@ -5,7 +5,7 @@
 import type {
   InboundMessage,
   Subscription,
-} from "../../src/protocol/gen/messageloop/v1/service_pb.js";
+} from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
 import {
   answered,
   asksRecovery,
@@ -16,8 +16,8 @@ import {
   RETRIED,
   type Request,
   type World,
-} from "./session-model-facts.ts";
-import type { Streams } from "./session-model-streams.ts";
+} from "./facts.ts";
+import type { Streams } from "./streams.ts";
 
 /** Whose requests these are. */
 export interface Requester {

@@ -1,8 +1,8 @@
 /** How clients talk: one frame or several at once, now and then to the very bounds. */
-import type { InboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { RandomFrames } from "./session-model-clients.ts";
-import type { Connection } from "./session-model-host.ts";
-import type { Witness } from "./session-model-witness.ts";
+import type { InboundMessage } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
+import { RandomFrames } from "./clients.ts";
+import type { Connection } from "./host.ts";
+import type { Witness } from "./witness.ts";
 
 export class Clients {
   readonly #world: Witness;

@@ -1,19 +1,19 @@
 /** What clients say: every kind of frame, most of them right, some of them wrong in some way. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { Position } from "../../src/engine/ports/broker.ts";
-import { codecFor, type Frame } from "../../src/protocol/codec.ts";
-import type { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import type { Position } from "../../../src/engine/ports/broker.ts";
+import { codecFor, type Frame } from "../../../src/protocol/codec.ts";
+import type { CloudEventSchema } from "../../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
   type InboundMessage,
   InboundMessageSchema,
   OutboundMessageSchema,
-} from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { SeededRandom } from "../support/random.ts";
-import type { Init } from "./scene.ts";
-import type { SessionModel } from "./session-model.ts";
-import { FLAW } from "./session-model-backends.ts";
-import { CHANNELS } from "./session-model-broker.ts";
-import { BAD_CHANNELS, type World } from "./session-model-facts.ts";
+} from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
+import type { SeededRandom } from "../../support/random.ts";
+import type { Init } from "../scene.ts";
+import { FLAW } from "./backends.ts";
+import { CHANNELS } from "./broker.ts";
+import { BAD_CHANNELS, type World } from "./facts.ts";
+import type { SessionModel } from "./model.ts";
 
 export const PING = { envelope: { case: "ping", value: {} } } as const;
 

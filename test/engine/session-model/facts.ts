@@ -1,14 +1,14 @@
 /** What the model of a session is told and remembers, and the marks of SPEC.md that it goes by. */
-import type { HistoryPage, Position, PresenceSnapshot } from "../../src/engine/ports/broker.ts";
-import type { Settings } from "../../src/engine/settings/settings.ts";
-import type { CloudEvent } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import type { HistoryPage, Position, PresenceSnapshot } from "../../../src/engine/ports/broker.ts";
+import type { Settings } from "../../../src/engine/settings/settings.ts";
+import type { CloudEvent } from "../../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type {
   InboundMessage,
   Subscription,
-} from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { SessionModel } from "./session-model.ts";
-import type { Channel } from "./session-model-channel.ts";
-import type { SurveysModel } from "./session-model-surveys.ts";
+} from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
+import type { Channel } from "./channel.ts";
+import type { SessionModel } from "./model.ts";
+import type { SurveysModel } from "./surveys.ts";
 
 /** Names that P5 refuses. */
 export const BAD_CHANNELS: readonly string[] = [

@@ -2,8 +2,7 @@
 import type {
   OutboundMessage,
   Subscription,
-} from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { SessionModel } from "./session-model.ts";
+} from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
 import {
   asksRecovery,
   BAD_CHANNELS,
@@ -12,8 +11,9 @@ import {
   checkEcho,
   RETRIED,
   type Request,
-} from "./session-model-facts.ts";
-import { checkHistory, checkPresence } from "./session-model-queries.ts";
+} from "./facts.ts";
+import type { SessionModel } from "./model.ts";
+import { checkHistory, checkPresence } from "./queries.ts";
 
 export class Replies {
   readonly #session: SessionModel;

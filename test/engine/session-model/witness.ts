@@ -3,19 +3,19 @@
  * objects to inside a call of the engine's is thrown when the engine is done.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { MemberSession } from "../../src/channels/presence.ts";
-import type { Position, PublishCommand } from "../../src/engine/ports/broker.ts";
-import type { Settings } from "../../src/engine/settings/settings.ts";
-import type { Frame } from "../../src/protocol/codec.ts";
-import type { InboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { SeededRandom } from "../support/random.ts";
-import type { SessionModel } from "./session-model.ts";
-import type { ScriptedBroker } from "./session-model-broker.ts";
-import type { Channel } from "./session-model-channel.ts";
-import { type Asked, type Call, check, type Outcome, type World } from "./session-model-facts.ts";
-import { type Connection, show } from "./session-model-host.ts";
-import { MembersModel } from "./session-model-members.ts";
-import { SurveysModel } from "./session-model-surveys.ts";
+import type { MemberSession } from "../../../src/channels/presence.ts";
+import type { Position, PublishCommand } from "../../../src/engine/ports/broker.ts";
+import type { Settings } from "../../../src/engine/settings/settings.ts";
+import type { Frame } from "../../../src/protocol/codec.ts";
+import type { InboundMessage } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
+import type { SeededRandom } from "../../support/random.ts";
+import type { ScriptedBroker } from "./broker.ts";
+import type { Channel } from "./channel.ts";
+import { type Asked, type Call, check, type Outcome, type World } from "./facts.ts";
+import { type Connection, show } from "./host.ts";
+import { MembersModel } from "./members.ts";
+import type { SessionModel } from "./model.ts";
+import { SurveysModel } from "./surveys.ts";
 
 export abstract class Witness implements World {
   readonly random: SeededRandom;

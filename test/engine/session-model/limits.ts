@@ -1,5 +1,5 @@
 /** What one session has been sent, how often it failed and how much it published. */
-import type { World } from "./session-model-facts.ts";
+import type { World } from "./facts.ts";
 
 /** B1 and B2: what a client has not taken in, as far as can be known. */
 export class FlowModel {

@@ -2,7 +2,7 @@
  * What has to come next to one session in each of its channels: replayed and live messages, verdicts,
  * gaps, and who comes and goes.
  */
-import type { LogGap, Position } from "../../src/engine/ports/broker.ts";
+import type { LogGap, Position } from "../../../src/engine/ports/broker.ts";
 import type {
   Gap,
   Presence,
@@ -11,10 +11,10 @@ import type {
   Recovered,
   StreamPosition,
   Subscription,
-} from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { Channel, Told } from "./session-model-channel.ts";
-import { asksRecovery, check, lifeOf, type Outcome, type World } from "./session-model-facts.ts";
-import { RecoveryModel } from "./session-model-recovery.ts";
+} from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
+import type { Channel, Told } from "./channel.ts";
+import { asksRecovery, check, lifeOf, type Outcome, type World } from "./facts.ts";
+import { RecoveryModel } from "./recovery.ts";
 
 /** Whose streams these are. */
 export interface Receiver {

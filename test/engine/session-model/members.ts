@@ -1,8 +1,8 @@
 /** M1: who is a member of which channel, by what the broker was told. */
-import type { RuleBook } from "../../src/channels/rules.ts";
-import type { SessionModel } from "./session-model.ts";
-import { CHANNELS } from "./session-model-broker.ts";
-import { check } from "./session-model-facts.ts";
+import type { RuleBook } from "../../../src/channels/rules.ts";
+import { CHANNELS } from "./broker.ts";
+import { check } from "./facts.ts";
+import type { SessionModel } from "./model.ts";
 
 export class MembersModel {
   readonly #sessions = new Map<string, Set<string>>(CHANNELS.map((name) => [name, new Set()]));

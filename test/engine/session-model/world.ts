@@ -3,21 +3,21 @@
  * when they like or never, clocks that jump, connections that are lost, a node that sleeps.
  */
 import { create } from "@bufbuild/protobuf";
-import { Engine } from "../../src/engine/engine.ts";
-import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings/settings.ts";
-import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import type { SeededRandom } from "../support/random.ts";
-import { unawaited } from "../support/unawaited.ts";
-import { SessionModel } from "./session-model.ts";
-import { FLAW, ScriptedBackends } from "./session-model-backends.ts";
-import { CHANNELS, ScriptedBroker } from "./session-model-broker.ts";
-import type { Channel } from "./session-model-channel.ts";
-import { check } from "./session-model-facts.ts";
-import { ClockTimers, Connection } from "./session-model-host.ts";
-import { anyRules, narrowSettings } from "./session-model-settings.ts";
-import { checkMemory, checkRecord } from "./session-model-sleep.ts";
-import { Clients } from "./session-model-talk.ts";
-import { Witness } from "./session-model-witness.ts";
+import { Engine } from "../../../src/engine/engine.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../../../src/engine/settings/settings.ts";
+import { CloudEventSchema } from "../../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import type { SeededRandom } from "../../support/random.ts";
+import { unawaited } from "../../support/unawaited.ts";
+import { FLAW, ScriptedBackends } from "./backends.ts";
+import { CHANNELS, ScriptedBroker } from "./broker.ts";
+import type { Channel } from "./channel.ts";
+import { check } from "./facts.ts";
+import { ClockTimers, Connection } from "./host.ts";
+import { SessionModel } from "./model.ts";
+import { anyRules, narrowSettings } from "./settings.ts";
+import { checkMemory, checkRecord } from "./sleep.ts";
+import { Clients } from "./talk.ts";
+import { Witness } from "./witness.ts";
 
 /** Sessions at a time. */
 const SESSIONS = 6;

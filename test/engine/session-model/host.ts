@@ -1,17 +1,17 @@
 /** The host's part that is not the broker: connections, and timers that go off when the test says so. */
-import type { Timers } from "../../src/engine/ports/platform.ts";
-import type { Transport } from "../../src/engine/ports/transport.ts";
-import type { Session } from "../../src/engine/session/session.ts";
-import { codecFor, type Frame } from "../../src/protocol/codec.ts";
-import { type Disconnect, disconnectFor } from "../../src/protocol/codes.ts";
+import type { Timers } from "../../../src/engine/ports/platform.ts";
+import type { Transport } from "../../../src/engine/ports/transport.ts";
+import type { Session } from "../../../src/engine/session/session.ts";
+import { codecFor, type Frame } from "../../../src/protocol/codec.ts";
+import { type Disconnect, disconnectFor } from "../../../src/protocol/codes.ts";
 import type {
   SessionMarks,
   SessionRecord,
-} from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import type { OutboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { SizedFrame } from "../../src/protocol/publication-frames.ts";
-import type { SessionModel } from "./session-model.ts";
-import { check } from "./session-model-facts.ts";
+} from "../../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { OutboundMessage } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
+import type { SizedFrame } from "../../../src/protocol/publication-frames.ts";
+import { check } from "./facts.ts";
+import type { SessionModel } from "./model.ts";
 
 /** Who is told what happens to a connection. */
 export interface Host {

@@ -1,19 +1,19 @@
 /** One channel of the scripted cluster: its log with all its lives, who is present, and what is on its way. */
 import { create } from "@bufbuild/protobuf";
-import type { MemberSession, PresenceChange } from "../../src/channels/presence.ts";
+import type { MemberSession, PresenceChange } from "../../../src/channels/presence.ts";
 import type {
   HistoryFilter,
   HistoryPage,
   LogGap,
   Position,
   PresenceSnapshot,
-} from "../../src/engine/ports/broker.ts";
+} from "../../../src/engine/ports/broker.ts";
 import {
   type Entry,
   type EntryBody,
   EntrySchema,
-} from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { check, lifeOf } from "./session-model-facts.ts";
+} from "../../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { check, lifeOf } from "./facts.ts";
 
 export interface Logged {
   readonly entry: Entry;

@@ -1,8 +1,8 @@
 /** C3 to C8: one subscription that catches up, from its acknowledgement to its verdict. */
-import type { LogGap, Position } from "../../src/engine/ports/broker.ts";
-import type { Subscription } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { Channel } from "./session-model-channel.ts";
-import { check, type Outcome } from "./session-model-facts.ts";
+import type { LogGap, Position } from "../../../src/engine/ports/broker.ts";
+import type { Subscription } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
+import type { Channel } from "./channel.ts";
+import { check, type Outcome } from "./facts.ts";
 
 export class RecoveryModel {
   /** The last place that is replayed. */

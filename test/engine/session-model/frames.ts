@@ -1,8 +1,11 @@
 /** What a frame is owed as far as the frame and the moment of its arrival decide it. */
-import type { CloudEvent } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import type { Connect, InboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { SessionModel } from "./session-model.ts";
-import { BAD_CHANNELS, invalid, KINDS, lastEntries } from "./session-model-facts.ts";
+import type { CloudEvent } from "../../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import type {
+  Connect,
+  InboundMessage,
+} from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
+import { BAD_CHANNELS, invalid, KINDS, lastEntries } from "./facts.ts";
+import type { SessionModel } from "./model.ts";
 
 /** In the order in which the server names them. */
 const CAPABILITIES = ["recovery", "history", "presence", "control", "credit"];

@@ -6,15 +6,15 @@
  * The model knows nothing of lanes, hubs or promises. It knows which frames of a session exclude
  * each other, and takes the order of everything else as it comes.
  */
-import { eventKey } from "../../src/channels/event-key.ts";
-import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
-import { type Disconnect, reconnects } from "../../src/protocol/codes.ts";
+import { eventKey } from "../../../src/channels/event-key.ts";
+import { codecFor, type Encoding } from "../../../src/protocol/codec.ts";
+import { type Disconnect, reconnects } from "../../../src/protocol/codes.ts";
 import type {
   InboundMessage,
   OutboundMessage,
-} from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { SizedFrame } from "../../src/protocol/publication-frames.ts";
-import { decodeStrictV1 } from "../support/strict-v1.ts";
+} from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
+import type { SizedFrame } from "../../../src/protocol/publication-frames.ts";
+import { decodeStrictV1 } from "../../support/strict-v1.ts";
 import {
   type Call,
   COUNTED,
@@ -23,13 +23,13 @@ import {
   type Outcome,
   type Request,
   type World,
-} from "./session-model-facts.ts";
-import { FrameRules } from "./session-model-frames.ts";
-import { ErrorsModel, FlowModel, PublishesModel } from "./session-model-limits.ts";
-import { foreign } from "./session-model-queries.ts";
-import { Replies } from "./session-model-replies.ts";
-import { Requests } from "./session-model-requests.ts";
-import { Streams } from "./session-model-streams.ts";
+} from "./facts.ts";
+import { FrameRules } from "./frames.ts";
+import { ErrorsModel, FlowModel, PublishesModel } from "./limits.ts";
+import { foreign } from "./queries.ts";
+import { Replies } from "./replies.ts";
+import { Requests } from "./requests.ts";
+import { Streams } from "./streams.ts";
 
 /** A frame that waits behind connect, and its length in bytes. */
 interface WaitingFrame {
