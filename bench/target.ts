@@ -34,6 +34,12 @@ export interface Nodes {
   startFirst(): Promise<void>;
 }
 
+/** @throws Error where the target has one node */
+export function nodesOf({ nodes }: Running): Nodes {
+  if (nodes === undefined) throw new Error("the target has no second node");
+  return nodes;
+}
+
 const STOP_MS = 5_000;
 
 /** Time on a CPU of all threads of the processes: the scheduler's own count, in nanoseconds. */

@@ -6,12 +6,14 @@ import { ALL_KINDS } from "../dialects/messageloop.ts";
 import type { RemoteLoad } from "../generator/generator.ts";
 import type { LoadOptions, LoadSample } from "../generator/load.ts";
 import type { Measurement, Row, Saturation, Stage } from "../row.ts";
-import { cpuOf, type Target } from "../target.ts";
+import { cpuOf, nodesOf, type Target } from "../target.ts";
 
 export interface Publishing {
   readonly load: Omit<LoadOptions, "ports" | "dialects" | "channel" | "apart">;
   /** Whether publishers have no subscription. */
   readonly apart?: boolean;
+  /** Whether they are on the second node of the target, and so apart. */
+  readonly across?: boolean;
   /** What clients of our own speak. Default what the target says. */
   readonly speaking?: readonly DialectSpec[];
   /** Publishes in flight at saturation. */
@@ -84,15 +86,16 @@ async function measurePublishing(stage: Stage, row: Publishing): Promise<Measure
 
 export async function openLoad(
   { generator, running, target, channel }: Stage,
-  { load, apart, speaking }: Pick<Publishing, "load" | "apart" | "speaking">,
+  { load, apart, across, speaking }: Pick<Publishing, "load" | "apart" | "across" | "speaking">,
 ): Promise<RemoteLoad> {
   const ports = [running.port];
+  const publishers = across === true ? [nodesOf(running).second] : ports;
   return await generator.open({
     ...load,
     ports,
     channel,
     dialects: isOurs(target) && speaking !== undefined ? speaking : [target.dialect],
-    ...(apart === true ? { apart: ports } : {}),
+    ...(apart === true || across === true ? { apart: publishers } : {}),
   });
 }
 

@@ -1,37 +1,59 @@
 /** Rows of clients that come back and get what they have missed. */
 import { setTimeout as pause } from "node:timers/promises";
+import type { Positions } from "../dialect.ts";
 import { positionsOf } from "../positions.ts";
 import type { Measurement, Row, Stage } from "../row.ts";
-import type { Target } from "../target.ts";
+import { nodesOf, type Target } from "../target.ts";
 import { cpuDuring, isOurs, openLoad } from "./publish.ts";
 
-interface Storm {
+export interface Storm {
   readonly subscribers: number;
   readonly channels: number;
-  /** Messages of each channel. */
+  /** Messages of each channel, where the target recovers them. */
   readonly missed: number;
+  /** Whether the first node stops meanwhile and starts again, and publishers are on the second one. */
+  readonly restart?: boolean;
 }
 
 /** So that what the target does when sockets go, and when nobody hears its publishes, is not counted. */
 const QUIET_MS = 300;
 
-/** Costs are those of a client that comes back: until it has everything. */
-export function recoverRow(name: string, question: string, storm: Storm): Row {
-  const { subscribers, channels, missed } = storm;
+/**
+ * Costs are those of a client that comes back: until it has everything.
+ *
+ * @param on which targets can answer, default those that recover
+ */
+export function recoverRow(
+  name: string,
+  question: string,
+  { subscribers, channels, missed, restart = false }: Storm,
+  on: Row["on"] = recovers,
+): Row {
   const measure = async (stage: Stage): Promise<Measurement> => {
     const { dialect } = stage.target;
+    const { running } = stage;
     const load = await openLoad(stage, {
       load: { subscribers, channels, together: subscribers },
       apart: true,
+      across: restart,
     });
     try {
-      await load.closed({ window: 32, seconds: 0.2 });
-      await load.drop();
-      const names = Array.from({ length: channels }, (_, i) => `${stage.channel}.${i}`);
-      const positions = await positionsOf(stage.running.port, dialect, names);
-      await pause(QUIET_MS);
-      await load.miss(missed);
-      await pause(QUIET_MS);
+      await load.closed({ window: channels, seconds: 0.2 });
+      // The node is told to stop while everybody is there.
+      const stopped = restart ? nodesOf(running).stopFirst() : undefined;
+      let positions: Positions | undefined;
+      try {
+        await load.drop();
+        await stopped;
+        const names = Array.from({ length: channels }, (_, i) => `${stage.channel}.${i}`);
+        const port = restart ? nodesOf(running).second : running.port;
+        positions = await positionsOf(port, dialect, names);
+        await pause(QUIET_MS);
+        if (positions !== undefined) await load.miss(missed);
+        await pause(QUIET_MS);
+      } finally {
+        if (restart) await nodesOf(running).startFirst();
+      }
       const again = { ...dialect, options: { ...dialect.options, positions } };
       const { sample, cpu } = await cpuDuring(stage, () => load.resume([again]));
       return {
@@ -47,7 +69,7 @@ export function recoverRow(name: string, question: string, storm: Storm): Row {
       await load.close();
     }
   };
-  return { name, question, unit: "clients", on: recovers, measure };
+  return { name, question, unit: "clients", on, measure };
 }
 
 function recovers(target: Target): boolean {
