@@ -53,6 +53,7 @@ import { PublishGate } from "./publish-gate.ts";
 import { applicationEvent, checkCount, checkMetadata } from "./session/application-values.ts";
 import type { SharedIntake } from "./session/intake.ts";
 import type { OutflowLimits } from "./session/outflow.ts";
+import type { EndedSession, SessionHost } from "./session/ports.ts";
 import { changeFrame, membersFrame } from "./session/presence-frames.ts";
 import { publishKey } from "./session/publish-key.ts";
 import { type Peer, Session } from "./session/session.ts";
@@ -106,7 +107,7 @@ export interface NextExpiry {
 
 const NO_MESSAGES: RefusedMessages = { unsigned: 0, misdirected: 0, replayed: 0 };
 
-export class Engine implements BrokerHandler {
+export class Engine implements BrokerHandler, SessionHost {
   readonly broker: Broker;
   readonly clock: Clock;
   readonly random: Random;
@@ -379,7 +380,7 @@ export class Engine implements BrokerHandler {
   }
 
   /** Called by a session that has ended. */
-  forget(session: Session): void {
+  forget(session: EndedSession): void {
     this.#sessions.delete(session.id);
     this.marks.forget(session);
     this.surveys.left(session.id);

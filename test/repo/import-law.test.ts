@@ -1,7 +1,7 @@
 /** The arrows between the rooms of src/, and proof that the check sees what breaks them. */
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { crowds, readSources, violations } from "./import-law.ts";
+import { circles, crowds, readSources, violations } from "./import-law.ts";
 
 const sources = readSources(fileURLToPath(new URL("../../src", import.meta.url)));
 
@@ -15,6 +15,23 @@ test("no folder of src/ has more files than can be seen at once", () => {
   const crowded = Array.from({ length: 17 }, (_, index) => [`engine/x${index}.ts`, ""] as const);
   expect(crowds(new Map(crowded))).toEqual(["17 files lie in engine"]);
   expect(crowds(new Map(crowded.slice(1)))).toEqual([]);
+});
+
+test("no file of src/ imports itself, by whatever way round", () => {
+  expect(circles(sources)).toEqual([]);
+  const round = [
+    ["engine/above.ts", 'import "./a.ts";'],
+    ["engine/a.ts", 'import type { B } from "./session/b.ts";'],
+    ["engine/session/b.ts", 'import { c } from "../c.ts";'],
+    ["engine/c.ts", 'import { a } from "./a.ts";\nimport { below } from "./below.ts";'],
+    ["engine/below.ts", ""],
+  ] as const;
+  expect(circles(new Map(round))).toEqual([
+    "engine/a.ts lies in a circle of imports",
+    "engine/session/b.ts lies in a circle of imports",
+    "engine/c.ts lies in a circle of imports",
+  ]);
+  expect(circles(new Map(round.slice(0, 3)))).toEqual([]);
 });
 
 test.each([
@@ -59,6 +76,7 @@ test.each([
   ["engine/settings/x.ts", 'import type { Broker } from "../ports/broker.ts";'],
   ["engine/subscription/x.ts", 'import { Session } from "../session/session.ts";'],
   ["engine/subscription/x.ts", 'import { Engine } from "../engine.ts";'],
+  ["engine/session/x.ts", 'import type { Engine } from "../engine.ts";'],
   ["brokers/memory/x.ts", 'import { RedisBroker } from "../redis/broker.ts";'],
   ["brokers/redis/x.ts", 'import { MemoryBroker } from "../memory/broker.ts";'],
   ["brokers/redis/channel/x.ts", 'import { Sweeper } from "../../memory/sweeper.ts";'],

@@ -45,7 +45,6 @@ import {
 } from "../../protocol/publication-frames.ts";
 import { utf8Length } from "../../protocol/utf8.ts";
 import type { RpcOutcome } from "../counters.ts";
-import type { Engine } from "../engine.ts";
 import { errorText } from "../error-text.ts";
 import type { Caller } from "../ports/backends.ts";
 import type { LogGap, Position, PublishCommand } from "../ports/broker.ts";
@@ -64,6 +63,7 @@ import { fitErrors, fitHistory, fitPresence } from "./frame-limit.ts";
 import { Intake } from "./intake.ts";
 import { durationSince, reasonOf, refusalOf } from "./log.ts";
 import { Outflow } from "./outflow.ts";
+import type { SessionHost } from "./ports.ts";
 import { publishKey } from "./publish-key.ts";
 import { gapMessage, historyFilter, historyPage, presencePage } from "./queries.ts";
 import {
@@ -103,7 +103,7 @@ export class Session implements ChannelsOwner, Respondent {
   readonly encoding: Encoding;
   variant: Variant;
   maxFrameBytes = 0;
-  readonly #engine: Engine;
+  readonly #engine: SessionHost;
   readonly #transport: Transport;
   readonly #codec: Codec;
   readonly #peer: Peer;
@@ -136,7 +136,13 @@ export class Session implements ChannelsOwner, Respondent {
   /** Request id of the last survey that this client asked. */
   #lastSurvey = "";
 
-  constructor(engine: Engine, transport: Transport, id: string, encoding: Encoding, peer: Peer) {
+  constructor(
+    engine: SessionHost,
+    transport: Transport,
+    id: string,
+    encoding: Encoding,
+    peer: Peer,
+  ) {
     const { settings } = engine;
     this.#engine = engine;
     this.#transport = transport;
@@ -158,7 +164,7 @@ export class Session implements ChannelsOwner, Respondent {
   }
 
   /** A session as its record says it was. */
-  static restore(engine: Engine, transport: Transport, record: SessionRecord): Session {
+  static restore(engine: SessionHost, transport: Transport, record: SessionRecord): Session {
     const encoding: Encoding = record.encoding === "proto" ? "proto" : "json";
     const session = new Session(engine, transport, record.sessionId, encoding, { address: "" });
     session.#state = record.connected ? "connected" : "new";
@@ -894,7 +900,7 @@ export class Session implements ChannelsOwner, Respondent {
   }
 
   /** Runs a read of a channel that the session has, when those that it asked for before are done. */
-  async #read(channel: string, read: (engine: Engine) => Promise<void>): Promise<void> {
+  async #read(channel: string, read: (engine: SessionHost) => Promise<void>): Promise<void> {
     this.#mustHave(channel);
     await this.#channels.reads.run(async () => {
       if (this.#isClosed()) return;
