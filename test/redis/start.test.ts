@@ -1,6 +1,6 @@
 /** What a Redis must be before a server starts with it, and the sentence that says what is wrong. */
 import { readFile } from "node:fs/promises";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -54,6 +54,20 @@ test("a wrong password or none is said, and the password is not", async () => {
   expect(await problem({ urls: [locked.url], password: "wr0ng" })).toBe(sentence);
   const url = `redis://someone:wr0ng@127.0.0.1:${locked.port}`;
   expect(await problem({ urls: [url] })).toBe(sentence);
+});
+
+test("a server that is lost while it is opened is an error with its cause, at whatever command", async () => {
+  const outcomes: string[] = [];
+  for (let command = 1; outcomes.at(-1) !== "none"; command++) {
+    const proxy = await losing(server.port, command);
+    outcomes.push(await problem({ urls: [`redis://127.0.0.1:${proxy.port}`] }));
+    proxy.close();
+  }
+  // Two connections, of which the first one asks more than once.
+  expect(outcomes.length).toBeGreaterThan(5);
+  for (const outcome of outcomes.slice(0, -1)) {
+    expect(outcome).toMatch(/^StartError: Redis at [\d.:]+ cannot be used: read ECONNRESET$/);
+  }
 });
 
 test("a server that is not there is an error at once", async () => {
@@ -264,4 +278,28 @@ async function listening(gate: Server): Promise<number> {
 
 async function closed(gate: Server): Promise<void> {
   await new Promise((resolve) => gate.close(resolve));
+}
+
+/** A way to a server that is cut off when so many chunks have come from its clients. */
+async function losing(port: number, chunks: number): Promise<{ port: number; close(): void }> {
+  const clients = new Set<Socket>();
+  let left = chunks;
+  const proxy = createServer((client) => {
+    const upstream = connect(port, "127.0.0.1");
+    clients.add(client);
+    client.on("error", () => {}).on("close", () => upstream.destroy());
+    upstream.on("error", () => {}).on("close", () => client.destroy());
+    upstream.on("data", (data) => client.write(data));
+    client.on("data", (data) => {
+      left -= 1;
+      if (left !== 0) upstream.write(data);
+      else for (const socket of clients) socket.resetAndDestroy();
+    });
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const close = (): void => {
+    proxy.close();
+    for (const client of clients) client.destroy();
+  };
+  return { port: (proxy.address() as AddressInfo).port, close };
 }

@@ -39,16 +39,23 @@ export class NodeRedisSubscriptions implements RedisSubscriptions {
   /** Opens the first connection. Rejects with the client's error where that fails. */
   async connect(): Promise<void> {
     const client = newClient(this.#address, this.#url(), () => false);
+    let cause: unknown;
     const lost = (error?: unknown): void => {
+      cause ??= error;
       client.destroy();
       if (this.#client === client) this.#lose(error);
     };
     client.on("error", lost);
     client.on("end", () => lost());
-    await client.connect();
-    if (!this.#address.cluster && !(await isMaster(client))) {
+    try {
+      await client.connect();
+      if (!this.#address.cluster && !(await isMaster(client))) {
+        throw new Error("the server is a replica");
+      }
+    } catch (error) {
       client.destroy();
-      throw new Error("the server is a replica");
+      // A client that was ended for an error says only that it was ended.
+      throw cause ?? error;
     }
     if (this.#closed) client.destroy();
     else this.#client = client;
