@@ -32,11 +32,11 @@ export default defineConfig({
         },
       },
       {
-        // The self-hosted server, in this process and as a process of its own.
+        // The self-hosted server, in this process and as a process of its own, and what measures it.
         test: {
           name: "server",
           environment: "node",
-          include: ["test/server/**/*.test.ts"],
+          include: ["test/{server,bench}/**/*.test.ts"],
           exclude: ["test/**/*.load.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -75,6 +75,8 @@ const TOGETHER = 32;
 const PADDING = 128;
 /** What is published is delivered within this time, in milliseconds. */
 const ARRIVAL_MS = 10_000;
+/** How long to wait for the last delivery to come once more, in milliseconds. */
+const TWICE_MS = 10;
 /** Nearer than this a publish is waited for without sleeping, because timers are coarse. */
 const SPIN_MS = 1.5;
 const LATE_MS = 1;
@@ -261,7 +263,10 @@ export class Load {
       ports[client % ports.length] as number,
       dialect,
       dialect.setup(client, name),
-      (data, at, writing, now) => this.#arrive(client, data, at, writing, now),
+      {
+        mark: (data, at, writing, now) => this.#arrive(client, data, at, writing, now),
+        closed: () => this.#break(`client ${client} was closed`),
+      },
     );
   }
 
@@ -303,9 +308,7 @@ export class Load {
   /** Resolves when everybody has everything. */
   async #arrived(): Promise<void> {
     const late = setTimeout(() => {
-      const missing = this.#expected - this.#delivered;
-      const gone = this.#subscribers.filter(({ closed }) => closed).length;
-      this.#break(`${missing} deliveries are missing, ${gone} subscribers are closed`);
+      this.#break(`${this.#expected - this.#delivered} deliveries are missing`);
     }, ARRIVAL_MS);
     while (this.#delivered !== this.#expected && this.#broken === undefined) {
       await new Promise<void>((resolve) => {
@@ -335,7 +338,7 @@ export class Load {
     await this.#arrived();
     const { user, system } = process.cpuUsage(cpu);
     this.#witnessed = undefined;
-    return {
+    const sample = {
       operations: this.#published - published,
       deliveries: this.#delivered - delivered,
       seconds: (performance.now() - start) / 1_000,
@@ -344,6 +347,9 @@ export class Load {
       late: 0,
       cpu: (user + system) * 1_000,
     };
+    await pause(TWICE_MS);
+    if (this.#broken !== undefined) throw this.#broken;
+    return sample;
   }
 }
 

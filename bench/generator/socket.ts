@@ -11,16 +11,21 @@ const PATIENCE_MS = 20_000;
 /** What is received goes through one buffer: everything is looked at before the next read. */
 const SHARED = Buffer.alloc(256 * 1_024);
 
-/** Hears of each mark: where it stands, and when it came as `performance.now()` counts. */
-export type OnMark = (data: Buffer, at: number, writing: Writing, now: number) => void;
+export interface Listener {
+  /** A mark has come: where it stands, and when it came as `performance.now()` counts. */
+  mark(data: Buffer, at: number, writing: Writing, now: number): void;
+  /** The target has closed the connection after its set-up. */
+  closed(): void;
+}
 
 export class RawSocket {
   /** How often something was received: about as often as the target wrote. */
   reads = 0;
-  closed = false;
+  #closed = false;
+  #dropped = false;
   readonly #socket: Socket;
   readonly #binary: boolean;
-  readonly #onMark: OnMark;
+  readonly #listener: Listener;
   /** How marks stand here: known after the first one. */
   #writing: Writing | undefined;
   /** Distance of the last two marks that were searched for, and the least of all. */
@@ -37,16 +42,16 @@ export class RawSocket {
     port: number,
     dialect: Dialect,
     setup: readonly Frame[],
-    onMark: OnMark,
+    listener: Listener,
   ): Promise<RawSocket> {
-    const opened = new RawSocket(port, dialect, onMark);
+    const opened = new RawSocket(port, dialect, listener);
     await opened.#setUp(setup, dialect.greets === true);
     return opened;
   }
 
-  private constructor(port: number, dialect: Dialect, onMark: OnMark) {
+  private constructor(port: number, dialect: Dialect, listener: Listener) {
     this.#binary = dialect.binary;
-    this.#onMark = onMark;
+    this.#listener = listener;
     this.#socket = connect({
       port,
       host: "127.0.0.1",
@@ -67,8 +72,9 @@ export class RawSocket {
     );
     this.#socket.on("error", () => this.#socket.destroy());
     this.#socket.on("close", () => {
-      this.closed = true;
+      this.#closed = true;
       this.#wake?.();
+      if (this.#frames === undefined && !this.#dropped) this.#listener.closed();
     });
   }
 
@@ -87,6 +93,7 @@ export class RawSocket {
 
   /** Ends it without a word. */
   drop(): void {
+    this.#dropped = true;
     this.#socket.destroy();
   }
 
@@ -107,12 +114,12 @@ export class RawSocket {
   }
 
   async #answers(count: number, what: string): Promise<void> {
-    while (!this.closed && (this.#frames?.count ?? count) < count) {
+    while (!this.#closed && (this.#frames?.count ?? count) < count) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    if (this.closed) throw new Error(`a connection was closed, or waited too long for ${what}`);
+    if (this.#closed) throw new Error(`a connection was closed, or waited too long for ${what}`);
   }
 
   #receive(data: Buffer): void {
@@ -134,7 +141,7 @@ export class RawSocket {
     let from = 0;
     let at = all.indexOf(prefix);
     while (at >= 0 && at + length <= all.length) {
-      this.#onMark(all, at, this.#writing, now);
+      this.#listener.mark(all, at, this.#writing, now);
       from = at + length;
       // Messages are about equally long: most marks stand as far from the one before as that from the one before it,
       // and to look there costs a tenth of a search. Two of the least distances do not fit in between.

@@ -115,6 +115,6 @@ export async function warmUp(stage: Stage): Promise<void> {
     load: { subscribers: 100, channels: 4, publishers: 4 },
     speaking: ALL_KINDS,
   });
-  await load.closed({ window: 32, seconds: 1 });
+  await load.closed({ window: 32, seconds: Math.min(1, stage.seconds) });
   await load.close();
 }
