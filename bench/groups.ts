@@ -2,9 +2,11 @@
 import { peersIn } from "./peers/peers.ts";
 import type { Group } from "./row.ts";
 import { warmUp } from "./rows/publish.ts";
+import { REDIS_ROWS, warmNodes } from "./rows/redis.ts";
 import { IDLE_ROWS, RPC_ROWS, SERVER_ROWS } from "./rows/server.ts";
 import { BARE_FRAMES, BARE_TURNS } from "./targets/bare.ts";
 import { burdenedServer, embeddedServer, messageLoopServer } from "./targets/messageloop.ts";
+import { BARE_REDIS, messageLoopOnRedis } from "./targets/redis.ts";
 
 /** @param folder where the user has peers; undefined measures none */
 export function groupsWith(folder: string | undefined): readonly Group[] {
@@ -18,5 +20,12 @@ export function groupsWith(folder: string | undefined): readonly Group[] {
     { ...server, baselines, ours: serve, burdened: burdenedServer, rows: SERVER_ROWS },
     { ...server, baselines: bare, ours: embed, rows: RPC_ROWS },
     { ...server, baselines, ours: serve, rows: IDLE_ROWS, cost: "bytes" },
+    {
+      host: "redis",
+      warm: warmNodes,
+      baselines: [BARE_REDIS, ...(peers?.redis ?? [])],
+      ours: (tree) => ({ target: messageLoopOnRedis(tree), remove: () => {} }),
+      rows: REDIS_ROWS,
+    },
   ];
 }

@@ -1,7 +1,7 @@
 /**
- * The yardstick on Redis: what is published is numbered, put into a stream and published there by one short script, and
- * what comes back goes to everybody who has joined, one write a turn. The commands of a turn leave together. Nothing is
- * recognised or recovered. Prints its port.
+ * The yardstick on Redis: what is published is numbered, put into a stream and published there by one short
+ * script, and what comes back goes to everybody who has joined, one write a turn. The commands of a turn leave
+ * together. Nothing is recognised or recovered. Prints its port.
  */
 import { createClient, defineScript } from "redis";
 import { byTurn, fail, listen, subscribersOf } from "./bare-channels.ts";

@@ -1,4 +1,4 @@
-/** Programs of two nodes that share a Redis server of their own: it is started with them, and goes with them. */
+/** Programs of two nodes on one Redis server of their own: it is started with them, and goes with them. */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

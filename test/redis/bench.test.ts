@@ -1,4 +1,4 @@
-/** The rows of the bench on Redis, as small as they can be: every delivery is counted, on both nodes and after a restart. */
+/** The rows of the bench on Redis, as small as they can be: deliveries are counted across nodes and after a restart. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Generator } from "../../bench/generator/generator.ts";
 import type { Measurement, Row, Stage } from "../../bench/row.ts";
