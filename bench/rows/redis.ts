@@ -1,7 +1,8 @@
 /** Rows of two nodes that share a Redis server. Their costs are those of all three. */
+import { ALL_KINDS } from "../dialects/messageloop.ts";
 import type { Row, Stage } from "../row.ts";
 import { nodesOf } from "../target.ts";
-import { publishRow, warmUp } from "./publish.ts";
+import { isOurs, publishRow } from "./publish.ts";
 import { recoverRow, type Storm } from "./recover.ts";
 
 export const REDIS_ROWS: readonly Row[] = [
@@ -45,12 +46,19 @@ export const REDIS_ROWS: readonly Row[] = [
   ),
 ];
 
-/** Makes both nodes as fast as they become. */
-export async function warmNodes(stage: Stage): Promise<void> {
-  const { running, channel } = stage;
-  const second = { ...running, port: nodesOf(running).second };
-  await warmUp(stage);
-  await warmUp({ ...stage, running: second, channel: `${channel}.second` });
+/** Makes both nodes as fast as they become: some publishes that cross between them, to clients of all kinds. */
+export async function warmNodes({ running, generator, target, channel }: Stage): Promise<void> {
+  const load = await generator.open({
+    ports: [running.port, nodesOf(running).second],
+    dialects: isOurs(target) ? ALL_KINDS : [target.dialect],
+    channel,
+    // Each channel has subscribers on both.
+    subscribers: 99,
+    channels: 3,
+    publishers: 3,
+  });
+  await load.closed({ window: 32, seconds: 1 });
+  await load.close();
 }
 
 /** A target that recovers nothing is asked as well: its clients only come back. */
@@ -61,7 +69,7 @@ function restartRow(name: string, question: string, storm: Storm): Row {
     async measure(stage) {
       const measurement = await row.measure(stage);
       // Rows that follow are to meet a warm node again.
-      await warmUp({ ...stage, channel: `${stage.channel}.after` });
+      await warmNodes({ ...stage, channel: `${stage.channel}.after` });
       return measurement;
     },
   };
