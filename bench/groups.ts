@@ -7,6 +7,7 @@ import { IDLE_ROWS, RPC_ROWS, SERVER_ROWS } from "./rows/server.ts";
 import { BARE_FRAMES, BARE_TURNS } from "./targets/bare.ts";
 import { burdenedServer, embeddedServer, messageLoopServer } from "./targets/messageloop.ts";
 import { BARE_REDIS, messageLoopOnRedis } from "./targets/redis.ts";
+import { WORKER_GROUPS } from "./worker-groups.ts";
 
 /** @param folder where the user has peers; undefined measures none */
 export function groupsWith(folder: string | undefined): readonly Group[] {
@@ -27,5 +28,6 @@ export function groupsWith(folder: string | undefined): readonly Group[] {
       ours: (tree) => ({ target: messageLoopOnRedis(tree), remove: () => {} }),
       rows: REDIS_ROWS,
     },
+    ...WORKER_GROUPS,
   ];
 }

@@ -42,7 +42,38 @@ function rowsOf({ rows }: Results, host: string): readonly RowResult[] {
   return rows.filter((row) => row.host === host && Object.keys(row.targets).length > 0);
 }
 
-function tablesOfHost(host: string, rows: readonly RowResult[]): string {
+function tablesOfHost(host: string, all: readonly RowResult[]): string {
+  const [billed, rows] = [true, false].map((is) => all.filter((row) => isBilled(row) === is));
+  return [
+    ...(rows?.length ? [measuredOf(host, rows)] : []),
+    ...(billed?.length ? [billedOf(host, billed)] : []),
+  ].join("\n\n");
+}
+
+function isBilled({ cost }: RowResult): boolean {
+  return cost === "nanodollars";
+}
+
+/** What was counted, and its price. */
+function billedOf(host: string, rows: readonly RowResult[]): string {
+  const [first] = rows.flatMap(({ targets }) => Object.values(targets));
+  const counts = Object.keys(first?.counted ?? {});
+  const lines = rows.flatMap((row) =>
+    Object.entries(row.targets).map(([name, target]) => [
+      row.name,
+      row.unit,
+      name,
+      ...counts.map((count) => grouped(target.counted?.[count] ?? Number.NaN)),
+      costOf(row, target),
+    ]),
+  );
+  return [
+    `### ${host}: billed for a million operations, and its price in dollars`,
+    table(["row", "operations", "", ...counts, "dollars"], lines),
+  ].join("\n\n");
+}
+
+function measuredOf(host: string, rows: readonly RowResult[]): string {
   const names = [...new Set(rows.flatMap(({ targets }) => Object.keys(targets)))];
   const [ours = ""] = names;
   const others = names.slice(1);
@@ -70,7 +101,9 @@ function tablesOfHost(host: string, rows: readonly RowResult[]): string {
 
 function costOf({ cost }: RowResult, target: TargetResult | undefined): string {
   if (target === undefined) return "failed";
-  return cost === "bytes" ? grouped(target.cost) : (target.cost / 1e3).toFixed(2);
+  if (cost === "bytes") return grouped(target.cost);
+  const million = target.cost / 1e3;
+  return cost === "ns" ? million.toFixed(2) : million.toPrecision(3);
 }
 
 function intervalOf({ median, low, high }: Interval, digits = median < 10 ? 2 : 0): string {

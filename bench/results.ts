@@ -1,6 +1,6 @@
 /** What was measured, and what it says: costs by row and target, and the ratios of pairs. */
 import { Histogram } from "./generator/histogram.ts";
-import type { Measurement, Row, Saturation } from "./row.ts";
+import type { CostUnit, Measurement, Row, Saturation } from "./row.ts";
 import { type Interval, median, medianInterval } from "./statistics.ts";
 
 export interface Results {
@@ -24,7 +24,7 @@ export interface RowResult {
   readonly name: string;
   readonly question: string;
   readonly unit: string;
-  readonly cost: "ns" | "bytes";
+  readonly cost: CostUnit;
   /** Whether its operations are those of publishes. */
   readonly publishes: boolean;
   /** Targets that broke the run in some generation. */
@@ -37,7 +37,7 @@ export interface RowResult {
 
 /** Medians over the generations. */
 export interface TargetResult {
-  /** CPU nanoseconds or bytes of an operation. */
+  /** Of one operation. */
   readonly cost: number;
   readonly saturation?: Saturation;
   /** In milliseconds, of all generations together. */
@@ -46,19 +46,21 @@ export interface TargetResult {
   readonly late?: number;
   /** Deliveries that came at once. */
   readonly together?: number;
+  /** For a million operations. */
+  readonly counted?: Readonly<Record<string, number>>;
 }
 
 /** Gathers what is measured of a row. */
 export class RowMeasurements {
   readonly #host: string;
-  readonly #cost: "ns" | "bytes";
+  readonly #cost: CostUnit;
   readonly #row: Row;
   readonly #targets = new Map<string, Measurement[]>();
   /** Those that the row was measured on. */
   readonly #asked = new Set<string>();
 
   /** @param targets names in the order of the table, our own first */
-  constructor(host: string, cost: "ns" | "bytes", row: Row, targets: readonly string[]) {
+  constructor(host: string, cost: CostUnit, row: Row, targets: readonly string[]) {
     this.#host = host;
     this.#cost = cost;
     this.#row = row;
@@ -106,6 +108,9 @@ function summary(taken: readonly Measurement[]): TargetResult {
   const perSecond = of(({ saturation }) => saturation?.perSecond);
   const late = of((each) => each.late);
   const together = of((each) => each.together);
+  const counted = Object.keys(taken[0]?.counted ?? {}).map((name) => {
+    return [name, of((each) => each.counted?.[name]) ?? Number.NaN] as const;
+  });
   return {
     cost: median(taken.map(({ cost }) => cost)),
     ...(perSecond === undefined
@@ -128,6 +133,7 @@ function summary(taken: readonly Measurement[]): TargetResult {
         }),
     ...(late === undefined ? {} : { late }),
     ...(together === undefined ? {} : { together }),
+    ...(counted.length === 0 ? {} : { counted: Object.fromEntries(counted) }),
   };
 }
 

@@ -31,8 +31,11 @@ export interface Stage {
   readonly saturate: boolean;
 }
 
+/** CPU nanoseconds, bytes, or billionths of a dollar. */
+export type CostUnit = "ns" | "bytes" | "nanodollars";
+
 export interface Measurement {
-  /** What judges: CPU nanoseconds or bytes for one operation. */
+  /** What judges, of one operation. */
   readonly cost: number;
   /** Operations of one publish, where the row publishes. */
   readonly perPublish?: number;
@@ -43,6 +46,8 @@ export interface Measurement {
   readonly late?: number;
   /** Deliveries that came at once, at the fixed rate. Where targets differ in it they did not do the same. */
   readonly together?: number;
+  /** What was counted for a million operations, by its name. */
+  readonly counted?: Readonly<Record<string, number>>;
 }
 
 export interface Saturation {
@@ -58,7 +63,9 @@ export interface Group {
   /** "server", "worker" or "redis". */
   readonly host: string;
   /** What `cost` of its rows is. Default "ns". */
-  readonly cost?: "ns" | "bytes";
+  readonly cost?: CostUnit;
+  /** How many generations are enough, however many are asked for. */
+  readonly generations?: number;
   /** Our own program, from a tree: what has to be built is built. */
   ours(tree: string): Prepared;
   /** The same, with `Running.burden`. Left out where it cannot be made slower. */

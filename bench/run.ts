@@ -52,10 +52,11 @@ function modeOf(): Mode {
   return besideOthers();
 }
 
-async function measure(group: Group, mode: Mode, generations: number): Promise<RowResult[]> {
+async function measure(group: Group, mode: Mode, wanted: number): Promise<RowResult[]> {
   const sides = await mode.sides(group);
   if (sides === undefined) return [];
   const { host, rows, cost = "ns" } = group;
+  const generations = Math.min(wanted, group.generations ?? wanted);
   const names = sides.targets.map(({ name }) => name);
   const taken = new Map(rows.map((row) => [row, new RowMeasurements(host, cost, row, names)]));
   try {

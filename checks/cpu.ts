@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { median, medianInterval } from "../bench/statistics.ts";
 import { ROOT, treeOf } from "../bench/trees.ts";
-import { type Program, startServer, WorkerBuild } from "./cpu/hosts.ts";
+import { type Program, startServer, workerOf } from "./cpu/hosts.ts";
 import { Load } from "./cpu/load.ts";
 import { Report } from "./report.ts";
 
@@ -14,7 +14,7 @@ interface Host {
   /** Publishes a second: a load that leaves the machine half idle. */
   readonly rate: number;
   /** How the server of a tree is started, after what has to be built is built. */
-  prepare(tree: string, slower: boolean): { start(): Promise<Program>; remove(): void };
+  prepare(tree: string, slower: boolean): () => Promise<Program>;
 }
 
 const { values, positionals } = parseArgs({
@@ -36,15 +36,12 @@ const HOSTS: Readonly<Record<string, Host>> = {
   server: {
     subscribers: 500,
     rate: 300,
-    prepare: (tree, slower) => ({ start: () => startServer(tree, slower), remove: () => {} }),
+    prepare: (tree, slower) => () => startServer(tree, slower),
   },
   worker: {
     subscribers: 200,
     rate: 200,
-    prepare: (tree) => {
-      const build = new WorkerBuild(tree);
-      return { start: () => build.start(), remove: () => build.remove() };
-    },
+    prepare: (tree) => workerOf(tree),
   },
 };
 
@@ -73,35 +70,30 @@ async function measure({ subscribers, rate }: Host, start: () => Promise<Program
 async function compare(report: Report, name: string, host: Host, other: string): Promise<void> {
   const ours = host.prepare(ROOT, values.plant);
   const theirs = host.prepare(other, false);
-  try {
-    const costs: { ours: Cost[]; theirs: Cost[] } = { ours: [], theirs: [] };
-    for (let pair = 0; pair < Number(values.pairs); pair++) {
-      // The order changes: what slowly changes on the machine meets both.
-      const order = pair % 2 === 0 ? (["ours", "theirs"] as const) : (["theirs", "ours"] as const);
-      for (const side of order) {
-        costs[side].push(await measure(host, side === "ours" ? ours.start : theirs.start));
-      }
-      const told = [costs.ours.at(-1), costs.theirs.at(-1)].map((cost) => {
-        return `${cost?.seconds.toFixed(3)} s (${cost?.together.toFixed(2)} at once)`;
-      });
-      report.say(`${name} pair ${pair + 1}: ${told.join(" and ")} a million deliveries`);
+  const costs: { ours: Cost[]; theirs: Cost[] } = { ours: [], theirs: [] };
+  for (let pair = 0; pair < Number(values.pairs); pair++) {
+    // The order changes: what slowly changes on the machine meets both.
+    const order = pair % 2 === 0 ? (["ours", "theirs"] as const) : (["theirs", "ours"] as const);
+    for (const side of order) {
+      costs[side].push(await measure(host, side === "ours" ? ours : theirs));
     }
-    const [own, its] = [costs.ours, costs.theirs].map((side) => ({
-      seconds: median(side.map((cost) => cost.seconds)).toFixed(3),
-      together: median(side.map((cost) => cost.together)).toFixed(2),
-    }));
-    const ratios = costs.ours.map(({ seconds: one }, i) => {
-      return one / (costs.theirs[i]?.seconds ?? Number.NaN);
+    const told = [costs.ours.at(-1), costs.theirs.at(-1)].map((cost) => {
+      return `${cost?.seconds.toFixed(3)} s (${cost?.together.toFixed(2)} at once)`;
     });
-    const { median: middle, low, high } = medianInterval(ratios);
-    report.expect(
-      high <= allowed,
-      `${name}: ${own?.seconds} s of CPU a million deliveries (${own?.together} at once), ${values.against} ${its?.seconds} s (${its?.together}); ratio ${middle.toFixed(3)}, 95 % interval ${low.toFixed(3)} to ${high.toFixed(3)}, which may end at ${allowed}`,
-    );
-  } finally {
-    ours.remove();
-    theirs.remove();
+    report.say(`${name} pair ${pair + 1}: ${told.join(" and ")} a million deliveries`);
   }
+  const [own, its] = [costs.ours, costs.theirs].map((side) => ({
+    seconds: median(side.map((cost) => cost.seconds)).toFixed(3),
+    together: median(side.map((cost) => cost.together)).toFixed(2),
+  }));
+  const ratios = costs.ours.map(({ seconds: one }, i) => {
+    return one / (costs.theirs[i]?.seconds ?? Number.NaN);
+  });
+  const { median: middle, low, high } = medianInterval(ratios);
+  report.expect(
+    high <= allowed,
+    `${name}: ${own?.seconds} s of CPU a million deliveries (${own?.together} at once), ${values.against} ${its?.seconds} s (${its?.together}); ratio ${middle.toFixed(3)}, 95 % interval ${low.toFixed(3)} to ${high.toFixed(3)}, which may end at ${allowed}`,
+  );
 }
 
 const report = new Report("cpu");

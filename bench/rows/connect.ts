@@ -4,12 +4,10 @@ import type { Measurement, Row, Stage } from "../row.ts";
 import { cpuOf } from "../target.ts";
 import { openLoad, speaks } from "./publish.ts";
 
+export type Comers = Pick<LoadOptions, "subscribers" | "channels" | "together" | "pace">;
+
 /** Costs are those of a client: its handshake, what it says first, and its subscription. */
-export function connectRow(
-  name: string,
-  question: string,
-  load: Pick<LoadOptions, "subscribers" | "channels" | "together">,
-): Row {
+export function connectRow(name: string, question: string, load: Comers): Row {
   const measure = async (stage: Stage): Promise<Measurement> => {
     const { pids } = stage.running;
     const before = cpuOf(pids);

@@ -1,0 +1,151 @@
+/**
+ * Runs a Worker under bare `workerd serve`. `wrangler dev` would put a proxy of its own in front, which costs more
+ * than what is to be measured.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { transformSync } from "esbuild";
+import { unstable_readConfig } from "wrangler";
+import { end, type Running, type Target } from "../target.ts";
+
+export interface WorkerProgram extends Compatibility {
+  /** ES modules by name; the first one is the entry. */
+  readonly modules: Readonly<Record<string, string>>;
+  /** Names of its Durable Object classes. */
+  readonly objects: readonly string[];
+}
+
+export interface Compatibility {
+  readonly compatibilityDate: string;
+  readonly compatibilityFlags: readonly string[];
+}
+
+export interface WorkerTarget extends Target {
+  program(): WorkerProgram;
+  start(): Promise<RunningWorker>;
+}
+
+export interface RunningWorker extends Running {
+  /** Number of objects of a class that have stored something. */
+  stored(object: string): number;
+}
+
+/** Path of the program. The package has no types. */
+const { default: WORKERD } = createRequire(import.meta.url)("workerd") as { default: string };
+/** How long it may take to listen, in milliseconds. */
+const START_MS = 10_000;
+
+/** What a tree's wrangler.toml says of its Worker. */
+export function wranglerOf(tree: string): { objects: readonly string[]; terms: Compatibility } {
+  const { compatibility_date, compatibility_flags, exports } = unstable_readConfig({
+    config: join(tree, "wrangler.toml"),
+  });
+  if (compatibility_date === undefined) throw new Error(`${tree} has no compatibility date`);
+  return {
+    objects: Object.keys(exports ?? {}),
+    terms: { compatibilityDate: compatibility_date, compatibilityFlags: compatibility_flags },
+  };
+}
+
+/** A module of bench/modules as the runtime takes it, without types. */
+export function compiled(name: string): string {
+  const source = readFileSync(new URL(`../modules/${name}`, import.meta.url), "utf8");
+  return transformSync(source, { loader: "ts", target: "es2024" }).code;
+}
+
+/** Files in memory: how fast a disk is here says nothing about Cloudflare's storage. */
+const FOLDERS = "/dev/shm";
+
+/** Starts a program on a free loopback port, with storage of its own. */
+export async function serveWorker(program: WorkerProgram): Promise<RunningWorker> {
+  const folder = mkdtempSync(join(FOLDERS, "messageloop-workerd-"));
+  const storage = join(folder, "storage");
+  mkdirSync(storage);
+  for (const [name, text] of Object.entries(program.modules)) {
+    writeFileSync(join(folder, name), text);
+  }
+  const config = join(folder, "config.capnp");
+  writeFileSync(config, configuration(program, storage));
+  const child = spawn(WORKERD, ["serve", "--control-fd", "3", config], {
+    stdio: ["ignore", "inherit", "inherit", "pipe"],
+  });
+  const stop = async (): Promise<void> => {
+    // Asked kindly it would wait for sockets; nothing of it is needed any more.
+    child.kill("SIGKILL");
+    await end(child);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    return {
+      port: await listening(child),
+      pids: [child.pid ?? 0],
+      stored(object) {
+        const files = existsSync(join(storage, object)) ? readdirSync(join(storage, object)) : [];
+        return files.filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name)).length;
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** The port that workerd reports: asked for port 0 it takes a free one. */
+async function listening(child: ChildProcess): Promise<number> {
+  const late = setTimeout(() => child.kill("SIGKILL"), START_MS);
+  try {
+    // The line ends with the process.
+    for await (const line of createInterface({ input: child.stdio[3] as Readable })) {
+      const { event, port } = JSON.parse(line) as { event: string; port: number };
+      if (event === "listen") return port;
+    }
+  } finally {
+    clearTimeout(late);
+  }
+  throw new Error("workerd does not serve");
+}
+
+/** `ctx.exports` holds a class once the same Worker has a namespace for it; no binding is needed. */
+function configuration(program: WorkerProgram, storage: string): string {
+  const modules = Object.keys(program.modules).map(
+    (name) => `(name = ${text(name)}, esModule = embed ${text(name)})`,
+  );
+  const namespaces = program.objects.map(
+    (name) => `(className = ${text(name)}, uniqueKey = ${text(name)}, enableSql = true)`,
+  );
+  return `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .program),
+    (name = "storage", disk = (path = ${text(storage)}, writable = true)),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+);
+
+const program :Workerd.Worker = (
+  modules = [${modules.join(", ")}],
+  compatibilityDate = ${text(program.compatibilityDate)},
+  compatibilityFlags = [${program.compatibilityFlags.map(text).join(", ")}],
+  durableObjectNamespaces = [${namespaces.join(", ")}],
+  durableObjectStorage = (localDisk = "storage"),
+);
+`;
+}
+
+function text(value: string): string {
+  return JSON.stringify(value);
+}

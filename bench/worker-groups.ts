@@ -1,0 +1,34 @@
+/** What is measured of the Worker. */
+import type { Group } from "./row.ts";
+import { warmUp } from "./rows/publish.ts";
+import { WORKER_ROWS } from "./rows/worker.ts";
+import { COST_ROWS } from "./rows/worker-cost.ts";
+import { SLEEP_ROWS } from "./rows/worker-sleep.ts";
+import { counted } from "./targets/counted.ts";
+import { ROOM } from "./targets/room.ts";
+import { messageLoopWorker } from "./targets/worker.ts";
+
+const worker = {
+  host: "worker",
+  ours: (tree) => ({ target: messageLoopWorker(tree), remove: () => {} }),
+  baselines: [ROOM],
+  warm: warmUp,
+} as const satisfies Omit<Group, "rows">;
+
+/** Rows start programs of their own, and nothing needs to be warm. */
+const fresh = { ...worker, warm: async () => {} } as const;
+
+export const WORKER_GROUPS: readonly Group[] = [
+  { ...worker, rows: WORKER_ROWS },
+  // Falling asleep takes a quarter of a minute.
+  { ...fresh, generations: 5, rows: SLEEP_ROWS },
+  {
+    ...fresh,
+    // What is counted hardly varies.
+    generations: 2,
+    ours: (tree) => ({ target: counted(messageLoopWorker(tree)), remove: () => {} }),
+    baselines: [counted(ROOM)],
+    cost: "nanodollars",
+    rows: COST_ROWS,
+  },
+];
