@@ -5,6 +5,11 @@ import { cpuOf } from "../target.ts";
 import { openLoad, speaks } from "./publish.ts";
 
 export type Comers = Pick<LoadOptions, "subscribers" | "channels" | "together" | "pace">;
+/**
+ * Clients that come at once, at most. Node listens with a queue of 511: from beyond it the kernel lets a client come
+ * again after a second, and that second would be all that is measured.
+ */
+export const AT_ONCE = 500;
 
 /** Costs are those of a client: its handshake, what it says first, and its subscription. */
 export function connectRow(name: string, question: string, load: Comers): Row {

@@ -4,6 +4,7 @@ import type { Positions } from "../dialect.ts";
 import { positionsOf } from "../positions.ts";
 import type { Measurement, Row, Stage } from "../row.ts";
 import { nodesOf, type Target } from "../target.ts";
+import { AT_ONCE } from "./connect.ts";
 import { cpuDuring, isOurs, openLoad } from "./publish.ts";
 
 export interface Storm {
@@ -33,7 +34,7 @@ export function recoverRow(
     const { dialect } = stage.target;
     const { running } = stage;
     const load = await openLoad(stage, {
-      load: { subscribers, channels, together: subscribers },
+      load: { subscribers, channels, together: AT_ONCE },
       apart: true,
       across: restart,
     });
