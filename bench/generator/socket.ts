@@ -28,9 +28,8 @@ export class RawSocket {
   readonly #listener: Listener;
   /** How marks stand here: known after the first one. */
   #writing: Writing | undefined;
-  /** Distance of the last two marks that were searched for, and the least of all. */
+  /** Distance of the last two marks that were searched for. */
   #stride = Number.MAX_SAFE_INTEGER;
-  #least = Number.MAX_SAFE_INTEGER;
   /** The beginning of a mark whose end is still to come. */
   #rest: Buffer | undefined;
   /** Only while answers are waited for: what has come. */
@@ -143,17 +142,14 @@ export class RawSocket {
     while (at >= 0 && at + length <= all.length) {
       this.#listener.mark(all, at, this.#writing, now);
       from = at + length;
-      // Messages are about equally long: most marks stand as far from the one before as that from the one before it,
-      // and to look there costs a tenth of a search. Two of the least distances do not fit in between.
-      if (this.#stride < 2 * this.#least && stands(all, at + this.#stride, prefix)) {
+      // The messages of a load are about equally long, so that most marks stand as far from the one before as that from
+      // the one before it. To look there costs a tenth of a search; where it skips one, the load misses that one.
+      if (stands(all, at + this.#stride, prefix)) {
         at += this.#stride;
         continue;
       }
       const next = all.indexOf(prefix, from);
-      if (next >= 0) {
-        this.#stride = next - at;
-        this.#least = Math.min(this.#least, this.#stride);
-      }
+      if (next >= 0) this.#stride = next - at;
       at = next;
     }
     this.#keep(all, from, prefix, length);

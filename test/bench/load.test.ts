@@ -111,7 +111,7 @@ describe("a load", () => {
     const waiting = new Map<WebSocket, string[]>();
     const port = await bareServer((subscriber, text, count) => {
       const texts = waiting.get(subscriber) ?? [];
-      texts.push(text.slice(0, text.length - ((count * 31) % 100)));
+      texts.push(text.slice(0, text.length - ((count * 31) % 50)));
       waiting.set(subscriber, texts);
       if (texts.length === 5) subscriber.send(texts.splice(0).join(","));
     });
