@@ -15,17 +15,16 @@ export function groupsWith(folder: string | undefined): readonly Group[] {
   const peers = folder === undefined ? undefined : peersIn(folder);
   const baselines = [...bare, ...(peers?.server ?? [])];
   const server = { host: "server", warm: warmUp } as const;
-  const serve: Group["ours"] = (tree) => ({ target: messageLoopServer(tree), remove: () => {} });
-  const embed: Group["ours"] = (tree) => ({ target: embeddedServer(tree), remove: () => {} });
+  const serve = { ...server, baselines, ours: messageLoopServer } as const;
   return [
-    { ...server, baselines, ours: serve, burdened: burdenedServer, rows: SERVER_ROWS },
-    { ...server, baselines: bare, ours: embed, rows: RPC_ROWS },
-    { ...server, baselines, ours: serve, rows: IDLE_ROWS, cost: "bytes" },
+    { ...serve, burdened: burdenedServer, rows: SERVER_ROWS },
+    { ...server, baselines: bare, ours: embeddedServer, rows: RPC_ROWS },
+    { ...serve, rows: IDLE_ROWS, cost: "bytes" },
     {
       host: "redis",
       warm: warmNodes,
       baselines: [BARE_REDIS, ...(peers?.redis ?? [])],
-      ours: (tree) => ({ target: messageLoopOnRedis(tree), remove: () => {} }),
+      ours: messageLoopOnRedis,
       rows: REDIS_ROWS,
     },
     ...WORKER_GROUPS,

@@ -10,7 +10,7 @@ export interface Mode {
   readonly saturate: boolean;
   /** Undefined leaves the group out. */
   sides(group: Group): Promise<Sides | undefined>;
-  /** Removes what was built for all groups. */
+  /** Removes what was made for all groups. */
   remove(): void;
 }
 
@@ -18,7 +18,6 @@ export interface Sides {
   /** Our own first. */
   readonly targets: readonly Target[];
   before?(row: Row, target: Target, running: Running): Promise<void>;
-  remove(): void;
 }
 
 /** Whose name the same program has without a burden. */
@@ -34,8 +33,7 @@ export function besideOthers(): Mode {
     generations: GENERATIONS,
     saturate: true,
     async sides(group) {
-      const { target, remove } = group.ours(ROOT);
-      return { targets: [target, ...group.baselines], remove };
+      return { targets: [group.ours(ROOT), ...group.baselines] };
     },
     remove: () => {},
   };
@@ -48,12 +46,7 @@ export function besideCommit(commit: string): Mode {
     generations: GENERATIONS_ALIKE,
     saturate: false,
     async sides(group) {
-      const [ours, theirs] = [group.ours(ROOT), group.ours(tree.path)];
-      const remove = (): void => {
-        ours.remove();
-        theirs.remove();
-      };
-      return { targets: [ours.target, { ...theirs.target, name: commit }], remove };
+      return { targets: [group.ours(ROOT), { ...group.ours(tree.path), name: commit }] };
     },
     remove: () => tree.remove(),
   };
@@ -89,7 +82,6 @@ export function besidePlain(percent: number, seconds: number): Mode {
           const burden = target === ours ? ((costs.get(name) ?? 0) * percent) / 100 : 0;
           await running.burden?.(burden);
         },
-        remove: () => {},
       };
     },
     remove: () => {},

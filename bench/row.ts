@@ -66,18 +66,12 @@ export interface Group {
   readonly cost?: CostUnit;
   /** How many generations are enough, however many are asked for. */
   readonly generations?: number;
-  /** Our own program, from a tree: what has to be built is built. */
-  ours(tree: string): Prepared;
+  /** Our own program, from a tree. */
+  ours(tree: string): Target;
   /** The same, with `Running.burden`. Left out where it cannot be made slower. */
   burdened?(tree: string): Target;
   readonly baselines: readonly Target[];
   /** What is done with each target that was just started, before the rows. */
   warm(stage: Stage): Promise<void>;
   readonly rows: readonly Row[];
-}
-
-export interface Prepared {
-  readonly target: Target;
-  /** Removes what was built. */
-  remove(): void;
 }

@@ -59,21 +59,17 @@ async function measure(group: Group, mode: Mode, wanted: number): Promise<RowRes
   const generations = Math.min(wanted, group.generations ?? wanted);
   const names = sides.targets.map(({ name }) => name);
   const taken = new Map(rows.map((row) => [row, new RowMeasurements(host, cost, row, names)]));
-  try {
-    await measureGroup(group, {
-      ...sides,
-      rows,
-      generations,
-      seconds,
-      saturate: mode.saturate,
-      measured(row, target, measurement) {
-        say(row, target, measurement);
-        taken.get(row)?.add(target.name, measurement);
-      },
-    });
-  } finally {
-    sides.remove();
-  }
+  await measureGroup(group, {
+    ...sides,
+    rows,
+    generations,
+    seconds,
+    saturate: mode.saturate,
+    measured(row, target, measurement) {
+      say(row, target, measurement);
+      taken.get(row)?.add(target.name, measurement);
+    },
+  });
   return [...taken.values()].map((measurements) => measurements.result(generations));
 }
 

@@ -10,7 +10,7 @@ import { messageLoopWorker } from "./targets/worker.ts";
 
 const worker = {
   host: "worker",
-  ours: (tree) => ({ target: messageLoopWorker(tree), remove: () => {} }),
+  ours: messageLoopWorker,
   baselines: [ROOM],
   warm: warmUp,
 } as const satisfies Omit<Group, "rows">;
@@ -26,7 +26,7 @@ export const WORKER_GROUPS: readonly Group[] = [
     ...fresh,
     // What is counted hardly varies.
     generations: 2,
-    ours: (tree) => ({ target: counted(messageLoopWorker(tree)), remove: () => {} }),
+    ours: (tree) => counted(messageLoopWorker(tree)),
     baselines: [counted(ROOM)],
     cost: "nanodollars",
     rows: COST_ROWS,

@@ -1,21 +1,17 @@
 /**
  * `npm run check:cpu`: CPU time of the server for a million deliveries at a fixed rate, of this tree and of another
- * commit, in interleaved pairs of fresh processes. The verdict is about the interval of the median ratio.
+ * commit, in pairs of fresh processes. It is the bench with a verdict: about the interval of the median ratio.
  */
 import { parseArgs } from "node:util";
-import { median, medianInterval } from "../bench/statistics.ts";
-import { ROOT, treeOf } from "../bench/trees.ts";
-import { type Program, startServer, workerOf } from "./cpu/hosts.ts";
-import { Load } from "./cpu/load.ts";
+import { ALL_KINDS } from "../bench/dialects/messageloop.ts";
+import { groupsWith } from "../bench/groups.ts";
+import { measureGroup } from "../bench/measure.ts";
+import { besideCommit, type Mode } from "../bench/modes.ts";
+import { RowMeasurements } from "../bench/results.ts";
+import type { Group, Measurement } from "../bench/row.ts";
+import { publishRow } from "../bench/rows/publish.ts";
+import { ROOT } from "../bench/trees.ts";
 import { Report } from "./report.ts";
-
-interface Host {
-  readonly subscribers: number;
-  /** Publishes a second: a load that leaves the machine half idle. */
-  readonly rate: number;
-  /** How the server of a tree is started, after what has to be built is built. */
-  prepare(tree: string, slower: boolean): () => Promise<Program>;
-}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -27,86 +23,85 @@ const { values, positionals } = parseArgs({
     plant: { type: "boolean", default: false },
   },
 });
-const seconds = Number(values.seconds);
+const pairs = Number(values.pairs);
 const allowed = Number(values.allowed);
-/** How long a fresh process is under load before it is measured, in seconds. */
-const WARM_SECONDS = 2;
+/** What `--plant` adds to a publish, in nanoseconds. */
+const BURDEN_NS = 200_000;
 
-const HOSTS: Readonly<Record<string, Host>> = {
-  server: {
-    subscribers: 500,
-    rate: 300,
-    prepare: (tree, slower) => () => startServer(tree, slower),
-  },
-  worker: {
-    subscribers: 200,
-    rate: 200,
-    prepare: (tree) => workerOf(tree),
-  },
-};
+/** Publishes a second: a load that leaves the machine half idle. */
+const HOSTS = {
+  server: { subscribers: 500, rate: 300 },
+  worker: { subscribers: 200, rate: 200 },
+} as const;
 
-interface Cost {
-  /** Of CPU, for a million deliveries. */
-  readonly seconds: number;
-  /** Deliveries that came at once. Where the sides differ the load was not the same: the machine is not quiet. */
-  readonly together: number;
-}
-
-async function measure({ subscribers, rate }: Host, start: () => Promise<Program>): Promise<Cost> {
-  const program = await start();
-  try {
-    const load = await Load.open({ port: program.port, subscribers, rate });
-    await load.run(WARM_SECONDS);
-    const before = program.cpu();
-    const { deliveries, reads } = await load.run(seconds);
-    const spent = program.cpu() - before;
-    load.close();
-    return { seconds: spent / 1e9 / (deliveries / 1e6), together: deliveries / reads };
-  } finally {
-    await program.stop();
-  }
-}
-
-async function compare(report: Report, name: string, host: Host, other: string): Promise<void> {
-  const ours = host.prepare(ROOT, values.plant);
-  const theirs = host.prepare(other, false);
-  const costs: { ours: Cost[]; theirs: Cost[] } = { ours: [], theirs: [] };
-  for (let pair = 0; pair < Number(values.pairs); pair++) {
-    // The order changes: what slowly changes on the machine meets both.
-    const order = pair % 2 === 0 ? (["ours", "theirs"] as const) : (["theirs", "ours"] as const);
-    for (const side of order) {
-      costs[side].push(await measure(host, side === "ours" ? ours : theirs));
-    }
-    const told = [costs.ours.at(-1), costs.theirs.at(-1)].map((cost) => {
-      return `${cost?.seconds.toFixed(3)} s (${cost?.together.toFixed(2)} at once)`;
-    });
-    report.say(`${name} pair ${pair + 1}: ${told.join(" and ")} a million deliveries`);
-  }
-  const [own, its] = [costs.ours, costs.theirs].map((side) => ({
-    seconds: median(side.map((cost) => cost.seconds)).toFixed(3),
-    together: median(side.map((cost) => cost.together)).toFixed(2),
-  }));
-  const ratios = costs.ours.map(({ seconds: one }, i) => {
-    return one / (costs.theirs[i]?.seconds ?? Number.NaN);
+async function compare(report: Report, host: keyof typeof HOSTS, mode: Mode): Promise<void> {
+  const group = groupsWith(undefined).find((each) => each.host === host) as Group;
+  const { subscribers, rate } = HOSTS[host];
+  const row = publishRow(host, "deliveries to clients of all kinds", {
+    load: { subscribers, pace: 400 },
+    speaking: ALL_KINDS,
+    apart: true,
+    window: 8,
+    rate,
   });
-  const { median: middle, low, high } = medianInterval(ratios);
+  const { burdened } = group;
+  const slower = values.plant && burdened !== undefined;
+  const ours = (tree: string) => (slower && tree === ROOT ? burdened(tree) : group.ours(tree));
+  const { targets } = (await mode.sides({ ...group, ours })) ?? { targets: [] };
+  const taken = new RowMeasurements(
+    host,
+    "ns",
+    row,
+    targets.map(({ name }) => name),
+  );
+  await measureGroup(group, {
+    targets,
+    rows: [row],
+    generations: pairs,
+    seconds: Number(values.seconds),
+    saturate: false,
+    async before(_row, _target, running) {
+      await running.burden?.(BURDEN_NS);
+    },
+    measured(_row, target, measurement) {
+      report.say(`${host}, ${target.name}: ${told(measurement)}`);
+      taken.add(target.name, measurement);
+    },
+  });
+  const { targets: results, ratios } = taken.result(pairs);
+  const [own, its] = Object.values(results).map(told);
+  const { median, low, high } = ratios[values.against] ?? {
+    median: Number.NaN,
+    low: Number.NaN,
+    high: Number.NaN,
+  };
   report.expect(
     high <= allowed,
-    `${name}: ${own?.seconds} s of CPU a million deliveries (${own?.together} at once), ${values.against} ${its?.seconds} s (${its?.together}); ratio ${middle.toFixed(3)}, 95 % interval ${low.toFixed(3)} to ${high.toFixed(3)}, which may end at ${allowed}`,
+    `${host}: ${own}, ${values.against} ${its}; ratio ${median.toFixed(3)}, interval ${low.toFixed(3)} to ${high.toFixed(3)}, which may end at ${allowed}`,
   );
+}
+
+function told(measured: Pick<Measurement, "cost" | "together"> | Error): string {
+  if (measured instanceof Error) return measured.message;
+  const { cost, together = Number.NaN } = measured;
+  const seconds = (cost / 1e3).toFixed(3);
+  return `${seconds} s of CPU a million deliveries (${together.toFixed(2)} at once)`;
+}
+
+function isHost(name: string): name is keyof typeof HOSTS {
+  return Object.hasOwn(HOSTS, name);
 }
 
 const report = new Report("cpu");
 await report.part(`against ${values.against}`, async () => {
-  const tree = treeOf(values.against);
+  const mode = besideCommit(values.against);
   try {
     for (const name of positionals.length > 0 ? positionals : Object.keys(HOSTS)) {
-      const host = HOSTS[name];
-      if (host === undefined) throw new Error(`the hosts are ${Object.keys(HOSTS).join(", ")}`);
-      await compare(report, name, host, tree.path);
+      if (!isHost(name)) throw new Error(`the hosts are ${Object.keys(HOSTS).join(", ")}`);
+      await compare(report, name, mode);
     }
   } finally {
-    tree.remove();
+    mode.remove();
   }
 });
 report.end();

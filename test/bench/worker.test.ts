@@ -12,7 +12,7 @@ const targets = new Map<Group, readonly Target[]>();
 beforeAll(() => {
   generator = Generator.start();
   for (const group of WORKER_GROUPS) {
-    targets.set(group, [group.ours(ROOT).target, ...group.baselines]);
+    targets.set(group, [group.ours(ROOT), ...group.baselines]);
   }
 });
 
