@@ -1,15 +1,11 @@
 /**
- * A WebSocket client that costs next to nothing: it sends whole frames, and looks through what it receives for marks
- * without taking frames apart.
+ * A WebSocket client that costs next to nothing: it sends whole frames, and looks through those that it receives for
+ * marks without decoding them.
  */
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import type { Dialect, Frame } from "../dialect.ts";
 import { WRITINGS, type Writing } from "./mark.ts";
-
-const PATIENCE_MS = 20_000;
-/** What is received goes through one buffer: everything is looked at before the next read. */
-const SHARED = Buffer.alloc(256 * 1_024);
 
 export interface Listener {
   /** A mark has come: where it stands, and when it came as `performance.now()` counts. */
@@ -18,23 +14,37 @@ export interface Listener {
   closed(): void;
 }
 
+const PATIENCE_MS = 20_000;
+/** Bytes of the longest frame that may be received. */
+const LONGEST = 1_048_576;
+const READ = 262_144;
+/**
+ * Every read of all sockets goes here, behind the room for what its socket has left over from the one before: everything is
+ * looked at before the next read, and nothing is copied but the beginnings of frames.
+ */
+const ARENA = Buffer.alloc(LONGEST + READ);
+const ARRIVING = ARENA.subarray(LONGEST);
+/** Frames whose lengths differ by less hold equally many messages: a message is longer than that. */
+const ALIKE = 64;
+
 export class RawSocket {
   /** How often something was received: about as often as the target wrote. */
   reads = 0;
-  #closed = false;
-  #dropped = false;
   readonly #socket: Socket;
   readonly #binary: boolean;
   readonly #listener: Listener;
+  #closed = false;
+  #dropped = false;
+  #ready = false;
+  /** Frames with data since the handshake; -1 before. */
+  #frames = -1;
+  #wake: (() => void) | undefined;
+  /** The beginning of a frame whose end is still to come. */
+  #rest: Buffer | undefined;
   /** How marks stand here: known after the first one. */
   #writing: Writing | undefined;
-  /** Distance of the last two marks that were searched for. */
-  #stride = Number.MAX_SAFE_INTEGER;
-  /** The beginning of a mark whose end is still to come. */
-  #rest: Buffer | undefined;
-  /** Only while answers are waited for: what has come. */
-  #frames: FrameCount | undefined = new FrameCount();
-  #wake: (() => void) | undefined;
+  /** The last frame that was searched and had one mark: its length, and where the mark was. */
+  #single = { length: 0, at: 0 };
 
   /** Connects, and sends the set-up frames one after the other. */
   static async open(
@@ -56,9 +66,9 @@ export class RawSocket {
       host: "127.0.0.1",
       noDelay: true,
       onread: {
-        buffer: SHARED,
+        buffer: ARRIVING,
         callback: (length) => {
-          this.#receive(SHARED.subarray(0, length));
+          this.#receive(length);
           return true;
         },
       },
@@ -73,7 +83,7 @@ export class RawSocket {
     this.#socket.on("close", () => {
       this.#closed = true;
       this.#wake?.();
-      if (this.#frames === undefined && !this.#dropped) this.#listener.closed();
+      if (this.#ready && !this.#dropped) this.#listener.closed();
     });
   }
 
@@ -109,11 +119,12 @@ export class RawSocket {
     } finally {
       clearTimeout(late);
     }
-    this.#frames = undefined;
+    this.#ready = true;
+    this.#wake = undefined;
   }
 
   async #answers(count: number, what: string): Promise<void> {
-    while (!this.#closed && (this.#frames?.count ?? count) < count) {
+    while (!this.#closed && this.#frames < count) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -121,103 +132,102 @@ export class RawSocket {
     if (this.#closed) throw new Error(`a connection was closed, or waited too long for ${what}`);
   }
 
-  #receive(data: Buffer): void {
+  #receive(length: number): void {
     this.reads += 1;
-    if (this.#frames !== undefined) {
-      this.#frames.push(data);
-      if (this.#frames.refused) this.#socket.destroy();
-      this.#wake?.();
+    const end = LONGEST + length;
+    let from = LONGEST;
+    if (this.#rest !== undefined) {
+      from -= this.#rest.length;
+      this.#rest.copy(ARENA, from);
     }
-    const all = this.#rest === undefined ? data : Buffer.concat([this.#rest, data]);
-    this.#rest = undefined;
-    this.#writing ??= WRITINGS.find(({ prefix }) => all.includes(prefix));
-    if (this.#writing === undefined) {
-      this.#keepAny(all);
-      return;
-    }
-    const { prefix, length } = this.#writing;
+    if (this.#frames < 0) from = this.#shake(from, end);
+    if (this.#frames >= 0) from = this.#take(from, end);
+    if (end - from > LONGEST) this.#socket.destroy();
+    else this.#rest = from < end ? Buffer.from(ARENA.subarray(from, end)) : undefined;
+    this.#wake?.();
+  }
+
+  /** Takes the answer to the handshake, once it is whole. @returns where what follows begins */
+  #shake(from: number, end: number): number {
+    const head = ARENA.toString("latin1", from, end);
+    const length = head.indexOf("\r\n\r\n");
+    if (length < 0) return from;
+    if (!head.startsWith("HTTP/1.1 101")) this.#socket.destroy();
+    this.#frames = 0;
+    return from + length + 4;
+  }
+
+  /** Takes all frames that are whole. @returns where the next one begins */
+  #take(from: number, end: number): number {
     const now = performance.now();
-    let from = 0;
-    let at = all.indexOf(prefix);
-    while (at >= 0 && at + length <= all.length) {
-      this.#listener.mark(all, at, this.#writing, now);
-      from = at + length;
-      // The messages of a load are about equally long, so that most marks stand as far from the one before as that from
-      // the one before it. To look there costs a tenth of a search; where it skips one, the load misses that one.
-      if (stands(all, at + this.#stride, prefix)) {
-        at += this.#stride;
+    for (;;) {
+      if (end - from < 2) return from;
+      let length = (ARENA[from + 1] as number) & 0x7f;
+      let payload = from + 2;
+      if (length === 126) {
+        if (end - from < 4) return from;
+        length = ARENA.readUInt16BE(payload);
+        payload += 2;
+      } else if (length === 127) {
+        if (end - from < 10) return from;
+        length = Number(ARENA.readBigUInt64BE(payload));
+        payload += 8;
+      }
+      if (payload + length > end) return from;
+      // Control frames are no answers.
+      if (((ARENA[from] as number) & 0x08) === 0) {
+        this.#frames += 1;
+        this.#look(payload, length, now);
+      }
+      from = payload + length;
+    }
+  }
+
+  #look(payload: number, length: number, now: number): void {
+    const { length: alike, at } = this.#single;
+    const expected = payload + at;
+    // Most frames have one mark, and it stands where it stood in the last one. A look there costs a tenth of a search.
+    if (
+      this.#writing !== undefined &&
+      Math.abs(length - alike) < ALIKE &&
+      at + this.#writing.length <= length &&
+      stands(this.#writing.prefix, expected)
+    ) {
+      this.#listener.mark(ARENA, expected, this.#writing, now);
+    } else {
+      this.#search(payload, length, now);
+    }
+  }
+
+  #search(payload: number, length: number, now: number): void {
+    const frame = ARENA.subarray(payload, payload + length);
+    this.#writing ??= WRITINGS.find(({ prefix }) => frame.includes(prefix));
+    if (this.#writing === undefined) return;
+    const { prefix } = this.#writing;
+    let marks = 0;
+    let stride = length;
+    for (let at = frame.indexOf(prefix); at >= 0; ) {
+      marks += 1;
+      if (marks === 1) this.#single.at = at;
+      this.#listener.mark(frame, at, this.#writing, now);
+      // Messages in a frame follow each other, and are about equally long.
+      if (at + stride + prefix.length <= length && stands(prefix, payload + at + stride)) {
+        at += stride;
         continue;
       }
-      const next = all.indexOf(prefix, from);
-      if (next >= 0) this.#stride = next - at;
+      const next = frame.indexOf(prefix, at + prefix.length);
+      stride = next - at;
       at = next;
     }
-    this.#keep(all, from, prefix, length);
-  }
-
-  /** Keeps the end, if it may be the beginning of a mark. */
-  #keep(all: Buffer, from: number, prefix: Buffer, length: number): void {
-    for (let at = Math.max(from, all.length - length + 1); at < all.length; at++) {
-      if (begins(all, at, prefix)) {
-        this.#rest = Buffer.from(all.subarray(at));
-        return;
-      }
-    }
-  }
-
-  /** The same before it is known how marks stand here. */
-  #keepAny(all: Buffer): void {
-    const longest = Math.max(...WRITINGS.map(({ length }) => length));
-    this.#rest = Buffer.from(all.subarray(Math.max(0, all.length - longest + 1)));
+    this.#single.length = marks === 1 ? length : 0;
   }
 }
 
-function stands(data: Buffer, at: number, prefix: Buffer): boolean {
-  return at + prefix.length <= data.length && begins(data, at, prefix);
-}
-
-/** Whether what stands there is a prefix, or all that there is of one. */
-function begins(data: Buffer, at: number, prefix: Buffer): boolean {
-  const end = Math.min(prefix.length, data.length - at);
-  for (let i = 0; i < end; i++) {
-    if (data[at + i] !== prefix[i]) return false;
+function stands(prefix: Buffer, at: number): boolean {
+  for (let i = 0; i < prefix.length; i++) {
+    if (ARENA[at + i] !== prefix[i]) return false;
   }
   return true;
-}
-
-/** Counts the frames after a handshake. */
-class FrameCount {
-  /** -1 before the handshake is done. */
-  count = -1;
-  refused = false;
-  #data = Buffer.alloc(0);
-
-  push(data: Buffer): void {
-    this.#data = Buffer.concat([this.#data, data]);
-    if (this.count < 0) {
-      const end = this.#data.indexOf("\r\n\r\n");
-      if (end < 0) return;
-      if (!this.#data.toString("latin1", 0, 12).startsWith("HTTP/1.1 101")) this.refused = true;
-      this.count = 0;
-      this.#data = this.#data.subarray(end + 4);
-    }
-    for (;;) {
-      const length = frameLength(this.#data);
-      if (length === undefined || length > this.#data.length) return;
-      // Control frames answer nothing.
-      if (((this.#data[0] ?? 0) & 0x08) === 0) this.count += 1;
-      this.#data = this.#data.subarray(length);
-    }
-  }
-}
-
-/** Length of the frame at the beginning, its head included; undefined where more is needed to know. */
-function frameLength(data: Buffer): number | undefined {
-  if (data.length < 2) return undefined;
-  const short = (data[1] ?? 0) & 0x7f;
-  if (short < 126) return 2 + short;
-  if (short === 126) return data.length < 4 ? undefined : 4 + data.readUInt16BE(2);
-  return data.length < 10 ? undefined : 10 + Number(data.readBigUInt64BE(2));
 }
 
 /** A whole frame of a client. The mask is zero: what it would change costs the target the same. */
