@@ -26,7 +26,7 @@ const { values, positionals } = parseArgs({
 const pairs = Number(values.pairs);
 const allowed = Number(values.allowed);
 /** What `--plant` adds to a publish, in nanoseconds. */
-const BURDEN_NS = 200_000;
+const BURDEN_NS = 100_000;
 
 /** Publishes a second: a load that leaves the machine half idle. */
 const HOSTS = {
