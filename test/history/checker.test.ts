@@ -89,11 +89,16 @@ const RIGHT: Record<string, () => Story> = {
       .subscribe("rita", at(0))
       .publish(1, 2)
       .messages("rita", 1, 2)
-      .note({ kind: "loss", channel: "room", span: 1, done: false })
+      .lose(1, false)
       .publish(1, 1, "B")
       .gap("rita", "epoch_changed", at(2), at(0, "B"))
       .message("rita", 1, false, "B")
       .settle(at(1, "B")),
+  "a life of the log that is told of late, and led on from": () =>
+    toldLate("rita")
+      .gap("rita", "epoch_changed", at(0, "B"), at(0, "C"))
+      .message("rita", 1, false, "C"),
+  "the same to a client that knows no gaps": () => toldLate("emil").message("emil", 1, false, "C"),
   "history of a long channel": () => page([3, 4, 5, 6], 6, new Story().in("short")),
   "one event published twice": () => {
     const story = new Story().subscribe("rita", at(0));
@@ -111,7 +116,7 @@ const RIGHT: Record<string, () => Story> = {
       .subscribe("emil", at(0))
       .publish(1, 1)
       .message("emil", 1)
-      .note({ kind: "loss", channel: "room", span: 1, done: false })
+      .lose(1, false)
       .settle(at(0, "B")),
   "what was not heard in passing, to a client that knows no gaps": () =>
     new Story()
@@ -122,6 +127,23 @@ const RIGHT: Record<string, () => Story> = {
       .publish(1, 1)
       .settle(at(1)),
 };
+
+/** A log is lost twice. It is told of its second life when others know the third one, and all is over. */
+function toldLate(who: string): Story {
+  const ask = { recover: false, since: undefined, rewind: 0 };
+  return new Story()
+    .subscribe("vera", undefined)
+    .publish(1, 1)
+    .message("vera", 1)
+    .lose(1, false)
+    .lose(2, false)
+    .see(who, { kind: "subscribe", request: 100, ask })
+    .lose(1, true)
+    .lose(2, true)
+    .publish(1, 1, "C")
+    .message("vera", 1, false, "C")
+    .see(who, { kind: "ack", position: at(0, "B"), error: undefined });
+}
 
 test.each(Object.entries(RIGHT))("%s is right", (_, story) => {
   expect(story().problems()).toEqual([]);
@@ -461,7 +483,7 @@ const WRONG: Record<string, readonly [RegExp, () => Story]> = {
         .subscribe("rita", at(0))
         .publish(1, 1)
         .message("rita", 1)
-        .note({ kind: "loss", channel: "room", span: 1, done: false })
+        .lose(1, false)
         .publish(1, 1, "B")
         .message("rita", 1, false, "B"),
   ],
@@ -472,7 +494,7 @@ const WRONG: Record<string, readonly [RegExp, () => Story]> = {
         .subscribe("rita", at(0))
         .publish(1, 1)
         .message("rita", 1)
-        .note({ kind: "loss", channel: "room", span: 1, done: false })
+        .lose(1, false)
         .publish(1, 1, "B")
         .gap("rita", "head_trimmed", at(1), at(0, "B"))
         .message("rita", 1, false, "B"),
@@ -483,10 +505,53 @@ const WRONG: Record<string, readonly [RegExp, () => Story]> = {
       new Story()
         .subscribe("emil", at(0))
         .publish(1, 1)
-        .note({ kind: "loss", channel: "room", span: 1, done: false })
+        .lose(1, false)
         .publish(1, 1, "B")
         .message("emil", 1, false, "B")
         .message("emil", 1),
+  ],
+  "back to an epoch that ended before it subscribed": [
+    /A-1 comes behind B-1, which is of a later epoch/,
+    () =>
+      new Story()
+        .publish(1, 1)
+        .lose(1, false)
+        .publish(1, 1, "B")
+        .subscribe("emil", at(1, "B"))
+        .message("emil", 1),
+  ],
+  "back to an epoch that it has left": [
+    /a gap leads from B-0 back to A-1/,
+    () =>
+      new Story()
+        .subscribe("rita", at(0))
+        .publish(1, 1)
+        .message("rita", 1)
+        .lose(1, false)
+        .gap("rita", "epoch_changed", at(1), at(0, "B"))
+        .gap("rita", "epoch_changed", at(0, "B"), at(1)),
+  ],
+  "an epoch that was told of long after the last loss and has ended": [
+    /B has ended, and it was not lost/,
+    () =>
+      new Story()
+        .publish(1, 1)
+        .lose(1, false)
+        .lose(1, true)
+        .wait(60_000)
+        .subscribe("rita", at(0, "B"))
+        .gap("rita", "epoch_changed", at(0, "B"), at(0, "C")),
+  ],
+  "an epoch that has taken an event after the last loss and has ended": [
+    /B has ended, and it was not lost/,
+    () =>
+      new Story()
+        .publish(1, 1)
+        .lose(1, false)
+        .lose(1, true)
+        .publish(1, 1, "B")
+        .subscribe("rita", at(1, "B"))
+        .gap("rita", "epoch_changed", at(1, "B"), at(0, "C")),
   ],
   "a log that is forgotten while somebody listens": [
     /A has ended, and it was not lost/,

@@ -39,6 +39,8 @@ export class ListenerTruth {
   #kept = false;
   /** What was told without a gap of a log that it had no position in; there may have been another one. */
   #whole: { readonly pending: Pending; readonly epoch: string } | undefined;
+  /** Lives of the log that have ended, as the subscription that is live was told. */
+  readonly #over = new Set<string>();
   /** What it has by its own word, and nothing else says how far it is. */
   #known: Place | undefined;
 
@@ -93,6 +95,7 @@ export class ListenerTruth {
     this.#heard = false;
     this.#known = undefined;
     this.#whole = undefined;
+    this.#over.clear();
   }
 
   /** A pattern that stands for the channel is acknowledged: what is published from now on is owed. */
@@ -260,7 +263,7 @@ export class ListenerTruth {
     } else if (place.epoch !== at.epoch) {
       // Who knows no gaps is told nothing; an older life must not come back all the same.
       this.#changed(at, now);
-      if (this.#log.order(place.epoch) < this.#log.order(at.epoch)) {
+      if (this.#isBack(at, place)) {
         this.#report(`${show(place)} comes behind ${show(at)}, which is of a later epoch`);
       }
     } else if (place.offset <= at.offset) {
@@ -286,11 +289,18 @@ export class ListenerTruth {
   #goesOn(at: Place, place: Place, now: Moment): boolean {
     if (place.epoch === at.epoch) return false;
     // What was on its way when a log was lost may come behind the verdict that knows the next one.
-    if (this.#log.order(place.epoch) < this.#log.order(at.epoch)) {
-      return at.offset === 0 && this.#log.lost(place.epoch, now);
-    }
+    const late = at.offset === 0 && this.#log.lost(place.epoch, now);
+    if (this.#log.follows(at.epoch, place.epoch)) return late;
     // Nothing is missing where a log is forgotten of which everything was told.
-    return place.offset === 1 && at.offset >= this.#log.ceiling(at.epoch, Number.POSITIVE_INFINITY);
+    const all = at.offset >= this.#log.ceiling(at.epoch, Number.POSITIVE_INFINITY);
+    const next = place.offset === 1 && all;
+    return next || (late && !this.#log.follows(place.epoch, at.epoch));
+  }
+
+  /** Whether a live subscription is led from one life of the log to an earlier one, or to one it has left. */
+  #isBack(from: Place, to: Place): boolean {
+    this.#over.add(from.epoch);
+    return this.#over.has(to.epoch) || this.#log.follows(from.epoch, to.epoch);
   }
 
   #reach(place: Place): void {
@@ -332,7 +342,7 @@ export class ListenerTruth {
       if (reason !== "epoch_changed" && !unsure) {
         this.#report(`a gap ${reason} leads to another epoch`);
       }
-      if (this.#log.order(until.epoch) < this.#log.order(at.epoch)) {
+      if (this.#isBack(at, until)) {
         this.#report(`a gap leads from ${show(at)} back to ${show(until)}`);
       }
       this.#changed(at, now);

@@ -8,6 +8,8 @@ import type { EventSpec, Place, Reason, SeenEvent, Terms } from "./facts.ts";
 const CLOCK_SLACK_MS = 100;
 /** How long after a fault a log may not answer, in milliseconds. */
 const FAULT_MS = 20_000;
+/** How long an answer that names a life of the log may be on its way, in milliseconds. */
+const LATE_MS = 30_000;
 
 export interface Moment {
   readonly seq: number;
@@ -36,10 +38,14 @@ interface Span {
   readonly done: Moment | undefined;
 }
 
+/** A life of the log. Each has one name, and they follow each other; when one is first seen says little. */
 interface Epoch {
   readonly name: string;
+  /** When somebody was first told of it: it had begun by then. */
   readonly first: Moment;
   last: Moment;
+  /** When the last event was sent that it is known to have taken; it had not ended by then. -1 where none is known. */
+  sent: number;
   readonly events: Map<number, Known>;
   /** When an event was first seen or acknowledged, by its offset, in Unix milliseconds. */
   readonly seen: Map<number, number>;
@@ -79,9 +85,10 @@ export class LogTruth {
     return this.#asked.get(seq);
   }
 
-  /** Order of a life of the log among its lives; -1 where it is unknown. */
-  order(epoch: string): number {
-    return this.#epochs.findIndex(({ name }) => name === epoch);
+  /** Whether it is certain that a life of the log came after another one. */
+  follows(epoch: string, other: string): boolean {
+    const [life, earlier] = [this.#find(epoch), this.#find(other)];
+    return life !== undefined && earlier !== undefined && outlives(life.sent, earlier);
   }
 
   publishing(spec: EventSpec, now: Moment): void {
@@ -91,7 +98,14 @@ export class LogTruth {
     this.#byText.set(spec.text, { ...known, bareOffset: undefined, acknowledged: undefined });
   }
 
-  acknowledge(spec: EventSpec, offset: number, epoch: string | undefined, now: Moment): void {
+  /** @param sent when the publish was sent that is answered */
+  acknowledge(
+    spec: EventSpec,
+    offset: number,
+    epoch: string | undefined,
+    sent: Moment,
+    now: Moment,
+  ): void {
     const known = this.#byText.get(spec.text);
     if (known === undefined) return;
     if (epoch === undefined) {
@@ -101,7 +115,7 @@ export class LogTruth {
     }
     const place = { epoch, offset };
     known.acknowledged ??= { seq: now.seq, place };
-    this.#stand(known, place, now, "acknowledged");
+    this.#stand(known, place, sent, now, "acknowledged");
     const life = this.#sight(epoch, now);
     life.acknowledged = Math.max(life.acknowledged, offset);
   }
@@ -134,7 +148,7 @@ export class LogTruth {
       const told = `${event.user}/${event.source}/${event.id}`;
       this.#report(`"${event.text}" at ${show(place)} is not what was published: ${told}`);
     }
-    this.#stand(known, place, now, "seen");
+    this.#stand(known, place, known.started, now, "seen");
   }
 
   /** Somebody was told of a place without its event. */
@@ -288,10 +302,16 @@ export class LogTruth {
     return this.#epochs.findLast(({ name }) => name === epoch);
   }
 
-  #stand(known: Known, { epoch, offset }: Place, now: Moment, how: string): void {
+  #stand(
+    known: Known,
+    { epoch, offset }: Place,
+    sent: Moment,
+    now: Moment,
+    how: "acknowledged" | "seen",
+  ): void {
     const { spec } = known;
     const at = show({ epoch, offset });
-    const life = this.#sight(epoch, now);
+    const life = this.#sight(epoch, now, sent.seq);
     life.top = Math.max(life.top, offset);
     const there = life.events.get(offset);
     if (there !== undefined && there !== known) {
@@ -315,23 +335,25 @@ export class LogTruth {
     known.offsets.set(epoch, offset);
   }
 
-  #sight(epoch: string, now: Moment): Epoch {
+  /** @param sent when an event was sent that it has taken; -1 where it is told of without one */
+  #sight(epoch: string, now: Moment, sent = -1): Epoch {
     let life = this.#find(epoch);
     if (life === undefined) {
       if (epoch === "") this.#report("a position has no epoch");
-      const before = this.#epochs.at(-1);
+      const before = this.#epochs.findLast((other) => outlives(sent, other)) ?? this.#epochs[0];
       if (before !== undefined && !this.#mayBeginAnew(before, now)) {
         this.#report(`the log has begun anew, ${before.name} to ${epoch}, and nothing was lost`);
       }
       const [events, seen] = [new Map<number, Known>(), new Map<number, number>()];
-      life = { name: epoch, first: now, last: now, events, seen, top: 0, acknowledged: 0 };
+      life = { name: epoch, first: now, last: now, sent, events, seen, top: 0, acknowledged: 0 };
       this.#epochs.push(life);
     }
     if (now.seq > life.last.seq) life.last = now;
+    if (sent > life.sent) life.sent = sent;
     return life;
   }
 
-  /** Each loss lets the log begin anew once, and so does a silence in which nobody listened. */
+  /** Whether a log that has had a life may have another one by now: after a loss, or where it was forgotten. */
   #mayBeginAnew(life: Epoch, now: Moment): boolean {
     const silence = now.time - life.last.time + CLOCK_SLACK_MS;
     return this.#lostSince(life, now) || silence >= this.terms.rules.positionTtlMs;
@@ -344,14 +366,20 @@ export class LogTruth {
     );
   }
 
-  #lostSince({ first, last }: Epoch, now: Moment): boolean {
+  #lostSince({ first, sent, last }: Epoch, now: Moment): boolean {
     const { volatile, sleepsAfterMs = Number.POSITIVE_INFINITY } = this.terms;
     if (volatile && now.time - last.time >= sleepsAfterMs) return true;
-    // What is still under way when the loss begins may be of the old life.
-    return [...this.#losses.values()].some(
-      ({ began, done }) => began.seq < now.seq && (done === undefined || done.seq > first.seq),
-    );
+    // A loss may have ended it before anybody was told of it, but not before it took its last event.
+    return [...this.#losses.values()].some(({ began, done }) => {
+      if (began.seq >= now.seq) return false;
+      return done === undefined || (done.seq > sent && done.time > first.time - LATE_MS);
+    });
   }
+}
+
+/** Whether what took an event that was sent then cannot have come before a life of the log. */
+function outlives(sent: number, { first }: Epoch): boolean {
+  return sent > first.seq;
 }
 
 function mark(spans: Map<number, Span>, number: number, done: boolean, now: Moment): void {

@@ -152,6 +152,11 @@ export class Story {
     return this.see(who, { kind: "gap", gap: { reason, after, until } });
   }
 
+  /** The log is being lost, or has been. */
+  lose(span: number, done: boolean): this {
+    return this.note({ kind: "loss", channel: this.channel, span, done });
+  }
+
   settle(head: Place): this {
     return this.note({ kind: "settled", channel: this.channel, head });
   }
