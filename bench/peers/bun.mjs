@@ -5,8 +5,6 @@
  */
 /* global Bun */
 
-/** Bytes that may wait for one connection that does not read; beyond them Bun leaves messages out. */
-const QUEUE_BYTES = 64 * 1024 * 1024;
 const JOIN = "join ";
 
 const server = Bun.serve({
@@ -17,7 +15,6 @@ const server = Bun.serve({
   },
   websocket: {
     perMessageDeflate: false,
-    backpressureLimit: QUEUE_BYTES,
     // No heartbeat: the generator answers none.
     idleTimeout: 0,
     sendPings: false,

@@ -24,8 +24,6 @@ const READY_MS = 10_000;
 const LOOK_MS = 20;
 /** The generator answers no heartbeats: this one comes after every run. */
 const HEARTBEAT = "3600s";
-/** Bytes that may wait for one connection, as in our own server. With its default of 1 MiB large fan-outs end. */
-const QUEUE_BYTES = 8 * 1024 * 1024;
 
 export function centrifugo(name: string, options: CentrifugoOptions): Target {
   return {
@@ -79,7 +77,6 @@ function configuration(port: number, { history = 0, redis }: CentrifugoOptions):
     client: {
       allow_anonymous_connect_without_token: true,
       ping_interval: HEARTBEAT,
-      queue_max_size: QUEUE_BYTES,
     },
     channel: {
       without_namespace: {
