@@ -99,6 +99,11 @@ const RIGHT: Record<string, () => Story> = {
       .gap("rita", "epoch_changed", at(0, "B"), at(0, "C"))
       .message("rita", 1, false, "C"),
   "the same to a client that knows no gaps": () => toldLate("emil").message("emil", 1, false, "C"),
+  "a v1 event that is acknowledged while the log is being lost": () => {
+    const story = new Story().publish(1, 1).lose(1, false);
+    const attempt = story.send(story.event("x", { named: false }));
+    return story.bareAck(attempt, 1).publish(1, 1, "B").settle(at(1, "B"));
+  },
   "history of a long channel": () => page([3, 4, 5, 6], 6, new Story().in("short")),
   "one event published twice": () => {
     const story = new Story().subscribe("rita", at(0));
@@ -292,6 +297,14 @@ const WRONG: Record<string, readonly [RegExp, () => Story]> = {
       const story = new Story();
       const attempt = story.send(story.event("x", { named: false }));
       return story.bareAck(attempt, 1).publish(1, 1).settle(at(1));
+    },
+  ],
+  "a v1 event that is acknowledged after a loss and missing": [
+    /"x" was acknowledged at 1 and is not there/,
+    () => {
+      const story = new Story().publish(1, 1).lose(1, false).lose(1, true);
+      const attempt = story.send(story.event("x", { named: false }));
+      return story.bareAck(attempt, 1).publish(1, 1, "B").settle(at(1, "B"));
     },
   ],
   "a publish that overtakes an acknowledged one": [

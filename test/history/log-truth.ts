@@ -183,12 +183,7 @@ export class LogTruth {
       const { bareOffset: at = 0, spec } = known;
       // Nobody need have seen it in a life that has ended.
       // The log may have had lives that nobody was told of.
-      const { transient } = this.terms.rules;
-      if (
-        transient ||
-        [...this.#losses.values()].some(({ done }) => (done?.seq ?? 0) > known.started.seq)
-      )
-        continue;
+      if (this.terms.rules.transient || this.#lostAfter(known.started)) continue;
       const possible = this.#epochs.some(({ name, events }) => {
         const there = events.get(at);
         return there === undefined ? name !== epoch || at <= offset : there === known;
@@ -364,6 +359,11 @@ export class LogTruth {
     return (
       [...this.#losses.values()].findLast(({ began }) => began.seq < first.seq)?.began.time ?? 0
     );
+  }
+
+  /** Whether a loss was not over at a moment, or came later. */
+  #lostAfter({ seq }: Moment): boolean {
+    return [...this.#losses.values()].some(({ done }) => done === undefined || done.seq > seq);
   }
 
   #lostSince({ first, sent, last }: Epoch, now: Moment): boolean {
