@@ -104,6 +104,13 @@ const RIGHT: Record<string, () => Story> = {
     const attempt = story.send(story.event("x", { named: false }));
     return story.bareAck(attempt, 1).publish(1, 1, "B").settle(at(1, "B"));
   },
+  "more is held back than is read again": () =>
+    new Story()
+      .subscribe("rita", at(0))
+      .publish(1, 5)
+      .gap("rita", "limit", at(0), at(2))
+      .messages("rita", 3, 5, true)
+      .settle(at(5)),
   "history of a long channel": () => page([3, 4, 5, 6], 6, new Story().in("short")),
   "one event published twice": () => {
     const story = new Story().subscribe("rita", at(0));
@@ -585,6 +592,17 @@ const WRONG: Record<string, readonly [RegExp, () => Story]> = {
         .publish(1, 2)
         .gap("rita", "head_trimmed", at(0), at(1))
         .message("rita", 2),
+  ],
+  "a limit while live that was not reached": [
+    /a gap limit until A-2: the limit is 3, and 2 follow at most/,
+    () =>
+      new Story()
+        .subscribe("rita", at(0))
+        .publish(1, 4)
+        .gap("rita", "limit", at(0), at(2))
+        .messages("rita", 3, 4, true)
+        .publish(5, 5)
+        .message("rita", 5),
   ],
   "history with a hole": [/A-3 stands behind A-1/, () => page([1, 3], 3)],
   "history that ends too early": [/it ends with A-2, and the head is A-3/, () => page([1, 2], 3)],

@@ -22,6 +22,7 @@ export class ListenerTruth {
   readonly #grade: Grade;
   readonly #log: LogTruth;
   readonly #judge: VerdictJudge;
+  readonly #limit: number;
   readonly #report: (problem: string) => void;
   #pending: Pending | undefined;
   /** When the subscription that is live was acknowledged; undefined without one. */
@@ -53,6 +54,7 @@ export class ListenerTruth {
     this.#grade = grade;
     this.#log = log;
     this.#judge = new VerdictJudge(log, recoveryMessages);
+    this.#limit = recoveryMessages;
     this.#report = report;
   }
 
@@ -364,9 +366,19 @@ export class ListenerTruth {
     if (last.offset <= after) return;
     if (anyReason) this.#lose(last, after, now);
     else {
-      const why = this.#log.implausible(reason as Reason, last, now);
+      const why =
+        reason === "limit"
+          ? this.#limited(last, now)
+          : this.#log.implausible(reason as Reason, last, now);
       if (why !== undefined) this.#report(`a gap ${reason} until ${show(last)}: ${why}`);
     }
+  }
+
+  /** Why a message was not too much to be read again; undefined where it can have been. The newest are read. */
+  #limited(last: Place, now: Moment): string | undefined {
+    const behind = this.#log.ceiling(last.epoch, now.seq) - last.offset;
+    if (behind >= this.#limit) return undefined;
+    return `the limit is ${this.#limit}, and ${behind} follow at most`;
   }
 
   #recovered({ position, gap }: Fact<"recovered">, now: Moment): void {
