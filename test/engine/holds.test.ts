@@ -94,6 +94,17 @@ test.each([
   expect(offsets(told)).toEqual(upTo(first, FLOOD.count + 1));
 });
 
+test("as many as one request may replay are read again, and a gap tells of those before", async () => {
+  const { broker, listener } = await listening(["recovery"], { recoveryMessages: 12 });
+  broker.registering = () => flood(broker);
+  await listener.subscribe();
+  broker.deliver(1);
+  const told = listener.told();
+  // The first 21 were too much to be held, and the rest was not.
+  expect(words(told)).toEqual(["ack e/0", "gap limit e/0..e/9"]);
+  expect(offsets(told)).toEqual(upTo(10, FLOOD.count + 1));
+});
+
 test("stragglers of an old log that are held are not delivered", async () => {
   const { broker, listener } = await listening();
   broker.append(4);
