@@ -111,6 +111,12 @@ const RIGHT: Record<string, () => Story> = {
       .gap("rita", "limit", at(0), at(2))
       .messages("rita", 3, 5, true)
       .settle(at(5)),
+  "a repeated event of a life that has ended": () => {
+    const story = new Story().subscribe("emil", at(0));
+    const event = story.event("1");
+    story.ack(story.send(event), 1).message("emil", 1).lose(1, false).publish(1, 1, "B");
+    return story.message("emil", 1, false, "B").ack(story.send(event), 1, "A", true);
+  },
   "history of a long channel": () => page([3, 4, 5, 6], 6, new Story().in("short")),
   "one event published twice": () => {
     const story = new Story().subscribe("rita", at(0));

@@ -7,7 +7,15 @@
  * who published what at which place.
  */
 import { matches } from "../../src/channels/patterns.ts";
-import type { ChannelFact, Fact, HistoryTerms, Noted, PatternFact, Place } from "./facts.ts";
+import type {
+  ChannelFact,
+  EventSpec,
+  Fact,
+  HistoryTerms,
+  Noted,
+  PatternFact,
+  Place,
+} from "./facts.ts";
 import { ListenerTruth } from "./listener-truth.ts";
 import { LogTruth, show } from "./log-truth.ts";
 import { PatternClock, PatternTruth } from "./pattern-truth.ts";
@@ -31,7 +39,7 @@ export class HistoryChecker {
   readonly #clock = new PatternClock();
   /** By subscriber and number of the request. */
   readonly #tallies = new Map<string, RequestTally>();
-  readonly #attempts = new Map<number, Extract<Noted, { kind: "publish" }>>();
+  readonly #attempts = new Map<number, EventSpec>();
   /** How often each event was sent. */
   readonly #sent = new Map<string, number>();
   #facts: Noted[] = [];
@@ -91,17 +99,16 @@ export class HistoryChecker {
     switch (fact.kind) {
       case "publish": {
         const { event, attempt } = fact;
-        this.#attempts.set(attempt, fact);
+        this.#attempts.set(attempt, event);
         this.#sent.set(event.text, (this.#sent.get(event.text) ?? 0) + 1);
         this.#log(event.channel)?.publishing(event, fact);
         break;
       }
       case "published": {
-        const sent = this.#attempts.get(fact.attempt);
-        if (sent === undefined) break;
-        const { event } = sent;
+        const event = this.#attempts.get(fact.attempt);
+        if (event === undefined) break;
         const { offset, epoch } = fact;
-        this.#log(event.channel)?.acknowledge(event, offset, epoch, sent, fact);
+        this.#log(event.channel)?.acknowledge(event, offset, epoch, fact);
         break;
       }
       case "seen":
@@ -165,7 +172,7 @@ export class HistoryChecker {
     this.counts[nameOf(fact)] = (this.counts[nameOf(fact)] ?? 0) + 1;
     switch (fact.kind) {
       case "published": {
-        const event = this.#attempts.get(fact.attempt)?.event;
+        const event = this.#attempts.get(fact.attempt);
         const { epoch, duplicate } = fact;
         if (event === undefined || epoch === undefined || duplicate === undefined) break;
         const alone = !this.#terms.repeatsInside && this.#sent.get(event.text) === 1;

@@ -44,7 +44,10 @@ interface Epoch {
   /** When somebody was first told of it: it had begun by then. */
   readonly first: Moment;
   last: Moment;
-  /** When the last event was sent that it is known to have taken; it had not ended by then. -1 where none is known. */
+  /**
+   * When the last event was first sent that it is known to have taken: it had not ended by then. -1 where none is
+   * known. That an event is sent again says nothing: the answer may name a life that has ended.
+   */
   sent: number;
   readonly events: Map<number, Known>;
   /** When an event was first seen or acknowledged, by its offset, in Unix milliseconds. */
@@ -98,14 +101,7 @@ export class LogTruth {
     this.#byText.set(spec.text, { ...known, bareOffset: undefined, acknowledged: undefined });
   }
 
-  /** @param sent when the publish was sent that is answered */
-  acknowledge(
-    spec: EventSpec,
-    offset: number,
-    epoch: string | undefined,
-    sent: Moment,
-    now: Moment,
-  ): void {
+  acknowledge(spec: EventSpec, offset: number, epoch: string | undefined, now: Moment): void {
     const known = this.#byText.get(spec.text);
     if (known === undefined) return;
     if (epoch === undefined) {
@@ -115,7 +111,7 @@ export class LogTruth {
     }
     const place = { epoch, offset };
     known.acknowledged ??= { seq: now.seq, place };
-    this.#stand(known, place, sent, now, "acknowledged");
+    this.#stand(known, place, now, "acknowledged");
     const life = this.#sight(epoch, now);
     life.acknowledged = Math.max(life.acknowledged, offset);
   }
@@ -148,7 +144,7 @@ export class LogTruth {
       const told = `${event.user}/${event.source}/${event.id}`;
       this.#report(`"${event.text}" at ${show(place)} is not what was published: ${told}`);
     }
-    this.#stand(known, place, known.started, now, "seen");
+    this.#stand(known, place, now, "seen");
   }
 
   /** Somebody was told of a place without its event. */
@@ -297,16 +293,10 @@ export class LogTruth {
     return this.#epochs.findLast(({ name }) => name === epoch);
   }
 
-  #stand(
-    known: Known,
-    { epoch, offset }: Place,
-    sent: Moment,
-    now: Moment,
-    how: "acknowledged" | "seen",
-  ): void {
-    const { spec } = known;
+  #stand(known: Known, { epoch, offset }: Place, now: Moment, how: string): void {
+    const { spec, started } = known;
     const at = show({ epoch, offset });
-    const life = this.#sight(epoch, now, sent.seq);
+    const life = this.#sight(epoch, now, started.seq);
     life.top = Math.max(life.top, offset);
     const there = life.events.get(offset);
     if (there !== undefined && there !== known) {
