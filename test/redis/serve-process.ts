@@ -9,8 +9,11 @@ import { fileURLToPath } from "node:url";
 import { FREE_PORTS } from "../server/process.ts";
 
 const SOURCE = fileURLToPath(new URL("../../src/server/cli.ts", import.meta.url));
-/** How long it may take until it is ready, or has stopped, in milliseconds. */
+/** How long a process may take until it is ready, or has ended, in milliseconds: at least, and measured by others. */
 const PATIENCE_MS = 30_000;
+const PATIENCE = 5;
+/** Processes that may have their patience one after the other until one is ready. */
+const TRIES = 4;
 const LOOK_MS = 20;
 /** Ports that the system gives to nobody who asks for any: they are still free after a restart. */
 const FIRST_PORT = 12_000;
@@ -21,6 +24,9 @@ const living = new Set<ChildProcess>();
 process.once("exit", () => {
   for (const child of living) child.kill("SIGKILL");
 });
+
+/** How long the slowest process has taken until it was ready, in milliseconds: the machine may be busy. */
+let slowestMs = 0;
 
 export class ServeProcess {
   /** Address of its WebSocket endpoint. */
@@ -33,6 +39,11 @@ export class ServeProcess {
   #child: ChildProcess | undefined;
   /** What was printed since it was to start. */
   #printed = "";
+  /** When the last process was begun, Unix milliseconds, and how many there were since it was to start. */
+  #begun = 0;
+  #launches = 0;
+  /** What it last said about its health: a status, or why there was none. */
+  #said = "";
   #over = false;
 
   private constructor(config: string, websocket: number, http: number) {
@@ -54,12 +65,21 @@ export class ServeProcess {
 
   /** The same settings again and again, until it is ready: Redis may be away at first. */
   async start(): Promise<void> {
-    const deadline = Date.now() + PATIENCE_MS;
+    const began = Date.now();
     this.#printed = "";
+    this.#launches = 0;
     while (!this.#over) {
       if (this.#child === undefined) this.#launch();
-      if (await this.#ready()) return;
-      if (Date.now() > deadline) throw new Error(`${this.url} is not ready:\n${this.#printed}`);
+      const ready = await this.#ready();
+      const now = Date.now();
+      if (ready) {
+        slowestMs = Math.max(slowestMs, now - this.#begun);
+        return;
+      }
+      const patience = Math.max(PATIENCE_MS, PATIENCE * slowestMs);
+      if (now - this.#begun > patience || now - began > TRIES * patience) {
+        throw new Error(`${this.url} is not ready: ${this.#state(now)}:\n${this.#printed}`);
+      }
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   }
@@ -81,11 +101,22 @@ export class ServeProcess {
     await this.kill();
   }
 
+  /** What has become of its processes, for a sentence about what is wrong. */
+  #state(now: number): string {
+    const { pid } = this.#child ?? {};
+    const last = pid === undefined ? " has ended" : `, of id ${pid}, is alive`;
+    const ages = `begun ${now - this.#begun} ms ago, while the slowest took ${slowestMs} ms`;
+    return `process ${this.#launches}${last}, ${ages}, and its health is ${this.#said}`;
+  }
+
   async #ready(): Promise<boolean> {
     try {
       const { status } = await fetch(this.#health, { signal: AbortSignal.timeout(1_000) });
+      this.#said = `${status}`;
       return status === 200;
-    } catch {
+    } catch (error) {
+      const { cause = error } = error as Error;
+      this.#said = String(cause);
       return false;
     }
   }
@@ -104,6 +135,8 @@ export class ServeProcess {
   }
 
   #launch(): void {
+    this.#begun = Date.now();
+    this.#launches += 1;
     const child = spawn(process.execPath, this.#args, { env: this.#env });
     living.add(child);
     this.#child = child;
