@@ -5,7 +5,14 @@ import { promisify } from "node:util";
 import { expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const DOCUMENTS = ["README.md", "SPEC.md", "docs/*.md", "bench/README.md", "checks/README.md"];
+const DOCUMENTS = [
+  "README.md",
+  "SPEC.md",
+  "docs/*.md",
+  "bench/README.md",
+  "bench/peers/README.md",
+  "checks/README.md",
+];
 
 /** Lines of the shell blocks of a document. */
 function commands(file: string): string[] {
