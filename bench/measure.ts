@@ -5,6 +5,7 @@
  */
 import { seededRandom } from "../test/support/random.ts";
 import { Generator } from "./generator/generator.ts";
+import { watchOthers } from "./machine.ts";
 import type { Group, Measurement, Row, Stage } from "./row.ts";
 import type { Running, Target } from "./target.ts";
 
@@ -20,10 +21,18 @@ export interface MeasureOptions {
   before?(row: Row, target: Target, running: Running): Promise<void>;
 }
 
-export async function measureGroup(group: Group, options: MeasureOptions): Promise<void> {
+/** @returns for each generation how many cores other programs took meanwhile */
+export async function measureGroup(
+  group: Group,
+  options: MeasureOptions,
+): Promise<readonly number[]> {
+  const others: number[] = [];
   for (let generation = 0; generation < options.generations; generation++) {
+    const watched = watchOthers();
     await measureGeneration(group, options, generation);
+    others.push(watched());
   }
+  return others;
 }
 
 async function measureGeneration(

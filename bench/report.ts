@@ -4,6 +4,8 @@ import type { Interval } from "./statistics.ts";
 
 /** Where the generator takes this much of a core, or more than the target, the target may be able to do more. */
 const BUSY = 0.9;
+/** Where other programs take more cores, the machine is not quiet. */
+const OTHERS = 0.1;
 /** Where more publishes than this leave late, the rate was not quite what it says. */
 const LATE = 0.02;
 
@@ -33,9 +35,13 @@ export function comparisonOf(results: Results, other: string): string {
   return [whereOf(results), table(head, rows), notesOf(results)].join("\n\n");
 }
 
-function whereOf({ machine, commit, date, generations }: Results): string {
+function whereOf({ machine, commit, date, generations, others }: Results): string {
   const { cores, cpu, system, node } = machine;
-  return `${cores} cores of ${cpu}, ${system}, Node ${node}; commit ${commit}, ${date}, ${generations} generations`;
+  const busy = others > OTHERS ? ": too much, this says little" : "";
+  return [
+    `${cores} cores of ${cpu}, ${system}, Node ${node}; commit ${commit}, ${date}.`,
+    `${generations} generations; other programs took ${others.toFixed(2)} cores meanwhile${busy}.`,
+  ].join("\n");
 }
 
 function rowsOf({ rows }: Results, host: string): readonly RowResult[] {

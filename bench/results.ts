@@ -1,5 +1,6 @@
 /** What was measured, and what it says: costs by row and target, and the ratios of pairs. */
 import { Histogram } from "./generator/histogram.ts";
+import type { Machine } from "./machine.ts";
 import type { CostUnit, Measurement, Row, Saturation } from "./row.ts";
 import { type Interval, median, medianInterval } from "./statistics.ts";
 
@@ -9,14 +10,9 @@ export interface Results {
   /** When it was measured, as ISO 8601. */
   readonly date: string;
   readonly generations: number;
+  /** Cores that other programs took meanwhile. */
+  readonly others: number;
   readonly rows: readonly RowResult[];
-}
-
-export interface Machine {
-  readonly cpu: string;
-  readonly cores: number;
-  readonly system: string;
-  readonly node: string;
 }
 
 export interface RowResult {

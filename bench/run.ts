@@ -1,15 +1,16 @@
 /** `npm run bench`: what MessageLoop costs, beside other programs or another commit. bench/README.md tells how to read it. */
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { cpus, release, type } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { groupsWith } from "./groups.ts";
-import { measureGroup } from "./measure.ts";
+import { thisMachine } from "./machine.ts";
+import { type MeasureOptions, measureGroup } from "./measure.ts";
 import { besideCommit, besideOthers, besidePlain, type Mode, PLAIN } from "./modes.ts";
 import { comparisonOf, tablesOf } from "./report.ts";
 import { type Results, RowMeasurements, type RowResult, worseThan } from "./results.ts";
 import type { Group, Measurement, Row } from "./row.ts";
+import { median } from "./statistics.ts";
 import type { Target } from "./target.ts";
 import { ROOT } from "./trees.ts";
 
@@ -52,14 +53,20 @@ function modeOf(): Mode {
   return besideOthers();
 }
 
-async function measure(group: Group, mode: Mode, wanted: number): Promise<RowResult[]> {
+/** @param others is told for each generation how many cores other programs took */
+async function measure(
+  group: Group,
+  mode: Mode,
+  wanted: number,
+  others: number[],
+): Promise<readonly RowResult[]> {
   const sides = await mode.sides(group);
   if (sides === undefined) return [];
   const { host, rows, cost = "ns" } = group;
   const generations = Math.min(wanted, group.generations ?? wanted);
   const names = sides.targets.map(({ name }) => name);
   const taken = new Map(rows.map((row) => [row, new RowMeasurements(host, cost, row, names)]));
-  await measureGroup(group, {
+  const options: MeasureOptions = {
     ...sides,
     rows,
     generations,
@@ -69,7 +76,8 @@ async function measure(group: Group, mode: Mode, wanted: number): Promise<RowRes
       say(row, target, measurement);
       taken.get(row)?.add(target.name, measurement);
     },
-  });
+  };
+  others.push(...(await measureGroup(group, options)));
   return [...taken.values()].map((measurements) => measurements.result(generations));
 }
 
@@ -90,18 +98,15 @@ function rateOf({ saturation }: Measurement): string {
 async function run(mode: Mode, groups: readonly Group[]): Promise<Results> {
   const generations = Number(values.generations ?? mode.generations);
   const rows: RowResult[] = [];
-  for (const group of groups) rows.push(...(await measure(group, mode, generations)));
+  const others: number[] = [];
+  for (const group of groups) rows.push(...(await measure(group, mode, generations, others)));
   const commit = spawnSync("git", ["describe", "--always", "--dirty"], { cwd: ROOT });
   return {
-    machine: {
-      cpu: cpus()[0]?.model ?? "",
-      cores: cpus().length,
-      system: `${type()} ${release()}`,
-      node: process.versions.node,
-    },
+    machine: thisMachine(),
     commit: commit.stdout.toString().trim(),
     date: new Date().toISOString(),
     generations,
+    others: median(others),
     rows,
   };
 }

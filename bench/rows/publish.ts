@@ -25,7 +25,7 @@ export interface Publishing {
 /** How long a load runs before it is measured, in seconds. */
 const WARM_SECONDS = 0.2;
 /** Saturation takes a shorter time: it is only quoted. */
-const SATURATION_SHARE = 0.7;
+const SATURATION_SHARE = 0.5;
 /** What a target still does after saturation is done within this time, in milliseconds. */
 const SETTLE_MS = 100;
 
