@@ -2,6 +2,7 @@
  * Clients of one target, and what they publish. Every delivery is counted: what somebody misses, gets twice or gets out
  * of order breaks the run.
  */
+import { readFileSync } from "node:fs";
 import type { Dialect, DialectSpec } from "../dialect.ts";
 import { dialectOf } from "../dialects/table.ts";
 import { Histogram } from "./histogram.ts";
@@ -77,6 +78,8 @@ const PADDING = 128;
 const ARRIVAL_MS = 10_000;
 /** How long to wait for the last delivery to come once more, in milliseconds. */
 const TWICE_MS = 10;
+/** What a process opens beside sockets. */
+const SPARE_FILES = 100;
 /** Nearer than this a publish is waited for without sleeping, because timers are coarse. */
 const SPIN_MS = 1.5;
 const LATE_MS = 1;
@@ -122,6 +125,10 @@ export class Load {
     const { subscribers, channels = 1, publishers = 1, padding = PADDING } = options;
     if (publishers % channels !== 0 && channels % publishers !== 0) {
       throw new RangeError("publishers are a multiple of channels, or the reverse");
+    }
+    const sockets = subscribers + (options.apart === undefined ? 0 : publishers) + SPARE_FILES;
+    if (sockets > openFiles()) {
+      throw new RangeError(`a process may open ${openFiles()} files, but ${sockets} are needed`);
     }
     this.#options = options;
     this.#channels = channels;
@@ -356,6 +363,12 @@ export class Load {
 function flush(corked: Set<RawSocket>): void {
   for (const socket of corked) socket.uncork();
   corked.clear();
+}
+
+/** How many files this process may open, and so those that have the same parent: Node raises its limit to the hard one. */
+function openFiles(): number {
+  const limits = readFileSync("/proc/self/limits", "utf8");
+  return Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
 }
 
 async function pause(ms: number): Promise<void> {

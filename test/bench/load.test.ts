@@ -190,6 +190,10 @@ describe("a run breaks with", () => {
     await expect(load.paced({ rate: 500, seconds: PUBLISHES / 500 })).rejects.toThrow(reason);
   });
 
+  test("more sockets than a process may open", async () => {
+    await expect(open(1, { subscribers: 10_000_000 })).rejects.toThrow(/files, but 10000100 are/);
+  });
+
   test("a client that is refused", async () => {
     const server = createServer((socket) => socket.end("HTTP/1.1 503 Busy\r\n\r\n"));
     ends.push(() => server.close());
