@@ -117,6 +117,15 @@ const RIGHT: Record<string, () => Story> = {
     story.ack(story.send(event), 1).message("emil", 1).lose(1, false).publish(1, 1, "B");
     return story.message("emil", 1, false, "B").ack(story.send(event), 1, "A", true);
   },
+  "a message of a life that is older than the loss to come has expired": () => {
+    const story = new Story().publish(1, 1).lose(1, false).lose(1, true);
+    story.note({ kind: "unknown", attempt: story.send(story.event("B1")) });
+    return story
+      .wait(TTL_MS)
+      .lose(2, false)
+      .subscribe("rita", at(1, "B"), { rewind: 5 })
+      .recovered("rita", at(1, "B"));
+  },
   "history of a long channel": () => page([3, 4, 5, 6], 6, new Story().in("short")),
   "one event published twice": () => {
     const story = new Story().subscribe("rita", at(0));
@@ -483,6 +492,15 @@ const WRONG: Record<string, readonly [RegExp, () => Story]> = {
       returning(2, 5, { recover: false, since: undefined, rewind: 2 })
         .message("rita", 5, true)
         .recovered("rita", at(5)),
+  ],
+  "a rewind of a life that is younger than what expires": [
+    /what is there is not replayed/,
+    () => {
+      const story = new Story().publish(1, 1).wait(TTL_MS).lose(1, false).lose(1, true);
+      story.note({ kind: "unknown", attempt: story.send(story.event("B1")) });
+      story.subscribe("rita", at(1, "B"), { rewind: 5 });
+      return story.recovered("rita", at(1, "B"));
+    },
   ],
   "a rewind that is too long": [
     /more is replayed than was asked for/,

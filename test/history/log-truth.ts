@@ -344,11 +344,10 @@ export class LogTruth {
     return this.#lostSince(life, now) || silence >= this.terms.rules.positionTtlMs;
   }
 
-  /** A time before which a life of the log had not begun. */
+  /** A time before which a life of the log had not begun. A loss that was not over may still be to come. */
   #began({ first }: Epoch): number {
-    return (
-      [...this.#losses.values()].findLast(({ began }) => began.seq < first.seq)?.began.time ?? 0
-    );
+    const over = [...this.#losses.values()].findLast(({ done }) => done && done.seq < first.seq);
+    return over?.began.time ?? 0;
   }
 
   /** Whether a loss was not over at a moment, or came later. */
