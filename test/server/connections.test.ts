@@ -1,5 +1,6 @@
 /** How many connections there are, and how those go that are refused, closed or never used. */
 import { type EventEmitter, once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { type ClientHttp2Session, connect as connectHttp2, type Settings } from "node:http2";
 import type { Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
@@ -38,6 +39,28 @@ test("1,000 sockets that ignore their close frames are gone within ten seconds",
   const began = performance.now();
   await connections(server, 0, 15_000);
   expect(performance.now() - began).toBeLessThan(10_000);
+});
+
+test("clients that come all at once wait in the queue of the system, and need not come again", async () => {
+  const { pid, ports } = await startChild();
+  const room = Number(await readFile("/proc/sys/net/core/somaxconn", "utf8"));
+  const clients = Math.min(1_500, room);
+  let connected = 0;
+  // It accepts nothing meanwhile.
+  process.kill(pid, "SIGSTOP");
+  try {
+    for (let i = 0; i < clients; i++) {
+      dialRaw(ports.websocket).once("connect", () => {
+        connected += 1;
+      });
+    }
+    await eventually(
+      async () => connected,
+      (count) => count === clients,
+    );
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
 });
 
 test("beyond the limit 3504, beyond twice the limit 503; refused ones make room again", async () => {

@@ -100,6 +100,12 @@ function endWhenUnused(session: ServerHttp2Session): void {
 }
 
 /**
+ * Connections that may wait to be accepted; the system's own limit is often the same. Clients come back all at once
+ * after a restart, and one that finds no room in the queue waits a second before it knocks again.
+ */
+const BACKLOG = 4_096;
+
+/**
  * @param maxConnections connections beyond this number are cut at once
  * @throws StartError when the address cannot be had
  */
@@ -128,7 +134,7 @@ export async function listen(
     const failed = (error: NodeJS.ErrnoException): void =>
       reject(new StartError(`${what} cannot listen on ${formatAddress(address)}: ${why(error)}`));
     server.once("error", failed);
-    server.listen({ port: address.port, ...hostOf(address) }, () => {
+    server.listen({ port: address.port, backlog: BACKLOG, ...hostOf(address) }, () => {
       server.off("error", failed);
       // A connection that could not be accepted; the next one may be.
       server.on("error", (error) => logger.warn(`${what} failed`, { error: String(error) }));
