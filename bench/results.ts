@@ -73,9 +73,10 @@ export class RowMeasurements {
     const { name, question, unit } = this.#row;
     const asked = [...this.#targets].filter(([target]) => this.#asked.has(target));
     const complete = asked.filter(([, taken]) => taken.length === generations);
-    const [ours, ...others] = complete;
+    const [ours = "", own = []] = [...this.#targets][0] ?? [];
+    const others = own.length === generations ? complete.filter(([target]) => target !== ours) : [];
     const ratios = others.map(([target, theirs]) => {
-      const pairs = theirs.map(({ cost }, i) => (ours?.[1][i]?.cost ?? Number.NaN) / cost);
+      const pairs = theirs.map(({ cost }, i) => (own[i]?.cost ?? Number.NaN) / cost);
       return [target, medianInterval(pairs)] as const;
     });
     return {
@@ -84,7 +85,7 @@ export class RowMeasurements {
       question,
       unit,
       cost: this.#cost,
-      publishes: ours?.[1][0]?.perPublish !== undefined,
+      publishes: own[0]?.perPublish !== undefined,
       failed: asked.filter((each) => !complete.includes(each)).map(([target]) => target),
       targets: Object.fromEntries(complete.map(([target, taken]) => [target, summary(taken)])),
       ratios: Object.fromEntries(ratios),

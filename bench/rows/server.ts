@@ -29,7 +29,7 @@ export const SERVER_ROWS: readonly Row[] = [
   publishRow("fan-out-10000", "10,000 subscribers", {
     load: { subscribers: 10_000 },
     window: 8,
-    rate: 10,
+    rate: 5,
   }),
   publishRow(
     "fan-out-1000-proto",
