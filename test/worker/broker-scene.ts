@@ -16,6 +16,7 @@ import {
 import { DurableObjectBroker } from "../../src/worker/gateway/broker.ts";
 import type { ChannelStub } from "../../src/worker/gateway/channel-calls.ts";
 import type { RegistrationRow, RegistrationTable } from "../../src/worker/gateway/registrations.ts";
+import { Turn } from "../../src/worker/gateway/turn.ts";
 import { nextTurn } from "../../src/worker/objects/timers.ts";
 import { PatternScene } from "./pattern-scene.ts";
 
@@ -106,6 +107,7 @@ export class BrokerScene {
       follows: () => this.follows,
       members: () => this.sessions.values(),
       random: { uuid: () => crypto.randomUUID() },
+      turn: new Turn(),
       logger: { warn: () => {} },
       ...this.patterns.host(),
     });

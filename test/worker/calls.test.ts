@@ -1,6 +1,7 @@
 /** How many calls a gateway makes at the same time, and who has to wait for whom. */
 import { afterEach, expect, test, vi } from "vitest";
 import { Calls } from "../../src/worker/gateway/calls.ts";
+import { Turn } from "../../src/worker/gateway/turn.ts";
 import { nextTurn } from "../../src/worker/objects/timers.ts";
 
 afterEach(() => {
@@ -8,7 +9,7 @@ afterEach(() => {
 });
 
 function scripted(count: number) {
-  const calls = new Calls();
+  const calls = new Calls(new Turn());
   const begun: number[] = [];
   const ends: (() => void)[] = [];
   const answers = Array.from({ length: count }, (_, i) =>
@@ -61,7 +62,7 @@ test("objects that do not answer keep nobody waiting for long", async () => {
 });
 
 test("a call that fails gives its place back", async () => {
-  const calls = new Calls();
+  const calls = new Calls(new Turn());
   const failing = Array.from({ length: 16 }, () =>
     calls.run(async () => {
       throw new Error("fault");

@@ -8,6 +8,7 @@ import {
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { type ChannelStub, historyOf } from "../../src/worker/gateway/channel-calls.ts";
 import { PublishQueue } from "../../src/worker/gateway/publish-queue.ts";
+import { Turn } from "../../src/worker/gateway/turn.ts";
 import { activeOf, type PatternStub } from "../../src/worker/objects/pattern-calls.ts";
 import { retrying, toChannel } from "../../src/worker/objects/retry.ts";
 import { unavailable } from "../../src/worker/objects/timers.ts";
@@ -162,7 +163,8 @@ test("an answer that cannot be read is an error, and is not asked for again", as
 
 test("a queue that is full refuses by a rejection", async () => {
   const { logger, trouble } = recorded();
-  const queue = new PublishQueue(() => new Promise(() => {}), { logger, channelTrouble: trouble });
+  const host = { logger, channelTrouble: trouble, turn: new Turn() };
+  const queue = new PublishQueue(() => new Promise(() => {}), host);
   const item = { $typeName: "messageloop.internal.v1.PublishItem", key: "k" } as const;
   const body = new Uint8Array(4 * 1024 * 1024);
   const pushed = queue.push({ ...item, body });

@@ -19,6 +19,7 @@ import {
   RegisterRequestSchema,
   RegisterResponseSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
 import { SharedAlarm } from "../objects/alarm.ts";
 import { checkedSql } from "../objects/checked-sql.ts";
 import { indexOf, LEASE_TERMS } from "../objects/lease-terms.ts";
@@ -78,7 +79,9 @@ export class ChannelDurableObject extends DurableObject<Env> {
         return { error: stated(error) };
       }
     });
-    await this.#flushed(life);
+    // A full batch needs no others. The next turn may be far off: sockets that have something to read put it off.
+    if (items.length >= MAX_BATCH_ENTRIES) life.flush();
+    else await this.#flushed(life);
     const response = create(PublishResponseSchema, { epoch: life.position.epoch, results });
     return toBinary(PublishResponseSchema, response);
   }

@@ -82,8 +82,8 @@ export class DurableObjectBroker implements Broker {
     this.#host = {
       ...options,
       channelTrouble: new Trouble("calls to channels", options.logger),
-      tellings: new Calls(),
-      questions: new Calls(),
+      tellings: new Calls(options.turn),
+      questions: new Calls(options.turn),
       handler: () => this.#handler,
       sequence: () => this.#nextSequence(),
       hearing: (channel) => this.#hearing(channel),

@@ -3,7 +3,7 @@
  * the gateway waiting, and each of them past its deadline.
  */
 import { Slots } from "../../engine/slots.ts";
-import { nextTurn } from "../objects/timers.ts";
+import type { Turn } from "./turn.ts";
 
 /** Calls that are made at the same time. */
 const TOGETHER = 16;
@@ -12,14 +12,10 @@ const PLACE_MS = 1_000;
 
 export class Calls {
   readonly #slots = new Slots(TOGETHER);
-  #turn: Promise<void> | undefined;
+  readonly #turn: Turn;
 
-  /** The next turn of the event loop, the same one for all who ask in this turn. */
-  turn(): Promise<void> {
-    this.#turn ??= nextTurn().finally(() => {
-      this.#turn = undefined;
-    });
-    return this.#turn;
+  constructor(turn: Turn) {
+    this.#turn = turn;
   }
 
   /** Makes a call when there is a place for it. Calls begin in the order of their asking. */
@@ -27,7 +23,7 @@ export class Calls {
     if (!this.#slots.take()) {
       await this.#slots.next();
       // The runtime looks at its sockets when it has nothing else to do: a timer is such a moment.
-      await this.turn();
+      await this.#turn.next();
     }
     let placed = true;
     const leave = (): void => {

@@ -27,6 +27,7 @@ import { ConnectWatch } from "./connect-watch.ts";
 import { Doubts } from "./doubts.ts";
 import { SqlPatternRegistrations } from "./pattern-registrations.ts";
 import { SqlRegistrations } from "./registrations.ts";
+import { Turn } from "./turn.ts";
 
 /** Longest time between two comparisons of registrations with live sockets, in milliseconds. */
 const SWEEP_INTERVAL_MS = 5 * 60 * 1000;
@@ -45,6 +46,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
   /** Sessions, hub and surveys of this gateway. */
   protected readonly engine: Engine;
   protected readonly broker: DurableObjectBroker;
+  readonly #turn = new Turn();
   readonly #settings: WorkerSettings;
   readonly #logger: Logger;
   readonly #records: SessionRecords;
@@ -94,6 +96,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
       hasPattern: (pattern) => this.engine.hub.hasPattern(pattern),
       followsPattern: (pattern) => this.engine.hub.followsPattern(pattern),
       random,
+      turn: this.#turn,
       logger: this.#logger,
     });
     this.engine = new Engine({
@@ -101,6 +104,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
       clock: { now: clock.now, steady: () => clock.now() - this.#stalledMs },
       random,
       timers,
+      nextTurn: (callback) => this.#turn.soon(callback),
       logger: this.#logger,
       capabilities: CAPABILITIES,
       proxy: this.backends(),
@@ -147,7 +151,9 @@ export class GatewayDurableObject extends DurableObject<Env> {
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
     this.wake();
     const frame = typeof data === "string" ? data : new Uint8Array(data);
-    await this.#sessions.get(socket)?.receive(frame);
+    const received = this.#sessions.get(socket)?.receive(frame);
+    this.#turn.frame();
+    await received;
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {

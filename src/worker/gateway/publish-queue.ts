@@ -1,7 +1,7 @@
 /**
  * What one gateway publishes to one channel: at most one call in flight, and what arrives meanwhile
- * leaves as the next batch, in order. A batch is taken one turn of the event loop later, because
- * each frame of a socket is an event of its own. A failed call is repeated with the same keys until
+ * leaves as the next batch, in order. A batch that is not full is taken one turn of the event loop later,
+ * because each frame of a socket is an event of its own. A failed call is repeated with the same keys until
  * its deadline; the channel knows the keys it has.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -17,8 +17,9 @@ import {
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
 import { readAnswer } from "../objects/answers.ts";
 import { retrying, toChannel } from "../objects/retry.ts";
-import { nextTurn, unavailable, withDeadline } from "../objects/timers.ts";
+import { unavailable, withDeadline } from "../objects/timers.ts";
 import type { Trouble } from "../objects/trouble.ts";
+import type { Turn } from "./turn.ts";
 
 /** How long a client should wait when the queue is full, in milliseconds. */
 const FULL_RETRY_MS = 1_000;
@@ -28,6 +29,7 @@ export interface PublishHost {
   readonly logger: Logger;
   /** Of calls to channels. */
   readonly channelTrouble: Trouble;
+  readonly turn: Turn;
 }
 
 export class PublishQueue {
@@ -76,7 +78,7 @@ export class PublishQueue {
     this.#running = true;
     try {
       while (this.#waiting.length > 0) {
-        await nextTurn();
+        if (!this.#full) await this.#host.turn.next();
         const batch = this.#take();
         try {
           settle(batch, await this.#send(batch));
@@ -87,6 +89,11 @@ export class PublishQueue {
     } finally {
       this.#running = false;
     }
+  }
+
+  /** Whether the next batch would be no larger a turn later. */
+  get #full(): boolean {
+    return this.#waiting.length >= MAX_BATCH_ENTRIES || this.#waitingBytes >= MAX_BATCH_BYTES;
   }
 
   #take(): Waiting[] {

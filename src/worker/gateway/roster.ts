@@ -24,6 +24,7 @@ import type { Trouble } from "../objects/trouble.ts";
 import type { Calls } from "./calls.ts";
 import { positionOf } from "./channel-calls.ts";
 import type { RegistrationRow, RegistrationTable } from "./registrations.ts";
+import type { Turn } from "./turn.ts";
 
 /** What the roster needs from the gateway around it. */
 export interface RosterHost {
@@ -33,6 +34,7 @@ export interface RosterHost {
   readonly logger: Logger;
   /** Of calls to channels. */
   readonly channelTrouble: Trouble;
+  readonly turn: Turn;
   /** Through which channels are told. */
   readonly tellings: Calls;
   /** Whether a session of this gateway wants the channel. */
@@ -134,7 +136,7 @@ export class Roster {
 
   async #run(): Promise<void> {
     while (this.#asked) {
-      await this.#host.tellings.turn();
+      await this.#host.turn.next();
       this.#asked = false;
       await this.#tellAll();
     }

@@ -1,0 +1,43 @@
+/**
+ * The next turn of a gateway's event loop. Frames of a socket are an event each: work that is collected until the
+ * next turn is a batch, work that is done at once is not.
+ *
+ * The runtime looks at its timers only when no socket has anything to read. A client that sends faster than it is read
+ * would put off every turn until all of its frames are read, and all of them would be in memory until then. So a turn
+ * ends after so many frames as well.
+ */
+import { MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
+
+export class Turn {
+  #waiting: (() => void)[] = [];
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  /** Frames since the first of them waits. */
+  #frames = 0;
+
+  /** Calls back in the next turn. The callback does not throw. */
+  soon(callback: () => void): void {
+    if (this.#waiting.length === 0) {
+      this.#frames = 0;
+      this.#timer = setTimeout(() => this.#end(), 0);
+    }
+    this.#waiting.push(callback);
+  }
+
+  next(): Promise<void> {
+    return new Promise((resolve) => this.soon(resolve));
+  }
+
+  /** A frame was read, and what it asks for was begun. */
+  frame(): void {
+    this.#frames += 1;
+    // A call to a channel takes no more publishes than that.
+    if (this.#frames >= MAX_BATCH_ENTRIES && this.#waiting.length > 0) this.#end();
+  }
+
+  #end(): void {
+    clearTimeout(this.#timer);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const callback of waiting) callback();
+  }
+}

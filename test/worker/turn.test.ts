@@ -1,0 +1,102 @@
+/**
+ * The runtime lets no timer come while a socket has something to read. Once a flood of 20,000 publishes was read to its end
+ * before the first of them was acknowledged, and took half a gigabyte meanwhile.
+ */
+
+import { exports } from "cloudflare:workers";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import {
+  PublishItemSchema,
+  PublishRequestSchema,
+  PublishResponseSchema,
+} from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { PublishQueue } from "../../src/worker/gateway/publish-queue.ts";
+import { Turn } from "../../src/worker/gateway/turn.ts";
+import { Trouble } from "../../src/worker/objects/trouble.ts";
+import { freshChannel } from "./socket.ts";
+
+/** Entries of a full batch, and frames of a turn that no timer ends. */
+const FULL = 512;
+const logger = { warn: () => {} };
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function frames(turn: Turn, count: number): void {
+  for (let i = 0; i < count; i++) turn.frame();
+}
+
+function items(count: number, from = 0) {
+  return Array.from({ length: count }, (_, i) =>
+    create(PublishItemSchema, { key: `${from + i}`, body: new Uint8Array([1]) }),
+  );
+}
+
+test("a turn ends by its timer, or after so many frames", async () => {
+  const turn = new Turn();
+  const seen: string[] = [];
+  frames(turn, FULL);
+  turn.soon(() => seen.push("one"));
+  turn.soon(() => seen.push("two"));
+  // Frames from before do not count.
+  frames(turn, FULL - 1);
+  expect(seen).toEqual([]);
+  frames(turn, 1);
+  expect(seen).toEqual(["one", "two"]);
+  turn.soon(() => seen.push("three"));
+  expect(seen).toHaveLength(2);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(seen).toEqual(["one", "two", "three"]);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("what is published while no timer comes leaves in full batches", async () => {
+  const turn = new Turn();
+  const batches: number[] = [];
+  const queue = new PublishQueue(
+    async (request) => {
+      const { items: sent } = fromBinary(PublishRequestSchema, request);
+      batches.push(sent.length);
+      const results = sent.map((_, i) => ({ offset: BigInt(i + 1) }));
+      return toBinary(
+        PublishResponseSchema,
+        create(PublishResponseSchema, { epoch: "e", results }),
+      );
+    },
+    { logger, channelTrouble: new Trouble("calls", logger), turn },
+  );
+  const acknowledged: Promise<unknown>[] = [];
+  for (const item of items(3 * FULL - 1)) {
+    acknowledged.push(queue.push(item));
+    turn.frame();
+  }
+  await Promise.all(acknowledged.slice(0, 2 * FULL));
+  // The rest is less than a batch, and others may come in this turn.
+  expect(batches).toEqual([FULL, FULL]);
+  await vi.advanceTimersByTimeAsync(1);
+  await Promise.all(acknowledged);
+  expect(batches).toEqual([FULL, FULL, FULL - 1]);
+});
+
+test("a channel answers a full batch while no timer comes", async () => {
+  vi.useRealTimers();
+  const channel = exports.ChannelDurableObject.getByName(freshChannel());
+  const publish = async (count: number, from: number) => {
+    const request = create(PublishRequestSchema, { items: items(count, from) });
+    return fromBinary(
+      PublishResponseSchema,
+      await channel.publish(toBinary(PublishRequestSchema, request)),
+    );
+  };
+  // By now it knows who hears it by a pattern.
+  await publish(1, 0);
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const { results } = await publish(FULL, 1);
+  expect(results.at(-1)?.offset).toBe(BigInt(FULL + 1));
+});
