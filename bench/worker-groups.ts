@@ -4,7 +4,7 @@ import { warmUp } from "./rows/publish.ts";
 import { WORKER_ROWS } from "./rows/worker.ts";
 import { COST_ROWS } from "./rows/worker-cost.ts";
 import { SLEEP_ROWS } from "./rows/worker-sleep.ts";
-import { counted } from "./targets/counted.ts";
+import { burdened, counted } from "./targets/around.ts";
 import { ROOM } from "./targets/room.ts";
 import { messageLoopWorker } from "./targets/worker.ts";
 
@@ -19,13 +19,13 @@ const worker = {
 const fresh = { ...worker, warm: async () => {} } as const;
 
 export const WORKER_GROUPS: readonly Group[] = [
-  { ...worker, rows: WORKER_ROWS },
+  { ...worker, burdened: (tree) => burdened(messageLoopWorker(tree)), rows: WORKER_ROWS },
   // Falling asleep takes a quarter of a minute.
-  { ...fresh, generations: 5, rows: SLEEP_ROWS },
+  { ...fresh, generations: 3, rows: SLEEP_ROWS },
   {
     ...fresh,
     // What is counted hardly varies.
-    generations: 2,
+    generations: 1,
     ours: (tree) => counted(messageLoopWorker(tree)),
     baselines: [counted(ROOM)],
     cost: "nanodollars",

@@ -78,7 +78,7 @@ type Method = (this: unknown, ...args: unknown[]) => unknown;
 type Constructor = new (ctx: DurableObjectState, env: Env) => object;
 
 /** An object's class, except that it counts. */
-export function counted(className: string, Original: Constructor): Constructor {
+export function around(className: string, Original: Constructor): Constructor {
   class Counted extends Original {}
   for (const [name, method] of methodsOf(Original.prototype)) {
     Object.defineProperty(Counted.prototype, name, {

@@ -5,7 +5,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type Billed, billedBetween, type Counts, priceOf } from "../counts.ts";
 import type { Row, Stage } from "../row.ts";
-import type { RunningCounted } from "../targets/counted.ts";
+import type { RunningCounted } from "../targets/around.ts";
 import { openLoad, type Publishing } from "./publish.ts";
 import { expectOneGateway, fresh, PACE } from "./worker.ts";
 
