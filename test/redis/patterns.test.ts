@@ -288,7 +288,7 @@ test("joins and leaves are heard once, also in a channel that was never publishe
   expect(one.lines("a.c")).toEqual(["join bob"]);
 });
 
-test("the directory names what was published to since a place, over all nodes", async () => {
+test("the list of active channels names what was published to since a place, over all nodes", async () => {
   const { server, one, other, node } = await stage();
   const { position } = await one.broker.subscribePattern("a.*");
   expect(await one.broker.active("a.*", position, 9)).toEqual({ channels: [], gap: undefined });

@@ -25,11 +25,10 @@ import type { Logger } from "../../engine/ports/platform.ts";
 import { MAX_PATTERN_LOOKS, MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
 import { type ChannelHost, RedisChannel } from "./channel/channel.ts";
 import { HEARING_MS } from "./channel/cursor.ts";
-import { RedisDirectory } from "./directory.ts";
-import { Epochs } from "./epochs.ts";
-import { chunks, RedisInterest } from "./interest.ts";
+import { ChannelActivity } from "./channel-activity.ts";
+import { EpochPool } from "./epoch-pool.ts";
 import { RedisKeys } from "./keys.ts";
-import { RedisMailbox } from "./mailbox.ts";
+import { NodeCalls } from "./node-calls.ts";
 import { BEAT_MS, RedisNodes } from "./nodes.ts";
 import type { RedisBrokerOptions } from "./options.ts";
 import { probed, RedisHealth } from "./outage/health.ts";
@@ -39,25 +38,26 @@ import { Troubles } from "./outage/troubles.ts";
 import { RedisPatterns } from "./patterns.ts";
 import { RedisFailure } from "./ports.ts";
 import { noticeOf } from "./reply.ts";
+import { chunks, TopicSubscriptions } from "./topic-subscriptions.ts";
 
 /** How often channels are kept alive, and looked after for what was not heard, in milliseconds. */
 const REFRESH_MS = 10_000;
 /** How long a channel is kept alive by that, in refreshes. */
 const REFRESHES_TO_LIVE = 3;
 /** Bytes of publishes that may wait in one node. */
-const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+const MAX_WAITING_PUBLISH_BYTES = 64 * 1024 * 1024;
 
 export class RedisBroker implements Broker {
   readonly #options: RedisBrokerOptions;
   readonly #rules: RuleBook;
   readonly #keys: RedisKeys;
   readonly #host: ChannelHost;
-  readonly #interest: RedisInterest;
+  readonly #topics: TopicSubscriptions;
   readonly #nodes: RedisNodes;
-  readonly #mailbox: RedisMailbox;
-  readonly #directory: RedisDirectory;
+  readonly #nodeCalls: NodeCalls;
+  readonly #activity: ChannelActivity;
   readonly #patterns: RedisPatterns;
-  readonly #globs: RedisInterest;
+  readonly #globs: TopicSubscriptions;
   readonly #channels = new Map<string, RedisChannel>();
   /** Channels with something that waits for the next turn. */
   readonly #waiting = new Set<RedisChannel>();
@@ -87,15 +87,15 @@ export class RedisBroker implements Broker {
     this.#refreshMs = options.refreshMs ?? REFRESH_MS;
     this.#keys = new RedisKeys(prefix);
     const { subscriptions } = options;
-    this.#interest = new RedisInterest(subscriptions, nextTurn);
-    this.#globs = new RedisInterest(
+    this.#topics = new TopicSubscriptions(subscriptions, nextTurn);
+    this.#globs = new TopicSubscriptions(
       {
         subscribe: (globs) => subscriptions.subscribeGlobs(globs),
         unsubscribe: (globs) => subscriptions.unsubscribeGlobs(globs),
       },
       nextTurn,
     );
-    const epochs = new Epochs(random);
+    const epochs = new EpochPool(random);
     this.#troubles = new Troubles(clock, logger);
     this.#retries = new RedisRetries(timers, this.#troubles);
     this.#health = new RedisHealth({
@@ -127,13 +127,13 @@ export class RedisBroker implements Broker {
       node,
       beatMs: options.beatMs ?? BEAT_MS,
       renamed: () => {
-        this.#directory.doubt();
+        this.#activity.doubt();
         return this.#rejoin();
       },
-      takeOver: (channel, node) => this.#channel(channel).roster.takeOver(node),
+      takeOver: (channel, node) => this.#channel(channel).memberSync.takeOver(node),
       warn,
     });
-    this.#mailbox = new RedisMailbox({
+    this.#nodeCalls = new NodeCalls({
       ...shared,
       node,
       signer: options.signer,
@@ -142,11 +142,11 @@ export class RedisBroker implements Broker {
       others: () => this.#nodes.others(),
       warn,
     });
-    this.#directory = new RedisDirectory({ ...shared, epochs, durable, nextTurn });
+    this.#activity = new ChannelActivity({ ...shared, epochs, durable, nextTurn });
     this.#patterns = new RedisPatterns({
       ...shared,
-      directory: this.#directory,
-      interest: this.#globs,
+      activity: this.#activity,
+      subscriptions: this.#globs,
       handler: () => this.#handler,
       ended: () => this.#ended,
       channel: (name) => this.#channel(name),
@@ -160,7 +160,7 @@ export class RedisBroker implements Broker {
       durable,
       leaseMs: REFRESHES_TO_LIVE * this.#refreshMs,
       lookMs: this.#refreshMs,
-      queued: { most: MAX_WAITING_BYTES, waiting: 0 },
+      queued: { most: MAX_WAITING_PUBLISH_BYTES, waiting: 0 },
       nextTurn,
       ended: () => this.#ended,
       node: () => this.#nodes.name,
@@ -187,7 +187,7 @@ export class RedisBroker implements Broker {
 
   /** The other nodes. */
   get cluster(): Cluster {
-    return this.#mailbox;
+    return this.#nodeCalls;
   }
 
   /** Channels that are remembered. */
@@ -209,7 +209,7 @@ export class RedisBroker implements Broker {
       regained: () => this.#regain(),
     });
     // Whoever hears of this node can call it.
-    await this.#interest.listen(this.#mailbox.topic);
+    await this.#topics.listen(this.#nodeCalls.topic);
     this.#connected = true;
     await this.#nodes.start();
     this.#listening = true;
@@ -228,7 +228,7 @@ export class RedisBroker implements Broker {
     this.#cancelRefresh?.();
     this.#health.end();
     this.#retries.end();
-    this.#mailbox.end();
+    this.#nodeCalls.end();
     for (const channel of this.#channels.values()) channel.end();
     if (!this.#connected) return;
     // Where Redis is away the others find out by themselves.
@@ -238,17 +238,17 @@ export class RedisBroker implements Broker {
   async subscribe(name: string): Promise<Registration> {
     const channel = this.#channel(name);
     const { left } = channel;
-    channel.wanted = true;
+    channel.subscribed = true;
     return await channel.busy(async () => {
       const opened = await patiently(this.#host, this.#outage, async () => {
-        const { round } = this.#interest;
-        await this.#interest.listen(channel.topic);
+        const { round } = this.#topics;
+        await this.#topics.listen(channel.topic);
         await this.#patterns.prepare(channel);
         const found = await channel.open();
         // A pattern may have been registered meanwhile.
         await this.#patterns.prepare(channel);
         // What was said between the two may have been lost with the connection.
-        if (round !== this.#interest.round) {
+        if (round !== this.#topics.round) {
           throw new RedisFailure("lost", "the connection was lost");
         }
         return found;
@@ -263,11 +263,11 @@ export class RedisBroker implements Broker {
   unsubscribe(name: string): void {
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
-    channel.wanted = false;
+    channel.subscribed = false;
     channel.left += 1;
-    if (this.#patterns.hears(name)) channel.heardAt = this.#host.clock.now();
+    if (this.#patterns.matches(name)) channel.heardAt = this.#host.clock.now();
     else channel.cursor.reset();
-    this.#interest.forget(channel.topic);
+    this.#topics.forget(channel.topic);
     this.#forget(channel);
   }
 
@@ -282,18 +282,18 @@ export class RedisBroker implements Broker {
   async active(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
     const search = { fits: matcherOf(pattern), looks: MAX_PATTERN_LOOKS, limit };
     const { channels, gap } = await patiently(this.#host, this.#outage, () =>
-      this.#directory.active(since, search),
+      this.#activity.active(since, search),
     );
     return { channels, gap };
   }
 
   async publish(name: string, command: PublishCommand): Promise<PublishResult> {
-    const listing = this.#directory.list(name);
+    const listing = this.#activity.list(name);
     // Whatever becomes of the publish, this is waited for only with it.
     listing?.catch(() => {});
     const result = await this.#using(name, (channel) => channel.publish(command));
     await listing;
-    if (!result.duplicate) await this.#directory.published(name, result.position.epoch);
+    if (!result.duplicate) await this.#activity.published(name, result.position.epoch);
     return result;
   }
 
@@ -304,13 +304,13 @@ export class RedisBroker implements Broker {
 
   async join(name: string, session: MemberSession): Promise<void> {
     const channel = this.#channel(name);
-    const joined = channel.roster.join(session);
+    const joined = channel.memberSync.join(session);
     await patiently(this.#host, { since: undefined }, () => joined);
   }
 
   leave(name: string, sessionId: string, clean: boolean): void {
     const channel = this.#channel(name);
-    channel.roster.leave(sessionId, clean);
+    channel.memberSync.leave(sessionId, clean);
     this.#forget(channel);
   }
 
@@ -329,7 +329,7 @@ export class RedisBroker implements Broker {
   seen(name: string): Position | undefined {
     const channel = this.#channels.get(name);
     if (channel === undefined) return undefined;
-    return channel.wanted || this.#patterns.hears(name) ? channel.cursor.seen : undefined;
+    return channel.subscribed || this.#patterns.matches(name) ? channel.cursor.seen : undefined;
   }
 
   async #using<T>(name: string, call: (channel: RedisChannel) => Promise<T>): Promise<T> {
@@ -344,7 +344,7 @@ export class RedisBroker implements Broker {
   /** Never throws: whoever may publish in Redis can say anything. */
   #hear(topic: string, payload: Uint8Array): void {
     try {
-      if (topic === this.#mailbox.topic) this.#mailbox.take(payload);
+      if (topic === this.#nodeCalls.topic) this.#nodeCalls.take(payload);
       else if (!this.#heard(this.#keys.channelOf(topic), payload)) this.#strayed(topic);
     } catch (error) {
       this.#troubles.note("taking a message of Redis", error);
@@ -353,12 +353,12 @@ export class RedisBroker implements Broker {
 
   /** Returns false for what is nothing of ours. */
   #heard(name: string, payload: Uint8Array): boolean {
-    const wanted = this.#channels.get(name)?.wanted === true;
-    if (!wanted && !this.#patterns.hears(name)) return true;
+    const subscribed = this.#channels.get(name)?.subscribed === true;
+    if (!subscribed && !this.#patterns.matches(name)) return true;
     const notice = noticeOf(payload);
     if (notice === undefined) return false;
     const channel = this.#channel(name);
-    if (!wanted) {
+    if (!subscribed) {
       channel.heardAt = this.#host.clock.now();
       if (!channel.cursor.begun) channel.cursor.begin(notice);
     }
@@ -386,7 +386,7 @@ export class RedisBroker implements Broker {
   }
 
   #lost(cause: string | undefined): void {
-    this.#interest.lost();
+    this.#topics.lost();
     this.#globs.lost();
     this.#listening = false;
     this.#deaf = cause;
@@ -406,16 +406,16 @@ export class RedisBroker implements Broker {
 
   /** Listens to all channels again, and catches up in each of them. */
   async #regained(): Promise<void> {
-    const { round } = this.#interest;
-    const over = (): boolean => this.#ended || round !== this.#interest.round;
+    const { round } = this.#topics;
+    const over = (): boolean => this.#ended || round !== this.#topics.round;
     const again = (names: () => readonly string[]): Promise<unknown> =>
       this.#retries.until("listening again", over, () =>
-        Promise.all(names().map((name) => this.#interest.listen(name))),
+        Promise.all(names().map((name) => this.#topics.listen(name))),
       );
-    await again(() => [this.#mailbox.topic]);
-    const wanted = [...this.#channels.values()].filter((channel) => channel.wanted);
-    for (const some of chunks(wanted)) {
-      await again(() => some.filter((channel) => channel.wanted).map(({ topic }) => topic));
+    await again(() => [this.#nodeCalls.topic]);
+    const subscribed = [...this.#channels.values()].filter((channel) => channel.subscribed);
+    for (const some of chunks(subscribed)) {
+      await again(() => some.filter((channel) => channel.subscribed).map(({ topic }) => topic));
       if (over()) return;
       await Promise.all(some.map(({ cursor }) => cursor.catchUp()));
       if (over()) return;
@@ -431,7 +431,7 @@ export class RedisBroker implements Broker {
   async #rejoin(): Promise<void> {
     const busy = [...this.#channels.values()].filter(({ attended }) => attended);
     for (const some of chunks(busy)) {
-      const told = await Promise.allSettled(some.map(({ roster }) => roster.rejoin()));
+      const told = await Promise.allSettled(some.map(({ memberSync }) => memberSync.rejoin()));
       this.#troubles.noteAll("telling who is present", told);
     }
   }
@@ -449,7 +449,9 @@ export class RedisBroker implements Broker {
    * a cluster messages may be lost without a trace.
    */
   async #refresh(): Promise<void> {
-    const mine = [...this.#channels.values()].filter(({ wanted, attended }) => wanted || attended);
+    const mine = [...this.#channels.values()].filter(
+      ({ subscribed, attended }) => subscribed || attended,
+    );
     for (const some of chunks(mine)) {
       // What fails is refreshed the next time: a channel is kept for several.
       const looked = await Promise.allSettled(some.map((channel) => this.#look(channel)));
@@ -463,7 +465,7 @@ export class RedisBroker implements Broker {
 
   async #look(channel: RedisChannel): Promise<void> {
     const opened = await channel.look();
-    const listens = (): boolean => channel.wanted || channel.heardAt > 0;
+    const listens = (): boolean => channel.subscribed || channel.heardAt > 0;
     if (!listens() || !channel.cursor.behind(opened)) return;
     this.#options.timers.after(HEARING_MS, () => {
       if (!listens() || !channel.cursor.behind(opened)) return;

@@ -5,7 +5,7 @@
  */
 import { background } from "../../engine/background.ts";
 import type { RedisKeys } from "./keys.ts";
-import { type Outage, patiently, unavailable, type Waiting } from "./outage/retry.ts";
+import { type Outage, patiently, type RetryContext, unavailable } from "./outage/retry.ts";
 import { type RedisCommands, RedisFailure } from "./ports.ts";
 import { listOf, numberOf, textOf } from "./reply.ts";
 import { BEAT, NODES } from "./scripts/presence.ts";
@@ -19,7 +19,7 @@ const BEATS_TO_SWEEP = 6;
 /** Channels of a lost node that are seen to at the same time. */
 const SWEPT_TOGETHER = 32;
 
-export interface NodesHost extends Waiting {
+export interface NodesHost extends RetryContext {
   readonly commands: RedisCommands;
   readonly keys: RedisKeys;
   /** This process: unique, letters and digits only. */

@@ -1,7 +1,7 @@
 /** What a Redis broker is made of. */
 import type { RuleBook } from "../../channels/rules.ts";
 import type { Clock, Logger, Timers } from "../../engine/ports/platform.ts";
-import type { NodeSigner } from "./mailbox.ts";
+import type { NodeSigner } from "./node-calls.ts";
 import type { RedisCommands, RedisSubscriptions } from "./ports.ts";
 
 export interface RedisBrokerOptions {

@@ -1,7 +1,7 @@
 /**
  * The patterns of one node: Redis matches globs, which say more than is meant, and the trie says what was
  * meant. A channel that is heard by a pattern alone begins with its first message. What may have been
- * missed of channels that nobody here knows, the directory tells.
+ * missed of channels that nobody here knows, `ChannelActivity` says.
  */
 import { PatternMap } from "../../channels/pattern-map.ts";
 import type {
@@ -12,12 +12,12 @@ import type {
 } from "../../engine/ports/broker.ts";
 import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { RedisChannel } from "./channel/channel.ts";
-import type { RedisDirectory } from "./directory.ts";
-import { chunks, type RedisInterest } from "./interest.ts";
+import type { ChannelActivity } from "./channel-activity.ts";
 import type { RedisKeys } from "./keys.ts";
 import type { RedisRetries } from "./outage/retries.ts";
-import { type Outage, patiently, unavailable, type Waiting } from "./outage/retry.ts";
+import { type Outage, patiently, type RetryContext, unavailable } from "./outage/retry.ts";
 import { RedisFailure } from "./ports.ts";
+import { chunks, type TopicSubscriptions } from "./topic-subscriptions.ts";
 
 /** How long a channel that is heard by a pattern alone is remembered after its last message, in milliseconds. */
 const HEARD_MS = 60_000;
@@ -26,12 +26,12 @@ const MAX_SEEK = 100_000;
 /** What clocks may lie apart, in milliseconds. */
 const MARGIN_MS = 5_000;
 
-export interface PatternsHost extends Waiting {
+export interface PatternsHost extends RetryContext {
   readonly keys: RedisKeys;
   readonly outage: Outage;
   readonly retries: RedisRetries;
-  readonly directory: RedisDirectory;
-  readonly interest: RedisInterest;
+  readonly activity: ChannelActivity;
+  readonly subscriptions: TopicSubscriptions;
   handler(): BrokerHandler | undefined;
   ended(): boolean;
   channel(name: string): RedisChannel;
@@ -42,15 +42,15 @@ export interface PatternsHost extends Waiting {
 }
 
 /** A pattern that somebody here wants. */
-interface Wanted {
+interface WantedPattern {
   readonly pattern: string;
-  /** Where the directory was when it was first heard; undefined until then. */
+  /** The place in the time of all channels when it was first heard; undefined until then. */
   since: Position | undefined;
 }
 
 export class RedisPatterns {
   readonly #host: PatternsHost;
-  readonly #patterns = new PatternMap<Wanted>();
+  readonly #patterns = new PatternMap<WantedPattern>();
   /** How many patterns need each glob. */
   readonly #globs = new Map<string, number>();
   /** Up to here all that was published has been heard, or looked for. */
@@ -60,13 +60,14 @@ export class RedisPatterns {
     this.#host = host;
   }
 
-  hears(channel: string): boolean {
+  /** Whether a pattern that is wanted here stands for the channel. */
+  matches(channel: string): boolean {
     return this.#patterns.size > 0 && this.#patterns.match(channel).length > 0;
   }
 
   /** @throws MessagingError UNAVAILABLE */
   async subscribe(pattern: string): Promise<PatternRegistration> {
-    const { interest, directory, outage } = this.#host;
+    const { subscriptions, activity, outage } = this.#host;
     const known = this.#patterns.get(pattern);
     const wanted = known ?? { pattern, since: undefined };
     const globs = this.#host.keys.globs(pattern);
@@ -75,10 +76,10 @@ export class RedisPatterns {
       for (const glob of globs) this.#globs.set(glob, (this.#globs.get(glob) ?? 0) + 1);
     }
     const position = await patiently(this.#host, outage, async () => {
-      const { round } = interest;
-      await Promise.all(globs.map((glob) => interest.listen(glob)));
-      const place = await directory.now();
-      if (round !== interest.round) throw new RedisFailure("lost", "the connection was lost");
+      const { round } = subscriptions;
+      await Promise.all(globs.map((glob) => subscriptions.listen(glob)));
+      const place = await activity.now();
+      if (round !== subscriptions.round) throw new RedisFailure("lost", "the connection was lost");
       return place;
     });
     if (this.#patterns.get(pattern) !== wanted) throw unavailable("the pattern was left");
@@ -96,7 +97,7 @@ export class RedisPatterns {
       if (left > 0) this.#globs.set(glob, left);
       else {
         this.#globs.delete(glob);
-        this.#host.interest.forget(glob);
+        this.#host.subscriptions.forget(glob);
       }
     }
   }
@@ -107,15 +108,15 @@ export class RedisPatterns {
    * @throws what no repetition mends
    */
   async regained(over: () => boolean): Promise<void> {
-    const { interest, retries } = this.#host;
+    const { subscriptions, retries } = this.#host;
     for (const some of chunks([...this.#globs.keys()])) {
       await retries.until("listening again", over, async () => {
         const listening = some.filter((glob) => this.#globs.has(glob));
-        await Promise.all(listening.map((glob) => interest.listen(glob)));
+        await Promise.all(listening.map((glob) => subscriptions.listen(glob)));
       });
       if (over()) return;
     }
-    const heard = [...this.#host.channels()].filter((one) => one.heardAt > 0 && !one.wanted);
+    const heard = [...this.#host.channels()].filter((one) => one.heardAt > 0 && !one.subscribed);
     for (const some of chunks(heard)) {
       await Promise.all(some.map(({ cursor }) => cursor.catchUp()));
       if (over()) return;
@@ -125,7 +126,7 @@ export class RedisPatterns {
 
   /** Finds what was not heard, and forgets channels that have been quiet. */
   async refresh(): Promise<void> {
-    const heard = [...this.#host.channels()].filter((one) => one.heardAt > 0 && !one.wanted);
+    const heard = [...this.#host.channels()].filter((one) => one.heardAt > 0 && !one.subscribed);
     if (this.#patterns.size > 0) {
       try {
         await this.#seek();
@@ -137,9 +138,9 @@ export class RedisPatterns {
     }
     const now = this.#host.clock.now();
     for (const channel of heard) {
-      if (channel.wanted) continue;
+      if (channel.subscribed) continue;
       const quiet = Math.abs(now - channel.heardAt) > HEARD_MS;
-      if (!quiet && this.hears(channel.name)) continue;
+      if (!quiet && this.matches(channel.name)) continue;
       channel.heardAt = 0;
       channel.cursor.reset();
       this.#host.forget(channel);
@@ -156,14 +157,14 @@ export class RedisPatterns {
     const since = this.#sound;
     if (since === undefined) return;
     const from = { epoch: since.epoch, offset: since.offset - MARGIN_MS };
-    const { position, channels, gap } = await this.#host.directory.active(from, {
-      fits: (name) => this.hears(name),
+    const { position, channels, gap } = await this.#host.activity.active(from, {
+      fits: (name) => this.matches(name),
       looks: MAX_SEEK,
       limit: MAX_SEEK,
     });
     if (gap !== undefined) {
       for (const [pattern, wanted] of this.#patterns) {
-        // One that came while the directory was asked has missed nothing of that.
+        // One that came while the question was on its way has missed nothing of that.
         if (wanted.since === undefined || follows(wanted.since, position, gap)) continue;
         wanted.since = position;
         this.#host.handler()?.patternGap(pattern, { reason: gap, after: since, until: position });
@@ -179,7 +180,7 @@ export class RedisPatterns {
 
   async #lookAt(name: string, from: number): Promise<void> {
     const channel = this.#host.channel(name);
-    if (channel.wanted) return;
+    if (channel.subscribed) return;
     await channel.busy(async () => {
       if (channel.cursor.placed) await this.#host.look(channel);
       else await this.#begin(channel, from);
@@ -193,7 +194,7 @@ export class RedisPatterns {
    * @throws RedisFailure
    */
   async prepare(channel: RedisChannel): Promise<void> {
-    if (channel.cursor.placed || this.#sound === undefined || !this.hears(channel.name)) return;
+    if (channel.cursor.placed || this.#sound === undefined || !this.matches(channel.name)) return;
     await this.#begin(channel, this.#sound.offset - MARGIN_MS);
   }
 

@@ -18,7 +18,7 @@ export interface Place extends Position {
 }
 
 /** What a node hears of a channel. */
-export type Notice = EntryNotice | PresenceNotice;
+export type Notice = EntryNotice | MemberNotice;
 
 export interface EntryNotice {
   readonly kind: "entry";
@@ -27,7 +27,7 @@ export interface EntryNotice {
   readonly bytes: number;
 }
 
-export interface PresenceNotice {
+export interface MemberNotice {
   readonly kind: "presence";
   /** Its offset means nothing. */
   readonly place: Place;
@@ -55,7 +55,7 @@ export function noticeOf(payload: Uint8Array): Notice | undefined {
   const line = String.fromCharCode(...payload.subarray(0, end));
   const rest = payload.subarray(end + 1);
   try {
-    return presenceNotice(line, rest, payload.length) ?? entryNotice(line, rest, payload.length);
+    return memberNotice(line, rest, payload.length) ?? entryNotice(line, rest, payload.length);
   } catch {
     // A name or a body that nobody here has written: told apart from ours by exactly that.
     return undefined;
@@ -69,7 +69,7 @@ function entryNotice(line: string, body: Uint8Array, bytes: number): EntryNotice
   return { kind: "entry", place, entry: entryOf(place.offset, wholeOf(time), body), bytes };
 }
 
-function presenceNotice(line: string, key: Uint8Array, bytes: number): PresenceNotice | undefined {
+function memberNotice(line: string, key: Uint8Array, bytes: number): MemberNotice | undefined {
   const [, generation, epoch = "", own, previous, time] = PRESENCE_LINE.exec(line) ?? [];
   if (time === undefined) return undefined;
   const place = { generation: wholeOf(generation), epoch, offset: 0 };

@@ -1,6 +1,6 @@
 /** Signatures of what processes say to each other: HMAC-SHA256 with a secret that all of them have. */
 import { createHmac, timingSafeEqual } from "node:crypto";
-import type { NodeSigner } from "../../brokers/redis/mailbox.ts";
+import type { NodeSigner } from "../../brokers/redis/node-calls.ts";
 
 export class HmacSigner implements NodeSigner {
   readonly #secret: string;

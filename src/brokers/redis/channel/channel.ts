@@ -16,10 +16,10 @@ import {
   MAX_BATCH_ENTRIES,
   MAX_PRESENCE_MEMBERS,
 } from "../../../protocol/limits.ts";
-import type { Epochs } from "../epochs.ts";
+import type { EpochPool } from "../epoch-pool.ts";
 import type { RedisKeys } from "../keys.ts";
 import type { RedisRetries } from "../outage/retries.ts";
-import { type Outage, patiently, type Waiting } from "../outage/retry.ts";
+import { type Outage, patiently, type RetryContext } from "../outage/retry.ts";
 import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "../ports.ts";
 import {
   entriesOf,
@@ -34,8 +34,13 @@ import {
 import { CATCH_UP, HISTORY, OPEN, PUBLISH, REMOVE } from "../scripts/log.ts";
 import { MEMBERS, PRESENCE } from "../scripts/presence.ts";
 import { type CatchUp, type CursorHost, type Opened, RedisCursor } from "./cursor.ts";
-import { type PublishItem, PublishQueue, type QueuedBytes, resultsOf } from "./publish-queue.ts";
-import { RedisRoster, type RosterCall } from "./roster.ts";
+import { MemberSync, type PresenceCall } from "./member-sync.ts";
+import {
+  type PublishItem,
+  type QueuedBytes,
+  RedisPublishQueue,
+  resultsOf,
+} from "./publish-queue.ts";
 
 /**
  * The least that a channel is kept for after its last publish, in milliseconds: an unanswered publish
@@ -44,10 +49,10 @@ import { RedisRoster, type RosterCall } from "./roster.ts";
 const MIN_TTL_MS = 10_000;
 
 /** What a channel needs from the broker around it. */
-export interface ChannelHost extends Waiting {
+export interface ChannelHost extends RetryContext {
   readonly commands: RedisCommands;
   readonly keys: RedisKeys;
-  readonly epochs: Epochs;
+  readonly epochs: EpochPool;
   readonly durable: boolean;
   readonly retries: RedisRetries;
   /** How long a channel is kept for a node that has subscribers or members there, in milliseconds. */
@@ -67,8 +72,8 @@ export interface ChannelHost extends Waiting {
 export class RedisChannel {
   readonly name: string;
   readonly topic: string;
-  /** Whether a session of this node wants it. */
-  wanted = false;
+  /** Whether a session of this node is subscribed to it by itself, not only by a pattern. */
+  subscribed = false;
   /** When something was last heard of it by a pattern alone, Unix milliseconds; 0 for never. */
   heardAt = 0;
   /** How often this node has left the channel: a subscribe that began before the last time is worth nothing. */
@@ -80,9 +85,9 @@ export class RedisChannel {
   readonly #host: ChannelHost;
   readonly #rules: ChannelRules;
   readonly #keys: readonly string[];
-  readonly #queue: PublishQueue;
+  readonly #queue: RedisPublishQueue;
   #cursor: RedisCursor | undefined;
-  #roster: RedisRoster | undefined;
+  #memberSync: MemberSync | undefined;
 
   constructor(name: string, rules: ChannelRules, host: ChannelHost) {
     this.name = name;
@@ -90,7 +95,7 @@ export class RedisChannel {
     this.#rules = rules;
     this.#keys = host.keys.channel(name);
     this.topic = host.keys.topic(name);
-    this.#queue = new PublishQueue(
+    this.#queue = new RedisPublishQueue(
       (items) => this.#publish(items),
       host.nextTurn,
       host.queued,
@@ -116,8 +121,8 @@ export class RedisChannel {
     return this.#cursor;
   }
 
-  get roster(): RedisRoster {
-    this.#roster ??= new RedisRoster({
+  get memberSync(): MemberSync {
+    this.#memberSync ??= new MemberSync({
       timers: this.#host.timers,
       logger: this.#host.troubles.logger,
       ended: this.#host.ended,
@@ -125,22 +130,22 @@ export class RedisChannel {
       until: (over, call) => this.#until("telling who is present", over, call),
       answering: (yes) => this.#answering(yes),
     });
-    return this.#roster;
+    return this.#memberSync;
   }
 
   /** Whether it has members of this node, or a grace to end. */
   get attended(): boolean {
-    return this.#roster !== undefined && !this.#roster.idle;
+    return this.#memberSync !== undefined && !this.#memberSync.idle;
   }
 
   /** The broker has ended. */
   end(): void {
-    this.#roster?.end();
+    this.#memberSync?.end();
   }
 
   /** Whether there is nothing to remember of it. */
   get idle(): boolean {
-    const listens = this.wanted || this.heardAt > 0;
+    const listens = this.subscribed || this.heardAt > 0;
     return !listens && !this.attended && this.#calls === 0 && this.#queue.idle;
   }
 
@@ -180,8 +185,9 @@ export class RedisChannel {
       const nodes = listOf(answer[4]).map(textOf);
       await this.#seek(nodes);
       // Redis knows somebody of this node who is not here any more.
-      if (nodes.includes(this.#host.node()) && !this.attended) this.#aside(this.roster.rejoin());
-      else this.#roster?.nudge();
+      if (nodes.includes(this.#host.node()) && !this.attended)
+        this.#aside(this.memberSync.rejoin());
+      else this.#memberSync?.nudge();
       return openedOf(answer);
     });
   }
@@ -199,7 +205,7 @@ export class RedisChannel {
       // A node that is here says so between two looks, of which several may come at the same time.
       if (Math.abs(clock.now() - since) < 0.9 * lookMs) continue;
       missing.delete(node);
-      this.#aside(this.roster.takeOver(node));
+      this.#aside(this.memberSync.takeOver(node));
     }
   }
 
@@ -208,9 +214,9 @@ export class RedisChannel {
   }
 
   async #moved(): Promise<void> {
-    if (!this.#roster?.occupied) return;
+    if (!this.#memberSync?.occupied) return;
     try {
-      await this.#roster.rejoin();
+      await this.#memberSync.rejoin();
     } catch (error) {
       this.#host.troubles.note("telling who is present", error);
     }
@@ -296,7 +302,7 @@ export class RedisChannel {
     };
   }
 
-  async #tell({ lost, complete, changes }: RosterCall): Promise<number> {
+  async #tell({ lost, complete, changes }: PresenceCall): Promise<number> {
     const { presenceGraceMs } = this.#rules;
     const terms = [`${presenceGraceMs}`, this.#host.node(), lost, complete ? "1" : "0"];
     const answer = listOf(await this.#run(PRESENCE, this.#lease, [...terms, ...changes]), 3);

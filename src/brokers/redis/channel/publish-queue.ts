@@ -26,7 +26,7 @@ export interface QueuedBytes {
   waiting: number;
 }
 
-export class PublishQueue {
+export class RedisPublishQueue {
   readonly #call: (items: readonly PublishItem[]) => Promise<readonly PublishResult[]>;
   readonly #nextTurn: (callback: () => void) => void;
   readonly #all: QueuedBytes;

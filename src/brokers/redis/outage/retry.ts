@@ -11,7 +11,7 @@ export const OFFLINE_PATIENCE_MS = 1_000;
 const FIRST_PAUSE_MS = 10;
 const LAST_PAUSE_MS = 200;
 
-export interface Waiting {
+export interface RetryContext {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly troubles: Troubles;
@@ -65,11 +65,11 @@ export function watched(
  * @throws MessagingError UNAVAILABLE
  */
 export async function patiently<T>(
-  waiting: Waiting,
+  context: RetryContext,
   outage: Outage,
   call: () => Promise<T>,
 ): Promise<T> {
-  const { timers } = waiting;
+  const { timers } = context;
   const late = Promise.withResolvers<never>();
   // The race that it ends may be over by then.
   late.promise.catch(() => {});
@@ -86,11 +86,11 @@ export async function patiently<T>(
       } catch (error) {
         if (!(error instanceof RedisFailure)) throw error;
         if (!mendable(error)) {
-          waiting.troubles.note("a request", error);
+          context.troubles.note("a request", error);
           throw unavailable(refusalOf(error), error);
         }
         if (error.kind === "lost") sent = true;
-        else away ??= patience(waiting, outage);
+        else away ??= patience(context, outage);
         if (!sent && away?.over === true) throw unavailable("Redis is away", error);
       }
       await Promise.race([delay(timers, pause), late.promise]);
@@ -107,7 +107,7 @@ interface Patience {
   end(): void;
 }
 
-function patience({ clock, timers }: Waiting, { since }: Outage): Patience {
+function patience({ clock, timers }: RetryContext, { since }: Outage): Patience {
   const spent = since === undefined ? 0 : clock.now() - since;
   // A clock that was set back or forward says nothing of an outage.
   const left = OFFLINE_PATIENCE_MS - Math.min(Math.max(spent, 0), OFFLINE_PATIENCE_MS);

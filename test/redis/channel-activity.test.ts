@@ -1,4 +1,4 @@
-/** The directory of many channels: how much of it one question looks at, and what moves while it is asked. */
+/** The list of many active channels: how much of it one question looks at, and what moves while it is asked. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { RedisCommands } from "../../src/brokers/redis/ports.ts";
 import { MAX_PATTERN_LOOKS } from "../../src/protocol/limits.ts";
@@ -20,7 +20,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** A node that says how often the directory was asked, and lets something happen after an answer. */
+/** A node that says how often the list was asked for, and lets something happen after an answer. */
 async function stage() {
   const prefix = newPrefix();
   const asked = { count: 0, after: async (_: number): Promise<void> => {} };
@@ -78,7 +78,7 @@ test("a question that fits little looks at a bounded number of channels, and say
   });
 });
 
-test("a channel that moves up while the directory is asked is not missed", async () => {
+test("a channel that moves up while the list is asked for is not missed", async () => {
   const { node, prefix, asked } = await stage();
   const { position } = await node.broker.subscribePattern("many.*");
   const past = position.offset - 20_000;

@@ -5,24 +5,24 @@
  */
 import { background } from "../../engine/background.ts";
 import type { ActiveChannels, Position } from "../../engine/ports/broker.ts";
-import type { Epochs } from "./epochs.ts";
-import { chunks } from "./interest.ts";
+import type { EpochPool } from "./epoch-pool.ts";
 import type { RedisKeys } from "./keys.ts";
-import { type Outage, patiently, type Waiting } from "./outage/retry.ts";
+import { type Outage, patiently, type RetryContext } from "./outage/retry.ts";
 import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "./ports.ts";
 import { listOf, nameOf, numberOf, textOf } from "./reply.ts";
 import { checked } from "./scripts/log.ts";
+import { chunks } from "./topic-subscriptions.ts";
 
 /** How long a channel that was listed needs not be listed again, in milliseconds. */
 const LISTED_MS = 30_000;
 /** What the clocks of a node and of Redis may run apart in that time, in milliseconds. */
 const MARGIN_MS = 5_000;
 /** How long a channel stays listed, in milliseconds. */
-const DIRECTORY_MS = 24 * 3_600_000;
+const ACTIVE_MS = 24 * 3_600_000;
 /** Names in one answer at most: a few milliseconds of Redis, and of a node's. */
 const PAGE = 2_000;
 
-const ACTIVE_AND_DIRECTORY = new Map([
+const KEY_TYPES = new Map([
   [1, "zset"],
   [2, "hash"],
 ]);
@@ -31,7 +31,7 @@ const ACTIVE_AND_DIRECTORY = new Map([
  * KEYS: active directory. ARGV: epoch of the next life, durable. The time never goes back. Every answer
  * begins with epoch and time.
  */
-const PRELUDE = `${checked(ACTIVE_AND_DIRECTORY)}
+const PRELUDE = `${checked(KEY_TYPES)}
 local clock = redis.call('TIME')
 local known = redis.call('HMGET', KEYS[2], 'epoch', 'run', 'time', 'forgotten')
 local now = math.max(clock[1] * 1000 + math.floor(clock[2] / 1000), tonumber(known[3] or 0))
@@ -42,8 +42,8 @@ if not epoch or (known[2] ~= run and ARGV[2] == '0') then
   redis.call('HSET', KEYS[2], 'epoch', epoch, 'run', run, 'forgotten', 0)
 end
 redis.call('HSET', KEYS[2], 'time', string.format('%d', now))
-redis.call('PEXPIRE', KEYS[1], ${2 * DIRECTORY_MS})
-redis.call('PEXPIRE', KEYS[2], ${2 * DIRECTORY_MS})
+redis.call('PEXPIRE', KEYS[1], ${2 * ACTIVE_MS})
+redis.call('PEXPIRE', KEYS[2], ${2 * ACTIVE_MS})
 `;
 
 /** Lists channels, and forgets old ones. ARGV behind the prelude's: names. */
@@ -51,7 +51,7 @@ const LIST: RedisScript = {
   name: "list",
   source: `${PRELUDE}
 for i = 3, #ARGV do redis.call('ZADD', KEYS[1], string.format('%d', now), ARGV[i]) end
-local old = now - ${DIRECTORY_MS}
+local old = now - ${ACTIVE_MS}
 if redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('(%d', old)) > 0 then
   redis.call('HSET', KEYS[2], 'forgotten', string.format('%d', old))
 end
@@ -80,21 +80,21 @@ return result
 `,
 };
 
-export interface DirectoryHost extends Waiting {
+export interface ActivityHost extends RetryContext {
   readonly commands: RedisCommands;
   readonly keys: RedisKeys;
   readonly outage: Outage;
-  readonly epochs: Epochs;
+  readonly epochs: EpochPool;
   readonly durable: boolean;
   readonly nextTurn: (callback: () => void) => void;
 }
 
-export interface Directory extends ActiveChannels {
-  /** Where the directory is now. */
+export interface FoundChannels extends ActiveChannels {
+  /** The place that was reached when it was asked. */
   readonly position: Position;
 }
 
-/** What is looked for in the directory. */
+/** What is looked for among the active channels. */
 export interface Search {
   readonly fits: (channel: string) => boolean;
   /** Channels that are looked at, at most; a gap `limit` where there are more. */
@@ -113,14 +113,14 @@ interface Listed {
   pending: Promise<void> | undefined;
 }
 
-export class RedisDirectory {
-  readonly #host: DirectoryHost;
+export class ChannelActivity {
+  readonly #host: ActivityHost;
   /** In the order of their times. */
   readonly #listed = new Map<string, Listed>();
   /** Names that wait for the next turn, and who waits for them. */
   #waiting: { readonly names: string[]; readonly done: PromiseWithResolvers<void> } | undefined;
 
-  constructor(host: DirectoryHost) {
+  constructor(host: ActivityHost) {
     this.#host = host;
   }
 
@@ -143,7 +143,7 @@ export class RedisDirectory {
     return pending;
   }
 
-  /** A publish was answered: where the log has begun anew the directory may have as well. */
+  /** A publish was answered: where the log has begun anew the list of channels may have as well. */
   published(channel: string, epoch: string): Promise<void> | undefined {
     const known = this.#listed.get(channel);
     if (known === undefined || known.epoch === epoch) return undefined;
@@ -171,7 +171,7 @@ export class RedisDirectory {
    *
    * @throws RedisFailure
    */
-  async active(since: Position, search: Search): Promise<Directory> {
+  async active(since: Position, search: Search): Promise<FoundChannels> {
     const { fits, looks, limit } = search;
     const from = since.offset - LISTED_MS - MARGIN_MS;
     const found = new Set<string>();
@@ -204,7 +204,7 @@ export class RedisDirectory {
     const expired = page.forgotten > since.offset;
     const gap = expired ? "expired" : limited ? "limit" : undefined;
     return {
-      // In another life of the directory the first answer is worth nothing.
+      // In another life of the list the first answer is worth nothing.
       position: page.position.epoch === position.epoch ? position : page.position,
       channels: [...found],
       gap: changed ? "epoch_changed" : gap,

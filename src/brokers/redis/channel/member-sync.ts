@@ -17,7 +17,7 @@ interface Change {
 }
 
 /** What one call of the presence script does beside the changes. */
-export interface RosterCall {
+export interface PresenceCall {
   /** A node whose sessions are lost; empty for none. */
   readonly lost: string;
   /** The changes name all sessions of this node. */
@@ -26,7 +26,7 @@ export interface RosterCall {
   readonly changes: readonly RedisArgument[];
 }
 
-export interface RosterHost {
+export interface MemberSyncHost {
   readonly timers: Timers;
   readonly logger: Logger;
   ended(): boolean;
@@ -35,7 +35,7 @@ export interface RosterHost {
    *
    * @throws RedisFailure
    */
-  tell(call: RosterCall): Promise<number>;
+  tell(call: PresenceCall): Promise<number>;
   /**
    * Calls until it succeeds; undefined once `over` says that nobody cares.
    *
@@ -53,8 +53,8 @@ const MAX_LEFT = 4_096;
 /** The longest wait of one timer, in milliseconds: a timer that is asked for more fires at once. */
 const MAX_WAIT_MS = 24 * 3_600_000;
 
-export class RedisRoster {
-  readonly #host: RosterHost;
+export class MemberSync {
+  readonly #host: MemberSyncHost;
   /** Sessions that have joined and not left, in that order. */
   readonly #present = new Map<string, MemberSession>();
   /** What Redis has to hear of, in the order of the last changes. */
@@ -70,7 +70,7 @@ export class RedisRoster {
   /** Ends the wait for the end of a grace. */
   #cancel: (() => void) | undefined;
 
-  constructor(host: RosterHost) {
+  constructor(host: MemberSyncHost) {
     this.#host = host;
   }
 

@@ -17,7 +17,7 @@ import {
   NodeMessageSchema,
   SignedNodeMessageSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { type Outage, patiently, unavailable, type Waiting } from "./outage/retry.ts";
+import { type Outage, patiently, type RetryContext, unavailable } from "./outage/retry.ts";
 import type { RedisCommands } from "./ports.ts";
 
 /** Bytes of an answer in one message: many messages, and not one that Redis would cut a reader off for. */
@@ -33,7 +33,7 @@ export interface NodeSigner {
   verify(message: Uint8Array, signature: Uint8Array): boolean;
 }
 
-export interface MailboxHost extends Waiting {
+export interface NodeCallsHost extends RetryContext {
   readonly commands: RedisCommands;
   readonly outage: Outage;
   /** Undefined where the nodes share no secret: then they do not call each other. */
@@ -47,9 +47,9 @@ export interface MailboxHost extends Waiting {
   warn(message: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
-export class RedisMailbox implements Cluster {
+export class NodeCalls implements Cluster {
   readonly node: string;
-  readonly #host: MailboxHost;
+  readonly #host: NodeCallsHost;
   readonly #refused = { unsigned: 0, misdirected: 0, replayed: 0 };
   readonly #open = new Map<bigint, OpenCall>();
   /**
@@ -61,7 +61,7 @@ export class RedisMailbox implements Cluster {
   #sequence = 0n;
   #calls = 0n;
 
-  constructor(host: MailboxHost) {
+  constructor(host: NodeCallsHost) {
     this.#host = host;
     this.node = host.node;
   }

@@ -1,7 +1,7 @@
-/** How long a mailbox remembers those that it has heard, and what becomes of their old messages. */
+/** How long a node remembers those that it has heard, and what becomes of their old messages. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { RedisMailbox } from "../../../src/brokers/redis/mailbox.ts";
+import { NodeCalls } from "../../../src/brokers/redis/node-calls.ts";
 import { Troubles } from "../../../src/brokers/redis/outage/troubles.ts";
 import {
   NodeCallSchema,
@@ -17,8 +17,8 @@ function scene() {
   const sent: Uint8Array[] = [];
   const logger = { warn: () => {} };
   const clock = { now: () => now };
-  const mailbox = (node: string) =>
-    new RedisMailbox({
+  const nodeCalls = (node: string) =>
+    new NodeCalls({
       clock,
       timers: { after: () => () => {} },
       troubles: new Troubles(clock, logger),
@@ -37,14 +37,14 @@ function scene() {
       others: async () => ["receiver"],
       ...logger,
     });
-  const receiver = mailbox("receiver");
+  const receiver = nodeCalls("receiver");
   let calls = 0;
   receiver.start(async () => {
     calls += 1;
     return { case: "disconnected", value: true };
   });
   return {
-    mailbox,
+    nodeCalls,
     receiver,
     sent,
     calls: () => calls,
@@ -102,8 +102,8 @@ test("a node that was silent for long goes on, and one that says what time it is
 });
 
 test("what is sent says when, by the time of all nodes", async () => {
-  const { mailbox, sent } = scene();
-  const asking = mailbox("sender").call("receiver", create(NodeCallSchema, {}), 1_000);
+  const { nodeCalls, sent } = scene();
+  const asking = nodeCalls("sender").call("receiver", create(NodeCallSchema, {}), 1_000);
   while (sent.length === 0) await Promise.resolve();
   const { message } = fromBinary(SignedNodeMessageSchema, sent[0] ?? new Uint8Array());
   expect(fromBinary(NodeMessageSchema, message).timeMs).toBe(1_700_000_000_000n);

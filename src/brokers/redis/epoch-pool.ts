@@ -6,7 +6,7 @@
 /** Names that are kept. */
 const MAX_KEPT = 256;
 
-export class Epochs {
+export class EpochPool {
   readonly #random: { epoch(): string };
   readonly #kept: string[] = [];
 

@@ -1,15 +1,15 @@
-/** What a roster holds and tells while Redis cannot be told anything. */
+/** What is held and told of members while Redis cannot be told anything. */
 import { expect, test } from "vitest";
-import { RedisRoster, type RosterCall } from "../../../src/brokers/redis/channel/roster.ts";
+import { MemberSync, type PresenceCall } from "../../../src/brokers/redis/channel/member-sync.ts";
 import { RedisFailure } from "../../../src/brokers/redis/ports.ts";
 
 type Answer = "heard" | "offline" | "lost" | "refused";
 
-/** A roster whose calls are answered by hand, one after the other. */
+/** A MemberSync whose calls are answered by hand, one after the other. */
 function scene() {
   const told: string[] = [];
-  let waiting: { call: RosterCall; settle: (answer: Answer) => void } | undefined;
-  const roster = new RedisRoster({
+  let waiting: { call: PresenceCall; settle: (answer: Answer) => void } | undefined;
+  const sync = new MemberSync({
     timers: { after: () => () => {} },
     logger: { warn: () => {} },
     ended: () => false,
@@ -39,7 +39,7 @@ function scene() {
     for (let i = 0; i < 20; i++) await Promise.resolve();
   };
   return {
-    roster,
+    sync,
     told,
     asked: () => waiting?.call,
     /** Answers the call that waits. */
@@ -49,73 +49,73 @@ function scene() {
       await turns();
     },
     join: (id: string) => {
-      roster.join({ sessionId: id, userId: "", clientId: "" }).catch(() => {});
+      sync.join({ sessionId: id, userId: "", clientId: "" }).catch(() => {});
     },
   };
 }
 
 test("who comes and goes before Redis hears of anything leaves nothing to tell", async () => {
-  const { roster, join, answer, told, asked } = scene();
+  const { sync, join, answer, told, asked } = scene();
   for (let i = 0; i < 10_000; i++) {
     join(`s${i}`);
-    roster.leave(`s${i}`, i % 2 === 0);
+    sync.leave(`s${i}`, i % 2 === 0);
     if (i % 1_000 === 0) await answer("offline");
-    expect(roster.waiting).toBeLessThan(2);
+    expect(sync.waiting).toBeLessThan(2);
   }
   await answer("offline");
-  expect(roster.idle).toBe(true);
+  expect(sync.idle).toBe(true);
   expect(asked()).toBeUndefined();
   expect(told).toEqual([]);
 });
 
 test("a session that Redis may know of is told to have left, once, whatever it did meanwhile", async () => {
-  const { roster, join, answer, told } = scene();
+  const { sync, join, answer, told } = scene();
   join("a");
   await answer("lost");
   for (let i = 0; i < 100; i++) {
-    roster.leave("a", true);
+    sync.leave("a", true);
     join("a");
   }
-  expect(roster.waiting).toBe(1);
-  roster.leave("a", false);
+  expect(sync.waiting).toBe(1);
+  sync.leave("a", false);
   await answer("offline");
   await answer("heard");
   expect(told.slice(1)).toEqual(["l a"]);
-  expect(roster.idle).toBe(true);
+  expect(sync.idle).toBe(true);
 });
 
 test("who leaves and comes back is told to have done both, in this order", async () => {
-  const { roster, join, answer, told } = scene();
+  const { sync, join, answer, told } = scene();
   join("a");
   await answer("heard");
-  roster.leave("a", true);
+  sync.leave("a", true);
   join("b");
   join("a");
   await answer("heard");
   expect(told).toEqual(['j a ["a"]', 'j b ["b"] c a j a ["a"]']);
-  expect(roster.waiting).toBe(0);
+  expect(sync.waiting).toBe(0);
 });
 
 test("very many who have left are told by naming those who are here", async () => {
-  const { roster, join, answer, told } = scene();
+  const { sync, join, answer, told } = scene();
   join("stays");
   for (let i = 0; i < 5_000; i++) join(`s${i}`);
-  while (roster.waiting > 0) await answer("heard");
+  while (sync.waiting > 0) await answer("heard");
   told.length = 0;
-  for (let i = 0; i < 5_000; i++) roster.leave(`s${i}`, true);
-  expect(roster.waiting).toBeLessThan(4_200);
-  while (!roster.idle && roster.waiting > 0) await answer("heard");
+  for (let i = 0; i < 5_000; i++) sync.leave(`s${i}`, true);
+  expect(sync.waiting).toBeLessThan(4_200);
+  while (!sync.idle && sync.waiting > 0) await answer("heard");
   expect(told.some((line) => line.includes('j stays ["stays"]'))).toBe(true);
 });
 
 test("what Redis refuses is kept, and told when it is tried again", async () => {
-  const { roster, join, answer, told, asked } = scene();
+  const { sync, join, answer, told, asked } = scene();
   join("a");
   await answer("refused");
   expect(asked()).toBeUndefined();
-  expect(roster.idle).toBe(false);
-  roster.nudge();
+  expect(sync.idle).toBe(false);
+  sync.nudge();
   await answer("heard");
   expect(told.at(-1)).toBe('j a ["a"]');
-  expect(roster.waiting).toBe(0);
+  expect(sync.waiting).toBe(0);
 });

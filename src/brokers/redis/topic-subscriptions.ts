@@ -14,7 +14,7 @@ export interface Listening {
   unsubscribe(names: readonly string[]): void;
 }
 
-export class RedisInterest {
+export class TopicSubscriptions {
   readonly #subscriptions: Listening;
   readonly #nextTurn: (callback: () => void) => void;
   /** Names that are listened to, or will be; settles with the confirmation. */
