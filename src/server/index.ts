@@ -36,12 +36,12 @@ export type {
   HistoryFilter,
   HistoryPage,
   LogGap,
-  PatternRegistration,
+  PatternSubscribeResult,
   Position,
   PresenceSnapshot,
   PublishCommand,
   PublishResult,
-  Registration,
+  SubscribeResult,
 } from "../engine/ports/broker.ts";
 export type { Cluster, RefusedMessages } from "../engine/ports/cluster.ts";
 export type { Clock, LogFields, Logger, Random, Timers } from "../engine/ports/platform.ts";
@@ -91,6 +91,7 @@ export {
   type TlsFiles,
 } from "./config/config.ts";
 export { ConfigError, type ConfigSource, loadConfig } from "./config/file.ts";
+export type { PatternRegistration, Registration } from "./deprecated.ts";
 export { createLogger, type LogStream, type ServerLogger } from "./logger.ts";
 export { createServer, type Server, type ServerOptions, type ServerPorts } from "./server.ts";
 export { StartError } from "./start-error.ts";

@@ -11,11 +11,11 @@ import type {
   HistoryFilter,
   HistoryPage,
   LogGap,
-  PatternRegistration,
+  PatternSubscribeResult,
   Position,
   PresenceSnapshot,
   PublishResult,
-  Registration,
+  SubscribeResult,
 } from "../../src/engine/ports/broker.ts";
 import type { Session } from "../../src/engine/session/session.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
@@ -114,7 +114,7 @@ export class LogBroker implements Broker {
     this.handler = handler;
   }
 
-  async subscribe(channel: string): Promise<Registration> {
+  async subscribe(channel: string): Promise<SubscribeResult> {
     this.wanted.add(channel);
     const { head, generation } = this;
     await this.registering?.();
@@ -125,7 +125,7 @@ export class LogBroker implements Broker {
     this.wanted.delete(channel);
   }
 
-  async subscribePattern(pattern: string): Promise<PatternRegistration> {
+  async subscribePattern(pattern: string): Promise<PatternSubscribeResult> {
     this.wanted.add(pattern);
     await this.registering?.();
     return { position: { epoch: "time", offset: this.time } };

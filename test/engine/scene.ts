@@ -8,12 +8,12 @@ import type {
   Broker,
   BrokerHandler,
   HistoryPage,
-  PatternRegistration,
+  PatternSubscribeResult,
   Position,
   PresenceSnapshot,
   PublishCommand,
   PublishResult,
-  Registration,
+  SubscribeResult,
 } from "../../src/engine/ports/broker.ts";
 import type { Logger } from "../../src/engine/ports/platform.ts";
 import type { Transport } from "../../src/engine/ports/transport.ts";
@@ -30,14 +30,14 @@ const NOWHERE: Position = { epoch: "e", offset: 0 };
 export class QuietBroker implements Broker {
   readonly wanted = new Set<string>();
   start(_handler?: BrokerHandler): void {}
-  async subscribe(channel: string): Promise<Registration> {
+  async subscribe(channel: string): Promise<SubscribeResult> {
     this.wanted.add(channel);
     return { position: NOWHERE, generation: 0 };
   }
   unsubscribe(channel: string): void {
     this.wanted.delete(channel);
   }
-  async subscribePattern(pattern: string): Promise<PatternRegistration> {
+  async subscribePattern(pattern: string): Promise<PatternSubscribeResult> {
     this.wanted.add(pattern);
     return { position: NOWHERE };
   }

@@ -6,7 +6,7 @@ import type {
   HistoryPage,
   PublishCommand,
   PublishResult,
-  Registration,
+  SubscribeResult,
 } from "../../src/engine/ports/broker.ts";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { parseConfig } from "../../src/server/config/config.ts";
@@ -33,7 +33,7 @@ class DistantBroker extends MemoryBroker {
     this.#random = seededRandom(seed);
   }
 
-  override async subscribe(channel: string): Promise<Registration> {
+  override async subscribe(channel: string): Promise<SubscribeResult> {
     const registration = await super.subscribe(channel);
     await this.#travel();
     return registration;

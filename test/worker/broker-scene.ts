@@ -15,7 +15,10 @@ import {
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { DurableObjectBroker } from "../../src/worker/gateway/broker.ts";
 import type { ChannelStub } from "../../src/worker/gateway/channel-calls.ts";
-import type { RegistrationRow, RegistrationTable } from "../../src/worker/gateway/registrations.ts";
+import type {
+  ChannelRegistrationRow,
+  ChannelRegistrationTable,
+} from "../../src/worker/gateway/channel-registration-table.ts";
 import { Turn } from "../../src/worker/gateway/turn.ts";
 import { nextTurn } from "../../src/worker/objects/timers.ts";
 import { PatternScene } from "./pattern-scene.ts";
@@ -26,7 +29,7 @@ type Delivery = Omit<MessageInitShape<typeof DeliverRequestSchema>, "$typeName">
 
 export class BrokerScene {
   /** The gateway's database. */
-  readonly rows = new Map<string, RegistrationRow>();
+  readonly rows = new Map<string, ChannelRegistrationRow>();
   /** The sessions that want the channel; those with a name of their own are present in it. */
   readonly sessions = new Map<string, MemberSession>();
   wanted = true;
@@ -88,7 +91,7 @@ export class BrokerScene {
 
   #open(): DurableObjectBroker {
     const { rows } = this;
-    const registrations: RegistrationTable = {
+    const channelRegistrations: ChannelRegistrationTable = {
       get: (channel) => rows.get(channel),
       set: (channel, row) => rows.set(channel, row),
       delete: (channel) => rows.delete(channel),
@@ -100,7 +103,7 @@ export class BrokerScene {
     const broker = new DurableObjectBroker({
       gateway: "g1",
       channel: () => this.#stub(),
-      registrations,
+      channelRegistrations,
       wanted: () => this.wanted,
       hears: () => this.wanted || this.hears,
       listens: () => this.hears || (this.listens && rows.has(NAME)),

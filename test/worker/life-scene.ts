@@ -2,7 +2,7 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { vi } from "vitest";
 import { type ChannelRules, DEFAULT_CHANNEL_RULES } from "../../src/channels/rules.ts";
-import type { Registration } from "../../src/engine/ports/broker.ts";
+import type { SubscribeResult } from "../../src/engine/ports/broker.ts";
 import {
   type DeliverRequest,
   DeliverRequestSchema,
@@ -52,7 +52,7 @@ export class LifeScene {
     this.life = this.#open();
   }
 
-  register(gateway: string, init: MessageInitShape<typeof RegisterRequestSchema>): Registration {
+  register(gateway: string, init: MessageInitShape<typeof RegisterRequestSchema>): SubscribeResult {
     this.#sequence += 1n;
     return this.life.register(
       create(RegisterRequestSchema, { gateway, sequence: this.#sequence, ...init }),

@@ -12,7 +12,7 @@ import {
 import type {
   PatternRegistrationRow,
   PatternRegistrationTable,
-} from "../../src/worker/gateway/pattern-registrations.ts";
+} from "../../src/worker/gateway/pattern-registration-table.ts";
 import type { PatternStub } from "../../src/worker/objects/pattern-calls.ts";
 import { nextTurn } from "../../src/worker/objects/timers.ts";
 

@@ -20,12 +20,12 @@ import type {
   BrokerHandler,
   HistoryFilter,
   HistoryPage,
-  PatternRegistration,
+  PatternSubscribeResult,
   Position,
   PresenceSnapshot,
   PublishCommand,
   PublishResult,
-  Registration,
+  SubscribeResult,
 } from "../../engine/ports/broker.ts";
 import type { Clock, Timers } from "../../engine/ports/platform.ts";
 import { MessagingError } from "../../protocol/errors.ts";
@@ -131,7 +131,7 @@ export class MemoryBroker implements Broker {
     this.#handler = handler;
   }
 
-  async subscribe(name: string): Promise<Registration> {
+  async subscribe(name: string): Promise<SubscribeResult> {
     const channel = this.#channel(name);
     channel.wanted = true;
     return { position: positionOf(channel), generation: channel.presence?.generation ?? 0 };
@@ -144,7 +144,7 @@ export class MemoryBroker implements Broker {
     channel.touched = this.#options.clock.now();
   }
 
-  async subscribePattern(pattern: string): Promise<PatternRegistration> {
+  async subscribePattern(pattern: string): Promise<PatternSubscribeResult> {
     this.#patterns.set(pattern, true);
     this.#life ??= this.#options.random.epoch();
     return { position: { epoch: this.#life, offset: this.#clock.now() } };

@@ -13,12 +13,12 @@ import type {
   BrokerHandler,
   HistoryFilter,
   HistoryPage,
-  PatternRegistration,
+  PatternSubscribeResult,
   Position,
   PresenceSnapshot,
   PublishCommand,
   PublishResult,
-  Registration,
+  SubscribeResult,
 } from "../../engine/ports/broker.ts";
 import type { Cluster } from "../../engine/ports/cluster.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
@@ -235,7 +235,7 @@ export class RedisBroker implements Broker {
     await this.#nodes.end().catch((error: unknown) => this.#troubles.note("leaving Redis", error));
   }
 
-  async subscribe(name: string): Promise<Registration> {
+  async subscribe(name: string): Promise<SubscribeResult> {
     const channel = this.#channel(name);
     const { left } = channel;
     channel.subscribed = true;
@@ -271,7 +271,7 @@ export class RedisBroker implements Broker {
     this.#forget(channel);
   }
 
-  async subscribePattern(pattern: string): Promise<PatternRegistration> {
+  async subscribePattern(pattern: string): Promise<PatternSubscribeResult> {
     return await this.#patterns.subscribe(pattern);
   }
 

@@ -7,7 +7,7 @@ import { PatternMap } from "../../channels/pattern-map.ts";
 import type {
   BrokerHandler,
   GapReason,
-  PatternRegistration,
+  PatternSubscribeResult,
   Position,
 } from "../../engine/ports/broker.ts";
 import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
@@ -66,7 +66,7 @@ export class RedisPatterns {
   }
 
   /** @throws MessagingError UNAVAILABLE */
-  async subscribe(pattern: string): Promise<PatternRegistration> {
+  async subscribe(pattern: string): Promise<PatternSubscribeResult> {
     const { subscriptions, activity, outage } = this.#host;
     const known = this.#patterns.get(pattern);
     const wanted = known ?? { pattern, since: undefined };

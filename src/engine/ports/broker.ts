@@ -34,7 +34,7 @@ export interface PublishResult {
 }
 
 /** What a node learns when it subscribes, all from one step of the channel. */
-export interface Registration {
+export interface SubscribeResult {
   /** Head of the log: every later entry reaches the handler. */
   readonly position: Position;
   /** Of the last presence change: every later one reaches the handler. */
@@ -42,7 +42,7 @@ export interface Registration {
 }
 
 /** What a node learns when it begins to hear of a pattern's channels. */
-export interface PatternRegistration {
+export interface PatternSubscribeResult {
   /**
    * A place in the time of all channels: every entry that is published after it reaches the handler. The
    * offset is in Unix milliseconds; another epoch means that the broker may have forgotten channels.
@@ -132,7 +132,7 @@ export interface Broker {
   /** Called once, before anything else. */
   start(handler: BrokerHandler): void;
   /** Registers the node. It may be called again while registered. */
-  subscribe(channel: string): Promise<Registration>;
+  subscribe(channel: string): Promise<SubscribeResult>;
   /** Ends the node's interest; later entries MAY still arrive and are ignored. */
   unsubscribe(channel: string): void;
   /**
@@ -140,7 +140,7 @@ export interface Broker {
    * what is published after it has resolved reaches the handler. It may be called again. An entry that the
    * node hears by several ways is handed over once.
    */
-  subscribePattern(pattern: string): Promise<PatternRegistration>;
+  subscribePattern(pattern: string): Promise<PatternSubscribeResult>;
   /** Ends the interest in a pattern, as `unsubscribe` does in a channel. */
   unsubscribePattern(pattern: string): void;
   /**

@@ -14,7 +14,7 @@ import {
   type Subscription as SubscriptionMessage,
   SubscriptionSchema,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
-import type { Position, Registration } from "../ports/broker.ts";
+import type { Position, SubscribeResult } from "../ports/broker.ts";
 import type { TokenBucket } from "../token-bucket.ts";
 import { Hold } from "./hold.ts";
 import type { Subscription } from "./hub.ts";
@@ -315,7 +315,7 @@ export class SessionChannels {
     subscription: Subscription,
     { channel, ephemeral }: SubscriptionMessage,
     { extended }: JoinTerms,
-  ): Promise<Registration> {
+  ): Promise<SubscribeResult> {
     const { broker, logger, rules } = this.#host;
     const member = !ephemeral && rules.of(channel).presence;
     let joining: Promise<void> | undefined;

@@ -9,7 +9,7 @@ import type { LogRow } from "../../channels/log-store.ts";
 import { MemoryLogStore } from "../../channels/memory-store.ts";
 import { ChannelPresence, type PresenceChange, type Snapshot } from "../../channels/presence.ts";
 import type { ChannelRules } from "../../channels/rules.ts";
-import type { Position, Registration } from "../../engine/ports/broker.ts";
+import type { Position, SubscribeResult } from "../../engine/ports/broker.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
 import type {
   HistoryRequest,
@@ -117,7 +117,7 @@ export class ChannelLife {
    * member that changes sessions neither leaves nor joins; and both before the registration, which
    * hears of what comes after it.
    */
-  register(request: RegisterRequest): Registration {
+  register(request: RegisterRequest): SubscribeResult {
     const { gateway, sequence, registration, ended, pattern } = request;
     if (sequence >= (this.#sequences.get(gateway) ?? 0n)) {
       this.#sequences.set(gateway, sequence);

@@ -1,7 +1,8 @@
 /**
  * The broker of a gateway: the channel objects are its cluster. This is the gateway's side of the
  * contract between the two; `channel/fan-out.ts` is the other. What one channel is told stands in its
- * roster, how far it was heard in its cursor; what is registered of a pattern in a roster of its own.
+ * `ChannelRegistration`, how far it was heard in its cursor; what pattern indexes are told in a
+ * `PatternRegistration` for each pattern.
  */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { PatternMap } from "../../channels/pattern-map.ts";
@@ -14,12 +15,12 @@ import type {
   BrokerHandler,
   HistoryFilter,
   HistoryPage,
-  PatternRegistration,
+  PatternSubscribeResult,
   Position,
   PresenceSnapshot,
   PublishCommand,
   PublishResult,
-  Registration,
+  SubscribeResult,
 } from "../../engine/ports/broker.ts";
 import {
   DeliverRequestSchema,
@@ -39,7 +40,11 @@ import { Calls } from "./calls.ts";
 import { type ChannelStub, historyOf, presenceOf, runOf } from "./channel-calls.ts";
 import { ChannelLink, type LinkHost } from "./channel-link.ts";
 import { HeardChannels } from "./heard-channels.ts";
-import { type PatternHost, PatternRoster, TIME_EPOCH } from "./pattern-roster.ts";
+import {
+  PatternRegistration,
+  type PatternRegistrationHost,
+  TIME_EPOCH,
+} from "./pattern-registration.ts";
 
 /** Channels, or patterns, that a sweep settles at the same time. */
 const SWEPT_TOGETHER = 32;
@@ -49,7 +54,7 @@ export interface DurableObjectBrokerOptions
       LinkHost,
       "handler" | "sequence" | "hearing" | "channelTrouble" | "tellings" | "questions"
     >,
-    Omit<PatternHost, "indexTrouble"> {
+    Omit<PatternRegistrationHost, "indexTrouble"> {
   /** The patterns that sessions of this gateway want. */
   patterns(): Iterable<string>;
 }
@@ -67,9 +72,9 @@ export interface BrokerStats {
 export class DurableObjectBroker implements Broker {
   readonly #options: DurableObjectBrokerOptions;
   readonly #host: LinkHost;
-  readonly #patternHost: PatternHost;
+  readonly #patternHost: PatternRegistrationHost;
   readonly #channels = new Map<string, ChannelLink>();
-  readonly #patterns = new PatternMap<PatternRoster>();
+  readonly #patterns = new PatternMap<PatternRegistration>();
   /** The channels among them that may be heard by patterns alone. */
   readonly #heard = new HeardChannels();
   #handler: BrokerHandler | undefined;
@@ -94,8 +99,8 @@ export class DurableObjectBroker implements Broker {
     this.#handler = handler;
   }
 
-  async subscribe(channel: string): Promise<Registration> {
-    return await this.#link(channel).roster.subscribe();
+  async subscribe(channel: string): Promise<SubscribeResult> {
+    return await this.#link(channel).registration.subscribe();
   }
 
   unsubscribe(channel: string): void {
@@ -105,14 +110,14 @@ export class DurableObjectBroker implements Broker {
     background(this.#settle(channel, link), this.#options.logger, "telling the end of a channel");
   }
 
-  async subscribePattern(pattern: string): Promise<PatternRegistration> {
-    return await this.#roster(pattern).subscribe();
+  async subscribePattern(pattern: string): Promise<PatternSubscribeResult> {
+    return await this.#registration(pattern).subscribe();
   }
 
   unsubscribePattern(pattern: string): void {
-    const roster = this.#roster(pattern);
-    roster.end();
-    const settling = this.#settlePattern(pattern, roster);
+    const registration = this.#registration(pattern);
+    registration.end();
+    const settling = this.#settlePattern(pattern, registration);
     background(settling, this.#options.logger, "telling the end of a pattern");
     for (const channel of this.#heard.channels()) {
       if (!matches(pattern, channel) || this.#options.hears(channel)) continue;
@@ -140,11 +145,11 @@ export class DurableObjectBroker implements Broker {
   }
 
   async join(channel: string, session: MemberSession): Promise<void> {
-    await this.#link(channel).roster.join(session);
+    await this.#link(channel).registration.join(session);
   }
 
   leave(channel: string, sessionId: string, clean: boolean): void {
-    this.#link(channel).roster.leave(sessionId, clean);
+    this.#link(channel).registration.leave(sessionId, clean);
   }
 
   async publish(channel: string, command: PublishCommand): Promise<PublishResult> {
@@ -199,9 +204,9 @@ export class DurableObjectBroker implements Broker {
 
   stats(): BrokerStats {
     const busy = [...this.#channels.values()].filter(({ publishing }) => publishing);
-    const { registrations, patternRegistrations } = this.#options;
+    const { channelRegistrations, patternRegistrations } = this.#options;
     return {
-      registrations: registrations.size + patternRegistrations.size,
+      registrations: channelRegistrations.size + patternRegistrations.size,
       publishing: busy.length,
     };
   }
@@ -225,12 +230,14 @@ export class DurableObjectBroker implements Broker {
 
   /** Takes back what no session here wants any more, and tells again what may not have been heard. */
   async sweep(): Promise<void> {
-    const { registrations, wanted } = this.#options;
+    const { channelRegistrations, wanted } = this.#options;
     this.#adopt();
     this.#forgetOld();
     // What a session remembered of a channel that it has left is of no use.
     for (const [channel, link] of [...this.#channels]) this.#forget(channel, link);
-    const stale = [...registrations.all()].filter((row) => !wanted(row.channel) || row.unsettled);
+    const stale = [...channelRegistrations.all()].filter(
+      (row) => !wanted(row.channel) || row.unsettled,
+    );
     const settlings = [
       ...stale.map(
         ({ channel }) =>
@@ -240,7 +247,7 @@ export class DurableObjectBroker implements Broker {
       ...[...this.#patterns].map(
         ([pattern]) =>
           () =>
-            this.#settlePattern(pattern, this.#roster(pattern)),
+            this.#settlePattern(pattern, this.#registration(pattern)),
       ),
     ];
     for (let i = 0; i < settlings.length; i += SWEPT_TOGETHER) {
@@ -262,26 +269,26 @@ export class DurableObjectBroker implements Broker {
     const { patternRegistrations, hasPattern, patterns } = this.#options;
     for (const { pattern, ...row } of patternRegistrations.all()) {
       if (this.#patterns.has(pattern)) continue;
-      const roster = this.#roster(pattern);
-      if (hasPattern(pattern)) roster.adopt(row);
+      const registration = this.#registration(pattern);
+      if (hasPattern(pattern)) registration.adopt(row);
     }
-    for (const pattern of patterns()) this.#roster(pattern);
+    for (const pattern of patterns()) this.#registration(pattern);
   }
 
-  async #settlePattern(pattern: string, roster: PatternRoster): Promise<void> {
-    await roster.settle();
-    // Another roster may have taken its place meanwhile.
-    if (this.#patterns.get(pattern) !== roster || !roster.idle) return;
+  async #settlePattern(pattern: string, registration: PatternRegistration): Promise<void> {
+    await registration.settle();
+    // Another registration may have taken its place meanwhile.
+    if (this.#patterns.get(pattern) !== registration || !registration.idle) return;
     if (!this.#options.hasPattern(pattern)) this.#patterns.delete(pattern);
   }
 
-  #roster(pattern: string): PatternRoster {
-    let roster = this.#patterns.get(pattern);
-    if (roster === undefined) {
-      roster = new PatternRoster(pattern, this.#patternHost);
-      this.#patterns.set(pattern, roster);
+  #registration(pattern: string): PatternRegistration {
+    let registration = this.#patterns.get(pattern);
+    if (registration === undefined) {
+      registration = new PatternRegistration(pattern, this.#patternHost);
+      this.#patterns.set(pattern, registration);
     }
-    return roster;
+    return registration;
   }
 
   /** What channels are told of this gateway's patterns; undefined where none of them is for the channel. */
@@ -305,7 +312,7 @@ export class DurableObjectBroker implements Broker {
   }
 
   async #settle(channel: string, link: ChannelLink): Promise<void> {
-    await link.roster.settle();
+    await link.registration.settle();
     this.#forget(channel, link);
   }
 

@@ -14,12 +14,12 @@ import { retrying, toChannel } from "../objects/retry.ts";
 import { withDeadline } from "../objects/timers.ts";
 import type { Calls } from "./calls.ts";
 import { type ChannelStub, historyOf, presenceOf } from "./channel-calls.ts";
+import { ChannelRegistration, type ChannelRegistrationHost } from "./channel-registration.ts";
 import { Cursor } from "./cursor.ts";
 import { PublishQueue } from "./publish-queue.ts";
-import { Roster, type RosterHost } from "./roster.ts";
 
 /** What the link needs from the gateway around it. */
-export interface LinkHost extends RosterHost {
+export interface LinkHost extends ChannelRegistrationHost {
   /** Whether a session of this gateway wants what is published to the channel, perhaps by a pattern alone. */
   hears(channel: string): boolean;
   /** A fresh stub of a channel's object. */
@@ -34,7 +34,7 @@ export class ChannelLink {
   readonly #channel: string;
   readonly #host: LinkHost;
   /** Made when they are needed: most of the channels that a pattern brings need neither. */
-  #roster: Roster | undefined;
+  #registration: ChannelRegistration | undefined;
   #outbox: PublishQueue | undefined;
   #stub: ChannelStub | undefined;
   /** Questions that wait for their answer. */
@@ -47,7 +47,7 @@ export class ChannelLink {
       channel,
       handler: host.handler,
       wanted: () => host.hears(channel),
-      registration: () => this.roster.registration,
+      registration: () => this.registration.id,
       read: (after, until) => {
         const range = create(ReadRequestSchema, { after: BigInt(after), until: BigInt(until) });
         const request = toBinary(ReadRequestSchema, range);
@@ -59,14 +59,14 @@ export class ChannelLink {
     });
   }
 
-  get roster(): Roster {
-    this.#roster ??= new Roster(this.#host, {
+  get registration(): ChannelRegistration {
+    this.#registration ??= new ChannelRegistration(this.#host, {
       name: this.#channel,
       register: (request) => this.#call((stub) => stub.register(request)),
       beginning: () => this.cursor.reset(),
       registered: (head, first) => this.cursor.registered(head, first),
     });
-    return this.#roster;
+    return this.#registration;
   }
 
   get outbox(): PublishQueue {
@@ -89,7 +89,7 @@ export class ChannelLink {
 
   /** Whether nothing waits and nothing is in flight. */
   get idle(): boolean {
-    return !this.publishing && this.#roster?.idle !== false && this.#asking === 0;
+    return !this.publishing && this.#registration?.idle !== false && this.#asking === 0;
   }
 
   /**

@@ -23,10 +23,10 @@ import { clock, consoleLoggerAt, random, timers } from "../platform.ts";
 import { settingsOf, type WorkerSettings } from "../settings.ts";
 import { SessionRecords } from "./attachment.ts";
 import { DurableObjectBroker } from "./broker.ts";
+import { SqlChannelRegistrations } from "./channel-registration-table.ts";
 import { ConnectWatch } from "./connect-watch.ts";
 import { Doubts } from "./doubts.ts";
-import { SqlPatternRegistrations } from "./pattern-registrations.ts";
-import { SqlRegistrations } from "./registrations.ts";
+import { SqlPatternRegistrations } from "./pattern-registration-table.ts";
 import { Turn } from "./turn.ts";
 
 /** Longest time between two comparisons of registrations with live sockets, in milliseconds. */
@@ -85,7 +85,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
       gateway: this.#name,
       channel: (name) => ctx.exports.ChannelDurableObject.getByName(name),
       index: (name) => ctx.exports.PatternDurableObject.getByName(name),
-      registrations: new SqlRegistrations(sql, () => this.#ensureAlarm()),
+      channelRegistrations: new SqlChannelRegistrations(sql, () => this.#ensureAlarm()),
       patternRegistrations: new SqlPatternRegistrations(sql, () => this.#ensureAlarm()),
       wanted: (channel) => this.engine.hub.has(channel),
       hears: (channel) => this.engine.hub.hears(channel),

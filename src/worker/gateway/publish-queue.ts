@@ -36,7 +36,7 @@ export class PublishQueue {
   /** Sends one PublishRequest and answers its PublishResponse. */
   readonly #call: (request: Uint8Array) => Promise<Uint8Array>;
   readonly #host: PublishHost;
-  #waiting: Waiting[] = [];
+  #waiting: WaitingPublish[] = [];
   #waitingBytes = 0;
   #running = false;
 
@@ -96,7 +96,7 @@ export class PublishQueue {
     return this.#waiting.length >= MAX_BATCH_ENTRIES || this.#waitingBytes >= MAX_BATCH_BYTES;
   }
 
-  #take(): Waiting[] {
+  #take(): WaitingPublish[] {
     let count = 0;
     let bytes = 0;
     for (const { size } of this.#waiting) {
@@ -108,7 +108,7 @@ export class PublishQueue {
     return this.#waiting.splice(0, count);
   }
 
-  async #send(batch: readonly Waiting[]): Promise<Uint8Array> {
+  async #send(batch: readonly WaitingPublish[]): Promise<Uint8Array> {
     const items = batch.map(({ item }) => item);
     const request = toBinary(PublishRequestSchema, create(PublishRequestSchema, { items }));
     return await retrying(
@@ -118,7 +118,7 @@ export class PublishQueue {
   }
 }
 
-function settle(batch: readonly Waiting[], answer: Uint8Array): void {
+function settle(batch: readonly WaitingPublish[], answer: Uint8Array): void {
   const { epoch, results } = readAnswer(PublishResponseSchema, answer);
   batch.forEach(({ resolve, reject }, index) => {
     const result = results[index];
@@ -131,7 +131,7 @@ function settle(batch: readonly Waiting[], answer: Uint8Array): void {
   });
 }
 
-interface Waiting {
+interface WaitingPublish {
   readonly item: PublishItem;
   readonly size: number;
   readonly resolve: (result: PublishResult) => void;

@@ -11,12 +11,12 @@ import type {
   HistoryFilter,
   HistoryPage,
   LogGap,
-  PatternRegistration,
+  PatternSubscribeResult,
   Position,
   PresenceSnapshot,
   PublishCommand,
   PublishResult,
-  Registration,
+  SubscribeResult,
 } from "../../../src/engine/ports/broker.ts";
 import { MessagingError } from "../../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
@@ -63,7 +63,7 @@ export class ScriptedBroker implements Broker {
     for (const channel of this.channels.values()) channel.known = false;
   }
 
-  subscribe(name: string): Promise<Registration> {
+  subscribe(name: string): Promise<SubscribeResult> {
     const { random } = this.#world;
     const channel = this.channel(name);
     const asked = this.#world.queries("register", name);
@@ -107,7 +107,7 @@ export class ScriptedBroker implements Broker {
     channel.changes = [];
   }
 
-  subscribePattern(): Promise<PatternRegistration> {
+  subscribePattern(): Promise<PatternSubscribeResult> {
     throw new Error("nobody subscribes to patterns here");
   }
 

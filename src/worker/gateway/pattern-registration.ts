@@ -5,7 +5,7 @@
  * not told yet: a channel may have been answered with gone.
  */
 import { background } from "../../engine/background.ts";
-import type { PatternRegistration } from "../../engine/ports/broker.ts";
+import type { PatternSubscribeResult } from "../../engine/ports/broker.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
 import type { Hearing } from "../objects/hearing.ts";
@@ -14,13 +14,16 @@ import { type PatternStub, subscribeTo, unsubscribeFrom } from "../objects/patte
 import { retrying, toIndex } from "../objects/retry.ts";
 import { nextTurn, unavailable, withDeadline } from "../objects/timers.ts";
 import type { Trouble } from "../objects/trouble.ts";
-import type { PatternRegistrationRow, PatternRegistrationTable } from "./pattern-registrations.ts";
+import type {
+  PatternRegistrationRow,
+  PatternRegistrationTable,
+} from "./pattern-registration-table.ts";
 
 /** The time of all channels is one: indexes keep what they have granted. */
 export const TIME_EPOCH = "time";
 
-/** What the roster needs from the gateway around it. */
-export interface PatternHost {
+/** What the registration needs from the gateway around it. */
+export interface PatternRegistrationHost {
   readonly gateway: string;
   readonly patternRegistrations: PatternRegistrationTable;
   readonly logger: Logger;
@@ -34,9 +37,9 @@ export interface PatternHost {
   followsPattern(pattern: string): boolean;
 }
 
-export class PatternRoster {
+export class PatternRegistration {
   readonly #pattern: string;
-  readonly #host: PatternHost;
+  readonly #host: PatternRegistrationHost;
   /** The registration that holds or is being made; undefined where the next subscriber needs another. */
   #current: Attempt | undefined;
   /** Registrations that are being made. */
@@ -44,7 +47,7 @@ export class PatternRoster {
   #asked = false;
   #settling: Promise<void> | undefined;
 
-  constructor(pattern: string, host: PatternHost) {
+  constructor(pattern: string, host: PatternRegistrationHost) {
     this.#pattern = pattern;
     this.#host = host;
   }
@@ -72,7 +75,7 @@ export class PatternRoster {
    *
    * @throws MessagingError UNAVAILABLE
    */
-  async subscribe(): Promise<PatternRegistration> {
+  async subscribe(): Promise<PatternSubscribeResult> {
     const attempt = this.#fitting() ?? this.#begin();
     const offset = attempt.registered ? Date.now() : await attempt.outcome;
     return { position: { epoch: TIME_EPOCH, offset } };

@@ -2,12 +2,12 @@
  * What a gateway has to tell one channel: that it wants it, and which of its sessions are present
  * there. All that changes in one turn of the event loop travels in one call, at most one call is in
  * flight, and what comes meanwhile goes with the next. A call is repeated as it is until its deadline;
- * one that fails for good leaves the roster unsettled, and the next one names everybody.
+ * one that fails for good leaves the registration unsettled, and the next one names everybody.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { MemberSession } from "../../channels/presence.ts";
 import { background } from "../../engine/background.ts";
-import type { Position, Registration } from "../../engine/ports/broker.ts";
+import type { Position, SubscribeResult } from "../../engine/ports/broker.ts";
 import type { Logger, Random } from "../../engine/ports/platform.ts";
 import {
   type RegisterRequest,
@@ -23,13 +23,16 @@ import { unavailable, withDeadline } from "../objects/timers.ts";
 import type { Trouble } from "../objects/trouble.ts";
 import type { Calls } from "./calls.ts";
 import { positionOf } from "./channel-calls.ts";
-import type { RegistrationRow, RegistrationTable } from "./registrations.ts";
+import type {
+  ChannelRegistrationRow,
+  ChannelRegistrationTable,
+} from "./channel-registration-table.ts";
 import type { Turn } from "./turn.ts";
 
-/** What the roster needs from the gateway around it. */
-export interface RosterHost {
+/** What the registration needs from the gateway around it. */
+export interface ChannelRegistrationHost {
   readonly gateway: string;
-  readonly registrations: RegistrationTable;
+  readonly channelRegistrations: ChannelRegistrationTable;
   readonly random: Random;
   readonly logger: Logger;
   /** Of calls to channels. */
@@ -51,8 +54,8 @@ export interface RosterHost {
   sequence(): number;
 }
 
-/** What the roster needs to know of its channel. */
-export interface RosterChannel {
+/** What the registration needs to know of its channel. */
+export interface RegisteredChannel {
   readonly name: string;
   /** Sends a RegisterRequest, answers a RegisterResponse. */
   register(request: Uint8Array): Promise<Uint8Array>;
@@ -62,16 +65,16 @@ export interface RosterChannel {
   registered(position: Position, first: boolean): Position;
 }
 
-export class Roster {
-  readonly #host: RosterHost;
-  readonly #channel: RosterChannel;
+export class ChannelRegistration {
+  readonly #host: ChannelRegistrationHost;
+  readonly #channel: RegisteredChannel;
   readonly #joined = new Map<string, MemberSession>();
   /** Whether each has said that it goes. */
   readonly #left = new Map<string, boolean>();
-  #subscribers: Waiting<Registration>[] = [];
-  #joiners: Waiting<void>[] = [];
+  #subscribers: Waiter<SubscribeResult>[] = [];
+  #joiners: Waiter<void>[] = [];
   /** Undefined until it was read. */
-  #row: { current: RegistrationRow | undefined } | undefined;
+  #row: { current: ChannelRegistrationRow | undefined } | undefined;
   /** The channel may know members that are none, or miss some. */
   #unsettled = false;
   #asked = false;
@@ -79,7 +82,7 @@ export class Roster {
   /** Resolves when the channel is called first, which may have to wait for calls to other channels. */
   #begun = Promise.withResolvers<void>();
 
-  constructor(host: RosterHost, channel: RosterChannel) {
+  constructor(host: ChannelRegistrationHost, channel: RegisteredChannel) {
     this.#host = host;
     this.#channel = channel;
   }
@@ -90,13 +93,13 @@ export class Roster {
   }
 
   /** The newest registration that was sent, by this life or an earlier one; undefined when there is none. */
-  get registration(): string | undefined {
+  get id(): string | undefined {
     return this.#stored.current?.id;
   }
 
   /** @throws MessagingError UNAVAILABLE when the channel does not answer in time. */
-  subscribe(): Promise<Registration> {
-    const { promise, ...waiting } = Promise.withResolvers<Registration>();
+  subscribe(): Promise<SubscribeResult> {
+    const { promise, ...waiting } = Promise.withResolvers<SubscribeResult>();
     this.#subscribers.push(waiting);
     this.#tellSoon();
     return this.#inTime(promise);
@@ -224,7 +227,7 @@ export class Roster {
     return { request, first };
   }
 
-  async #tell({ request, first }: Batch): Promise<Registration> {
+  async #tell({ request, first }: Batch): Promise<SubscribeResult> {
     const bytes = toBinary(RegisterRequestSchema, request);
     // A repeated call has the same number and registration, and changes nothing.
     const answer = await this.#host.tellings.run(() => {
@@ -247,7 +250,7 @@ export class Roster {
     const { name } = this.#channel;
     const row = this.#stored.current;
     if (ended !== "") {
-      this.#host.registrations.delete(name);
+      this.#host.channelRegistrations.delete(name);
       this.#row = { current: undefined };
     }
     if (!complete) return;
@@ -269,15 +272,15 @@ export class Roster {
     }
   }
 
-  #store(row: RegistrationRow): void {
-    this.#host.registrations.set(this.#channel.name, row);
+  #store(row: ChannelRegistrationRow): void {
+    this.#host.channelRegistrations.set(this.#channel.name, row);
     this.#row = { current: row };
   }
 
   /** The channel's row. One that an earlier life has left says that its members may be lost. */
-  get #stored(): { readonly current: RegistrationRow | undefined } {
+  get #stored(): { readonly current: ChannelRegistrationRow | undefined } {
     if (this.#row === undefined) {
-      const current = this.#host.registrations.get(this.#channel.name);
+      const current = this.#host.channelRegistrations.get(this.#channel.name);
       this.#row = { current };
       this.#unsettled ||= current !== undefined;
     }
@@ -285,7 +288,7 @@ export class Roster {
   }
 }
 
-interface Waiting<T> {
+interface Waiter<T> {
   readonly resolve: (value: T) => void;
   readonly reject: (error: unknown) => void;
 }

@@ -1,7 +1,7 @@
 /** The gateway's rows of what it has registered: one per channel, the newest registration. */
 import type { SqlLike } from "../objects/sql.ts";
 
-export interface RegistrationRow {
+export interface ChannelRegistrationRow {
   /** The newest registration that was sent. */
   readonly id: string;
   /** The channel may count members here that are none, or miss some. */
@@ -9,16 +9,16 @@ export interface RegistrationRow {
 }
 
 /** What this gateway has registered, kept so that a later life can take it back. */
-export interface RegistrationTable {
-  get(channel: string): RegistrationRow | undefined;
-  set(channel: string, row: RegistrationRow): void;
+export interface ChannelRegistrationTable {
+  get(channel: string): ChannelRegistrationRow | undefined;
+  set(channel: string, row: ChannelRegistrationRow): void;
   delete(channel: string): void;
-  all(): Iterable<RegistrationRow & { readonly channel: string }>;
+  all(): Iterable<ChannelRegistrationRow & { readonly channel: string }>;
   /** Number of rows. */
   readonly size: number;
 }
 
-export class SqlRegistrations implements RegistrationTable {
+export class SqlChannelRegistrations implements ChannelRegistrationTable {
   readonly #sql: SqlLike;
   /** Called when a row is written, so that the object can make sure of its sweep. */
   readonly #written: () => void;
@@ -45,7 +45,7 @@ export class SqlRegistrations implements RegistrationTable {
     return 0;
   }
 
-  get(channel: string): RegistrationRow | undefined {
+  get(channel: string): ChannelRegistrationRow | undefined {
     const query = "SELECT id, unsettled FROM registrations WHERE channel = ?";
     for (const row of this.#sql.exec(query, channel)) {
       return { id: `${row["id"]}`, unsettled: row["unsettled"] === 1 };
@@ -53,7 +53,7 @@ export class SqlRegistrations implements RegistrationTable {
     return undefined;
   }
 
-  set(channel: string, { id, unsettled }: RegistrationRow): void {
+  set(channel: string, { id, unsettled }: ChannelRegistrationRow): void {
     this.#sql.exec(
       "INSERT OR REPLACE INTO registrations (channel, id, unsettled) VALUES (?, ?, ?)",
       channel,
@@ -67,7 +67,7 @@ export class SqlRegistrations implements RegistrationTable {
     this.#sql.exec("DELETE FROM registrations WHERE channel = ?", channel);
   }
 
-  *all(): Iterable<RegistrationRow & { channel: string }> {
+  *all(): Iterable<ChannelRegistrationRow & { channel: string }> {
     const rows = [...this.#sql.exec("SELECT channel, id, unsettled FROM registrations")];
     for (const row of rows) {
       yield {
