@@ -1,6 +1,6 @@
 /** A pattern index over a database of its own, with channels, a clock and an alarm that tests move. */
 import { SharedAlarm } from "../../src/worker/objects/alarm.ts";
-import type { Hearing } from "../../src/worker/objects/hearing.ts";
+import type { PatternInterest } from "../../src/worker/objects/pattern-interest.ts";
 import { PatternIndex } from "../../src/worker/pattern-index/life.ts";
 import { SqlPatternStore } from "../../src/worker/pattern-index/store.ts";
 import { ManualClock } from "../conformance/log-store-suite.ts";
@@ -42,7 +42,7 @@ export class IndexScene {
   }
 
   /** Grants a lease and tells who hears, `gateway@version` with a `+` for presence. */
-  lease(channel: string, gone: readonly Hearing[] = []): string[] {
+  lease(channel: string, gone: readonly PatternInterest[] = []): string[] {
     return this.index.lease(channel, gone).map(textOf).sort();
   }
 
@@ -72,8 +72,8 @@ export class IndexScene {
       clock: this.clock,
       alarm: this.#alarm,
       terms: { leaseMs: LEASE_MS, marginMs: MARGIN_MS },
-      hear: async (channel, hearing) => {
-        this.told.push(`${channel} ${textOf(hearing)}`);
+      tellInterest: async (channel, interest) => {
+        this.told.push(`${channel} ${textOf(interest)}`);
         await this.hear(channel);
       },
     });
@@ -85,7 +85,7 @@ interface Row {
   readonly presence: boolean;
 }
 
-function textOf({ gateway, version, presence }: Hearing): string {
+function textOf({ gateway, version, presence }: PatternInterest): string {
   return `${gateway}@${version}${presence ? "+" : ""}`;
 }
 

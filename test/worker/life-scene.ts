@@ -13,8 +13,8 @@ import {
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { ChannelLife } from "../../src/worker/channel/life.ts";
 import { SharedAlarm } from "../../src/worker/objects/alarm.ts";
-import type { Hearing } from "../../src/worker/objects/hearing.ts";
 import { LEASE_TERMS } from "../../src/worker/objects/lease-terms.ts";
+import type { PatternInterest } from "../../src/worker/objects/pattern-interest.ts";
 import { nextTurn } from "../../src/worker/objects/timers.ts";
 import { ManualClock } from "../conformance/log-store-suite.ts";
 import { type CountingSql, counted, withSql } from "./sql.ts";
@@ -32,8 +32,8 @@ export class LifeScene {
   /** What each gateway was given, in order. */
   readonly delivered: (DeliverRequest & { readonly gateway: string })[] = [];
   /** Questions to the index, each with who was said to be gone, and what it answers. */
-  readonly leases: (readonly Hearing[])[] = [];
-  index: () => Promise<readonly Hearing[]> = async () => [];
+  readonly leases: (readonly PatternInterest[])[] = [];
+  index: () => Promise<readonly PatternInterest[]> = async () => [];
   /** What a gateway answers; by default it takes everything. */
   answer: (gateway: string) => Promise<{ readonly gone: boolean }> = async () => ({ gone: false });
   #sequence = 0n;

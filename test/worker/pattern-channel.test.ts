@@ -1,10 +1,10 @@
 /** A channel and those who hear it by patterns: one order, one copy, and nothing before it knows them. */
 import { afterEach, expect, test, vi } from "vitest";
-import type { Hearing } from "../../src/worker/objects/hearing.ts";
 import { LEASE_TERMS } from "../../src/worker/objects/lease-terms.ts";
+import type { PatternInterest } from "../../src/worker/objects/pattern-interest.ts";
 import { nextTurn } from "../../src/worker/objects/timers.ts";
 import { one, scene, settled } from "./life-scene.ts";
-import { hearing, publish } from "./pattern-hearing.ts";
+import { interest, publish } from "./pattern-interest.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 const { leaseMs } = LEASE_TERMS;
@@ -17,7 +17,7 @@ afterEach(() => {
 test("who the index names has every message that is published after it, and none before", () =>
   scene(async (room) => {
     room.publish("1");
-    room.index = async () => [hearing("g1")];
+    room.index = async () => [interest("g1")];
     await publish(room, "2", "3");
     expect(await room.told("g1")).toEqual(["2", "3"]);
     // It has no registration of its own, and needs no row.
@@ -66,7 +66,7 @@ test("near its end a lease is renewed while messages go on", () =>
   scene(async (room) => {
     await publish(room, "1");
     room.clock.time += leaseMs - 1;
-    const answer = Promise.withResolvers<readonly Hearing[]>();
+    const answer = Promise.withResolvers<readonly PatternInterest[]>();
     room.index = () => answer.promise;
     expect(room.life.ready()).toBeUndefined();
     expect(room.life.ready()).toBeUndefined();
@@ -74,7 +74,7 @@ test("near its end a lease is renewed while messages go on", () =>
     room.clock.time += 1;
     const waiting = room.life.ready();
     expect(waiting).toBeInstanceOf(Promise);
-    answer.resolve([hearing("g1")]);
+    answer.resolve([interest("g1")]);
     await waiting;
     await publish(room, "2");
     expect(await room.told("g1")).toEqual(["2"]);
@@ -86,11 +86,11 @@ test("near its end a lease is renewed while messages go on", () =>
 
 test("publishes that wait keep their order", () =>
   scene(async (room) => {
-    const answer = Promise.withResolvers<readonly Hearing[]>();
+    const answer = Promise.withResolvers<readonly PatternInterest[]>();
     room.index = () => answer.promise;
     const texts = Array.from({ length: 20 }, (_, i) => `${i + 1}`);
     const offsets = texts.map(async (text) => await publish(room, text));
-    answer.resolve([hearing("g1")]);
+    answer.resolve([interest("g1")]);
     expect((await Promise.all(offsets)).flat()).toEqual(texts.map(Number));
     expect(await room.told("g1")).toEqual(texts);
     expect(room.leases).toHaveLength(1);
@@ -103,14 +103,14 @@ test("without an answer of the index nothing is taken, and the next one asks aga
     };
     await expect(publish(room, "1")).rejects.toMatchObject({ code: "UNAVAILABLE" });
     expect(room.life.position.offset).toBe(0);
-    room.index = async () => [hearing("g1")];
+    room.index = async () => [interest("g1")];
     await publish(room, "2");
     expect(await room.told("g1")).toEqual(["1"]);
   }));
 
 test("a gateway that registers itself as well gets one copy, and each way ends by itself", () =>
   scene(async (room) => {
-    room.index = async () => [hearing("g1")];
+    room.index = async () => [interest("g1")];
     room.register("g1", { registration: "r1" });
     await publish(room, "1");
     expect(await room.told("g1")).toEqual(["1"]);
@@ -132,23 +132,23 @@ test("a gateway that registers itself as well gets one copy, and each way ends b
 test("who is pushed hears what comes next; an answer to an older question does not undo it", () =>
   scene(async (room) => {
     await publish(room, "1");
-    room.life.hear(hearing("g1"));
+    room.life.addInterest(interest("g1"));
     await publish(room, "2");
     expect(await room.told("g1")).toEqual(["2"]);
     // g2 comes while the question is on its way, g1 has left in between.
     room.clock.time += leaseMs;
-    const answer = Promise.withResolvers<readonly Hearing[]>();
+    const answer = Promise.withResolvers<readonly PatternInterest[]>();
     room.index = () => answer.promise;
     const third = publish(room, "3");
-    room.life.hear(hearing("g2", 7));
-    answer.resolve([hearing("g3")]);
+    room.life.addInterest(interest("g2", 7));
+    answer.resolve([interest("g3")]);
     await third;
     expect(await room.told("g1")).toEqual([]);
     expect(await room.told("g2")).toEqual(["3"]);
     expect(await room.told("g3")).toEqual(["3"]);
     // The next answer knows of it: where it does not name it, it is gone.
     room.clock.time += leaseMs;
-    room.index = async () => [hearing("g3")];
+    room.index = async () => [interest("g3")];
     await publish(room, "4");
     expect(await room.told("g2")).toEqual([]);
     expect(await room.told("g3")).toEqual(["4"]);
@@ -156,14 +156,14 @@ test("who is pushed hears what comes next; an answer to an older question does n
 
 test("gone counts only for the version that the call found, and is told to the index", () =>
   scene(async (room) => {
-    room.index = async () => [hearing("g1", 3)];
+    room.index = async () => [interest("g1", 3)];
     const held = Promise.withResolvers<{ gone: boolean }>();
     room.answer = () => held.promise;
     await publish(room, "1");
     room.answer = async () => ({ gone: false });
-    room.life.hear(hearing("g1", 5));
+    room.life.addInterest(interest("g1", 5));
     // A push that comes late takes nothing back.
-    room.life.hear(hearing("g1", 4));
+    room.life.addInterest(interest("g1", 4));
     held.resolve({ gone: true });
     await settled();
     expect(await room.told("g1")).toEqual(["1", "1"]);
@@ -176,7 +176,7 @@ test("gone counts only for the version that the call found, and is told to the i
     room.clock.time += leaseMs;
     room.index = async () => [];
     await publish(room, "4");
-    expect(room.leases.at(-1)).toEqual([hearing("g1", 5)]);
+    expect(room.leases.at(-1)).toEqual([interest("g1", 5)]);
     room.clock.time += leaseMs;
     await publish(room, "5");
     expect(room.leases.at(-1)).toEqual([]);
@@ -184,7 +184,7 @@ test("gone counts only for the version that the call found, and is told to the i
 
 test("gone ends the registration of a gateway that hears the channel by neither", () =>
   scene(async (room) => {
-    room.index = async () => [hearing("g1", 3)];
+    room.index = async () => [interest("g1", 3)];
     room.register("g1", { registration: "r1", joined: [one("a")] });
     room.answer = async () => ({ gone: true });
     await publish(room, "1");
@@ -202,7 +202,7 @@ for (const transient of [false, true]) {
 
   test(`${kind} owes who hears it by a pattern like any other, over its own end`, () =>
     scene(async (room) => {
-      room.index = async () => [hearing("g1", 3, true)];
+      room.index = async () => [interest("g1", 3, true)];
       room.answer = async () => {
         throw new Error("no gateway");
       };
@@ -231,7 +231,7 @@ for (const transient of [false, true]) {
 test("what is owed stays owed when the gateway's own registration ends, also in a later life", () =>
   scene(async (room) => {
     room.register("g1", { registration: "r1" });
-    room.index = async () => [hearing("g1", 3)];
+    room.index = async () => [interest("g1", 3)];
     room.answer = async () => {
       throw new Error("no gateway");
     };
@@ -251,7 +251,7 @@ test("what is owed stays owed when the gateway's own registration ends, also in 
     room.index = async () => [];
     await publish(room, "2");
     await settled();
-    room.life.hear(hearing("g2", 9));
+    room.life.addInterest(interest("g2", 9));
     room.reopen();
     room.register("g2", { ended: "q1" });
     room.delivered.length = 0;
@@ -262,7 +262,7 @@ test("what is owed stays owed when the gateway's own registration ends, also in 
 
 test("who has unsubscribed by the next answer is owed nothing any more", () =>
   scene(async (room) => {
-    room.index = async () => [hearing("g1", 3)];
+    room.index = async () => [interest("g1", 3)];
     room.answer = async () => {
       throw new Error("no gateway");
     };
@@ -281,7 +281,7 @@ test("a repeated publish of an earlier life is offered to who hears it by a patt
   scene(async (room) => {
     room.append("k", "1");
     room.reopen();
-    room.index = async () => [hearing("g1")];
+    room.index = async () => [interest("g1")];
     await room.life.ready();
     room.append("k", "1");
     room.life.flush();
@@ -291,7 +291,7 @@ test("a repeated publish of an earlier life is offered to who hears it by a patt
 test("patterns alone do not keep a channel's log, what they are owed does", () =>
   scene(
     async (room) => {
-      room.index = async () => [hearing("g1")];
+      room.index = async () => [interest("g1")];
       await publish(room, "1");
       await settled();
       expect(await room.alarm()).toBe(true);

@@ -11,7 +11,7 @@ import { DeliverRequestSchema } from "../../src/protocol/gen/messageloop/interna
 import { ChannelFanOut } from "../../src/worker/channel/fan-out.ts";
 import { ChannelLease } from "../../src/worker/channel/lease.ts";
 import { SharedAlarm } from "../../src/worker/objects/alarm.ts";
-import type { Hearing, PatternRow } from "../../src/worker/objects/hearing.ts";
+import type { PatternInterest, PatternRow } from "../../src/worker/objects/pattern-interest.ts";
 import { delay } from "../../src/worker/objects/timers.ts";
 import { PatternIndex } from "../../src/worker/pattern-index/life.ts";
 import type { LeaseRow, PatternStore } from "../../src/worker/pattern-index/store.ts";
@@ -118,12 +118,12 @@ export class PatternModel {
         { clock: { now: () => Date.now() }, logger: SILENT },
       ),
       terms: { leaseMs, marginMs },
-      hear: async (channel, hearing) => {
+      tellInterest: async (channel, interest) => {
         await this.lag();
         if (this.deaf.has(channel)) await new Promise(() => {});
         if (this.random.chance(failing)) throw new Error("fault: not told");
         const told = this.channels.get(channel);
-        told?.hear(hearing);
+        told?.addInterest(interest);
         await this.lag();
         if (this.random.chance(failing)) throw new Error("fault: not confirmed");
         if (told !== this.channels.get(channel)) throw new Error("fault: reset");
@@ -170,13 +170,13 @@ export class ModelChannel {
         const gone = this.#fanOut.takeGone();
         return await model.ask((index) => index.lease(name, gone));
       },
-      granted: (hearings, round) => this.#fanOut.heardBy(hearings, round),
+      granted: (interests, round) => this.#fanOut.setInterests(interests, round),
       logger: SILENT,
     });
   }
 
-  hear(hearing: Hearing): void {
-    this.#fanOut.hear(hearing, this.#lease.round);
+  addInterest(interest: PatternInterest): void {
+    this.#fanOut.addInterest(interest, this.#lease.round);
   }
 
   async publish(): Promise<number> {

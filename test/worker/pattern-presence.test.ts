@@ -4,13 +4,13 @@ import { ASK_LATER_MS } from "../../src/worker/channel/lease.ts";
 import { LEASE_TERMS } from "../../src/worker/objects/lease-terms.ts";
 import { delay } from "../../src/worker/objects/timers.ts";
 import { one, scene } from "./life-scene.ts";
-import { hearing, publish } from "./pattern-hearing.ts";
+import { interest, publish } from "./pattern-interest.ts";
 
 const { leaseMs } = LEASE_TERMS;
 
 test("joins and leaves reach who follows by a pattern, in a channel that nobody has published to", () =>
   scene(async (room) => {
-    room.index = async () => [hearing("g1", 1, true), hearing("g2")];
+    room.index = async () => [interest("g1", 1, true), interest("g2")];
     room.register("g3", { registration: "q1", joined: [one("a")] });
     // The subscribe did not wait for the index.
     expect(room.delivered).toEqual([]);
@@ -28,7 +28,7 @@ test("joins and leaves reach who follows by a pattern, in a channel that nobody 
 
 test("a member's join is told once to a gateway that follows both ways, and to whoever follows in any", () =>
   scene(async (room) => {
-    room.index = async () => [hearing("g1", 1, true)];
+    room.index = async () => [interest("g1", 1, true)];
     room.register("g1", { registration: "r1" });
     await publish(room, "1");
     expect(await room.told("g1")).toEqual(["1"]);
@@ -47,7 +47,7 @@ test("a member's join is told once to a gateway that follows both ways, and to w
 
 test("a gateway says itself that it follows by a pattern, when somebody comes there", () =>
   scene(async (room) => {
-    room.index = async () => [hearing("g1", 3, true), hearing("g2", 4, true)];
+    room.index = async () => [interest("g1", 3, true), interest("g2", 4, true)];
     const { alarms } = room;
     // Before anything is known: their own members, and the others'.
     const pattern = { gateway: "g1", version: 3n, presence: true };
@@ -67,7 +67,7 @@ test("a subscribe does not fail with the index; who follows is told when it answ
     };
     room.register("g2", { registration: "q1", joined: [one("a")] });
     await room.asked(1);
-    room.index = async () => [hearing("g1", 1, true)];
+    room.index = async () => [interest("g1", 1, true)];
     room.register("g2", { joined: [one("b")] });
     await room.asked(2);
     expect(await room.told("g1")).toEqual(["+a", "+b"]);

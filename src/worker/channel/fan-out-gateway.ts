@@ -1,5 +1,5 @@
 /** A gateway as the fan-out of a channel knows it. */
-import type { Hearing } from "../objects/hearing.ts";
+import type { PatternInterest } from "../objects/pattern-interest.ts";
 import type { GatewayRow } from "./gateway-table.ts";
 import { PresenceQueue, type WaitingPresence } from "./presence-queue.ts";
 
@@ -91,9 +91,9 @@ export function isPushedSince({ pattern }: Gateway, round: number): boolean {
  * @param pushed the last question to the index when it was pushed: then it is one pattern of perhaps
  * several, and may be known or come late. Undefined for what the index has answered, which is all there is.
  */
-export function hearBy(
+export function addInterest(
   gateway: Gateway,
-  { version, presence }: Hearing,
+  { version, presence }: PatternInterest,
   pushed: number | undefined,
 ): void {
   const { pattern } = gateway;

@@ -2,12 +2,12 @@
  * The gateways of a channel: those that have registered themselves, those that hear it by a pattern, and
  * those that do both, each once. Keeps the rows of those that a later life must find.
  */
-import type { Hearing } from "../objects/hearing.ts";
+import type { PatternInterest } from "../objects/pattern-interest.ts";
 import {
+  addInterest,
   followsPresence,
   foundGateway,
   type Gateway,
-  hearBy,
   isPushedSince,
   newGateway,
 } from "./fan-out-gateway.ts";
@@ -26,7 +26,7 @@ export class FanOutGateways {
   readonly #host: GatewaysHost;
   readonly #gateways = new Map<string, Gateway>();
   /** Those that have said that they do not hear the channel, with what they had by patterns. */
-  #gone: Hearing[] = [];
+  #gone: PatternInterest[] = [];
 
   constructor(host: GatewaysHost, rows: Iterable<GatewayRow>) {
     this.#host = host;
@@ -69,10 +69,10 @@ export class FanOutGateways {
    *
    * @returns it, where it follows presence by a pattern from now on
    */
-  hear(hearing: Hearing, round: number): Gateway | undefined {
-    const gateway = this.#at(hearing.gateway);
+  addInterest(interest: PatternInterest, round: number): Gateway | undefined {
+    const gateway = this.#at(interest.gateway);
     const followed = gateway.pattern?.follows === true;
-    this.#hear(gateway, hearing, round);
+    this.#addInterest(gateway, interest, round);
     return !followed && gateway.pattern?.follows ? gateway : undefined;
   }
 
@@ -82,8 +82,8 @@ export class FanOutGateways {
    *
    * @returns those that follow presence from now on
    */
-  heardBy(hearings: readonly Hearing[], round: number): Gateway[] {
-    const named = new Set(hearings.map(({ gateway }) => gateway));
+  setInterests(interests: readonly PatternInterest[], round: number): Gateway[] {
+    const named = new Set(interests.map(({ gateway }) => gateway));
     for (const gateway of [...this.#gateways.values()]) {
       const { name, pattern } = gateway;
       if (pattern === undefined || named.has(name) || isPushedSince(gateway, round)) continue;
@@ -91,10 +91,10 @@ export class FanOutGateways {
       this.keep(gateway);
     }
     const followers: Gateway[] = [];
-    for (const hearing of hearings) {
-      const gateway = this.#at(hearing.gateway);
+    for (const interest of interests) {
+      const gateway = this.#at(interest.gateway);
       const followed = followsPresence(gateway);
-      this.#hear(gateway, hearing, isPushedSince(gateway, round) ? round : undefined);
+      this.#addInterest(gateway, interest, isPushedSince(gateway, round) ? round : undefined);
       if (!followed && followsPresence(gateway)) followers.push(gateway);
     }
     return followers;
@@ -110,13 +110,13 @@ export class FanOutGateways {
   }
 
   /** Those that have said so since the last call. */
-  takeGone(): readonly Hearing[] {
+  takeGone(): readonly PatternInterest[] {
     const gone = this.#gone;
     this.#gone = [];
     return gone;
   }
 
-  putBackGone(gone: readonly Hearing[]): void {
+  putBackGone(gone: readonly PatternInterest[]): void {
     this.#gone = [...gone, ...this.#gone];
   }
 
@@ -148,9 +148,9 @@ export class FanOutGateways {
     return gateway;
   }
 
-  #hear(gateway: Gateway, hearing: Hearing, pushed: number | undefined): void {
+  #addInterest(gateway: Gateway, interest: PatternInterest, pushed: number | undefined): void {
     const known = gateway.pattern !== undefined;
-    hearBy(gateway, hearing, pushed);
+    addInterest(gateway, interest, pushed);
     // What it is owed stays owed when its own registration ends.
     if (gateway.noted && !known) this.keep(gateway);
   }

@@ -12,7 +12,7 @@ import type { LogRow } from "../../channels/log-store.ts";
 import type { PresenceChange } from "../../channels/presence.ts";
 import { background } from "../../engine/background.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
-import type { Hearing } from "../objects/hearing.ts";
+import type { PatternInterest } from "../objects/pattern-interest.ts";
 import { delay, withDeadline } from "../objects/timers.ts";
 import { Trouble } from "../objects/trouble.ts";
 import { type Call, followsPresence, type Gateway } from "./fan-out-gateway.ts";
@@ -92,8 +92,8 @@ export class ChannelFanOut {
    *
    * @param round the last question to the index by now
    */
-  hear(hearing: Hearing, round: number): void {
-    const follower = this.#gateways.hear(hearing, round);
+  addInterest(interest: PatternInterest, round: number): void {
+    const follower = this.#gateways.addInterest(interest, round);
     follower?.presence.putBack(this.#untold.waiting);
   }
 
@@ -101,21 +101,21 @@ export class ChannelFanOut {
    * These gateways hear the channel by patterns, and no others but those that were pushed since the
    * question.
    */
-  heardBy(hearings: readonly Hearing[], round: number): void {
+  setInterests(interests: readonly PatternInterest[], round: number): void {
     if (this.#over) return;
     const untold = this.#untold.take();
-    const followers = this.#gateways.heardBy(hearings, round);
+    const followers = this.#gateways.setInterests(interests, round);
     for (const { presence } of followers) presence.putBack(untold);
     if (untold.lost || untold.changes.length > 0) this.flush();
   }
 
   /** Gateways that have said since the last call that they do not hear the channel by patterns. */
-  takeGone(): readonly Hearing[] {
+  takeGone(): readonly PatternInterest[] {
     return this.#gateways.takeGone();
   }
 
   /** The index may not have heard of them. */
-  putBackGone(gone: readonly Hearing[]): void {
+  putBackGone(gone: readonly PatternInterest[]): void {
     this.#gateways.putBackGone(gone);
   }
 

@@ -5,8 +5,8 @@
  * anybody waits. Nothing of it is stored: another life of the channel asks anew.
  */
 import type { Logger } from "../../engine/ports/platform.ts";
-import type { Hearing } from "../objects/hearing.ts";
 import type { LeaseTerms } from "../objects/lease-terms.ts";
+import type { PatternInterest } from "../objects/pattern-interest.ts";
 import { retrying, toIndex } from "../objects/retry.ts";
 import { delay, withDeadline } from "../objects/timers.ts";
 import { Trouble } from "../objects/trouble.ts";
@@ -25,13 +25,13 @@ export interface LeaseHost {
   readonly terms: LeaseTerms;
   now(): number;
   /** Asks the index. Resolves with the gateways that hear the channel by patterns. */
-  ask(): Promise<readonly Hearing[]>;
+  ask(): Promise<readonly PatternInterest[]>;
   /**
    * What the index has answered, before anyone takes a message on it.
    *
    * @param round of the question: what was pushed in it or later need not be part of the answer
    */
-  granted(hearings: readonly Hearing[], round: number): void;
+  granted(interests: readonly PatternInterest[], round: number): void;
   readonly logger: Logger;
 }
 
@@ -101,11 +101,11 @@ export class ChannelLease {
     const round = this.#round;
     // Counted from the first try: the index counts from whichever reached it.
     const until = this.#host.now() + this.#host.terms.leaseMs;
-    const hearings = await retrying(
+    const interests = await retrying(
       (ms) => withDeadline(this.#host.ask(), ms),
       toIndex(this.#trouble, ASK_TIMEOUT_MS),
     );
-    this.#host.granted(hearings, round);
+    this.#host.granted(interests, round);
     this.#until = until;
   }
 }

@@ -18,9 +18,9 @@ import type {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
 import type { SharedAlarm } from "../objects/alarm.ts";
-import type { Hearing } from "../objects/hearing.ts";
 import type { LeaseTerms } from "../objects/lease-terms.ts";
-import { hearingOf } from "../objects/pattern-calls.ts";
+import { interestOf } from "../objects/pattern-calls.ts";
+import type { PatternInterest } from "../objects/pattern-interest.ts";
 import { isFresh, type SqlLike } from "../objects/sql.ts";
 import { ChannelFanOut } from "./fan-out.ts";
 import { GatewayTable } from "./gateway-table.ts";
@@ -44,7 +44,7 @@ export interface ChannelHost {
    *
    * @param gone those that have said that they do not
    */
-  lease(gone: readonly Hearing[]): Promise<readonly Hearing[]>;
+  lease(gone: readonly PatternInterest[]): Promise<readonly PatternInterest[]>;
   /** Calls a gateway. Resolves with whether it has gone from this registration. */
   deliver(gateway: string, request: Uint8Array): Promise<{ readonly gone: boolean }>;
   readonly logger: Logger;
@@ -98,7 +98,7 @@ export class ChannelLife {
       terms: host.terms,
       now: clock.now,
       ask: () => this.#askIndex(),
-      granted: (hearings, round) => this.#fanOut.heardBy(hearings, round),
+      granted: (interests, round) => this.#fanOut.setInterests(interests, round),
       logger,
     });
   }
@@ -122,7 +122,7 @@ export class ChannelLife {
     if (sequence >= (this.#sequences.get(gateway) ?? 0n)) {
       this.#sequences.set(gateway, sequence);
       // Who follows there by a pattern may not be known yet, and hears of all that changes here.
-      if (pattern !== undefined) this.hear(hearingOf(pattern));
+      if (pattern !== undefined) this.addInterest(interestOf(pattern));
       this.#update(request);
       if (registration !== "") this.#fanOut.register(gateway, registration, request.presence);
       if (ended !== "") this.#fanOut.unregister(gateway, ended);
@@ -142,8 +142,8 @@ export class ChannelLife {
   }
 
   /** One more gateway hears the channel by a pattern, from here on. */
-  hear(hearing: Hearing): void {
-    this.#fanOut.hear(hearing, this.#lease.round);
+  addInterest(interest: PatternInterest): void {
+    this.#fanOut.addInterest(interest, this.#lease.round);
   }
 
   /** Appends one item of a batch. It is delivered with the next flush. Only for who is `ready`. */
@@ -219,7 +219,7 @@ export class ChannelLife {
     return quiet + this.#host.rules.positionTtlMs;
   }
 
-  async #askIndex(): Promise<readonly Hearing[]> {
+  async #askIndex(): Promise<readonly PatternInterest[]> {
     const gone = this.#fanOut.takeGone();
     try {
       return await this.#host.lease(gone);

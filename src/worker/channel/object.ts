@@ -23,7 +23,7 @@ import { MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
 import { SharedAlarm } from "../objects/alarm.ts";
 import { checkedSql } from "../objects/checked-sql.ts";
 import { indexOf, LEASE_TERMS } from "../objects/lease-terms.ts";
-import { hearingOf, leaseOf } from "../objects/pattern-calls.ts";
+import { interestOf, leaseOf } from "../objects/pattern-calls.ts";
 import { nextTurn } from "../objects/timers.ts";
 import { clock, consoleLogger, shortId } from "../platform.ts";
 import { settingsOf } from "../settings.ts";
@@ -102,7 +102,7 @@ export class ChannelDurableObject extends DurableObject<Env> {
   hear(request: Uint8Array): void {
     const { gateway } = fromBinary(HearRequestSchema, request);
     // A life that has not begun holds no lease, and will ask the index.
-    if (gateway !== undefined) this.#openLife?.hear(hearingOf(gateway));
+    if (gateway !== undefined) this.#openLife?.addInterest(interestOf(gateway));
   }
 
   /** Stored entries. Takes a ReadRequest, answers a ReadResponse of at most one batch. */

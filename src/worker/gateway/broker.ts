@@ -30,9 +30,9 @@ import {
   type SeenRecordSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
-import { type Hearing, together } from "../objects/hearing.ts";
 import { indexesOf } from "../objects/lease-terms.ts";
 import { activeOf } from "../objects/pattern-calls.ts";
+import { mergeInterest, type PatternInterest } from "../objects/pattern-interest.ts";
 import { retrying, toIndex } from "../objects/retry.ts";
 import { withDeadline } from "../objects/timers.ts";
 import { Trouble } from "../objects/trouble.ts";
@@ -52,7 +52,7 @@ const SWEPT_TOGETHER = 32;
 export interface DurableObjectBrokerOptions
   extends Omit<
       LinkHost,
-      "handler" | "sequence" | "hearing" | "channelTrouble" | "tellings" | "questions"
+      "handler" | "sequence" | "patternInterest" | "channelTrouble" | "tellings" | "questions"
     >,
     Omit<PatternRegistrationHost, "indexTrouble"> {
   /** The patterns that sessions of this gateway want. */
@@ -91,7 +91,7 @@ export class DurableObjectBroker implements Broker {
       questions: new Calls(options.turn),
       handler: () => this.#handler,
       sequence: () => this.#nextSequence(),
-      hearing: (channel) => this.#hearing(channel),
+      patternInterest: (channel) => this.#patternInterest(channel),
     };
   }
 
@@ -292,10 +292,10 @@ export class DurableObjectBroker implements Broker {
   }
 
   /** What channels are told of this gateway's patterns; undefined where none of them is for the channel. */
-  #hearing(channel: string): Hearing | undefined {
-    let all: Hearing | undefined;
-    for (const { hearing } of this.#patterns.match(channel)) {
-      if (hearing !== undefined) all = together(all, hearing);
+  #patternInterest(channel: string): PatternInterest | undefined {
+    let all: PatternInterest | undefined;
+    for (const { interest } of this.#patterns.match(channel)) {
+      if (interest !== undefined) all = mergeInterest(all, interest);
     }
     return all;
   }

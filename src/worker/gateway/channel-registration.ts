@@ -16,8 +16,8 @@ import {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { readAnswer } from "../objects/answers.ts";
-import type { Hearing } from "../objects/hearing.ts";
-import { hearingMessage } from "../objects/pattern-calls.ts";
+import { interestMessage } from "../objects/pattern-calls.ts";
+import type { PatternInterest } from "../objects/pattern-interest.ts";
 import { retrying, toChannel } from "../objects/retry.ts";
 import { unavailable, withDeadline } from "../objects/timers.ts";
 import type { Trouble } from "../objects/trouble.ts";
@@ -49,7 +49,7 @@ export interface ChannelRegistrationHost {
   /** Those that are present. */
   members(channel: string): Iterable<MemberSession>;
   /** How this gateway hears the channel by patterns; undefined where it does not. */
-  hearing(channel: string): Hearing | undefined;
+  patternInterest(channel: string): PatternInterest | undefined;
   /** The next number of a request. */
   sequence(): number;
 }
@@ -208,9 +208,9 @@ export class ChannelRegistration {
       this.#store({ id: registration, unsettled: row?.unsettled ?? false });
       if (first) this.#channel.beginning();
     }
-    const hearing = this.#host.hearing(name);
+    const interest = this.#host.patternInterest(name);
     const request = create(RegisterRequestSchema, {
-      ...(hearing && { pattern: hearingMessage(hearing) }),
+      ...(interest && { pattern: interestMessage(interest) }),
       gateway: this.#host.gateway,
       sequence: BigInt(this.#host.sequence()),
       registration,

@@ -8,9 +8,9 @@ import { background } from "../../engine/background.ts";
 import type { PatternSubscribeResult } from "../../engine/ports/broker.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
-import type { Hearing } from "../objects/hearing.ts";
 import { indexesOf, LEASE_TERMS } from "../objects/lease-terms.ts";
 import { type PatternStub, subscribeTo, unsubscribeFrom } from "../objects/pattern-calls.ts";
+import type { PatternInterest } from "../objects/pattern-interest.ts";
 import { retrying, toIndex } from "../objects/retry.ts";
 import { nextTurn, unavailable, withDeadline } from "../objects/timers.ts";
 import type { Trouble } from "../objects/trouble.ts";
@@ -58,7 +58,7 @@ export class PatternRegistration {
   }
 
   /** What the indexes have been told, or are being told; undefined while that is nothing. */
-  get hearing(): Hearing | undefined {
+  get interest(): PatternInterest | undefined {
     const { version, presence = false } = this.#current ?? {};
     return version === undefined ? undefined : { gateway: this.#host.gateway, version, presence };
   }

@@ -12,7 +12,7 @@ import {
   PatternUnsubscribeRequestSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { gapReasonOf, readAnswer } from "./answers.ts";
-import type { Hearing, PatternRow } from "./hearing.ts";
+import type { PatternInterest, PatternRow } from "./pattern-interest.ts";
 
 /** Requests and answers are messages of `messageloop.internal.v1`. A call that throws breaks the stub. */
 export interface PatternStub {
@@ -44,11 +44,11 @@ export async function unsubscribeFrom(
 export async function leaseOf(
   stub: PatternStub,
   channel: string,
-  gone: readonly Hearing[],
-): Promise<Hearing[]> {
-  const request = create(LeaseRequestSchema, { channel, gone: gone.map(hearingMessage) });
+  gone: readonly PatternInterest[],
+): Promise<PatternInterest[]> {
+  const request = create(LeaseRequestSchema, { channel, gone: gone.map(interestMessage) });
   const answer = await stub.lease(toBinary(LeaseRequestSchema, request));
-  return readAnswer(LeaseResponseSchema, answer).gateways.map(hearingOf);
+  return readAnswer(LeaseResponseSchema, answer).gateways.map(interestOf);
 }
 
 export async function activeOf(
@@ -63,10 +63,10 @@ export async function activeOf(
   return { channels, gap: gapReasonOf(gap) };
 }
 
-export function hearingMessage({ gateway, version, presence }: Hearing) {
+export function interestMessage({ gateway, version, presence }: PatternInterest) {
   return { gateway, version: BigInt(version), presence };
 }
 
-export function hearingOf({ gateway, version, presence }: PatternGateway): Hearing {
+export function interestOf({ gateway, version, presence }: PatternGateway): PatternInterest {
   return { gateway, version: Number(version), presence };
 }

@@ -10,8 +10,12 @@ import { matches } from "../../channels/patterns.ts";
 import type { ActiveChannels } from "../../engine/ports/broker.ts";
 import type { Clock, Logger } from "../../engine/ports/platform.ts";
 import type { SharedAlarm } from "../objects/alarm.ts";
-import { type Hearing, type PatternRow, together } from "../objects/hearing.ts";
 import type { LeaseTerms } from "../objects/lease-terms.ts";
+import {
+  mergeInterest,
+  type PatternInterest,
+  type PatternRow,
+} from "../objects/pattern-interest.ts";
 import { Trouble } from "../objects/trouble.ts";
 import { push } from "./push.ts";
 import type { PatternStore } from "./store.ts";
@@ -31,7 +35,7 @@ export interface IndexHost {
   readonly terms: LeaseTerms;
   readonly logger: Logger;
   /** Tells a channel that a gateway hears it. Resolves when the channel has confirmed. */
-  hear(channel: string, hearing: Hearing): Promise<void>;
+  tellInterest(channel: string, interest: PatternInterest): Promise<void>;
 }
 
 export class PatternIndex {
@@ -78,7 +82,7 @@ export class PatternIndex {
       .filter(([channel]) => matches(pattern, channel))
       .map(([channel, leasedAt]) => ({ channel, until: leasedAt + this.#span }));
     await push(tellings, {
-      tell: (channel) => this.#host.hear(channel, { gateway, version, presence }),
+      tell: (channel) => this.#host.tellInterest(channel, { gateway, version, presence }),
       now: () => this.#now(),
       trouble: this.#trouble,
     });
@@ -97,7 +101,7 @@ export class PatternIndex {
    * @param gone gateways that have said that they do not hear the channel
    * @returns those that hear the channel by their patterns, each once
    */
-  lease(channel: string, gone: readonly Hearing[] = []): Hearing[] {
+  lease(channel: string, gone: readonly PatternInterest[] = []): PatternInterest[] {
     for (const { gateway, version } of gone) this.#forget(channel, gateway, version);
     const leasedAt = this.#now();
     this.#endLeases();
@@ -105,13 +109,13 @@ export class PatternIndex {
     this.#leases.set(channel, leasedAt);
     this.#store.saveLease({ channel, leasedAt });
     this.#host.alarm.by(leasedAt + LEASES_KEPT_MS);
-    const hearings = new Map<string, Hearing>();
+    const interests = new Map<string, PatternInterest>();
     for (const rows of this.#patterns.match(channel)) {
       for (const [gateway, row] of rows) {
-        hearings.set(gateway, together(hearings.get(gateway), row));
+        interests.set(gateway, mergeInterest(interests.get(gateway), row));
       }
     }
-    return [...hearings.values()];
+    return [...interests.values()];
   }
 
   /**

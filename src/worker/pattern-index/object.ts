@@ -19,7 +19,7 @@ import {
 import { SharedAlarm } from "../objects/alarm.ts";
 import { checkedSql } from "../objects/checked-sql.ts";
 import { LEASE_TERMS } from "../objects/lease-terms.ts";
-import { hearingMessage, hearingOf } from "../objects/pattern-calls.ts";
+import { interestMessage, interestOf } from "../objects/pattern-calls.ts";
 import { nextTurn } from "../objects/timers.ts";
 import { clock, consoleLogger } from "../platform.ts";
 import { PatternIndex } from "./life.ts";
@@ -67,8 +67,8 @@ export class PatternDurableObject extends DurableObject<Env> {
     });
     await this.#turn;
     const { channel, gone } = fromBinary(LeaseRequestSchema, request);
-    const hearings = this.#index.lease(channel, gone.map(hearingOf));
-    const response = create(LeaseResponseSchema, { gateways: hearings.map(hearingMessage) });
+    const interests = this.#index.lease(channel, gone.map(interestOf));
+    const response = create(LeaseResponseSchema, { gateways: interests.map(interestMessage) });
     return toBinary(LeaseResponseSchema, response);
   }
 
@@ -99,8 +99,8 @@ export class PatternDurableObject extends DurableObject<Env> {
       alarm: this.#alarm,
       terms: LEASE_TERMS,
       logger: consoleLogger,
-      hear: async (channel, hearing) => {
-        const request = create(HearRequestSchema, { gateway: hearingMessage(hearing) });
+      tellInterest: async (channel, interest) => {
+        const request = create(HearRequestSchema, { gateway: interestMessage(interest) });
         const stub = exports.ChannelDurableObject.getByName(channel);
         await stub.hear(toBinary(HearRequestSchema, request));
       },

@@ -3,7 +3,7 @@
  * granted a lease. One row is written per registration and one per lease.
  */
 import { matches, readPattern } from "../../channels/patterns.ts";
-import type { PatternRow } from "../objects/hearing.ts";
+import type { PatternRow } from "../objects/pattern-interest.ts";
 import type { SqlLike, SqlValue } from "../objects/sql.ts";
 
 export interface LeaseRow {

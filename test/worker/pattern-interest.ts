@@ -1,8 +1,8 @@
 /** What tests of a channel and its patterns need beside a scene. */
-import type { Hearing } from "../../src/worker/objects/hearing.ts";
+import type { PatternInterest } from "../../src/worker/objects/pattern-interest.ts";
 import type { LifeScene } from "./life-scene.ts";
 
-export function hearing(gateway: string, version = 1, presence = false): Hearing {
+export function interest(gateway: string, version = 1, presence = false): PatternInterest {
   return { gateway, version, presence };
 }
 

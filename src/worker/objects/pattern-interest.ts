@@ -1,7 +1,7 @@
 /** What gateways, channels and pattern indexes say of a gateway that hears channels by patterns. */
 
 /** A gateway that hears a channel by its patterns. */
-export interface Hearing {
+export interface PatternInterest {
   readonly gateway: string;
   /** Of the newest registration that stands for the channel. */
   readonly version: number;
@@ -19,10 +19,10 @@ export interface PatternRow {
 }
 
 /** One gateway that hears a channel by two of its patterns. */
-export function together(
-  left: Hearing | undefined,
-  { gateway, version, presence }: Hearing,
-): Hearing {
+export function mergeInterest(
+  left: PatternInterest | undefined,
+  { gateway, version, presence }: PatternInterest,
+): PatternInterest {
   return {
     gateway,
     version: Math.max(version, left?.version ?? 0),
