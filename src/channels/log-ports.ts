@@ -1,5 +1,5 @@
 /** Time and chance of a log, so that tests own them. */
-export interface Clock {
+export interface LogClock {
   /** Unix milliseconds. */
   now(): number;
 }

@@ -2,7 +2,7 @@
  * The truth of one channel: its epoch, its offsets and what was published under them. The log is
  * the single writer; it is pure logic over a store and changes everything in one synchronous step.
  */
-import type { Clock, LogRandom } from "./log-ports.ts";
+import type { LogClock, LogRandom } from "./log-ports.ts";
 import type { LogKey, LogRow, LogStore } from "./log-store.ts";
 import type { LogRules } from "./rules.ts";
 import { SmallMap } from "./small-map.ts";
@@ -51,7 +51,7 @@ const TRIMMED_AT_ONCE = 1_000;
 export class ChannelLog {
   readonly epoch: string;
   readonly #store: LogStore;
-  readonly #clock: Clock;
+  readonly #clock: LogClock;
   readonly #rules: LogRules;
   #removed: number;
   #head: number;
@@ -60,7 +60,7 @@ export class ChannelLog {
   /** Read at the first publish: a channel that only listens never pays for it. */
   #index: KeyIndex | undefined;
 
-  constructor(store: LogStore, clock: Clock, random: LogRandom, rules: LogRules) {
+  constructor(store: LogStore, clock: LogClock, random: LogRandom, rules: LogRules) {
     this.#store = store;
     this.#clock = clock;
     this.#rules = rules;

@@ -4,7 +4,7 @@
  * may come back within the grace period, and nobody notices. Pure logic over a store; every change
  * happens in one synchronous step.
  */
-import type { Clock } from "./log-ports.ts";
+import type { LogClock } from "./log-ports.ts";
 import { SmallMap } from "./small-map.ts";
 
 /** A session that is present. */
@@ -69,7 +69,7 @@ export const FORGETFUL_STORE: PresenceStore = {
 
 export class ChannelPresence {
   readonly #store: PresenceStore;
-  readonly #clock: Clock;
+  readonly #clock: LogClock;
   readonly #graceMs: number;
   readonly #members = new SmallMap<string, Presence>();
   readonly #sessions = new SmallMap<string, Session>();
@@ -77,7 +77,7 @@ export class ChannelPresence {
   #leaving: Set<Session> | undefined;
   #generation = 0;
 
-  constructor(store: PresenceStore, clock: Clock, graceMs: number) {
+  constructor(store: PresenceStore, clock: LogClock, graceMs: number) {
     this.#store = store;
     this.#clock = clock;
     this.#graceMs = graceMs;

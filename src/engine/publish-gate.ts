@@ -95,9 +95,9 @@ export class PublishGate {
 }
 
 /** Publishes that wait for one channel, by client; the client that is next stands first. */
-type Lane = Map<object, Waiting[]>;
+type Lane = Map<object, GatedPublish[]>;
 
-interface Waiting {
+interface GatedPublish {
   readonly command: PublishCommand;
   readonly size: number;
   readonly resolve: (result: PublishResult) => void;

@@ -5,7 +5,7 @@
  */
 
 /** Bytes that may wait for whoever reads the log. */
-const MAX_WAITING_BYTES = 1024 * 1024;
+const MAX_UNWRITTEN_BYTES = 1024 * 1024;
 
 /** The part of a writable stream that is used. */
 export interface OutputStream {
@@ -38,7 +38,7 @@ export class LogOutput {
 
   /** Takes one line with its newline. Never throws and never waits. */
   write(line: string): void {
-    if (this.#stream.writableLength + line.length > MAX_WAITING_BYTES) {
+    if (this.#stream.writableLength + line.length > MAX_UNWRITTEN_BYTES) {
       this.#lose(1, "nobody reads it");
       return;
     }
@@ -64,7 +64,7 @@ export class LogOutput {
     this.#stream.write(text, (error) => {
       this.#pending -= 1;
       if (error) failed(error);
-      else if (this.#untold > 0 && this.#stream.writableLength < MAX_WAITING_BYTES / 2)
+      else if (this.#untold > 0 && this.#stream.writableLength < MAX_UNWRITTEN_BYTES / 2)
         this.#tell();
       if (this.#pending > 0) return;
       for (const resolve of this.#drained.splice(0)) resolve();

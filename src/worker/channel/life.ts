@@ -4,7 +4,7 @@
  * one synchronous step.
  */
 import { ChannelLog } from "../../channels/log.ts";
-import type { Clock, LogRandom } from "../../channels/log-ports.ts";
+import type { LogClock, LogRandom } from "../../channels/log-ports.ts";
 import type { LogRow } from "../../channels/log-store.ts";
 import { MemoryLogStore } from "../../channels/memory-store.ts";
 import { ChannelPresence, type PresenceChange, type Snapshot } from "../../channels/presence.ts";
@@ -35,7 +35,7 @@ export interface ChannelHost {
   readonly name: string;
   readonly rules: ChannelRules;
   readonly sql: SqlLike;
-  readonly clock: Clock;
+  readonly clock: LogClock;
   readonly random: LogRandom;
   readonly alarm: SharedAlarm;
   readonly terms: LeaseTerms;
