@@ -59,10 +59,10 @@ import { publishKey } from "./session/publish-key.ts";
 import { type Peer, Session } from "./session/session.ts";
 import { DEFAULT_SETTINGS, type Settings } from "./settings/settings.ts";
 import type { EngineStats } from "./stats.ts";
-import type { PresenceNotice } from "./subscription/hold.ts";
 import { Hub } from "./subscription/hub.ts";
 import { NewChannels } from "./subscription/new-channels.ts";
 import type { ReplayBudget } from "./subscription/recovery.ts";
+import type { PresenceNotice } from "./subscription/replay-buffer.ts";
 import { type NodeSurvey, type SurveyOptions, type SurveyOutcome, Surveys } from "./survey.ts";
 import { Turns } from "./turns.ts";
 
@@ -409,7 +409,7 @@ export class Engine implements BrokerHandler, SessionHost {
   }
 
   publications(channel: string, epoch: string, entries: readonly Entry[]): void {
-    if (entries.length === 0 || !this.hub.hears(channel)) return;
+    if (entries.length === 0 || !this.hub.hasAnySubscriber(channel)) return;
     this.hub.broadcast(new PublicationBatch(channel, epoch, entries, this.#stamp));
     this.#remember(channel);
   }

@@ -92,7 +92,7 @@ export const RECOVERY_BYTES = 4 * 1024 * 1024;
  * Bytes of live messages and changes of presence that are held for one subscription, or for all patterns of
  * a session, while it recovers; past it they are let go and read again.
  */
-export const MAX_HELD_BYTES = 1024 * 1024;
+export const MAX_REPLAY_BUFFER_BYTES = 1024 * 1024;
 /** Messages in one answer to a history request. */
 export const MAX_HISTORY_MESSAGES = 100;
 /** Bytes of messages in one answer to a history request. A single message may be larger. */

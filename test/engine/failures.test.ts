@@ -127,7 +127,7 @@ test("a subscribe that fails half way is answered, and closes with 1011", async 
   await send(sessions[1], subscribe("other"));
   expect(kinds(transports[1]).at(-1)).toBe("error INTERNAL_ERROR");
   expect(transports[1].closed?.code).toBe(1011);
-  expect(engine.hub.has("other")).toBe(false);
+  expect(engine.hub.hasDirectSubscriber("other")).toBe(false);
 });
 
 test("frames that waited behind connect count while they are worked on, and give back what they took", async () => {

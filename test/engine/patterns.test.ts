@@ -1,7 +1,7 @@
 /** A session that has a channel by patterns, and by itself as well: W2, W3, W5. */
 import { expect, test } from "vitest";
 import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
-import { MAX_HELD_BYTES } from "../../src/protocol/limits.ts";
+import { MAX_REPLAY_BUFFER_BYTES } from "../../src/protocol/limits.ts";
 import {
   joining,
   type Listener,
@@ -20,7 +20,7 @@ const PATTERN = { channel: "*" };
 const DAY = DEFAULT_CHANNEL_RULES.positionTtlMs + 1_000;
 
 function flood(broker: LogBroker): void {
-  expect(FLOOD.count * FLOOD.bytes).toBeGreaterThan(MAX_HELD_BYTES);
+  expect(FLOOD.count * FLOOD.bytes).toBeGreaterThan(MAX_REPLAY_BUFFER_BYTES);
   for (let i = 0; i < FLOOD.count; i++) broker.deliver(1, FLOOD.bytes);
 }
 

@@ -1,10 +1,10 @@
 /** B2 of what is held back: notices of presence and ranges of messages count like messages do. */
 import { expect, test } from "vitest";
 import type { Member, PresenceChange } from "../../src/channels/presence.ts";
-import { Hold, type PresenceNotice } from "../../src/engine/subscription/hold.ts";
-import { PatternHold } from "../../src/engine/subscription/pattern-feed.ts";
+import { PatternReplayBuffer } from "../../src/engine/subscription/pattern-feed.ts";
+import { type PresenceNotice, ReplayBuffer } from "../../src/engine/subscription/replay-buffer.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
-import { MAX_HELD_BYTES } from "../../src/protocol/limits.ts";
+import { MAX_REPLAY_BUFFER_BYTES } from "../../src/protocol/limits.ts";
 import { SharedFrame } from "../../src/protocol/publication-frames.ts";
 import { type Listener, listening, ROOM, since } from "./log-broker.ts";
 
@@ -131,18 +131,18 @@ test("what was held is let out in portions, in its order, and what comes meanwhi
 });
 
 test("no hold grows with what is added to it", () => {
-  const hold = new Hold();
-  const pattern = new PatternHold();
+  const hold = new ReplayBuffer();
+  const pattern = new PatternReplayBuffer();
   let most = 0;
   for (let i = 0; i < 20 * MANY; i++) {
     hold.add({ notice: notice(i) });
     pattern.add({ channel: `c.${i}`, notice: notice(i) });
     most = Math.max(most, hold.items.length);
   }
-  expect(most).toBeLessThan(MAX_HELD_BYTES / 400);
+  expect(most).toBeLessThan(MAX_REPLAY_BUFFER_BYTES / 400);
   expect([hold.takeLostPresence(), hold.takeLostPresence()]).toEqual([true, false]);
   expect([pattern.takeOverflow(), pattern.takeOverflow()]).toEqual([true, false]);
   let left = 0;
   while (pattern.take() !== undefined) left += 1;
-  expect(left).toBeLessThan(MAX_HELD_BYTES / 250);
+  expect(left).toBeLessThan(MAX_REPLAY_BUFFER_BYTES / 250);
 });

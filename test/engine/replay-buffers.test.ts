@@ -1,13 +1,13 @@
 /** What is held back while a subscription is being made, and gaps that are met live (C10, C11). */
 import { expect, test } from "vitest";
-import { MAX_HELD_BYTES } from "../../src/protocol/limits.ts";
+import { MAX_REPLAY_BUFFER_BYTES } from "../../src/protocol/limits.ts";
 import { joining, type LogBroker, listening, since } from "./log-broker.ts";
 
 /** More than may be held. */
 const FLOOD = { count: 30, bytes: 50_000 };
 
 function flood(broker: LogBroker): void {
-  expect(FLOOD.count * FLOOD.bytes).toBeGreaterThan(MAX_HELD_BYTES);
+  expect(FLOOD.count * FLOOD.bytes).toBeGreaterThan(MAX_REPLAY_BUFFER_BYTES);
   for (let i = 0; i < FLOOD.count; i++) broker.deliver(1, FLOOD.bytes);
 }
 
@@ -139,7 +139,7 @@ test("nor are they when there are too many of them", async () => {
   expect(listener.told()).toEqual(["ack f/2", "live f/3", "live f/4"]);
 });
 
-test("a log that begins anew under a hold is told, however much came of it", async () => {
+test("a log that begins anew during a replay is told, however much came of it", async () => {
   for (const much of [false, true]) {
     const { broker, listener } = await listening();
     broker.append(2);
@@ -182,7 +182,7 @@ test.each([false, true])(
   },
 );
 
-test("what was given before a hold is not read again when the subscribe fails", async () => {
+test("what was given before the buffering is not read again when the subscribe fails", async () => {
   // Once everything since the first subscribe came a second time.
   const { broker, listener } = await listening();
   await listener.subscribe();
@@ -243,7 +243,7 @@ test("a session that begins behind a gap does not hear of it, one inside hears o
   expect(behind.told()).toEqual(["ack e/8", "live e/9"]);
 });
 
-test("a gap that is met under a hold is told behind what comes before it", async () => {
+test("a gap that is met during a replay is told behind what comes before it", async () => {
   const { broker, listener } = await listening();
   broker.append(2);
   broker.handed = broker.head;

@@ -46,7 +46,7 @@ class Channel {
     this.cursor = new Cursor({
       channel: "c",
       registration: () => this.registration,
-      wanted: () => true,
+      hasAnySubscriber: () => true,
       head: () => this.#asked(position),
       read: (after, until) => this.#asked(() => this.#read(after, until)),
       presence: () =>

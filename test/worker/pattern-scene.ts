@@ -54,7 +54,7 @@ export class PatternScene {
       index: (name: string) => this.#stub(name),
       patterns: () => wanted.keys(),
       hasPattern: (pattern: string) => wanted.has(pattern),
-      followsPattern: (pattern: string) => wanted.get(pattern) === true,
+      hasPatternPresenceFollower: (pattern: string) => wanted.get(pattern) === true,
     };
   }
 

@@ -10,8 +10,8 @@ import type { Encoding } from "../../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
 import type { PublicationBatch, SizedFrame, Variant } from "../../protocol/publication-frames.ts";
 import type { LogGap, Position } from "../ports/broker.ts";
-import type { Hold, PresenceNotice } from "./hold.ts";
-import type { HeldOfPattern, PatternFeed } from "./pattern-feed.ts";
+import type { PatternFeed, PatternItem } from "./pattern-feed.ts";
+import type { PresenceNotice, ReplayBuffer } from "./replay-buffer.ts";
 
 /** What the hub needs of a session. */
 export interface Subscriber {
@@ -43,7 +43,7 @@ export interface Subscription {
   /** Presence changes at or below this generation are not for this session. */
   generation: number;
   /** What waits until the session has been told all that comes before; undefined once live. */
-  held: Hold | undefined;
+  buffer: ReplayBuffer | undefined;
 }
 
 /** One session's interest in the channels of one pattern. */
@@ -142,7 +142,7 @@ export class Hub {
   }
 
   /** Whether a session with this pattern wants to hear who comes to its channels and goes. */
-  followsPattern(pattern: string): boolean {
+  hasPatternPresenceFollower(pattern: string): boolean {
     for (const { followsPresence } of this.#patterns.get(pattern)?.keys() ?? []) {
       if (followsPresence) return true;
     }
@@ -155,14 +155,19 @@ export class Hub {
     return undefined;
   }
 
-  /** Whether anyone here wants what is published to the channel. */
-  hears(channel: string): boolean {
-    return this.has(channel) || this.#listeners(channel).length > 0;
+  /** Whether anyone here is subscribed to the channel, by itself or by a pattern. */
+  hasAnySubscriber(channel: string): boolean {
+    return this.hasDirectSubscriber(channel) || this.#listeners(channel).length > 0;
   }
 
-  /** Whether anyone here wants the channel by itself. */
-  has(channel: string): boolean {
+  /** Whether anyone here is subscribed to the channel by its name. */
+  hasDirectSubscriber(channel: string): boolean {
     return this.#channels.has(channel);
+  }
+
+  /** @deprecated Use `hasDirectSubscriber`. */
+  has(channel: string): boolean {
+    return this.hasDirectSubscriber(channel);
   }
 
   /** The session that has been subscribed to the channel for the longest time, else by a pattern. */
@@ -181,8 +186,8 @@ export class Hub {
     return [...found];
   }
 
-  /** Whether a session here listens already, and may be owed what is on the way. */
-  listens(channel: string): boolean {
+  /** Whether a subscription here has begun, by name or by a pattern: it may be owed what is on the way. */
+  hasActiveSubscriber(channel: string): boolean {
     for (const { floor } of this.#channels.get(channel)?.values() ?? []) {
       if (floor !== undefined) return true;
     }
@@ -197,7 +202,7 @@ export class Hub {
   }
 
   /** Whether a session here wants to hear who comes to the channel and goes. */
-  follows(channel: string): boolean {
+  hasPresenceFollower(channel: string): boolean {
     for (const subscriber of this.#channels.get(channel)?.keys() ?? []) {
       if (subscriber.followsPresence) return true;
     }
@@ -208,7 +213,7 @@ export class Hub {
   broadcast(batch: PublicationBatch): void {
     // A session that ends in the sweep leaves the map, which its iteration allows.
     for (const [subscriber, subscription] of this.#channels.get(batch.channel) ?? []) {
-      if (subscription.held !== undefined) subscription.held.add({ batch });
+      if (subscription.buffer !== undefined) subscription.buffer.add({ batch });
       else this.#write(subscriber, subscription, batch);
     }
     const all = this.#listeners(batch.channel);
@@ -225,7 +230,7 @@ export class Hub {
         if (!live || feed.met === look) continue;
         feed.met = look;
         if (exact?.has(subscriber)) continue;
-        if (feed.held !== undefined) feed.held.add({ batch });
+        if (feed.buffer !== undefined) feed.buffer.add({ batch });
         else this.feed(subscriber, feed, batch);
       }
     }
@@ -239,11 +244,11 @@ export class Hub {
   /** Tells everyone who is behind it that a part of the log cannot be had. */
   gap(channel: string, gap: LogGap): void {
     for (const [subscriber, subscription] of this.#channels.get(channel) ?? []) {
-      if (subscription.held !== undefined) subscription.held.add({ gap });
+      if (subscription.buffer !== undefined) subscription.buffer.add({ gap });
       else skip(subscriber, subscription, gap);
     }
     for (const [subscriber, feed] of this.#byPattern(channel)) {
-      if (feed.held !== undefined) feed.held.add({ channel, gap });
+      if (feed.buffer !== undefined) feed.buffer.add({ channel, gap });
       else feedGap(subscriber, feed, channel, gap);
     }
   }
@@ -259,12 +264,12 @@ export class Hub {
   notify(channel: string, notice: PresenceNotice): void {
     for (const [subscriber, subscription] of this.#channels.get(channel) ?? []) {
       if (!subscriber.followsPresence) continue;
-      if (subscription.held !== undefined) subscription.held.add({ notice });
+      if (subscription.buffer !== undefined) subscription.buffer.add({ notice });
       else notify(subscriber, subscription, notice);
     }
     for (const [subscriber, feed] of this.#byPattern(channel)) {
       if (!subscriber.followsPresence) continue;
-      if (feed.held !== undefined) feed.held.add({ channel, notice });
+      if (feed.buffer !== undefined) feed.buffer.add({ channel, notice });
       else feedNotice(subscriber, notice);
     }
   }
@@ -275,24 +280,28 @@ export class Hub {
   }
 
   /**
-   * Lets a session's patterns have what a subscription to the channel itself held back and will not give
-   * out any more.
+   * Lets a session's patterns have what a subscription to the channel itself has buffered and will not
+   * deliver any more.
    */
-  handBack(subscriber: Subscriber, { channel, held }: Subscription, feed: PatternFeed): void {
-    const dropped = held?.takeDropped();
+  passBufferToPatterns(
+    subscriber: Subscriber,
+    { channel, buffer }: Subscription,
+    feed: PatternFeed,
+  ): void {
+    const dropped = buffer?.takeDropped();
     if (dropped !== undefined) {
       this.#toFeed(subscriber, feed, {
         channel,
         gap: { reason: "unavailable", after: undefined, until: dropped },
       });
     }
-    for (const item of held?.items ?? []) {
+    for (const item of buffer?.items ?? []) {
       this.#toFeed(subscriber, feed, "batch" in item ? item : { channel, ...item });
     }
   }
 
-  #toFeed(subscriber: Subscriber, feed: PatternFeed, item: HeldOfPattern): void {
-    if (feed.held !== undefined) feed.held.add(item);
+  #toFeed(subscriber: Subscriber, feed: PatternFeed, item: PatternItem): void {
+    if (feed.buffer !== undefined) feed.buffer.add(item);
     else if ("batch" in item) this.feed(subscriber, feed, item.batch);
     else if ("gap" in item) feedGap(subscriber, feed, item.channel, item.gap);
     else if ("notice" in item) feedNotice(subscriber, item.notice);
@@ -318,11 +327,11 @@ export class Hub {
     }
   }
 
-  /** Ends the hold of a subscription: what came meanwhile goes out, from its floor on. */
-  release(subscriber: Subscriber, subscription: Subscription): void {
-    const held = subscription.held;
-    subscription.held = undefined;
-    for (const item of held?.items ?? []) {
+  /** Ends the buffering of a subscription: what came meanwhile goes out, from its floor on. */
+  flushBuffer(subscriber: Subscriber, subscription: Subscription): void {
+    const { buffer } = subscription;
+    subscription.buffer = undefined;
+    for (const item of buffer?.items ?? []) {
       if ("gap" in item) skip(subscriber, subscription, item.gap);
       else if ("notice" in item) notify(subscriber, subscription, item.notice);
       // Another epoch is told by a gap: what comes without one is of a log that has been lost.

@@ -65,7 +65,7 @@ export class NewChannels {
 
   #knows(channel: string): boolean {
     const { hub, broker } = this.#host;
-    if (hub.has(channel)) return true;
+    if (hub.hasDirectSubscriber(channel)) return true;
     if (broker.knows !== undefined) return broker.knows(channel);
     if (this.#young.has(channel)) return true;
     if (!this.#old.has(channel)) return false;

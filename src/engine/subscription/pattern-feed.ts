@@ -3,10 +3,10 @@
  * channel's log, so whatever comes is taken; only a channel that was caught up with has a floor until the
  * live messages are past it. While the session catches up everything of its patterns is held back.
  */
-import { MAX_HELD_BYTES } from "../../protocol/limits.ts";
+import { MAX_REPLAY_BUFFER_BYTES } from "../../protocol/limits.ts";
 import type { PublicationBatch } from "../../protocol/publication-frames.ts";
 import type { LogGap, Position } from "../ports/broker.ts";
-import { GAP_BYTES, noticeBytes, type PresenceNotice } from "./hold.ts";
+import { GAP_BYTES, noticeBytes, type PresenceNotice } from "./replay-buffer.ts";
 
 /** Messages of one channel that were too much to be held: they are read from the log again. */
 export interface DroppedRange {
@@ -18,7 +18,7 @@ export interface DroppedRange {
   until: number;
 }
 
-export type HeldOfPattern =
+export type PatternItem =
   | { readonly batch: PublicationBatch }
   | { readonly range: DroppedRange }
   | { readonly channel: string; readonly gap: LogGap }
@@ -32,18 +32,18 @@ export interface LostPresence {
 }
 
 /** What was too much to be held and has to be read. */
-export type HeldElsewhere = { readonly range: DroppedRange } | LostPresence;
+export type OverflowedItem = { readonly range: DroppedRange } | LostPresence;
 
 /** What a range, or a channel whose notices were dropped, takes beside the channel's name; in bytes. */
 const MARK_BYTES = 250;
 
 /** The channel that something is of. */
-export function channelOf(item: HeldOfPattern): string {
+export function channelOf(item: PatternItem): string {
   if ("batch" in item) return item.batch.channel;
   return "range" in item ? item.range.channel : item.channel;
 }
 
-function bytesOf(item: HeldOfPattern): number {
+function bytesOf(item: PatternItem): number {
   if ("batch" in item) return item.batch.bytes;
   const name = 2 * channelOf(item).length;
   if ("gap" in item) return GAP_BYTES + name;
@@ -54,8 +54,8 @@ function bytesOf(item: HeldOfPattern): number {
  * What comes of patterns while a session catches up, in its order. Bounded: past the bound it is read again,
  * and where even what has to be read is too much, all of it is lost and has to be told by a gap.
  */
-export class PatternHold {
-  #items: HeldOfPattern[] = [];
+export class PatternReplayBuffer {
+  #items: PatternItem[] = [];
   #bytes = 0;
   #overflowed = false;
 
@@ -63,14 +63,14 @@ export class PatternHold {
     return this.#items.length === 0 && !this.#overflowed;
   }
 
-  add(item: HeldOfPattern): void {
+  add(item: PatternItem): void {
     this.#items.push(item);
     this.#bytes += bytesOf(item);
-    if (this.#bytes > MAX_HELD_BYTES) this.#drop();
+    if (this.#bytes > MAX_REPLAY_BUFFER_BYTES) this.#drop();
   }
 
   /** Takes the oldest, or undefined when nothing is held. */
-  take(): HeldOfPattern | undefined {
+  take(): PatternItem | undefined {
     const item = this.#items.shift();
     if (item !== undefined) this.#bytes -= bytesOf(item);
     return item;
@@ -99,7 +99,7 @@ export class PatternHold {
     );
   }
 
-  #keep(stays: (item: HeldOfPattern) => boolean): void {
+  #keep(stays: (item: PatternItem) => boolean): void {
     const kept = this.#items.filter(stays);
     if (kept.length === this.#items.length) return;
     this.#items = kept;
@@ -111,7 +111,7 @@ export class PatternHold {
    * stays in order within a channel.
    */
   #drop(): void {
-    const items: HeldOfPattern[] = [];
+    const items: PatternItem[] = [];
     const open = new Map<string, DroppedRange>();
     const lost = new Set<string>();
     for (const item of this.#items) {
@@ -133,7 +133,7 @@ export class PatternHold {
     }
     this.#items = items;
     this.#count();
-    if (this.#bytes <= MAX_HELD_BYTES / 2) return;
+    if (this.#bytes <= MAX_REPLAY_BUFFER_BYTES / 2) return;
     this.#items = [];
     this.#bytes = 0;
     this.#overflowed = true;
@@ -147,7 +147,7 @@ export class PatternHold {
 
 export class PatternFeed {
   /** What waits until the session has caught up; undefined while it is live. */
-  held: PatternHold | undefined;
+  buffer: PatternReplayBuffer | undefined;
   /** The last look of the hub at all patterns in which the session was met. */
   met = 0;
   /** Where the replay of a channel ended: live messages up to there are not for this session. */

@@ -5,12 +5,12 @@
 import type { ChannelRules } from "../../channels/rules.ts";
 import type { Position } from "../ports/broker.ts";
 import {
-  between,
   type LogReader,
-  type Missed,
-  missed,
-  nothing,
+  onlyGap,
+  type RecoveryResult,
   type ReplayBudget,
+  readRange,
+  recover,
 } from "./recovery.ts";
 
 /** How far the clocks of two channels may lie apart, or one be set back, in milliseconds. */
@@ -24,7 +24,7 @@ export interface Head {
 }
 
 /** Undefined where the channel does not answer. */
-export async function headOf(
+export async function readHead(
   { broker, logger, turns }: LogReader,
   channel: string,
 ): Promise<Head | undefined> {
@@ -52,25 +52,25 @@ export interface Absence {
  *
  * @returns undefined where nothing was published since
  */
-export async function missedFrom(
+export async function recoverFromTime(
   reader: LogReader,
   channel: string,
   { position, oldest }: Head,
   { from, now }: Absence,
   budget: ReplayBudget,
   { recovery, positionTtlMs }: ChannelRules,
-): Promise<Missed | undefined> {
+): Promise<RecoveryResult | undefined> {
   const { epoch, offset } = position;
   const start = { epoch, offset: 0 };
   const forgettable = now - from >= positionTtlMs;
   if (offset === 0) {
     // A log that is not kept may have begun anew since.
-    if (!recovery) return nothing("unavailable", undefined, start);
-    return forgettable ? nothing("expired", undefined, start) : undefined;
+    if (!recovery) return onlyGap("unavailable", undefined, start);
+    return forgettable ? onlyGap("expired", undefined, start) : undefined;
   }
-  if (!recovery) return nothing("unavailable", undefined, position);
+  if (!recovery) return onlyGap("unavailable", undefined, position);
   if (oldest !== undefined && oldest.offset === 1 && oldest.time >= from) {
-    const found = await missed(
+    const found = await recover(
       reader,
       channel,
       { since: start, rewind: 0 },
@@ -83,7 +83,7 @@ export async function missedFrom(
   }
   // What is only looked at is not replayed, and takes nothing away from other channels.
   const most = { ...budget };
-  const found = await between(reader, channel, 0, position, most, from - CLOCK_MARGIN_MS);
+  const found = await readRange(reader, channel, 0, position, most, from - CLOCK_MARGIN_MS);
   if (found.entries.length === 0 && found.gap === undefined) return undefined;
   const entries = found.entries.filter(({ time }) => Number(time) >= from);
   budget.messages -= entries.length;

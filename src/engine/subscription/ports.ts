@@ -6,10 +6,10 @@ import type { PublicationBatch } from "../../protocol/publication-frames.ts";
 import type { Broker, LogGap, Position } from "../ports/broker.ts";
 import type { Logger } from "../ports/platform.ts";
 import type { Turns } from "../turns.ts";
-import type { PresenceNotice } from "./hold.ts";
 import type { Hub, Subscriber } from "./hub.ts";
 import type { NewChannels } from "./new-channels.ts";
 import type { ReplayBudget } from "./recovery.ts";
+import type { PresenceNotice } from "./replay-buffer.ts";
 
 /** What the channels of a session need from the node around them. */
 export interface ChannelsHost {

@@ -37,7 +37,7 @@ export interface RecoveryRequest {
   readonly rewind: number;
 }
 
-export interface Missed {
+export interface RecoveryResult {
   /** Dense and ascending, the last at the position that was read up to. */
   readonly entries: readonly Entry[];
   readonly gap: LogGap | undefined;
@@ -48,34 +48,38 @@ export interface Missed {
  *
  * @param recoverable whether the channel can be recovered at all
  */
-export async function missed(
+export async function recover(
   reader: LogReader,
   channel: string,
   { since, rewind }: RecoveryRequest,
   until: Position,
   budget: ReplayBudget,
   recoverable: boolean,
-): Promise<Missed> {
-  if (!recoverable) return nothing("unavailable", since, until);
+): Promise<RecoveryResult> {
+  if (!recoverable) return onlyGap("unavailable", since, until);
   if (since === undefined && rewind > 0) {
     const after = Math.max(0, until.offset - rewind);
-    const found = await between(reader, channel, after, until, budget);
+    const found = await readRange(reader, channel, after, until, budget);
     const short = found.gap?.reason === "head_trimmed" || found.gap?.reason === "expired";
     // Who asks for the last messages has missed none that are gone.
     return short ? { ...found, gap: undefined } : found;
   }
-  if (since === undefined || since.epoch === "") return nothing("unavailable", undefined, until);
+  if (since === undefined || since.epoch === "") return onlyGap("unavailable", undefined, until);
   if (since.epoch !== until.epoch) {
-    const { entries } = await between(reader, channel, 0, until, budget);
+    const { entries } = await readRange(reader, channel, 0, until, budget);
     const first = entries[0] === undefined ? until.offset + 1 : Number(entries[0].offset);
     const end = { epoch: until.epoch, offset: first - 1 };
     return { entries, gap: { reason: "epoch_changed", after: since, until: end } };
   }
-  if (since.offset > until.offset) return nothing("epoch_changed", since, until);
-  return await between(reader, channel, since.offset, until, budget);
+  if (since.offset > until.offset) return onlyGap("epoch_changed", since, until);
+  return await readRange(reader, channel, since.offset, until, budget);
 }
 
-export function nothing(reason: GapReason, after: Position | undefined, until: Position): Missed {
+export function onlyGap(
+  reason: GapReason,
+  after: Position | undefined,
+  until: Position,
+): RecoveryResult {
   return { entries: [], gap: { reason, after, until } };
 }
 
@@ -85,18 +89,18 @@ export function nothing(reason: GapReason, after: Position | undefined, until: P
  *
  * @param from entries that came before this time, in Unix milliseconds, are not wanted
  */
-export async function between(
+export async function readRange(
   { broker, logger, turns, over }: LogReader,
   channel: string,
   after: number,
   until: Position,
   budget: ReplayBudget,
   from = 0,
-): Promise<Missed> {
+): Promise<RecoveryResult> {
   const { epoch } = until;
   const found: Entry[] = [];
   let before = until.offset + 1;
-  const gap = (reason: GapReason): Missed => ({
+  const gap = (reason: GapReason): RecoveryResult => ({
     entries: found.reverse(),
     gap: { reason, after: { epoch, offset: after }, until: { epoch, offset: before - 1 } },
   });

@@ -1,6 +1,6 @@
-/** What a subscription to a channel holds back until its session has been told all that comes before. */
+/** What reaches a subscription to a channel while its session is still being told what came before. */
 import type { Member } from "../../channels/presence.ts";
-import { MAX_HELD_BYTES } from "../../protocol/limits.ts";
+import { MAX_REPLAY_BUFFER_BYTES } from "../../protocol/limits.ts";
 import type { PublicationBatch, SharedFrame } from "../../protocol/publication-frames.ts";
 import type { LogGap, Position } from "../ports/broker.ts";
 
@@ -23,11 +23,11 @@ export function noticeBytes({ member }: PresenceNotice): number {
 }
 
 /**
- * What a subscription holds back, bounded: past the bound its messages are read from the log again, and who
- * is present is read instead of the changes.
+ * Messages, gaps and notices that wait for a replay to end. Bounded: past the bound messages are read from
+ * the log again, and who is present is read instead of the changes.
  */
-export class Hold {
-  #items: HeldItem[] = [];
+export class ReplayBuffer {
+  #items: BufferedItem[] = [];
   #bytes = 0;
   #dropped: Position | undefined;
   #lostPresence = false;
@@ -51,13 +51,13 @@ export class Hold {
     return lost;
   }
 
-  add(item: HeldItem): void {
+  add(item: BufferedItem): void {
     this.#items.push(item);
     this.#bytes += bytesOf(item);
-    if (this.#bytes > MAX_HELD_BYTES) this.#drop();
+    if (this.#bytes > MAX_REPLAY_BUFFER_BYTES) this.#drop();
   }
 
-  /** Puts what replaces lost notices before all that is held; those that it covers are told by nobody. */
+  /** Puts what replaces lost notices before all that is buffered; those that it covers are told by nobody. */
   putFirst(notice: PresenceNotice): void {
     this.#items.unshift({ notice });
     this.#bytes += noticeBytes(notice);
@@ -65,57 +65,57 @@ export class Hold {
 
   /** Whether a gap has told that a log of this epoch begins. */
   announced(epoch: string): boolean {
-    return this.#items.some((held) => beginning(held) === epoch);
+    return this.#items.some((item) => beginning(item) === epoch);
   }
 
   /** Forgets what came before the log that the subscription begins in, where that was told. */
   beginIn(epoch: string): void {
-    const start = this.#items.findLastIndex((held) => beginning(held) === epoch);
+    const start = this.#items.findLastIndex((item) => beginning(item) === epoch);
     if (start < 0) return;
-    this.#items = this.#items.filter((held, index) => index >= start || "notice" in held);
+    this.#items = this.#items.filter((item, index) => index >= start || "notice" in item);
     this.#count();
     const dropped = this.#dropped?.epoch ?? epoch;
     if (dropped !== epoch && !this.announced(dropped)) this.#dropped = undefined;
   }
 
-  /** What is held, in the order in which it came. */
-  get items(): readonly HeldItem[] {
+  /** What is buffered, in the order in which it came. */
+  get items(): readonly BufferedItem[] {
     return this.#items;
   }
 
   #drop(): void {
-    const last = this.#items.findLast((held) => "batch" in held);
+    const last = this.#items.findLast((item) => "batch" in item);
     if (last !== undefined) {
       const { epoch, lastOffset } = last.batch;
       this.#dropped = { epoch, offset: lastOffset };
       // Reading the log finds what gaps there are by itself, except that it begins anew.
-      this.#items = this.#items.filter((held) => "notice" in held || beginning(held) !== undefined);
+      this.#items = this.#items.filter((item) => "notice" in item || beginning(item) !== undefined);
     }
     this.#count();
     // Where notices take most of the room they go as well, so that not every item drops something.
-    if (this.#bytes <= MAX_HELD_BYTES / 2) return;
-    this.#lostPresence ||= this.#items.some((held) => "notice" in held);
-    this.#items = this.#items.filter((held) => !("notice" in held));
+    if (this.#bytes <= MAX_REPLAY_BUFFER_BYTES / 2) return;
+    this.#lostPresence ||= this.#items.some((item) => "notice" in item);
+    this.#items = this.#items.filter((item) => !("notice" in item));
     this.#count();
   }
 
   #count(): void {
     this.#bytes = 0;
-    for (const held of this.#items) this.#bytes += bytesOf(held);
+    for (const item of this.#items) this.#bytes += bytesOf(item);
   }
 }
 
-type HeldItem =
+type BufferedItem =
   | { readonly batch: PublicationBatch }
   | { readonly gap: LogGap }
   | { readonly notice: PresenceNotice };
 
-function bytesOf(held: HeldItem): number {
-  if ("batch" in held) return held.batch.bytes;
-  return "gap" in held ? GAP_BYTES : noticeBytes(held.notice);
+function bytesOf(item: BufferedItem): number {
+  if ("batch" in item) return item.batch.bytes;
+  return "gap" in item ? GAP_BYTES : noticeBytes(item.notice);
 }
 
-/** The epoch of a log that begins with what is held. */
-function beginning(held: HeldItem): string | undefined {
-  return "gap" in held && held.gap.reason === "epoch_changed" ? held.gap.until.epoch : undefined;
+/** The epoch of a log that begins with this item. */
+function beginning(item: BufferedItem): string | undefined {
+  return "gap" in item && item.gap.reason === "epoch_changed" ? item.gap.until.epoch : undefined;
 }

@@ -1,9 +1,9 @@
 /** What a session is given of what was before: entries out of the log, and who is present now. */
 import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_PRESENCE_MEMBERS } from "../../protocol/limits.ts";
-import type { PresenceNotice } from "./hold.ts";
 import type { ChannelsHost, ChannelsOwner } from "./ports.ts";
 import { portions } from "./recovery.ts";
+import type { PresenceNotice } from "./replay-buffer.ts";
 
 /** Reads who is present in a channel, for a session that has missed changes. Undefined where nobody knows. */
 export async function readPresence(

@@ -16,20 +16,20 @@ import {
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import type { Position, SubscribeResult } from "../ports/broker.ts";
 import type { TokenBucket } from "../token-bucket.ts";
-import { Hold } from "./hold.ts";
 import type { Subscription } from "./hub.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { countOf, positionMessage, positionOf, uint64Of } from "./positions.ts";
 import { SessionReads } from "./reads.ts";
 import {
-  between,
   type LogReader,
-  type Missed,
-  missed,
   type RecoveryRequest,
+  type RecoveryResult,
   type ReplayBudget,
+  readRange,
+  recover,
 } from "./recovery.ts";
 import { readPresence, replay } from "./replay.ts";
+import { ReplayBuffer } from "./replay-buffer.ts";
 import { type JoinedPattern, SessionPatterns } from "./session-patterns.ts";
 
 export interface JoinOutcome {
@@ -120,7 +120,7 @@ export class SessionChannels {
       }
       const floor = epoch === "" ? undefined : { epoch, offset: countOf(offset) };
       const member = !ephemeral && this.#host.rules.of(channel).presence;
-      this.#add({ channel, ephemeral, member, floor, generation: 0, held: undefined });
+      this.#add({ channel, ephemeral, member, floor, generation: 0, buffer: undefined });
       // Who stands first now remembers what another one has remembered so far.
       const { hub, broker } = this.#host;
       const carries = hub.first(channel) === this.#owner;
@@ -208,7 +208,7 @@ export class SessionChannels {
       member: false,
       floor: undefined,
       generation: 0,
-      held: new Hold(),
+      buffer: new ReplayBuffer(),
     };
     checkChannel(channel);
     const request = recoveryRequest(entry, terms);
@@ -220,11 +220,11 @@ export class SessionChannels {
     const reached = before === undefined && !covered ? undefined : this.#reached(channel);
     if (before === undefined) {
       if (terms.byClient) this.begins(channel);
-      if (!this.#host.hub.has(channel)) this.#host.newChannels.checkRoom();
+      if (!this.#host.hub.hasDirectSubscriber(channel)) this.#host.newChannels.checkRoom();
       this.#add(subscription);
       added();
     }
-    if (request !== undefined) hold(subscription, reached);
+    if (request !== undefined) startBuffering(subscription, reached);
     const { position, generation } = await this.#register(subscription, entry, terms);
     if (this.#owner.ended) return undefined;
     if (subscription.floor === undefined && covered) {
@@ -256,9 +256,9 @@ export class SessionChannels {
     const behind: Joined[] = [];
     for (const one of joined) {
       const { subscription, recovery } = one;
-      subscription.held?.beginIn(subscription.floor?.epoch ?? "");
-      if (recovery === undefined && subscription.held?.overflowed !== true) {
-        this.#host.hub.release(this.#owner, subscription);
+      subscription.buffer?.beginIn(subscription.floor?.epoch ?? "");
+      if (recovery === undefined && subscription.buffer?.overflowed !== true) {
+        this.#host.hub.flushBuffer(this.#owner, subscription);
       } else behind.push(one);
     }
     if (behind.length === 0 && patterns.every((one) => one.recovery === undefined)) return;
@@ -269,7 +269,7 @@ export class SessionChannels {
         if (recovery !== undefined) await this.#recover(subscription, recovery, budget);
         await this.#catchUp(subscription);
         if (this.#owner.ended) return;
-        this.#host.hub.release(this.#owner, subscription);
+        this.#host.hub.flushBuffer(this.#owner, subscription);
       }
       const exact = (channel: string): boolean => this.#subscriptions.has(channel);
       await this.#patterns?.settle(patterns, budget, exact);
@@ -344,32 +344,32 @@ export class SessionChannels {
   ): Promise<void> {
     const { channel } = subscription;
     const recoverable = this.#host.rules.of(channel).recovery;
-    const found = await missed(this.#reader, channel, request, until, budget, recoverable);
+    const found = await recover(this.#reader, channel, request, until, budget, recoverable);
     if (this.#owner.ended) return;
     await this.#replay(channel, until.epoch, found);
     if (!this.#owner.ended) this.#owner.tellRecovered(channel, until, found.gap);
   }
 
-  /** Reads what was too much to be held back. */
+  /** Reads what was too much for the buffer. */
   async #catchUp(subscription: Subscription): Promise<void> {
-    const { channel, held } = subscription;
+    const { channel, buffer } = subscription;
     for (;;) {
       if (this.#owner.ended) return;
-      const dropped = held?.takeDropped();
+      const dropped = buffer?.takeDropped();
       if (dropped === undefined) {
-        if (held?.takeLostPresence() !== true) return;
+        if (buffer?.takeLostPresence() !== true) return;
         const notice = await readPresence(this.#host, channel);
-        if (notice !== undefined) held.putFirst(notice);
+        if (notice !== undefined) buffer.putFirst(notice);
         continue;
       }
       const { floor } = subscription;
       const same = floor?.epoch === dropped.epoch;
       // Of another log than the subscription's only what a gap has announced is for it.
-      if (same ? floor.offset >= dropped.offset : !held?.announced(dropped.epoch)) continue;
+      if (same ? floor.offset >= dropped.offset : !buffer?.announced(dropped.epoch)) continue;
       const budget = this.#host.replayBudget();
       const found = same
-        ? await between(this.#reader, channel, floor.offset, dropped, budget)
-        : await missed(this.#reader, channel, { since: floor, rewind: 0 }, dropped, budget, true);
+        ? await readRange(this.#reader, channel, floor.offset, dropped, budget)
+        : await recover(this.#reader, channel, { since: floor, rewind: 0 }, dropped, budget, true);
       if (this.#owner.ended) return;
       subscription.floor = dropped;
       if (found.gap !== undefined) this.#owner.tellGap(channel, found.gap);
@@ -382,7 +382,7 @@ export class SessionChannels {
     return { broker, logger, turns, over: () => this.#owner.ended };
   }
 
-  async #replay(channel: string, epoch: string, { entries }: Missed): Promise<void> {
+  async #replay(channel: string, epoch: string, { entries }: RecoveryResult): Promise<void> {
     await replay(this.#host, this.#owner, { channel, epoch, entries });
   }
 }
@@ -402,12 +402,12 @@ function recoveryRequest(
 }
 
 /** Holds back from now on what comes. What was handed over before has been written. */
-function hold(subscription: Subscription, reached: Position | undefined): void {
+function startBuffering(subscription: Subscription, reached: Position | undefined): void {
   const { floor } = subscription;
   if (floor !== undefined && reached?.epoch === floor.epoch && reached.offset > floor.offset) {
     subscription.floor = reached;
   }
-  subscription.held ??= new Hold();
+  subscription.buffer ??= new ReplayBuffer();
 }
 
 /**

@@ -14,14 +14,14 @@ import { feedGap, feedNotice, type PatternSubscription, type Subscription } from
 import {
   channelOf,
   type DroppedRange,
-  type HeldElsewhere,
+  type OverflowedItem,
   PatternFeed,
-  PatternHold,
+  PatternReplayBuffer,
 } from "./pattern-feed.ts";
-import { type Absence, type Head, headOf, missedFrom } from "./pattern-recovery.ts";
+import { type Absence, type Head, readHead, recoverFromTime } from "./pattern-recovery.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { positionOf } from "./positions.ts";
-import { between, type LogReader, missed, type ReplayBudget } from "./recovery.ts";
+import { type LogReader, type ReplayBudget, readRange, recover } from "./recovery.ts";
 import { readPresence, replay } from "./replay.ts";
 
 /** What one look at many channels asks at the same time. */
@@ -159,10 +159,10 @@ export class SessionPatterns {
     if (!this.covers(channel)) return;
     if (floor !== undefined) this.#feed.setFloor(channel, floor);
     const { hub, logger } = this.#host;
-    const lost = subscription.held?.takeLostPresence() === true;
-    hub.handBack(this.#owner, subscription, this.#feed);
+    const lost = subscription.buffer?.takeLostPresence() === true;
+    hub.passBufferToPatterns(this.#owner, subscription, this.#feed);
     if (!lost) return;
-    if (this.#feed.held !== undefined) this.#feed.held.add({ channel, lost });
+    if (this.#feed.buffer !== undefined) this.#feed.buffer.add({ channel, lost });
     else
       background(this.#tellPresence(channel), logger, "presence of a channel that was taken over");
   }
@@ -172,7 +172,7 @@ export class SessionPatterns {
     const behind = joined.some(({ recovery }) => recovery !== undefined);
     if (behind) {
       this.#settling += 1;
-      this.#feed.held ??= new PatternHold();
+      this.#feed.buffer ??= new PatternReplayBuffer();
       this.#released ??= Promise.withResolvers();
     }
     for (const { subscription } of joined) subscription.live = true;
@@ -205,7 +205,7 @@ export class SessionPatterns {
       });
     }
     this.#settling -= 1;
-    await this.#release();
+    await this.#flushBuffer();
   }
 
   #add(subscription: PatternSubscription): void {
@@ -238,11 +238,11 @@ export class SessionPatterns {
       const together = await this.#host.turns.run(() =>
         some.filter((channel) => takes(channel, positions.has(channel))),
       );
-      const heads = await Promise.all(together.map((channel) => headOf(this.#reader, channel)));
+      const heads = await Promise.all(together.map((channel) => readHead(this.#reader, channel)));
       for (const [k, channel] of together.entries()) {
         // What has come by now of another log is of one that has been lost.
         const epoch = heads[k]?.position.epoch;
-        if (epoch !== undefined) this.#feed.held?.discard(channel, epoch);
+        if (epoch !== undefined) this.#feed.buffer?.discard(channel, epoch);
       }
       // What one request may replay is shared: one after the other.
       for (const [k, channel] of together.entries()) {
@@ -285,8 +285,8 @@ export class SessionPatterns {
     const request = { since: last, rewind: 0 };
     const found =
       last === undefined
-        ? await missedFrom(this.#reader, channel, head, absence, budget, rules)
-        : await missed(this.#reader, channel, request, position, budget, rules.recovery);
+        ? await recoverFromTime(this.#reader, channel, head, absence, budget, rules)
+        : await recover(this.#reader, channel, request, position, budget, rules.recovery);
     if (found === undefined || this.#owner.ended) return;
     this.#feed.setFloor(channel, position);
     await replay(this.#host, this.#owner, {
@@ -298,25 +298,25 @@ export class SessionPatterns {
   }
 
   /** Lets out what was held back, in its order, unless another request catches up; what was too much is read again. */
-  async #release(): Promise<void> {
+  async #flushBuffer(): Promise<void> {
     const feed = this.#feed;
     for (;;) {
       if (this.#owner.ended || this.#settling > 0) return;
-      if (feed.held?.takeOverflow() === true) {
+      if (feed.buffer?.takeOverflow() === true) {
         await this.#tellOverflow();
         continue;
       }
-      const next = await this.#host.turns.run(() => this.#letOut());
+      const next = await this.#host.turns.run(() => this.#flushSome());
       if (next === "enough") continue;
       if (next === undefined) {
         // What has come since the last look is held as well.
-        if (feed.held?.empty === false) continue;
+        if (feed.buffer?.empty === false) continue;
         break;
       }
       if ("lost" in next) await this.#tellPresence(next.channel);
       else await this.#reread(next.range);
     }
-    feed.held = undefined;
+    feed.buffer = undefined;
     this.#released?.resolve();
     this.#released = undefined;
   }
@@ -327,11 +327,11 @@ export class SessionPatterns {
    * @returns what has to be read before the rest goes out, `enough` where there is more, undefined where
    * nothing is left
    */
-  #letOut(): HeldElsewhere | "enough" | undefined {
+  #flushSome(): OverflowedItem | "enough" | undefined {
     const { hub } = this.#host;
     for (let count = 0; count < LET_OUT_TOGETHER; count++) {
       if (this.#owner.ended || this.#settling > 0) return "enough";
-      const item = this.#feed.held?.take();
+      const item = this.#feed.buffer?.take();
       if (item === undefined) return undefined;
       // The pattern that brought it may have been left.
       if (!this.covers(channelOf(item))) continue;
@@ -365,7 +365,7 @@ export class SessionPatterns {
   async #tellPresence(channel: string): Promise<void> {
     const notice = await readPresence(this.#host, channel);
     if (notice === undefined || this.#owner.ended || !this.covers(channel)) return;
-    this.#feed.held?.discardNotices(channel, notice.generation);
+    this.#feed.buffer?.discardNotices(channel, notice.generation);
     feedNotice(this.#owner, notice);
   }
 
@@ -375,7 +375,7 @@ export class SessionPatterns {
     if (from >= until) return;
     const end = { epoch, offset: until };
     const budget = this.#host.replayBudget();
-    const { entries, gap } = await between(this.#reader, channel, from, end, budget);
+    const { entries, gap } = await readRange(this.#reader, channel, from, end, budget);
     if (this.#owner.ended) return;
     if (gap !== undefined) this.#owner.tellGap(channel, gap);
     await replay(this.#host, this.#owner, { channel, epoch, entries });

@@ -105,7 +105,7 @@ export class DurableObjectBroker implements Broker {
 
   unsubscribe(channel: string): void {
     const link = this.#link(channel);
-    if (this.#options.hears(channel)) this.#heard.add(channel);
+    if (this.#options.hasAnySubscriber(channel)) this.#heard.add(channel);
     else link.cursor.reset();
     background(this.#settle(channel, link), this.#options.logger, "telling the end of a channel");
   }
@@ -120,7 +120,7 @@ export class DurableObjectBroker implements Broker {
     const settling = this.#settlePattern(pattern, registration);
     background(settling, this.#options.logger, "telling the end of a pattern");
     for (const channel of this.#heard.channels()) {
-      if (!matches(pattern, channel) || this.#options.hears(channel)) continue;
+      if (!matches(pattern, channel) || this.#options.hasAnySubscriber(channel)) continue;
       // What comes of it later is another story.
       this.#heard.delete(channel);
       const link = this.#link(channel);
@@ -196,9 +196,9 @@ export class DurableObjectBroker implements Broker {
   }
 
   *lately(): Iterable<string> {
-    const { wanted, hears } = this.#options;
+    const { hasDirectSubscriber, hasAnySubscriber } = this.#options;
     for (const channel of this.#heard.channels()) {
-      if (!wanted(channel) && hears(channel)) yield channel;
+      if (!hasDirectSubscriber(channel) && hasAnySubscriber(channel)) yield channel;
     }
   }
 
@@ -220,23 +220,23 @@ export class DurableObjectBroker implements Broker {
   deliver(bytes: Uint8Array): boolean | Promise<boolean> {
     const request = fromBinary(DeliverRequestSchema, bytes);
     const { channel } = request;
-    const { wanted, hears } = this.#options;
-    if (!hears(channel)) return true;
+    const { hasDirectSubscriber, hasAnySubscriber } = this.#options;
+    if (!hasAnySubscriber(channel)) return true;
     this.#forgetOld();
-    if (!wanted(channel)) this.#heard.add(channel);
+    if (!hasDirectSubscriber(channel)) this.#heard.add(channel);
     const taken = this.#link(channel).cursor.take(runOf(request));
     return taken === undefined ? false : taken.then(() => false);
   }
 
   /** Takes back what no session here wants any more, and tells again what may not have been heard. */
   async sweep(): Promise<void> {
-    const { channelRegistrations, wanted } = this.#options;
+    const { channelRegistrations, hasDirectSubscriber } = this.#options;
     this.#adopt();
     this.#forgetOld();
     // What a session remembered of a channel that it has left is of no use.
     for (const [channel, link] of [...this.#channels]) this.#forget(channel, link);
     const stale = [...channelRegistrations.all()].filter(
-      (row) => !wanted(row.channel) || row.unsettled,
+      (row) => !hasDirectSubscriber(row.channel) || row.unsettled,
     );
     const settlings = [
       ...stale.map(
@@ -342,10 +342,15 @@ export class DurableObjectBroker implements Broker {
 
   /** Drops what is known of a channel that nobody here listens or publishes to. */
   #forget(channel: string, link: ChannelLink): void {
-    const { wanted, hears } = this.#options;
+    const { hasDirectSubscriber, hasAnySubscriber } = this.#options;
     // Another link may have taken its place since the caller was given this one.
     if (this.#channels.get(channel) !== link) return;
-    if (!link.idle || wanted(channel) || (this.#heard.has(channel) && hears(channel))) return;
+    if (
+      !link.idle ||
+      hasDirectSubscriber(channel) ||
+      (this.#heard.has(channel) && hasAnySubscriber(channel))
+    )
+      return;
     this.#heard.delete(channel);
     this.#channels.delete(channel);
   }

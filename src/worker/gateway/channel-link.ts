@@ -21,7 +21,7 @@ import { PublishQueue } from "./publish-queue.ts";
 /** What the link needs from the gateway around it. */
 export interface LinkHost extends ChannelRegistrationHost {
   /** Whether a session of this gateway wants what is published to the channel, perhaps by a pattern alone. */
-  hears(channel: string): boolean;
+  hasAnySubscriber(channel: string): boolean;
   /** A fresh stub of a channel's object. */
   readonly channel: (name: string) => ChannelStub;
   readonly handler: () => BrokerHandler | undefined;
@@ -46,7 +46,7 @@ export class ChannelLink {
     this.cursor = new Cursor({
       channel,
       handler: host.handler,
-      wanted: () => host.hears(channel),
+      hasAnySubscriber: () => host.hasAnySubscriber(channel),
       registration: () => this.registration.id,
       read: (after, until) => {
         const range = create(ReadRequestSchema, { after: BigInt(after), until: BigInt(until) });

@@ -41,11 +41,11 @@ export interface ChannelRegistrationHost {
   /** Through which channels are told. */
   readonly tellings: Calls;
   /** Whether a session of this gateway wants the channel. */
-  wanted(channel: string): boolean;
+  hasDirectSubscriber(channel: string): boolean;
   /** Whether one of them listens already, perhaps by a pattern: what is on the way may be for it. */
-  listens(channel: string): boolean;
+  hasActiveSubscriber(channel: string): boolean;
   /** Whether one of them wants to hear who joins and leaves. */
-  follows(channel: string): boolean;
+  hasPresenceFollower(channel: string): boolean;
   /** Those that are present. */
   members(channel: string): Iterable<MemberSession>;
   /** How this gateway hears the channel by patterns; undefined where it does not. */
@@ -71,8 +71,8 @@ export class ChannelRegistration {
   readonly #joined = new Map<string, MemberSession>();
   /** Whether each has said that it goes. */
   readonly #left = new Map<string, boolean>();
-  #subscribers: Waiter<SubscribeResult>[] = [];
-  #joiners: Waiter<void>[] = [];
+  #subscribers: PendingAnswer<SubscribeResult>[] = [];
+  #joiners: PendingAnswer<void>[] = [];
   /** Undefined until it was read. */
   #row: { current: ChannelRegistrationRow | undefined } | undefined;
   /** The channel may know members that are none, or miss some. */
@@ -151,7 +151,7 @@ export class ChannelRegistration {
     this.#subscribers = [];
     this.#joiners = [];
     try {
-      const wanted = this.#host.wanted(this.#channel.name);
+      const wanted = this.#host.hasDirectSubscriber(this.#channel.name);
       const batch = this.#take(wanted, subscribers.length > 0);
       if (!wanted) {
         // Whoever asked has gone meanwhile.
@@ -199,7 +199,7 @@ export class ChannelRegistration {
     }
     // A gateway that was reset has the row and nobody who listened: where it was means nothing now. One
     // that hears the channel by a pattern has no row and goes on.
-    const first = !this.#host.listens(name);
+    const first = !this.#host.hasActiveSubscriber(name);
     const fresh = wanted && (asked || row === undefined);
     const changes = fresh || !wanted || complete || joined.size > 0 || left.length > 0;
     if (!changes) return undefined;
@@ -214,7 +214,7 @@ export class ChannelRegistration {
       gateway: this.#host.gateway,
       sequence: BigInt(this.#host.sequence()),
       registration,
-      presence: fresh && this.#host.follows(name),
+      presence: fresh && this.#host.hasPresenceFollower(name),
       ended: wanted ? "" : (row?.id ?? ""),
       joined: [...joined.values()].map(({ sessionId, userId, clientId }) => ({
         sessionId,
@@ -288,7 +288,7 @@ export class ChannelRegistration {
   }
 }
 
-interface Waiter<T> {
+interface PendingAnswer<T> {
   readonly resolve: (value: T) => void;
   readonly reject: (error: unknown) => void;
 }

@@ -25,7 +25,7 @@ const MAX_FAILED_READS = 3;
 export interface CursorHost {
   readonly channel: string;
   readonly handler: () => BrokerHandler | undefined;
-  wanted(): boolean;
+  hasAnySubscriber(): boolean;
   /** The newest registration, by this life of the gateway or an earlier one. */
   registration(): string | undefined;
   /** @throws MessagingError UNAVAILABLE */
@@ -138,7 +138,7 @@ export class Cursor {
 
   async #catchUp(run: Run): Promise<void> {
     const round = this.#round;
-    const over = (): boolean => round !== this.#round || !this.#host.wanted();
+    const over = (): boolean => round !== this.#round || !this.#host.hasAnySubscriber();
     // The answer to a registration may step into another log meanwhile: after every wait it is looked
     // again where the gateway is.
     while (!over() && !this.#inStep(run)) {

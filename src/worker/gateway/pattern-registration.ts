@@ -34,7 +34,7 @@ export interface PatternRegistrationHost {
   /** Whether a session of this gateway wants the pattern. */
   hasPattern(pattern: string): boolean;
   /** Whether one of them wants to hear who joins and leaves. */
-  followsPattern(pattern: string): boolean;
+  hasPatternPresenceFollower(pattern: string): boolean;
 }
 
 export class PatternRegistration {
@@ -114,7 +114,7 @@ export class PatternRegistration {
    */
   #fitting(exactly = false): Attempt | undefined {
     const presence = this.#current?.presence;
-    const follows = this.#host.followsPattern(this.#pattern);
+    const follows = this.#host.hasPatternPresenceFollower(this.#pattern);
     const fits = presence === undefined || presence === follows || (presence && !exactly);
     return fits ? this.#current : undefined;
   }
@@ -141,7 +141,7 @@ export class PatternRegistration {
       await nextTurn();
       if (this.#current !== attempt) throw unavailable("nobody wants the pattern");
       const pattern = this.#pattern;
-      const presence = this.#host.followsPattern(pattern);
+      const presence = this.#host.hasPatternPresenceFollower(pattern);
       const version = rows.nextVersion();
       rows.set(pattern, { version, presence, unsettled: false });
       Object.assign(attempt, { version, presence });
