@@ -36,7 +36,7 @@ import { Counters } from "./counters.ts";
 import { errorText } from "./error-text.ts";
 import { guardedHandler } from "./guarded-handler.ts";
 import { MarkTimer } from "./mark-timer.ts";
-import type { Proxy as ProxyPort } from "./ports/backends.ts";
+import type { Backends } from "./ports/backends.ts";
 import type {
   Broker,
   BrokerHandler,
@@ -83,7 +83,7 @@ export interface EngineOptions {
   /** The other nodes. Default: there are none. */
   readonly cluster?: Cluster | undefined;
   /** The application's backends. Default none. */
-  readonly proxy?: ProxyPort;
+  readonly proxy?: Backends;
   readonly settings?: Settings;
 }
 
@@ -113,7 +113,7 @@ export class Engine implements BrokerHandler, SessionHost {
   readonly random: Random;
   readonly logger: Logger;
   readonly timers: Timers;
-  readonly proxy: ProxyPort;
+  readonly proxy: Backends;
   readonly settings: Settings;
   /** What each channel keeps and offers. */
   readonly rules: RuleBook;

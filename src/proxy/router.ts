@@ -3,7 +3,7 @@
  * explains. The first route that matches wins.
  */
 import { isPattern } from "../channels/names.ts";
-import type { Proxy as ProxyPort } from "../engine/ports/backends.ts";
+import type { Backends } from "../engine/ports/backends.ts";
 import { Glob } from "./glob.ts";
 import { Reach } from "./reach.ts";
 
@@ -38,35 +38,35 @@ export function createRouter(): ProxyRouter {
 interface Route {
   readonly channel: Glob;
   readonly method: Glob;
-  readonly proxy: ProxyPort;
+  readonly proxy: Backends;
 }
 
-export class ProxyRouter implements ProxyPort {
+export class ProxyRouter implements Backends {
   readonly #routes: Route[] = [];
   /** Made for the first pattern after a route was added. */
   #reach: { readonly routes: readonly Route[]; readonly reach: Reach } | undefined;
 
   /** Adds a route behind those that are there. @throws MessagingError BAD_REQUEST for a bad glob. */
-  add({ channel, method }: RoutePattern, proxy: ProxyPort): this {
+  add({ channel, method }: RoutePattern, proxy: Backends): this {
     this.#routes.push({ channel: new Glob(channel), method: new Glob(method), proxy });
     this.#reach = undefined;
     return this;
   }
 
   /** The backend that a call goes to, if there is one. */
-  find(channel: string, method: string): ProxyPort | undefined {
+  find(channel: string, method: string): Backends | undefined {
     return this.#routes.find((route) => route.channel.test(channel) && route.method.test(method))
       ?.proxy;
   }
 
   /** Present only where some route leads to an authenticator: then everyone is authenticated. */
-  get authenticate(): ProxyPort["authenticate"] {
+  get authenticate(): Backends["authenticate"] {
     const proxy = this.find("", AUTHENTICATE_METHOD);
     return proxy?.authenticate?.bind(proxy);
   }
 
   async authorizeSubscribe(
-    ...[request, cancellation]: Parameters<NonNullable<ProxyPort["authorizeSubscribe"]>>
+    ...[request, cancellation]: Parameters<NonNullable<Backends["authorizeSubscribe"]>>
   ): Promise<void> {
     const { channel } = request;
     const asked = isPattern(channel)
@@ -80,7 +80,7 @@ export class ProxyRouter implements ProxyPort {
   }
 
   /** The backends that decide about the channels of a pattern. */
-  #deciding(pattern: string): readonly ProxyPort[] {
+  #deciding(pattern: string): readonly Backends[] {
     if (this.#reach === undefined) {
       const routes = this.#routes.filter(({ method }) => method.test(SUBSCRIBE_METHOD));
       this.#reach = { routes, reach: new Reach(routes.map(({ channel }) => channel)) };
@@ -92,7 +92,7 @@ export class ProxyRouter implements ProxyPort {
       .map(({ proxy }) => proxy);
   }
 
-  async rpc(...[request, cancellation]: Parameters<NonNullable<ProxyPort["rpc"]>>) {
+  async rpc(...[request, cancellation]: Parameters<NonNullable<Backends["rpc"]>>) {
     const proxy = this.find(request.channel, request.method);
     // Where no route leads anywhere the request comes back, as without any backend.
     if (proxy?.rpc === undefined) return request.payload;

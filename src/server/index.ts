@@ -23,9 +23,9 @@ export {
 export type {
   AuthenticateRequest,
   AuthorizeSubscribeRequest,
+  Backends,
   Caller,
   Cancellation,
-  Proxy,
   RpcRequest,
 } from "../engine/ports/backends.ts";
 export type {
@@ -91,7 +91,7 @@ export {
   type TlsFiles,
 } from "./config/config.ts";
 export { ConfigError, type ConfigSource, loadConfig } from "./config/file.ts";
-export type { PatternRegistration, Registration } from "./deprecated.ts";
+export type { PatternRegistration, Proxy, Registration } from "./deprecated.ts";
 export { createLogger, type LogStream, type ServerLogger } from "./logger.ts";
 export { createServer, type Server, type ServerOptions, type ServerPorts } from "./server.ts";
 export { StartError } from "./start-error.ts";

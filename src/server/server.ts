@@ -8,7 +8,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { getRequestListener } from "@hono/node-server";
 import { background } from "../engine/background.ts";
 import { Engine } from "../engine/engine.ts";
-import type { Proxy as ProxyPort } from "../engine/ports/backends.ts";
+import type { Backends } from "../engine/ports/backends.ts";
 import type { Broker } from "../engine/ports/broker.ts";
 import type { Logger } from "../engine/ports/platform.ts";
 import { formatDuration } from "../engine/settings/duration.ts";
@@ -61,7 +61,7 @@ export interface ServerOptions {
   /** Default: the one that the configuration asks for, which is one in memory. */
   readonly broker?: Broker;
   /** The application's backends. Default none. */
-  readonly backends?: ProxyPort;
+  readonly backends?: Backends;
   /** Default: none. */
   readonly logger?: Logger;
 }

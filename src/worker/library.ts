@@ -4,9 +4,9 @@ export { fromWireEvent, toWireEvent } from "../client/events.ts";
 export type {
   AuthenticateRequest,
   AuthorizeSubscribeRequest,
+  Backends,
   Caller,
   Cancellation,
-  Proxy as Backends,
   RpcRequest,
 } from "../engine/ports/backends.ts";
 export { MessagingError } from "../protocol/errors.ts";

@@ -4,11 +4,7 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Engine } from "../../src/engine/engine.ts";
-import type {
-  Cancellation,
-  Proxy as ProxyPort,
-  RpcRequest,
-} from "../../src/engine/ports/backends.ts";
+import type { Backends, Cancellation, RpcRequest } from "../../src/engine/ports/backends.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import {
   type CloudEvent,
@@ -37,7 +33,7 @@ export interface ToldSurvey {
 }
 
 /** @param engine of the node that the request came in on */
-export function suiteBackend(engine: () => Engine, authentication: boolean): ProxyPort {
+export function suiteBackend(engine: () => Engine, authentication: boolean): Backends {
   let cancelled = 0;
   const trouble = new Trouble();
   const rpc = async (
@@ -110,7 +106,7 @@ export function suiteBackend(engine: () => Engine, authentication: boolean): Pro
   };
 }
 
-const authenticate: NonNullable<ProxyPort["authenticate"]> = async (request) => {
+const authenticate: NonNullable<Backends["authenticate"]> = async (request) => {
   const [verb = "", argument = ""] = request.token.split(":");
   switch (verb) {
     case "user":

@@ -5,7 +5,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
-import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
+import type { Backends } from "../../src/engine/ports/backends.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
@@ -40,11 +40,11 @@ const rpc: Init = {
 };
 
 /** Backends whose answers their types do not allow. */
-function hostile(proxy: { readonly [name in keyof ProxyPort]: () => unknown }): ProxyPort {
-  return proxy as unknown as ProxyPort;
+function hostile(proxy: { readonly [name in keyof Backends]: () => unknown }): Backends {
+  return proxy as unknown as Backends;
 }
 
-function logged(proxy: ProxyPort) {
+function logged(proxy: Backends) {
   const warnings: { message: string; [field: string]: unknown }[] = [];
   const world = scene({
     proxy,

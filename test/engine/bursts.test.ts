@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
-import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
+import type { Backends } from "../../src/engine/ports/backends.ts";
 import type { PublishCommand, PublishResult } from "../../src/engine/ports/broker.ts";
 import { PublishGate } from "../../src/engine/publish-gate.ts";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
@@ -21,7 +21,7 @@ function rpc(id: string, text = ""): Init {
 function backend() {
   const asked: string[] = [];
   const open: (() => void)[] = [];
-  const proxy: ProxyPort = {
+  const proxy: Backends = {
     rpc: async ({ id, payload }) => {
       asked.push(id);
       await new Promise<void>((resolve) => open.push(resolve));

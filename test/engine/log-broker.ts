@@ -135,7 +135,7 @@ export class LogBroker implements Broker {
     this.wanted.delete(pattern);
   }
 
-  async active(): Promise<ActiveChannels> {
+  async activeChannels(): Promise<ActiveChannels> {
     return this.answered;
   }
 
@@ -188,7 +188,7 @@ export class LogBroker implements Broker {
     return { epoch: this.epoch, members: [], total: 0, generation: this.generation };
   }
 
-  seen(): Position | undefined {
+  position(): Position | undefined {
     return this.handed;
   }
 }

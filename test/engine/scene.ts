@@ -2,7 +2,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { HostCapabilities } from "../../src/engine/capabilities.ts";
 import { Engine } from "../../src/engine/engine.ts";
-import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
+import type { Backends } from "../../src/engine/ports/backends.ts";
 import type {
   ActiveChannels,
   Broker,
@@ -44,7 +44,7 @@ export class QuietBroker implements Broker {
   unsubscribePattern(pattern: string): void {
     this.wanted.delete(pattern);
   }
-  async active(): Promise<ActiveChannels> {
+  async activeChannels(): Promise<ActiveChannels> {
     return { channels: [], gap: undefined };
   }
   async publish(_channel: string, _command: PublishCommand): Promise<PublishResult> {
@@ -59,7 +59,7 @@ export class QuietBroker implements Broker {
   async presence(): Promise<PresenceSnapshot> {
     return { epoch: "e", members: [], total: 0, generation: 0 };
   }
-  seen(): undefined {
+  position(): undefined {
     return undefined;
   }
 }
@@ -119,7 +119,7 @@ const CAPABILITIES: HostCapabilities = {
 
 /** Settings that differ from the defaults, and the application's backends. */
 export interface SceneOptions extends Partial<Settings> {
-  readonly proxy?: ProxyPort;
+  readonly proxy?: Backends;
   /** Default: nothing is logged. */
   readonly logger?: Logger;
 }

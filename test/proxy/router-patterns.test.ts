@@ -3,7 +3,7 @@
  * that asks channel by channel, with its own reading of patterns and of globs.
  */
 import { expect, test } from "vitest";
-import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
+import type { Backends } from "../../src/engine/ports/backends.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { createRouter } from "../../src/proxy/router.ts";
 import { eachStep } from "../support/random.ts";
@@ -82,7 +82,7 @@ function routerOf(routes: readonly Route[]): (channel: string) => Promise<boolea
   return (channel) => granted(router, channel);
 }
 
-function gate(allows: boolean): ProxyPort {
+function gate(allows: boolean): Backends {
   return {
     authorizeSubscribe: async () => {
       if (!allows) throw new MessagingError("ACL_ERROR", "not yours");
@@ -90,7 +90,7 @@ function gate(allows: boolean): ProxyPort {
   };
 }
 
-async function granted(proxy: ProxyPort, channel: string): Promise<boolean> {
+async function granted(proxy: Backends, channel: string): Promise<boolean> {
   try {
     const request = { channel, token: "", caller: {} as never };
     await proxy.authorizeSubscribe?.(request, cancellation);
@@ -143,7 +143,7 @@ test("a stranger is granted no pattern that stands for a channel of a deny route
 
 test("each backend that decides about a channel of the pattern is asked once, with the pattern", async () => {
   const asked: string[] = [];
-  const named = (name: string): ProxyPort => ({
+  const named = (name: string): Backends => ({
     authorizeSubscribe: async ({ channel }) => {
       asked.push(`${name} ${channel}`);
     },

@@ -1,7 +1,7 @@
 /** Routes to backends: the original's globs, first match wins. */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import type { Proxy as ProxyPort, RpcRequest } from "../../src/engine/ports/backends.ts";
+import type { Backends, RpcRequest } from "../../src/engine/ports/backends.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { Glob } from "../../src/proxy/glob.ts";
 import { createRouter } from "../../src/proxy/router.ts";
@@ -35,7 +35,7 @@ test.each(["a\\", "[ab", "{a,b", "[z-a]"])("the glob %s is refused", (glob) => {
   expect(() => new Glob(glob)).toThrow(expect.objectContaining({ code: "BAD_REQUEST" }));
 });
 
-function named(name: string): ProxyPort {
+function named(name: string): Backends {
   return {
     rpc: async () => create(CloudEventSchema, { id: name }),
     authorizeSubscribe: async () => {
@@ -46,7 +46,7 @@ function named(name: string): ProxyPort {
 
 const payload = create(CloudEventSchema, { id: "mine" });
 
-async function call(router: ProxyPort, channel: string, method: string): Promise<unknown> {
+async function call(router: Backends, channel: string, method: string): Promise<unknown> {
   const request = { channel, method, payload } as unknown as RpcRequest;
   return (await router.rpc?.(request, cancellation))?.id;
 }

@@ -55,7 +55,7 @@ test("channels come with those first that were published to last, and the search
   const { position } = await node.broker.subscribePattern("many.*");
   await fill(prefix, 50_000, position.offset);
   asked.count = 0;
-  const found = await node.broker.active("many.*", position, 100);
+  const found = await node.broker.activeChannels("many.*", position, 100);
   const expected = Array.from({ length: 100 }, (_, i) => `many.c${49_999 - i}`);
   expect(found).toEqual({ channels: expected, gap: "limit" });
   expect(asked.count).toBe(1);
@@ -67,12 +67,12 @@ test("a question that fits little looks at a bounded number of channels, and say
   await fill(prefix, 50_000, position.offset);
   asked.count = 0;
   const made = { epoch: position.epoch, offset: 0 };
-  const none = await node.broker.active("nothing.*", made, 100);
+  const none = await node.broker.activeChannels("nothing.*", made, 100);
   expect(none).toEqual({ channels: [], gap: "limit" });
   expect(asked.count).toBeLessThanOrEqual(MAX_PATTERN_LOOKS / 2_000 + 1);
   // Behind the client's place there are less, and nothing is missing.
   const since = { epoch: position.epoch, offset: position.offset + 50_000 + 35_000 };
-  expect(await node.broker.active("nothing.*", since, 100)).toEqual({
+  expect(await node.broker.activeChannels("nothing.*", since, 100)).toEqual({
     channels: [],
     gap: undefined,
   });
@@ -89,7 +89,7 @@ test("a channel that moves up while the list is asked for is not missed", async 
     if (count !== 1) return;
     for (const name of ["many.c0", "many.c1"]) await node.publish(name, "x");
   };
-  const found = await node.broker.active("many.*", position, 20_000);
+  const found = await node.broker.activeChannels("many.*", position, 20_000);
   expect(found.gap).toBeUndefined();
   expect(new Set(found.channels).size).toBe(9_000);
   expect(found.channels).toHaveLength(9_000);

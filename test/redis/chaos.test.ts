@@ -115,7 +115,7 @@ class Stage {
       await eventually(
         () =>
           this.nodes.every(({ broker }) => {
-            const seen = broker.seen(channel);
+            const seen = broker.position(channel);
             return seen?.epoch === position.epoch && seen.offset >= position.offset;
           }),
         `the end of ${channel}`,

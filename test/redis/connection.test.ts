@@ -296,7 +296,7 @@ test("a quiet channel learns that everything was flushed", async () => {
   for (const node of [one, other]) {
     await eventually(() => node.lines().includes("gap epoch_changed 1-0"));
   }
-  expect(one.broker.seen("a")).toEqual(other.broker.seen("a"));
+  expect(one.broker.position("a")).toEqual(other.broker.position("a"));
 });
 
 const ALWAYS = { appendonly: "yes", appendfsync: "always" };
@@ -312,7 +312,7 @@ test("a durable Redis that is killed comes back with the same epoch and nothing 
   dense(other);
   const texts = other.texts("a");
   expect(acknowledged.filter((text) => !texts.includes(text))).toEqual([]);
-  expect(one.broker.seen("a")?.epoch).toBe(position.epoch);
+  expect(one.broker.position("a")?.epoch).toBe(position.epoch);
 });
 
 test("without that word a Redis that is killed begins a new epoch, which is told", async () => {

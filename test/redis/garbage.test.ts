@@ -202,7 +202,7 @@ test("an answer of Redis that cannot be read is a clear error, and nothing is lo
     one.broker.leave("a", `s${i - 3}`, i % 2 === 0);
     await attempt(one.broker.history("a", { limit: 20 }));
     await attempt(one.broker.presence("a", 20));
-    await attempt(one.broker.active("p.*", position, 10));
+    await attempt(one.broker.activeChannels("p.*", position, 10));
     if (i % 10 === 0) await attempt(one.broker.removeHistory("c"));
     await attempt(one.publish(`p.${i}`, text));
   }

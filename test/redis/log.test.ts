@@ -71,7 +71,7 @@ function suite(start: () => Promise<Redis>): void {
     await eventually(() => one.told.length === 4 && other.told.length === 4);
     expect(one.lines()).toEqual(["1 x", "2 y", "3 z", "4 w"]);
     expect(other.told).toEqual(one.told);
-    expect(one.broker.seen(channel)).toEqual({ epoch, offset: 4 });
+    expect(one.broker.position(channel)).toEqual({ epoch, offset: 4 });
   });
 
   test("a key that is repeated, by whichever node, is answered with the first position", async () => {
@@ -131,11 +131,11 @@ function suite(start: () => Promise<Redis>): void {
   test("nothing is seen of a channel that the node is not registered with", async () => {
     const [one] = await two();
     await publishes(one, channel, 1);
-    expect(one.broker.seen(channel)).toBeUndefined();
+    expect(one.broker.position(channel)).toBeUndefined();
     const { position } = await one.broker.subscribe(channel);
-    expect(one.broker.seen(channel)).toEqual(position);
+    expect(one.broker.position(channel)).toEqual(position);
     one.broker.unsubscribe(channel);
-    expect(one.broker.seen(channel)).toBeUndefined();
+    expect(one.broker.position(channel)).toBeUndefined();
     expect(one.broker.size).toBe(0);
   });
 

@@ -291,32 +291,38 @@ test("joins and leaves are heard once, also in a channel that was never publishe
 test("the list of active channels names what was published to since a place, over all nodes", async () => {
   const { server, one, other, node } = await stage();
   const { position } = await one.broker.subscribePattern("a.*");
-  expect(await one.broker.active("a.*", position, 9)).toEqual({ channels: [], gap: undefined });
+  expect(await one.broker.activeChannels("a.*", position, 9)).toEqual({
+    channels: [],
+    gap: undefined,
+  });
   await Promise.all([
     one.publish("a.x", "1"),
     other.publish("a.y", "1"),
     other.publish("b.z", "1"),
   ]);
-  const found = await one.broker.active("a.*", position, 9);
+  const found = await one.broker.activeChannels("a.*", position, 9);
   expect({ ...found, channels: found.channels.toSorted() }).toEqual({
     channels: ["a.x", "a.y"],
     gap: undefined,
   });
-  expect(await one.broker.active("a.*", position, 1)).toMatchObject({ gap: "limit" });
+  expect(await one.broker.activeChannels("a.*", position, 1)).toMatchObject({ gap: "limit" });
   // What was published to before, and may have been since.
   const late = await node();
   const since = (await late.broker.subscribePattern("**")).position;
   await other.publish("a.y", "2");
-  expect((await late.broker.active("*.y", since, 9)).channels).toEqual(["a.y"]);
+  expect((await late.broker.activeChannels("*.y", since, 9)).channels).toEqual(["a.y"]);
   await server.command("FLUSHALL");
   await other.publish("a.y", "3");
-  expect(await late.broker.active("**", since, 9)).toEqual({
+  expect(await late.broker.activeChannels("**", since, 9)).toEqual({
     channels: ["a.y"],
     gap: "epoch_changed",
   });
   const again = (await late.broker.subscribePattern("**")).position;
   await other.publish("a.y", "4");
-  expect(await late.broker.active("**", again, 9)).toEqual({ channels: ["a.y"], gap: undefined });
+  expect(await late.broker.activeChannels("**", again, 9)).toEqual({
+    channels: ["a.y"],
+    gap: undefined,
+  });
 });
 
 test("a channel is listed beside its first publish, and then no more", async () => {
@@ -357,7 +363,7 @@ test("nothing is acknowledged before its channel is listed, and acknowledgements
   }
   await publishing[9];
   expect(acknowledged).toEqual(Array.from({ length: 10 }, (_, i) => `${i}`));
-  expect((await one.broker.active("a.*", position, 9)).channels).toEqual(["a.b"]);
+  expect((await one.broker.activeChannels("a.*", position, 9)).channels).toEqual(["a.b"]);
 });
 
 test("where Redis refuses to list a channel its publish is not acknowledged, and the next one tries again", async () => {
@@ -385,5 +391,5 @@ test("a restart of Redis without its data between two publishes lists the channe
   await server.command("FLUSHALL");
   const { position } = await one.broker.subscribePattern("a.*");
   await one.publish("a.b", "3");
-  expect((await one.broker.active("a.*", position, 9)).channels).toEqual(["a.b"]);
+  expect((await one.broker.activeChannels("a.*", position, 9)).channels).toEqual(["a.b"]);
 });

@@ -213,7 +213,7 @@ async function works(address: RedisAddress, prefix: string): Promise<void> {
     await node.publish("a.b", "1");
     await node.publish("b", "1");
     await eventually(() => node.texts("a.b").length + node.texts("b").length === 2);
-    expect((await broker.active("a.*", position, 9)).channels).toEqual(["a.b"]);
+    expect((await broker.activeChannels("a.*", position, 9)).channels).toEqual(["a.b"]);
     expect((await broker.history("b", { limit: 9 })).entries).toHaveLength(1);
     expect((await broker.presence("b", 9)).members).toMatchObject([{ userId: "ann" }]);
     await broker.removeHistory("b");

@@ -1,7 +1,7 @@
 /** The server stops reading a v1 client that sends faster than its requests can be done, on every listener. */
 import { afterEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
+import type { Backends } from "../../src/engine/ports/backends.ts";
 import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
 import { eventually } from "../conformance/case.ts";
@@ -28,7 +28,7 @@ afterEach(async () => {
 /** A server whose backend answers nothing before it is opened. */
 async function start() {
   const gate = Promise.withResolvers<void>();
-  const backends: ProxyPort = {
+  const backends: Backends = {
     rpc: async ({ payload }) => {
       await gate.promise;
       return payload;

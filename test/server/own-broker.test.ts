@@ -30,14 +30,14 @@ class OwnBroker implements Broker {
     this.#memory.subscribePattern(pattern);
   unsubscribePattern: Broker["unsubscribePattern"] = (pattern) =>
     this.#memory.unsubscribePattern(pattern);
-  active: Broker["active"] = (...asked) => this.#memory.active(...asked);
+  activeChannels: Broker["activeChannels"] = (...asked) => this.#memory.activeChannels(...asked);
   publish: Broker["publish"] = (...published) => this.#memory.publish(...published);
   join: Broker["join"] = (...joined) => this.#memory.join(...joined);
   leave: Broker["leave"] = (...left) => this.#memory.leave(...left);
   history: Broker["history"] = (...asked) => this.#memory.history(...asked);
   removeHistory: Broker["removeHistory"] = (channel) => this.#memory.removeHistory(channel);
   presence: Broker["presence"] = (...asked) => this.#memory.presence(...asked);
-  seen: Broker["seen"] = (channel) => this.#memory.seen(channel);
+  position: Broker["position"] = (channel) => this.#memory.position(channel);
   flush(): void {
     this.#memory.flush();
   }

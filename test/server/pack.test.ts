@@ -109,7 +109,8 @@ test("programs import SDK, server and Worker, and their compilers know the types
   await writeFile(
     join(unpacked, "probe.ts"),
     `import { createCloudEvent, dial } from "messageloop";
-import { createServer, parseConfig, type Proxy, toWireEvent } from "messageloop/server";
+import { type Backends, createServer, parseConfig, toWireEvent } from "messageloop/server";
+import type { PatternRegistration, Proxy, Registration } from "messageloop/server";
 
 const addr = "127.0.0.1:0";
 const config = parseConfig({
@@ -117,7 +118,9 @@ const config = parseConfig({
   transport: { websocket: { addr }, grpc: { addr } },
 });
 const event = createCloudEvent({ source: "/probe", type: "answer", data: "yes" });
-const backends: Proxy = { rpc: async () => toWireEvent(event) };
+const backends: Backends = { rpc: async () => toWireEvent(event) };
+// Names that exports had before.
+export type Before = readonly [Proxy, Registration, PatternRegistration];
 const server = createServer({ config, backends });
 const { websocket } = await server.start();
 const client = await dial(\`ws://127.0.0.1:\${websocket}/ws\`);

@@ -20,7 +20,7 @@ import {
 import { afterEach, expect, test, vi } from "vitest";
 import { MemoryBroker } from "../../src/brokers/memory/broker.ts";
 import { Engine } from "../../src/engine/engine.ts";
-import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
+import type { Backends } from "../../src/engine/ports/backends.ts";
 import { MessagingService } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { CAPABILITIES } from "../../src/server/capabilities.ts";
 import { parseConfig } from "../../src/server/config/config.ts";
@@ -49,7 +49,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-async function start(limits: Record<string, unknown> = {}, backends: ProxyPort = {}) {
+async function start(limits: Record<string, unknown> = {}, backends: Backends = {}) {
   const listener = { addr: "127.0.0.1:0" };
   const config = parseConfig({
     server: { http: listener, drain_timeout: "2s" },

@@ -1,7 +1,7 @@
 /** Where a client comes from, as the authenticator is told. */
 import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
-import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
+import type { Backends } from "../../src/engine/ports/backends.ts";
 import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
 import { Client } from "./socket.ts";
 
@@ -12,7 +12,7 @@ afterEach(() => {
 test("the address is what the platform says, and no other header is believed (A6)", async () => {
   const addresses: string[] = [];
   vi.spyOn(
-    GatewayDurableObject.prototype as unknown as { backends(): ProxyPort },
+    GatewayDurableObject.prototype as unknown as { backends(): Backends },
     "backends",
   ).mockReturnValue({
     authenticate: async ({ address }) => {

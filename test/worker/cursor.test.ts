@@ -16,7 +16,7 @@ test("what goes on where the last one ended is handed over in the same step", as
   const scene = await registered(2);
   const delivered = scene.deliver(2, [3, 4]);
   expect(scene.heard()).toEqual(["e1:3", "e1:4"]);
-  expect(scene.broker.seen(ROOM)).toEqual({ epoch: "e1", offset: 4 });
+  expect(scene.broker.position(ROOM)).toEqual({ epoch: "e1", offset: 4 });
   await delivered;
   await scene.deliver(2, [3, 4, 5]);
   await scene.deliver(2, [3]);
@@ -153,7 +153,7 @@ test("a gateway that remembers neither repeats nor skips", async () => {
   const older = { channel: ROOM, epoch: "e1", offset: 3n, generation: 8n };
   scene.broker.recall({ ...record, ...older });
   scene.broker.recall({ ...record, channel: ROOM, epoch: "e1", offset: 4n, generation: 9n });
-  expect(scene.broker.seen(ROOM)).toEqual({ epoch: "e1", offset: 4 });
+  expect(scene.broker.position(ROOM)).toEqual({ epoch: "e1", offset: 4 });
   await scene.deliver(2, [3, 4], changes(["+a", 9]));
   expect(scene.heard()).toEqual([]);
   await scene.deliver(5, [6], changes(["-a", 10]));
@@ -166,7 +166,7 @@ test("what is remembered of a channel that nobody wants is forgotten by the next
   const record = { $typeName: "messageloop.internal.v1.SeenRecord" } as const;
   scene.broker.recall({ ...record, channel: ROOM, epoch: "e1", offset: 1n, generation: 0n });
   await scene.broker.sweep();
-  expect(scene.broker.seen(ROOM)).toBeUndefined();
+  expect(scene.broker.position(ROOM)).toBeUndefined();
   expect(scene.calls).toEqual([]);
 });
 
@@ -176,7 +176,7 @@ test("what is remembered of a channel that is not registered any more does not c
   scene.broker.recall({ ...record, channel: ROOM, epoch: "e1", offset: 1n, generation: 9n });
   Object.assign(scene, { head: 5, log: [1, 2, 3, 4, 5, 6] });
   await scene.broker.subscribe(ROOM);
-  expect(scene.broker.seen(ROOM)).toEqual({ epoch: "e1", offset: 5 });
+  expect(scene.broker.position(ROOM)).toEqual({ epoch: "e1", offset: 5 });
   await scene.deliver(5, [6], changes(["+a", 8]));
   expect(scene.heard()).toEqual(["e1:6", "+a e1:8"]);
 });

@@ -2,7 +2,7 @@
  * The Worker with what only tests may have: a backend of the suite's, counters, and a choice of the
  * gateway. Everything else is the Worker that is deployed.
  */
-import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
+import type { Backends } from "../../src/engine/ports/backends.ts";
 import { createApp } from "../../src/http/app.ts";
 import { GatewayDurableObject as Gateway } from "../../src/worker/gateway/object.ts";
 import { connectToGateway } from "../../src/worker/upgrade.ts";
@@ -17,7 +17,7 @@ export { PatternDurableObject } from "../../src/worker/pattern-index/object.ts";
 const gateways = new Set<string>();
 
 export class GatewayDurableObject extends Gateway {
-  protected override backends(): ProxyPort {
+  protected override backends(): Backends {
     const { backend } = this.env as { readonly backend?: string };
     if (backend !== "open" && backend !== "closed") return {};
     return suiteBackend(() => this.engine, backend === "closed");

@@ -3,7 +3,7 @@ import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "
 import { env, exports } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
-import type { Proxy as ProxyPort } from "../../src/engine/ports/backends.ts";
+import type { Backends } from "../../src/engine/ports/backends.ts";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
 import { delay } from "../../src/worker/objects/timers.ts";
@@ -38,7 +38,7 @@ Object.assign((env as unknown as { messageloop: object }).messageloop, {
 });
 // Who a client says it is it is.
 vi.spyOn(
-  GatewayDurableObject.prototype as unknown as { backends(): ProxyPort },
+  GatewayDurableObject.prototype as unknown as { backends(): Backends },
   "backends",
 ).mockReturnValue({ authenticate: async ({ token }) => ({ userId: token }) });
 const faults = new Faults();

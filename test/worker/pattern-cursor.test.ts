@@ -42,7 +42,7 @@ test("a subscribe to a channel that a pattern brings forgets nothing of what is 
   scene.log = [4, 5];
   await scene.deliver(4, [5]);
   expect(scene.heard()).toEqual(["e1:4", "e1:5"]);
-  expect(scene.broker.seen(ROOM)).toEqual({ epoch: "e1", offset: 5 });
+  expect(scene.broker.position(ROOM)).toEqual({ epoch: "e1", offset: 5 });
 });
 
 test("a first subscribe where a pattern has brought nothing yet takes what the next delivery says", async () => {
@@ -80,7 +80,7 @@ test("what comes after the last pattern has gone is another story", async () => 
   await scene.deliver(4, [5]);
   scene.hears = false;
   go(scene, ROOM);
-  expect(scene.broker.seen(ROOM)).toBeUndefined();
+  expect(scene.broker.position(ROOM)).toBeUndefined();
   expect(await scene.deliver(5, [6])).toBe(true);
   scene.hears = true;
   await enter(scene, ROOM);
@@ -96,17 +96,17 @@ test("channels of patterns are forgotten when they were quiet for long enough, a
   now += HEARD_LATELY_MS - 1;
   await scene.broker.sweep();
   await scene.deliver(4, [5]);
-  expect(scene.broker.seen(ROOM)?.offset).toBe(5);
+  expect(scene.broker.position(ROOM)?.offset).toBe(5);
   now += HEARD_LATELY_MS;
   await scene.broker.sweep();
-  expect(scene.broker.seen(ROOM)).toBeUndefined();
+  expect(scene.broker.position(ROOM)).toBeUndefined();
   expect([...scene.broker.lately()]).toEqual([]);
   await scene.deliver(8, [9]);
   expect(scene.heard()).toEqual(["e1:5", "e1:9"]);
   // A delivery of another channel is enough.
   now += HEARD_LATELY_MS;
   await scene.deliver(0, [1], { channel: "other" });
-  expect(scene.broker.seen(ROOM)).toBeUndefined();
+  expect(scene.broker.position(ROOM)).toBeUndefined();
 });
 
 test("what a session remembers of a channel of its pattern keeps a repeated delivery from it", async () => {

@@ -205,18 +205,25 @@ test("active channels of all indexes are put together", async () => {
     channels: index === "index-3" ? ["a", "b"] : [`c${index}`],
   });
   const since = { epoch: "time", offset: 1 };
-  const all = await scene.broker.active("*.x", since, 100);
+  const all = await scene.broker.activeChannels("*.x", since, 100);
   expect([all.channels.length, all.gap]).toEqual([65, undefined]);
-  expect(await scene.broker.active("*.x", since, 64)).toMatchObject({ gap: "limit" });
-  expect((await scene.broker.active("*.x", since, 64)).channels).toHaveLength(64);
-  expect((await scene.broker.active("a.*", since, 64)).channels).toHaveLength(1);
+  expect(await scene.broker.activeChannels("*.x", since, 64)).toMatchObject({ gap: "limit" });
+  expect((await scene.broker.activeChannels("*.x", since, 64)).channels).toHaveLength(64);
+  expect((await scene.broker.activeChannels("a.*", since, 64)).channels).toHaveLength(1);
   const foreign = { epoch: "other", offset: 1 };
-  expect(await scene.broker.active("a.*", foreign, 64)).toMatchObject({ gap: "epoch_changed" });
+  expect(await scene.broker.activeChannels("a.*", foreign, 64)).toMatchObject({
+    gap: "epoch_changed",
+  });
   scene.patterns.active = (index) =>
     index === "index-9" ? { channels: [], gap: "expired" } : { channels: [] };
-  expect(await scene.broker.active("**", since, 9)).toEqual({ channels: [], gap: "expired" });
+  expect(await scene.broker.activeChannels("**", since, 9)).toEqual({
+    channels: [],
+    gap: "expired",
+  });
   scene.patterns.before = (_, index) => {
     if (index === "index-63") throw OVERLOADED;
   };
-  await expect(scene.broker.active("**", since, 9)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  await expect(scene.broker.activeChannels("**", since, 9)).rejects.toMatchObject({
+    code: "UNAVAILABLE",
+  });
 });

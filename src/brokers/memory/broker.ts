@@ -154,7 +154,7 @@ export class MemoryBroker implements Broker {
     this.#patterns.delete(pattern);
   }
 
-  async active(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
+  async activeChannels(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
     const channels: string[] = [];
     const fits = matcherOf(pattern);
     let looked = 0;
@@ -244,7 +244,7 @@ export class MemoryBroker implements Broker {
   }
 
   /** What waits for the next turn has not been handed over. */
-  seen(name: string): Position | undefined {
+  position(name: string): Position | undefined {
     const channel = this.#channels.get(name);
     if (channel === undefined) return undefined;
     if (!channel.wanted && this.#patterns.match(name).length === 0) return undefined;

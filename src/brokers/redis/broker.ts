@@ -279,7 +279,7 @@ export class RedisBroker implements Broker {
     this.#patterns.unsubscribe(pattern);
   }
 
-  async active(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
+  async activeChannels(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
     const search = { fits: matcherOf(pattern), looks: MAX_PATTERN_LOOKS, limit };
     const { channels, gap } = await patiently(this.#host, this.#outage, () =>
       this.#activity.active(since, search),
@@ -326,10 +326,10 @@ export class RedisBroker implements Broker {
     return await this.#using(name, (channel) => channel.presence(limit));
   }
 
-  seen(name: string): Position | undefined {
+  position(name: string): Position | undefined {
     const channel = this.#channels.get(name);
     if (channel === undefined) return undefined;
-    return channel.subscribed || this.#patterns.matches(name) ? channel.cursor.seen : undefined;
+    return channel.subscribed || this.#patterns.matches(name) ? channel.cursor.position : undefined;
   }
 
   async #using<T>(name: string, call: (channel: RedisChannel) => Promise<T>): Promise<T> {

@@ -51,13 +51,13 @@ export interface RpcRequest {
 }
 
 /**
- * The application's backends. What a proxy leaves out is not asked.
+ * The application's backends. What is left out is not asked.
  *
  * - A refusal is a rejection with a MessagingError; its code, type, message and metadata reach the
  *   client. Any other rejection is a failure of the backend, and its text reaches nobody.
  * - A call MAY be cancelled; what it answers afterwards is ignored.
  */
-export interface Proxy {
+export interface Backends {
   /** Resolves with the user that a token stands for. Without it everyone is anonymous. */
   authenticate?:
     | ((

@@ -149,7 +149,7 @@ export interface Broker {
    * makes up, so it MUST NOT look at more than MAX_PATTERN_LOOKS channels, whether they fit or not, before it
    * answers with what it found and the gap `limit`.
    */
-  active(pattern: string, since: Position, limit: number): Promise<ActiveChannels>;
+  activeChannels(pattern: string, since: Position, limit: number): Promise<ActiveChannels>;
   /**
    * Answers when the entry is in the log and its delivery is under way. Publishes of one node to one channel
    * take effect in the order of the calls.
@@ -174,7 +174,7 @@ export interface Broker {
    * The last position of a channel that was handed to the handler, where the node hears the channel, by
    * itself or by a pattern, and knows it.
    */
-  seen(channel: string): Position | undefined;
+  position(channel: string): Position | undefined;
   /**
    * Whether the broker has a channel already, so that a subscription or a publish begins none. A broker that
    * cannot tell at once leaves it out.

@@ -1,7 +1,7 @@
 /** What a session needs of the node around it. */
 import type { Counters } from "../counters.ts";
 import type { Marked, MarkTimer } from "../mark-timer.ts";
-import type { Proxy as ProxyPort } from "../ports/backends.ts";
+import type { Backends } from "../ports/backends.ts";
 import type { Clock, Random, Timers } from "../ports/platform.ts";
 import type { PublishGate } from "../publish-gate.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -15,7 +15,7 @@ export interface SessionHost extends ChannelsHost {
   readonly clock: Clock;
   readonly random: Random;
   readonly timers: Timers;
-  readonly proxy: ProxyPort;
+  readonly proxy: Backends;
   readonly settings: Settings;
   readonly outflowLimits: OutflowLimits;
   readonly surveys: Surveys;

@@ -124,7 +124,7 @@ export class SessionChannels {
       // Who stands first now remembers what another one has remembered so far.
       const { hub, broker } = this.#host;
       const carries = hub.first(channel) === this.#owner;
-      if (carries && broker.seen(channel) === undefined) this.#owner.changed();
+      if (carries && broker.position(channel) === undefined) this.#owner.changed();
     }
   }
 
@@ -241,10 +241,10 @@ export class SessionChannels {
 
   /** How far the session is in a channel that it hears already. */
   #reached(channel: string): Position | undefined {
-    const seen = this.#host.broker.seen(channel);
+    const position = this.#host.broker.position(channel);
     const floor = this.#patterns?.floor(channel);
-    if (seen === undefined || floor === undefined) return seen ?? floor;
-    return seen.epoch === floor.epoch && floor.offset > seen.offset ? floor : seen;
+    if (position === undefined || floor === undefined) return position ?? floor;
+    return position.epoch === floor.epoch && floor.offset > position.offset ? floor : position;
   }
 
   /**
@@ -326,7 +326,7 @@ export class SessionChannels {
     // Whatever becomes of the subscribe: a record has to say what the broker was told.
     subscription.ephemeral = ephemeral;
     subscription.member = member;
-    const seen = extended || joining !== undefined ? undefined : broker.seen(channel);
+    const seen = extended || joining !== undefined ? undefined : broker.position(channel);
     const registering =
       seen === undefined ? broker.subscribe(channel) : { position: seen, generation: 0 };
     const [registration] = await Promise.all([

@@ -260,7 +260,7 @@ export class SessionPatterns {
     if (since === undefined) return { channels: [], gap: "unavailable" as const };
     const { broker, logger, turns } = this.#host;
     try {
-      return await turns.run(() => broker.active(pattern, since, MAX_PATTERN_CHANNELS));
+      return await turns.run(() => broker.activeChannels(pattern, since, MAX_PATTERN_CHANNELS));
     } catch (error) {
       logger.warn("active channels cannot be read", { error: String(error) });
       return { channels: [], gap: "unavailable" as const };

@@ -129,7 +129,7 @@ export class DurableObjectBroker implements Broker {
     }
   }
 
-  async active(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
+  async activeChannels(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
     const { index } = this.#options;
     const ask = (name: string): Promise<ActiveChannels> =>
       retrying(
@@ -178,14 +178,14 @@ export class DurableObjectBroker implements Broker {
     return await this.#asking(channel, (stub) => presenceOf(stub, limit));
   }
 
-  seen(channel: string): Position | undefined {
-    return this.#channels.get(channel)?.cursor.last;
+  position(channel: string): Position | undefined {
+    return this.#channels.get(channel)?.cursor.position;
   }
 
   remember(channel: string): MessageInitShape<typeof SeenRecordSchema> | undefined {
     const cursor = this.#channels.get(channel)?.cursor;
-    if (cursor?.last === undefined) return undefined;
-    const { epoch, offset } = cursor.last;
+    if (cursor?.position === undefined) return undefined;
+    const { epoch, offset } = cursor.position;
     return { channel, epoch, offset: BigInt(offset), generation: BigInt(cursor.generation) };
   }
 

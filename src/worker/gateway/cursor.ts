@@ -57,7 +57,7 @@ export class Cursor {
     this.#host = host;
   }
 
-  get last(): Position | undefined {
+  get position(): Position | undefined {
     return this.#last;
   }
 

@@ -7,7 +7,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
 import { Engine, type NextExpiry } from "../../engine/engine.ts";
 import { errorText } from "../../engine/error-text.ts";
-import type { Proxy as ProxyPort } from "../../engine/ports/backends.ts";
+import type { Backends } from "../../engine/ports/backends.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
 import type { Transport } from "../../engine/ports/transport.ts";
 import type { Session } from "../../engine/session/session.ts";
@@ -114,7 +114,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
   }
 
   /** The application's backends. A class of the application's own overrides it. */
-  protected backends(): ProxyPort {
+  protected backends(): Backends {
     return {};
   }
 

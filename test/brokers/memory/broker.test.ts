@@ -49,14 +49,14 @@ test("flush delivers at once what waits, and the turn behind it nothing twice", 
 
 test("seen is what was handed over, and not what waits for the next turn", async () => {
   const { broker, turn } = stage();
-  expect(broker.seen("a")).toBeUndefined();
+  expect(broker.position("a")).toBeUndefined();
   await broker.subscribe("a");
   await publishes(broker, "a", 2);
-  expect(broker.seen("a")).toEqual({ epoch: "epoch1", offset: 0 });
+  expect(broker.position("a")).toEqual({ epoch: "epoch1", offset: 0 });
   turn();
-  expect(broker.seen("a")).toEqual({ epoch: "epoch1", offset: 2 });
+  expect(broker.position("a")).toEqual({ epoch: "epoch1", offset: 2 });
   await publishes(broker, "a", 1);
-  expect(broker.seen("a")).toEqual({ epoch: "epoch1", offset: 2 });
+  expect(broker.position("a")).toEqual({ epoch: "epoch1", offset: 2 });
 });
 
 test("nothing is seen of a channel that the node is not registered with", async () => {
@@ -65,11 +65,11 @@ test("nothing is seen of a channel that the node is not registered with", async 
   const { broker, turn } = stage();
   await publishes(broker, "a", 1);
   turn();
-  expect(broker.seen("a")).toBeUndefined();
+  expect(broker.position("a")).toBeUndefined();
   await broker.subscribe("a");
-  expect(broker.seen("a")).toEqual({ epoch: "epoch1", offset: 1 });
+  expect(broker.position("a")).toEqual({ epoch: "epoch1", offset: 1 });
   broker.unsubscribe("a");
-  expect(broker.seen("a")).toBeUndefined();
+  expect(broker.position("a")).toBeUndefined();
 });
 
 test("epoch and head outlive the entries, for the position ttl", async () => {
@@ -149,7 +149,7 @@ test("a transient channel delivers, keeps nothing, and ends with its last subscr
   expect(page).toEqual({ position, first: 3, reason: "head_trimmed", entries: [], more: false });
   clock.time += 1_000_000;
   broker.sweep();
-  expect(broker.seen("live")).toEqual(position);
+  expect(broker.position("live")).toEqual(position);
   broker.unsubscribe("live");
   broker.sweep();
   expect((await broker.subscribe("live")).position).toEqual({ epoch: "epoch2", offset: 0 });

@@ -9,20 +9,23 @@ test("channels that were published to since are named, the latest first, and no 
   clock.time += 1;
   const { position } = await broker.subscribePattern("a.*");
   expect(position).toEqual({ epoch: expect.stringMatching(/./), offset: clock.time });
-  expect(await broker.active("a.*", position, 9)).toEqual({ channels: [], gap: undefined });
+  expect(await broker.activeChannels("a.*", position, 9)).toEqual({ channels: [], gap: undefined });
   for (const channel of ["a.x", "b.x", "a.y", "a.x.y", "a.x"]) {
     await broker.publish(channel, { key: `${channel}${clock.time}`, body });
     clock.time += 1;
   }
-  expect(await broker.active("a.*", position, 9)).toEqual({
+  expect(await broker.activeChannels("a.*", position, 9)).toEqual({
     channels: ["a.x", "a.y"],
     gap: undefined,
   });
-  expect(await broker.active("a.*", position, 1)).toEqual({ channels: ["a.x"], gap: "limit" });
+  expect(await broker.activeChannels("a.*", position, 1)).toEqual({
+    channels: ["a.x"],
+    gap: "limit",
+  });
   // A repeated publish is none.
   const later = await broker.subscribePattern("**");
   await broker.publish("b.old", { key: "k", body });
-  expect((await broker.active("**", later.position, 9)).channels).toEqual([]);
+  expect((await broker.activeChannels("**", later.position, 9)).channels).toEqual([]);
 });
 
 test("a clock that is set back hides nothing", async () => {
@@ -30,7 +33,7 @@ test("a clock that is set back hides nothing", async () => {
   const { position } = await broker.subscribePattern("a.*");
   clock.time -= 500;
   await broker.publish("a.x", { key: "k", body });
-  expect((await broker.active("a.*", position, 9)).channels).toEqual(["a.x"]);
+  expect((await broker.activeChannels("a.*", position, 9)).channels).toEqual(["a.x"]);
   const [entry] = (await broker.history("a.x", { limit: 1 })).entries;
   expect(Number(entry?.time)).toBeGreaterThanOrEqual(position.offset);
 });
@@ -46,10 +49,13 @@ test("what was forgotten is told, to those whom it may concern", async () => {
   clock.time += 2_000;
   broker.sweep();
   expect(broker.size).toBe(0);
-  expect(await broker.active("a.*", position, 9)).toEqual({ channels: [], gap: "expired" });
-  expect(await broker.active("a.*", later.position, 9)).toEqual({ channels: [], gap: undefined });
+  expect(await broker.activeChannels("a.*", position, 9)).toEqual({ channels: [], gap: "expired" });
+  expect(await broker.activeChannels("a.*", later.position, 9)).toEqual({
+    channels: [],
+    gap: undefined,
+  });
   const foreign = { epoch: "another life", offset: position.offset };
-  expect(await broker.active("a.*", foreign, 9)).toMatchObject({ gap: "epoch_changed" });
+  expect(await broker.activeChannels("a.*", foreign, 9)).toMatchObject({ gap: "epoch_changed" });
 });
 
 test("how far a channel of a pattern was handed over is known while there is the pattern", async () => {
@@ -57,11 +63,11 @@ test("how far a channel of a pattern was handed over is known while there is the
   await broker.publish("a.x", { key: "1", body });
   broker.flush();
   await broker.publish("a.x", { key: "2", body });
-  expect(broker.seen("a.x")).toBeUndefined();
+  expect(broker.position("a.x")).toBeUndefined();
   await broker.subscribePattern("a.*");
-  expect(broker.seen("a.x")?.offset).toBe(1);
+  expect(broker.position("a.x")?.offset).toBe(1);
   broker.unsubscribePattern("a.*");
-  expect(broker.seen("a.x")).toBeUndefined();
+  expect(broker.position("a.x")).toBeUndefined();
 });
 
 test("not every channel is looked at: the latest are, and the gap says that there are more", async () => {
@@ -72,11 +78,14 @@ test("not every channel is looked at: the latest are, and the gap says that ther
   for (let i = 0; i < MAX_PATTERN_LOOKS - 1; i++) {
     await broker.publish(`other.${i}`, { key: "k", body });
   }
-  expect(await broker.active("old.*", position, 9)).toEqual({
+  expect(await broker.activeChannels("old.*", position, 9)).toEqual({
     channels: ["old.x"],
     gap: undefined,
   });
   await broker.publish("new.x", { key: "k", body });
-  expect(await broker.active("old.*", position, 9)).toEqual({ channels: [], gap: "limit" });
-  expect(await broker.active("*.x", position, 9)).toEqual({ channels: ["new.x"], gap: "limit" });
+  expect(await broker.activeChannels("old.*", position, 9)).toEqual({ channels: [], gap: "limit" });
+  expect(await broker.activeChannels("*.x", position, 9)).toEqual({
+    channels: ["new.x"],
+    gap: "limit",
+  });
 });

@@ -1,6 +1,6 @@
 /** The application's backends: they answer at once, a little later, or when the test comes to it. */
 import { create } from "@bufbuild/protobuf";
-import type { Cancellation, Proxy as ProxyPort } from "../../../src/engine/ports/backends.ts";
+import type { Backends, Cancellation } from "../../../src/engine/ports/backends.ts";
 import { MessagingError } from "../../../src/protocol/errors.ts";
 import {
   type CloudEvent,
@@ -38,7 +38,7 @@ const EVENT = { source: "/backend", type: "t", specVersion: "1.0" } as const;
 export const FLAW = { flaw: { attr: { case: undefined } } } as const;
 
 export class ScriptedBackends {
-  readonly proxy: ProxyPort;
+  readonly proxy: Backends;
   readonly #world: Caller;
   readonly #open: OpenCall[] = [];
 
@@ -72,7 +72,7 @@ export class ScriptedBackends {
     }
   }
 
-  readonly #authenticate: NonNullable<ProxyPort["authenticate"]> = (request, cancellation) => {
+  readonly #authenticate: NonNullable<Backends["authenticate"]> = (request, cancellation) => {
     const { sessionId, clientId } = request;
     const { authTimeoutMs } = this.#world.settings;
     const asked = this.#world.asked(sessionId, (model) => {
@@ -82,7 +82,7 @@ export class ScriptedBackends {
     return this.#work(asked, cancellation, this.#authenticated(`user of ${sessionId}`));
   };
 
-  readonly #authorize: NonNullable<ProxyPort["authorizeSubscribe"]> = (request, cancellation) => {
+  readonly #authorize: NonNullable<Backends["authorizeSubscribe"]> = (request, cancellation) => {
     const { channel, token, caller } = request;
     const { authTimeoutMs } = this.#world.settings;
     const asked = this.#world.asked(caller.sessionId, (model) => {
@@ -93,7 +93,7 @@ export class ScriptedBackends {
     return this.#work(asked, cancellation, this.#authorized());
   };
 
-  readonly #rpc: NonNullable<ProxyPort["rpc"]> = (request, cancellation) => {
+  readonly #rpc: NonNullable<Backends["rpc"]> = (request, cancellation) => {
     const { id, channel, method, caller } = request;
     const { rpcTimeoutMs } = this.#world.settings;
     const asked = this.#world.asked(caller.sessionId, (model) => {

@@ -115,7 +115,7 @@ export class ScriptedBroker implements Broker {
     throw new Error("nobody has patterns here");
   }
 
-  active(): Promise<ActiveChannels> {
+  activeChannels(): Promise<ActiveChannels> {
     throw new Error("nobody has patterns here");
   }
 
@@ -176,7 +176,7 @@ export class ScriptedBroker implements Broker {
     life.trim(life.log.length, "head_trimmed");
   }
 
-  seen(name: string): Position | undefined {
+  position(name: string): Position | undefined {
     const channel = this.channel(name);
     if (!channel.registered || !channel.known) return undefined;
     const asked = this.#world.queries("seen", name);

@@ -4,7 +4,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import type { Proxy as ProxyPort } from "../../../src/engine/ports/backends.ts";
+import type { Backends } from "../../../src/engine/ports/backends.ts";
 import { MessagingError } from "../../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type {
@@ -64,7 +64,7 @@ test("subscribes beside each other respect the limit of channels together", asyn
 
 test("only RPCs count as RPCs in flight", async () => {
   // R5. Once the calls that ask whether a session may subscribe took places as well.
-  const proxy: ProxyPort = {
+  const proxy: Backends = {
     authorizeSubscribe: () => new Promise(() => {}),
     rpc: async ({ payload }) => payload,
   };
@@ -78,7 +78,7 @@ test("only RPCs count as RPCs in flight", async () => {
 
 test("nobody is asked before it is connected", async () => {
   // V1. Once a channel of connect was surveyed while another one was still being decided.
-  const proxy: ProxyPort = {
+  const proxy: Backends = {
     authorizeSubscribe: async ({ channel }) => {
       if (channel === "slow") await new Promise(() => {});
     },
@@ -93,7 +93,7 @@ test("nobody is asked before it is connected", async () => {
 
 test("a subscription that was taken back is in no record", async () => {
   // U3. Once a request that succeeded meanwhile saved it, and nobody saved again when it was gone.
-  const proxy: ProxyPort = {
+  const proxy: Backends = {
     authorizeSubscribe: async ({ channel }) => {
       if (channel === "slow") await new Promise(setImmediate);
       if (channel === "slow") throw new MessagingError("UNAVAILABLE", "not now");
@@ -154,7 +154,7 @@ test("a heartbeat from before a sleep is no sign of life after it", async () => 
 
 test("what has no answer is not refused for what is under way", async () => {
   // L2, B1 and V2. Once a client whose requests were slow could not say what it had received.
-  const proxy: ProxyPort = { rpc: () => new Promise(() => {}) };
+  const proxy: Backends = { rpc: () => new Promise(() => {}) };
   const { session, transport } = scene({ proxy, maxOpenRequestBytes: 10 });
   await send(session, { envelope: { case: "connect", value: { capabilities: ["credit"] } } });
   const request: Init = { envelope: { case: "rpcRequest", value: { id: "e", type: "t" } } };
@@ -168,7 +168,7 @@ test("who stands first after a sleep remembers what another one did before", asy
   // Once the one before forgot it, having woken behind another, and nobody knew after the next sleep.
   class Remembering extends LogBroker {
     known = true;
-    override seen() {
+    override position() {
       return this.known ? this.handed : undefined;
     }
     remember(channel: string) {

@@ -91,7 +91,7 @@ export class RedisCursor {
   }
 
   /** The last position that was handed over. */
-  get seen(): Position | undefined {
+  get position(): Position | undefined {
     return this.#handed;
   }
 

@@ -1,7 +1,7 @@
-/** The in-process proxy: who someone is, what they may hear, and calls that do not hold each other up. */
+/** Backends in the process: who someone is, what they may hear, and calls that do not hold each other up. */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import type { Proxy as ProxyPort, RpcRequest } from "../../src/engine/ports/backends.ts";
+import type { Backends, RpcRequest } from "../../src/engine/ports/backends.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { connect, type Init, kinds, scene, send, subscribe } from "./scene.ts";
@@ -14,7 +14,7 @@ function rpc(id: string, method = "m"): Init {
 }
 
 test("a refused token is told with the backend's error and closes with 3500", async () => {
-  const proxy: ProxyPort = {
+  const proxy: Backends = {
     authenticate: async () => {
       throw new MessagingError("INVALID_CREDENTIALS", "wrong password", { type: "auth_error" });
     },
@@ -60,7 +60,7 @@ test("the user id comes from authentication, and frames behind connect wait for 
 
 test("an extended client keeps what it may hear and reads why the rest was refused", async () => {
   const asked: string[] = [];
-  const proxy: ProxyPort = {
+  const proxy: Backends = {
     authorizeSubscribe: async ({ channel, token, caller }) => {
       asked.push(`${caller.clientId} ${channel} ${token}`);
       if (channel === "secret") throw new MessagingError("ACL_ERROR", "not yours");
@@ -77,7 +77,7 @@ test("an extended client keeps what it may hear and reads why the rest was refus
 });
 
 test("a v1 client that is refused one channel loses all of the request and is closed with 3500", async () => {
-  const proxy: ProxyPort = {
+  const proxy: Backends = {
     authorizeSubscribe: async ({ channel }) => {
       if (channel === "secret") throw new MessagingError("ACL_ERROR", "not yours");
     },
@@ -92,7 +92,7 @@ test("a v1 client that is refused one channel loses all of the request and is cl
 
 test("a slow RPC delays neither ping nor publish nor another RPC", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const proxy: ProxyPort = {
+  const proxy: Backends = {
     rpc: async ({ method, payload }: RpcRequest) => {
       if (method === "slow") await promise;
       return payload;
@@ -113,7 +113,7 @@ test("a slow RPC delays neither ping nor publish nor another RPC", async () => {
 
 test("RPC outcomes: empty, refused, failed, late, too many, cancelled", async () => {
   const cancelled: string[] = [];
-  const proxy: ProxyPort = {
+  const proxy: Backends = {
     rpc: async ({ method }, cancellation) => {
       if (method === "empty") return undefined;
       if (method === "refused") throw new MessagingError("NO_STOCK", "sold out", { type: "app" });
@@ -149,7 +149,7 @@ test("RPC outcomes: empty, refused, failed, late, too many, cancelled", async ()
 
 test("an RPC's caller is the authenticated one and its payload the client's", async () => {
   const seen: RpcRequest[] = [];
-  const proxy: ProxyPort = {
+  const proxy: Backends = {
     authenticate: async () => ({ userId: "ada" }),
     rpc: async (request) => {
       seen.push(request);
