@@ -11,7 +11,7 @@ export class ChannelOrder {
    * Runs a task when it may enter all its channels, at once where nothing is in the way. Tasks take
    * their places in all lanes in the same step, so two of them never wait for each other.
    */
-  run<T>(channels: readonly string[], kind: Kind, task: () => Promise<T>): Promise<T> {
+  run<T>(channels: readonly string[], kind: LaneKind, task: () => Promise<T>): Promise<T> {
     const names = new Set(channels);
     return new Promise<T>((resolve, reject) => {
       let missing = names.size;
@@ -30,7 +30,7 @@ export class ChannelOrder {
     });
   }
 
-  #enter(name: string, kind: Kind, admitted: () => void): void {
+  #enter(name: string, kind: LaneKind, admitted: () => void): void {
     this.#lanes ??= new Map();
     let lane = this.#lanes.get(name);
     if (lane === undefined) {
@@ -53,13 +53,14 @@ export class ChannelOrder {
   }
 }
 
-type Kind = "shared" | "exclusive";
+/** How a task has its channels: together with others of the kind, or to itself. */
+export type LaneKind = "shared" | "exclusive";
 
 interface Lane {
   active: number;
   /** Kind of those active. */
-  kind: Kind;
-  readonly waiting: { readonly kind: Kind; readonly admitted: () => void }[];
+  kind: LaneKind;
+  readonly waiting: { readonly kind: LaneKind; readonly admitted: () => void }[];
 }
 
 function admit(lane: Lane): void {

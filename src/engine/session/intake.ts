@@ -3,8 +3,11 @@
  * tries again. A v1 client does not read refusals: its frames wait, and its sender is slowed down where the
  * host can do that. Where it cannot, a client that sends more than may wait has to be closed.
  */
+import type { InboundMessage } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import {
   MAX_OPEN_REQUESTS,
+  MAX_WAITING_BYTES,
+  MAX_WAITING_FRAMES,
   MAX_WAITING_NODE_BYTES,
   MAX_WAITING_SESSION_BYTES,
   WAITING_FRAME_BYTES,
@@ -92,5 +95,19 @@ export class Intake {
       this.#paused = false;
       transport.resume?.();
     }
+  }
+}
+
+/** Frames that came while connect is being decided, with their lengths in bytes. */
+export class WaitingFrames {
+  readonly frames: { readonly message: InboundMessage; readonly size: number }[] = [];
+  #bytes = 0;
+
+  /** Returns whether so much may wait. */
+  push(message: InboundMessage, size: number): boolean {
+    this.#bytes += size;
+    if (this.frames.length >= MAX_WAITING_FRAMES || this.#bytes > MAX_WAITING_BYTES) return false;
+    this.frames.push({ message, size });
+    return true;
   }
 }

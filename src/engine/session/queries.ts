@@ -17,6 +17,7 @@ import {
   MessageSchema,
   type Presence,
   PresenceSchema,
+  type RecoveredSchema,
   type StreamPosition,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_HISTORY_BYTES, MAX_HISTORY_MESSAGES } from "../../protocol/limits.ts";
@@ -96,6 +97,19 @@ export function gapMessage(channel: string, { reason, after, until }: LogGap): G
     ...(after === undefined ? {} : { after: positionMessage(after) }),
   };
   return create(GapSchema, init);
+}
+
+/** The end of a replay: what was not in it any more is in `gap`. */
+export function recoveredMessage(
+  channel: string,
+  position: Position,
+  gap: LogGap | undefined,
+): MessageInitShape<typeof RecoveredSchema> {
+  return {
+    channel,
+    position: positionMessage(position),
+    ...(gap === undefined ? {} : { gap: gapMessage(channel, gap) }),
+  };
 }
 
 /** Why a position cannot be compared with the log. */

@@ -1,0 +1,111 @@
+/**
+ * What a session says to its client beside deliveries: answers, refusals, and what nobody asked for.
+ * Refusals are counted: a client whose requests keep failing is closed.
+ */
+import { type Codec, codecFor } from "../../protocol/codec.ts";
+import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
+import { type OutboundEnvelope, reply, unsolicited } from "../../protocol/envelopes.ts";
+import { MessagingError } from "../../protocol/errors.ts";
+import type {
+  InboundMessage,
+  OutboundMessage,
+} from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { ERROR_WINDOW_MS } from "../../protocol/limits.ts";
+import { type SizedFrame, sized } from "../../protocol/publication-frames.ts";
+import type { Client } from "./client.ts";
+import { debug, noteFailure, refusalOf, type Speaker } from "./log.ts";
+import type { SessionHost } from "./ports.ts";
+
+/** What must stay in its place among deliveries; every other answer may overtake them. */
+const ORDERED: ReadonlySet<OutboundMessage["envelope"]["case"]> = new Set([
+  "connected",
+  "subscribeAck",
+  "unsubscribeAck",
+  "publication",
+  "recovered",
+  "gap",
+  "presence",
+]);
+
+/** The session, as its replies see it. */
+export interface RepliesOwner {
+  /** Bytes that the client wants a frame to keep to; 0 where it has no wish. */
+  readonly maxFrameBytes: number;
+  write(frame: SizedFrame): void;
+  close(disconnect: Disconnect): void;
+}
+
+export class Replies {
+  readonly #node: SessionHost;
+  readonly #session: RepliesOwner;
+  readonly #client: Client;
+  readonly #codec: Codec;
+  #errors = 0;
+  #errorsSince = 0;
+
+  constructor(node: SessionHost, session: RepliesOwner, client: Client) {
+    this.#node = node;
+    this.#session = session;
+    this.#client = client;
+    this.#codec = codecFor(client.encoding);
+  }
+
+  /** Answers a request. */
+  reply(message: InboundMessage, envelope: OutboundEnvelope): void {
+    this.#session.write(this.answer(message, envelope));
+  }
+
+  /** Says something that nobody asked for. */
+  tell(envelope: OutboundEnvelope): void {
+    this.#session.write(this.notice(envelope));
+  }
+
+  /** The frame of an answer, where something has to be known of it before it is written. */
+  answer(message: InboundMessage, envelope: OutboundEnvelope): SizedFrame {
+    return this.#frame(reply(message, this.#node.clock.now(), envelope));
+  }
+
+  /** The frame of something that nobody asked for. */
+  notice(envelope: OutboundEnvelope): SizedFrame {
+    const { clock, random } = this.#node;
+    return this.#frame(unsolicited(random.uuid(), clock.now(), envelope));
+  }
+
+  /**
+   * Bytes that the list of an answer may take; undefined where the client has no wish.
+   *
+   * @param without the answer with an empty list
+   */
+  roomBeside(message: InboundMessage, without: OutboundEnvelope): number | undefined {
+    const { maxFrameBytes } = this.#session;
+    return maxFrameBytes === 0 ? undefined : maxFrameBytes - this.answer(message, without).bytes;
+  }
+
+  /** Says why a request was not done, and counts that. */
+  refuse(message: InboundMessage, error: unknown, speaker: Speaker): void {
+    const { sessionId } = this.#client;
+    const known = MessagingError.from(error);
+    if (known !== error) noteFailure(this.#node, sessionId, "request", error);
+    debug(this.#node, sessionId, "request refused", refusalOf(message, known, speaker));
+    this.reply(message, { case: "error", value: known.toMessage() });
+    if (known.counts) this.countError();
+  }
+
+  /** A client whose requests keep failing is broken or hostile; either way it costs too much. */
+  countError(): void {
+    const now = this.#node.steadyNow();
+    if (now - this.#errorsSince >= ERROR_WINDOW_MS) {
+      this.#errorsSince = now;
+      this.#errors = 0;
+    }
+    this.#errors += 1;
+    if (this.#errors > this.#node.settings.maxErrors) {
+      this.#session.close(DISCONNECTS.tooManyErrors);
+    }
+  }
+
+  #frame(message: OutboundMessage): SizedFrame {
+    const urgent = !ORDERED.has(message.envelope.case);
+    return sized(this.#codec.encodeOutbound(message), urgent);
+  }
+}

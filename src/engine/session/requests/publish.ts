@@ -1,0 +1,74 @@
+/** A client's publish: what its event has to be, how often it may come, and its acknowledgement. */
+import { create, toBinary } from "@bufbuild/protobuf";
+import { checkChannel } from "../../../channels/names.ts";
+import { canonicalEvent } from "../../../protocol/cloudevents.ts";
+import { MessagingError } from "../../../protocol/errors.ts";
+import {
+  type CloudEvent,
+  CloudEventSchema,
+} from "../../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import { EntryBodySchema } from "../../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { InboundMessage } from "../../../protocol/gen/messageloop/v1/service_pb.js";
+import type { PublishCommand } from "../../ports/broker.ts";
+import { uint64Of } from "../../subscription/positions.ts";
+import { checkMetadata } from "../application-values.ts";
+import { publishKey } from "../publish-key.ts";
+import { busy, type RequestContext, type Work } from "./context.ts";
+
+/** @param size length of the frame, in bytes */
+export function publish(
+  context: RequestContext,
+  message: InboundMessage,
+  received: CloudEvent,
+  size: number,
+): Work {
+  const { node, client, channels, replies } = context;
+  const channel = message.channel || received.source;
+  if (channel === "") {
+    throw new MessagingError("INTERNAL_ERROR", "missing channel in publish message");
+  }
+  checkChannel(channel);
+  const command = commandOf(context, channel, message, received);
+  channels.begins(channel);
+  // The event may wait, and it waits as bytes: what was decoded would be its payload a second time.
+  received.data = { case: undefined };
+  const run = async (): Promise<void> => {
+    const { broker, publishGate, counters } = node;
+    const { extended } = client;
+    const { position, duplicate } = await (extended
+      ? broker.publish(channel, command)
+      : publishGate.publish(client, channel, command, size));
+    counters.published += 1;
+    if (duplicate) counters.duplicates += 1;
+    replies.reply(message, {
+      case: "publishAck",
+      value: {
+        offset: uint64Of(position.offset),
+        ...(extended ? { epoch: position.epoch, duplicate } : {}),
+      },
+    });
+  };
+  return { channels: [channel], run };
+}
+
+/** What a publish is to the broker, if it may be one. */
+function commandOf(
+  { node, client, publishes }: RequestContext,
+  channel: string,
+  { metadata }: InboundMessage,
+  received: CloudEvent,
+): PublishCommand {
+  const event = canonicalEvent(received);
+  checkMetadata(metadata);
+  const wait = publishes?.take(node.steadyNow()) ?? 0;
+  if (wait > 0) throw busy("too many publishes", wait);
+  const { clientId, userId, sessionId } = client;
+  const body = create(EntryBodySchema, {
+    event: toBinary(CloudEventSchema, event),
+    publisher: { clientId, userId, sessionId },
+    metadata,
+  });
+  // An extended client that publishes an event again means the same one.
+  const user = client.extended ? ({ side: "user", name: userId } as const) : undefined;
+  return { key: publishKey(node, channel, event, user), body };
+}

@@ -1,0 +1,86 @@
+/**
+ * A client's call of the application's backend. It runs beside everything else: a slow backend delays
+ * nothing but its own answer.
+ */
+import { create } from "@bufbuild/protobuf";
+import { canonicalEvent } from "../../../protocol/cloudevents.ts";
+import { MessagingError } from "../../../protocol/errors.ts";
+import {
+  type CloudEvent,
+  CloudEventSchema,
+} from "../../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import type { InboundMessage } from "../../../protocol/gen/messageloop/v1/service_pb.js";
+import { largestFrame } from "../../../protocol/limits.ts";
+import type { RpcOutcome } from "../../counters.ts";
+import { BadValue } from "../application-values.ts";
+import { answeredEvent } from "../backend-answers.ts";
+import type { CallTerms } from "../backend-calls.ts";
+import { busy, type RequestContext } from "./context.ts";
+
+const RPC: Omit<CallTerms<CloudEvent | undefined>, "timeoutMs"> = {
+  backend: "rpc",
+  check: answeredEvent,
+  invalid: ["PROXY_ERROR", "the backend failed"],
+  timeout: ["RPC_TIMEOUT", "the backend did not answer in time"],
+  failure: ["PROXY_ERROR", "the backend failed"],
+};
+
+export async function rpc(
+  context: RequestContext,
+  message: InboundMessage,
+  received: CloudEvent,
+): Promise<void> {
+  const { node, session, client, replies } = context;
+  const payload = canonicalEvent(received);
+  const { proxy, settings } = node;
+  if (proxy.rpc === undefined) {
+    // Without a backend the request comes back, as in v0.1.1.
+    replies.reply(message, { case: "rpcReply", value: client.eventFor(payload) });
+    return;
+  }
+  const { backend, rpcs } = context;
+  if (!rpcs.take()) {
+    if (client.extended) throw busy("too many RPCs are waiting for their answer");
+    // A v1 client cannot tell which of its RPCs was refused.
+    if (!(await rpcs.next()) || session.ended) return;
+  }
+  const request = {
+    id: message.id,
+    channel: message.channel || received.source,
+    method: message.method || received.type,
+    payload,
+    metadata: message.metadata,
+    caller: client.caller,
+  };
+  const terms = { ...RPC, timeoutMs: settings.rpcTimeoutMs };
+  const answer = await timed(context, () =>
+    backend.run(terms, async (cancellation) => await proxy.rpc?.(request, cancellation)),
+  );
+  const value = answer === undefined ? create(CloudEventSchema) : client.eventFor(answer);
+  const frame = replies.answer(message, { case: "rpcReply", value });
+  if (frame.bytes > largestFrame(settings.maxMessageBytes)) {
+    backend.warnOf(RPC.backend, new BadValue("answer", `takes ${frame.bytes} bytes`));
+    throw new MessagingError(...RPC.invalid);
+  }
+  session.write(frame);
+}
+
+/** Counts an RPC while it is open, and how long it took by how it ended. */
+async function timed<T>(
+  { node, session, rpcs }: RequestContext,
+  call: () => Promise<T>,
+): Promise<T> {
+  const { clock, counters } = node;
+  const began = clock.now();
+  let outcome: RpcOutcome = "ok";
+  try {
+    return await call();
+  } catch (error) {
+    const late = MessagingError.from(error).code === RPC.timeout[0];
+    outcome = session.ended ? "cancelled" : late ? "timeout" : "error";
+    throw error;
+  } finally {
+    rpcs.free();
+    counters.rpcs[outcome].observe(clock.now() - began);
+  }
+}
