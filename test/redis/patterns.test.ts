@@ -230,6 +230,49 @@ test("after a lost connection channels are caught up with, those that began mean
   expect(one.told.filter(({ channel }) => !channel.startsWith("a."))).toEqual([]);
 });
 
+test.each(["nothing", "a join"])(
+  "after a lost connection a channel of which %s is known begins with what was missed, not with what is heard first",
+  async (known) => {
+    const looking = Promise.withResolvers<void>();
+    let held = false;
+    const { server, one, other } = await stage({
+      wrap: (commands) => ({
+        command: (key, args) => commands.command(key, args),
+        run: async (script, keys, args) => {
+          if (held && script.name === "active") await looking.promise;
+          return await commands.run(script, keys, args);
+        },
+      }),
+    });
+    await one.broker.subscribePattern("a.*");
+    if (known === "a join") {
+      await other.broker.join("a.fresh", session("s", "ann"));
+      await eventually(() => one.lines("a.fresh").length === 1);
+    }
+    one.deafen(true);
+    for (const text of ["1", "2"]) await other.publish("a.fresh", text);
+    held = true;
+    await server.command("CLIENT", "KILL", "TYPE", "pubsub");
+    one.deafen(false);
+    // It listens again, and has not looked for what it missed.
+    const before = one.arrived();
+    await eventually(async () => {
+      await other.publish("a.probe", `${Math.random()}`);
+      return one.arrived() > before;
+    });
+    const arrived = one.arrived();
+    await other.publish("a.fresh", "3");
+    await eventually(() => one.arrived() > arrived);
+    looking.resolve();
+    await eventually(() => one.texts("a.fresh").length === 3, "what was missed", 5_000);
+    expect(one.texts("a.fresh")).toEqual(["1", "2", "3"]);
+    await other.publish("a.later", "1");
+    await eventually(() => one.texts("a.later").length === 1);
+    expect(one.texts("a.probe").length).toBeGreaterThan(0);
+    expect(one.lines().filter((line) => line.startsWith("gap"))).toEqual([]);
+  },
+);
+
 test("what gets lost without a trace is found, and nothing from before the pattern", async () => {
   const { one, other } = await stage({ refreshMs: 300 });
   await other.publish("a.old", "before");

@@ -360,6 +360,10 @@ export class RedisBroker implements Broker {
     const channel = this.#channel(name);
     if (!subscribed) {
       channel.heardAt = this.#host.clock.now();
+      if (!channel.cursor.placed && this.#patterns.incomplete) {
+        channel.cursor.wait(notice);
+        return true;
+      }
       if (!channel.cursor.begun) channel.cursor.begin(notice);
     }
     channel.cursor.take(notice);
@@ -388,6 +392,7 @@ export class RedisBroker implements Broker {
   #lost(cause: string | undefined): void {
     this.#topics.lost();
     this.#globs.lost();
+    this.#patterns.lost();
     this.#listening = false;
     this.#deaf = cause;
     this.#owing = false;

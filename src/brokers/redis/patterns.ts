@@ -55,6 +55,7 @@ export class RedisPatterns {
   readonly #globs = new Map<string, number>();
   /** Up to here all that was published has been heard, or looked for. */
   #sound: Position | undefined;
+  #incomplete = false;
 
   constructor(host: PatternsHost) {
     this.#host = host;
@@ -63,6 +64,19 @@ export class RedisPatterns {
   /** Whether a pattern that is wanted here stands for the channel. */
   matches(channel: string): boolean {
     return this.#patterns.size > 0 && this.#patterns.match(channel).length > 0;
+  }
+
+  /**
+   * Whether messages may have been missed that were not looked for yet. Until then what is heard first of a
+   * channel need not be what comes next in it.
+   */
+  get incomplete(): boolean {
+    return this.#incomplete;
+  }
+
+  /** The connection for Pub/Sub is gone. */
+  lost(): void {
+    this.#incomplete = true;
   }
 
   /** @throws MessagingError UNAVAILABLE */
@@ -122,6 +136,12 @@ export class RedisPatterns {
       if (over()) return;
     }
     await retries.until("looking for what was missed", over, () => this.#seek());
+    if (over()) return;
+    this.#incomplete = false;
+    // Of channels that the look did not find nothing was missed.
+    for (const channel of this.#host.channels()) {
+      if (!channel.subscribed) channel.cursor.beginHeard();
+    }
   }
 
   /** Finds what was not heard, and forgets channels that have been quiet. */

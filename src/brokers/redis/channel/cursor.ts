@@ -110,10 +110,23 @@ export class RedisCursor {
     return this.#last !== undefined && this.#last.offset !== UNKNOWN;
   }
 
-  /** Begins with what is heard first: nobody here has asked where the channel is. */
-  begin({ kind, place }: Notice): void {
+  /** Begins with what was heard first: nobody here has asked where the channel is. */
+  begin(notice: Notice): void {
+    const { kind, place } = this.#heard[0] ?? notice;
     // Presence says nothing of entries: the next one is the first.
     this.beginAt({ ...place, offset: kind === "entry" ? place.offset - 1 : UNKNOWN });
+  }
+
+  /** Keeps what is heard of a channel that has no place, until it is known what came before. */
+  wait(notice: Notice): void {
+    this.#last = undefined;
+    this.take(notice);
+  }
+
+  /** Nothing came before what was kept. */
+  beginHeard(): void {
+    const [first] = this.#heard;
+    if (this.#last === undefined && first !== undefined) this.begin(first);
   }
 
   /** Begins behind a place. */
