@@ -1,13 +1,14 @@
 /**
- * Measures the rows of a group in generations. A generation starts all targets afresh and takes each row on each of
- * them in turns, so that whatever the machine does meanwhile meets all of them; a pair is what two targets took in the
- * same row of the same generation.
+ * Measures the rows of a group in generations. A generation starts all targets afresh and takes each row on all of them
+ * in turns, so that whatever the machine does meanwhile meets all of them; a pair is what two targets took in the same
+ * row of the same generation.
  */
 import { seededRandom } from "../test/support/random.ts";
 import { Generator } from "./generator/generator.ts";
 import { watchOthers } from "./machine.ts";
 import type { Group, Measurement, Row, Stage } from "./row.ts";
 import type { Running, Target } from "./target.ts";
+import { inTurns, type Turn } from "./turns.ts";
 
 export interface MeasureOptions {
   readonly targets: readonly Target[];
@@ -19,6 +20,11 @@ export interface MeasureOptions {
   measured(row: Row, target: Target, measurement: Measurement | Error): void;
   /** Called before a row is measured on a target. */
   before?(row: Row, target: Target, running: Running): Promise<void>;
+}
+
+interface Started {
+  readonly target: Target;
+  readonly running: Running;
 }
 
 /** @returns for each generation how many cores other programs took meanwhile */
@@ -42,23 +48,28 @@ async function measureGeneration(
 ): Promise<void> {
   const { targets, rows, seconds, saturate } = options;
   const generator = Generator.start();
-  const started: { target: Target; running: Running }[] = [];
+  const started: Started[] = [];
   let channels = 0;
-  const stageOf = ({ target, running }: { target: Target; running: Running }): Stage => {
+  const stageOf = ({ target, running }: Started, turn: Turn): Stage => {
     channels += 1;
-    return { target, running, generator, channel: `bench.${channels}`, seconds, saturate };
+    return { target, running, generator, channel: `bench.${channels}`, seconds, saturate, turn };
   };
   try {
     for (const target of turned(targets, generation)) {
       started.push({ target, running: await target.start() });
     }
-    for (const each of started) await group.warm(stageOf(each));
+    await inTurns(started.map((each) => (turn) => group.warm(stageOf(each, turn))));
     const order = shuffled(rows, generation);
     for (const [place, row] of order.entries()) {
-      for (const each of turned(started, generation + place)) {
-        if (row.on?.(each.target) === false) continue;
-        await options.before?.(row, each.target, each.running);
-        options.measured(row, each.target, await measured(row, stageOf(each)));
+      const able = turned(started, generation + place).filter(({ target }) => {
+        return row.on?.(target) !== false;
+      });
+      for (const { target, running } of able) await options.before?.(row, target, running);
+      const measurements = await inTurns(
+        able.map((each) => (turn) => measured(row, stageOf(each, turn))),
+      );
+      for (const [i, { target }] of able.entries()) {
+        options.measured(row, target, measurements[i] as Measurement | Error);
       }
     }
   } finally {

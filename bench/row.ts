@@ -5,6 +5,7 @@
  */
 import type { Generator } from "./generator/generator.ts";
 import type { Running, Target } from "./target.ts";
+import type { Turn } from "./turns.ts";
 
 export interface Row {
   /** As on the command line: "fan-out-1000". */
@@ -29,6 +30,11 @@ export interface Stage {
   readonly seconds: number;
   /** Whether to find out what can be done at all. It is quoted and judges nothing. */
   readonly saturate: boolean;
+  /**
+   * Lets the row's other targets go on, and resolves when it is this one's turn again. Nothing else runs in between its
+   * turns, so that what is measured has to be done in one of them.
+   */
+  readonly turn: Turn;
 }
 
 /** CPU nanoseconds, bytes, or billionths of a dollar. */

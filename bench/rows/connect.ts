@@ -1,8 +1,10 @@
 /** Rows of clients that come. */
+import { setTimeout as pause } from "node:timers/promises";
+import { Histogram } from "../generator/histogram.ts";
 import type { LoadOptions } from "../generator/load.ts";
 import type { Measurement, Row, Stage } from "../row.ts";
 import { cpuOf } from "../target.ts";
-import { openLoad, speaks } from "./publish.ts";
+import { openLoad, SETTLE_MS, speaks } from "./publish.ts";
 
 export type Comers = Pick<LoadOptions, "subscribers" | "channels" | "together" | "pace">;
 /**
@@ -11,22 +13,36 @@ export type Comers = Pick<LoadOptions, "subscribers" | "channels" | "together" |
  */
 export const AT_ONCE = 500;
 
-/** Costs are those of a client: its handshake, what it says first, and its subscription. */
-export function connectRow(name: string, question: string, load: Comers): Row {
+/**
+ * Costs are those of a client: its handshake, what it says first, and its subscription.
+ *
+ * @param rounds how often so many clients come; those of one round go before the next
+ */
+export function connectRow(name: string, question: string, load: Comers, rounds = 1): Row {
   const measure = async (stage: Stage): Promise<Measurement> => {
-    const { pids } = stage.running;
-    const before = cpuOf(pids);
-    const opened = await openLoad(stage, { load });
-    const cpu = cpuOf(pids) - before;
-    await opened.close();
-    const { operations, seconds, latency, cpu: own } = opened.opened;
+    const { running, channel } = stage;
+    const latency = new Histogram();
+    let [target, generator, clients, seconds] = [0, 0, 0, 0];
+    for (let round = 0; round < rounds; round++) {
+      if (round > 0) await stage.turn();
+      const before = cpuOf(running.pids);
+      const opened = await openLoad({ ...stage, channel: `${channel}.${round}` }, { load });
+      target += cpuOf(running.pids) - before;
+      await opened.close();
+      await pause(SETTLE_MS);
+      const sample = opened.opened;
+      latency.merge(new Histogram(sample.latency));
+      generator += sample.cpu;
+      clients += sample.operations;
+      seconds += sample.seconds;
+    }
     return {
-      cost: cpu / operations,
-      latency,
+      cost: target / clients,
+      latency: latency.counts,
       saturation: {
-        perSecond: operations / seconds,
-        target: cpu / 1e9 / seconds,
-        generator: own / 1e9 / seconds,
+        perSecond: clients / seconds,
+        target: target / 1e9 / seconds,
+        generator: generator / 1e9 / seconds,
       },
     };
   };

@@ -4,6 +4,7 @@ import type { Encoding } from "../../src/protocol/codec.ts";
 import type { DialectSpec } from "../dialect.ts";
 import { ALL_KINDS } from "../dialects/messageloop.ts";
 import type { RemoteLoad } from "../generator/generator.ts";
+import { Histogram } from "../generator/histogram.ts";
 import type { LoadOptions, LoadSample } from "../generator/load.ts";
 import type { Measurement, Row, Saturation, Stage } from "../row.ts";
 import { cpuOf, nodesOf, type Target } from "../target.ts";
@@ -26,8 +27,12 @@ export interface Publishing {
 const WARM_SECONDS = 0.2;
 /** Saturation takes a shorter time: it is only quoted. */
 const SATURATION_SHARE = 0.5;
-/** What a target still does after saturation is done within this time, in milliseconds. */
-const SETTLE_MS = 100;
+/** In how many turns the fixed rate is offered. */
+const SLICES = 4;
+/** From so many subscribers on, those of one target at a time are all that a process may open. */
+const MANY = 5_000;
+/** What a target still does after a load is done within this time, in milliseconds. */
+export const SETTLE_MS = 100;
 
 /** @param on which targets can answer, default those that speak JSON or something else than our own */
 export function publishRow(
@@ -54,36 +59,67 @@ export function speaks(encoding: Encoding): (target: Target) => boolean {
 
 /** Costs are those of a delivery. */
 async function measurePublishing(stage: Stage, row: Publishing): Promise<Measurement> {
+  const { window, rate, load: shape } = row;
+  const turn = shape.subscribers > MANY ? async () => {} : stage.turn;
   const load = await openLoad(stage, row);
   try {
-    const { window, rate } = row;
     // A channel's first publish may do more than the others.
-    for (let warm = 0; warm < (row.load.channels ?? 1); ) {
+    for (let warm = 0; warm < (shape.channels ?? 1); ) {
       warm += (await load.closed({ window, seconds: WARM_SECONDS })).operations;
     }
-    let saturation: Saturation | undefined;
-    if (stage.saturate) {
-      const seconds = stage.seconds * SATURATION_SHARE;
-      const { sample, cpu } = await cpuDuring(stage, () => load.closed({ window, seconds }));
-      saturation = {
-        perSecond: sample.deliveries / sample.seconds,
-        target: cpu / 1e9 / sample.seconds,
-        generator: sample.cpu / 1e9 / sample.seconds,
-      };
+    await turn();
+    const saturation = stage.saturate ? await saturate(stage, load, window) : undefined;
+    const pace = new Pace();
+    for (let slice = 0; slice < SLICES; slice++) {
+      await turn();
+      if (slice === 0) await pause(SETTLE_MS);
+      const seconds = stage.seconds / SLICES;
+      pace.add(await cpuDuring(stage, () => load.paced({ rate, seconds })));
     }
-    await pause(SETTLE_MS);
-    const { seconds } = stage;
-    const { sample, cpu } = await cpuDuring(stage, () => load.paced({ rate, seconds }));
-    return {
-      cost: cpu / sample.deliveries,
-      perPublish: sample.deliveries / sample.operations,
-      latency: sample.latency,
-      late: sample.late / sample.operations,
-      together: sample.deliveries / sample.reads,
-      ...(saturation === undefined ? {} : { saturation }),
-    };
+    // All have measured before the first one closes its connections, which is work for its target.
+    await turn();
+    return { ...pace.measurement(), ...(saturation === undefined ? {} : { saturation }) };
   } finally {
     await load.close();
+  }
+}
+
+async function saturate(stage: Stage, load: RemoteLoad, window: number): Promise<Saturation> {
+  const seconds = stage.seconds * SATURATION_SHARE;
+  const { sample, cpu } = await cpuDuring(stage, () => load.closed({ window, seconds }));
+  return {
+    perSecond: sample.deliveries / sample.seconds,
+    target: cpu / 1e9 / sample.seconds,
+    generator: sample.cpu / 1e9 / sample.seconds,
+  };
+}
+
+/** The slices at the fixed rate together. */
+class Pace {
+  readonly #latency = new Histogram();
+  #cpu = 0;
+  #operations = 0;
+  #deliveries = 0;
+  #reads = 0;
+  #late = 0;
+
+  add({ sample, cpu }: { sample: LoadSample; cpu: number }): void {
+    this.#latency.merge(new Histogram(sample.latency));
+    this.#cpu += cpu;
+    this.#operations += sample.operations;
+    this.#deliveries += sample.deliveries;
+    this.#reads += sample.reads;
+    this.#late += sample.late;
+  }
+
+  measurement(): Measurement {
+    return {
+      cost: this.#cpu / this.#deliveries,
+      perPublish: this.#deliveries / this.#operations,
+      latency: this.#latency.counts,
+      late: this.#late / this.#operations,
+      together: this.#deliveries / this.#reads,
+    };
   }
 }
 

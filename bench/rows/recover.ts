@@ -55,6 +55,7 @@ export function recoverRow(
       } finally {
         if (restart) await nodesOf(running).startFirst();
       }
+      await stage.turn();
       const again = { ...dialect, options: { ...dialect.options, positions } };
       const { sample, cpu } = await cpuDuring(stage, () => load.resume([again]));
       return {

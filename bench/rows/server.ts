@@ -83,16 +83,18 @@ export const SERVER_ROWS: readonly Row[] = [
     },
     isOurs,
   ),
-  connectRow("connect-serial", "clients that connect and subscribe one after the other", {
-    subscribers: 500,
-    channels: 100,
-    together: 1,
-  }),
-  connectRow("connect-burst", "1,000 clients that connect and subscribe, 500 at a time", {
-    subscribers: 1_000,
-    channels: 100,
-    together: AT_ONCE,
-  }),
+  connectRow(
+    "connect-serial",
+    "500 clients that connect and subscribe one after the other",
+    { subscribers: 100, channels: 100, together: 1 },
+    5,
+  ),
+  connectRow(
+    "connect-burst",
+    "1,000 clients that connect and subscribe, 500 at a time",
+    { subscribers: AT_ONCE, channels: 100, together: AT_ONCE },
+    2,
+  ),
   recoverRow(
     "recover-storm",
     "1,000 clients that come back, 500 at a time, each has missed 10 messages",

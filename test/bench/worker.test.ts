@@ -29,7 +29,7 @@ async function measured(name: string, target: string): Promise<Measurement> {
     const running = await found.start();
     try {
       const stage = { target: found, running, generator, channel: "bench" };
-      return await row.measure({ ...stage, seconds: 0.5, saturate: false });
+      return await row.measure({ ...stage, seconds: 0.5, saturate: false, turn: async () => {} });
     } finally {
       await running.stop();
     }

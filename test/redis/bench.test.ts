@@ -41,7 +41,8 @@ async function measure(target: Target, row: Row): Promise<Measurement> {
 }
 
 function stage(target: Target): Omit<Stage, "running"> {
-  return { target, generator, channel: "bench", seconds: 0.2, saturate: true };
+  const turn = async (): Promise<void> => {};
+  return { target, generator, channel: "bench", seconds: 0.2, saturate: true, turn };
 }
 
 test("our own program: across nodes, and after a restart", async () => {
