@@ -5,7 +5,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { checkChannel } from "../channels/names.ts";
 import type { PresenceChange, Snapshot } from "../channels/presence.ts";
-import type { RuleBook } from "../channels/rules.ts";
 import { canonicalEvent } from "../protocol/cloudevents.ts";
 import type { Encoding } from "../protocol/codec.ts";
 import { disconnectFor } from "../protocol/codes.ts";
@@ -22,20 +21,14 @@ import {
 import {
   MAX_PRESENCE_MEMBERS,
   MAX_SURVEY_TIMEOUT_MS,
-  MAX_UNHEARD_BYTES,
   SURVEY_TIMEOUT_MS,
 } from "../protocol/limits.ts";
-import {
-  type EncodingCounters,
-  type FrameStamp,
-  PublicationBatch,
-} from "../protocol/publication-frames.ts";
-import type { HostCapabilities } from "./capabilities.ts";
+import { PublicationBatch } from "../protocol/publication-frames.ts";
 import { type ChannelResults, ClusterCalls, type SurveyQuestion } from "./cluster-calls.ts";
-import { Counters } from "./counters.ts";
+import type { Counters } from "./counters.ts";
 import { errorText } from "./error-text.ts";
 import { guardedHandler } from "./guarded-handler.ts";
-import { MarkTimer } from "./mark-timer.ts";
+import { Node, type NodeOptions } from "./node.ts";
 import type { Backends } from "./ports/backends.ts";
 import type {
   Broker,
@@ -47,44 +40,21 @@ import type {
   PublishResult,
 } from "./ports/broker.ts";
 import type { Cluster, RefusedMessages } from "./ports/cluster.ts";
-import type { Clock, Logger, Random, Timers } from "./ports/platform.ts";
+import type { Clock, Logger, Random } from "./ports/platform.ts";
 import type { Transport } from "./ports/transport.ts";
-import { PublishGate } from "./publish-gate.ts";
 import { applicationEvent, checkCount, checkMetadata } from "./session/application-values.ts";
 import type { SharedIntake } from "./session/intake.ts";
-import type { OutflowLimits } from "./session/outflow.ts";
-import type { EndedSession, SessionHost } from "./session/ports.ts";
-import { changeFrame, membersFrame } from "./session/presence-frames.ts";
+import { changeFrame } from "./session/presence-frames.ts";
 import { publishKey } from "./session/publish-key.ts";
 import { type Peer, Session } from "./session/session.ts";
-import { DEFAULT_SETTINGS, type Settings } from "./settings/settings.ts";
+import type { Settings } from "./settings/settings.ts";
 import type { EngineStats } from "./stats.ts";
-import { Hub } from "./subscription/hub.ts";
-import { NewChannels } from "./subscription/new-channels.ts";
-import type { ReplayBudget } from "./subscription/recovery.ts";
-import type { PresenceNotice } from "./subscription/replay-buffer.ts";
-import { type NodeSurvey, type SurveyOptions, type SurveyOutcome, Surveys } from "./survey.ts";
-import { Turns } from "./turns.ts";
+import type { Hub } from "./subscription/hub.ts";
+import type { NodeSurvey, SurveyOptions, SurveyOutcome, Surveys } from "./survey.ts";
 
-export interface EngineOptions {
-  readonly broker: Broker;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly timers: Timers;
-  /** Calls back in the next turn of the event loop. Default: a timer of no time. */
-  readonly nextTurn?: (callback: () => void) => void;
-  readonly capabilities: HostCapabilities;
-  /**
-   * Bytes that a client without credit may be sent between two signs of life, where the host does not
-   * see what its sockets hold back. Default 32 MiB.
-   */
-  readonly maxUnheardBytes?: number;
+export interface EngineOptions extends NodeOptions {
   /** The other nodes. Default: there are none. */
   readonly cluster?: Cluster | undefined;
-  /** The application's backends. Default none. */
-  readonly proxy?: Backends;
-  readonly settings?: Settings;
 }
 
 export interface PublishOptions {
@@ -107,64 +77,37 @@ export interface NextExpiry {
 
 const NO_MESSAGES: RefusedMessages = { unsigned: 0, misdirected: 0, replayed: 0 };
 
-export class Engine implements BrokerHandler, SessionHost {
+export class Engine implements BrokerHandler {
   readonly broker: Broker;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly timers: Timers;
+  /** The application's backends. */
   readonly proxy: Backends;
   readonly settings: Settings;
-  /** What each channel keeps and offers. */
-  readonly rules: RuleBook;
-  readonly outflowLimits: OutflowLimits;
-  readonly hub = new Hub();
-  /** How the reads of all sessions share the event loop. */
-  readonly turns: Turns;
-  readonly newChannels: NewChannels;
+  /** Who hears what on this node. */
+  readonly hub: Hub;
   readonly surveys: Surveys;
-  readonly marks: MarkTimer;
-  readonly counters = new Counters();
+  readonly counters: Counters;
   /** What v1 clients have under way on this node. */
-  readonly intake: SharedIntake = { waiting: 0 };
-  readonly publishGate: PublishGate;
-  readonly #sessions = new Map<string, Session>();
-  readonly #disconnects = new Map<number, number>();
-  readonly #encoding: EncodingCounters = { encoded: [0, 0, 0, 0], decoded: 0 };
-  readonly #stamp: FrameStamp;
+  readonly intake: Readonly<SharedIntake>;
+  readonly #node: Node;
   readonly #cluster: Cluster | undefined;
   readonly #calls: ClusterCalls;
 
   constructor(options: EngineOptions) {
-    this.broker = options.broker;
-    this.clock = options.clock;
-    this.random = options.random;
-    this.logger = options.logger;
-    this.timers = options.timers;
-    this.proxy = options.proxy ?? {};
-    this.settings = options.settings ?? DEFAULT_SETTINGS;
-    this.rules = this.settings.rules;
-    this.outflowLimits = {
-      credit: this.settings.creditBytes,
-      unheard: options.capabilities.observesBackpressure
-        ? undefined
-        : (options.maxUnheardBytes ?? MAX_UNHEARD_BYTES),
-    };
-    const soon = (callback: () => void): void => {
-      this.timers.after(0, callback);
-    };
-    this.turns = new Turns(this.clock, options.nextTurn ?? soon);
-    this.newChannels = new NewChannels(this);
-    this.surveys = new Surveys(this.timers);
-    this.marks = new MarkTimer(this.timers);
-    this.publishGate = new PublishGate(this.broker, this.timers);
-    this.#stamp = {
-      id: () => this.random.uuid(),
-      now: () => this.clock.now(),
-      counters: this.#encoding,
-      unencodable: (variant, error) =>
-        this.logger.warn("publication without an encoding", { variant, error: String(error) }),
-    };
+    const node = new Node(options);
+    this.#node = node;
+    this.broker = node.broker;
+    this.clock = node.clock;
+    this.random = node.random;
+    this.logger = node.logger;
+    this.proxy = node.proxy;
+    this.settings = node.settings;
+    this.hub = node.hub;
+    this.surveys = node.surveys;
+    this.counters = node.counters;
+    this.intake = node.intake;
     this.#cluster = options.cluster;
     this.#calls = new ClusterCalls(options.cluster, {
       disconnect: (...all) => this.#disconnect(...all),
@@ -181,7 +124,7 @@ export class Engine implements BrokerHandler, SessionHost {
 
   /** Number of sessions, connected or not yet. */
   get sessionCount(): number {
-    return this.#sessions.size;
+    return this.#node.sessions.size;
   }
 
   /** A session for a fresh connection. Its id is public and proves nothing. */
@@ -192,23 +135,23 @@ export class Engine implements BrokerHandler, SessionHost {
     peer: Peer = { address: "" },
   ): Session {
     this.counters.opened += 1;
-    return this.#register(new Session(this, transport, id, encoding, peer));
+    return this.#register(new Session(this.#node, transport, id, encoding, peer));
   }
 
   /** A session as it was before the host slept: its subscriptions are live again, nothing is sent. */
   restore(transport: Transport, record: SessionRecord): Session {
     for (const seen of record.marks?.seenChannels ?? []) this.broker.recall?.(seen);
-    return this.#register(Session.restore(this, transport, record));
+    return this.#register(Session.restore(this.#node, transport, record));
   }
 
   /** The sessions of this node, connected or not yet. */
   sessions(): readonly Session[] {
-    return [...this.#sessions.values()];
+    return [...this.#node.sessions.values()];
   }
 
   /** The session with this id on this node, if there is one. */
   session(id: string): Session | undefined {
-    return this.#sessions.get(id);
+    return this.#node.sessions.get(id);
   }
 
   /**
@@ -250,7 +193,7 @@ export class Engine implements BrokerHandler, SessionHost {
     });
     const server =
       principal === undefined ? undefined : ({ side: "server", name: principal } as const);
-    const key = publishKey(this, channel, canonical, server);
+    const key = publishKey(this.#node, channel, canonical, server);
     const result = await this.broker.publish(channel, { key, body });
     this.counters.published += 1;
     if (result.duplicate) this.counters.duplicates += 1;
@@ -350,10 +293,10 @@ export class Engine implements BrokerHandler, SessionHost {
 
   stats(): EngineStats {
     let openCalls = 0;
-    for (const session of this.#sessions.values()) openCalls += session.openCalls;
-    const { encoded, decoded } = this.#encoding;
+    for (const session of this.#node.sessions.values()) openCalls += session.openCalls;
+    const { encoded, decoded } = this.#node.encoding;
     return {
-      sessions: this.#sessions.size,
+      sessions: this.#node.sessions.size,
       subscriptions: this.hub.subscriptions,
       channels: this.hub.size,
       patterns: this.hub.patternCount,
@@ -362,7 +305,7 @@ export class Engine implements BrokerHandler, SessionHost {
       delivered: this.hub.delivered,
       encoded: [...encoded],
       decoded,
-      disconnects: Object.fromEntries(this.#disconnects),
+      disconnects: Object.fromEntries(this.#node.disconnects),
       droppedAnswers: this.surveys.dropped,
       refusedMessages: { ...(this.#cluster?.refused ?? NO_MESSAGES) },
       ...this.counters.stats(),
@@ -371,19 +314,7 @@ export class Engine implements BrokerHandler, SessionHost {
 
   /** The time that silence is measured by, in milliseconds. */
   steadyNow(): number {
-    return this.clock.steady?.() ?? this.clock.now();
-  }
-
-  /** Called by a session that this node has closed. */
-  closed(code: number): void {
-    this.#disconnects.set(code, (this.#disconnects.get(code) ?? 0) + 1);
-  }
-
-  /** Called by a session that has ended. */
-  forget(session: EndedSession): void {
-    this.#sessions.delete(session.id);
-    this.marks.forget(session);
-    this.surveys.left(session.id);
+    return this.#node.steadyNow();
   }
 
   /**
@@ -394,7 +325,7 @@ export class Engine implements BrokerHandler, SessionHost {
     const now = this.steadyNow();
     let connect: number | undefined;
     let idle: number | undefined;
-    for (const session of [...this.#sessions.values()]) {
+    for (const session of [...this.#node.sessions.values()]) {
       try {
         session.expire(now);
         if (session.ended) continue;
@@ -410,7 +341,7 @@ export class Engine implements BrokerHandler, SessionHost {
 
   publications(channel: string, epoch: string, entries: readonly Entry[]): void {
     if (entries.length === 0 || !this.hub.hasAnySubscriber(channel)) return;
-    this.hub.broadcast(new PublicationBatch(channel, epoch, entries, this.#stamp));
+    this.hub.broadcast(new PublicationBatch(channel, epoch, entries, this.#node.stamp));
     this.#remember(channel);
   }
 
@@ -433,43 +364,25 @@ export class Engine implements BrokerHandler, SessionHost {
   }
 
   presenceLost(channel: string, epoch: string, snapshot: Snapshot): void {
-    this.hub.notify(channel, this.presenceNotice(channel, epoch, snapshot));
+    this.hub.notify(channel, this.#node.presenceNotice(channel, epoch, snapshot));
     this.#remember(channel);
   }
 
-  /** Who is present in a channel, for sessions that have missed changes. */
-  presenceNotice(channel: string, epoch: string, snapshot: Snapshot): PresenceNotice {
-    const { maxMessageBytes } = this.settings;
-    const frame = membersFrame(this, channel, epoch, snapshot, maxMessageBytes);
-    return { member: undefined, generation: snapshot.generation, frame };
-  }
-
-  /** A batch of entries out of the log. */
-  replayed(channel: string, epoch: string, entries: readonly Entry[]): PublicationBatch {
-    this.counters.replayed += entries.length;
-    return new PublicationBatch(channel, epoch, entries, this.#stamp, true);
-  }
-
-  /** What one request may replay. */
-  replayBudget(): ReplayBudget {
-    return { messages: this.settings.recoveryMessages, bytes: this.settings.recoveryBytes };
-  }
-
   #disconnect(sessionId: string, code: number, reason: string | undefined): boolean {
-    const session = this.#sessions.get(sessionId);
+    const session = this.#node.sessions.get(sessionId);
     session?.close({ code, reason: reason ?? disconnectFor(code)?.reason ?? "" });
     return session !== undefined;
   }
 
   async #subscribe(sessionId: string, channels: readonly string[]): Promise<ChannelResults> {
-    const session = this.#sessions.get(sessionId);
+    const session = this.#node.sessions.get(sessionId);
     if (session !== undefined) await session.addChannels(channels);
     const has = new Set(session?.channels ?? []);
     return Object.fromEntries(channels.map((channel) => [channel, has.has(channel)]));
   }
 
   async #unsubscribe(sessionId: string, channels: readonly string[]): Promise<ChannelResults> {
-    const session = this.#sessions.get(sessionId);
+    const session = this.#node.sessions.get(sessionId);
     if (session !== undefined) await session.removeChannels(channels);
     return Object.fromEntries(channels.map((channel) => [channel, session !== undefined]));
   }
@@ -477,7 +390,7 @@ export class Engine implements BrokerHandler, SessionHost {
   async #survey({ id, channel, question, timeoutMs }: SurveyQuestion): Promise<NodeSurvey> {
     const asked = this.hub
       .subscribers(channel)
-      .map((subscriber) => this.#sessions.get(subscriber.id))
+      .map((subscriber) => this.#node.sessions.get(subscriber.id))
       .filter((session) => session !== undefined)
       // Who is being connected has not been told that it is subscribed to anything.
       .filter((session) => session.connected);
@@ -490,7 +403,7 @@ export class Engine implements BrokerHandler, SessionHost {
   }
 
   #register(session: Session): Session {
-    this.#sessions.set(session.id, session);
+    this.#node.sessions.set(session.id, session);
     return session;
   }
 }

@@ -1,0 +1,137 @@
+/** What the sessions of one node share. The engine makes it and hands it to each session; it is for nobody else. */
+import type { Snapshot } from "../channels/presence.ts";
+import type { RuleBook } from "../channels/rules.ts";
+import type { Entry } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_UNHEARD_BYTES } from "../protocol/limits.ts";
+import {
+  type EncodingCounters,
+  type FrameStamp,
+  PublicationBatch,
+} from "../protocol/publication-frames.ts";
+import type { HostCapabilities } from "./capabilities.ts";
+import { Counters } from "./counters.ts";
+import { MarkTimer } from "./mark-timer.ts";
+import type { Backends } from "./ports/backends.ts";
+import type { Broker } from "./ports/broker.ts";
+import type { Clock, Logger, Random, Timers } from "./ports/platform.ts";
+import { PublishGate } from "./publish-gate.ts";
+import type { SharedIntake } from "./session/intake.ts";
+import type { OutflowLimits } from "./session/outflow.ts";
+import type { EndedSession, SessionHost } from "./session/ports.ts";
+import { membersFrame } from "./session/presence-frames.ts";
+import type { Session } from "./session/session.ts";
+import { DEFAULT_SETTINGS, type Settings } from "./settings/settings.ts";
+import { Hub } from "./subscription/hub.ts";
+import { NewChannels } from "./subscription/new-channels.ts";
+import type { ReplayBudget } from "./subscription/recovery.ts";
+import type { PresenceNotice } from "./subscription/replay-buffer.ts";
+import { Surveys } from "./survey.ts";
+import { Turns } from "./turns.ts";
+
+/** What a host gives to a node. */
+export interface NodeOptions {
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly timers: Timers;
+  /** Calls back in the next turn of the event loop. Default: a timer of no time. */
+  readonly nextTurn?: (callback: () => void) => void;
+  readonly capabilities: HostCapabilities;
+  /**
+   * Bytes that a client without credit may be sent between two signs of life, where the host does not
+   * see what its sockets hold back. Default 32 MiB.
+   */
+  readonly maxUnheardBytes?: number;
+  /** The application's backends. Default none. */
+  readonly proxy?: Backends;
+  readonly settings?: Settings;
+}
+
+export class Node implements SessionHost {
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly timers: Timers;
+  readonly proxy: Backends;
+  readonly settings: Settings;
+  readonly rules: RuleBook;
+  readonly outflowLimits: OutflowLimits;
+  readonly hub = new Hub();
+  readonly turns: Turns;
+  readonly newChannels: NewChannels;
+  readonly surveys: Surveys;
+  readonly marks: MarkTimer;
+  readonly counters = new Counters();
+  readonly intake: SharedIntake = { waiting: 0 };
+  readonly publishGate: PublishGate;
+  /** By id; connected or not yet. */
+  readonly sessions = new Map<string, Session>();
+  /** Sessions that the node has closed, by code. */
+  readonly disconnects = new Map<number, number>();
+  readonly encoding: EncodingCounters = { encoded: [0, 0, 0, 0], decoded: 0 };
+  /** What every frame of publications takes from the node. */
+  readonly stamp: FrameStamp;
+
+  constructor(options: NodeOptions) {
+    this.broker = options.broker;
+    this.clock = options.clock;
+    this.random = options.random;
+    this.logger = options.logger;
+    this.timers = options.timers;
+    this.proxy = options.proxy ?? {};
+    this.settings = options.settings ?? DEFAULT_SETTINGS;
+    this.rules = this.settings.rules;
+    this.outflowLimits = {
+      credit: this.settings.creditBytes,
+      unheard: options.capabilities.observesBackpressure
+        ? undefined
+        : (options.maxUnheardBytes ?? MAX_UNHEARD_BYTES),
+    };
+    const soon = (callback: () => void): void => {
+      this.timers.after(0, callback);
+    };
+    this.turns = new Turns(this.clock, options.nextTurn ?? soon);
+    this.newChannels = new NewChannels(this);
+    this.surveys = new Surveys(this.timers);
+    this.marks = new MarkTimer(this.timers);
+    this.publishGate = new PublishGate(this.broker, this.timers);
+    this.stamp = {
+      id: () => this.random.uuid(),
+      now: () => this.clock.now(),
+      counters: this.encoding,
+      unencodable: (variant, error) =>
+        this.logger.warn("publication without an encoding", { variant, error: String(error) }),
+    };
+  }
+
+  steadyNow(): number {
+    return this.clock.steady?.() ?? this.clock.now();
+  }
+
+  closed(code: number): void {
+    this.disconnects.set(code, (this.disconnects.get(code) ?? 0) + 1);
+  }
+
+  forget(session: EndedSession): void {
+    this.sessions.delete(session.id);
+    this.marks.forget(session);
+    this.surveys.left(session.id);
+  }
+
+  presenceNotice(channel: string, epoch: string, snapshot: Snapshot): PresenceNotice {
+    const { maxMessageBytes } = this.settings;
+    const frame = membersFrame(this, channel, epoch, snapshot, maxMessageBytes);
+    return { member: undefined, generation: snapshot.generation, frame };
+  }
+
+  replayed(channel: string, epoch: string, entries: readonly Entry[]): PublicationBatch {
+    this.counters.replayed += entries.length;
+    return new PublicationBatch(channel, epoch, entries, this.stamp, true);
+  }
+
+  replayBudget(): ReplayBudget {
+    return { messages: this.settings.recoveryMessages, bytes: this.settings.recoveryBytes };
+  }
+}
