@@ -116,7 +116,7 @@ class Scene {
         },
       },
       capabilities: CAPABILITIES,
-      proxy: { rpc: async ({ payload }) => payload },
+      backends: { rpc: async ({ payload }) => payload },
       settings: { ...DEFAULT_SETTINGS, maxErrors: 1_000_000 },
     });
     this.#connections = ENCODINGS.map((encoding) => this.#open(encoding));

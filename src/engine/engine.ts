@@ -83,7 +83,7 @@ export class Engine implements BrokerHandler {
   readonly random: Random;
   readonly logger: Logger;
   /** The application's backends. */
-  readonly proxy: Backends;
+  readonly backends: Backends;
   readonly settings: Settings;
   /** Who hears what on this node. */
   readonly hub: Hub;
@@ -102,7 +102,7 @@ export class Engine implements BrokerHandler {
     this.clock = node.clock;
     this.random = node.random;
     this.logger = node.logger;
-    this.proxy = node.proxy;
+    this.backends = node.backends;
     this.settings = node.settings;
     this.hub = node.hub;
     this.surveys = node.surveys;
@@ -120,6 +120,11 @@ export class Engine implements BrokerHandler {
       this.logger.warn("hand-over failed", { what, error: errorText(error) });
     });
     this.broker.start(handler);
+  }
+
+  /** @deprecated Use `backends`. */
+  get proxy(): Backends {
+    return this.backends;
   }
 
   /** Number of sessions, connected or not yet. */
@@ -140,7 +145,7 @@ export class Engine implements BrokerHandler {
 
   /** A session as it was before the host slept: its subscriptions are live again, nothing is sent. */
   restore(transport: Transport, record: SessionRecord): Session {
-    for (const seen of record.marks?.seenChannels ?? []) this.broker.recall?.(seen);
+    for (const seen of record.marks?.seenChannels ?? []) this.broker.restore?.(seen);
     return this.#register(Session.restore(this.#node, transport, record));
   }
 
@@ -342,12 +347,12 @@ export class Engine implements BrokerHandler {
   publications(channel: string, epoch: string, entries: readonly Entry[]): void {
     if (entries.length === 0 || !this.hub.hasAnySubscriber(channel)) return;
     this.hub.broadcast(new PublicationBatch(channel, epoch, entries, this.#node.stamp));
-    this.#remember(channel);
+    this.#markChanged(channel);
   }
 
   gap(channel: string, gap: LogGap): void {
     this.hub.gap(channel, gap);
-    this.#remember(channel);
+    this.#markChanged(channel);
   }
 
   patternGap(pattern: string, gap: LogGap): void {
@@ -360,12 +365,12 @@ export class Engine implements BrokerHandler {
       const frame = changeFrame(this, channel, epoch, change);
       this.hub.notify(channel, { member, generation, frame });
     }
-    this.#remember(channel);
+    this.#markChanged(channel);
   }
 
   presenceLost(channel: string, epoch: string, snapshot: Snapshot): void {
     this.hub.notify(channel, this.#node.presenceNotice(channel, epoch, snapshot));
-    this.#remember(channel);
+    this.#markChanged(channel);
   }
 
   #disconnect(sessionId: string, code: number, reason: string | undefined): boolean {
@@ -398,8 +403,8 @@ export class Engine implements BrokerHandler {
   }
 
   /** Where the host sleeps, one of the channel's sessions has to remember how far the node is. */
-  #remember(channel: string): void {
-    if (this.broker.remember !== undefined) this.hub.first(channel)?.changed();
+  #markChanged(channel: string): void {
+    if (this.broker.snapshot !== undefined) this.hub.first(channel)?.changed();
   }
 
   #register(session: Session): Session {

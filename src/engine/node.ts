@@ -15,8 +15,8 @@ import type { Backends } from "./ports/backends.ts";
 import type { Broker } from "./ports/broker.ts";
 import type { Clock, Logger, Random, Timers } from "./ports/platform.ts";
 import { PublishGate } from "./publish-gate.ts";
+import type { FlowLimits } from "./session/flow-control.ts";
 import type { SharedIntake } from "./session/intake.ts";
-import type { OutflowLimits } from "./session/outflow.ts";
 import type { EndedSession, SessionHost } from "./session/ports.ts";
 import { membersFrame } from "./session/presence-frames.ts";
 import type { Session } from "./session/session.ts";
@@ -44,6 +44,8 @@ export interface NodeOptions {
    */
   readonly maxUnheardBytes?: number;
   /** The application's backends. Default none. */
+  readonly backends?: Backends;
+  /** @deprecated Use `backends`. */
   readonly proxy?: Backends;
   readonly settings?: Settings;
 }
@@ -54,10 +56,10 @@ export class Node implements SessionHost {
   readonly random: Random;
   readonly logger: Logger;
   readonly timers: Timers;
-  readonly proxy: Backends;
+  readonly backends: Backends;
   readonly settings: Settings;
   readonly rules: RuleBook;
-  readonly outflowLimits: OutflowLimits;
+  readonly flowLimits: FlowLimits;
   readonly hub = new Hub();
   readonly turns: Turns;
   readonly newChannels: NewChannels;
@@ -80,12 +82,12 @@ export class Node implements SessionHost {
     this.random = options.random;
     this.logger = options.logger;
     this.timers = options.timers;
-    this.proxy = options.proxy ?? {};
+    this.backends = options.backends ?? options.proxy ?? {};
     this.settings = options.settings ?? DEFAULT_SETTINGS;
     this.rules = this.settings.rules;
-    this.outflowLimits = {
+    this.flowLimits = {
       credit: this.settings.creditBytes,
-      unheard: options.capabilities.observesBackpressure
+      bytesSinceHeard: options.capabilities.observesBackpressure
         ? undefined
         : (options.maxUnheardBytes ?? MAX_UNHEARD_BYTES),
     };

@@ -57,7 +57,7 @@ export const MAX_CHANNEL_BYTES = 255;
 /** Frames that may wait behind a connect that is still being decided. */
 export const MAX_WAITING_FRAMES = 64;
 /** Bytes that may wait behind a connect that is still being decided. */
-export const MAX_WAITING_BYTES = 256 * 1024;
+export const MAX_WAITING_FRAME_BYTES = 256 * 1024;
 /** Messages share one publication frame up to this many bytes. A single message may be larger. */
 export const MAX_JOINED_BYTES = 64 * 1024;
 /** Messages share one publication frame up to this many messages. */

@@ -38,7 +38,7 @@ export function createRouter(): ProxyRouter {
 interface Route {
   readonly channel: Glob;
   readonly method: Glob;
-  readonly proxy: Backends;
+  readonly backends: Backends;
 }
 
 export class ProxyRouter implements Backends {
@@ -47,8 +47,8 @@ export class ProxyRouter implements Backends {
   #reach: { readonly routes: readonly Route[]; readonly reach: Reach } | undefined;
 
   /** Adds a route behind those that are there. @throws MessagingError BAD_REQUEST for a bad glob. */
-  add({ channel, method }: RoutePattern, proxy: Backends): this {
-    this.#routes.push({ channel: new Glob(channel), method: new Glob(method), proxy });
+  add({ channel, method }: RoutePattern, backends: Backends): this {
+    this.#routes.push({ channel: new Glob(channel), method: new Glob(method), backends });
     this.#reach = undefined;
     return this;
   }
@@ -56,13 +56,13 @@ export class ProxyRouter implements Backends {
   /** The backend that a call goes to, if there is one. */
   find(channel: string, method: string): Backends | undefined {
     return this.#routes.find((route) => route.channel.test(channel) && route.method.test(method))
-      ?.proxy;
+      ?.backends;
   }
 
   /** Present only where some route leads to an authenticator: then everyone is authenticated. */
   get authenticate(): Backends["authenticate"] {
-    const proxy = this.find("", AUTHENTICATE_METHOD);
-    return proxy?.authenticate?.bind(proxy);
+    const backends = this.find("", AUTHENTICATE_METHOD);
+    return backends?.authenticate?.bind(backends);
   }
 
   async authorizeSubscribe(
@@ -73,7 +73,7 @@ export class ProxyRouter implements Backends {
       ? this.#deciding(channel)
       : [this.find(channel, SUBSCRIBE_METHOD)];
     const asking = [...new Set(asked)].map(
-      async (proxy) => await proxy?.authorizeSubscribe?.(request, cancellation),
+      async (backends) => await backends?.authorizeSubscribe?.(request, cancellation),
     );
     // What a backend answers is no yes: whoever asked the router sees it, and refuses.
     return (await Promise.all(asking)).find((answer) => answer !== undefined);
@@ -89,13 +89,13 @@ export class ProxyRouter implements Backends {
     const reached = reach.of(pattern);
     return routes
       .filter((_, index) => reached === undefined || reached.has(index))
-      .map(({ proxy }) => proxy);
+      .map(({ backends }) => backends);
   }
 
   async rpc(...[request, cancellation]: Parameters<NonNullable<Backends["rpc"]>>) {
-    const proxy = this.find(request.channel, request.method);
+    const backends = this.find(request.channel, request.method);
     // Where no route leads anywhere the request comes back, as without any backend.
-    if (proxy?.rpc === undefined) return request.payload;
-    return await proxy.rpc(request, cancellation);
+    if (backends?.rpc === undefined) return request.payload;
+    return await backends.rpc(request, cancellation);
   }
 }

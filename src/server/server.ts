@@ -138,7 +138,7 @@ class NodeServer implements Server {
       nextTurn,
       logger,
       capabilities: CAPABILITIES,
-      proxy: backends,
+      backends,
       settings,
     });
     this.#sockets = new Sockets({

@@ -40,14 +40,14 @@ const rpc: Init = {
 };
 
 /** Backends whose answers their types do not allow. */
-function hostile(proxy: { readonly [name in keyof Backends]: () => unknown }): Backends {
-  return proxy as unknown as Backends;
+function hostile(backends: { readonly [name in keyof Backends]: () => unknown }): Backends {
+  return backends as unknown as Backends;
 }
 
-function logged(proxy: Backends) {
+function logged(backends: Backends) {
   const warnings: { message: string; [field: string]: unknown }[] = [];
   const world = scene({
-    proxy,
+    backends,
     logger: {
       warn: (message, fields) => {
         warnings.push({ message, ...fields });

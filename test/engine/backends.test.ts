@@ -14,12 +14,12 @@ function rpc(id: string, method = "m"): Init {
 }
 
 test("a refused token is told with the backend's error and closes with 3500", async () => {
-  const proxy: Backends = {
+  const backends: Backends = {
     authenticate: async () => {
       throw new MessagingError("INVALID_CREDENTIALS", "wrong password", { type: "auth_error" });
     },
   };
-  const { engine, session, transport } = scene({ proxy });
+  const { engine, session, transport } = scene({ backends });
   await connect(session);
   expect(kinds(transport)).toEqual(["error INVALID_CREDENTIALS"]);
   expect(transport.closed?.code).toBe(3500);
@@ -27,7 +27,9 @@ test("a refused token is told with the backend's error and closes with 3500", as
 });
 
 test("a backend that names nobody has authenticated nobody", async () => {
-  const { session, transport } = scene({ proxy: { authenticate: async () => ({ userId: "" }) } });
+  const { session, transport } = scene({
+    backends: { authenticate: async () => ({ userId: "" }) },
+  });
   await connect(session);
   expect(kinds(transport)).toEqual(["error AUTH_ERROR"]);
   expect(transport.closed?.code).toBe(3500);
@@ -35,11 +37,11 @@ test("a backend that names nobody has authenticated nobody", async () => {
 
 test("a backend that fails has refused nobody, and its words reach nobody", async () => {
   const authenticate = async () => Promise.reject(new Error("secret host 10.0.0.1"));
-  const extended = scene({ proxy: { authenticate } });
+  const extended = scene({ backends: { authenticate } });
   await connect(extended.session);
   expect(kinds(extended.transport)).toEqual(["error UNAVAILABLE"]);
   expect(extended.transport.closed?.code).toBe(1011);
-  const v1 = scene({ proxy: { authenticate } });
+  const v1 = scene({ backends: { authenticate } });
   await send(v1.session, { envelope: { case: "connect", value: {} } });
   expect(kinds(v1.transport)).toEqual(["error AUTH_ERROR"]);
   expect(v1.transport.closed?.code).toBe(3500);
@@ -48,7 +50,7 @@ test("a backend that fails has refused nobody, and its words reach nobody", asyn
 
 test("the user id comes from authentication, and frames behind connect wait for it", async () => {
   const { promise, resolve } = Promise.withResolvers<{ userId: string }>();
-  const { session, transport } = scene({ proxy: { authenticate: () => promise } });
+  const { session, transport } = scene({ backends: { authenticate: () => promise } });
   const connecting = connect(session);
   await send(session, subscribe("a"));
   expect(transport.frames).toEqual([]);
@@ -60,13 +62,13 @@ test("the user id comes from authentication, and frames behind connect wait for 
 
 test("an extended client keeps what it may hear and reads why the rest was refused", async () => {
   const asked: string[] = [];
-  const proxy: Backends = {
+  const backends: Backends = {
     authorizeSubscribe: async ({ channel, token, caller }) => {
       asked.push(`${caller.clientId} ${channel} ${token}`);
       if (channel === "secret") throw new MessagingError("ACL_ERROR", "not yours");
     },
   };
-  const { broker, session, transport } = scene({ proxy });
+  const { broker, session, transport } = scene({ backends });
   await connect(session);
   await send(session, subscribe("open", "secret"));
   expect(`${transport.frames.at(-1)}`).toContain("ACL_ERROR");
@@ -77,12 +79,12 @@ test("an extended client keeps what it may hear and reads why the rest was refus
 });
 
 test("a v1 client that is refused one channel loses all of the request and is closed with 3500", async () => {
-  const proxy: Backends = {
+  const backends: Backends = {
     authorizeSubscribe: async ({ channel }) => {
       if (channel === "secret") throw new MessagingError("ACL_ERROR", "not yours");
     },
   };
-  const { broker, session, transport } = scene({ proxy });
+  const { broker, session, transport } = scene({ backends });
   await send(session, { envelope: { case: "connect", value: {} } });
   await send(session, subscribe("open", "secret"));
   expect(kinds(transport)).toEqual(["connected", "error ACL_ERROR"]);
@@ -92,13 +94,13 @@ test("a v1 client that is refused one channel loses all of the request and is cl
 
 test("a slow RPC delays neither ping nor publish nor another RPC", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const proxy: Backends = {
+  const backends: Backends = {
     rpc: async ({ method, payload }: RpcRequest) => {
       if (method === "slow") await promise;
       return payload;
     },
   };
-  const { session, transport } = scene({ proxy });
+  const { session, transport } = scene({ backends });
   await connect(session);
   const slow = send(session, rpc("1", "slow"));
   await send(session, rpc("2"));
@@ -113,7 +115,7 @@ test("a slow RPC delays neither ping nor publish nor another RPC", async () => {
 
 test("RPC outcomes: empty, refused, failed, late, too many, cancelled", async () => {
   const cancelled: string[] = [];
-  const proxy: Backends = {
+  const backends: Backends = {
     rpc: async ({ method }, cancellation) => {
       if (method === "empty") return undefined;
       if (method === "refused") throw new MessagingError("NO_STOCK", "sold out", { type: "app" });
@@ -122,7 +124,7 @@ test("RPC outcomes: empty, refused, failed, late, too many, cancelled", async ()
       return await new Promise(() => {});
     },
   };
-  const { session, timers, transport } = scene({ proxy, maxInFlightRpcs: 2 });
+  const { session, timers, transport } = scene({ backends, maxInFlightRpcs: 2 });
   await connect(session);
   await send(session, rpc("1", "empty"));
   await send(session, rpc("2", "refused"));
@@ -149,14 +151,14 @@ test("RPC outcomes: empty, refused, failed, late, too many, cancelled", async ()
 
 test("an RPC's caller is the authenticated one and its payload the client's", async () => {
   const seen: RpcRequest[] = [];
-  const proxy: Backends = {
+  const backends: Backends = {
     authenticate: async () => ({ userId: "ada" }),
     rpc: async (request) => {
       seen.push(request);
       return create(CloudEventSchema, { id: "r", source: "/backend", type: "answer" });
     },
   };
-  const { session } = scene({ proxy });
+  const { session } = scene({ backends });
   await connect(session);
   await send(session, { ...rpc("1", "get"), metadata: { trace: "abc" } });
   expect(seen[0]).toMatchObject({

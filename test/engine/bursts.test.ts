@@ -21,14 +21,14 @@ function rpc(id: string, text = ""): Init {
 function backend() {
   const asked: string[] = [];
   const open: (() => void)[] = [];
-  const proxy: Backends = {
+  const backends: Backends = {
     rpc: async ({ id, payload }) => {
       asked.push(id);
       await new Promise<void>((resolve) => open.push(resolve));
       return payload;
     },
   };
-  return { asked, open, proxy };
+  return { asked, open, backends };
 }
 
 /** Lets what has been settled take effect. */
@@ -37,8 +37,8 @@ async function turn(): Promise<void> {
 }
 
 test("R5: RPCs of a v1 client beyond those in flight are asked in order as places come free", async () => {
-  const { asked, open, proxy } = backend();
-  const { session, transport } = scene({ proxy, maxInFlightRpcs: 2 });
+  const { asked, open, backends } = backend();
+  const { session, transport } = scene({ backends, maxInFlightRpcs: 2 });
   await send(session, CONNECT);
   const all = ["1", "2", "3", "4", "5"].map((id) => send(session, rpc(id)));
   expect(asked).toEqual(["1", "2"]);
@@ -55,8 +55,8 @@ test("R5: RPCs of a v1 client beyond those in flight are asked in order as place
 });
 
 test("R5: an RPC that waits is not asked when its client has gone, and takes no place", async () => {
-  const { asked, proxy } = backend();
-  const { session } = scene({ proxy, maxInFlightRpcs: 1 });
+  const { asked, backends } = backend();
+  const { session } = scene({ backends, maxInFlightRpcs: 1 });
   await send(session, CONNECT);
   const all = ["1", "2"].map((id) => send(session, rpc(id)));
   session.end(true);
@@ -65,8 +65,8 @@ test("R5: an RPC that waits is not asked when its client has gone, and takes no 
 });
 
 test("L5: a host that can stop reading a v1 client does so, and that time is no silence", async () => {
-  const { asked, open, proxy } = backend();
-  const { clock, engine } = scene({ proxy, maxOpenRequestBytes: 100_000, idleTimeoutMs: 1_000 });
+  const { asked, open, backends } = backend();
+  const { clock, engine } = scene({ backends, maxOpenRequestBytes: 100_000, idleTimeoutMs: 1_000 });
   const transport = new PausingTransport();
   const session = engine.accept(transport, "p", "json");
   await send(session, CONNECT);
@@ -92,8 +92,8 @@ test("L5: a host that can stop reading a v1 client does so, and that time is no 
 });
 
 test("L5: where the host cannot stop reading, a v1 client with more than may wait is closed with 3510", async () => {
-  const { open, proxy } = backend();
-  const options = { proxy, maxInFlightRpcs: 10_000, maxMessageBytes: MIB };
+  const { open, backends } = backend();
+  const options = { backends, maxInFlightRpcs: 10_000, maxMessageBytes: MIB };
   const { engine } = scene(options);
   const text = "x".repeat(MIB / 2);
   const greedy = await fill(engine, "greedy", text, MAX_WAITING_SESSION_BYTES - MIB);
@@ -113,8 +113,8 @@ test("L5: where the host cannot stop reading, a v1 client with more than may wai
 });
 
 test("L5: all v1 clients of a node together may wait with so much; the one beyond it is closed", async () => {
-  const { proxy } = backend();
-  const { engine } = scene({ proxy, maxInFlightRpcs: 10_000, maxMessageBytes: MIB });
+  const { backends } = backend();
+  const { engine } = scene({ backends, maxInFlightRpcs: 10_000, maxMessageBytes: MIB });
   const text = "x".repeat(MIB / 2);
   const clients: Awaited<ReturnType<typeof fill>>[] = [];
   for (let i = 0; i < 4; i++) {

@@ -133,9 +133,9 @@ test("a subscribe that fails half way is answered, and closes with 1011", async 
 test("frames that waited behind connect count while they are worked on, and give back what they took", async () => {
   const { promise, resolve } = Promise.withResolvers<{ userId: string }>();
   const answer = Promise.withResolvers<undefined>();
-  const proxy = { authenticate: () => promise, rpc: () => answer.promise };
+  const backends = { authenticate: () => promise, rpc: () => answer.promise };
   const rpc: Init = { id: "rpc", envelope: { case: "rpcRequest", value: event } };
-  const { session, transport } = scene({ proxy, maxOpenRequestBytes: 300 });
+  const { session, transport } = scene({ backends, maxOpenRequestBytes: 300 });
   const connecting = connect(session);
   for (let i = 0; i < 4; i++) await send(session, { ...rpc, metadata: { pad: "x".repeat(20) } });
   resolve({ userId: "u" });

@@ -110,7 +110,7 @@ test("too many publishes and too many bytes under way are RATE_LIMITED and do no
   expect(transport.closed).toBeUndefined();
 
   const never = new Promise<undefined>(() => {});
-  const full = scene({ proxy: { rpc: () => never }, maxOpenRequestBytes: 100 });
+  const full = scene({ backends: { rpc: () => never }, maxOpenRequestBytes: 100 });
   await connect(full.session);
   const rpc: Init = {
     envelope: { case: "rpcRequest", value: { id: "e", source: "/s", type: "t" } },

@@ -107,7 +107,7 @@ export function kinds({ frames }: { readonly frames: readonly Frame[] }): string
   });
 }
 
-const CAPABILITIES: HostCapabilities = {
+export const CAPABILITIES: HostCapabilities = {
   name: "scene",
   bidirectionalStreams: false,
   grpc: false,
@@ -119,7 +119,7 @@ const CAPABILITIES: HostCapabilities = {
 
 /** Settings that differ from the defaults, and the application's backends. */
 export interface SceneOptions extends Partial<Settings> {
-  readonly proxy?: Backends;
+  readonly backends?: Backends;
   /** Default: nothing is logged. */
   readonly logger?: Logger;
 }
@@ -131,7 +131,7 @@ export function scene(options: SceneOptions = {}) {
 /** The same over a broker of the test's own. */
 export function sceneWith<B extends Broker>(
   broker: B,
-  { proxy = {}, logger = { warn: () => {} }, ...settings }: SceneOptions = {},
+  { backends = {}, logger = { warn: () => {} }, ...settings }: SceneOptions = {},
 ) {
   const clock = { time: 1_000_000, now: () => clock.time };
   const timers = new ManualTimers();
@@ -152,7 +152,7 @@ export function sceneWith<B extends Broker>(
     },
     logger,
     capabilities: CAPABILITIES,
-    proxy,
+    backends,
     settings: { ...DEFAULT_SETTINGS, ...settings },
   });
   const transport = new ScriptedTransport();

@@ -17,7 +17,7 @@ test("publish passes the door that clients pass", async () => {
 
 test("subscribe and unsubscribe a session: the client is not told, and gets what is published", async () => {
   const { broker, engine, session, transport } = scene({
-    proxy: {
+    backends: {
       authorizeSubscribe: async () => {
         throw new Error("the server's own wish is not asked for");
       },

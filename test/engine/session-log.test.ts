@@ -23,7 +23,7 @@ function publish(channel: string): Init {
 
 test("a connection is told when it stands and when it ends, with code and duration", async () => {
   const { engine, clock, transport, lines } = logged({
-    proxy: { authenticate: async () => ({ userId: "ann" }) },
+    backends: { authenticate: async () => ({ userId: "ann" }) },
   });
   const session = engine.accept(transport, "t", "json", { address: "192.0.2.7" });
   const value = { clientId: "phone", clientType: "app", token: SECRET, capabilities: ["control"] };
@@ -64,7 +64,7 @@ test("a client that goes is told with its code, or with whether it said so", asy
 
 test("a refused token is told by code and reason, without the token", async () => {
   const { session, lines } = logged({
-    proxy: {
+    backends: {
       authenticate: async ({ token }) => {
         throw new MessagingError("AUTH_ERROR", `${token} has expired, ${token}!`);
       },
@@ -88,7 +88,7 @@ test("a refused token is told by code and reason, without the token", async () =
 
 test("a backend that is down is told as such, and its own text is not", async () => {
   const { session, lines } = logged({
-    proxy: { authenticate: () => Promise.reject(new Error(SECRET)) },
+    backends: { authenticate: () => Promise.reject(new Error(SECRET)) },
   });
   await send(session, { envelope: { case: "connect", value: { token: "t" } } });
   expect(lines[0]).toMatchObject(["authentication failed", { code: "UNAVAILABLE" }]);
@@ -97,7 +97,7 @@ test("a backend that is down is told as such, and its own text is not", async ()
 
 test("refused subscriptions and requests are told with their code, without what they carried", async () => {
   const { session, lines } = logged({
-    proxy: {
+    backends: {
       authorizeSubscribe: async ({ channel, token }) => {
         if (channel === "closed") throw new MessagingError("ACL_ERROR", `not with ${token}`);
       },
@@ -141,7 +141,7 @@ test("refused subscriptions and requests are told with their code, without what 
 
 test("what a backend answers to an RPC is the client's alone", async () => {
   const { session, lines } = logged({
-    proxy: { rpc: () => Promise.reject(new MessagingError("OUT_OF_STOCK", SECRET)) },
+    backends: { rpc: () => Promise.reject(new MessagingError("OUT_OF_STOCK", SECRET)) },
   });
   await connect(session);
   const data = { case: "textData", value: SECRET } as const;

@@ -145,7 +145,7 @@ test.each([
   const refuse = async () => {
     throw new MessagingError("ACL_ERROR", "not yours");
   };
-  const { session, transport, engine } = scene({ proxy: { authorizeSubscribe: refuse } });
+  const { session, transport, engine } = scene({ backends: { authorizeSubscribe: refuse } });
   const subscriptions = [{ channel: "denied" }, { channel: name }];
   const first = how === "connect" ? subscriptions : [];
   await send(session, { envelope: { case: "connect", value: { subscriptions: first } } });
@@ -161,7 +161,7 @@ test("[SPEC-U3] a backend's own BAD_REQUEST about a good name is a refusal: 3500
   const refuse = async () => {
     throw new MessagingError("BAD_REQUEST", "not today");
   };
-  const { session, transport } = scene({ proxy: { authorizeSubscribe: refuse } });
+  const { session, transport } = scene({ backends: { authorizeSubscribe: refuse } });
   await send(session, { envelope: { case: "connect", value: {} } });
   await send(session, subscribe("room"));
   expect(transport.closed?.code).toBe(3500);

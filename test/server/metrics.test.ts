@@ -188,7 +188,7 @@ test("every disconnect code of the table has its series, and the application's o
 
 /** An RPC that has been with its backend for 200 ms. */
 async function asked(answer: () => Promise<undefined>) {
-  const made = scene({ proxy: { rpc: answer } });
+  const made = scene({ backends: { rpc: answer } });
   await connect(made.session);
   const done = send(made.session, rpc());
   made.clock.time += 200;

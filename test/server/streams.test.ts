@@ -361,7 +361,7 @@ test("with the caller's context: its address is known, and its stream is freed i
     timers,
     logger: { warn: () => {} },
     capabilities: CAPABILITIES,
-    proxy: {
+    backends: {
       authenticate: async (request) => {
         address = request.address;
         return { userId: "me" };

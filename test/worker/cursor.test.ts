@@ -144,15 +144,15 @@ test("a gateway that forgot takes the channel's word for where it was", async ()
 test("a gateway that remembers neither repeats nor skips", async () => {
   const scene = await registered(2);
   await scene.deliver(2, [3, 4], changes(["+a", 9]));
-  const seen = scene.broker.remember(ROOM);
+  const seen = scene.broker.snapshot(ROOM);
   expect(seen).toEqual({ channel: ROOM, epoch: "e1", offset: 4n, generation: 9n });
   scene.heard();
   scene.log = [1, 2, 3, 4, 5, 6];
   scene.restart();
   const record = { $typeName: "messageloop.internal.v1.SeenRecord" } as const;
   const older = { channel: ROOM, epoch: "e1", offset: 3n, generation: 8n };
-  scene.broker.recall({ ...record, ...older });
-  scene.broker.recall({ ...record, channel: ROOM, epoch: "e1", offset: 4n, generation: 9n });
+  scene.broker.restore({ ...record, ...older });
+  scene.broker.restore({ ...record, channel: ROOM, epoch: "e1", offset: 4n, generation: 9n });
   expect(scene.broker.position(ROOM)).toEqual({ epoch: "e1", offset: 4 });
   await scene.deliver(2, [3, 4], changes(["+a", 9]));
   expect(scene.heard()).toEqual([]);
@@ -164,7 +164,7 @@ test("what is remembered of a channel that nobody wants is forgotten by the next
   const scene = new BrokerScene();
   scene.wanted = false;
   const record = { $typeName: "messageloop.internal.v1.SeenRecord" } as const;
-  scene.broker.recall({ ...record, channel: ROOM, epoch: "e1", offset: 1n, generation: 0n });
+  scene.broker.restore({ ...record, channel: ROOM, epoch: "e1", offset: 1n, generation: 0n });
   await scene.broker.sweep();
   expect(scene.broker.position(ROOM)).toBeUndefined();
   expect(scene.calls).toEqual([]);
@@ -173,7 +173,7 @@ test("what is remembered of a channel that nobody wants is forgotten by the next
 test("what is remembered of a channel that is not registered any more does not count", async () => {
   const scene = new BrokerScene();
   const record = { $typeName: "messageloop.internal.v1.SeenRecord" } as const;
-  scene.broker.recall({ ...record, channel: ROOM, epoch: "e1", offset: 1n, generation: 9n });
+  scene.broker.restore({ ...record, channel: ROOM, epoch: "e1", offset: 1n, generation: 9n });
   Object.assign(scene, { head: 5, log: [1, 2, 3, 4, 5, 6] });
   await scene.broker.subscribe(ROOM);
   expect(scene.broker.position(ROOM)).toEqual({ epoch: "e1", offset: 5 });

@@ -13,7 +13,7 @@ test("a channel that a pattern brings is taken from where the channel says, and 
   expect(await scene.deliver(4, [5], changes(["+a", 9]))).toBe(false);
   await scene.deliver(4, [5, 6], changes(["+a", 9]));
   expect(scene.heard()).toEqual(["e1:5", "+a e1:9", "e1:6"]);
-  expect([...(scene.broker.lately() ?? [])]).toEqual([ROOM]);
+  expect([...(scene.broker.recentChannels() ?? [])]).toEqual([ROOM]);
   // A hole is read from the log.
   scene.log = [7, 8];
   await scene.deliver(7, [8]);
@@ -30,7 +30,7 @@ test("a subscribe to a channel that a pattern brings forgets nothing of what is 
   scene.wanted = true;
   Object.assign(scene, { head: 3, log: [1, 2, 3] });
   expect((await scene.broker.subscribe(ROOM)).position.offset).toBe(3);
-  expect([...scene.broker.lately()]).toEqual([]);
+  expect([...scene.broker.recentChannels()]).toEqual([]);
   // Whoever has the pattern is still owed the second and third.
   await scene.deliver(1, [2, 3]);
   expect(scene.heard()).toEqual(["e1:1", "e1:2", "e1:3"]);
@@ -38,7 +38,7 @@ test("a subscribe to a channel that a pattern brings forgets nothing of what is 
   scene.wanted = false;
   scene.broker.unsubscribe(ROOM);
   await quiet(scene);
-  expect([...scene.broker.lately()]).toEqual([ROOM]);
+  expect([...scene.broker.recentChannels()]).toEqual([ROOM]);
   scene.log = [4, 5];
   await scene.deliver(4, [5]);
   expect(scene.heard()).toEqual(["e1:4", "e1:5"]);
@@ -100,7 +100,7 @@ test("channels of patterns are forgotten when they were quiet for long enough, a
   now += HEARD_LATELY_MS;
   await scene.broker.sweep();
   expect(scene.broker.position(ROOM)).toBeUndefined();
-  expect([...scene.broker.lately()]).toEqual([]);
+  expect([...scene.broker.recentChannels()]).toEqual([]);
   await scene.deliver(8, [9]);
   expect(scene.heard()).toEqual(["e1:5", "e1:9"]);
   // A delivery of another channel is enough.
@@ -112,13 +112,18 @@ test("channels of patterns are forgotten when they were quiet for long enough, a
 test("what a session remembers of a channel of its pattern keeps a repeated delivery from it", async () => {
   const scene = await hearing();
   await scene.deliver(4, [5]);
-  const seen = scene.broker.remember(ROOM);
+  const seen = scene.broker.snapshot(ROOM);
   scene.heard();
   scene.restart();
   const record = { $typeName: "messageloop.internal.v1.SeenRecord", generation: 0n } as const;
-  scene.broker.recall({ ...record, channel: ROOM, epoch: "e1", offset: BigInt(seen?.offset ?? 0) });
+  scene.broker.restore({
+    ...record,
+    channel: ROOM,
+    epoch: "e1",
+    offset: BigInt(seen?.offset ?? 0),
+  });
   await scene.broker.sweep();
   await scene.deliver(4, [5, 6]);
   expect(scene.heard()).toEqual(["e1:6"]);
-  expect([...scene.broker.lately()]).toEqual([ROOM]);
+  expect([...scene.broker.recentChannels()]).toEqual([ROOM]);
 });

@@ -181,14 +181,14 @@ export interface Broker {
    */
   knows?(channel: string): boolean;
   /**
-   * What must outlive a sleep of the host for a channel: handed back to `recall` when it wakes. Hosts
-   * that never sleep leave `remember`, `recall` and `lately` out.
+   * What must outlive a sleep of the host for a channel: handed back to `restore` when it wakes. Hosts
+   * that never sleep leave `snapshot`, `restore` and `recentChannels` out.
    */
-  remember?(channel: string): MessageInitShape<typeof SeenRecordSchema> | undefined;
-  /** Takes back what `remember` gave before a sleep. */
-  recall?(record: SeenRecord): void;
-  /** Channels that are heard by patterns alone, and were heard so lately that they must be remembered. */
-  lately?(): Iterable<string>;
+  snapshot?(channel: string): MessageInitShape<typeof SeenRecordSchema> | undefined;
+  /** Takes back what `snapshot` gave before a sleep. */
+  restore?(record: SeenRecord): void;
+  /** Channels that are heard by patterns alone, and were heard so lately that the sleep must keep them. */
+  recentChannels?(): Iterable<string>;
   /**
    * Whether what is published elsewhere reaches this node. A host is not ready for clients while it is
    * false; a broker that leaves it out always is.

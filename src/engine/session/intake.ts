@@ -6,7 +6,7 @@
 import type { InboundMessage } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import {
   MAX_OPEN_REQUESTS,
-  MAX_WAITING_BYTES,
+  MAX_WAITING_FRAME_BYTES,
   MAX_WAITING_FRAMES,
   MAX_WAITING_NODE_BYTES,
   MAX_WAITING_SESSION_BYTES,
@@ -106,7 +106,8 @@ export class WaitingFrames {
   /** Returns whether so much may wait. */
   push(message: InboundMessage, size: number): boolean {
     this.#bytes += size;
-    if (this.frames.length >= MAX_WAITING_FRAMES || this.#bytes > MAX_WAITING_BYTES) return false;
+    if (this.frames.length >= MAX_WAITING_FRAMES || this.#bytes > MAX_WAITING_FRAME_BYTES)
+      return false;
     this.frames.push({ message, size });
     return true;
   }

@@ -7,17 +7,17 @@ import type { PublishGate } from "../publish-gate.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { ChannelsHost } from "../subscription/ports.ts";
 import type { Surveys } from "../survey.ts";
+import type { FlowLimits } from "./flow-control.ts";
 import type { SharedIntake } from "./intake.ts";
-import type { OutflowLimits } from "./outflow.ts";
 
 /** The node, as its sessions see it. */
 export interface SessionHost extends ChannelsHost {
   readonly clock: Clock;
   readonly random: Random;
   readonly timers: Timers;
-  readonly proxy: Backends;
+  readonly backends: Backends;
   readonly settings: Settings;
-  readonly outflowLimits: OutflowLimits;
+  readonly flowLimits: FlowLimits;
   readonly surveys: Surveys;
   readonly marks: MarkTimer;
   readonly counters: Counters;

@@ -11,7 +11,7 @@ import type { ChannelsHost } from "../subscription/ports.ts";
 import { countOf, uint64Of } from "../subscription/positions.ts";
 import type { SessionChannels } from "../subscription/session-channels.ts";
 import type { Client } from "./client.ts";
-import type { Outflow, OutflowMarks } from "./outflow.ts";
+import type { FlowControl, FlowMarks } from "./flow-control.ts";
 
 /** The session, as its record sees it. */
 export interface RecordedSession extends Subscriber {
@@ -44,31 +44,31 @@ export function marksOf(
   session: RecordedSession,
   { hub, broker }: ChannelsHost,
   channels: SessionChannels,
-  outflow: Outflow,
+  flow: FlowControl,
   seen: number,
 ): SessionMarks {
-  const { sent, received, unheard, heardAt } = outflow.marks;
-  const { remember } = broker;
+  const { sent, received, bytesSinceHeard, heardAt } = flow.marks;
+  const { snapshot } = broker;
   // Of each channel one session remembers how far the node is: the one that is there longest.
-  const byPattern = channels.leadsPattern ? broker.lately?.() : undefined;
+  const byPattern = channels.leadsPattern ? broker.recentChannels?.() : undefined;
   const heard = [...channels.channels, ...(byPattern ?? [])];
-  const carried = remember && heard.filter((name) => hub.first(name) === session);
+  const carried = snapshot && heard.filter((name) => hub.first(name) === session);
   return create(SessionMarksSchema, {
-    seenChannels: (carried ?? []).flatMap((name) => remember?.call(broker, name) ?? []),
+    seenChannels: (carried ?? []).flatMap((name) => snapshot?.call(broker, name) ?? []),
     seen: uint64Of(seen),
     sent: uint64Of(sent),
     received: uint64Of(received),
-    unheard: uint64Of(unheard),
+    unheard: uint64Of(bytesSinceHeard),
     heardAt: uint64Of(heardAt),
   });
 }
 
 /** The part of the marks that says how much was sent and not taken in. */
-export function outflowOf({ sent, received, unheard, heardAt }: SessionMarks): OutflowMarks {
+export function flowMarksOf({ sent, received, unheard, heardAt }: SessionMarks): FlowMarks {
   return {
     sent: countOf(sent),
     received: countOf(received),
-    unheard: countOf(unheard),
+    bytesSinceHeard: countOf(unheard),
     heardAt: countOf(heardAt),
   };
 }

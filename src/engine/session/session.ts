@@ -30,12 +30,12 @@ import { SessionChannels } from "../subscription/session-channels.ts";
 import type { Respondent } from "../survey.ts";
 import { ChannelOrder } from "./channel-order.ts";
 import { Client } from "./client.ts";
+import { FlowControl } from "./flow-control.ts";
 import { Intake, WaitingFrames } from "./intake.ts";
 import { debug, durationSince, noteFailure } from "./log.ts";
-import { Outflow } from "./outflow.ts";
 import type { SessionHost } from "./ports.ts";
 import { gapMessage, recoveredMessage } from "./queries.ts";
-import { marksOf, outflowOf, recordOf } from "./record.ts";
+import { flowMarksOf, marksOf, recordOf } from "./record.ts";
 import { Replies } from "./replies.ts";
 import { authenticate, refusalOfNames, welcome } from "./requests/connect.ts";
 import { RequestContext, type RequestSession, switchedOff } from "./requests/context.ts";
@@ -71,7 +71,7 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
   readonly #client: Client;
   readonly #order = new ChannelOrder();
   readonly #channels: SessionChannels;
-  readonly #outflow: Outflow;
+  readonly #flow: FlowControl;
   readonly #replies: Replies;
   readonly #requests: RequestContext;
   readonly #intake: Intake;
@@ -96,7 +96,7 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     this.#client = new Client(id, encoding);
     this.#channels = new SessionChannels(node, this);
     this.#intake = new Intake(node.settings.maxOpenRequestBytes, node.intake, transport);
-    this.#outflow = new Outflow(node.outflowLimits, transport);
+    this.#flow = new FlowControl(node.flowLimits, transport);
     this.#replies = new Replies(node, this, this.#client);
     this.#requests = new RequestContext({
       node,
@@ -105,7 +105,7 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
       channels: this.#channels,
       order: this.#order,
       intake: this.#intake,
-      outflow: this.#outflow,
+      flow: this.#flow,
       replies: this.#replies,
     });
     this.#seen = node.steadyNow();
@@ -126,7 +126,7 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     if (marks !== undefined) {
       // Without a mark there is no evidence of silence: the session counts as heard now.
       session.#seen = countOf(marks.seen);
-      session.#outflow.restore(outflowOf(marks));
+      session.#flow.restore(flowMarksOf(marks));
     }
     session.#savedSeen = session.#seen;
     session.#channels.restore(record.subscriptions);
@@ -187,9 +187,9 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     if (this.#state === "closed") return;
     try {
       this.#transport.write(frame);
-      this.#outflow.wrote(frame.bytes);
+      this.#flow.wrote(frame.bytes);
       this.#node.counters.bytesOut += frame.bytes;
-      if (this.#outflow.exceeded) this.close(DISCONNECTS.slowConsumer);
+      if (this.#flow.exceeded) this.close(DISCONNECTS.slowConsumer);
       else this.#markSoon();
     } catch (error) {
       this.fail("write", error);
@@ -342,7 +342,7 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
 
   /** The part of the record that changes with the traffic. */
   marks(): SessionMarks {
-    return marksOf(this, this.#node, this.#channels, this.#outflow, this.#seen);
+    return marksOf(this, this.#node, this.#channels, this.#flow, this.#seen);
   }
 
   /** Has a host that sleeps keep the session as it is. */
@@ -465,7 +465,7 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     const { extended } = this.#client;
     if (extended) this.maxFrameBytes = frameLimit(maxFrameBytes);
     this.variant = variantOf(this.encoding, extended);
-    if (this.#client.can("credit")) this.#outflow.grantCredit();
+    if (this.#client.can("credit")) this.#flow.grantCredit();
   }
 
   /** A method, so that the compiler does not assume the state unchanged across an await. */
@@ -491,7 +491,7 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
 
   /** Notes a sign of life. An unconnected client cannot put off its deadline. */
   #touch(): void {
-    if (this.#outflow.heard()) this.#markSoon();
+    if (this.#flow.heard()) this.#markSoon();
     if (!this.connected) return;
     this.#seen = this.#node.steadyNow();
     if (this.#seen - this.#savedSeen >= SEEN_SAVE_MS) this.saveMarks();

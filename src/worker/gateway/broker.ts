@@ -182,20 +182,20 @@ export class DurableObjectBroker implements Broker {
     return this.#channels.get(channel)?.cursor.position;
   }
 
-  remember(channel: string): MessageInitShape<typeof SeenRecordSchema> | undefined {
+  snapshot(channel: string): MessageInitShape<typeof SeenRecordSchema> | undefined {
     const cursor = this.#channels.get(channel)?.cursor;
     if (cursor?.position === undefined) return undefined;
     const { epoch, offset } = cursor.position;
     return { channel, epoch, offset: BigInt(offset), generation: BigInt(cursor.generation) };
   }
 
-  recall({ channel, epoch, offset, generation }: SeenRecord): void {
+  restore({ channel, epoch, offset, generation }: SeenRecord): void {
     const position = { epoch, offset: Number(offset) };
-    this.#link(channel).cursor.recall(position, Number(generation));
+    this.#link(channel).cursor.restore(position, Number(generation));
     this.#heard.add(channel);
   }
 
-  *lately(): Iterable<string> {
+  *recentChannels(): Iterable<string> {
     const { hasDirectSubscriber, hasAnySubscriber } = this.#options;
     for (const channel of this.#heard.channels()) {
       if (!hasDirectSubscriber(channel) && hasAnySubscriber(channel)) yield channel;

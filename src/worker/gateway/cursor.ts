@@ -66,7 +66,7 @@ export class Cursor {
   }
 
   /** Takes back what an earlier life knew; of several memories the one that reaches furthest. */
-  recall(position: Position, generation: number): void {
+  restore(position: Position, generation: number): void {
     if (this.#last !== undefined && this.#last.epoch !== position.epoch) return;
     const offset = Math.max(this.#last?.offset ?? 0, position.offset);
     this.#last = { epoch: position.epoch, offset };

@@ -107,7 +107,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
       nextTurn: (callback) => this.#turn.soon(callback),
       logger: this.#logger,
       capabilities: CAPABILITIES,
-      proxy: this.backends(),
+      backends: this.backends(),
       settings: this.#settings,
       maxUnheardBytes: this.#settings.maxUnheardBytes,
     });

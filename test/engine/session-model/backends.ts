@@ -38,14 +38,14 @@ const EVENT = { source: "/backend", type: "t", specVersion: "1.0" } as const;
 export const FLAW = { flaw: { attr: { case: undefined } } } as const;
 
 export class ScriptedBackends {
-  readonly proxy: Backends;
+  readonly backends: Backends;
   readonly #world: Caller;
   readonly #open: OpenCall[] = [];
 
   constructor(world: Caller) {
     this.#world = world;
     const { authenticate, authorize, rpc } = world.asks;
-    this.proxy = {
+    this.backends = {
       ...(authenticate ? { authenticate: this.#authenticate } : {}),
       ...(authorize ? { authorizeSubscribe: this.#authorize } : {}),
       ...(rpc ? { rpc: this.#rpc } : {}),

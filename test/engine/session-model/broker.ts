@@ -184,7 +184,7 @@ export class ScriptedBroker implements Broker {
     return channel.handed;
   }
 
-  remember(name: string): MessageInitShape<typeof SeenRecordSchema> | undefined {
+  snapshot(name: string): MessageInitShape<typeof SeenRecordSchema> | undefined {
     const { registered, known, handed, toldGeneration } = this.channel(name);
     if (!registered || !known) return undefined;
     const { epoch, offset } = handed;
@@ -192,7 +192,7 @@ export class ScriptedBroker implements Broker {
     return { channel: name, epoch, offset: BigInt(offset), generation };
   }
 
-  recall({ channel: name, epoch, offset }: SeenRecord): void {
+  restore({ channel: name, epoch, offset }: SeenRecord): void {
     const channel = this.channel(name);
     // Of several memories the one that reaches furthest counts.
     const { handed } = channel;

@@ -64,11 +64,11 @@ test("subscribes beside each other respect the limit of channels together", asyn
 
 test("only RPCs count as RPCs in flight", async () => {
   // R5. Once the calls that ask whether a session may subscribe took places as well.
-  const proxy: Backends = {
+  const backends: Backends = {
     authorizeSubscribe: () => new Promise(() => {}),
     rpc: async ({ payload }) => payload,
   };
-  const { session, transport } = scene({ proxy, maxInFlightRpcs: 1 });
+  const { session, transport } = scene({ backends, maxInFlightRpcs: 1 });
   await connect(session);
   send(session, subscribe("a")).catch(expect.unreachable);
   await send(session, { envelope: { case: "rpcRequest", value: { id: "e", type: "t" } } });
@@ -78,12 +78,12 @@ test("only RPCs count as RPCs in flight", async () => {
 
 test("nobody is asked before it is connected", async () => {
   // V1. Once a channel of connect was surveyed while another one was still being decided.
-  const proxy: Backends = {
+  const backends: Backends = {
     authorizeSubscribe: async ({ channel }) => {
       if (channel === "slow") await new Promise(() => {});
     },
   };
-  const { engine, session, transport } = scene({ proxy });
+  const { engine, session, transport } = scene({ backends });
   connect(session, "fast", "slow").catch(expect.unreachable);
   await new Promise(setImmediate);
   engine.survey("fast", create(CloudEventSchema)).catch(expect.unreachable);
@@ -93,13 +93,13 @@ test("nobody is asked before it is connected", async () => {
 
 test("a subscription that was taken back is in no record", async () => {
   // U3. Once a request that succeeded meanwhile saved it, and nobody saved again when it was gone.
-  const proxy: Backends = {
+  const backends: Backends = {
     authorizeSubscribe: async ({ channel }) => {
       if (channel === "slow") await new Promise(setImmediate);
       if (channel === "slow") throw new MessagingError("UNAVAILABLE", "not now");
     },
   };
-  const { session, transport } = scene({ proxy });
+  const { session, transport } = scene({ backends });
   let saved: readonly string[] = [];
   transport.save = (record?: SessionRecord) => {
     saved = record?.subscriptions.map(({ channel }) => channel) ?? [];
@@ -154,8 +154,8 @@ test("a heartbeat from before a sleep is no sign of life after it", async () => 
 
 test("what has no answer is not refused for what is under way", async () => {
   // L2, B1 and V2. Once a client whose requests were slow could not say what it had received.
-  const proxy: Backends = { rpc: () => new Promise(() => {}) };
-  const { session, transport } = scene({ proxy, maxOpenRequestBytes: 10 });
+  const backends: Backends = { rpc: () => new Promise(() => {}) };
+  const { session, transport } = scene({ backends, maxOpenRequestBytes: 10 });
   await send(session, { envelope: { case: "connect", value: { capabilities: ["credit"] } } });
   const request: Init = { envelope: { case: "rpcRequest", value: { id: "e", type: "t" } } };
   send(session, request).catch(expect.unreachable);
@@ -171,10 +171,10 @@ test("who stands first after a sleep remembers what another one did before", asy
     override position() {
       return this.known ? this.handed : undefined;
     }
-    remember(channel: string) {
+    snapshot(channel: string) {
       return this.known ? { channel, epoch: this.epoch, offset: 7n } : undefined;
     }
-    recall(): void {
+    restore(): void {
       this.known = true;
     }
   }

@@ -112,7 +112,7 @@ export class ScriptedWorld extends Witness {
         freeHeartbeat: true,
         surveysAcrossNodes: false,
       },
-      proxy: this.#backends.proxy,
+      backends: this.#backends.backends,
       maxUnheardBytes: this.maxUnheardBytes,
       settings: this.settings,
     });

@@ -49,14 +49,14 @@ export async function authenticate(
   address: string,
 ): Promise<boolean> {
   const { node, session, client, replies } = context;
-  const { proxy, settings } = node;
-  if (proxy.authenticate === undefined) return true;
+  const { backends, settings } = node;
+  if (backends.authenticate === undefined) return true;
   const { sessionId } = client;
   const request = { token, clientId, clientType, version, sessionId, address };
   try {
     client.userId = await context.backend.run(
       { ...AUTHENTICATE, timeoutMs: settings.authTimeoutMs },
-      async (cancellation) => await proxy.authenticate?.(request, cancellation),
+      async (cancellation) => await backends.authenticate?.(request, cancellation),
     );
     return true;
   } catch (error) {

@@ -8,8 +8,8 @@ import { TokenBucket } from "../../token-bucket.ts";
 import { BackendCalls } from "../backend-calls.ts";
 import type { ChannelOrder } from "../channel-order.ts";
 import type { Client } from "../client.ts";
+import type { FlowControl } from "../flow-control.ts";
 import type { Intake } from "../intake.ts";
-import type { Outflow } from "../outflow.ts";
 import type { SessionHost } from "../ports.ts";
 import type { Replies, RepliesOwner } from "../replies.ts";
 
@@ -41,7 +41,7 @@ export interface SessionParts {
   readonly channels: SessionChannels;
   readonly order: ChannelOrder;
   readonly intake: Intake;
-  readonly outflow: Outflow;
+  readonly flow: FlowControl;
   readonly replies: Replies;
 }
 
@@ -52,7 +52,7 @@ export class RequestContext implements SessionParts {
   readonly channels: SessionChannels;
   readonly order: ChannelOrder;
   readonly intake: Intake;
-  readonly outflow: Outflow;
+  readonly flow: FlowControl;
   readonly replies: Replies;
   /** Undefined where publishes are not limited. */
   readonly publishes: TokenBucket | undefined;
@@ -62,14 +62,14 @@ export class RequestContext implements SessionParts {
   #backend: BackendCalls | undefined;
   #rpcs: Slots | undefined;
 
-  constructor({ node, session, client, channels, order, intake, outflow, replies }: SessionParts) {
+  constructor({ node, session, client, channels, order, intake, flow, replies }: SessionParts) {
     this.node = node;
     this.session = session;
     this.client = client;
     this.channels = channels;
     this.order = order;
     this.intake = intake;
-    this.outflow = outflow;
+    this.flow = flow;
     this.replies = replies;
     const { publishesPerSecond: rate, publishBurst } = node.settings;
     if (rate > 0) this.publishes = new TokenBucket(rate, publishBurst, node.steadyNow());

@@ -32,8 +32,8 @@ export async function rpc(
 ): Promise<void> {
   const { node, session, client, replies } = context;
   const payload = canonicalEvent(received);
-  const { proxy, settings } = node;
-  if (proxy.rpc === undefined) {
+  const { backends, settings } = node;
+  if (backends.rpc === undefined) {
     // Without a backend the request comes back, as in v0.1.1.
     replies.reply(message, { case: "rpcReply", value: client.eventFor(payload) });
     return;
@@ -54,7 +54,7 @@ export async function rpc(
   };
   const terms = { ...RPC, timeoutMs: settings.rpcTimeoutMs };
   const answer = await timed(context, () =>
-    backend.run(terms, async (cancellation) => await proxy.rpc?.(request, cancellation)),
+    backend.run(terms, async (cancellation) => await backends.rpc?.(request, cancellation)),
   );
   const value = answer === undefined ? create(CloudEventSchema) : client.eventFor(answer);
   const frame = replies.answer(message, { case: "rpcReply", value });

@@ -176,14 +176,14 @@ function inTurn<T>({ node }: RequestContext, channels: number, work: () => Promi
 /** Asks whether this user may subscribe. */
 async function authorize(context: RequestContext, channel: string, token: string): Promise<void> {
   const { node, client } = context;
-  const { proxy, settings } = node;
-  if (proxy.authorizeSubscribe === undefined) return;
+  const { backends, settings } = node;
+  if (backends.authorizeSubscribe === undefined) return;
   const request = { channel, token, caller: client.caller };
   const terms = { ...AUTHORIZE, timeoutMs: settings.authTimeoutMs };
   try {
     await context.backend.run(
       terms,
-      async (cancellation) => await proxy.authorizeSubscribe?.(request, cancellation),
+      async (cancellation) => await backends.authorizeSubscribe?.(request, cancellation),
     );
   } catch (error) {
     debug(node, client.sessionId, "subscription refused", { channel, ...reasonOf(error, token) });

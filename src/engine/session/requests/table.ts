@@ -134,8 +134,8 @@ export const REQUESTS: { readonly [Case in RequestCase]: RequestRow<Envelopes[Ca
     capability: "credit",
     lane: undefined,
     answered: undefined,
-    handle: ({ outflow, session }, _message, { bytes }) => {
-      outflow.received(countOf(bytes));
+    handle: ({ flow, session }, _message, { bytes }) => {
+      flow.received(countOf(bytes));
       session.changed();
     },
   },

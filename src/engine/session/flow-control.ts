@@ -1,32 +1,32 @@
 /**
- * How much of what a connection was sent it has not taken in, as far as can be known. A client with
+ * Flow control: how much of what a connection was sent it has not taken in, as far as can be known. A client with
  * credit says what it has received. Of any other client a host without sight of its socket's buffer
  * knows only that it lives: what was sent since its last sign of life may lie unread.
  */
 
 /** The part that a sleeping host must remember. */
-export interface OutflowMarks {
+export interface FlowMarks {
   readonly sent: number;
   readonly received: number;
-  readonly unheard: number;
+  readonly bytesSinceHeard: number;
   /** The last heartbeat that was counted as a sign of life, Unix milliseconds. */
   readonly heardAt: number;
 }
 
 /**
- * Looks for an answered heartbeat on the way to the limit. What was sent between the heartbeat and the
- * look is forgiven, so the more looks, the sharper the limit.
+ * Checks for an answered heartbeat on the way to the limit. What was sent between the heartbeat and the
+ * check is forgiven, so the more checks, the sharper the limit.
  */
-const LOOKS = 8;
+const HEARTBEAT_CHECKS = 8;
 
-export interface OutflowLimits {
+export interface FlowLimits {
   /** Bytes that a client with credit may leave unacknowledged. */
   readonly credit: number;
   /**
    * Bytes to any other client between two signs of life; undefined where the host watches the
    * socket's own buffer.
    */
-  readonly unheard: number | undefined;
+  readonly bytesSinceHeard: number | undefined;
 }
 
 /** A transport, as far as it matters here: it may answer heartbeats by itself. */
@@ -35,30 +35,30 @@ export interface HeartbeatHost {
   heard?(): number;
 }
 
-export class Outflow {
-  readonly #limits: OutflowLimits;
+export class FlowControl {
+  readonly #limits: FlowLimits;
   readonly #host: HeartbeatHost;
   /** Whether the client says what it has received. */
   #credit = false;
   #sent = 0;
   #received = 0;
-  #unheard = 0;
-  /** When `unheard` was last set to zero by a heartbeat that the host answered, Unix milliseconds. */
+  #bytesSinceHeard = 0;
+  /** When `bytesSinceHeard` was last set to zero by a heartbeat that the host answered, Unix milliseconds. */
   #heardAt = 0;
-  /** Where `unheard` next makes it worth asking the host for a heartbeat. */
-  #lookAt: number;
+  /** Where `bytesSinceHeard` next makes it worth asking the host for a heartbeat. */
+  #checkAt: number;
 
-  constructor(limits: OutflowLimits, host: HeartbeatHost) {
+  constructor(limits: FlowLimits, host: HeartbeatHost) {
     this.#limits = limits;
     this.#host = host;
-    this.#lookAt = (limits.unheard ?? 0) / LOOKS;
+    this.#checkAt = (limits.bytesSinceHeard ?? 0) / HEARTBEAT_CHECKS;
   }
 
-  get marks(): OutflowMarks {
+  get marks(): FlowMarks {
     return {
       sent: this.#sent,
       received: this.#received,
-      unheard: this.#unheard,
+      bytesSinceHeard: this.#bytesSinceHeard,
       heardAt: this.#heardAt,
     };
   }
@@ -68,24 +68,24 @@ export class Outflow {
     this.#credit = true;
   }
 
-  restore({ sent, received, unheard, heardAt }: OutflowMarks): void {
+  restore({ sent, received, bytesSinceHeard, heardAt }: FlowMarks): void {
     this.#sent = sent;
     this.#received = received;
-    this.#unheard = unheard;
+    this.#bytesSinceHeard = bytesSinceHeard;
     this.#heardAt = heardAt;
   }
 
   /** Notes a write. */
   wrote(bytes: number): void {
     this.#sent += bytes;
-    this.#unheard += bytes;
+    this.#bytesSinceHeard += bytes;
   }
 
   /** A frame came in: the client lives. Returns whether that changes anything. */
   heard(): boolean {
-    if (this.#unheard === 0) return false;
-    this.#unheard = 0;
-    this.#lookAt = (this.#limits.unheard ?? 0) / LOOKS;
+    if (this.#bytesSinceHeard === 0) return false;
+    this.#bytesSinceHeard = 0;
+    this.#checkAt = (this.#limits.bytesSinceHeard ?? 0) / HEARTBEAT_CHECKS;
     return true;
   }
 
@@ -98,15 +98,15 @@ export class Outflow {
 
   /** Whether too much lies unread. */
   get exceeded(): boolean {
-    const { credit, unheard } = this.#limits;
+    const { credit, bytesSinceHeard: most } = this.#limits;
     if (this.#credit) return this.#sent - this.#received > credit;
-    if (unheard === undefined || this.#unheard <= this.#lookAt) return false;
+    if (most === undefined || this.#bytesSinceHeard <= this.#checkAt) return false;
     const at = this.#host.heard?.() ?? 0;
     if (at > this.#heardAt) {
       this.#heardAt = at;
-      this.#unheard = 0;
+      this.#bytesSinceHeard = 0;
     }
-    this.#lookAt = Math.min(this.#unheard + unheard / LOOKS, unheard);
-    return this.#unheard > unheard;
+    this.#checkAt = Math.min(this.#bytesSinceHeard + most / HEARTBEAT_CHECKS, most);
+    return this.#bytesSinceHeard > most;
   }
 }
