@@ -77,6 +77,8 @@ test.each([
   ["engine/subscription/x.ts", 'import { Session } from "../session/session.ts";'],
   ["engine/subscription/x.ts", 'import { Engine } from "../engine.ts";'],
   ["engine/session/x.ts", 'import type { Engine } from "../engine.ts";'],
+  ["engine/session/x.ts", 'import { Node } from "../node.ts";'],
+  ["engine/session/requests/x.ts", 'import type { Node } from "../../node.ts";'],
   ["brokers/memory/x.ts", 'import { RedisBroker } from "../redis/broker.ts";'],
   ["brokers/redis/x.ts", 'import { MemoryBroker } from "../memory/broker.ts";'],
   ["brokers/redis/channel/x.ts", 'import { Sweeper } from "../../memory/sweeper.ts";'],
