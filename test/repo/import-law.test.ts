@@ -92,7 +92,7 @@ test.each([
   ["worker/gateway/x.ts", 'import { createWorker } from "../worker.ts";'],
   ["worker/channel/x.ts", 'import { Cursor } from "../gateway/cursor.ts";'],
   ["worker/channel/x.ts", 'import { push } from "../pattern-index/push.ts";'],
-  ["worker/pattern-index/x.ts", 'import { Roster } from "../gateway/roster.ts";'],
+  ["worker/pattern-index/x.ts", 'import { ChannelLink } from "../gateway/channel-link.ts";'],
   ["worker/pattern-index/x.ts", 'import { SqlLogStore } from "../channel/log-store.ts";'],
   ["worker/objects/x.ts", 'import type { Cursor } from "../gateway/cursor.ts";'],
   ["worker/objects/x.ts", 'import type { ChannelLife } from "../channel/life.ts";'],
