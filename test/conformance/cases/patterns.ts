@@ -53,6 +53,8 @@ export const patternCases: readonly Case[] = [
       for (const channel of channels) await publisher.publish(`${root}${channel}`, "x");
       for (const [index, [pattern, expected]] of Object.entries(meant).entries()) {
         const client = listeners[index] as Client;
+        // Between channels there is no order: what is meant is waited for, and what is not shows by the end.
+        for (const end of expected) await arrived(client, `${root}${end} x`);
         const found = await heardUntilNow(client, publisher, context.channel());
         const own = found.filter((line) => line.startsWith(root));
         assert.deepEqual(own.sort(), expected.map((end) => `${root}${end} x`).sort(), pattern);
@@ -116,6 +118,7 @@ export const patternCases: readonly Case[] = [
         await arrived(client, `${channel} ${index}`, `${root}.b ${index}`);
         await client.unsubscribe(left);
       }
+      for (const name of [channel, `${root}.b`]) await arrived(client, `${name} 2`);
       await heardUntilNow(client, publisher, context.channel());
       assert.deepEqual(
         heard(client).filter((line) => line.startsWith(channel)),
