@@ -18,8 +18,9 @@ import {
 } from "../history/channels.ts";
 import type { HostEvent, LifeHost, LifeSocket } from "../history/host.ts";
 import { live } from "../history/life.ts";
+import { settledPort } from "../support/ports.ts";
 import { seed } from "../support/random.ts";
-import { freePort, type RunningServer, startWrangler } from "../support/wrangler.ts";
+import { type RunningServer, startWrangler } from "../support/wrangler.ts";
 
 const RESTARTS = 10;
 const STEPS = 1_200;
@@ -101,7 +102,7 @@ class WranglerHost implements LifeHost {
 
 test("ten restarts, five of them crashes", async () => {
   const storage = await mkdtemp(join(tmpdir(), "messageloop-restarts-"));
-  const host = new WranglerHost(await freePort(), storage);
+  const host = new WranglerHost(await settledPort("wrangler"), storage);
   try {
     await host.start();
     const { counts } = await live({ host, steps: STEPS, seed: seed() });

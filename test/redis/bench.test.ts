@@ -7,7 +7,7 @@ import { recoverRow } from "../../bench/rows/recover.ts";
 import { nodesOf, type Running, type Target } from "../../bench/target.ts";
 import { BARE_REDIS, messageLoopOnRedis } from "../../bench/targets/redis.ts";
 import { ROOT } from "../../bench/trees.ts";
-import { freePort } from "../server/process.ts";
+import { settledPort } from "../support/ports.ts";
 
 const CROSS_NODE = publishRow("cross-node", "2 subscribers", {
   load: { subscribers: 2 },
@@ -62,7 +62,7 @@ test("the bare program: across nodes, where the other one is there", async () =>
   const { cost, perPublish } = await measure(BARE_REDIS, CROSS_NODE);
   expect(cost).toBeGreaterThan(0);
   expect(perPublish).toBe(2);
-  const nodes = { ...nodesOf(running), second: await freePort() };
+  const nodes = { ...nodesOf(running), second: await settledPort("serve") };
   const alone = { ...stage(BARE_REDIS), running: { ...running, nodes } };
   await expect(CROSS_NODE.measure(alone)).rejects.toThrow("a connection was closed");
 });

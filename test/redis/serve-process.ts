@@ -4,9 +4,9 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { FREE_PORTS } from "../server/process.ts";
+import { settledPort } from "../support/ports.ts";
 
 const SOURCE = fileURLToPath(new URL("../../src/server/cli.ts", import.meta.url));
 /** How long a process may take until it is ready, or has ended, in milliseconds: at least, and measured by others. */
@@ -15,9 +15,6 @@ const PATIENCE = 5;
 /** Processes that may have their patience one after the other until one is ready. */
 const TRIES = 4;
 const LOOK_MS = 20;
-/** Ports that the system gives to nobody who asks for any: they are still free after a restart. */
-const FIRST_PORT = 12_000;
-const LAST_PORT = 30_000;
 
 /** Those that must not outlive this process, whatever ends it. */
 const living = new Set<ChildProcess>();
@@ -60,7 +57,7 @@ export class ServeProcess {
 
   /** @param config path of its settings */
   static async of(config: string): Promise<ServeProcess> {
-    return new ServeProcess(config, await lastingPort(), await lastingPort());
+    return new ServeProcess(config, await settledPort("serve"), await settledPort("serve"));
   }
 
   /** The same settings again and again, until it is ready: Redis may be away at first. */
@@ -153,18 +150,6 @@ export class ServeProcess {
       if (code === 2 && /^Redis .*cannot be used/m.test(this.#printed)) return;
       this.problems.push(`${this.url} ended with ${code ?? signal}:\n${this.#printed}`);
     });
-  }
-}
-
-async function lastingPort(): Promise<number> {
-  for (;;) {
-    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
-    const free = await new Promise<boolean>((resolve) => {
-      const probe = createServer();
-      probe.once("error", () => resolve(false));
-      probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
-    });
-    if (free) return port;
   }
 }
 

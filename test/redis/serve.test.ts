@@ -9,7 +9,8 @@ import {
   type MessageLoopClient,
   type ReceivedMessage,
 } from "../../src/index.ts";
-import { type CliServer, freePort, runCli, startServer, until } from "../server/process.ts";
+import { type CliServer, runCli, startServer, until } from "../server/process.ts";
+import { settledPort } from "../support/ports.ts";
 import { newPrefix } from "./nodes.ts";
 import { eventually, type RedisServer, redisServer } from "./servers.ts";
 
@@ -133,7 +134,7 @@ test("an operator sees that Redis is lost, why, and after how long it is back", 
 });
 
 test("without Redis it does not start, and says why in one line without a password", async () => {
-  const port = await freePort();
+  const port = await settledPort("redis");
   const file = await configured({ url: `redis://:secret@127.0.0.1:${port}` });
   const { code, stdout, stderr } = await runCli(["serve", "--config", file]);
   expect([code, stdout]).toEqual([2, ""]);

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "redis";
 import type { RedisAddress } from "../../src/server/redis/connections.ts";
-import { settledPort } from "../conformance/ports.ts";
+import { settledPort } from "../support/ports.ts";
 
 export interface RedisServer {
   readonly port: number;

@@ -14,9 +14,9 @@ import {
   toWireEvent,
 } from "../../src/server/index.ts";
 import { VERSION } from "../../src/server/version.ts";
+import { settledPort } from "../support/ports.ts";
 import {
   type CliServer,
-  freePort,
   linesOf,
   listens,
   runCli,
@@ -131,7 +131,11 @@ describe("a server that cannot start", () => {
 
   /** A file for free ports; `more` stands below transport.websocket. */
   async function written(more: string): Promise<number[]> {
-    const ports = [await freePort(), await freePort(), await freePort()];
+    const ports = [
+      await settledPort("serve"),
+      await settledPort("serve"),
+      await settledPort("serve"),
+    ];
     const [websocket, grpc, http] = ports.map((port) => `"127.0.0.1:${port}"`);
     await writeFile(
       file,
@@ -429,7 +433,7 @@ describe("publish and subscribe", () => {
   });
 
   test.each(["publish", "subscribe"])("%s without a server is one line", async (command) => {
-    const url = `ws://127.0.0.1:${await freePort()}/ws`;
+    const url = `ws://127.0.0.1:${await settledPort("serve")}/ws`;
     const { code, stdout, stderr } = await runCli([command, "room", "--url", url]);
     expect([code, stdout]).toEqual([1, ""]);
     expect(linesOf(stderr)).toEqual([

@@ -10,7 +10,8 @@ import { afterEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { Client, kindOf, textOf } from "../support/client.ts";
-import { freePort, listens } from "./process.ts";
+import { settledPort } from "../support/ports.ts";
+import { listens } from "./process.ts";
 
 const CLI = fileURLToPath(new URL("../../src/server/cli.ts", import.meta.url));
 const PATIENCE_MS = 20_000;
@@ -34,7 +35,11 @@ afterEach(async () => {
 
 /** An environment with addresses that nobody else has. */
 async function free() {
-  const [ws, grpc, http] = [await freePort(), await freePort(), await freePort()];
+  const [ws, grpc, http] = [
+    await settledPort("serve"),
+    await settledPort("serve"),
+    await settledPort("serve"),
+  ];
   const env = {
     PATH: process.env["PATH"] ?? "",
     MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR: `127.0.0.1:${ws}`,

@@ -119,12 +119,6 @@ export async function takenPort(): Promise<{ port: number; release(): Promise<vo
   return { port, release: () => new Promise((resolve) => server.close(() => resolve())) };
 }
 
-export async function freePort(): Promise<number> {
-  const { port, release } = await takenPort();
-  await release();
-  return port;
-}
-
 export function listens(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1", () => {

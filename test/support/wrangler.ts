@@ -1,10 +1,10 @@
 /** The Worker as a user runs it: wrangler dev on a free port with storage of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { settledPort } from "./ports.ts";
 
 export interface RunningServer {
   /** Such as `http://localhost:1234`. */
@@ -35,7 +35,7 @@ const START_DEADLINE_MS = 60_000;
 
 /** Starts the Worker and waits until it answers. */
 export async function startWrangler(options: WranglerOptions = {}): Promise<RunningServer> {
-  const port = options.port ?? (await freePort());
+  const port = options.port ?? (await settledPort("wrangler"));
   const storage = options.storage ?? (await mkdtemp(join(tmpdir(), "messageloop-e2e-")));
   const tidy = async (): Promise<void> => {
     if (options.storage === undefined) await rm(storage, { recursive: true, force: true });
@@ -143,14 +143,4 @@ async function ended(child: ChildProcess): Promise<void> {
   const exit = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGTERM");
   await exit;
-}
-
-/** A port that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

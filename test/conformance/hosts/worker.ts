@@ -1,8 +1,8 @@
 /** The Worker host under wrangler dev, with the suite's backend and counters. */
 import { CAPABILITIES } from "../../../src/worker/capabilities.ts";
+import { settledPort } from "../../support/ports.ts";
 import { memoryOf, startWrangler } from "../../support/wrangler.ts";
 import type { Host, RunningServer, ServerOptions, ServerStats } from "../host.ts";
-import { settledPort } from "../ports.ts";
 
 export const workerHost: Host = {
   capabilities: CAPABILITIES,
