@@ -1,5 +1,6 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
+import { ProjectSeconds } from "./test/support/project-seconds.ts";
 
 const ALONE = "test/conformance/many-channels.load.test.ts";
 
@@ -8,6 +9,7 @@ export default defineConfig({
   test: {
     // Most tests wait for sockets and clocks most of the time.
     maxWorkers: 2,
+    reporters: [...configDefaults.reporters, new ProjectSeconds()],
     projects: [
       {
         test: {
