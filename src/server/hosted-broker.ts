@@ -22,7 +22,7 @@ import type { RedisFacts } from "../http/metrics-process.ts";
 import type { ServerConfig } from "./config/config.ts";
 import type { RedisConfig } from "./config/redis.ts";
 import { clock, idleTimers, nextTurn, shortId } from "./platform.ts";
-import { type OpenRedis, openRedis } from "./redis/client.ts";
+import type { OpenRedis } from "./redis/client.ts";
 import { HmacSigner } from "./redis/signer.ts";
 import { RedisWatch } from "./redis/watch.ts";
 import { StartError } from "./start-error.ts";
@@ -165,6 +165,8 @@ class LateConnection implements RedisCommands, RedisSubscriptions {
       ...(password === "" ? {} : { password }),
       ...(ca === undefined ? {} : { tls: { ca: await authorities(ca) } }),
     };
+    // The client is a third of what a start costs, and a broker in memory has no use for it.
+    const { openRedis } = await import("./redis/client.ts");
     this.#redis = await openRedis(address, { allowEviction });
   }
 

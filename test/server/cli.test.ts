@@ -310,6 +310,22 @@ describe("serve", () => {
   });
 });
 
+test("a server in memory starts where Redis's client cannot be loaded, and one on Redis does not", async () => {
+  const refuse = `import { registerHooks } from "node:module";
+    registerHooks({
+      resolve: (specifier, context, next) => {
+        if (specifier === "redis") throw new Error("nobody needs it");
+        return next(specifier, context);
+      },
+    });`;
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(refuse)}` };
+  servers.push(await startServer([], { env }));
+  const onRedis = join(folder, "redis.yaml");
+  await writeFile(onRedis, "broker: { type: redis }\n");
+  const outcome = await runCli(["serve", "--config", onRedis], { env });
+  expect(outcome).toEqual({ code: 2, stdout: "", stderr: "nobody needs it\n" });
+});
+
 describe("publish and subscribe", () => {
   test.each([[[]], [["--proto"]]])("an event arrives as it was published: %j", async (mode) => {
     const { url } = await serve();
