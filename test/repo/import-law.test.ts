@@ -96,7 +96,7 @@ test.each([
   ["worker/pattern-index/x.ts", 'import { SqlLogStore } from "../channel/log-store.ts";'],
   ["worker/objects/x.ts", 'import type { Cursor } from "../gateway/cursor.ts";'],
   ["worker/objects/x.ts", 'import type { ChannelLife } from "../channel/life.ts";'],
-  ["worker/objects/x.ts", 'import type { LeaseRow } from "../pattern-index/store.ts";'],
+  ["worker/objects/x.ts", 'import { SqlPatternStore } from "../pattern-index/store.ts";'],
   ["worker/objects/x.ts", 'import { DurableObject } from "cloudflare:workers";'],
   ["server/x.ts", 'import { createClient } from "redis";'],
   ["server/x.ts", 'import { dial } from "../client/client.ts";'],

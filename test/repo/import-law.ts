@@ -27,7 +27,10 @@ const BROKER = { rooms: [...BASE, "engine/ports"], files: ["engine/background.ts
 const PROTOBUF = "@bufbuild/protobuf";
 const CONNECT = ["@connectrpc/connect", "@connectrpc/connect-node"];
 /** What an object of the Worker may be made of beside its own room. */
-const OBJECT = { rooms: [...CORE, "worker/objects"], packages: [PROTOBUF, "cloudflare:"] };
+const OBJECT = {
+  rooms: [...CORE, "worker/objects", "objects/ports"],
+  packages: [PROTOBUF, "cloudflare:"],
+};
 
 /** A room is a folder with all that is below it, except the rooms that have a line of their own. */
 const LAWS: Readonly<Record<string, Law>> = {
@@ -56,6 +59,7 @@ const LAWS: Readonly<Record<string, Law>> = {
   },
   "brokers/memory": { ...BROKER, packages: [PROTOBUF] },
   "brokers/redis": { ...BROKER, packages: [PROTOBUF] },
+  "objects/ports": { rooms: BASE, packages: [] },
   proxy: { rooms: [...BASE, "engine/ports"], packages: [PROTOBUF] },
   http: { rooms: CORE, packages: [PROTOBUF, "hono", "valibot"] },
   "http/console": { rooms: ["client", "protocol"], packages: [] },
@@ -87,7 +91,7 @@ const LAWS: Readonly<Record<string, Law>> = {
   },
   "worker/channel": { ...OBJECT, files: ["worker/platform.ts", "worker/settings.ts"] },
   "worker/pattern-index": { ...OBJECT, files: ["worker/platform.ts"] },
-  "worker/objects": { rooms: CORE, packages: [PROTOBUF] },
+  "worker/objects": { rooms: [...CORE, "objects/ports"], packages: [PROTOBUF] },
   server: {
     rooms: [
       ...CORE,

@@ -2,6 +2,10 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { MemberSession } from "../../src/channels/presence.ts";
 import type { BrokerHandler } from "../../src/engine/ports/broker.ts";
+import type {
+  ChannelRegistrationRow,
+  ChannelRegistrationTable,
+} from "../../src/objects/ports/channel-registrations.ts";
 import {
   DeliverRequestSchema,
   HistoryRequestSchema,
@@ -15,10 +19,6 @@ import {
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { DurableObjectBroker } from "../../src/worker/gateway/broker.ts";
 import type { ChannelStub } from "../../src/worker/gateway/channel-calls.ts";
-import type {
-  ChannelRegistrationRow,
-  ChannelRegistrationTable,
-} from "../../src/worker/gateway/channel-registration-table.ts";
 import { Turn } from "../../src/worker/gateway/turn.ts";
 import { nextTurn } from "../../src/worker/objects/timers.ts";
 import { PatternScene } from "./pattern-scene.ts";

@@ -12,6 +12,7 @@ import {
   RegisterRequestSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { ChannelLife } from "../../src/worker/channel/life.ts";
+import { SqlChannelStore } from "../../src/worker/channel/store.ts";
 import { SharedAlarm } from "../../src/worker/objects/alarm.ts";
 import { LEASE_TERMS } from "../../src/worker/objects/lease-terms.ts";
 import type { PatternInterest } from "../../src/worker/objects/pattern-interest.ts";
@@ -131,7 +132,7 @@ export class LifeScene {
     const life = new ChannelLife({
       name: "room",
       rules: this.rules,
-      sql: this.sql,
+      store: new SqlChannelStore(this.sql),
       clock: this.clock,
       random: { epoch: () => epoch },
       alarm: this.#alarm,

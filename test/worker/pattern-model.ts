@@ -7,14 +7,14 @@ import { fromBinary } from "@bufbuild/protobuf";
 import type { LogRow } from "../../src/channels/log-store.ts";
 import { matches } from "../../src/channels/patterns.ts";
 import { background } from "../../src/engine/background.ts";
+import type { LeaseRow, PatternRow, PatternStore } from "../../src/objects/ports/pattern-store.ts";
 import { DeliverRequestSchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { ChannelFanOut } from "../../src/worker/channel/fan-out.ts";
 import { ChannelLease } from "../../src/worker/channel/lease.ts";
 import { SharedAlarm } from "../../src/worker/objects/alarm.ts";
-import type { PatternInterest, PatternRow } from "../../src/worker/objects/pattern-interest.ts";
+import type { PatternInterest } from "../../src/worker/objects/pattern-interest.ts";
 import { delay } from "../../src/worker/objects/timers.ts";
 import { PatternIndex } from "../../src/worker/pattern-index/life.ts";
-import type { LeaseRow, PatternStore } from "../../src/worker/pattern-index/store.ts";
 import type { SeededRandom } from "../support/random.ts";
 
 const SILENT = { warn: () => {} };

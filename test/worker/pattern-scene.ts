@@ -1,5 +1,9 @@
 /** The patterns of a gateway over indexes that tests script: what was asked, and what is answered. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type {
+  PatternRegistrationRow,
+  PatternRegistrationTable,
+} from "../../src/objects/ports/pattern-registrations.ts";
 import {
   ActiveRequestSchema,
   ActiveResponseSchema,
@@ -9,10 +13,6 @@ import {
   type PatternUnsubscribeRequest,
   PatternUnsubscribeRequestSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import type {
-  PatternRegistrationRow,
-  PatternRegistrationTable,
-} from "../../src/worker/gateway/pattern-registration-table.ts";
 import type { PatternStub } from "../../src/worker/objects/pattern-calls.ts";
 import { nextTurn } from "../../src/worker/objects/timers.ts";
 

@@ -1,6 +1,6 @@
 /** A gateway as the fan-out of a channel knows it. */
+import type { GatewayRow } from "../../objects/ports/channel-store.ts";
 import type { PatternInterest } from "../objects/pattern-interest.ts";
-import type { GatewayRow } from "./gateway-table.ts";
 import { PresenceQueue, type WaitingPresence } from "./presence-queue.ts";
 
 export interface Gateway {

@@ -2,6 +2,7 @@
  * The gateways of a channel: those that have registered themselves, those that hear it by a pattern, and
  * those that do both, each once. Keeps the rows of those that a later life must find.
  */
+import type { GatewayRow } from "../../objects/ports/channel-store.ts";
 import type { PatternInterest } from "../objects/pattern-interest.ts";
 import {
   addInterest,
@@ -11,7 +12,6 @@ import {
   isPushedSince,
   newGateway,
 } from "./fan-out-gateway.ts";
-import type { GatewayRow } from "./gateway-table.ts";
 
 export interface GatewaysHost {
   /** Whether the log ends with this life of the object. */

@@ -11,6 +11,7 @@ import { ChannelPresence, type PresenceChange, type Snapshot } from "../../chann
 import type { ChannelRules } from "../../channels/rules.ts";
 import type { Position, SubscribeResult } from "../../engine/ports/broker.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
+import type { ChannelStore, GatewayStore } from "../../objects/ports/channel-store.ts";
 import type {
   HistoryRequest,
   PublishItem,
@@ -21,20 +22,16 @@ import type { SharedAlarm } from "../objects/alarm.ts";
 import type { LeaseTerms } from "../objects/lease-terms.ts";
 import { interestOf } from "../objects/pattern-calls.ts";
 import type { PatternInterest } from "../objects/pattern-interest.ts";
-import { isFresh, type SqlLike } from "../objects/sql.ts";
 import { ChannelFanOut } from "./fan-out.ts";
-import { GatewayTable } from "./gateway-table.ts";
 import type { History } from "./internal-codec.ts";
 import { ChannelLease } from "./lease.ts";
-import { SqlLogStore } from "./log-store.ts";
-import { SqlPresenceStore } from "./presence-store.ts";
 import { encodeRows, takeBatch } from "./recent-entries.ts";
 
 /** What the life needs from the object around it. */
 export interface ChannelHost {
   readonly name: string;
   readonly rules: ChannelRules;
-  readonly sql: SqlLike;
+  readonly store: ChannelStore;
   readonly clock: LogClock;
   readonly random: LogRandom;
   readonly alarm: SharedAlarm;
@@ -53,7 +50,7 @@ export interface ChannelHost {
 export class ChannelLife {
   readonly #host: ChannelHost;
   readonly #log: ChannelLog;
-  readonly #table: GatewayTable;
+  readonly #gateways: GatewayStore;
   readonly #fanOut: ChannelFanOut;
   readonly #lease: ChannelLease;
   /** The head that this life found: what lies at or below may be undelivered. */
@@ -64,18 +61,17 @@ export class ChannelLife {
 
   constructor(host: ChannelHost) {
     this.#host = host;
-    const { name, rules, sql, clock, random, alarm, logger } = host;
+    const { name, rules, store, clock, random, alarm, logger } = host;
     const { transient } = rules;
-    const fresh = isFresh(sql);
     const log = new ChannelLog(
-      transient ? new MemoryLogStore() : new SqlLogStore(sql, fresh),
+      transient ? new MemoryLogStore() : store.log(),
       clock,
       random,
       rules,
     );
-    const table = new GatewayTable(sql, fresh);
+    const gateways = store.gateways();
     this.#log = log;
-    this.#table = table;
+    this.#gateways = gateways;
     this.#startHead = log.head;
     this.#fanOut = new ChannelFanOut(
       {
@@ -85,14 +81,14 @@ export class ChannelLife {
         head: () => log.head,
         read: (after, until) => log.read(after, until),
         deliver: (gateway, request) => host.deliver(gateway, request),
-        saveGateway: (row) => table.save(row),
-        dropGateway: (gateway) => table.drop(gateway),
+        saveGateway: (row) => gateways.save(row),
+        dropGateway: (gateway) => gateways.drop(gateway),
         left: (gateway) => this.#left(gateway),
         now: clock.now,
         alarmBy: (at) => alarm.by(at),
         logger,
       },
-      table.all(),
+      gateways.all(),
     );
     this.#lease = new ChannelLease({
       terms: host.terms,
@@ -105,7 +101,7 @@ export class ChannelLife {
 
   /** Has its end seen to, unless the call that began this life was one of somebody who listens. */
   opened(): void {
-    if (!this.#fanOut.registered && this.#table.quietSince() === undefined) this.#quiet();
+    if (!this.#fanOut.registered && this.#gateways.quietSince() === undefined) this.#quiet();
   }
 
   get position(): Position {
@@ -215,7 +211,7 @@ export class ChannelLife {
   /** When nobody may ask for the past any more, Unix milliseconds; undefined while somebody listens. */
   get due(): number | undefined {
     if (this.#fanOut.registered) return undefined;
-    const quiet = Math.max(this.#log.lastTime, this.#table.quietSince() ?? 0);
+    const quiet = Math.max(this.#log.lastTime, this.#gateways.quietSince() ?? 0);
     return quiet + this.#host.rules.positionTtlMs;
   }
 
@@ -279,7 +275,7 @@ export class ChannelLife {
   /** From now on nobody listens. */
   #quiet(): void {
     const now = this.#host.clock.now();
-    this.#table.setQuiet(now);
+    this.#gateways.setQuiet(now);
     this.#host.alarm.by(now + this.#host.rules.positionTtlMs);
   }
 
@@ -291,9 +287,9 @@ export class ChannelLife {
 
   /** Who is present, read when it is first asked for; undefined in a channel without presence. */
   #presence(): ChannelPresence | undefined {
-    const { rules, sql, clock } = this.#host;
+    const { rules, store, clock } = this.#host;
     if (!rules.presence) return undefined;
-    this.#members ??= new ChannelPresence(new SqlPresenceStore(sql), clock, rules.presenceGraceMs);
+    this.#members ??= new ChannelPresence(store.presence(), clock, rules.presenceGraceMs);
     return this.#members;
   }
 }

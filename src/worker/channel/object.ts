@@ -29,6 +29,7 @@ import { clock, consoleLogger, shortId } from "../platform.ts";
 import { settingsOf } from "../settings.ts";
 import { encodeHistory, encodeReadResponse } from "./internal-codec.ts";
 import { ChannelLife } from "./life.ts";
+import { SqlChannelStore } from "./store.ts";
 
 export class ChannelDurableObject extends DurableObject<Env> {
   readonly #alarm: SharedAlarm;
@@ -157,7 +158,7 @@ export class ChannelDurableObject extends DurableObject<Env> {
     const life = new ChannelLife({
       name,
       rules: settingsOf(env).rules.of(name),
-      sql: checkedSql(ctx.storage.sql, consoleLogger),
+      store: new SqlChannelStore(checkedSql(ctx.storage.sql, consoleLogger)),
       clock,
       random: { epoch: shortId },
       alarm: this.#alarm,

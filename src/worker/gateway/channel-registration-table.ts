@@ -1,22 +1,9 @@
-/** The gateway's rows of what it has registered: one per channel, the newest registration. */
+/** What a gateway has registered with channels, in its Durable Object's SQLite. */
+import type {
+  ChannelRegistrationRow,
+  ChannelRegistrationTable,
+} from "../../objects/ports/channel-registrations.ts";
 import type { SqlLike } from "../objects/sql.ts";
-
-export interface ChannelRegistrationRow {
-  /** The newest registration that was sent. */
-  readonly id: string;
-  /** The channel may count members here that are none, or miss some. */
-  readonly unsettled: boolean;
-}
-
-/** What this gateway has registered, kept so that a later life can take it back. */
-export interface ChannelRegistrationTable {
-  get(channel: string): ChannelRegistrationRow | undefined;
-  set(channel: string, row: ChannelRegistrationRow): void;
-  delete(channel: string): void;
-  all(): Iterable<ChannelRegistrationRow & { readonly channel: string }>;
-  /** Number of rows. */
-  readonly size: number;
-}
 
 export class SqlChannelRegistrations implements ChannelRegistrationTable {
   readonly #sql: SqlLike;

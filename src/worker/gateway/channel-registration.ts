@@ -9,6 +9,10 @@ import type { MemberSession } from "../../channels/presence.ts";
 import { background } from "../../engine/background.ts";
 import type { Position, SubscribeResult } from "../../engine/ports/broker.ts";
 import type { Logger, Random } from "../../engine/ports/platform.ts";
+import type {
+  ChannelRegistrationRow,
+  ChannelRegistrationTable,
+} from "../../objects/ports/channel-registrations.ts";
 import {
   type RegisterRequest,
   RegisterRequestSchema,
@@ -23,10 +27,6 @@ import { unavailable, withDeadline } from "../objects/timers.ts";
 import type { Trouble } from "../objects/trouble.ts";
 import type { Calls } from "./calls.ts";
 import { positionOf } from "./channel-calls.ts";
-import type {
-  ChannelRegistrationRow,
-  ChannelRegistrationTable,
-} from "./channel-registration-table.ts";
 import type { Turn } from "./turn.ts";
 
 /** What the registration needs from the gateway around it. */

@@ -1,26 +1,9 @@
-/** The gateway's rows of the patterns that it has registered: one per pattern, the newest registration. */
+/** What a gateway has registered with pattern indexes, in its Durable Object's SQLite. */
+import type {
+  PatternRegistrationRow,
+  PatternRegistrationTable,
+} from "../../objects/ports/pattern-registrations.ts";
 import type { SqlLike } from "../objects/sql.ts";
-
-export interface PatternRegistrationRow {
-  /** Of the newest registration that was sent. */
-  readonly version: number;
-  /** Whether it asked to be told who joins and leaves. */
-  readonly presence: boolean;
-  /** It failed, so that nobody knows what the index has. */
-  readonly unsettled: boolean;
-}
-
-/** What this gateway has registered, kept so that a later life can take it back. */
-export interface PatternRegistrationTable {
-  /** Rises over all patterns and lives. */
-  nextVersion(): number;
-  get(pattern: string): PatternRegistrationRow | undefined;
-  set(pattern: string, row: PatternRegistrationRow): void;
-  delete(pattern: string): void;
-  all(): Iterable<PatternRegistrationRow & { readonly pattern: string }>;
-  /** Number of rows. */
-  readonly size: number;
-}
 
 export class SqlPatternRegistrations implements PatternRegistrationTable {
   readonly #sql: SqlLike;

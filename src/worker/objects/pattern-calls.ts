@@ -1,6 +1,7 @@
 /** A pattern index as gateways and channels see it, and its messages in the words of the ports. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { ActiveChannels } from "../../engine/ports/broker.ts";
+import type { PatternRow } from "../../objects/ports/pattern-store.ts";
 import {
   ActiveRequestSchema,
   ActiveResponseSchema,
@@ -12,7 +13,7 @@ import {
   PatternUnsubscribeRequestSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { gapReasonOf, readAnswer } from "./answers.ts";
-import type { PatternInterest, PatternRow } from "./pattern-interest.ts";
+import type { PatternInterest } from "./pattern-interest.ts";
 
 /** Requests and answers are messages of `messageloop.internal.v1`. A call that throws breaks the stub. */
 export interface PatternStub {

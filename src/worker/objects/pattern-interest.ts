@@ -9,15 +9,6 @@ export interface PatternInterest {
   readonly presence: boolean;
 }
 
-/** A pattern that a gateway has registered. */
-export interface PatternRow {
-  readonly pattern: string;
-  readonly gateway: string;
-  readonly version: number;
-  /** Whether somebody there wants to hear of joins and leaves. */
-  readonly presence: boolean;
-}
-
 /** One gateway that hears a channel by two of its patterns. */
 export function mergeInterest(
   left: PatternInterest | undefined,

@@ -9,16 +9,12 @@ import { PatternMap } from "../../channels/pattern-map.ts";
 import { matches } from "../../channels/patterns.ts";
 import type { ActiveChannels } from "../../engine/ports/broker.ts";
 import type { Clock, Logger } from "../../engine/ports/platform.ts";
+import type { PatternRow, PatternStore } from "../../objects/ports/pattern-store.ts";
 import type { SharedAlarm } from "../objects/alarm.ts";
 import type { LeaseTerms } from "../objects/lease-terms.ts";
-import {
-  mergeInterest,
-  type PatternInterest,
-  type PatternRow,
-} from "../objects/pattern-interest.ts";
+import { mergeInterest, type PatternInterest } from "../objects/pattern-interest.ts";
 import { Trouble } from "../objects/trouble.ts";
 import { push } from "./push.ts";
-import type { PatternStore } from "./store.ts";
 
 /**
  * How long an index knows of a channel after its last lease, in milliseconds: so long a subscriber of a

@@ -1,32 +1,10 @@
 /**
- * What a pattern index keeps: the patterns that gateways have registered, and when each channel was last
- * granted a lease. One row is written per registration and one per lease.
+ * What a pattern index keeps, in its Durable Object's SQLite. One row is written per registration and one
+ * per lease.
  */
 import { matches, readPattern } from "../../channels/patterns.ts";
-import type { PatternRow } from "../objects/pattern-interest.ts";
+import type { LeaseRow, PatternRow, PatternStore } from "../../objects/ports/pattern-store.ts";
 import type { SqlLike, SqlValue } from "../objects/sql.ts";
-
-export interface LeaseRow {
-  readonly channel: string;
-  /** When the channel was last granted a lease, Unix milliseconds. */
-  readonly leasedAt: number;
-}
-
-/** What an index needs of a disk. */
-export interface PatternStore {
-  patterns(): Iterable<PatternRow>;
-  savePattern(row: PatternRow): void;
-  dropPattern(pattern: string, gateway: string): void;
-  saveLease(row: LeaseRow): void;
-  /** Leases that were granted at a time or later, the oldest first. */
-  leasesSince(time: number): Iterable<LeaseRow>;
-  /** Channels of a pattern that were granted a lease at a time or later, the latest first. */
-  channels(pattern: string, time: number): Iterable<string>;
-  /** When the oldest lease was granted, and the newest; undefined where there is none. */
-  span(): { readonly first: number; readonly last: number } | undefined;
-  /** Forgets leases that were granted before a time. */
-  dropLeases(time: number): void;
-}
 
 export class SqlPatternStore implements PatternStore {
   readonly #sql: SqlLike;

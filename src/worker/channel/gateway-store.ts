@@ -1,18 +1,6 @@
-/** What a channel's object keeps beside log and presence: its gateways, and since when it is quiet. */
+/** What a channel keeps beside log and presence, in its Durable Object's SQLite. */
+import type { GatewayRow, GatewayStore } from "../../objects/ports/channel-store.ts";
 import type { SqlLike } from "../objects/sql.ts";
-
-/** A gateway as its row remembers it. */
-export interface GatewayRow {
-  readonly name: string;
-  /** Empty where the gateway hears the channel by a pattern alone; then it has a row while it is owed. */
-  readonly registration: string;
-  /** What it had confirmed when a delivery became owed; undefined means it was at head. */
-  readonly confirmed: number | undefined;
-  /** Whether it is told who joins and leaves. */
-  readonly presence: boolean;
-  /** By which pattern it hears the channel beside that, as far as the channel knew. */
-  readonly pattern: { readonly version: number; readonly follows: boolean } | undefined;
-}
 
 /** Columns that older objects have the table without. */
 const ADDED_COLUMNS: Readonly<Record<string, string>> = {
@@ -21,7 +9,7 @@ const ADDED_COLUMNS: Readonly<Record<string, string>> = {
   pattern_presence: "INTEGER NOT NULL DEFAULT 0",
 };
 
-export class GatewayTable {
+export class SqlGatewayStore implements GatewayStore {
   readonly #sql: SqlLike;
   /** Nothing was there to be read at the start. */
   readonly #fresh: boolean;

@@ -1,0 +1,42 @@
+/**
+ * What a channel's object keeps. Every method is synchronous, and what one turn of the event loop writes
+ * becomes durable together.
+ */
+import type { LogStore } from "../../channels/log-store.ts";
+import type { PresenceStore } from "../../channels/presence.ts";
+
+/** A gateway as its row remembers it. */
+export interface GatewayRow {
+  readonly name: string;
+  /** Empty where the gateway hears the channel by a pattern alone; then it has a row while it is owed. */
+  readonly registration: string;
+  /** What it had confirmed when a delivery became owed; undefined means it was at head. */
+  readonly confirmed: number | undefined;
+  /** Whether it is told who joins and leaves. */
+  readonly presence: boolean;
+  /** By which pattern it hears the channel beside that, as far as the channel knew. */
+  readonly pattern: { readonly version: number; readonly follows: boolean } | undefined;
+}
+
+/** The channel's gateways, and since when nobody listens. */
+export interface GatewayStore {
+  /** Those that were there when the store was opened. */
+  all(): Iterable<GatewayRow>;
+  save(row: GatewayRow): void;
+  drop(name: string): void;
+  /** When the last gateway went or the object was born, Unix milliseconds; undefined before birth. */
+  quietSince(): number | undefined;
+  setQuiet(since: number): void;
+}
+
+/** The stores of one channel, opened for one life of it and at most once, except `presence`. */
+export interface ChannelStore {
+  /** A channel whose log ends with its life never opens it. */
+  log(): LogStore;
+  gateways(): GatewayStore;
+  /**
+   * Who is present. A channel that is only published to never opens it; after a write that failed it is
+   * opened again, and read anew.
+   */
+  presence(): PresenceStore;
+}
