@@ -26,11 +26,12 @@ const CORE = [...BASE, ...ENGINE];
 const BROKER = { rooms: [...BASE, "engine/ports"], files: ["engine/background.ts"] };
 const PROTOBUF = "@bufbuild/protobuf";
 const CONNECT = ["@connectrpc/connect", "@connectrpc/connect-node"];
-/** What an object of the Worker may be made of beside its own room. */
-const OBJECT = {
-  rooms: [...CORE, "worker/objects", "objects/ports"],
-  packages: [PROTOBUF, "cloudflare:"],
-};
+/** What the side of a gateway, a channel or a pattern index is made of: they share what they say, and no more. */
+const SHARED = ["objects", "objects/ports", "objects/calls"];
+const SIDE = { rooms: [...BASE, "engine/ports", ...SHARED], packages: [PROTOBUF] };
+const SIDES = ["objects/gateway", "objects/channel", "objects/pattern-index"];
+/** What every object of the Worker is made of beside its own room and its side. */
+const OBJECT = [...CORE, ...SHARED, "worker/sql"];
 
 /** A room is a folder with all that is below it, except the rooms that have a line of their own. */
 const LAWS: Readonly<Record<string, Law>> = {
@@ -59,27 +60,28 @@ const LAWS: Readonly<Record<string, Law>> = {
   },
   "brokers/memory": { ...BROKER, packages: [PROTOBUF] },
   "brokers/redis": { ...BROKER, packages: [PROTOBUF] },
-  "objects/ports": { rooms: BASE, packages: [] },
+  objects: {
+    rooms: [...BASE, "engine/ports", "objects/ports"],
+    files: ["engine/background.ts"],
+    packages: [],
+  },
+  "objects/ports": { rooms: [...BASE, "engine/ports"], packages: [] },
+  "objects/calls": { ...SIDE, files: ["engine/counters.ts"] },
+  "objects/gateway": { ...SIDE, files: ["engine/background.ts", "engine/slots.ts"] },
+  "objects/channel": { ...SIDE, files: ["engine/background.ts"] },
+  "objects/pattern-index": { ...SIDE, files: ["engine/background.ts"] },
   proxy: { rooms: [...BASE, "engine/ports"], packages: [PROTOBUF] },
   http: { rooms: CORE, packages: [PROTOBUF, "hono", "valibot"] },
   "http/console": { rooms: ["client", "protocol"], packages: [] },
   worker: {
-    rooms: [
-      ...CORE,
-      "proxy",
-      "http",
-      "worker/gateway",
-      "worker/channel",
-      "worker/pattern-index",
-      "worker/objects",
-    ],
+    rooms: [...CORE, "proxy", "http", "worker/gateway", "worker/channel", "worker/pattern-index"],
     // Events as applications see them; the rest of the SDK has no place in a Worker.
     files: ["client/events.ts"],
     packages: [PROTOBUF, "hono", "valibot", "cloudflare:"],
   },
   // Objects reach each other by calls alone: none sees the inside of another.
   "worker/gateway": {
-    ...OBJECT,
+    rooms: [...OBJECT, "objects/gateway"],
     files: [
       "worker/capabilities.ts",
       "worker/close.ts",
@@ -88,13 +90,24 @@ const LAWS: Readonly<Record<string, Law>> = {
       "worker/platform.ts",
       "worker/settings.ts",
     ],
+    packages: [PROTOBUF, "cloudflare:"],
   },
-  "worker/channel": { ...OBJECT, files: ["worker/platform.ts", "worker/settings.ts"] },
-  "worker/pattern-index": { ...OBJECT, files: ["worker/platform.ts"] },
-  "worker/objects": { rooms: [...CORE, "objects/ports"], packages: [PROTOBUF] },
+  "worker/channel": {
+    rooms: [...OBJECT, "objects/channel"],
+    files: ["worker/platform.ts", "worker/settings.ts"],
+    packages: [PROTOBUF, "cloudflare:"],
+  },
+  "worker/pattern-index": {
+    rooms: [...OBJECT, "objects/pattern-index"],
+    files: ["worker/platform.ts"],
+    packages: [PROTOBUF, "cloudflare:"],
+  },
+  "worker/sql": { rooms: ["engine/ports", "objects"], packages: [] },
   server: {
     rooms: [
       ...CORE,
+      ...SHARED,
+      ...SIDES,
       "brokers/memory",
       "brokers/redis",
       "proxy",

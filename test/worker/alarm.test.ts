@@ -2,11 +2,11 @@
 import { runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
-import { ChannelLife } from "../../src/worker/channel/life.ts";
-import { DurableObjectBroker } from "../../src/worker/gateway/broker.ts";
-import { SharedAlarm } from "../../src/worker/objects/alarm.ts";
-import { delay } from "../../src/worker/objects/timers.ts";
-import { PatternIndex } from "../../src/worker/pattern-index/life.ts";
+import { SharedAlarm } from "../../src/objects/alarm.ts";
+import { ChannelLife } from "../../src/objects/channel/life.ts";
+import { DurableObjectBroker } from "../../src/objects/gateway/broker.ts";
+import { PatternIndex } from "../../src/objects/pattern-index/life.ts";
+import { delay } from "../../src/objects/timers.ts";
 import { Client, freshChannel } from "./socket.ts";
 
 afterEach(() => {

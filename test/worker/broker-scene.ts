@@ -2,10 +2,14 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { MemberSession } from "../../src/channels/presence.ts";
 import type { BrokerHandler } from "../../src/engine/ports/broker.ts";
+import type { ChannelStub } from "../../src/objects/calls/channel-calls.ts";
+import { DurableObjectBroker } from "../../src/objects/gateway/broker.ts";
+import { Turn } from "../../src/objects/gateway/turn.ts";
 import type {
   ChannelRegistrationRow,
   ChannelRegistrationTable,
 } from "../../src/objects/ports/channel-registrations.ts";
+import { nextTurn } from "../../src/objects/timers.ts";
 import {
   DeliverRequestSchema,
   HistoryRequestSchema,
@@ -17,10 +21,6 @@ import {
   RegisterRequestSchema,
   RegisterResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { DurableObjectBroker } from "../../src/worker/gateway/broker.ts";
-import type { ChannelStub } from "../../src/worker/gateway/channel-calls.ts";
-import { Turn } from "../../src/worker/gateway/turn.ts";
-import { nextTurn } from "../../src/worker/objects/timers.ts";
 import { PatternScene } from "./pattern-scene.ts";
 
 const NAME = "room";

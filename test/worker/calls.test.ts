@@ -1,8 +1,8 @@
 /** How many calls a gateway makes at the same time, and who has to wait for whom. */
 import { afterEach, expect, test, vi } from "vitest";
-import { Calls } from "../../src/worker/gateway/calls.ts";
-import { Turn } from "../../src/worker/gateway/turn.ts";
-import { nextTurn } from "../../src/worker/objects/timers.ts";
+import { Calls } from "../../src/objects/gateway/calls.ts";
+import { Turn } from "../../src/objects/gateway/turn.ts";
+import { nextTurn } from "../../src/objects/timers.ts";
 
 afterEach(() => {
   vi.useRealTimers();

@@ -2,7 +2,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
-import { OWED_ALARM_MS } from "../../src/worker/channel/fan-out.ts";
+import { OWED_ALARM_MS } from "../../src/objects/channel/fan-out.ts";
 import { one, scene, settled } from "./life-scene.ts";
 import { Client, freshChannel } from "./socket.ts";
 

@@ -5,13 +5,13 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import type { PresenceSnapshot } from "../../src/engine/ports/broker.ts";
+import type { Run } from "../../src/objects/calls/channel-calls.ts";
+import { Cursor } from "../../src/objects/gateway/cursor.ts";
+import { unavailable } from "../../src/objects/timers.ts";
 import {
   type ReadResponse,
   ReadResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import type { Run } from "../../src/worker/gateway/channel-calls.ts";
-import { Cursor } from "../../src/worker/gateway/cursor.ts";
-import { unavailable } from "../../src/worker/objects/timers.ts";
 import { type SeededRandom, seed, seededRandom, steps } from "../support/random.ts";
 
 /** Promises that may follow from one another before the next thing happens. */

@@ -1,6 +1,6 @@
 /** What a channel owes its gateways: kept while a call fails, noted for the next life, and told when lost. */
 import { expect, test } from "vitest";
-import { OWED_ALARM_MS } from "../../src/worker/channel/fan-out.ts";
+import { OWED_ALARM_MS } from "../../src/objects/channel/fan-out.ts";
 import { type LifeScene, one, scene, settled } from "./life-scene.ts";
 
 const TRANSIENT = { transient: true, historySize: 0 };

@@ -2,8 +2,8 @@
 import { runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
+import { indexOf } from "../../src/objects/calls/lease-terms.ts";
 import type { OutboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { indexOf } from "../../src/worker/objects/lease-terms.ts";
 import { Client, freshChannel, texts } from "./socket.ts";
 
 afterEach(() => {

@@ -4,9 +4,9 @@ import { env, exports } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { Backends } from "../../src/engine/ports/backends.ts";
+import { delay } from "../../src/objects/timers.ts";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
-import { delay } from "../../src/worker/objects/timers.ts";
 import { settingsOf } from "../../src/worker/settings.ts";
 import {
   CHANNEL_RULES,

@@ -1,7 +1,7 @@
 /** A pattern index over a database of its own, with channels, a clock and an alarm that tests move. */
-import { SharedAlarm } from "../../src/worker/objects/alarm.ts";
-import type { PatternInterest } from "../../src/worker/objects/pattern-interest.ts";
-import { PatternIndex } from "../../src/worker/pattern-index/life.ts";
+import { SharedAlarm } from "../../src/objects/alarm.ts";
+import type { PatternInterest } from "../../src/objects/calls/pattern-interest.ts";
+import { PatternIndex } from "../../src/objects/pattern-index/life.ts";
 import { SqlPatternStore } from "../../src/worker/pattern-index/store.ts";
 import { ManualClock } from "../conformance/log-store-suite.ts";
 import { type CountingSql, counted, withSql } from "./sql.ts";

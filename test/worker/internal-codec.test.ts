@@ -2,19 +2,19 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import {
+  encodeDelivery,
+  encodeEntry,
+  encodeHistory,
+  encodePresenceChange,
+  encodeReadResponse,
+} from "../../src/objects/calls/internal-codec.ts";
+import {
   DeliverRequestSchema,
   EntrySchema,
   HistoryResponseSchema,
   PresenceChangeSchema,
   ReadResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import {
-  encodeDelivery,
-  encodeEntry,
-  encodeHistory,
-  encodePresenceChange,
-  encodeReadResponse,
-} from "../../src/worker/channel/internal-codec.ts";
 
 function bytes<Schema extends DescMessage>(
   schema: Schema,

@@ -3,6 +3,11 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import { vi } from "vitest";
 import { type ChannelRules, DEFAULT_CHANNEL_RULES } from "../../src/channels/rules.ts";
 import type { SubscribeResult } from "../../src/engine/ports/broker.ts";
+import { SharedAlarm } from "../../src/objects/alarm.ts";
+import { LEASE_TERMS } from "../../src/objects/calls/lease-terms.ts";
+import type { PatternInterest } from "../../src/objects/calls/pattern-interest.ts";
+import { ChannelLife } from "../../src/objects/channel/life.ts";
+import { nextTurn } from "../../src/objects/timers.ts";
 import {
   type DeliverRequest,
   DeliverRequestSchema,
@@ -11,12 +16,7 @@ import {
   PublishItemSchema,
   RegisterRequestSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { ChannelLife } from "../../src/worker/channel/life.ts";
 import { SqlChannelStore } from "../../src/worker/channel/store.ts";
-import { SharedAlarm } from "../../src/worker/objects/alarm.ts";
-import { LEASE_TERMS } from "../../src/worker/objects/lease-terms.ts";
-import type { PatternInterest } from "../../src/worker/objects/pattern-interest.ts";
-import { nextTurn } from "../../src/worker/objects/timers.ts";
 import { ManualClock } from "../conformance/log-store-suite.ts";
 import { type CountingSql, counted, withSql } from "./sql.ts";
 

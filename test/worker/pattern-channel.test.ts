@@ -1,8 +1,8 @@
 /** A channel and those who hear it by patterns: one order, one copy, and nothing before it knows them. */
 import { afterEach, expect, test, vi } from "vitest";
-import { LEASE_TERMS } from "../../src/worker/objects/lease-terms.ts";
-import type { PatternInterest } from "../../src/worker/objects/pattern-interest.ts";
-import { nextTurn } from "../../src/worker/objects/timers.ts";
+import { LEASE_TERMS } from "../../src/objects/calls/lease-terms.ts";
+import type { PatternInterest } from "../../src/objects/calls/pattern-interest.ts";
+import { nextTurn } from "../../src/objects/timers.ts";
 import { one, scene, settled } from "./life-scene.ts";
 import { interest, publish } from "./pattern-interest.ts";
 import { VirtualTime } from "./virtual-time.ts";

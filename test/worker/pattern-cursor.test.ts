@@ -1,6 +1,6 @@
 /** How far a gateway hears the channels that its patterns bring: nothing twice, nothing skipped in silence. */
 import { afterEach, expect, test, vi } from "vitest";
-import { HEARD_LATELY_MS } from "../../src/worker/gateway/heard-channels.ts";
+import { HEARD_LATELY_MS } from "../../src/objects/gateway/heard-channels.ts";
 import { changes, ROOM } from "./broker-scene.ts";
 import { enter, go, hearing, quiet } from "./pattern-sessions.ts";
 

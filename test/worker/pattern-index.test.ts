@@ -1,9 +1,9 @@
 /** A pattern index: who hears which channel, whom it tells of newcomers, and what it still knows of channels. */
 import { afterEach, expect, test, vi } from "vitest";
 import { matches } from "../../src/channels/patterns.ts";
-import { indexesOf, indexOf } from "../../src/worker/objects/lease-terms.ts";
-import { delay, nextTurn } from "../../src/worker/objects/timers.ts";
-import { LEASES_KEPT_MS } from "../../src/worker/pattern-index/life.ts";
+import { indexesOf, indexOf } from "../../src/objects/calls/lease-terms.ts";
+import { LEASES_KEPT_MS } from "../../src/objects/pattern-index/life.ts";
+import { delay, nextTurn } from "../../src/objects/timers.ts";
 import { seed, seededRandom } from "../support/random.ts";
 import { type IndexScene, indexScene, LEASE_MS, MARGIN_MS } from "./index-scene.ts";
 import { VirtualTime } from "./virtual-time.ts";

@@ -1,5 +1,5 @@
 /** What tests of a channel and its patterns need beside a scene. */
-import type { PatternInterest } from "../../src/worker/objects/pattern-interest.ts";
+import type { PatternInterest } from "../../src/objects/calls/pattern-interest.ts";
 import type { LifeScene } from "./life-scene.ts";
 
 export function interest(gateway: string, version = 1, presence = false): PatternInterest {

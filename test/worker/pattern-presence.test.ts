@@ -1,8 +1,8 @@
 /** Who comes to a channel and goes, told to those who follow it by patterns. */
 import { expect, test } from "vitest";
-import { ASK_LATER_MS } from "../../src/worker/channel/lease.ts";
-import { LEASE_TERMS } from "../../src/worker/objects/lease-terms.ts";
-import { delay } from "../../src/worker/objects/timers.ts";
+import { LEASE_TERMS } from "../../src/objects/calls/lease-terms.ts";
+import { ASK_LATER_MS } from "../../src/objects/channel/lease.ts";
+import { delay } from "../../src/objects/timers.ts";
 import { one, scene } from "./life-scene.ts";
 import { interest, publish } from "./pattern-interest.ts";
 

@@ -1,9 +1,11 @@
 /** The patterns of a gateway over indexes that tests script: what was asked, and what is answered. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { PatternStub } from "../../src/objects/calls/pattern-calls.ts";
 import type {
   PatternRegistrationRow,
   PatternRegistrationTable,
 } from "../../src/objects/ports/pattern-registrations.ts";
+import { nextTurn } from "../../src/objects/timers.ts";
 import {
   ActiveRequestSchema,
   ActiveResponseSchema,
@@ -13,8 +15,6 @@ import {
   type PatternUnsubscribeRequest,
   PatternUnsubscribeRequestSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import type { PatternStub } from "../../src/worker/objects/pattern-calls.ts";
-import { nextTurn } from "../../src/worker/objects/timers.ts";
 
 export class PatternScene {
   /** The gateway's database. */

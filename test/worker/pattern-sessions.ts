@@ -1,5 +1,5 @@
 /** A gateway whose sessions come and go by patterns, as the engine tells it. */
-import { nextTurn } from "../../src/worker/objects/timers.ts";
+import { nextTurn } from "../../src/objects/timers.ts";
 import { BrokerScene, ROOM } from "./broker-scene.ts";
 
 /** A gateway whose sessions want nothing yet. */

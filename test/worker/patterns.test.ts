@@ -10,10 +10,10 @@ import {
 } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
+import { indexOf, LEASE_TERMS } from "../../src/objects/calls/lease-terms.ts";
+import { delay } from "../../src/objects/timers.ts";
 import { ChannelDurableObject } from "../../src/worker/channel/object.ts";
 import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
-import { indexOf, LEASE_TERMS } from "../../src/worker/objects/lease-terms.ts";
-import { delay } from "../../src/worker/objects/timers.ts";
 import { PatternDurableObject } from "../../src/worker/pattern-index/object.ts";
 import { valueAs } from "../support/client.ts";
 import { seed, seededRandom } from "../support/random.ts";

@@ -1,19 +1,19 @@
 /** Which calls are made again, what of it an operator reads, and what is made of answers of another version. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, expect, test, vi } from "vitest";
+import { type ChannelStub, historyOf } from "../../src/objects/calls/channel-calls.ts";
+import { activeOf, type PatternStub } from "../../src/objects/calls/pattern-calls.ts";
+import { retrying, toChannel } from "../../src/objects/calls/retry.ts";
+import { PublishQueue } from "../../src/objects/gateway/publish-queue.ts";
+import { Turn } from "../../src/objects/gateway/turn.ts";
+import { push } from "../../src/objects/pattern-index/push.ts";
+import { unavailable } from "../../src/objects/timers.ts";
+import { Trouble } from "../../src/objects/trouble.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import {
   ActiveResponseSchema,
   HistoryResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { type ChannelStub, historyOf } from "../../src/worker/gateway/channel-calls.ts";
-import { PublishQueue } from "../../src/worker/gateway/publish-queue.ts";
-import { Turn } from "../../src/worker/gateway/turn.ts";
-import { activeOf, type PatternStub } from "../../src/worker/objects/pattern-calls.ts";
-import { retrying, toChannel } from "../../src/worker/objects/retry.ts";
-import { unavailable } from "../../src/worker/objects/timers.ts";
-import { Trouble } from "../../src/worker/objects/trouble.ts";
-import { push } from "../../src/worker/pattern-index/push.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();

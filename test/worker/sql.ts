@@ -1,7 +1,7 @@
 /** An object's SQLite for a test alone, and what is read and written there. */
 import { runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
-import type { SqlLike, SqlValue } from "../../src/worker/objects/sql.ts";
+import type { SqlLike, SqlValue } from "../../src/worker/sql/sql.ts";
 
 /** A gateway object has none of a channel's tables, so a test can have them all to itself. */
 export async function withSql<T>(run: (sql: SqlStorage) => T | Promise<T>): Promise<T> {

@@ -6,14 +6,14 @@
 import { exports } from "cloudflare:workers";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { PublishQueue } from "../../src/objects/gateway/publish-queue.ts";
+import { Turn } from "../../src/objects/gateway/turn.ts";
+import { Trouble } from "../../src/objects/trouble.ts";
 import {
   PublishItemSchema,
   PublishRequestSchema,
   PublishResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { PublishQueue } from "../../src/worker/gateway/publish-queue.ts";
-import { Turn } from "../../src/worker/gateway/turn.ts";
-import { Trouble } from "../../src/worker/objects/trouble.ts";
 import { freshChannel } from "./socket.ts";
 
 /** Entries of a full batch, and frames of a turn that no timer ends. */

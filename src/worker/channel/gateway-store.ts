@@ -1,6 +1,6 @@
 /** What a channel keeps beside log and presence, in its Durable Object's SQLite. */
 import type { GatewayRow, GatewayStore } from "../../objects/ports/channel-store.ts";
-import type { SqlLike } from "../objects/sql.ts";
+import type { SqlLike } from "../sql/sql.ts";
 
 /** Columns that older objects have the table without. */
 const ADDED_COLUMNS: Readonly<Record<string, string>> = {

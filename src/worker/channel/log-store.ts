@@ -7,7 +7,7 @@
  * a range is an index walk, and there is no second index to pay for.
  */
 import type { LogKey, LogMeta, LogRow, LogStore } from "../../channels/log-store.ts";
-import { bufferOf, type SqlLike, type SqlValue } from "../objects/sql.ts";
+import { bufferOf, type SqlLike, type SqlValue } from "../sql/sql.ts";
 
 const RANGE = `SELECT "offset", "key", "time", body FROM log
   WHERE "offset" > ? AND "offset" <= ? ORDER BY "offset"`;

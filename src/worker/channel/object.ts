@@ -6,6 +6,12 @@
 import { DurableObject } from "cloudflare:workers";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
+import { SharedAlarm } from "../../objects/alarm.ts";
+import { encodeHistory, encodeReadResponse } from "../../objects/calls/internal-codec.ts";
+import { indexOf, LEASE_TERMS } from "../../objects/calls/lease-terms.ts";
+import { interestOf, leaseOf } from "../../objects/calls/pattern-calls.ts";
+import { ChannelLife } from "../../objects/channel/life.ts";
+import { nextTurn } from "../../objects/timers.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import {
   DeliverResponseSchema,
@@ -20,15 +26,9 @@ import {
   RegisterResponseSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
-import { SharedAlarm } from "../objects/alarm.ts";
-import { checkedSql } from "../objects/checked-sql.ts";
-import { indexOf, LEASE_TERMS } from "../objects/lease-terms.ts";
-import { interestOf, leaseOf } from "../objects/pattern-calls.ts";
-import { nextTurn } from "../objects/timers.ts";
 import { clock, consoleLogger, shortId } from "../platform.ts";
 import { settingsOf } from "../settings.ts";
-import { encodeHistory, encodeReadResponse } from "./internal-codec.ts";
-import { ChannelLife } from "./life.ts";
+import { checkedSql } from "../sql/checked-sql.ts";
 import { SqlChannelStore } from "./store.ts";
 
 export class ChannelDurableObject extends DurableObject<Env> {

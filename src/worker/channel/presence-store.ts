@@ -4,7 +4,7 @@
  * is only published to never reads it.
  */
 import type { PresenceStore, SessionRow } from "../../channels/presence.ts";
-import type { SqlLike } from "../objects/sql.ts";
+import type { SqlLike } from "../sql/sql.ts";
 
 export class SqlPresenceStore implements PresenceStore {
   readonly #sql: SqlLike;

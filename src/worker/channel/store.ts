@@ -2,7 +2,7 @@
 import type { LogStore } from "../../channels/log-store.ts";
 import type { PresenceStore } from "../../channels/presence.ts";
 import type { ChannelStore, GatewayStore } from "../../objects/ports/channel-store.ts";
-import { isFresh, type SqlLike } from "../objects/sql.ts";
+import { isFresh, type SqlLike } from "../sql/sql.ts";
 import { SqlGatewayStore } from "./gateway-store.ts";
 import { SqlLogStore } from "./log-store.ts";
 import { SqlPresenceStore } from "./presence-store.ts";

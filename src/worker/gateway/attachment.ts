@@ -10,7 +10,7 @@ import {
   type SessionRecord,
   SessionRecordSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { bufferOf, type SqlLike, type SqlValue } from "../objects/sql.ts";
+import { bufferOf, type SqlLike, type SqlValue } from "../sql/sql.ts";
 
 /** The platform takes 16,384 bytes, its own framing included. */
 const MAX_ATTACHMENT_BYTES = 16_000;

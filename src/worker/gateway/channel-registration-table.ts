@@ -3,7 +3,7 @@ import type {
   ChannelRegistrationRow,
   ChannelRegistrationTable,
 } from "../../objects/ports/channel-registrations.ts";
-import type { SqlLike } from "../objects/sql.ts";
+import type { SqlLike } from "../sql/sql.ts";
 
 export class SqlChannelRegistrations implements ChannelRegistrationTable {
   readonly #sql: SqlLike;

@@ -3,7 +3,7 @@
  * stood still, and the runtime has no other clock. So silence counts only when it is seen a second time, one
  * idle timeout after it was seen first. What was seen outlives the sleep of the object.
  */
-import type { SqlLike } from "../objects/sql.ts";
+import type { SqlLike } from "../sql/sql.ts";
 
 export class Doubts {
   readonly #sql: SqlLike;

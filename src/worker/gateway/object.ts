@@ -11,23 +11,23 @@ import type { Backends } from "../../engine/ports/backends.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
 import type { Transport } from "../../engine/ports/transport.ts";
 import type { Session } from "../../engine/session/session.ts";
+import { retryPause } from "../../objects/alarm.ts";
+import { DurableObjectBroker } from "../../objects/gateway/broker.ts";
+import { Turn } from "../../objects/gateway/turn.ts";
 import { DISCONNECTS } from "../../protocol/codes.ts";
 import { DeliverResponseSchema } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { CAPABILITIES } from "../capabilities.ts";
 import { answerClose, closeSocket } from "../close.ts";
 import { handshake } from "../handshake.ts";
-import { retryPause } from "../objects/alarm.ts";
-import { checkedSql } from "../objects/checked-sql.ts";
 import { GATEWAY_WIDTH_HEADER, REFUSAL_HEADER, type Refusal } from "../placement.ts";
 import { clock, consoleLoggerAt, random, timers } from "../platform.ts";
 import { settingsOf, type WorkerSettings } from "../settings.ts";
+import { checkedSql } from "../sql/checked-sql.ts";
 import { SessionRecords } from "./attachment.ts";
-import { DurableObjectBroker } from "./broker.ts";
 import { SqlChannelRegistrations } from "./channel-registration-table.ts";
 import { ConnectWatch } from "./connect-watch.ts";
 import { Doubts } from "./doubts.ts";
 import { SqlPatternRegistrations } from "./pattern-registration-table.ts";
-import { Turn } from "./turn.ts";
 
 /** Longest time between two comparisons of registrations with live sockets, in milliseconds. */
 const SWEEP_INTERVAL_MS = 5 * 60 * 1000;

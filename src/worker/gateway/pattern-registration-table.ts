@@ -3,7 +3,7 @@ import type {
   PatternRegistrationRow,
   PatternRegistrationTable,
 } from "../../objects/ports/pattern-registrations.ts";
-import type { SqlLike } from "../objects/sql.ts";
+import type { SqlLike } from "../sql/sql.ts";
 
 export class SqlPatternRegistrations implements PatternRegistrationTable {
   readonly #sql: SqlLike;

@@ -6,6 +6,11 @@
 import { DurableObject } from "cloudflare:workers";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
+import { SharedAlarm } from "../../objects/alarm.ts";
+import { LEASE_TERMS } from "../../objects/calls/lease-terms.ts";
+import { interestMessage, interestOf } from "../../objects/calls/pattern-calls.ts";
+import { PatternIndex } from "../../objects/pattern-index/life.ts";
+import { nextTurn } from "../../objects/timers.ts";
 import {
   ActiveRequestSchema,
   ActiveResponseSchema,
@@ -16,13 +21,8 @@ import {
   PatternSubscribeResponseSchema,
   PatternUnsubscribeRequestSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { SharedAlarm } from "../objects/alarm.ts";
-import { checkedSql } from "../objects/checked-sql.ts";
-import { LEASE_TERMS } from "../objects/lease-terms.ts";
-import { interestMessage, interestOf } from "../objects/pattern-calls.ts";
-import { nextTurn } from "../objects/timers.ts";
 import { clock, consoleLogger } from "../platform.ts";
-import { PatternIndex } from "./life.ts";
+import { checkedSql } from "../sql/checked-sql.ts";
 import { SqlPatternStore } from "./store.ts";
 
 export class PatternDurableObject extends DurableObject<Env> {

@@ -4,7 +4,7 @@
  */
 import { matches, readPattern } from "../../channels/patterns.ts";
 import type { LeaseRow, PatternRow, PatternStore } from "../../objects/ports/pattern-store.ts";
-import type { SqlLike, SqlValue } from "../objects/sql.ts";
+import type { SqlLike, SqlValue } from "../sql/sql.ts";
 
 export class SqlPatternStore implements PatternStore {
   readonly #sql: SqlLike;

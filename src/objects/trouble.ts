@@ -3,7 +3,7 @@
  * were, and one when it is over. All calls of one kind share it, so that a thousand channels that cannot be
  * reached are not a thousand lines.
  */
-import type { LogFields, Logger } from "../../engine/ports/platform.ts";
+import type { LogFields, Logger } from "../engine/ports/platform.ts";
 
 /** Time between two lines while it lasts, in milliseconds. */
 const REPEATED_MS = 60_000;

@@ -30,14 +30,14 @@ import {
   type SeenRecordSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
-import { indexesOf } from "../objects/lease-terms.ts";
-import { activeOf } from "../objects/pattern-calls.ts";
-import { mergeInterest, type PatternInterest } from "../objects/pattern-interest.ts";
-import { retrying, toIndex } from "../objects/retry.ts";
-import { withDeadline } from "../objects/timers.ts";
-import { Trouble } from "../objects/trouble.ts";
+import { type ChannelStub, historyOf, presenceOf, runOf } from "../calls/channel-calls.ts";
+import { indexesOf } from "../calls/lease-terms.ts";
+import { activeOf } from "../calls/pattern-calls.ts";
+import { mergeInterest, type PatternInterest } from "../calls/pattern-interest.ts";
+import { retrying, toIndex } from "../calls/retry.ts";
+import { withDeadline } from "../timers.ts";
+import { Trouble } from "../trouble.ts";
 import { Calls } from "./calls.ts";
-import { type ChannelStub, historyOf, presenceOf, runOf } from "./channel-calls.ts";
 import { ChannelLink, type LinkHost } from "./channel-link.ts";
 import { HeardChannels } from "./heard-channels.ts";
 import {

@@ -5,11 +5,11 @@
  * anybody waits. Nothing of it is stored: another life of the channel asks anew.
  */
 import type { Logger } from "../../engine/ports/platform.ts";
-import type { LeaseTerms } from "../objects/lease-terms.ts";
-import type { PatternInterest } from "../objects/pattern-interest.ts";
-import { retrying, toIndex } from "../objects/retry.ts";
-import { delay, withDeadline } from "../objects/timers.ts";
-import { Trouble } from "../objects/trouble.ts";
+import type { LeaseTerms } from "../calls/lease-terms.ts";
+import type { PatternInterest } from "../calls/pattern-interest.ts";
+import { retrying, toIndex } from "../calls/retry.ts";
+import { delay, withDeadline } from "../timers.ts";
+import { Trouble } from "../trouble.ts";
 
 /** The part of a lease, at its end, in which a message has it renewed. */
 const RENEWED_PART = 1 / 6;

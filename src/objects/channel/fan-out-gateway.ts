@@ -1,6 +1,7 @@
 /** A gateway as the fan-out of a channel knows it. */
-import type { GatewayRow } from "../../objects/ports/channel-store.ts";
-import type { PatternInterest } from "../objects/pattern-interest.ts";
+
+import type { PatternInterest } from "../calls/pattern-interest.ts";
+import type { GatewayRow } from "../ports/channel-store.ts";
 import { PresenceQueue, type WaitingPresence } from "./presence-queue.ts";
 
 export interface Gateway {

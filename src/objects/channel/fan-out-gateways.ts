@@ -2,8 +2,9 @@
  * The gateways of a channel: those that have registered themselves, those that hear it by a pattern, and
  * those that do both, each once. Keeps the rows of those that a later life must find.
  */
-import type { GatewayRow } from "../../objects/ports/channel-store.ts";
-import type { PatternInterest } from "../objects/pattern-interest.ts";
+
+import type { PatternInterest } from "../calls/pattern-interest.ts";
+import type { GatewayRow } from "../ports/channel-store.ts";
 import {
   addInterest,
   followsPresence,

@@ -15,10 +15,10 @@ import {
   PublishResponseSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
-import { readAnswer } from "../objects/answers.ts";
-import { retrying, toChannel } from "../objects/retry.ts";
-import { unavailable, withDeadline } from "../objects/timers.ts";
-import type { Trouble } from "../objects/trouble.ts";
+import { readAnswer } from "../calls/answers.ts";
+import { retrying, toChannel } from "../calls/retry.ts";
+import { unavailable, withDeadline } from "../timers.ts";
+import type { Trouble } from "../trouble.ts";
 import type { Turn } from "./turn.ts";
 
 /** How long a client should wait when the queue is full, in milliseconds. */

@@ -18,7 +18,7 @@ import {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { Member, StreamPosition } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
-import { gapReasonOf, readAnswer } from "../objects/answers.ts";
+import { gapReasonOf, readAnswer } from "./answers.ts";
 
 /** Requests and answers are messages of `messageloop.internal.v1`. A call that throws breaks the stub. */
 export interface ChannelStub {

@@ -4,7 +4,7 @@
  */
 import type { LogRow } from "../../channels/log-store.ts";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
-import { encodeEntry } from "./internal-codec.ts";
+import { encodeEntry } from "../calls/internal-codec.ts";
 
 export interface EncodedEntry {
   readonly offset: number;

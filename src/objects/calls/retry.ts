@@ -2,8 +2,8 @@
 import { ERRORS } from "../../protocol/codes.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
-import { delay, unavailable } from "./timers.ts";
-import type { Trouble } from "./trouble.ts";
+import { delay, unavailable } from "../timers.ts";
+import type { Trouble } from "../trouble.ts";
 
 /** First pause between two tries, in milliseconds; it doubles. */
 const FIRST_PAUSE_MS = 20;

@@ -5,8 +5,8 @@
  * The runtime repeats a handler that throws, but only while no other alarm was set, and six times at
  * most. So work that fails is repeated here, for as long as it fails.
  */
-import { background } from "../../engine/background.ts";
-import type { Clock, Logger } from "../../engine/ports/platform.ts";
+import { background } from "../engine/background.ts";
+import type { Clock, Logger } from "../engine/ports/platform.ts";
 import { Trouble } from "./trouble.ts";
 
 /** Pause before work that has failed is tried again, in milliseconds; it doubles up to the longest. */

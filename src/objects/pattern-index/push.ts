@@ -2,9 +2,9 @@
  * Tells many channels something, each until it has confirmed or need not know any more. A channel that
  * does not answer holds up no other.
  */
-import { isMistake } from "../objects/retry.ts";
-import { delay, withDeadline } from "../objects/timers.ts";
-import type { Trouble } from "../objects/trouble.ts";
+import { isMistake } from "../calls/retry.ts";
+import { delay, withDeadline } from "../timers.ts";
+import type { Trouble } from "../trouble.ts";
 
 /** Channels that are told at the same time. */
 const TOLD_TOGETHER = 32;

@@ -3,9 +3,9 @@
  * client, and whoever waits for a write is told so at once.
  */
 import type { Logger } from "../../engine/ports/platform.ts";
+import { unavailable } from "../../objects/timers.ts";
+import { Trouble } from "../../objects/trouble.ts";
 import type { SqlLike } from "./sql.ts";
-import { unavailable } from "./timers.ts";
-import { Trouble } from "./trouble.ts";
 
 /** The database, except that `exec` throws MessagingErrors: UNAVAILABLE. */
 export function checkedSql(sql: SqlLike, logger: Logger): SqlLike {

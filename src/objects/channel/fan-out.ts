@@ -12,13 +12,13 @@ import type { LogRow } from "../../channels/log-store.ts";
 import type { PresenceChange } from "../../channels/presence.ts";
 import { background } from "../../engine/background.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
-import type { GatewayRow } from "../../objects/ports/channel-store.ts";
-import type { PatternInterest } from "../objects/pattern-interest.ts";
-import { delay, withDeadline } from "../objects/timers.ts";
-import { Trouble } from "../objects/trouble.ts";
+import { encodeDelivery, encodePresenceChange } from "../calls/internal-codec.ts";
+import type { PatternInterest } from "../calls/pattern-interest.ts";
+import type { GatewayRow } from "../ports/channel-store.ts";
+import { delay, withDeadline } from "../timers.ts";
+import { Trouble } from "../trouble.ts";
 import { type Call, followsPresence, type Gateway } from "./fan-out-gateway.ts";
 import { FanOutGateways, type GatewaysHost } from "./fan-out-gateways.ts";
-import { encodeDelivery, encodePresenceChange } from "./internal-codec.ts";
 import { PresenceQueue } from "./presence-queue.ts";
 import { type EncodedEntry, encodeRows, RecentEntries, takeBatch } from "./recent-entries.ts";
 

@@ -11,19 +11,19 @@ import { ChannelPresence, type PresenceChange, type Snapshot } from "../../chann
 import type { ChannelRules } from "../../channels/rules.ts";
 import type { Position, SubscribeResult } from "../../engine/ports/broker.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
-import type { ChannelStore, GatewayStore } from "../../objects/ports/channel-store.ts";
 import type {
   HistoryRequest,
   PublishItem,
   RegisterRequest,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
-import type { SharedAlarm } from "../objects/alarm.ts";
-import type { LeaseTerms } from "../objects/lease-terms.ts";
-import { interestOf } from "../objects/pattern-calls.ts";
-import type { PatternInterest } from "../objects/pattern-interest.ts";
+import type { SharedAlarm } from "../alarm.ts";
+import type { History } from "../calls/internal-codec.ts";
+import type { LeaseTerms } from "../calls/lease-terms.ts";
+import { interestOf } from "../calls/pattern-calls.ts";
+import type { PatternInterest } from "../calls/pattern-interest.ts";
+import type { ChannelStore, GatewayStore } from "../ports/channel-store.ts";
 import { ChannelFanOut } from "./fan-out.ts";
-import type { History } from "./internal-codec.ts";
 import { ChannelLease } from "./lease.ts";
 import { encodeRows, takeBatch } from "./recent-entries.ts";
 

@@ -9,11 +9,11 @@ import {
   ReadResponseSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
-import { readAnswer } from "../objects/answers.ts";
-import { retrying, toChannel } from "../objects/retry.ts";
-import { withDeadline } from "../objects/timers.ts";
+import { readAnswer } from "../calls/answers.ts";
+import { type ChannelStub, historyOf, presenceOf } from "../calls/channel-calls.ts";
+import { retrying, toChannel } from "../calls/retry.ts";
+import { withDeadline } from "../timers.ts";
 import type { Calls } from "./calls.ts";
-import { type ChannelStub, historyOf, presenceOf } from "./channel-calls.ts";
 import { ChannelRegistration, type ChannelRegistrationHost } from "./channel-registration.ts";
 import { Cursor } from "./cursor.ts";
 import { PublishQueue } from "./publish-queue.ts";

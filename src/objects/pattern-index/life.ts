@@ -9,11 +9,11 @@ import { PatternMap } from "../../channels/pattern-map.ts";
 import { matches } from "../../channels/patterns.ts";
 import type { ActiveChannels } from "../../engine/ports/broker.ts";
 import type { Clock, Logger } from "../../engine/ports/platform.ts";
-import type { PatternRow, PatternStore } from "../../objects/ports/pattern-store.ts";
-import type { SharedAlarm } from "../objects/alarm.ts";
-import type { LeaseTerms } from "../objects/lease-terms.ts";
-import { mergeInterest, type PatternInterest } from "../objects/pattern-interest.ts";
-import { Trouble } from "../objects/trouble.ts";
+import type { SharedAlarm } from "../alarm.ts";
+import type { LeaseTerms } from "../calls/lease-terms.ts";
+import { mergeInterest, type PatternInterest } from "../calls/pattern-interest.ts";
+import type { PatternRow, PatternStore } from "../ports/pattern-store.ts";
+import { Trouble } from "../trouble.ts";
 import { push } from "./push.ts";
 
 /**

@@ -1,5 +1,5 @@
 /** Deadlines and turns of the event loop. */
-import { MessagingError } from "../../protocol/errors.ts";
+import { MessagingError } from "../protocol/errors.ts";
 
 /**
  * The turn after this one. Frames of a socket are an event each: work collected until the next turn

@@ -9,24 +9,24 @@ import type { MemberSession } from "../../channels/presence.ts";
 import { background } from "../../engine/background.ts";
 import type { Position, SubscribeResult } from "../../engine/ports/broker.ts";
 import type { Logger, Random } from "../../engine/ports/platform.ts";
-import type {
-  ChannelRegistrationRow,
-  ChannelRegistrationTable,
-} from "../../objects/ports/channel-registrations.ts";
 import {
   type RegisterRequest,
   RegisterRequestSchema,
   RegisterResponseSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
-import { readAnswer } from "../objects/answers.ts";
-import { interestMessage } from "../objects/pattern-calls.ts";
-import type { PatternInterest } from "../objects/pattern-interest.ts";
-import { retrying, toChannel } from "../objects/retry.ts";
-import { unavailable, withDeadline } from "../objects/timers.ts";
-import type { Trouble } from "../objects/trouble.ts";
+import { readAnswer } from "../calls/answers.ts";
+import { positionOf } from "../calls/channel-calls.ts";
+import { interestMessage } from "../calls/pattern-calls.ts";
+import type { PatternInterest } from "../calls/pattern-interest.ts";
+import { retrying, toChannel } from "../calls/retry.ts";
+import type {
+  ChannelRegistrationRow,
+  ChannelRegistrationTable,
+} from "../ports/channel-registrations.ts";
+import { unavailable, withDeadline } from "../timers.ts";
+import type { Trouble } from "../trouble.ts";
 import type { Calls } from "./calls.ts";
-import { positionOf } from "./channel-calls.ts";
 import type { Turn } from "./turn.ts";
 
 /** What the registration needs from the gateway around it. */

@@ -7,17 +7,17 @@
 import { background } from "../../engine/background.ts";
 import type { PatternSubscribeResult } from "../../engine/ports/broker.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
+import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
+import { indexesOf, LEASE_TERMS } from "../calls/lease-terms.ts";
+import { type PatternStub, subscribeTo, unsubscribeFrom } from "../calls/pattern-calls.ts";
+import type { PatternInterest } from "../calls/pattern-interest.ts";
+import { retrying, toIndex } from "../calls/retry.ts";
 import type {
   PatternRegistrationRow,
   PatternRegistrationTable,
-} from "../../objects/ports/pattern-registrations.ts";
-import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
-import { indexesOf, LEASE_TERMS } from "../objects/lease-terms.ts";
-import { type PatternStub, subscribeTo, unsubscribeFrom } from "../objects/pattern-calls.ts";
-import type { PatternInterest } from "../objects/pattern-interest.ts";
-import { retrying, toIndex } from "../objects/retry.ts";
-import { nextTurn, unavailable, withDeadline } from "../objects/timers.ts";
-import type { Trouble } from "../objects/trouble.ts";
+} from "../ports/pattern-registrations.ts";
+import { nextTurn, unavailable, withDeadline } from "../timers.ts";
+import type { Trouble } from "../trouble.ts";
 
 /** The time of all channels is one: indexes keep what they have granted. */
 export const TIME_EPOCH = "time";

@@ -1,7 +1,6 @@
 /** A pattern index as gateways and channels see it, and its messages in the words of the ports. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { ActiveChannels } from "../../engine/ports/broker.ts";
-import type { PatternRow } from "../../objects/ports/pattern-store.ts";
 import {
   ActiveRequestSchema,
   ActiveResponseSchema,
@@ -12,6 +11,7 @@ import {
   PatternSubscribeResponseSchema,
   PatternUnsubscribeRequestSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { PatternRow } from "../ports/pattern-store.ts";
 import { gapReasonOf, readAnswer } from "./answers.ts";
 import type { PatternInterest } from "./pattern-interest.ts";
 
