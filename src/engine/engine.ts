@@ -4,7 +4,6 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { checkChannel } from "../channels/names.ts";
-import type { PresenceChange, Snapshot } from "../channels/presence.ts";
 import { canonicalEvent } from "../protocol/cloudevents.ts";
 import type { Encoding } from "../protocol/codec.ts";
 import { disconnectFor } from "../protocol/codes.ts";
@@ -14,7 +13,6 @@ import {
   CloudEventSchema,
 } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
-  type Entry,
   EntryBodySchema,
   type SessionRecord,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
@@ -23,28 +21,23 @@ import {
   MAX_SURVEY_TIMEOUT_MS,
   SURVEY_TIMEOUT_MS,
 } from "../protocol/limits.ts";
-import { PublicationBatch } from "../protocol/publication-frames.ts";
+import { brokerHandler } from "./broker-handler.ts";
 import { type ChannelResults, ClusterCalls, type SurveyQuestion } from "./cluster-calls.ts";
 import type { Counters } from "./counters.ts";
-import { errorText } from "./error-text.ts";
-import { guardedHandler } from "./guarded-handler.ts";
 import { Node, type NodeOptions } from "./node.ts";
 import type { Backends } from "./ports/backends.ts";
 import type {
   Broker,
-  BrokerHandler,
   HistoryFilter,
   HistoryPage,
-  LogGap,
   PresenceSnapshot,
   PublishResult,
 } from "./ports/broker.ts";
-import type { Cluster, RefusedMessages } from "./ports/cluster.ts";
+import type { RefusedMessages } from "./ports/cluster.ts";
 import type { Clock, Logger, Random } from "./ports/platform.ts";
 import type { Transport } from "./ports/transport.ts";
 import { applicationEvent, checkCount, checkMetadata } from "./session/application-values.ts";
 import type { SharedIntake } from "./session/intake.ts";
-import { changeFrame } from "./session/presence-frames.ts";
 import { publishKey } from "./session/publish-key.ts";
 import { type Peer, Session } from "./session/session.ts";
 import type { Settings } from "./settings/settings.ts";
@@ -52,10 +45,7 @@ import type { EngineStats } from "./stats.ts";
 import type { Hub } from "./subscription/hub.ts";
 import type { NodeSurvey, SurveyOptions, SurveyOutcome, Surveys } from "./survey.ts";
 
-export interface EngineOptions extends NodeOptions {
-  /** The other nodes. Default: there are none. */
-  readonly cluster?: Cluster | undefined;
-}
+export type EngineOptions = NodeOptions;
 
 export interface PublishOptions {
   /** Kept beside the event; extended clients receive it. Default none. */
@@ -77,7 +67,7 @@ export interface NextExpiry {
 
 const NO_MESSAGES: RefusedMessages = { unsigned: 0, misdirected: 0, replayed: 0 };
 
-export class Engine implements BrokerHandler {
+export class Engine {
   readonly broker: Broker;
   readonly clock: Clock;
   readonly random: Random;
@@ -92,7 +82,6 @@ export class Engine implements BrokerHandler {
   /** What v1 clients have under way on this node. */
   readonly intake: Readonly<SharedIntake>;
   readonly #node: Node;
-  readonly #cluster: Cluster | undefined;
   readonly #calls: ClusterCalls;
 
   constructor(options: EngineOptions) {
@@ -108,18 +97,13 @@ export class Engine implements BrokerHandler {
     this.surveys = node.surveys;
     this.counters = node.counters;
     this.intake = node.intake;
-    this.#cluster = options.cluster;
-    this.#calls = new ClusterCalls(options.cluster, {
+    this.broker.start(brokerHandler(node));
+    this.#calls = new ClusterCalls(node.broker.cluster, {
       disconnect: (...all) => this.#disconnect(...all),
       subscribe: (...all) => this.#subscribe(...all),
       unsubscribe: (...all) => this.#unsubscribe(...all),
       survey: (question) => this.#survey(question),
     });
-    const handler = guardedHandler(this, (what, error) => {
-      this.counters.internalErrors += 1;
-      this.logger.warn("hand-over failed", { what, error: errorText(error) });
-    });
-    this.broker.start(handler);
   }
 
   /** @deprecated Use `backends`. */
@@ -312,7 +296,7 @@ export class Engine implements BrokerHandler {
       decoded,
       disconnects: Object.fromEntries(this.#node.disconnects),
       droppedAnswers: this.surveys.dropped,
-      refusedMessages: { ...(this.#cluster?.refused ?? NO_MESSAGES) },
+      refusedMessages: { ...(this.broker.cluster?.refused ?? NO_MESSAGES) },
       ...this.counters.stats(),
     };
   }
@@ -344,35 +328,6 @@ export class Engine implements BrokerHandler {
     return { connect, idle };
   }
 
-  publications(channel: string, epoch: string, entries: readonly Entry[]): void {
-    if (entries.length === 0 || !this.hub.hasAnySubscriber(channel)) return;
-    this.hub.broadcast(new PublicationBatch(channel, epoch, entries, this.#node.stamp));
-    this.#markChanged(channel);
-  }
-
-  gap(channel: string, gap: LogGap): void {
-    this.hub.gap(channel, gap);
-    this.#markChanged(channel);
-  }
-
-  patternGap(pattern: string, gap: LogGap): void {
-    this.hub.patternGap(pattern, gap);
-  }
-
-  presence(channel: string, epoch: string, changes: readonly PresenceChange[]): void {
-    for (const change of changes) {
-      const { member, generation } = change;
-      const frame = changeFrame(this, channel, epoch, change);
-      this.hub.notify(channel, { member, generation, frame });
-    }
-    this.#markChanged(channel);
-  }
-
-  presenceLost(channel: string, epoch: string, snapshot: Snapshot): void {
-    this.hub.notify(channel, this.#node.presenceNotice(channel, epoch, snapshot));
-    this.#markChanged(channel);
-  }
-
   #disconnect(sessionId: string, code: number, reason: string | undefined): boolean {
     const session = this.#node.sessions.get(sessionId);
     session?.close({ code, reason: reason ?? disconnectFor(code)?.reason ?? "" });
@@ -400,11 +355,6 @@ export class Engine implements BrokerHandler {
       // Who is being connected has not been told that it is subscribed to anything.
       .filter((session) => session.connected);
     return await this.surveys.ask(id, channel, question, asked, { timeoutMs });
-  }
-
-  /** Where the host sleeps, one of the channel's sessions has to remember how far the node is. */
-  #markChanged(channel: string): void {
-    if (this.broker.snapshot !== undefined) this.hub.first(channel)?.changed();
   }
 
   #register(session: Session): Session {

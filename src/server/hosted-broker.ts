@@ -3,6 +3,7 @@
  * clients, look after it meanwhile, and close it when they have gone.
  */
 import { readFile } from "node:fs/promises";
+import { setTimeout } from "node:timers/promises";
 import { MemoryBroker } from "../brokers/memory/broker.ts";
 import { RedisBroker } from "../brokers/redis/broker.ts";
 import {
@@ -15,8 +16,8 @@ import {
   type RedisSubscriptions,
 } from "../brokers/redis/ports.ts";
 import type { RuleBook } from "../channels/rules.ts";
+import { errorText } from "../engine/error-text.ts";
 import type { Broker } from "../engine/ports/broker.ts";
-import type { Cluster } from "../engine/ports/cluster.ts";
 import type { Logger } from "../engine/ports/platform.ts";
 import type { RedisFacts } from "../http/metrics-process.ts";
 import type { ServerConfig } from "./config/config.ts";
@@ -29,18 +30,10 @@ import { StartError } from "./start-error.ts";
 
 export interface HostedBroker {
   readonly broker: Broker;
-  /** The other processes, where there may be any. */
-  readonly cluster: Cluster | undefined;
   /** @throws StartError with one sentence where it cannot be had */
   open(): Promise<void>;
-  /** Whether what is published elsewhere reaches this process. */
-  ready(): boolean;
   /** How Redis is, where channels are kept there. */
   redis(): RedisFacts | undefined;
-  /** Delivers what waits for the next turn now. */
-  flush(): void;
-  /** Forgets some of what nobody needs any more. */
-  sweep(): void;
   close(): Promise<void>;
 }
 
@@ -63,18 +56,42 @@ export function hostedBroker(
   return givenBroker(new MemoryBroker({ ...time, ...bounds, random: { epoch: shortId }, rules }));
 }
 
-/** A broker that a program brings: it is the program's to open and to close. */
+/** A broker that nobody has to open: the one in memory, or one that a program brings and closes. */
 export function givenBroker(broker: Broker): HostedBroker {
-  return {
-    broker,
-    cluster: broker.cluster,
-    open: async () => {},
-    ready: () => broker.ready ?? true,
-    redis: () => undefined,
-    flush: () => broker.flush?.(),
-    sweep: () => broker.sweep?.(),
-    close: async () => {},
-  };
+  return { broker, open: async () => {}, redis: () => undefined, close: async () => {} };
+}
+
+/**
+ * Has a broker hand over what waits, and waits for it no longer than `timeoutMs`. A program's own broker may
+ * fail: that is a line in the log, and the server stops all the same.
+ */
+export function flush(
+  broker: Broker,
+  logger: Logger,
+  timeoutMs: number,
+): Promise<void> | undefined {
+  try {
+    const flushing = broker.flush?.();
+    if (flushing === undefined) return undefined;
+    const late = setTimeout(timeoutMs, undefined, { ref: false });
+    return Promise.race([flushing, late]).catch((error: unknown) => failed(logger, "flush", error));
+  } catch (error) {
+    failed(logger, "flush", error);
+    return undefined;
+  }
+}
+
+/** Has a broker forget what nobody needs. One that fails keeps no silent session from being found. */
+export function sweep(broker: Broker, logger: Logger): void {
+  try {
+    broker.sweep?.();
+  } catch (error) {
+    failed(logger, "sweep", error);
+  }
+}
+
+function failed(logger: Logger, what: string, error: unknown): void {
+  logger.warn("the broker failed", { what, error: errorText(error) });
 }
 
 class HostedRedis implements HostedBroker {
@@ -111,10 +128,6 @@ class HostedRedis implements HostedBroker {
     });
   }
 
-  get cluster(): Cluster {
-    return this.broker.cluster;
-  }
-
   async open(): Promise<void> {
     await this.#connection.open(this.#config);
     try {
@@ -130,14 +143,6 @@ class HostedRedis implements HostedBroker {
       this.#logger.warn("a setting has no effect", { setting: `broker.redis.${name}` });
     }
   }
-
-  ready(): boolean {
-    return this.broker.ready;
-  }
-
-  flush(): void {}
-
-  sweep(): void {}
 
   redis(): RedisFacts {
     return this.#watch.facts();

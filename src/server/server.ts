@@ -18,7 +18,7 @@ import { createOperationsApp } from "../http/operations.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
 import { CAPABILITIES } from "./capabilities.ts";
 import { parseConfig, type ServerConfig } from "./config/config.ts";
-import { givenBroker, type HostedBroker, hostedBroker } from "./hosted-broker.ts";
+import { flush, givenBroker, type HostedBroker, hostedBroker, sweep } from "./hosted-broker.ts";
 import { lostLines } from "./log-output.ts";
 import { LoopLag } from "./loop-lag.ts";
 import { pageAt } from "./page.ts";
@@ -126,12 +126,10 @@ class NodeServer implements Server {
     const { settings } = config;
     this.#broker =
       broker === undefined ? hostedBroker(config, logger, this.#node) : givenBroker(broker);
-    const { cluster } = this.#broker;
     // An id that names another process than its own would send calls astray.
-    if (cluster !== undefined) this.#node = cluster.node;
+    this.#node = this.#broker.broker.cluster?.node ?? this.#node;
     this.engine = new Engine({
       broker: this.#broker.broker,
-      cluster,
       clock: this.#clock,
       random,
       timers,
@@ -188,12 +186,15 @@ class NodeServer implements Server {
     this.#clock.stop();
     this.#lag.stop();
     const closed = this.#close();
-    this.#broker.flush();
+    const { drainTimeoutMs } = this.#config;
+    const flushing = flush(this.#broker.broker, this.#logger, drainTimeoutMs);
+    // What is handed over at once leaves no time for another publish before the farewell.
+    if (flushing !== undefined) await flushing;
     for (const session of this.engine.sessions()) {
       session.close(DISCONNECTS.goingAway, Math.floor(Math.random() * RETURN_SPREAD_MS));
     }
     // A session ends before its last message has left, so connections are what counts.
-    await this.#drained(() => this.#connections.size, this.#config.drainTimeoutMs);
+    await this.#drained(() => this.#connections.size, drainTimeoutMs);
     await this.#drained(() => this.#grpc?.connections ?? 0, LAST_BYTES_MS);
     this.#sockets.terminate();
     for (const listener of this.#listeners) listener.destroy();
@@ -268,7 +269,7 @@ class NodeServer implements Server {
   /** Health and metrics. */
   async #operations(config: ServerConfig["http"]): Promise<number> {
     const app = createOperationsApp({
-      ready: () => this.#ready && this.#broker.ready(),
+      ready: () => this.#ready && (this.#broker.broker.ready ?? true),
       stats: () => this.engine.stats(),
       facts: () => this.#facts(),
     });
@@ -339,7 +340,7 @@ class NodeServer implements Server {
 
   #look(): void {
     const { connect, idle } = this.engine.expire();
-    this.#broker.sweep();
+    sweep(this.#broker.broker, this.#logger);
     const now = this.engine.steadyNow();
     // A client that connects between two looks must not be noticed late.
     const { connectDeadlineMs, idleTimeoutMs } = this.#config.settings;

@@ -11,6 +11,7 @@ import {
   CloudEventSchema,
 } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { handlerOf } from "../support/broker-handlers.ts";
 import { textOf } from "../support/client.ts";
 import { Trouble } from "./trouble.ts";
 
@@ -164,13 +165,13 @@ async function poison(engine: Engine, channel: string): Promise<void> {
 async function lose(engine: Engine, channel: string, count: number): Promise<void> {
   const { position } = await engine.history(channel, { limit: 0 });
   const until = { ...position, offset: position.offset + count };
-  engine.gap(channel, { reason: "unavailable", after: position, until });
+  handlerOf(engine.broker).gap(channel, { reason: "unavailable", after: position, until });
 }
 
 /** Has the node believe that it missed changes of a channel's members. */
 async function losePresence(engine: Engine, channel: string): Promise<void> {
   const { epoch, ...snapshot } = await engine.presenceOf(channel);
-  engine.presenceLost(channel, epoch, snapshot);
+  handlerOf(engine.broker).presenceLost(channel, epoch, snapshot);
 }
 
 function answer(text: string): CloudEvent {

@@ -1,22 +1,11 @@
 /** [SPEC-S15] One session's failure: it ends that session with 1011 and no other, is logged and counted. */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import type { BrokerHandler } from "../../src/engine/ports/broker.ts";
 import type { Session } from "../../src/engine/session/session.ts";
 import { DEFAULT_SETTINGS } from "../../src/engine/settings/settings.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Entry } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import {
-  connect,
-  type Init,
-  kinds,
-  QuietBroker,
-  ScriptedTransport,
-  scene,
-  sceneWith,
-  send,
-  subscribe,
-} from "./scene.ts";
+import { connect, type Init, kinds, ScriptedTransport, scene, send, subscribe } from "./scene.ts";
 
 const event = create(CloudEventSchema, { id: "1", source: "/s", type: "t", specVersion: "1.0" });
 const publish: Init = { channel: "room", envelope: { case: "publish", value: event } };
@@ -70,18 +59,18 @@ async function threeSessions(broken: keyof ScriptedTransport) {
   return { ...world, first, sessions, transports: [transport, bad, last] as const };
 }
 
-function publication(engine: ReturnType<typeof scene>["engine"]): void {
-  engine.gap("room", {
+function publication({ handler }: ReturnType<typeof scene>["broker"]): void {
+  handler.gap("room", {
     reason: "unavailable",
     after: undefined,
     until: { epoch: "e", offset: 1 },
   });
-  engine.presenceLost("room", "e", { members: [], total: 0, generation: 1 });
+  handler.presenceLost("room", "e", { members: [], total: 0, generation: 1 });
 }
 
 test("a transport that throws in a broadcast ends its own session, and the others hear", async () => {
-  const { engine, sessions, transports } = await threeSessions("save");
-  publication(engine);
+  const { broker, engine, sessions, transports } = await threeSessions("save");
+  publication(broker);
   expect(sessions.map(({ ended }) => ended)).toEqual([false, true, false]);
   expect(transports[1].closed?.code).toBe(1011);
   expect(engine.stats().internalErrors).toBe(1);
@@ -172,15 +161,10 @@ test("a broker that throws what is no error of ours ends nobody", async () => {
 });
 
 test("what a broker brings that cannot be handed over is counted, and the broker never hears of it", async () => {
-  let handler: BrokerHandler | undefined;
-  const broker = new QuietBroker();
-  broker.start = (given?: BrokerHandler) => {
-    handler = given;
-  };
-  const { engine, session } = sceneWith(broker);
+  const { broker, engine, session } = scene();
   await connect(session, "room");
   const damaged = { offset: 1n, time: 1n } as Entry;
-  handler?.publications("room", "e", [damaged, undefined as unknown as Entry]);
+  broker.handler.publications("room", "e", [damaged, undefined as unknown as Entry]);
   expect(engine.stats().internalErrors).toBe(1);
   expect(session.ended).toBe(false);
 });

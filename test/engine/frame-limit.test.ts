@@ -10,10 +10,13 @@ import {
   type OutboundMessage,
 } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { frameLimit } from "../../src/protocol/publication-frames.ts";
+import { handlerOf, rememberHandlers } from "../support/broker-handlers.ts";
 import { type Init, ManualTimers, ScriptedTransport, sceneWith } from "./scene.ts";
 
 const ROOM = "room";
 const CAPABILITIES = ["recovery", "history", "presence"];
+
+rememberHandlers(MemoryBroker);
 
 function world() {
   const broker = new MemoryBroker({
@@ -173,7 +176,11 @@ test.each(["json", "proto"] as const)(
     const members = Array.from({ length: 100 }, (_, i) => {
       return { sessionId: "", userId: "", clientId: `member-${i}`, time: 1 };
     });
-    engine.presenceLost(ROOM, "epoch", { members, total: 100, generation: 1_000 });
+    handlerOf(engine.broker).presenceLost(ROOM, "epoch", {
+      members,
+      total: 100,
+      generation: 1_000,
+    });
     const lists = (listener: Listener) =>
       listener.messages.flatMap(({ envelope }) =>
         envelope.case === "presence" ? [envelope.value] : [],

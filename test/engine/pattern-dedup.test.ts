@@ -12,7 +12,7 @@ function pattern(index: number): string {
 
 test("each session is met once, by looks that grow with the patterns that fit", async () => {
   const scene = await listening();
-  const { engine, broker } = scene;
+  const { broker } = scene;
   const clients = [scene.listener, ...(await Promise.all([1, 2, 3].map(() => joining(scene))))];
   const channel = Array(WORDS).fill("a").join(".");
   const looksWith = async (from: number, to: number): Promise<number> => {
@@ -24,7 +24,7 @@ test("each session is met once, by looks that grow with the patterns that fit", 
     const [entry] = broker.log;
     const looks = ["get", "has"] as const;
     const spies = looks.map((name) => vi.spyOn(SmallMap.prototype, name));
-    engine.publications(channel, "e", entry === undefined ? [] : [entry]);
+    broker.handler.publications(channel, "e", entry === undefined ? [] : [entry]);
     const count = spies.reduce((sum, spy) => sum + spy.mock.calls.length, 0);
     for (const spy of spies) spy.mockRestore();
     for (const client of clients) expect(client.told()).toEqual(["live e/1"]);

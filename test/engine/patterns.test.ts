@@ -443,13 +443,13 @@ test("of several patterns of a session one brings a message, as long as there is
 
 test("a gap that nobody knows the channels of names the pattern, to those that can take it", async () => {
   const scene = await listening();
-  const { engine, listener } = scene;
+  const { broker, listener } = scene;
   const old = await joining(scene, []);
   for (const one of [listener, old]) {
     await one.subscribe(PATTERN);
     one.told();
   }
-  engine.patternGap("*", {
+  broker.handler.patternGap("*", {
     reason: "epoch_changed",
     after: { epoch: "time", offset: 1 },
     until: { epoch: "time2", offset: 2 },

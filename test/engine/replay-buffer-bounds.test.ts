@@ -36,32 +36,32 @@ function heard({ transport }: Listener): string[] {
 const CAPABILITIES = ["recovery", "presence"];
 
 test("more changes than may be held are told as a list, and the changes that it does not cover follow", async () => {
-  const { engine, broker, listener } = await listening(CAPABILITIES);
+  const { broker, listener } = await listening(CAPABILITIES);
   broker.registering = () => {
-    for (let i = 1; i <= MANY; i++) engine.presence(ROOM, "e", [change(i)]);
+    for (let i = 1; i <= MANY; i++) broker.handler.presence(ROOM, "e", [change(i)]);
     broker.generation = MANY + 1;
-    for (let i = MANY + 1; i <= MANY + 3; i++) engine.presence(ROOM, "e", [change(i)]);
+    for (let i = MANY + 1; i <= MANY + 3; i++) broker.handler.presence(ROOM, "e", [change(i)]);
   };
   await listener.subscribe();
   expect(heard(listener)).toEqual([`= ${MANY + 1}`, `${MANY + 2}`, `${MANY + 3}`]);
-  engine.presence(ROOM, "e", [change(MANY + 4)]);
+  broker.handler.presence(ROOM, "e", [change(MANY + 4)]);
   expect(heard(listener).at(-1)).toBe(`${MANY + 4}`);
 });
 
 test("as many as may be held are told one by one", async () => {
-  const { engine, broker, listener } = await listening(CAPABILITIES);
+  const { broker, listener } = await listening(CAPABILITIES);
   broker.registering = () => {
-    for (let i = 1; i <= 100; i++) engine.presence(ROOM, "e", [change(i)]);
+    for (let i = 1; i <= 100; i++) broker.handler.presence(ROOM, "e", [change(i)]);
   };
   await listener.subscribe();
   expect(heard(listener)).toEqual(Array.from({ length: 100 }, (_, index) => `${index + 1}`));
 });
 
 test("messages that are held beside many changes are not lost with them", async () => {
-  const { engine, broker, listener } = await listening(CAPABILITIES);
+  const { broker, listener } = await listening(CAPABILITIES);
   broker.registering = () => {
     broker.deliver(2);
-    for (let i = 1; i <= MANY; i++) engine.presence(ROOM, "e", [change(i)]);
+    for (let i = 1; i <= MANY; i++) broker.handler.presence(ROOM, "e", [change(i)]);
     broker.deliver(1);
     broker.generation = MANY;
   };
@@ -73,27 +73,27 @@ test("messages that are held beside many changes are not lost with them", async 
 });
 
 test("of a pattern's channels who is present is read where changes were too many", async () => {
-  const { engine, broker, listener } = await listening(CAPABILITIES);
+  const { broker, listener } = await listening(CAPABILITIES);
   broker.append(1);
   broker.handed = broker.head;
   broker.reading = (count) => {
     if (count > 1) return;
-    for (let i = 1; i <= MANY; i++) engine.presence(ROOM, "e", [change(i)]);
+    for (let i = 1; i <= MANY; i++) broker.handler.presence(ROOM, "e", [change(i)]);
     broker.generation = MANY + 1;
-    for (let i = MANY + 1; i <= MANY + 3; i++) engine.presence(ROOM, "e", [change(i)]);
+    for (let i = MANY + 1; i <= MANY + 3; i++) broker.handler.presence(ROOM, "e", [change(i)]);
   };
   await listener.subscribe({ channel: "*", ...since(900, "time") });
   expect(heard(listener)).toEqual([`= ${MANY + 1}`, `${MANY + 2}`, `${MANY + 3}`]);
 });
 
 test("of too many channels even the names go, and the gap names the pattern", async () => {
-  const { engine, broker, listener } = await listening();
+  const { broker, listener } = await listening();
   broker.append(1);
   const [entry] = broker.log;
   broker.handed = broker.head;
   broker.reading = (count) => {
     if (count > 1 || entry === undefined) return;
-    for (let i = 0; i < MANY; i++) engine.publications(`c.${i}`, "e", [entry]);
+    for (let i = 0; i < MANY; i++) broker.handler.publications(`c.${i}`, "e", [entry]);
   };
   await listener.subscribe({ channel: "**", ...since(900, "time") });
   const told = listener.told();
@@ -101,26 +101,27 @@ test("of too many channels even the names go, and the gap names the pattern", as
   expect(told).toContain("gap limit ?..time/1000");
   // What has come since is there.
   expect(told.filter((line) => line.startsWith("live")).length).toBeLessThan(MANY);
-  engine.publications("c.last", "e", entry === undefined ? [] : [entry]);
+  broker.handler.publications("c.last", "e", entry === undefined ? [] : [entry]);
   expect(listener.told()).toEqual(["live e/1"]);
 });
 
 test("what was held is let out in portions, in its order, and what comes meanwhile comes after it", async () => {
-  const { engine, broker, listener } = await listening();
+  const { broker, listener } = await listening();
   broker.append(1);
   const [entry] = broker.log;
   const entries = entry === undefined ? [] : [entry];
   broker.handed = broker.head;
   const count = 3_500;
   broker.reading = (asked) => {
-    for (let i = 0; asked === 1 && i < count; i++) engine.publications(`c.${i}`, "e", entries);
+    for (let i = 0; asked === 1 && i < count; i++)
+      broker.handler.publications(`c.${i}`, "e", entries);
   };
   const catching = listener.subscribe({ channel: "**", ...since(900, "time") });
   const live = (): number => listener.told().filter((line) => line === "live e/1").length;
   const turns: number[] = [];
   for (let all = 0; all < count; all += turns.at(-1) ?? 0) {
     await new Promise(setImmediate);
-    if (turns.length === 0) engine.publications("c.last", "e", entries);
+    if (turns.length === 0) broker.handler.publications("c.last", "e", entries);
     turns.push(live());
     expect(turns.length).toBeLessThan(100);
   }

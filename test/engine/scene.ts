@@ -29,7 +29,10 @@ const NOWHERE: Position = { epoch: "e", offset: 0 };
 /** A broker whose channels are all empty and whose publishes are never delivered. */
 export class QuietBroker implements Broker {
   readonly wanted = new Set<string>();
-  start(_handler?: BrokerHandler): void {}
+  handler!: BrokerHandler;
+  start(handler: BrokerHandler): void {
+    this.handler = handler;
+  }
   async subscribe(channel: string): Promise<SubscribeResult> {
     this.wanted.add(channel);
     return { position: NOWHERE, generation: 0 };

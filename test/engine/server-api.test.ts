@@ -31,7 +31,7 @@ test("subscribe and unsubscribe a session: the client is not told, and gets what
   });
   expect([...broker.wanted]).toEqual(["a", "b"]);
   expect(kinds(transport)).toEqual(["connected"]);
-  engine.publications("a", "e", [
+  broker.handler.publications("a", "e", [
     { $typeName: "messageloop.internal.v1.Entry", offset: 1n, time: 1n },
   ]);
   expect(kinds(transport)).toEqual(["connected", "publication"]);

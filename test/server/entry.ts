@@ -5,10 +5,14 @@
 import { createServer as createHttp } from "node:http";
 import type { AddressInfo } from "node:net";
 import { MemoryBroker } from "../../src/brokers/memory/broker.ts";
+import { RedisBroker } from "../../src/brokers/redis/broker.ts";
 import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
 import { suiteBackend } from "../conformance/backend.ts";
 import type { ServerStats } from "../conformance/host.ts";
+import { rememberHandlers } from "../support/broker-handlers.ts";
+
+for (const broker of [MemoryBroker, RedisBroker]) rememberHandlers(broker);
 
 const { config, backend } = JSON.parse(process.argv[2] ?? "{}") as {
   config: unknown;

@@ -113,7 +113,7 @@ test("labels are escaped", () => {
 });
 
 test("traffic is counted once, in messages and in bytes", async () => {
-  const { engine, session, transport } = scene();
+  const { broker, engine, session, transport } = scene();
   await connect(session, "c");
   const other = scene();
   const second = engine.accept(other.transport, "s2", "proto");
@@ -127,7 +127,7 @@ test("traffic is counted once, in messages and in bytes", async () => {
       body: { event: toBinary(CloudEventSchema, create(CloudEventSchema, { ...event, data })) },
     }),
   );
-  engine.publications("c", "e", entries);
+  broker.handler.publications("c", "e", entries);
   const stats = engine.stats();
   expect(value(stats, "messageloop_publications_total")).toBe(1);
   expect(value(stats, "messageloop_deliveries_total")).toBe(2);

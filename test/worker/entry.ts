@@ -4,14 +4,18 @@
  */
 import type { Backends } from "../../src/engine/ports/backends.ts";
 import { createApp } from "../../src/http/app.ts";
+import { DurableObjectBroker } from "../../src/worker/gateway/broker.ts";
 import { GatewayDurableObject as Gateway } from "../../src/worker/gateway/object.ts";
 import { connectToGateway } from "../../src/worker/upgrade.ts";
 import { suiteBackend } from "../conformance/backend.ts";
 import type { ServerStats } from "../conformance/host.ts";
 import { sum } from "../conformance/stats.ts";
+import { rememberHandlers } from "../support/broker-handlers.ts";
 
 export { ChannelDurableObject } from "../../src/worker/channel/object.ts";
 export { PatternDurableObject } from "../../src/worker/pattern-index/object.ts";
+
+rememberHandlers(DurableObjectBroker);
 
 /** Gateways that this isolate has sent connections to. */
 const gateways = new Set<string>();

@@ -189,15 +189,19 @@ export interface Broker {
   restore?(record: SeenRecord): void;
   /** Channels that are heard by patterns alone, and were heard so lately that the sleep must keep them. */
   recentChannels?(): Iterable<string>;
+  // What a broker may be able to do beyond that. A host asks for it where it is there.
   /**
    * Whether what is published elsewhere reaches this node. A host is not ready for clients while it is
    * false; a broker that leaves it out always is.
    */
   readonly ready?: boolean;
-  /** The other nodes, where there may be any. */
+  /** The other nodes, where there may be any. It MUST be the same for the broker's whole life. */
   readonly cluster?: Cluster;
-  /** Hands over now what waits for a later turn: the host is about to stop. */
-  flush?(): void;
+  /**
+   * The host is about to stop: hands over now what waits for a later turn. A broker that cannot do it at once
+   * resolves when it is done; the host waits for as long as its clients may take to go.
+   */
+  flush?(): void | Promise<void>;
   /**
    * Forgets some of what nobody needs any more. A host calls it now and then, at least once a minute; what
    * takes longer than a few milliseconds is for timers of the broker's own.

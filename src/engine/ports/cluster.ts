@@ -24,7 +24,8 @@ export interface RefusedMessages {
 export interface Cluster {
   /** This node's name. */
   readonly node: string;
-  readonly refused: RefusedMessages;
+  /** What was not obeyed so far. A cluster whose messages nobody else can send leaves it out. */
+  readonly refused?: RefusedMessages;
   /** Gives what answers the calls of others. It rejects with what the caller is to be told. */
   start(answer: (call: NodeCall) => Promise<NodeAnswer["answer"]>): void;
   /** The names of those that are there now. */
