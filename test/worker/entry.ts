@@ -4,7 +4,7 @@
  */
 import type { Backends } from "../../src/engine/ports/backends.ts";
 import { createApp } from "../../src/http/app.ts";
-import { DurableObjectBroker } from "../../src/worker/gateway/broker.ts";
+import { DurableObjectBroker } from "../../src/objects/gateway/broker.ts";
 import { GatewayDurableObject as Gateway } from "../../src/worker/gateway/object.ts";
 import { connectToGateway } from "../../src/worker/upgrade.ts";
 import { suiteBackend } from "../conformance/backend.ts";
