@@ -66,7 +66,7 @@ export class Node implements SessionHost {
   readonly surveys: Surveys;
   readonly marks: MarkTimer;
   readonly counters = new Counters();
-  readonly intake: SharedIntake = { waiting: 0 };
+  readonly intake: SharedIntake = { waiting: 0, open: 0 };
   readonly publishGate: PublishGate;
   /** By id; connected or not yet. */
   readonly sessions = new Map<string, Session>();

@@ -35,8 +35,20 @@ export const MAX_OPEN_REQUESTS = 4_096;
 export const MAX_WAITING_SESSION_BYTES = 16 * 1024 * 1024;
 /** The same of all v1 clients of one node together; the client that goes beyond it is closed. */
 export const MAX_WAITING_NODE_BYTES = 48 * 1024 * 1024;
-/** What a waiting frame takes in memory beside its bytes. */
+/** What a frame that waits takes in memory beside its bytes. */
 export const WAITING_FRAME_BYTES = 512;
+/**
+ * What a request of a v1 client that is being worked on takes in memory beside its bytes: 2.9 KB of heap were
+ * measured for the smallest.
+ */
+export const OPEN_REQUEST_BYTES = 4_096;
+/**
+ * What one v1 client may have so where the host cannot stop reading what it sends; the rest of its frames waits
+ * as they came.
+ */
+export const MAX_OPEN_SESSION_BYTES = 2 * 1024 * 1024;
+/** The same of all v1 clients of one node together, each of which may have one request in any case. */
+export const MAX_OPEN_NODE_BYTES = 24 * 1024 * 1024;
 /** Bytes that a client with credit may leave unacknowledged; beyond it 3510. */
 export const CREDIT_BYTES = 8 * 1024 * 1024;
 /**

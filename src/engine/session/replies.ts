@@ -60,6 +60,12 @@ export class Replies {
     this.#session.write(this.notice(envelope));
   }
 
+  /** Says what is wrong with a frame that no request could be read from. */
+  refuseFrame(error: MessagingError): void {
+    this.tell({ case: "error", value: error.toMessage() });
+    this.countError();
+  }
+
   /** The frame of an answer, where something has to be known of it before it is written. */
   answer(message: InboundMessage, envelope: OutboundEnvelope): SizedFrame {
     return this.#frame(reply(message, this.#node.clock.now(), envelope));

@@ -250,8 +250,9 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     try {
       const size = typeof frame === "string" ? utf8Length(frame) : frame.length;
       if (!this.#arrived(size)) return;
-      const message = this.#decoded(frame);
-      if (message !== undefined) await this.#take(message, size);
+      if (!this.#intake.hold(frame, size)) return await this.#takeFrame(frame, size);
+      if (this.#intake.overrun) this.close(DISCONNECTS.slowConsumer);
+      await this.#intake.drain((each, length) => this.#takeFrame(each, length));
     } catch (error) {
       this.fail("frame", error);
     }
@@ -326,6 +327,7 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     });
     this.#state = "closed";
     this.#waiting = undefined;
+    this.#intake.letGo();
     this.#attempt("cancellation", () => this.#requests.cancel());
     this.#attempt("leave", () => this.#channels.leaveAll(clean));
     // One that could not be left must not keep the session in the others.
@@ -360,6 +362,19 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     this.#transport.mark?.(this.marks());
   }
 
+  async #takeFrame(frame: Frame, size: number): Promise<void> {
+    let message: InboundMessage;
+    try {
+      message = this.#codec.decodeInbound(frame);
+    } catch (error) {
+      if (!(error instanceof MessagingError)) throw error;
+      debug(this.#node, this.id, "frame refused", { code: error.code, bytes: frame.length });
+      this.#replies.refuseFrame(error);
+      return;
+    }
+    await this.#take(message, size);
+  }
+
   async #take(message: InboundMessage, size: number): Promise<void> {
     if (this.#state === "connecting" && message.envelope.case !== "connect") {
       this.#waiting ??= new WaitingFrames();
@@ -368,7 +383,6 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     }
     const waits = this.#intake.begin(size);
     try {
-      if (this.#intake.overrun) this.close(DISCONNECTS.slowConsumer);
       await this.#handle(message, size);
     } finally {
       // The time in which a client is not read is no silence.
@@ -385,19 +399,6 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     if (size <= this.#node.settings.maxMessageBytes) return true;
     this.close(DISCONNECTS.messageTooBig);
     return false;
-  }
-
-  /** The message of a frame; undefined where the client was told that there is none. */
-  #decoded(frame: Frame): InboundMessage | undefined {
-    try {
-      return this.#codec.decodeInbound(frame);
-    } catch (error) {
-      if (!(error instanceof MessagingError)) throw error;
-      debug(this.#node, this.id, "frame refused", { code: error.code, bytes: frame.length });
-      this.#replies.tell({ case: "error", value: error.toMessage() });
-      this.#replies.countError();
-      return undefined;
-    }
   }
 
   /** Undefined where there is nothing to wait for. */
