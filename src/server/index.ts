@@ -1,10 +1,10 @@
 /**
- * The package's subpath `server`: the self-hosted server inside a program of one's own, and the
- * ports that such a program may implement.
+ * `messageloop-server`: the self-hosted server inside a program of one's own. What a program needs that
+ * implements a port stands in `messageloop-server/ports`.
  */
 export { MemoryBroker, type MemoryBrokerOptions } from "../brokers/memory/broker.ts";
 export { covers, overlaps } from "../channels/patterns.ts";
-export type { Member, MemberSession, PresenceChange, Snapshot } from "../channels/presence.ts";
+export type { Member } from "../channels/presence.ts";
 export {
   type ChannelRule,
   type ChannelRules,
@@ -13,13 +13,7 @@ export {
   RuleBook,
 } from "../channels/rules.ts";
 export { fromWireEvent, toWireEvent } from "../client/events.ts";
-export type { HostCapabilities } from "../engine/capabilities.ts";
-export {
-  Engine,
-  type EngineOptions,
-  type NextExpiry,
-  type PublishOptions,
-} from "../engine/engine.ts";
+export type { Engine, PublishOptions } from "../engine/engine.ts";
 export type {
   AuthenticateRequest,
   AuthorizeSubscribeRequest,
@@ -29,33 +23,18 @@ export type {
   RpcRequest,
 } from "../engine/ports/backends.ts";
 export type {
-  ActiveChannels,
   Broker,
-  BrokerHandler,
-  GapReason,
   HistoryFilter,
   HistoryPage,
-  LogGap,
-  PatternSubscribeResult,
   Position,
   PresenceSnapshot,
-  PublishCommand,
   PublishResult,
-  SubscribeResult,
 } from "../engine/ports/broker.ts";
-export type { Cluster, RefusedMessages } from "../engine/ports/cluster.ts";
-export type { Clock, LogFields, Logger, Random, Timers } from "../engine/ports/platform.ts";
-export type { Transport } from "../engine/ports/transport.ts";
-export type { Peer, Session } from "../engine/session/session.ts";
-export {
-  DEFAULT_SETTINGS,
-  type SettingProblem,
-  type Settings,
-  SettingsError,
-} from "../engine/settings/settings.ts";
+export type { LogFields, Logger } from "../engine/ports/platform.ts";
+export type { Session } from "../engine/session/session.ts";
+export { type SettingProblem, type Settings, SettingsError } from "../engine/settings/settings.ts";
 export type { EngineStats } from "../engine/stats.ts";
 export type { SurveyAnswer, SurveyOptions, SurveyOutcome } from "../engine/survey.ts";
-export type { Encoding } from "../protocol/codec.ts";
 export {
   DISCONNECTS,
   type Disconnect,
@@ -73,9 +52,7 @@ export {
   type Entry,
   type EntryBody,
   EntryBodySchema,
-  EntrySchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
-export type { SizedFrame } from "../protocol/publication-frames.ts";
 export {
   AUTHENTICATE_METHOD,
   createRouter,
@@ -91,7 +68,6 @@ export {
   type TlsFiles,
 } from "./config/config.ts";
 export { ConfigError, type ConfigSource, loadConfig } from "./config/file.ts";
-export type { PatternRegistration, Proxy, Registration } from "./deprecated.ts";
 export { createLogger, type LogStream, type ServerLogger } from "./logger.ts";
 export { createServer, type Server, type ServerOptions, type ServerPorts } from "./server.ts";
 export { StartError } from "./start-error.ts";

@@ -1,4 +1,4 @@
-/** `messageloop/worker`: what a Worker of the application's own is made of. */
+/** `messageloop-server/worker`: what a Worker of the application's own is made of. */
 export { covers, overlaps } from "../channels/patterns.ts";
 export { fromWireEvent, toWireEvent } from "../client/events.ts";
 export type {

@@ -68,6 +68,7 @@ test.each([
   ["client/x.ts", 'import { WebSocket } from "ws";'],
   ["testing/x.ts", 'import { ChannelLog } from "../channels/log.ts";'],
   ["index.ts", 'export { createApp } from "./http/app.ts";'],
+  ["ports.ts", 'export { MemoryBroker } from "./brokers/memory/broker.ts";'],
   ["engine/x.ts", 'import manifest from "../../package.json";'],
   ["cellar/x.ts", "export {};"],
   ["engine/x.ts", 'import * as v from "valibot";'],

@@ -117,7 +117,7 @@ const LAWS: Readonly<Record<string, Law>> = {
       "server/transport",
       "server/redis",
     ],
-    files: ["client/events.ts"],
+    files: ["client/events.ts", "ports.ts"],
     packages: [PROTOBUF, "node:", "@hono/node-server", "commander", "pino", ...CONNECT],
   },
   "server/commands": {
@@ -142,6 +142,8 @@ const LAWS: Readonly<Record<string, Law>> = {
   testing: { rooms: ["protocol", "engine", "engine/ports"], packages: [PROTOBUF] },
   // The root export is the SDK; some of the SDK's words, such as its error, are the protocol's.
   "index.ts": { rooms: ["client", "protocol"], packages: [] },
+  // What programs need that implement a port.
+  "ports.ts": { rooms: CORE, packages: [] },
 };
 
 /** Files that may lie in one folder before it must be split. */

@@ -3,13 +3,9 @@
  * machines would share a message bus. A server hears from the bus only after a delay, which it may have to
  * wait out when it stops.
  */
-import {
-  type Broker,
-  type BrokerHandler,
-  type Cluster,
-  MemoryBroker,
-  type Position,
-} from "../../src/server/index.ts";
+
+import type { Broker, BrokerHandler, Cluster, Position } from "../../src/ports.ts";
+import { MemoryBroker } from "../../src/server/index.ts";
 import { clock, idleTimers, nextTurn, shortId } from "../../src/server/platform.ts";
 
 export class Bus {

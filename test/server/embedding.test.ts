@@ -19,7 +19,7 @@ test("the program serves with its own broker and backends", async () => {
     file,
     program
       .replace('"messageloop"', here("src/index.ts"))
-      .replace('"messageloop/server"', here("src/server/index.ts")),
+      .replace('"messageloop-server"', here("src/server/index.ts")),
   );
   const child = spawn(process.execPath, [file], {
     env: { ...process.env, ...FREE_PORTS },

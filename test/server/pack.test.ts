@@ -1,27 +1,57 @@
 /**
- * The package as others install it: packed out of a copy of the repository, since packing builds
- * anew and other tests use what is built here.
+ * The two packages as others install them: built and packed out of a copy of the repository, since other tests
+ * use what is built here, and unpacked beside what they say that they depend on, and nothing else.
  */
-import { spawnSync } from "node:child_process";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { runCli, startCli, startServer, until } from "./process.ts";
+import { FREE_PORTS, runCli, startCli, startServer, until } from "./process.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 /** What is no source, or of no use to the build. */
 const LEFT_OUT = new Set([".git", ".wrangler", "bench", "dist", "node_modules", "test"]);
+const NAMES = ["messageloop", "messageloop-server"] as const;
+const MB = 1_000_000;
+
+/** What npm says of an archive that it has made. */
+interface Archive {
+  readonly name: string;
+  readonly filename: string;
+  readonly files: readonly { readonly path: string; readonly mode: number }[];
+}
+
+interface Manifest {
+  readonly version: string;
+  readonly bin?: Readonly<Record<string, string>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly [field: string]: unknown;
+}
 
 let folder: string;
-/** The unpacked package, beside a node_modules that has what it depends on. */
-let unpacked: string;
+let archives: readonly Archive[];
+/** A program that has installed the SDK alone, and one that has the server as well. */
+let sdkOnly: string;
+let both: string;
 let cli: string;
-let packed: readonly { readonly path: string; readonly mode: number }[];
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "messageloop-pack-"));
+  folder = await realpath(await mkdtemp(join(tmpdir(), "messageloop-pack-")));
   const copy = join(folder, "copy");
   await mkdir(copy);
   for (const name of await readdir(root)) {
@@ -29,74 +59,135 @@ beforeAll(async () => {
   }
   await symlink(join(root, "node_modules"), join(copy, "node_modules"));
   // What an earlier build has left must not come along.
-  await mkdir(join(copy, "dist/lib/stale"), { recursive: true });
-  await writeFile(join(copy, "dist/lib/stale/old.js"), "");
-  run("npm", copy, "pack", "--pack-destination", folder);
-  const archive = (await readdir(folder)).find((name) => name.endsWith(".tgz")) ?? "";
-  run("tar", folder, "-xzf", archive);
-  unpacked = join(folder, "package");
-  cli = join(unpacked, "dist/lib/server/cli.js");
-  await symlink(join(root, "node_modules"), join(folder, "node_modules"));
-  packed = listed(run("tar", folder, "-tvzf", archive));
-}, 60_000);
+  for (const left of ["dist/lib/stale", "dist/messageloop/lib/stale"]) {
+    await mkdir(join(copy, left), { recursive: true });
+    await writeFile(join(copy, left, "old.js"), "");
+  }
+  run(process.execPath, copy, "scripts/build.mjs");
+  const folders = NAMES.map((name) => `./dist/${name}`);
+  const told = run("npm", copy, "pack", "--json", "--pack-destination", folder, ...folders);
+  archives = Object.values(JSON.parse(told) as Archive[]);
+  sdkOnly = await install("sdk", ["messageloop"]);
+  both = await install("server", NAMES);
+  cli = join(both, "node_modules/messageloop-server/lib/server/cli.js");
+}, 120_000);
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test("the package has what it needs and nothing else", () => {
-  const paths = packed.map(({ path }) => path);
-  expect(paths).toEqual(
-    expect.arrayContaining([
-      "CHANGELOG.md",
-      "LICENSE",
-      "README.md",
-      "SPEC.md",
+/** A program with packages as npm puts them: unpacked, their commands and what they depend on beside them. */
+async function install(program: string, names: readonly string[]): Promise<string> {
+  const place = join(folder, program);
+  const modules = join(place, "node_modules");
+  await mkdir(join(modules, ".bin"), { recursive: true });
+  await writeFile(join(place, "package.json"), '{ "private": true, "type": "module" }');
+  for (const name of names) {
+    run("tar", modules, "-xzf", join(folder, archiveOf(name).filename));
+    await rename(join(modules, "package"), join(modules, name));
+  }
+  for (const name of names) {
+    const { bin = {}, dependencies = {} } = await manifest(join(modules, name));
+    for (const [command, file] of Object.entries(bin)) {
+      await symlink(join("..", name, file), join(modules, ".bin", command));
+    }
+    for (const dependency of Object.keys(dependencies)) {
+      if (existsSync(join(modules, dependency))) continue;
+      await mkdir(dirname(join(modules, dependency)), { recursive: true });
+      await symlink(join(root, "node_modules", dependency), join(modules, dependency));
+    }
+  }
+  return place;
+}
+
+function archiveOf(name: string): Archive {
+  const archive = archives.find((one) => one.name === name);
+  if (archive === undefined) throw new Error(`nothing was packed for ${name}`);
+  return archive;
+}
+
+test.each([
+  [
+    "messageloop",
+    ["SPEC.md", "lib/index.js", "proto/messageloop/v1/service.proto"],
+    /^lib\/(?:index|server|worker|(?:client|protocol)\/.*)\.(?:js|d\.ts)$|^proto\/.*\.proto$/,
+  ],
+  [
+    "messageloop-server",
+    [
       "config.example.yaml",
-      "dist/lib/index.d.ts",
-      "dist/lib/index.js",
-      "dist/lib/protocol/gen/messageloop/v1/service_pb.js",
-      "dist/lib/server/index.d.ts",
-      "dist/lib/server/index.js",
-      "dist/page/index.html",
-      "dist/page/main.js",
       "docs/limits.md",
-      "package.json",
-      "proto/messageloop/v1/service.proto",
-    ]),
-  );
-  const expected = /^(dist\/(lib|page)|docs|proto)\/|^[\w.]+\.(md|json|yaml)$|^LICENSE$/;
-  expect(paths.filter((path) => !expected.test(path))).toEqual([]);
-  const unwanted = /\.tsbuildinfo$|\/stale\/|\.test\.|^package-lock/;
-  expect(paths.filter((path) => unwanted.test(path))).toEqual([]);
+      "lib/ports.d.ts",
+      "lib/server/index.js",
+      "lib/worker/library.js",
+      "page/index.html",
+      "page/main.js",
+    ],
+    /^lib\/(?!client|protocol).*\.(?:js|d\.ts)$|^page\/|^docs\/.*\.md$/,
+  ],
+])("%s has what it needs and nothing else", (name, needed, expected) => {
+  const paths = archiveOf(name).files.map(({ path }) => path);
+  const everywhere = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"];
+  expect(paths).toEqual(expect.arrayContaining([...everywhere, ...needed]));
+  const others = paths.filter((path) => !everywhere.includes(path) && !expected.test(path));
+  expect(others.filter((path) => !/^[\w.]+\.(?:md|yaml)$/.test(path))).toEqual([]);
+  expect(paths.filter((path) => /\/stale\/|\.test\.|console\//.test(path))).toEqual([]);
 });
 
-test("the command can be run", async () => {
-  const { bin } = await manifest();
-  expect(bin).toEqual({ messageloop: "./dist/lib/server/cli.js" });
-  expect(packed.find(({ path }) => path === "dist/lib/server/cli.js")?.mode).toBe(0o755);
-  expect((await readFile(cli, "utf8")).split("\n", 1)).toEqual(["#!/usr/bin/env node"]);
+test.each(NAMES)("%s says who it is and where it comes from", async (name) => {
+  const own = await manifest(join(both, "node_modules", name));
+  const { version, license, repository, homepage, keywords } = await manifest(root);
+  expect(own).toMatchObject({ name, version, license, repository, homepage, keywords });
+  expect(own["private"]).toBeUndefined();
+  expect(homepage).toMatch(/^https:/);
+  expect(keywords).toContain("realtime");
+});
+
+test("the SDK alone is at most two packages and 4 MB", async () => {
+  const places = [...(await installed(join(sdkOnly, "node_modules/messageloop")))];
+  expect(places.length).toBeLessThanOrEqual(2);
+  const sizes = await Promise.all(places.map(sizeOf));
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(4 * MB);
+});
+
+test("a program imports the SDK alone, and its compiler knows the types", async () => {
+  await writeFile(
+    join(sdkOnly, "probe.ts"),
+    `import { createCloudEvent, dial, MessagingError, withConnectTimeout } from "messageloop";
+
+const event = createCloudEvent({ source: "/probe", type: "question" });
+const refused = await dial("ws://127.0.0.1:1/ws", [withConnectTimeout(5_000)]).catch(
+  (error: unknown) => error,
+);
+const code: string = refused instanceof MessagingError ? refused.code : "none";
+const answer: readonly [string, string] = [event.specversion, code];
+declare const console: { log(text: string): void };
+console.log(answer.join(" "));
+`,
+  );
+  // Nothing but the language: no names of a browser, and none of Node.
+  check(sdkOnly, ["--module", "nodenext", "--lib", "es2024", "--types", ""], "probe.ts");
+  expect(run(process.execPath, sdkOnly, "probe.ts")).toBe("1.0 UNAVAILABLE\n");
 });
 
 test("the built command serves, publishes and subscribes", async () => {
-  const { version } = await manifest();
-  expect(await runCli(["--version"], { cli })).toEqual({
-    code: 0,
-    stdout: `${version}\n`,
-    stderr: "",
-  });
-  const server = await startServer(["--config", join(unpacked, "config.example.yaml")], { cli });
+  const { version } = await manifest(join(both, "node_modules/messageloop-server"));
+  const options = { cli };
+  const stdout = `${version}\n`;
+  expect(await runCli(["--version"], options)).toEqual({ code: 0, stdout, stderr: "" });
+  const example = join(both, "node_modules/messageloop-server/config.example.yaml");
+  const server = await startServer(["--config", example], options);
   const page = await fetch(`http://127.0.0.1:${server.ports.websocket}/`);
   expect([page.status, page.headers.get("content-type")]).toEqual([
     200,
     "text/html; charset=utf-8",
   ]);
   const target = ["--url", server.url];
-  const subscriber = startCli(["subscribe", "room", "--count", "1", ...target], { cli });
+  const subscriber = startCli(["subscribe", "room", "--count", "1", ...target], options);
   await until(subscriber, () => subscriber.stderr().length === 1);
-  const published = await runCli(["publish", "room", "hello", ...target], { cli });
+  const published = await runCli(["publish", "room", "hello", ...target], options);
   expect(published).toMatchObject({ code: 0, stderr: "" });
-  const { code, stdout } = await subscriber.ended;
-  expect(code).toBe(0);
-  expect(JSON.parse(stdout)).toMatchObject({
+  const told = await subscriber.ended;
+  expect(told.code).toBe(0);
+  expect(JSON.parse(told.stdout)).toMatchObject({
     channel: "room",
     offset: 1,
     event: { data: "hello" },
@@ -105,37 +196,113 @@ test("the built command serves, publishes and subscribes", async () => {
   expect((await server.ended).code).toBe(0);
 });
 
-test("programs import SDK, server and Worker, and their compilers know the types", async () => {
+test("npx messageloop serve", async () => {
+  const { files } = archiveOf("messageloop-server");
+  expect(files.find(({ path }) => path === "lib/server/cli.js")?.mode).toBe(0o755);
+  // A group of its own: npx hands no signal on to what it runs.
+  const child = spawn("npx", ["messageloop", "serve"], {
+    cwd: both,
+    env: { ...environment(), ...FREE_PORTS, npm_config_offline: "true" },
+    stdio: ["ignore", "pipe", "inherit"],
+    detached: true,
+  });
+  const ended = new Promise((resolve) => child.once("close", resolve));
+  try {
+    const port = await new Promise<string>((resolve, reject) => {
+      let output = "";
+      child.stdout.on("data", (chunk: Buffer) => {
+        output += chunk.toString();
+        const found = /"listener":"http".*?"port":(\d+)/.exec(output)?.[1];
+        if (found !== undefined) resolve(found);
+      });
+      child.once("close", () => reject(new Error(`it has ended: ${output}`)));
+    });
+    await expect
+      .poll(async () => (await fetch(`http://127.0.0.1:${port}/health/ready`)).status)
+      .toBe(200);
+  } finally {
+    if (child.pid !== undefined) process.kill(-child.pid, "SIGTERM");
+  }
+  await ended;
+});
+
+test("programs import the server, its ports and the Worker, and their compilers know the types", async () => {
   await writeFile(
-    join(unpacked, "probe.ts"),
-    `import { createCloudEvent, dial } from "messageloop";
-import { type Backends, createServer, parseConfig, toWireEvent } from "messageloop/server";
-import type { PatternRegistration, Proxy, Registration } from "messageloop/server";
+    join(both, "probe.ts"),
+    `import { createCloudEvent, dial, MessagingError } from "messageloop";
+import {
+  type Backends,
+  createServer,
+  MemoryBroker,
+  MessagingError as ServerError,
+  parseConfig,
+  toWireEvent,
+} from "messageloop-server";
+import type { Broker, BrokerHandler, Cluster, Transport } from "messageloop-server/ports";
+// Names and paths that exports had before.
+import { createServer as before } from "messageloop/server";
+import type { PatternRegistration, Proxy, Registration, Transport as Old } from "messageloop/server";
+
+export type Before = readonly [Proxy, Registration, PatternRegistration, Old];
+export type Ports = readonly [BrokerHandler, Cluster, Transport];
 
 const addr = "127.0.0.1:0";
 const config = parseConfig({
   server: { http: { addr } },
   transport: { websocket: { addr }, grpc: { addr } },
 });
+const broker: Broker = new MemoryBroker({
+  clock: { now: () => Date.now() },
+  random: { epoch: () => crypto.randomUUID() },
+  nextTurn: (callback) => {
+    setImmediate(callback);
+  },
+  timers: {
+    after: (ms, callback) => {
+      const timer = setTimeout(callback, ms).unref();
+      return () => clearTimeout(timer);
+    },
+  },
+});
 const event = createCloudEvent({ source: "/probe", type: "answer", data: "yes" });
-const backends: Backends = { rpc: async () => toWireEvent(event) };
-// Names that exports had before.
-export type Before = readonly [Proxy, Registration, PatternRegistration];
-const server = createServer({ config, backends });
+const backends: Backends = {
+  // Whichever package a program takes it from, it is the same error.
+  authorizeSubscribe: async () => {
+    throw new MessagingError("ACL_ERROR", "no");
+  },
+  rpc: async () => toWireEvent(event),
+};
+const server = createServer({ config, broker, backends });
 const { websocket } = await server.start();
 const client = await dial(\`ws://127.0.0.1:\${websocket}/ws\`);
 const answer = await client.rpc("room", "ask", event, { timeoutMs: 5_000 });
 const text: string = String(answer.data);
-console.log(text);
+const refused = await client.subscribe("room").catch((error: unknown) => error);
+console.log(text, refused instanceof ServerError && refused.code, before === createServer);
 await client.close();
 await server.stop();
 `,
   );
-  await writeFile(
-    join(unpacked, "worker.ts"),
-    `import { type Backends, createWorker, GatewayDurableObject as Gateway } from "messageloop/worker";
+  await writeFile(join(both, "worker.ts"), workerOf("messageloop-server/worker"));
+  await writeFile(join(both, "old-worker.ts"), workerOf("messageloop/worker"));
+  const node = ["--module", "nodenext", "--types", join(root, "node_modules/@types/node")];
+  check(both, [...node, "--lib", "es2024"], "probe.ts");
+  // What wrangler writes is no declaration of an ES module, as far as Node's rules go.
+  await mkdir(join(both, "types"));
+  await writeFile(join(both, "types/package.json"), '{ "type": "commonjs" }');
+  const types = join(both, "types/worker-configuration.d.ts");
+  const generated = await readFile(join(root, "worker-configuration.d.ts"), "utf8");
+  await writeFile(types, generated.replace('typeof import("./src/worker/index")', "object"));
+  const worker = ["--lib", "es2024", "--types", types, "worker.ts", "old-worker.ts"];
+  check(both, ["--module", "nodenext"], ...worker);
+  check(both, ["--module", "esnext", "--moduleResolution", "bundler"], ...worker);
+  expect(run(process.execPath, both, "probe.ts")).toBe("yes ACL_ERROR true\n");
+});
 
-export { ChannelDurableObject, PatternDurableObject } from "messageloop/worker";
+function workerOf(name: string): string {
+  return `import { type Backends, createWorker, GatewayDurableObject as Gateway } from "${name}";
+
+export { ChannelDurableObject, PatternDurableObject } from "${name}";
 
 export class GatewayDurableObject extends Gateway {
   protected override backends(): Backends {
@@ -144,46 +311,53 @@ export class GatewayDurableObject extends Gateway {
 }
 
 export default createWorker({ fallback: () => new Response("mine") });
-`,
+`;
+}
+
+/** Compiles a program strictly, the declarations that it imports included. */
+function check(cwd: string, options: readonly string[], ...rest: string[]): void {
+  const strict = ["--strict", "--exactOptionalPropertyTypes", "--noEmit", "--target", "es2024"];
+  const libraries = ["--skipLibCheck", "false"];
+  run(join(root, "node_modules/.bin/tsc"), cwd, ...strict, ...libraries, ...options, ...rest);
+}
+
+async function manifest(place: string): Promise<Manifest> {
+  return JSON.parse(await readFile(join(place, "package.json"), "utf8")) as Manifest;
+}
+
+/** A package and all that it brings along. */
+async function installed(place: string, found = new Set<string>()): Promise<Set<string>> {
+  const real = await realpath(place);
+  if (found.has(real)) return found;
+  found.add(real);
+  for (const name of Object.keys((await manifest(real)).dependencies ?? {})) {
+    const own = join(real, "node_modules", name);
+    await installed(existsSync(own) ? own : join(root, "node_modules", name), found);
+  }
+  return found;
+}
+
+async function sizeOf(place: string): Promise<number> {
+  const entries = await readdir(place, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const sizes = files.map(
+    async ({ parentPath, name }) => (await stat(join(parentPath, name))).size,
   );
-  const strict = ["--strict", "--noEmit", "--target", "es2024"];
-  const tsc = join(root, "node_modules/.bin/tsc");
-  const node = ["--module", "nodenext", "--types", "node", "--skipLibCheck"];
-  run(tsc, unpacked, ...strict, ...node, "probe.ts");
-  // Here the libraries' declarations are looked into as well, ours among them.
-  const types = join(unpacked, "worker-configuration.d.ts");
-  const generated = await readFile(join(root, "worker-configuration.d.ts"), "utf8");
-  await writeFile(types, generated.replace('typeof import("./src/worker/index")', "object"));
-  const bundled = ["--module", "esnext", "--moduleResolution", "bundler", "--lib", "es2024"];
-  run(tsc, unpacked, ...strict, ...bundled, "--types", types, "worker.ts");
-  expect(run(process.execPath, unpacked, "probe.ts")).toBe("yes\n");
-});
-
-async function manifest(): Promise<{ version: string; bin: unknown }> {
-  return JSON.parse(await readFile(join(unpacked, "package.json"), "utf8")) as {
-    version: string;
-    bin: unknown;
-  };
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
-/** Files of an archive out of tar's long listing. */
-function listed(text: string): { path: string; mode: number }[] {
-  return text
-    .trim()
-    .split("\n")
-    .map((line) => ({
-      path: line.replace(/^.* package\//, ""),
-      mode: [...line.slice(1, 10)].reduce((sum, bit) => sum * 2 + (bit === "-" ? 0 : 1), 0),
-    }));
-}
-
-/** Runs a tool to its end, with the Node that runs this test; returns what it printed. */
-function run(command: string, cwd: string, ...args: string[]): string {
+/** The Node that runs this test comes first. */
+function environment(): NodeJS.ProcessEnv {
   const path = [dirname(process.execPath), process.env["PATH"] ?? ""].join(delimiter);
+  return { ...process.env, PATH: path, npm_config_update_notifier: "false" };
+}
+
+/** Runs a tool to its end; returns what it printed. */
+function run(command: string, cwd: string, ...args: string[]): string {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     cwd,
     encoding: "utf8",
-    env: { ...process.env, PATH: path, npm_config_update_notifier: "false" },
+    env: environment(),
   });
   if (status !== 0) throw new Error(`${command} failed: ${error ?? ""}\n${stdout}${stderr}`);
   return stdout;

@@ -1,0 +1,155 @@
+/**
+ * Divides what the compiler has built in dist/lib into the packages that are published, each complete in a
+ * folder of dist/ with a package.json of its own. Of dist/lib they take what their entries reach, and they
+ * depend on the packages that this imports: whatever nobody imports any more is left out by itself.
+ */
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, posix } from "node:path";
+import { root } from "./run.mjs";
+
+const SDK = {
+  name: "messageloop",
+  description: "Realtime messaging for browsers, Node and Workers: the SDK and the protocol",
+  node: ">=20",
+  /** Modules of dist/lib. The server has all others. */
+  owns: /^(?:client|protocol)\/|^index$/,
+  /** Export to module. */
+  entries: { ".": "index" },
+  /** Exports from before the server was a package of its own, and what stands for them now. */
+  aliases: {
+    "./server": "messageloop-server/deprecated",
+    "./worker": "messageloop-server/worker",
+  },
+  /** Every module under this name is there for the server of the same version, and for nobody else. */
+  internal: "internal",
+  bin: {},
+  files: ["proto", "SPEC.md"],
+};
+
+const SERVER = {
+  name: "messageloop-server",
+  description:
+    "Realtime messaging, self-hosted or on Cloudflare Workers: the server and its command",
+  node: ">=22",
+  owns: /./,
+  entries: {
+    ".": "server/index",
+    "./worker": "worker/library",
+    "./ports": "ports",
+    "./deprecated": "server/deprecated",
+  },
+  aliases: {},
+  bin: { messageloop: "server/cli" },
+  files: ["dist/page", "docs", "config.example.yaml"],
+};
+
+const PACKAGES = [SDK, SERVER];
+
+/** What the compiler writes for one module. */
+const PARTS = [".js", ".d.ts"];
+/** A comment, which may show an import, or where code names a module. */
+const COMMENT_OR_SPECIFIER =
+  /^[ \t]*(?:\/\*[\s\S]*?\*\/|\/\/.*)|(\bfrom\s*|\bimport\s*\(?\s*)"([^"\n]+)"/gm;
+
+const built = join(root, "dist/lib");
+const project = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const taken = new Set();
+/** The text of each file in `lib`, and the packages that it imports, by package. */
+const contents = new Map(PACKAGES.map(({ name }) => [name, { texts: {}, imports: new Set() }]));
+
+for (const { entries, bin } of PACKAGES) {
+  for (const module of [...Object.values(entries), ...Object.values(bin)]) take(module);
+}
+for (const description of PACKAGES) write(description);
+
+/** Takes a module, and what it imports, into the packages that own them. */
+function take(module) {
+  if (taken.has(module)) return;
+  taken.add(module);
+  const { texts } = contents.get(ownerOf(module).name);
+  for (const part of PARTS) {
+    const text = readFileSync(join(built, module + part), "utf8");
+    texts[module + part] = text.replace(COMMENT_OR_SPECIFIER, (all, before, name) =>
+      name === undefined ? all : `${before}"${specifier(module, name)}"`,
+    );
+  }
+}
+
+/** What is to stand in a module for what it imports by `name`. */
+function specifier(module, name) {
+  const owner = ownerOf(module);
+  const { imports } = contents.get(owner.name);
+  if (!name.startsWith(".")) {
+    if (!/^(?:node|cloudflare):/.test(name)) imports.add(/^(?:@[^/]+\/)?[^/]+/.exec(name)[0]);
+    return name;
+  }
+  // Declarations name sources, or leave the ending out, which Node's way of finding modules does not know.
+  const relative = name.replace(/\.[jt]s$/, "");
+  const target = posix.join(posix.dirname(module), relative);
+  take(target);
+  const other = ownerOf(target);
+  if (other === owner) return `${relative}.js`;
+  if (other.internal === undefined) throw new Error(`${module} must not import ${target}`);
+  imports.add(other.name);
+  return `${other.name}/${other.internal}/${target}`;
+}
+
+function ownerOf(module) {
+  return PACKAGES.find(({ owns }) => owns.test(module));
+}
+
+function write(description) {
+  const { name, aliases, bin, files } = description;
+  const folder = join(root, "dist", name);
+  rmSync(folder, { recursive: true, force: true });
+  const { texts } = contents.get(name);
+  for (const [path, target] of Object.entries(aliases)) {
+    const text = `/** @deprecated Import ${target}. */\nexport * from "${target}";\n`;
+    for (const part of PARTS) texts[path.slice("./".length) + part] = text;
+  }
+  for (const [file, text] of Object.entries(texts)) put(join(folder, "lib", file), text);
+  // The compiler gives no file the right to run, and npm only those of packages that it installs.
+  for (const module of Object.values(bin)) chmodSync(join(folder, "lib", `${module}.js`), 0o755);
+  for (const file of [...files, "README.md", "CHANGELOG.md", "LICENSE"]) {
+    cpSync(join(root, file), join(folder, file.replace("dist/", "")), { recursive: true });
+  }
+  put(join(folder, "package.json"), `${JSON.stringify(manifest(description), null, 2)}\n`);
+}
+
+function manifest({ name, description, node, entries, aliases, internal, bin }) {
+  const { version, license, repository, homepage, keywords, type, sideEffects } = project;
+  const modules = { ...entries };
+  for (const path of Object.keys(aliases)) modules[path] = path.slice("./".length);
+  if (internal !== undefined) modules[`./${internal}/*`] = "*";
+  const file = (module, ending) => `./lib/${module}${ending}`;
+  const exported = ([path, module]) => [
+    path,
+    { types: file(module, ".d.ts"), default: file(module, ".js") },
+  ];
+  const peers = [...new Set(Object.values(aliases).map((target) => target.split("/")[0]))];
+  const all = {
+    ...{ name, version, description, license, repository, homepage, keywords, type, sideEffects },
+    engines: { node },
+    exports: Object.fromEntries(Object.entries(modules).map(exported)),
+    bin: Object.fromEntries(
+      Object.entries(bin).map(([command, module]) => [command, file(module, ".js")]),
+    ),
+    dependencies: Object.fromEntries([...contents.get(name).imports].sort().map(versionOf)),
+    peerDependencies: Object.fromEntries(peers.map(versionOf)),
+    peerDependenciesMeta: Object.fromEntries(peers.map((peer) => [peer, { optional: true }])),
+  };
+  const isEmpty = (value) => typeof value === "object" && Object.keys(value).length === 0;
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => !isEmpty(value)));
+}
+
+function versionOf(name) {
+  const ours = PACKAGES.some((one) => one.name === name);
+  const version = ours ? project.version : project.dependencies[name];
+  if (version === undefined) throw new Error(`${name} is imported, and is no dependency`);
+  return [name, version];
+}
+
+function put(path, text) {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}
