@@ -1,11 +1,11 @@
 /** The package's root: the client SDK. */
 export {
-  type CloseInfo,
   dial,
   MessageLoopClient,
   type PublishResult,
   type ReceivedMessage,
 } from "./client/client.ts";
+export type { CloseInfo } from "./client/connection.ts";
 export {
   type CloudEvent,
   type CloudEventInit,

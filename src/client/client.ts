@@ -1,29 +1,17 @@
 /**
- * One connection to a MessageLoop server. Every promise settles: with the server's answer, with its
- * error, at its deadline, or when the connection is lost.
+ * The client that applications hold. Every promise settles: with the server's answer, with its error, at its
+ * deadline, or when the connection is lost.
  */
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type Codec, codecFor } from "../protocol/codec.ts";
-import { reconnects } from "../protocol/codes.ts";
+import { codecFor } from "../protocol/codec.ts";
 import { MessagingError } from "../protocol/errors.ts";
-import {
-  type Connected,
-  type Disconnect,
-  type InboundMessage,
-  InboundMessageSchema,
-  type Message,
-  type OutboundMessage,
-  type Subscription,
+import type {
+  Connected,
+  Message,
+  Subscription,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
-import { Credit } from "./credit.ts";
+import { type CloseInfo, Connection, type ConnectionEvents, unexpected } from "./connection.ts";
 import { type CloudEvent, fromWireEvent, toWireEvent } from "./events.ts";
-import {
-  buildOptions,
-  type ClientOption,
-  type ClientOptions,
-  type WebSocketLike,
-} from "./options.ts";
-import { type Deadline, deferred, PendingRequests } from "./pending.ts";
+import { buildOptions, type ClientOption, type ClientOptions } from "./options.ts";
 
 /** A delivered event and its place in the channel. */
 export interface ReceivedMessage {
@@ -50,42 +38,10 @@ export interface PublishResult {
   duplicate: boolean;
 }
 
-/** Why a connection ended, and whether to dial again. */
-export interface CloseInfo {
-  /** The WebSocket close code; 1006 when the connection was lost. */
-  code: number;
-  reason: string;
-  /**
-   * Whether the client should come back: as the server said, else as the close code means. False
-   * after {@link MessageLoopClient.close}.
-   */
-  reconnect: boolean;
-  /** How long the server asks to wait before that, in milliseconds; 0 when it did not say. */
-  retryAfterMs: number;
-}
-
 /** Messages kept for a handler that is set later than they arrive. */
 const MAX_UNHANDLED = 1_000;
 /** Longer than the server waits for a backend by default, so that its own answer comes first. */
 const RPC_TIMEOUT_MS = 35_000;
-/** How long a pong may take, in milliseconds. */
-const PONG_TIMEOUT_MS = 10_000;
-const NORMAL_CLOSURE = 1000;
-/** What a WebSocket reports when no close frame came. */
-const LOST_CONNECTION = 1006;
-
-/** What this SDK announces. Any entry makes it an extended client, which receives the whole event. */
-const CAPABILITIES = ["control", "credit"];
-
-type Envelope = NonNullable<
-  Exclude<MessageInitShape<typeof InboundMessageSchema>, InboundMessage>["envelope"]
->;
-
-/** What stands around an envelope, and how long its answer may take. */
-interface RequestTerms extends Deadline {
-  readonly channel?: string;
-  readonly method?: string;
-}
 
 /**
  * Connects to a server and waits until the session stands.
@@ -108,7 +64,8 @@ export async function dial(
     );
   }
   const codec = codecFor(built.encoding);
-  const client = new MessageLoopClient(new WebSocketClass(url, [codec.subprotocol]), codec, built);
+  const socket = new WebSocketClass(url, [codec.subprotocol]);
+  const client = new MessageLoopClient((events) => new Connection(socket, codec, built, events));
   await client.opened;
   return client;
 }
@@ -117,60 +74,24 @@ export async function dial(
 export class MessageLoopClient {
   /** Settles when the server has answered connect. @internal */
   readonly opened: Promise<void>;
-  readonly #socket: WebSocketLike;
-  readonly #codec: Codec;
-  readonly #pending: PendingRequests;
-  readonly #credit = new Credit((bytes) => this.#sendReceived(bytes));
+  readonly #connection: Connection;
   readonly #channels = new Set<string>();
   #sessionId: string | null = null;
   #closed: CloseInfo | undefined;
-  /** Set when the application has asked for the end. */
-  #closing = false;
-  /** What the server said before it closes. */
-  #disconnect: Disconnect | undefined;
-  #counter = 0;
   #unhandled: ReceivedMessage[] = [];
-  #pingTimer: ReturnType<typeof setTimeout> | undefined;
-  #pongTimer: ReturnType<typeof setTimeout> | undefined;
   #onMessage: ((messages: ReceivedMessage[]) => void) | undefined;
   #onError: ((error: MessagingError) => void) | undefined;
   #onClosed: ((info: CloseInfo) => void) | undefined;
 
   /** @internal */
-  constructor(socket: WebSocketLike, codec: Codec, options: ClientOptions) {
-    this.#socket = socket;
-    this.#codec = codec;
-    this.#pending = new PendingRequests(options.requestTimeoutMs);
-    socket.binaryType = "arraybuffer";
-    const { promise, resolve, reject } = deferred<void>();
-    this.opened = promise;
-    const deadline = setTimeout(() => {
-      reject(new MessagingError("UNAVAILABLE", "the server did not answer in time"));
-      this.#drop();
-    }, options.connectTimeoutMs);
-    socket.addEventListener("open", () => {
-      this.#request(this.#connectEnvelope(options), { timeoutMs: options.connectTimeoutMs })
-        .then((answer) => this.#connected(answer))
-        .then(
-          () => {
-            clearTimeout(deadline);
-            resolve();
-          },
-          (error: unknown) => {
-            clearTimeout(deadline);
-            reject(error);
-            this.#drop();
-          },
-        );
+  constructor(open: (events: ConnectionEvents) => Connection) {
+    this.#connection = open({
+      connected: (answer) => this.#connected(answer),
+      messages: (messages) => this.#take(messages),
+      error: (error) => this.#report(error),
+      closed: (info) => this.#lost(info),
     });
-    socket.addEventListener("message", ({ data }) => this.#receive(data));
-    // An error is always followed by a close, which says more.
-    socket.addEventListener("error", () => {});
-    socket.addEventListener("close", ({ code, reason }) => {
-      clearTimeout(deadline);
-      reject(new MessagingError("UNAVAILABLE", `connection closed: ${code} ${reason}`.trim()));
-      this.#lost(code, reason);
-    });
+    this.opened = this.#connection.opened;
   }
 
   /**
@@ -179,7 +100,10 @@ export class MessageLoopClient {
    * @throws MessagingError with the server's code; `UNAVAILABLE` means that the outcome is unknown.
    */
   async publish(channel: string, event: CloudEvent): Promise<PublishResult> {
-    const answer = await this.#request({ case: "publish", value: toWireEvent(event) }, { channel });
+    const answer = await this.#connection.request(
+      { case: "publish", value: toWireEvent(event) },
+      { channel },
+    );
     if (answer.envelope.case !== "publishAck") throw unexpected(answer);
     const { offset, epoch, duplicate } = answer.envelope.value;
     return { offset, epoch, duplicate };
@@ -199,7 +123,7 @@ export class MessageLoopClient {
     event: CloudEvent,
     { timeoutMs = RPC_TIMEOUT_MS }: { timeoutMs?: number } = {},
   ): Promise<CloudEvent> {
-    const answer = await this.#request(
+    const answer = await this.#connection.request(
       { case: "rpcRequest", value: toWireEvent(event) },
       { channel, method, timeoutMs, late: "RPC_TIMEOUT" },
     );
@@ -214,7 +138,7 @@ export class MessageLoopClient {
    */
   async subscribe(...channels: string[]): Promise<void> {
     const subscriptions = channels.map((channel) => ({ channel }));
-    const answer = await this.#request({ case: "subscribe", value: { subscriptions } });
+    const answer = await this.#connection.request({ case: "subscribe", value: { subscriptions } });
     if (answer.envelope.case !== "subscribeAck") throw unexpected(answer);
     const refused = this.#accept(answer.envelope.value.subscriptions);
     if (refused !== undefined) throw refused;
@@ -223,7 +147,10 @@ export class MessageLoopClient {
   /** Ends subscriptions. Resolves when the server has ended them. */
   async unsubscribe(...channels: string[]): Promise<void> {
     const subscriptions = channels.map((channel) => ({ channel }));
-    const answer = await this.#request({ case: "unsubscribe", value: { subscriptions } });
+    const answer = await this.#connection.request({
+      case: "unsubscribe",
+      value: { subscriptions },
+    });
     if (answer.envelope.case !== "unsubscribeAck") throw unexpected(answer);
     for (const channel of channels) this.#channels.delete(channel);
   }
@@ -268,40 +195,13 @@ export class MessageLoopClient {
 
   /** Closes the connection and resolves when it is closed. Pending requests reject. */
   close(): Promise<void> {
-    if (this.#closed !== undefined) return Promise.resolve();
-    this.#closing = true;
-    return new Promise((resolve) => {
-      this.#socket.addEventListener("close", () => resolve());
-      this.#socket.close(NORMAL_CLOSURE, "client closing");
-    });
+    return this.#connection.close();
   }
 
-  #connectEnvelope(options: ClientOptions): Envelope {
-    return {
-      case: "connect",
-      value: {
-        clientId: options.clientId,
-        clientType: options.clientType,
-        token: options.token,
-        version: options.version,
-        subscriptions: options.autoSubscribe.map((channel) => ({ channel })),
-        capabilities: CAPABILITIES,
-      },
-    };
-  }
-
-  #connected(answer: OutboundMessage): void {
-    if (answer.envelope.case !== "connected") throw unexpected(answer);
-    const connected: Connected = answer.envelope.value;
-    const refused = this.#accept(connected.subscriptions);
+  #connected({ sessionId, subscriptions }: Connected): void {
+    const refused = this.#accept(subscriptions);
     if (refused !== undefined) throw refused;
-    this.#sessionId = connected.sessionId;
-    // A server that has not granted the capability would answer each report with an error.
-    if (connected.capabilities.includes("credit") && connected.creditBytes > 0n) {
-      this.#credit.grant(Number(connected.creditBytes));
-    }
-    for (const publication of connected.publications) this.#take(publication.messages);
-    if (connected.pingIntervalMs > 0) this.#schedulePing(connected.pingIntervalMs);
+    this.#sessionId = sessionId;
   }
 
   /** Notes granted subscriptions and returns the first refusal. */
@@ -312,61 +212,6 @@ export class MessageLoopClient {
       else refused ??= MessagingError.fromMessage(error);
     }
     return refused;
-  }
-
-  async #request(envelope: Envelope, terms: RequestTerms = {}): Promise<OutboundMessage> {
-    if (this.#closed !== undefined) throw new MessagingError("UNAVAILABLE", "not connected");
-    const { id, frame } = this.#encode(envelope, terms);
-    const answer = this.#pending.add(id, terms);
-    this.#socket.send(frame);
-    return await answer;
-  }
-
-  /** Nothing answers this, so nobody waits. */
-  #sendReceived(bytes: number): void {
-    if (this.#closed !== undefined) return;
-    const value = { bytes: BigInt(bytes) };
-    this.#socket.send(this.#encode({ case: "received", value }).frame);
-  }
-
-  #encode(
-    envelope: Envelope,
-    { channel = "", method = "" }: RequestTerms = {},
-  ): { id: string; frame: string | Uint8Array<ArrayBuffer> } {
-    this.#counter += 1;
-    const id = `${Date.now()}-${this.#counter}`;
-    const time = BigInt(Date.now());
-    const message = create(InboundMessageSchema, { id, channel, method, time, envelope });
-    const frame = this.#codec.encodeInbound(message);
-    return { id, frame: frame as string | Uint8Array<ArrayBuffer> };
-  }
-
-  #receive(data: unknown): void {
-    // Whatever comes shows that the connection lives.
-    clearTimeout(this.#pongTimer);
-    this.#pongTimer = undefined;
-    if (data === "pong") return;
-    const frame = data instanceof ArrayBuffer ? new Uint8Array(data) : String(data);
-    this.#credit.took(frame);
-    let message: OutboundMessage;
-    try {
-      message = this.#codec.decodeOutbound(frame);
-    } catch (error) {
-      this.#report(MessagingError.from(error));
-      return;
-    }
-    const { envelope } = message;
-    if (envelope.case === "publication") {
-      this.#take(envelope.value.messages);
-    } else if (envelope.case === "error") {
-      const error = MessagingError.fromMessage(envelope.value);
-      if (!this.#pending.reject(message.id, error)) this.#report(error);
-    } else if (envelope.case === "disconnect") {
-      this.#disconnect = envelope.value;
-    } else if (envelope.case !== undefined) {
-      // An envelope without a case is one of a later version, and no answer whatever its id.
-      this.#pending.resolve(message.id, message);
-    }
   }
 
   #take(messages: readonly Message[]): void {
@@ -426,30 +271,9 @@ export class MessageLoopClient {
     }
   }
 
-  #schedulePing(intervalMs: number): void {
-    this.#pingTimer = setTimeout(() => {
-      this.#socket.send("ping");
-      // The oldest ping without an answer decides, whatever was sent since.
-      this.#pongTimer ??= setTimeout(() => this.#drop(), PONG_TIMEOUT_MS);
-      this.#schedulePing(intervalMs);
-    }, intervalMs);
-  }
-
-  /** Ends a connection that no longer answers, without waiting for its close handshake. */
-  #drop(): void {
-    this.#socket.close();
-    this.#lost(LOST_CONNECTION, "no answer");
-  }
-
-  #lost(code: number, reason: string): void {
-    if (this.#closed !== undefined) return;
-    const reconnect = !this.#closing && (this.#disconnect?.reconnect ?? reconnects(code));
-    const info = { code, reason, reconnect, retryAfterMs: this.#disconnect?.retryAfterMs ?? 0 };
+  #lost(info: CloseInfo): void {
     this.#closed = info;
     this.#sessionId = null;
-    clearTimeout(this.#pingTimer);
-    clearTimeout(this.#pongTimer);
-    this.#pending.rejectAll(new MessagingError("UNAVAILABLE", "connection closed"));
     this.#hand(this.#onClosed, info);
   }
 }
@@ -476,8 +300,4 @@ function receivedMessage(message: Message): ReceivedMessage {
         ? { id: "", source: "", specversion: "1.0", type: "" }
         : fromWireEvent(message.payload),
   };
-}
-
-function unexpected(answer: OutboundMessage): MessagingError {
-  return new MessagingError("INTERNAL_ERROR", `unexpected answer: ${answer.envelope.case}`);
 }

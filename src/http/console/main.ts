@@ -1,10 +1,6 @@
 /** A chat on one channel: the smallest program that shows the platform at work. */
-import {
-  type CloseInfo,
-  dial,
-  type MessageLoopClient,
-  type ReceivedMessage,
-} from "../../client/client.ts";
+import { dial, type MessageLoopClient, type ReceivedMessage } from "../../client/client.ts";
+import type { CloseInfo } from "../../client/connection.ts";
 import { createCloudEvent } from "../../client/events.ts";
 import {
   withAutoSubscribe,
