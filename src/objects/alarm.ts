@@ -40,7 +40,7 @@ export class SharedAlarm {
   constructor(storage: AlarmStorage, terms: AlarmTerms) {
     this.#storage = storage;
     this.#terms = terms;
-    this.#trouble = new Trouble("alarms", terms.logger);
+    this.#trouble = new Trouble("alarms", terms);
   }
 
   /** What storage says at the start of a life, or that the alarm has come. */

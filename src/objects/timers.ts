@@ -1,29 +1,36 @@
 /** Deadlines and turns of the event loop. */
+import type { Timers } from "../engine/ports/platform.ts";
 import { MessagingError } from "../protocol/errors.ts";
 
 /**
  * The turn after this one. Frames of a socket are an event each: work collected until the next turn
  * is a batch, work done at once is not.
  */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+export function nextTurn(timers: Timers): Promise<void> {
+  return delay(timers, 0);
 }
 
-export function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+export function delay(timers: Timers, ms: number): Promise<void> {
+  return new Promise((resolve) => timers.after(ms, resolve));
 }
 
 /**
  * The promise's outcome, or UNAVAILABLE after `ms` milliseconds. The late outcome is ignored.
  */
-export async function withDeadline<T>(promise: Promise<T>, ms: number): Promise<T> {
-  const { promise: deadline, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(unavailable("no answer in time")), ms);
-  try {
-    return await Promise.race([promise, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
+export function withDeadline<T>(timers: Timers, promise: Promise<T>, ms: number): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const cancel = timers.after(ms, () => reject(unavailable("no answer in time")));
+    promise.then(
+      (value) => {
+        cancel();
+        resolve(value);
+      },
+      (error: unknown) => {
+        cancel();
+        reject(error);
+      },
+    );
+  });
 }
 
 /** The outcome is unknown; the same request may be sent again. */

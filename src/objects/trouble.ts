@@ -3,29 +3,34 @@
  * were, and one when it is over. All calls of one kind share it, so that a thousand channels that cannot be
  * reached are not a thousand lines.
  */
-import type { LogFields, Logger } from "../engine/ports/platform.ts";
+import type { Clock, LogFields, Logger } from "../engine/ports/platform.ts";
 
 /** Time between two lines while it lasts, in milliseconds. */
 const REPEATED_MS = 60_000;
 /** A success counts as the end only when nothing has failed for so long, in milliseconds. */
 const QUIET_MS = 5_000;
 
+export interface TroubleHost {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
 export class Trouble {
   readonly #what: string;
-  readonly #logger: Logger;
+  readonly #host: TroubleHost;
   #since: number | undefined;
   #last = 0;
   #told = 0;
   #failures = 0;
 
   /** @param what is troubled, such as `"calls to channels"` */
-  constructor(what: string, logger: Logger) {
+  constructor(what: string, host: TroubleHost) {
     this.#what = what;
-    this.#logger = logger;
+    this.#host = host;
   }
 
   failed(error: unknown, fields: LogFields = {}): void {
-    const now = Date.now();
+    const now = this.#host.clock.now();
     const first = this.#since === undefined;
     this.#since ??= now;
     this.#last = now;
@@ -33,17 +38,17 @@ export class Trouble {
     if (!first && now - this.#told < REPEATED_MS) return;
     this.#told = now;
     const lasting = first ? {} : { failures: this.#failures, seconds: this.#seconds(now) };
-    this.#logger.warn(`${this.#what} fail`, { ...fields, error: String(error), ...lasting });
+    this.#host.logger.warn(`${this.#what} fail`, { ...fields, error: String(error), ...lasting });
   }
 
   worked(): void {
     if (this.#since === undefined) return;
-    const now = Date.now();
+    const now = this.#host.clock.now();
     if (now - this.#last < QUIET_MS) return;
     const fields = { failures: this.#failures, seconds: this.#seconds(now) };
     this.#since = undefined;
     this.#failures = 0;
-    this.#logger.info?.(`${this.#what} work again`, fields);
+    this.#host.logger.info?.(`${this.#what} work again`, fields);
   }
 
   #seconds(now: number): number {

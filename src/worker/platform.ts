@@ -2,6 +2,7 @@
 import { shortId as shortIdFrom } from "../channels/short-id.ts";
 import type { Clock, Logger, Random, Timers } from "../engine/ports/platform.ts";
 import type { LogLevel } from "../engine/settings/settings.ts";
+import type { ObjectPlatform } from "../objects/ports/platform.ts";
 
 export const clock: Clock = { now: () => Date.now() };
 
@@ -21,6 +22,9 @@ export function shortId(): string {
 
 /** Structured lines on the console, which Workers logs collect. */
 export const consoleLogger: Logger = { warn: writing("warn"), info: writing("info") };
+
+/** What objects need, with everything that is logged. */
+export const platform: ObjectPlatform = { clock, timers, logger: consoleLogger };
 
 /** The same with what a level wants. */
 export function consoleLoggerAt(level: LogLevel): Logger {

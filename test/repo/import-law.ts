@@ -74,7 +74,15 @@ const LAWS: Readonly<Record<string, Law>> = {
   http: { rooms: CORE, packages: [PROTOBUF, "hono", "valibot"] },
   "http/console": { rooms: ["client", "protocol"], packages: [] },
   worker: {
-    rooms: [...CORE, "proxy", "http", "worker/gateway", "worker/channel", "worker/pattern-index"],
+    rooms: [
+      ...CORE,
+      "proxy",
+      "http",
+      "objects/ports",
+      "worker/gateway",
+      "worker/channel",
+      "worker/pattern-index",
+    ],
     // Events as applications see them; the rest of the SDK has no place in a Worker.
     files: ["client/events.ts"],
     packages: [PROTOBUF, "hono", "valibot", "cloudflare:"],

@@ -21,6 +21,18 @@ test("the neutral rooms compile without a platform", () => {
   expect(compile({ "plain.ts": "export const later = Promise.resolve(1n);" })).toEqual([]);
 });
 
+test("every room that must be neutral is among them", () => {
+  const rooms = new Set(neutralFiles().map((path) => path.replace(/^.*src\/([^/]+)\/.*$/, "$1")));
+  expect([...rooms].sort()).toEqual([
+    "brokers",
+    "channels",
+    "engine",
+    "objects",
+    "protocol",
+    "proxy",
+  ]);
+});
+
 test("a platform's names do not compile beside the neutral rooms", () => {
   // The planted files share one program with the real ones: a package that brings ambient types
   // into a neutral room would make these names known, and this test fail.
@@ -51,7 +63,7 @@ test("a platform's names do not compile beside the neutral rooms", () => {
 /** Compiles the neutral project with more files; returns "file code subject" of each diagnostic. */
 function compile(planted: Readonly<Record<string, string>>): string[] {
   for (const [name, text] of Object.entries(planted)) writeFileSync(join(folder, name), text);
-  const rooms = JSON.parse(showConfig()).files.map((path: string) => join(root, path));
+  const rooms = neutralFiles().map((path) => join(root, path));
   const config = {
     extends: join(root, "tsconfig.neutral.json"),
     // A composite project would write its build information; this one only asks.
@@ -74,8 +86,9 @@ function compile(planted: Readonly<Record<string, string>>): string[] {
   return found.sort();
 }
 
-function showConfig(): string {
-  return tsc("--showConfig", "-p", join(root, "tsconfig.neutral.json")).stdout;
+/** The files of the neutral project, from the top of the repository. */
+function neutralFiles(): string[] {
+  return JSON.parse(tsc("--showConfig", "-p", join(root, "tsconfig.neutral.json")).stdout).files;
 }
 
 function tsc(...args: string[]): { stdout: string; status: number | null } {

@@ -9,7 +9,6 @@ import type {
   ChannelRegistrationRow,
   ChannelRegistrationTable,
 } from "../../src/objects/ports/channel-registrations.ts";
-import { nextTurn } from "../../src/objects/timers.ts";
 import {
   DeliverRequestSchema,
   HistoryRequestSchema,
@@ -21,6 +20,7 @@ import {
   RegisterRequestSchema,
   RegisterResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { nextTurn, platform } from "../support/platform.ts";
 import { PatternScene } from "./pattern-scene.ts";
 
 const NAME = "room";
@@ -110,8 +110,8 @@ export class BrokerScene {
       hasPresenceFollower: () => this.follows,
       members: () => this.sessions.values(),
       random: { uuid: () => crypto.randomUUID() },
-      turn: new Turn(),
-      logger: { warn: () => {} },
+      turn: new Turn(platform.timers),
+      platform,
       ...this.patterns.host(),
     });
     broker.start(this.#handler());

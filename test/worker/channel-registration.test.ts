@@ -1,6 +1,6 @@
 /** What a gateway tells a channel: in few calls, in order, and again where it may not have been heard. */
 import { afterEach, expect, test, vi } from "vitest";
-import { nextTurn } from "../../src/objects/timers.ts";
+import { nextTurn } from "../support/platform.ts";
 import { BrokerScene, ROOM } from "./broker-scene.ts";
 
 afterEach(() => {

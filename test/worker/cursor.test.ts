@@ -1,6 +1,6 @@
 /** What a gateway makes of deliveries: nothing twice, nothing skipped in silence, one log after the other (C10, C11). */
 import { expect, test } from "vitest";
-import { nextTurn } from "../../src/objects/timers.ts";
+import { nextTurn } from "../support/platform.ts";
 import { BrokerScene, changes, ROOM } from "./broker-scene.ts";
 
 /** A gateway that is registered at an offset of the log. */

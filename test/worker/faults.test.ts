@@ -6,9 +6,9 @@ import { runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { ChannelFanOut } from "../../src/objects/channel/fan-out.ts";
-import { delay } from "../../src/objects/timers.ts";
 import { SqlLogStore } from "../../src/worker/channel/log-store.ts";
 import { ChannelDurableObject } from "../../src/worker/channel/object.ts";
+import { delay } from "../support/platform.ts";
 import { abort } from "./abort.ts";
 import { Client, freshChannel, texts } from "./socket.ts";
 

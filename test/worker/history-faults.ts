@@ -5,10 +5,10 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { vi } from "vitest";
 import { ChannelLife } from "../../src/objects/channel/life.ts";
-import { delay } from "../../src/objects/timers.ts";
 import { DeliverRequestSchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { ChannelDurableObject } from "../../src/worker/channel/object.ts";
 import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
+import { delay } from "../support/platform.ts";
 
 /** The moment of a publish at which its channel is reset. */
 export type Moment = "before delivery" | "before the answer";

@@ -7,7 +7,6 @@
 import { env, exports } from "cloudflare:workers";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, expect, test, vi } from "vitest";
-import { delay } from "../../src/objects/timers.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
   EntryBodySchema,
@@ -15,6 +14,7 @@ import {
   PublishRequestSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
+import { delay } from "../support/platform.ts";
 import { abort } from "./abort.ts";
 import { Client, freshChannel, texts } from "./socket.ts";
 

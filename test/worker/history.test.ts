@@ -4,7 +4,6 @@ import { env, exports } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { Backends } from "../../src/engine/ports/backends.ts";
-import { delay } from "../../src/objects/timers.ts";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
 import { settingsOf } from "../../src/worker/settings.ts";
@@ -16,6 +15,7 @@ import {
 } from "../history/channels.ts";
 import type { HostEvent, LifeHost, LifeSocket } from "../history/host.ts";
 import { live, SEEN_BY_ALL } from "../history/life.ts";
+import { delay } from "../support/platform.ts";
 import { seed, steps } from "../support/random.ts";
 import { abort } from "./abort.ts";
 import { Faults, type Method, type Moment } from "./history-faults.ts";

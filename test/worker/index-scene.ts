@@ -4,6 +4,7 @@ import type { PatternInterest } from "../../src/objects/calls/pattern-interest.t
 import { PatternIndex } from "../../src/objects/pattern-index/life.ts";
 import { SqlPatternStore } from "../../src/worker/pattern-index/store.ts";
 import { ManualClock } from "../conformance/log-store-suite.ts";
+import { platform } from "../support/platform.ts";
 import { type CountingSql, counted, withSql } from "./sql.ts";
 
 export const LEASE_MS = 60_000;
@@ -67,7 +68,7 @@ export class IndexScene {
 
   #open(): PatternIndex {
     return new PatternIndex({
-      logger: { warn: () => {} },
+      platform,
       store: new SqlPatternStore(this.sql),
       clock: this.clock,
       alarm: this.#alarm,

@@ -7,7 +7,6 @@ import { SharedAlarm } from "../../src/objects/alarm.ts";
 import { LEASE_TERMS } from "../../src/objects/calls/lease-terms.ts";
 import type { PatternInterest } from "../../src/objects/calls/pattern-interest.ts";
 import { ChannelLife } from "../../src/objects/channel/life.ts";
-import { nextTurn } from "../../src/objects/timers.ts";
 import {
   type DeliverRequest,
   DeliverRequestSchema,
@@ -18,6 +17,7 @@ import {
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { SqlChannelStore } from "../../src/worker/channel/store.ts";
 import { ManualClock } from "../conformance/log-store-suite.ts";
+import { nextTurn, platform } from "../support/platform.ts";
 import { type CountingSql, counted, withSql } from "./sql.ts";
 
 const SILENT = { warn: () => {} };
@@ -145,7 +145,7 @@ export class LifeScene {
         this.delivered.push({ ...fromBinary(DeliverRequestSchema, request), gateway });
         return await this.answer(gateway);
       },
-      logger: SILENT,
+      platform,
     });
     life.opened();
     return life;

@@ -2,7 +2,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { LEASE_TERMS } from "../../src/objects/calls/lease-terms.ts";
 import type { PatternInterest } from "../../src/objects/calls/pattern-interest.ts";
-import { nextTurn } from "../../src/objects/timers.ts";
+import { nextTurn } from "../support/platform.ts";
 import { one, scene, settled } from "./life-scene.ts";
 import { interest, publish } from "./pattern-interest.ts";
 import { VirtualTime } from "./virtual-time.ts";

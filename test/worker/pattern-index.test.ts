@@ -3,7 +3,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { matches } from "../../src/channels/patterns.ts";
 import { indexesOf, indexOf } from "../../src/objects/calls/lease-terms.ts";
 import { LEASES_KEPT_MS } from "../../src/objects/pattern-index/life.ts";
-import { delay, nextTurn } from "../../src/objects/timers.ts";
+import { delay, nextTurn } from "../support/platform.ts";
 import { seed, seededRandom } from "../support/random.ts";
 import { type IndexScene, indexScene, LEASE_MS, MARGIN_MS } from "./index-scene.ts";
 import { VirtualTime } from "./virtual-time.ts";

@@ -13,8 +13,8 @@ import { ChannelFanOut } from "../../src/objects/channel/fan-out.ts";
 import { ChannelLease } from "../../src/objects/channel/lease.ts";
 import { PatternIndex } from "../../src/objects/pattern-index/life.ts";
 import type { LeaseRow, PatternRow, PatternStore } from "../../src/objects/ports/pattern-store.ts";
-import { delay } from "../../src/objects/timers.ts";
 import { DeliverRequestSchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { delay, platform } from "../support/platform.ts";
 import type { SeededRandom } from "../support/random.ts";
 
 const SILENT = { warn: () => {} };
@@ -110,13 +110,10 @@ export class PatternModel {
   #open(): PatternIndex {
     const { leaseMs, marginMs, failing } = this.options;
     return new PatternIndex({
-      logger: SILENT,
+      platform,
       store: this.#store,
       clock: { now: () => Date.now() },
-      alarm: new SharedAlarm(
-        { setAlarm: () => {} },
-        { clock: { now: () => Date.now() }, logger: SILENT },
-      ),
+      alarm: new SharedAlarm({ setAlarm: () => {} }, platform),
       terms: { leaseMs, marginMs },
       tellInterest: async (channel, interest) => {
         await this.lag();
@@ -158,7 +155,7 @@ export class ModelChannel {
         left: () => {},
         now: () => Date.now(),
         alarmBy: () => {},
-        logger: SILENT,
+        platform,
       },
       [],
     );
@@ -171,7 +168,7 @@ export class ModelChannel {
         return await model.ask((index) => index.lease(name, gone));
       },
       granted: (interests, round) => this.#fanOut.setInterests(interests, round),
-      logger: SILENT,
+      platform,
     });
   }
 

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { LEASE_TERMS } from "../../src/objects/calls/lease-terms.ts";
 import { ASK_LATER_MS } from "../../src/objects/channel/lease.ts";
-import { delay } from "../../src/objects/timers.ts";
+import { delay } from "../support/platform.ts";
 import { one, scene } from "./life-scene.ts";
 import { interest, publish } from "./pattern-interest.ts";
 

@@ -1,7 +1,7 @@
 /** What is published after a pattern was granted reaches its gateway, whatever happens at the same time. */
 import { afterEach, expect, test, vi } from "vitest";
 import { background } from "../../src/engine/background.ts";
-import { delay } from "../../src/objects/timers.ts";
+import { delay } from "../support/platform.ts";
 import { type SeededRandom, seed, seededRandom } from "../support/random.ts";
 import { type ModelGateway, type ModelOptions, PatternModel } from "./pattern-model.ts";
 import { VirtualTime } from "./virtual-time.ts";

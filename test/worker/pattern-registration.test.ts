@@ -1,7 +1,7 @@
 /** What a gateway registers of patterns: in few calls, and again where it may not have been heard. */
 import { afterEach, expect, test, vi } from "vitest";
 import { indexOf, LEASE_TERMS } from "../../src/objects/calls/lease-terms.ts";
-import { delay } from "../../src/objects/timers.ts";
+import { delay } from "../support/platform.ts";
 import { enter, go, opened, quiet } from "./pattern-sessions.ts";
 
 afterEach(() => {

@@ -5,7 +5,6 @@ import type {
   PatternRegistrationRow,
   PatternRegistrationTable,
 } from "../../src/objects/ports/pattern-registrations.ts";
-import { nextTurn } from "../../src/objects/timers.ts";
 import {
   ActiveRequestSchema,
   ActiveResponseSchema,
@@ -15,6 +14,7 @@ import {
   type PatternUnsubscribeRequest,
   PatternUnsubscribeRequestSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { nextTurn } from "../support/platform.ts";
 
 export class PatternScene {
   /** The gateway's database. */

@@ -1,5 +1,6 @@
 /** A gateway whose sessions come and go by patterns, as the engine tells it. */
-import { nextTurn } from "../../src/objects/timers.ts";
+
+import { nextTurn } from "../support/platform.ts";
 import { BrokerScene, ROOM } from "./broker-scene.ts";
 
 /** A gateway whose sessions want nothing yet. */

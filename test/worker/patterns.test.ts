@@ -11,11 +11,11 @@ import {
 import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { indexOf, LEASE_TERMS } from "../../src/objects/calls/lease-terms.ts";
-import { delay } from "../../src/objects/timers.ts";
 import { ChannelDurableObject } from "../../src/worker/channel/object.ts";
 import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
 import { PatternDurableObject } from "../../src/worker/pattern-index/object.ts";
 import { valueAs } from "../support/client.ts";
+import { delay } from "../support/platform.ts";
 import { seed, seededRandom } from "../support/random.ts";
 import { abort } from "./abort.ts";
 import { Client, freshChannel, texts } from "./socket.ts";

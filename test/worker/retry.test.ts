@@ -14,6 +14,7 @@ import {
   ActiveResponseSchema,
   HistoryResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { platform } from "../support/platform.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -26,8 +27,8 @@ function recorded() {
     (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
       lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
     };
-  const logger = { warn: note("warn"), info: note("info") };
-  return { lines, logger, trouble: new Trouble("calls", logger) };
+  const logging = { ...platform, logger: { warn: note("warn"), info: note("info") } };
+  return { lines, logging, trouble: new Trouble("calls", logging) };
 }
 
 /** Calls with these failures, one after the other, then an answer. */
@@ -39,7 +40,7 @@ async function tried(...failures: readonly unknown[]) {
     if (left.length > 0) throw left.shift();
     return "answer";
   };
-  const outcome = await retrying(call, toChannel(recorded().trouble)).catch(
+  const outcome = await retrying(call, toChannel(platform, recorded().trouble)).catch(
     (error: unknown) => error,
   );
   return { calls, outcome };
@@ -119,7 +120,7 @@ test("a channel that cannot be told by mistake is not called again, and the push
       { channel: "bad", until },
       { channel: "good", until },
     ],
-    { tell, now: () => Date.now(), trouble },
+    { tell, now: () => Date.now(), timers: platform.timers, trouble },
   );
   expect(Date.now()).toBeGreaterThanOrEqual(until);
   expect(calls).toEqual(["bad", "good", "good", "good"]);
@@ -156,14 +157,14 @@ test("an answer that cannot be read is an error, and is not asked for again", as
       return new Uint8Array([0x0f]);
     },
   } as Partial<ChannelStub> as ChannelStub;
-  const asked = retrying(() => historyOf(stub, { limit: 1 }), toChannel(trouble));
+  const asked = retrying(() => historyOf(stub, { limit: 1 }), toChannel(platform, trouble));
   await expect(asked).rejects.toMatchObject({ code: "INTERNAL_ERROR" });
   expect(calls).toBe(1);
 });
 
 test("a queue that is full refuses by a rejection", async () => {
-  const { logger, trouble } = recorded();
-  const host = { logger, channelTrouble: trouble, turn: new Turn() };
+  const { logging, trouble } = recorded();
+  const host = { platform: logging, channelTrouble: trouble, turn: new Turn(platform.timers) };
   const queue = new PublishQueue(() => new Promise(() => {}), host);
   const item = { $typeName: "messageloop.internal.v1.PublishItem", key: "k" } as const;
   const body = new Uint8Array(4 * 1024 * 1024);

@@ -14,11 +14,11 @@ import {
   PublishRequestSchema,
   PublishResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { platform } from "../support/platform.ts";
 import { freshChannel } from "./socket.ts";
 
 /** Entries of a full batch, and frames of a turn that no timer ends. */
 const FULL = 512;
-const logger = { warn: () => {} };
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
@@ -39,7 +39,7 @@ function items(count: number, from = 0) {
 }
 
 test("a turn ends by its timer, or after so many frames", async () => {
-  const turn = new Turn();
+  const turn = new Turn(platform.timers);
   const seen: string[] = [];
   frames(turn, FULL);
   turn.soon(() => seen.push("one"));
@@ -57,7 +57,7 @@ test("a turn ends by its timer, or after so many frames", async () => {
 });
 
 test("what is published while no timer comes leaves in full batches", async () => {
-  const turn = new Turn();
+  const turn = new Turn(platform.timers);
   const batches: number[] = [];
   const queue = new PublishQueue(
     async (request) => {
@@ -69,7 +69,7 @@ test("what is published while no timer comes leaves in full batches", async () =
         create(PublishResponseSchema, { epoch: "e", results }),
       );
     },
-    { logger, channelTrouble: new Trouble("calls", logger), turn },
+    { platform, channelTrouble: new Trouble("calls", platform), turn },
   );
   const acknowledged: Promise<unknown>[] = [];
   for (const item of items(3 * FULL - 1)) {

@@ -2,6 +2,7 @@
 import { ERRORS } from "../../protocol/codes.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
+import type { ObjectPlatform } from "../ports/platform.ts";
 import { delay, unavailable } from "../timers.ts";
 import type { Trouble } from "../trouble.ts";
 
@@ -15,16 +16,21 @@ export interface Retrying {
   readonly timeoutMs: number;
   /** Receives every failure and every success. */
   readonly trouble: Trouble;
+  readonly platform: ObjectPlatform;
 }
 
 /** Terms for a call to a channel. */
-export function toChannel(trouble: Trouble): Retrying {
-  return { what: "the channel", timeoutMs: CHANNEL_TIMEOUT_MS, trouble };
+export function toChannel(platform: ObjectPlatform, trouble: Trouble): Retrying {
+  return { what: "the channel", timeoutMs: CHANNEL_TIMEOUT_MS, trouble, platform };
 }
 
 /** Terms for a call to a pattern index. */
-export function toIndex(trouble: Trouble, timeoutMs = CHANNEL_TIMEOUT_MS): Retrying {
-  return { what: "the pattern index", timeoutMs, trouble };
+export function toIndex(
+  platform: ObjectPlatform,
+  trouble: Trouble,
+  timeoutMs = CHANNEL_TIMEOUT_MS,
+): Retrying {
+  return { what: "the pattern index", timeoutMs, trouble, platform };
 }
 
 /**
@@ -36,13 +42,14 @@ export function toIndex(trouble: Trouble, timeoutMs = CHANNEL_TIMEOUT_MS): Retry
  */
 export async function retrying<T>(
   call: (ms: number) => Promise<T>,
-  { what, timeoutMs, trouble }: Retrying,
+  { what, timeoutMs, trouble, platform }: Retrying,
 ): Promise<T> {
-  const end = Date.now() + timeoutMs;
+  const { clock, timers } = platform;
+  const end = clock.now() + timeoutMs;
   let pause = FIRST_PAUSE_MS;
   for (;;) {
     try {
-      const answer = await call(end - Date.now());
+      const answer = await call(end - clock.now());
       trouble.worked();
       return answer;
     } catch (error) {
@@ -51,11 +58,11 @@ export async function retrying<T>(
       if (stated !== undefined) throw stated;
       if (isMistake(error)) throw error;
       // An overloaded object only gets worse when asked again.
-      if (flagged(error, "overloaded") || Date.now() + pause >= end) {
+      if (flagged(error, "overloaded") || clock.now() + pause >= end) {
         throw unavailable(`${what} does not answer`, error);
       }
     }
-    await delay(pause * (0.5 + Math.random()));
+    await delay(timers, pause * (0.5 + Math.random()));
     pause *= 2;
   }
 }

@@ -11,10 +11,10 @@
 import type { LogRow } from "../../channels/log-store.ts";
 import type { PresenceChange } from "../../channels/presence.ts";
 import { background } from "../../engine/background.ts";
-import type { Logger } from "../../engine/ports/platform.ts";
 import { encodeDelivery, encodePresenceChange } from "../calls/internal-codec.ts";
 import type { PatternInterest } from "../calls/pattern-interest.ts";
 import type { GatewayRow } from "../ports/channel-store.ts";
+import type { ObjectPlatform } from "../ports/platform.ts";
 import { delay, withDeadline } from "../timers.ts";
 import { Trouble } from "../trouble.ts";
 import { type Call, followsPresence, type Gateway } from "./fan-out-gateway.ts";
@@ -43,7 +43,7 @@ export interface FanOutHost extends GatewaysHost {
   now(): number;
   /** Makes sure that the alarm comes by then, Unix milliseconds. */
   alarmBy(at: number): void;
-  readonly logger: Logger;
+  readonly platform: ObjectPlatform;
 }
 
 export class ChannelFanOut {
@@ -57,7 +57,7 @@ export class ChannelFanOut {
 
   constructor(host: FanOutHost, rows: Iterable<GatewayRow>) {
     this.#host = host;
-    this.#trouble = new Trouble("deliveries to gateways", host.logger);
+    this.#trouble = new Trouble("deliveries to gateways", host.platform);
     this.#gateways = new FanOutGateways(host, rows);
   }
 
@@ -201,6 +201,7 @@ export class ChannelFanOut {
     const prev = batch.length > 0 ? gateway.confirmed : this.#host.head();
     const presence = gateway.presence.take();
     const { channel, epoch } = this.#host;
+    const { logger, timers } = this.#host.platform;
     const request = encodeDelivery({
       channel,
       registration,
@@ -217,12 +218,16 @@ export class ChannelFanOut {
     gateway.call = call;
     gateway.announce = false;
     // The call is issued here, in the turn that acknowledges the publishes it carries.
-    const answer = withDeadline(this.#host.deliver(gateway.name, request), DELIVER_DEADLINE_MS);
+    const answer = withDeadline(
+      timers,
+      this.#host.deliver(gateway.name, request),
+      DELIVER_DEADLINE_MS,
+    );
     call.done = answer.then(
       ({ gone }) => this.#delivered(gateway, call, gone),
       (error: unknown) => this.#failed(gateway, call, error),
     );
-    background(call.done, this.#host.logger, "a delivery");
+    background(call.done, logger, "a delivery");
     // More than one batch behind: the rest waits for the answer, and until then it is owed.
     if (until < this.#host.head()) this.#owe(gateway);
   }
@@ -251,8 +256,9 @@ export class ChannelFanOut {
     this.#putBack(gateway, call);
     if (this.#gateways.get(gateway.name) !== gateway) return;
     this.#trouble.failed(error, { gateway: gateway.name });
-    const again = delay(RETRY_PAUSE_MS).then(() => this.flush());
-    background(again, this.#host.logger, "a repeated delivery");
+    const { logger, timers } = this.#host.platform;
+    const again = delay(timers, RETRY_PAUSE_MS).then(() => this.flush());
+    background(again, logger, "a repeated delivery");
     this.#owe(gateway);
   }
 

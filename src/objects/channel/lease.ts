@@ -4,10 +4,10 @@
  * background near its end while messages come, so that a busy channel asks once per lease and hardly
  * anybody waits. Nothing of it is stored: another life of the channel asks anew.
  */
-import type { Logger } from "../../engine/ports/platform.ts";
 import type { LeaseTerms } from "../calls/lease-terms.ts";
 import type { PatternInterest } from "../calls/pattern-interest.ts";
 import { retrying, toIndex } from "../calls/retry.ts";
+import type { ObjectPlatform } from "../ports/platform.ts";
 import { delay, withDeadline } from "../timers.ts";
 import { Trouble } from "../trouble.ts";
 
@@ -32,7 +32,7 @@ export interface LeaseHost {
    * @param round of the question: what was pushed in it or later need not be part of the answer
    */
   granted(interests: readonly PatternInterest[], round: number): void;
-  readonly logger: Logger;
+  readonly platform: ObjectPlatform;
 }
 
 export class ChannelLease {
@@ -46,7 +46,7 @@ export class ChannelLease {
 
   constructor(host: LeaseHost) {
     this.#host = host;
-    this.#trouble = new Trouble("questions to the pattern index", host.logger);
+    this.#trouble = new Trouble("questions to the pattern index", host.platform);
   }
 
   /** Counts the questions to the index. */
@@ -82,7 +82,7 @@ export class ChannelLease {
    * where somebody comes to hundreds of channels at once the questions would double their work.
    */
   askLater(): void {
-    this.#later ??= delay(ASK_LATER_MS).then(() => {
+    this.#later ??= delay(this.#host.platform.timers, ASK_LATER_MS).then(() => {
       this.#later = undefined;
       if (!this.held) this.askSoon();
     });
@@ -101,9 +101,10 @@ export class ChannelLease {
     const round = this.#round;
     // Counted from the first try: the index counts from whichever reached it.
     const until = this.#host.now() + this.#host.terms.leaseMs;
+    const { platform } = this.#host;
     const interests = await retrying(
-      (ms) => withDeadline(this.#host.ask(), ms),
-      toIndex(this.#trouble, ASK_TIMEOUT_MS),
+      (ms) => withDeadline(platform.timers, this.#host.ask(), ms),
+      toIndex(platform, this.#trouble, ASK_TIMEOUT_MS),
     );
     this.#host.granted(interests, round);
     this.#until = until;

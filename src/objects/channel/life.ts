@@ -10,7 +10,6 @@ import { MemoryLogStore } from "../../channels/memory-store.ts";
 import { ChannelPresence, type PresenceChange, type Snapshot } from "../../channels/presence.ts";
 import type { ChannelRules } from "../../channels/rules.ts";
 import type { Position, SubscribeResult } from "../../engine/ports/broker.ts";
-import type { Logger } from "../../engine/ports/platform.ts";
 import type {
   HistoryRequest,
   PublishItem,
@@ -23,6 +22,7 @@ import type { LeaseTerms } from "../calls/lease-terms.ts";
 import { interestOf } from "../calls/pattern-calls.ts";
 import type { PatternInterest } from "../calls/pattern-interest.ts";
 import type { ChannelStore, GatewayStore } from "../ports/channel-store.ts";
+import type { ObjectPlatform } from "../ports/platform.ts";
 import { ChannelFanOut } from "./fan-out.ts";
 import { ChannelLease } from "./lease.ts";
 import { encodeRows, takeBatch } from "./recent-entries.ts";
@@ -32,6 +32,7 @@ export interface ChannelHost {
   readonly name: string;
   readonly rules: ChannelRules;
   readonly store: ChannelStore;
+  /** The time of the log, of presence and of leases. */
   readonly clock: LogClock;
   readonly random: LogRandom;
   readonly alarm: SharedAlarm;
@@ -44,7 +45,7 @@ export interface ChannelHost {
   lease(gone: readonly PatternInterest[]): Promise<readonly PatternInterest[]>;
   /** Calls a gateway. Resolves with whether it has gone from this registration. */
   deliver(gateway: string, request: Uint8Array): Promise<{ readonly gone: boolean }>;
-  readonly logger: Logger;
+  readonly platform: ObjectPlatform;
 }
 
 export class ChannelLife {
@@ -61,7 +62,7 @@ export class ChannelLife {
 
   constructor(host: ChannelHost) {
     this.#host = host;
-    const { name, rules, store, clock, random, alarm, logger } = host;
+    const { name, rules, store, clock, random, alarm, platform } = host;
     const { transient } = rules;
     const log = new ChannelLog(
       transient ? new MemoryLogStore() : store.log(),
@@ -86,7 +87,7 @@ export class ChannelLife {
         left: (gateway) => this.#left(gateway),
         now: clock.now,
         alarmBy: (at) => alarm.by(at),
-        logger,
+        platform,
       },
       gateways.all(),
     );
@@ -95,7 +96,7 @@ export class ChannelLife {
       now: clock.now,
       ask: () => this.#askIndex(),
       granted: (interests, round) => this.#fanOut.setInterests(interests, round),
-      logger,
+      platform,
     });
   }
 

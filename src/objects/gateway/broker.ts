@@ -76,19 +76,21 @@ export class DurableObjectBroker implements Broker {
   readonly #channels = new Map<string, ChannelLink>();
   readonly #patterns = new PatternMap<PatternRegistration>();
   /** The channels among them that may be heard by patterns alone. */
-  readonly #heard = new HeardChannels();
+  readonly #heard: HeardChannels;
   #handler: BrokerHandler | undefined;
   #sequence = 0;
 
   constructor(options: DurableObjectBrokerOptions) {
     this.#options = options;
-    const indexTrouble = new Trouble("calls to pattern indexes", options.logger);
+    const { platform, turn } = options;
+    this.#heard = new HeardChannels(platform.clock);
+    const indexTrouble = new Trouble("calls to pattern indexes", platform);
     this.#patternHost = { ...options, indexTrouble };
     this.#host = {
       ...options,
-      channelTrouble: new Trouble("calls to channels", options.logger),
-      tellings: new Calls(options.turn),
-      questions: new Calls(options.turn),
+      channelTrouble: new Trouble("calls to channels", platform),
+      tellings: new Calls(turn, platform.timers),
+      questions: new Calls(turn, platform.timers),
       handler: () => this.#handler,
       sequence: () => this.#nextSequence(),
       patternInterest: (channel) => this.#patternInterest(channel),
@@ -107,7 +109,11 @@ export class DurableObjectBroker implements Broker {
     const link = this.#link(channel);
     if (this.#options.hasAnySubscriber(channel)) this.#heard.add(channel);
     else link.cursor.reset();
-    background(this.#settle(channel, link), this.#options.logger, "telling the end of a channel");
+    background(
+      this.#settle(channel, link),
+      this.#options.platform.logger,
+      "telling the end of a channel",
+    );
   }
 
   async subscribePattern(pattern: string): Promise<PatternSubscribeResult> {
@@ -118,7 +124,7 @@ export class DurableObjectBroker implements Broker {
     const registration = this.#registration(pattern);
     registration.end();
     const settling = this.#settlePattern(pattern, registration);
-    background(settling, this.#options.logger, "telling the end of a pattern");
+    background(settling, this.#options.platform.logger, "telling the end of a pattern");
     for (const channel of this.#heard.channels()) {
       if (!matches(pattern, channel) || this.#options.hasAnySubscriber(channel)) continue;
       // What comes of it later is another story.
@@ -130,11 +136,12 @@ export class DurableObjectBroker implements Broker {
   }
 
   async activeChannels(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
-    const { index } = this.#options;
+    const { index, platform } = this.#options;
     const ask = (name: string): Promise<ActiveChannels> =>
       retrying(
-        (ms) => withDeadline(activeOf(index(name), pattern, since.offset, limit), ms),
-        toIndex(this.#patternHost.indexTrouble),
+        (ms) =>
+          withDeadline(platform.timers, activeOf(index(name), pattern, since.offset, limit), ms),
+        toIndex(platform, this.#patternHost.indexTrouble),
       );
     const answers = await Promise.all(indexesOf(pattern).map(ask));
     const channels = answers.flatMap((answer) => answer.channels);
@@ -260,7 +267,9 @@ export class DurableObjectBroker implements Broker {
     try {
       await settle();
     } catch (error) {
-      this.#options.logger.warn("a registration was not settled", { error: String(error) });
+      this.#options.platform.logger.warn("a registration was not settled", {
+        error: String(error),
+      });
     }
   }
 
@@ -336,7 +345,7 @@ export class DurableObjectBroker implements Broker {
 
   /** Rises over all channels and lives: the clock, in thousandths of a millisecond, or one more. */
   #nextSequence(): number {
-    this.#sequence = Math.max(this.#sequence + 1, Date.now() * 1000);
+    this.#sequence = Math.max(this.#sequence + 1, this.#options.platform.clock.now() * 1000);
     return this.#sequence;
   }
 

@@ -2,6 +2,7 @@
  * How many calls of one kind a gateway makes at the same time. Hundreds at once would keep everybody else of
  * the gateway waiting, and each of them past its deadline.
  */
+import type { Timers } from "../../engine/ports/platform.ts";
 import { Slots } from "../../engine/slots.ts";
 import type { Turn } from "./turn.ts";
 
@@ -13,9 +14,11 @@ const PLACE_MS = 1_000;
 export class Calls {
   readonly #slots = new Slots(TOGETHER);
   readonly #turn: Turn;
+  readonly #timers: Timers;
 
-  constructor(turn: Turn) {
+  constructor(turn: Turn, timers: Timers) {
     this.#turn = turn;
+    this.#timers = timers;
   }
 
   /** Makes a call when there is a place for it. Calls begin in the order of their asking. */
@@ -30,11 +33,11 @@ export class Calls {
       if (placed) this.#slots.free();
       placed = false;
     };
-    const late = setTimeout(leave, PLACE_MS);
+    const cancel = this.#timers.after(PLACE_MS, leave);
     try {
       return await call();
     } finally {
-      clearTimeout(late);
+      cancel();
       leave();
     }
   }

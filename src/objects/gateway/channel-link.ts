@@ -55,7 +55,7 @@ export class ChannelLink {
       },
       head: async () => (await this.ask((stub) => historyOf(stub, { limit: 0 }))).position,
       presence: (limit) => this.ask((stub) => presenceOf(stub, limit)),
-      warn: host.logger.warn,
+      warn: host.platform.logger.warn,
     });
   }
 
@@ -100,8 +100,12 @@ export class ChannelLink {
   async ask<T>(call: (stub: ChannelStub) => Promise<T>): Promise<T> {
     this.#asking += 1;
     try {
-      return await this.#host.questions.run(() =>
-        retrying((ms) => withDeadline(this.#call(call), ms), toChannel(this.#host.channelTrouble)),
+      const { channelTrouble, platform, questions } = this.#host;
+      return await questions.run(() =>
+        retrying(
+          (ms) => withDeadline(platform.timers, this.#call(call), ms),
+          toChannel(platform, channelTrouble),
+        ),
       );
     } finally {
       this.#asking -= 1;

@@ -8,7 +8,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import type { MemberSession } from "../../channels/presence.ts";
 import { background } from "../../engine/background.ts";
 import type { Position, SubscribeResult } from "../../engine/ports/broker.ts";
-import type { Logger, Random } from "../../engine/ports/platform.ts";
+import type { Random } from "../../engine/ports/platform.ts";
 import {
   type RegisterRequest,
   RegisterRequestSchema,
@@ -24,6 +24,7 @@ import type {
   ChannelRegistrationRow,
   ChannelRegistrationTable,
 } from "../ports/channel-registrations.ts";
+import type { ObjectPlatform } from "../ports/platform.ts";
 import { unavailable, withDeadline } from "../timers.ts";
 import type { Trouble } from "../trouble.ts";
 import type { Calls } from "./calls.ts";
@@ -34,7 +35,7 @@ export interface ChannelRegistrationHost {
   readonly gateway: string;
   readonly channelRegistrations: ChannelRegistrationTable;
   readonly random: Random;
-  readonly logger: Logger;
+  readonly platform: ObjectPlatform;
   /** Of calls to channels. */
   readonly channelTrouble: Trouble;
   readonly turn: Turn;
@@ -134,7 +135,7 @@ export class ChannelRegistration {
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
     });
-    background(this.#running, this.#host.logger, "telling a channel who is here");
+    background(this.#running, this.#host.platform.logger, "telling a channel who is here");
   }
 
   async #run(): Promise<void> {
@@ -174,7 +175,7 @@ export class ChannelRegistration {
   async #inTime<T>(outcome: Promise<T>): Promise<T> {
     outcome.catch(() => {});
     await this.#begun.promise;
-    return await withDeadline(outcome, CHANNEL_TIMEOUT_MS);
+    return await withDeadline(this.#host.platform.timers, outcome, CHANNEL_TIMEOUT_MS);
   }
 
   /**
@@ -230,11 +231,12 @@ export class ChannelRegistration {
   async #tell({ request, first }: Batch): Promise<SubscribeResult> {
     const bytes = toBinary(RegisterRequestSchema, request);
     // A repeated call has the same number and registration, and changes nothing.
-    const answer = await this.#host.tellings.run(() => {
+    const { channelTrouble, platform, tellings } = this.#host;
+    const answer = await tellings.run(() => {
       this.#begun.resolve();
       return retrying(
-        (ms) => withDeadline(this.#channel.register(bytes), ms),
-        toChannel(this.#host.channelTrouble),
+        (ms) => withDeadline(platform.timers, this.#channel.register(bytes), ms),
+        toChannel(platform, channelTrouble),
       );
     });
     const { position, generation } = readAnswer(RegisterResponseSchema, answer);
@@ -268,7 +270,7 @@ export class ChannelRegistration {
       this.#store({ ...row, unsettled: true });
     } catch (cause) {
       // A later life takes every row that it finds for unsettled.
-      this.#host.logger.warn("a registration cannot be noted", { error: String(cause) });
+      this.#host.platform.logger.warn("a registration cannot be noted", { error: String(cause) });
     }
   }
 

@@ -6,7 +6,6 @@
  */
 import { background } from "../../engine/background.ts";
 import type { PatternSubscribeResult } from "../../engine/ports/broker.ts";
-import type { Logger } from "../../engine/ports/platform.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { indexesOf, LEASE_TERMS } from "../calls/lease-terms.ts";
 import { type PatternStub, subscribeTo, unsubscribeFrom } from "../calls/pattern-calls.ts";
@@ -16,6 +15,7 @@ import type {
   PatternRegistrationRow,
   PatternRegistrationTable,
 } from "../ports/pattern-registrations.ts";
+import type { ObjectPlatform } from "../ports/platform.ts";
 import { nextTurn, unavailable, withDeadline } from "../timers.ts";
 import type { Trouble } from "../trouble.ts";
 
@@ -26,7 +26,7 @@ export const TIME_EPOCH = "time";
 export interface PatternRegistrationHost {
   readonly gateway: string;
   readonly patternRegistrations: PatternRegistrationTable;
-  readonly logger: Logger;
+  readonly platform: ObjectPlatform;
   /** Of calls to pattern indexes. */
   readonly indexTrouble: Trouble;
   /** A fresh stub of a pattern index. */
@@ -77,7 +77,7 @@ export class PatternRegistration {
    */
   async subscribe(): Promise<PatternSubscribeResult> {
     const attempt = this.#fitting() ?? this.#begin();
-    const offset = attempt.registered ? Date.now() : await attempt.outcome;
+    const offset = attempt.registered ? this.#host.platform.clock.now() : await attempt.outcome;
     return { position: { epoch: TIME_EPOCH, offset } };
   }
 
@@ -100,7 +100,7 @@ export class PatternRegistration {
   async #run(): Promise<void> {
     while (this.#asked) {
       // Whoever comes in the same turn has made a registration of its own.
-      await nextTurn();
+      await nextTurn(this.#host.platform.timers);
       this.#asked = false;
       if (!this.#host.hasPattern(this.#pattern)) await this.#unregister();
       else if (this.#fitting(true) === undefined) this.#begin();
@@ -138,21 +138,21 @@ export class PatternRegistration {
     const { patternRegistrations: rows } = this.#host;
     this.#open += 1;
     try {
-      await nextTurn();
+      await nextTurn(this.#host.platform.timers);
       if (this.#current !== attempt) throw unavailable("nobody wants the pattern");
       const pattern = this.#pattern;
       const presence = this.#host.hasPatternPresenceFollower(pattern);
       const version = rows.nextVersion();
       rows.set(pattern, { version, presence, unsettled: false });
       Object.assign(attempt, { version, presence });
-      const { gateway, index } = this.#host;
+      const { gateway, index, platform } = this.#host;
       const row = { pattern, gateway, version, presence };
       // It may tell thousands of channels; what fails otherwise fails sooner.
       const longest = LEASE_TERMS.leaseMs + LEASE_TERMS.marginMs + CHANNEL_TIMEOUT_MS;
       const register = (name: string): Promise<number> =>
         retrying(
-          () => withDeadline(subscribeTo(index(name), row), longest),
-          toIndex(this.#host.indexTrouble),
+          () => withDeadline(platform.timers, subscribeTo(index(name), row), longest),
+          toIndex(platform, this.#host.indexTrouble),
         );
       const times = await Promise.all(indexesOf(pattern).map(register));
       attempt.registered = true;
@@ -164,13 +164,14 @@ export class PatternRegistration {
       this.#open -= 1;
       // What the index took after it was told of the end is told to it once more.
       if (!this.#host.hasPattern(this.#pattern)) {
-        background(this.settle(), this.#host.logger, "telling the end of a pattern");
+        background(this.settle(), this.#host.platform.logger, "telling the end of a pattern");
       }
     }
   }
 
   #failed(error: unknown): void {
-    const { logger, patternRegistrations: rows } = this.#host;
+    const { patternRegistrations: rows } = this.#host;
+    const { logger } = this.#host.platform;
     logger.warn("a pattern was not registered", { error: String(error) });
     this.#current = undefined;
     try {
@@ -182,21 +183,21 @@ export class PatternRegistration {
   }
 
   async #unregister(): Promise<void> {
-    const { gateway, index, logger, patternRegistrations: rows } = this.#host;
+    const { gateway, index, patternRegistrations: rows, platform } = this.#host;
     const pattern = this.#pattern;
     const row = rows.get(pattern);
     if (row === undefined) return;
     const end = { gateway, version: row.version, pattern };
     const unregister = (name: string): Promise<void> =>
       retrying(
-        (ms) => withDeadline(unsubscribeFrom(index(name), end), ms),
-        toIndex(this.#host.indexTrouble),
+        (ms) => withDeadline(platform.timers, unsubscribeFrom(index(name), end), ms),
+        toIndex(platform, this.#host.indexTrouble),
       );
     try {
       await Promise.all(indexesOf(pattern).map(unregister));
     } catch (error) {
       // The row is left for the next sweep.
-      logger.warn("the end of a pattern was not told", { error: String(error) });
+      platform.logger.warn("the end of a pattern was not told", { error: String(error) });
       return;
     }
     if (this.#open === 0 && rows.get(pattern)?.version === row.version) rows.delete(pattern);

@@ -7,7 +7,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
 import type { PublishResult } from "../../engine/ports/broker.ts";
-import type { Logger } from "../../engine/ports/platform.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import {
   type PublishItem,
@@ -17,6 +16,7 @@ import {
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
 import { readAnswer } from "../calls/answers.ts";
 import { retrying, toChannel } from "../calls/retry.ts";
+import type { ObjectPlatform } from "../ports/platform.ts";
 import { unavailable, withDeadline } from "../timers.ts";
 import type { Trouble } from "../trouble.ts";
 import type { Turn } from "./turn.ts";
@@ -26,7 +26,7 @@ const FULL_RETRY_MS = 1_000;
 
 /** What the queue needs from the gateway around it. */
 export interface PublishHost {
-  readonly logger: Logger;
+  readonly platform: ObjectPlatform;
   /** Of calls to channels. */
   readonly channelTrouble: Trouble;
   readonly turn: Turn;
@@ -70,7 +70,7 @@ export class PublishQueue {
     }
     this.#waiting.push({ item, size, resolve, reject });
     this.#waitingBytes += size;
-    if (!this.#running) background(this.#run(), this.#host.logger, "publish queue");
+    if (!this.#running) background(this.#run(), this.#host.platform.logger, "publish queue");
     return promise;
   }
 
@@ -111,9 +111,10 @@ export class PublishQueue {
   async #send(batch: readonly WaitingPublish[]): Promise<Uint8Array> {
     const items = batch.map(({ item }) => item);
     const request = toBinary(PublishRequestSchema, create(PublishRequestSchema, { items }));
+    const { channelTrouble, platform } = this.#host;
     return await retrying(
-      (ms) => withDeadline(this.#call(request), ms),
-      toChannel(this.#host.channelTrouble),
+      (ms) => withDeadline(platform.timers, this.#call(request), ms),
+      toChannel(platform, channelTrouble),
     );
   }
 }

@@ -6,19 +6,25 @@
  * would put off every turn until all of its frames are read, and all of them would be in memory until then. So a turn
  * ends after so many frames as well.
  */
+import type { Timers } from "../../engine/ports/platform.ts";
 import { MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
 
 export class Turn {
+  readonly #timers: Timers;
   #waiting: (() => void)[] = [];
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  #cancel: (() => void) | undefined;
   /** Frames since the first of them waits. */
   #frames = 0;
+
+  constructor(timers: Timers) {
+    this.#timers = timers;
+  }
 
   /** Calls back in the next turn. The callback does not throw. */
   soon(callback: () => void): void {
     if (this.#waiting.length === 0) {
       this.#frames = 0;
-      this.#timer = setTimeout(() => this.#end(), 0);
+      this.#cancel = this.#timers.after(0, () => this.#end());
     }
     this.#waiting.push(callback);
   }
@@ -35,7 +41,7 @@ export class Turn {
   }
 
   #end(): void {
-    clearTimeout(this.#timer);
+    this.#cancel?.();
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const callback of waiting) callback();

@@ -8,11 +8,12 @@
 import { PatternMap } from "../../channels/pattern-map.ts";
 import { matches } from "../../channels/patterns.ts";
 import type { ActiveChannels } from "../../engine/ports/broker.ts";
-import type { Clock, Logger } from "../../engine/ports/platform.ts";
+import type { Clock } from "../../engine/ports/platform.ts";
 import type { SharedAlarm } from "../alarm.ts";
 import type { LeaseTerms } from "../calls/lease-terms.ts";
 import { mergeInterest, type PatternInterest } from "../calls/pattern-interest.ts";
 import type { PatternRow, PatternStore } from "../ports/pattern-store.ts";
+import type { ObjectPlatform } from "../ports/platform.ts";
 import { Trouble } from "../trouble.ts";
 import { push } from "./push.ts";
 
@@ -26,10 +27,11 @@ const FORGET_EVERY_MS = 60 * 60 * 1000;
 
 export interface IndexHost {
   readonly store: PatternStore;
+  /** The time of leases. */
   readonly clock: Clock;
   readonly alarm: SharedAlarm;
   readonly terms: LeaseTerms;
-  readonly logger: Logger;
+  readonly platform: ObjectPlatform;
   /** Tells a channel that a gateway hears it. Resolves when the channel has confirmed. */
   tellInterest(channel: string, interest: PatternInterest): Promise<void>;
 }
@@ -48,7 +50,7 @@ export class PatternIndex {
   constructor(host: IndexHost) {
     this.#host = host;
     this.#store = host.store;
-    this.#trouble = new Trouble("calls to channels", host.logger);
+    this.#trouble = new Trouble("calls to channels", host.platform);
     for (const row of this.#store.patterns()) this.#keep(row);
     this.#last = this.#store.span()?.last ?? 0;
     for (const { channel, leasedAt } of this.#store.leasesSince(this.#now() - this.#span)) {
@@ -80,6 +82,7 @@ export class PatternIndex {
     await push(tellings, {
       tell: (channel) => this.#host.tellInterest(channel, { gateway, version, presence }),
       now: () => this.#now(),
+      timers: this.#host.platform.timers,
       trouble: this.#trouble,
     });
     return this.#now();

@@ -2,6 +2,7 @@
  * Tells many channels something, each until it has confirmed or need not know any more. A channel that
  * does not answer holds up no other.
  */
+import type { Timers } from "../../engine/ports/platform.ts";
 import { isMistake } from "../calls/retry.ts";
 import { delay, withDeadline } from "../timers.ts";
 import type { Trouble } from "../trouble.ts";
@@ -25,6 +26,7 @@ export interface Telling {
 export interface PushHost {
   tell(channel: string): Promise<void>;
   now(): number;
+  readonly timers: Timers;
   /** Of calls to channels. */
   readonly trouble: Trouble;
 }
@@ -35,7 +37,10 @@ export async function push(tellings: readonly Telling[], host: PushHost): Promis
   let open = await round(tellings, host);
   while (open.length > 0) {
     const latest = Math.max(...open.map(({ until }) => until));
-    await delay(Math.min(pause * (0.5 + Math.random()), Math.max(latest - host.now(), 1)));
+    await delay(
+      host.timers,
+      Math.min(pause * (0.5 + Math.random()), Math.max(latest - host.now(), 1)),
+    );
     pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
     open = await round(open, host);
   }
@@ -54,7 +59,11 @@ async function round(tellings: readonly Telling[], host: PushHost): Promise<Tell
         continue;
       }
       try {
-        await withDeadline(host.tell(telling.channel), Math.min(left, CALL_DEADLINE_MS));
+        await withDeadline(
+          host.timers,
+          host.tell(telling.channel),
+          Math.min(left, CALL_DEADLINE_MS),
+        );
         host.trouble.worked();
       } catch (error) {
         host.trouble.failed(error);

@@ -26,7 +26,7 @@ import {
   RegisterResponseSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
-import { clock, consoleLogger, shortId } from "../platform.ts";
+import { clock, consoleLogger, platform, shortId, timers } from "../platform.ts";
 import { settingsOf } from "../settings.ts";
 import { checkedSql } from "../sql/checked-sql.ts";
 import { SqlChannelStore } from "./store.ts";
@@ -38,7 +38,7 @@ export class ChannelDurableObject extends DurableObject<Env> {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#alarm = new SharedAlarm(ctx.storage, { clock, logger: consoleLogger });
+    this.#alarm = new SharedAlarm(ctx.storage, platform);
     // Which alarm is stored is known before anything asks for another.
     const found = async (): Promise<void> => this.#alarm.found(await ctx.storage.getAlarm());
     background(ctx.blockConcurrencyWhile(found), consoleLogger, "reading the alarm");
@@ -90,7 +90,7 @@ export class ChannelDurableObject extends DurableObject<Env> {
   /** Delivery is under way of everything that was published in this turn of the event loop. */
   async #flushed(life: ChannelLife): Promise<void> {
     if (this.#flush?.life !== life) {
-      const done = nextTurn().then(() => {
+      const done = nextTurn(timers).then(() => {
         if (this.#flush?.life === life) this.#flush = undefined;
         life.flush();
       });
@@ -158,7 +158,7 @@ export class ChannelDurableObject extends DurableObject<Env> {
     const life = new ChannelLife({
       name,
       rules: settingsOf(env).rules.of(name),
-      store: new SqlChannelStore(checkedSql(ctx.storage.sql, consoleLogger)),
+      store: new SqlChannelStore(checkedSql(ctx.storage.sql, platform)),
       clock,
       random: { epoch: shortId },
       alarm: this.#alarm,
@@ -171,7 +171,7 @@ export class ChannelDurableObject extends DurableObject<Env> {
         const stub = ctx.exports.GatewayDurableObject.getByName(gateway);
         return fromBinary(DeliverResponseSchema, await stub.deliver(request));
       },
-      logger: consoleLogger,
+      platform,
     });
     this.#openLife = life;
     const opened = Promise.resolve().then(() => life.opened());

@@ -46,7 +46,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
   /** Sessions, hub and surveys of this gateway. */
   protected readonly engine: Engine;
   protected readonly broker: DurableObjectBroker;
-  readonly #turn = new Turn();
+  readonly #turn = new Turn(timers);
   readonly #settings: WorkerSettings;
   readonly #logger: Logger;
   readonly #records: SessionRecords;
@@ -78,7 +78,8 @@ export class GatewayDurableObject extends DurableObject<Env> {
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
     this.#settings = settingsOf(env);
     this.#logger = consoleLoggerAt(this.#settings.logLevel);
-    const sql = checkedSql(ctx.storage.sql, this.#logger);
+    const platform = { clock, timers, logger: this.#logger };
+    const sql = checkedSql(ctx.storage.sql, platform);
     this.#records = new SessionRecords(sql);
     this.#doubts = new Doubts(sql, this.#settings.idleTimeoutMs);
     this.broker = new DurableObjectBroker({
@@ -97,7 +98,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
       hasPatternPresenceFollower: (pattern) => this.engine.hub.hasPatternPresenceFollower(pattern),
       random,
       turn: this.#turn,
-      logger: this.#logger,
+      platform,
     });
     this.engine = new Engine({
       broker: this.broker,

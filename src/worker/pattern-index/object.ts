@@ -21,7 +21,7 @@ import {
   PatternSubscribeResponseSchema,
   PatternUnsubscribeRequestSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { clock, consoleLogger } from "../platform.ts";
+import { clock, consoleLogger, platform, timers } from "../platform.ts";
 import { checkedSql } from "../sql/checked-sql.ts";
 import { SqlPatternStore } from "./store.ts";
 
@@ -32,7 +32,7 @@ export class PatternDurableObject extends DurableObject<Env> {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#alarm = new SharedAlarm(ctx.storage, { clock, logger: consoleLogger });
+    this.#alarm = new SharedAlarm(ctx.storage, platform);
     // Which alarm is stored is known before anything asks for another.
     const found = async (): Promise<void> => this.#alarm.found(await ctx.storage.getAlarm());
     background(ctx.blockConcurrencyWhile(found), consoleLogger, "reading the alarm");
@@ -62,7 +62,7 @@ export class PatternDurableObject extends DurableObject<Env> {
   /** Grants a channel a lease. Takes a LeaseRequest, answers a LeaseResponse. */
   async lease(request: Uint8Array): Promise<Uint8Array> {
     // Leases of one turn are written together: where hundreds of channels begin, each write is a wait.
-    this.#turn ??= nextTurn().finally(() => {
+    this.#turn ??= nextTurn(timers).finally(() => {
       this.#turn = undefined;
     });
     await this.#turn;
@@ -94,11 +94,11 @@ export class PatternDurableObject extends DurableObject<Env> {
   get #index(): PatternIndex {
     const { storage, exports } = this.ctx;
     this.#openIndex ??= new PatternIndex({
-      store: new SqlPatternStore(checkedSql(storage.sql, consoleLogger)),
+      store: new SqlPatternStore(checkedSql(storage.sql, platform)),
       clock,
       alarm: this.#alarm,
       terms: LEASE_TERMS,
-      logger: consoleLogger,
+      platform,
       tellInterest: async (channel, interest) => {
         const request = create(HearRequestSchema, { gateway: interestMessage(interest) });
         const stub = exports.ChannelDurableObject.getByName(channel);

@@ -2,14 +2,13 @@
  * An object's database whose failures are errors with a code: a disk that is full is no mistake of the
  * client, and whoever waits for a write is told so at once.
  */
-import type { Logger } from "../../engine/ports/platform.ts";
 import { unavailable } from "../../objects/timers.ts";
-import { Trouble } from "../../objects/trouble.ts";
+import { Trouble, type TroubleHost } from "../../objects/trouble.ts";
 import type { SqlLike } from "./sql.ts";
 
 /** The database, except that `exec` throws MessagingErrors: UNAVAILABLE. */
-export function checkedSql(sql: SqlLike, logger: Logger): SqlLike {
-  const trouble = new Trouble("queries of an object's database", logger);
+export function checkedSql(sql: SqlLike, host: TroubleHost): SqlLike {
+  const trouble = new Trouble("queries of an object's database", host);
   return {
     exec: (query, ...bindings) => {
       try {
