@@ -4,7 +4,7 @@ import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { SharedAlarm } from "../../src/objects/alarm.ts";
 import { ChannelLife } from "../../src/objects/channel/life.ts";
-import { DurableObjectBroker } from "../../src/objects/gateway/broker.ts";
+import { ObjectBroker } from "../../src/objects/gateway/broker.ts";
 import { PatternIndex } from "../../src/objects/pattern-index/life.ts";
 import { delay } from "../support/platform.ts";
 import { Client, freshChannel } from "./socket.ts";
@@ -100,7 +100,7 @@ test("a channel whose alarm fails does its work soon", async () => {
 test("a gateway whose alarm fails does its work soon", async () => {
   const client = await Client.connect({ gateway: "sam-31" });
   const stub = exports.GatewayDurableObject.getByName("sam-31");
-  const sweep = vi.spyOn(DurableObjectBroker.prototype, "sweep");
+  const sweep = vi.spyOn(ObjectBroker.prototype, "sweep");
   sweep.mockRejectedValueOnce(new Error("fault"));
   await come(stub);
   expect(await due(stub)).toBeLessThan(SOON_MS);
@@ -113,7 +113,7 @@ test("a connection that comes while the gateway's alarm is at work has its alarm
   const stub = exports.GatewayDurableObject.getByName("sam-32");
   const first = await Client.connect({ gateway: "sam-32" });
   let [reached, released] = [false, false];
-  vi.spyOn(DurableObjectBroker.prototype, "sweep").mockImplementationOnce(async () => {
+  vi.spyOn(ObjectBroker.prototype, "sweep").mockImplementationOnce(async () => {
     reached = true;
     while (!released) await delay(5);
   });

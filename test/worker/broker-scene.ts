@@ -3,7 +3,7 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import type { MemberSession } from "../../src/channels/presence.ts";
 import type { BrokerHandler } from "../../src/engine/ports/broker.ts";
 import type { ChannelStub } from "../../src/objects/calls/channel-calls.ts";
-import { DurableObjectBroker } from "../../src/objects/gateway/broker.ts";
+import { ObjectBroker } from "../../src/objects/gateway/broker.ts";
 import { Turn } from "../../src/objects/gateway/turn.ts";
 import type {
   ChannelRegistrationRow,
@@ -39,7 +39,7 @@ export class BrokerScene {
   /** Whether a session hears the channel by a pattern. */
   hears = false;
   readonly patterns = new PatternScene();
-  broker: DurableObjectBroker;
+  broker: ObjectBroker;
   /** Every request to register, in order, repeated ones included. */
   readonly registers: RegisterRequest[] = [];
   /** What was handed over: `e1:3` an entry, `gap ...`, `+a`/`-a` changes, `members ...`. */
@@ -89,7 +89,7 @@ export class BrokerScene {
     return this.told.splice(0);
   }
 
-  #open(): DurableObjectBroker {
+  #open(): ObjectBroker {
     const { rows } = this;
     const channelRegistrations: ChannelRegistrationTable = {
       get: (channel) => rows.get(channel),
@@ -100,7 +100,7 @@ export class BrokerScene {
         return rows.size;
       },
     };
-    const broker = new DurableObjectBroker({
+    const broker = new ObjectBroker({
       gateway: "g1",
       channel: () => this.#stub(),
       channelRegistrations,

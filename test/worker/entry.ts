@@ -4,7 +4,7 @@
  */
 import type { Backends } from "../../src/engine/ports/backends.ts";
 import { createApp } from "../../src/http/app.ts";
-import { DurableObjectBroker } from "../../src/objects/gateway/broker.ts";
+import { ObjectBroker } from "../../src/objects/gateway/broker.ts";
 import { GatewayDurableObject as Gateway } from "../../src/worker/gateway/object.ts";
 import { connectToGateway } from "../../src/worker/upgrade.ts";
 import { suiteBackend } from "../conformance/backend.ts";
@@ -15,7 +15,7 @@ import { rememberHandlers } from "../support/broker-handlers.ts";
 export { ChannelDurableObject } from "../../src/worker/channel/object.ts";
 export { PatternDurableObject } from "../../src/worker/pattern-index/object.ts";
 
-rememberHandlers(DurableObjectBroker);
+rememberHandlers(ObjectBroker);
 
 /** Gateways that this isolate has sent connections to. */
 const gateways = new Set<string>();

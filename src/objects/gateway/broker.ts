@@ -37,7 +37,7 @@ import { mergeInterest, type PatternInterest } from "../calls/pattern-interest.t
 import { retrying, toIndex } from "../calls/retry.ts";
 import { withDeadline } from "../timers.ts";
 import { Trouble } from "../trouble.ts";
-import { Calls } from "./calls.ts";
+import { CallSlots } from "./call-slots.ts";
 import { ChannelLink, type LinkHost } from "./channel-link.ts";
 import { HeardChannels } from "./heard-channels.ts";
 import {
@@ -49,7 +49,7 @@ import {
 /** Channels, or patterns, that a sweep settles at the same time. */
 const SWEPT_TOGETHER = 32;
 
-export interface DurableObjectBrokerOptions
+export interface ObjectBrokerOptions
   extends Omit<
       LinkHost,
       "handler" | "sequence" | "patternInterest" | "channelTrouble" | "tellings" | "questions"
@@ -69,8 +69,8 @@ export interface BrokerStats {
   readonly publishing: number;
 }
 
-export class DurableObjectBroker implements Broker {
-  readonly #options: DurableObjectBrokerOptions;
+export class ObjectBroker implements Broker {
+  readonly #options: ObjectBrokerOptions;
   readonly #host: LinkHost;
   readonly #patternHost: PatternRegistrationHost;
   readonly #channels = new Map<string, ChannelLink>();
@@ -80,7 +80,7 @@ export class DurableObjectBroker implements Broker {
   #handler: BrokerHandler | undefined;
   #sequence = 0;
 
-  constructor(options: DurableObjectBrokerOptions) {
+  constructor(options: ObjectBrokerOptions) {
     this.#options = options;
     const { platform, turn } = options;
     this.#heard = new HeardChannels(platform.clock);
@@ -89,8 +89,8 @@ export class DurableObjectBroker implements Broker {
     this.#host = {
       ...options,
       channelTrouble: new Trouble("calls to channels", platform),
-      tellings: new Calls(turn, platform.timers),
-      questions: new Calls(turn, platform.timers),
+      tellings: new CallSlots(turn, platform.timers),
+      questions: new CallSlots(turn, platform.timers),
       handler: () => this.#handler,
       sequence: () => this.#nextSequence(),
       patternInterest: (channel) => this.#patternInterest(channel),

@@ -13,7 +13,7 @@ import { readAnswer } from "../calls/answers.ts";
 import { type ChannelStub, historyOf, presenceOf } from "../calls/channel-calls.ts";
 import { retrying, toChannel } from "../calls/retry.ts";
 import { withDeadline } from "../timers.ts";
-import type { Calls } from "./calls.ts";
+import type { CallSlots } from "./call-slots.ts";
 import { ChannelRegistration, type ChannelRegistrationHost } from "./channel-registration.ts";
 import { Cursor } from "./cursor.ts";
 import { PublishQueue } from "./publish-queue.ts";
@@ -26,7 +26,7 @@ export interface LinkHost extends ChannelRegistrationHost {
   readonly channel: (name: string) => ChannelStub;
   readonly handler: () => BrokerHandler | undefined;
   /** Through which channels are asked. */
-  readonly questions: Calls;
+  readonly questions: CallSlots;
 }
 
 export class ChannelLink {

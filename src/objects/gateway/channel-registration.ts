@@ -27,7 +27,7 @@ import type {
 import type { ObjectPlatform } from "../ports/platform.ts";
 import { unavailable, withDeadline } from "../timers.ts";
 import type { Trouble } from "../trouble.ts";
-import type { Calls } from "./calls.ts";
+import type { CallSlots } from "./call-slots.ts";
 import type { Turn } from "./turn.ts";
 
 /** What the registration needs from the gateway around it. */
@@ -40,7 +40,7 @@ export interface ChannelRegistrationHost {
   readonly channelTrouble: Trouble;
   readonly turn: Turn;
   /** Through which channels are told. */
-  readonly tellings: Calls;
+  readonly tellings: CallSlots;
   /** Whether a session of this gateway wants the channel. */
   hasDirectSubscriber(channel: string): boolean;
   /** Whether one of them listens already, perhaps by a pattern: what is on the way may be for it. */

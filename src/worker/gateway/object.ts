@@ -12,7 +12,7 @@ import type { Logger } from "../../engine/ports/platform.ts";
 import type { Transport } from "../../engine/ports/transport.ts";
 import type { Session } from "../../engine/session/session.ts";
 import { retryPause } from "../../objects/alarm.ts";
-import { DurableObjectBroker } from "../../objects/gateway/broker.ts";
+import { ObjectBroker } from "../../objects/gateway/broker.ts";
 import { Turn } from "../../objects/gateway/turn.ts";
 import { DISCONNECTS } from "../../protocol/codes.ts";
 import { DeliverResponseSchema } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
@@ -45,7 +45,7 @@ const GONE = toBinary(DeliverResponseSchema, create(DeliverResponseSchema, { gon
 export class GatewayDurableObject extends DurableObject<Env> {
   /** Sessions, hub and surveys of this gateway. */
   protected readonly engine: Engine;
-  protected readonly broker: DurableObjectBroker;
+  protected readonly broker: ObjectBroker;
   readonly #turn = new Turn(timers);
   readonly #settings: WorkerSettings;
   readonly #logger: Logger;
@@ -82,7 +82,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
     const sql = checkedSql(ctx.storage.sql, platform);
     this.#records = new SessionRecords(sql);
     this.#doubts = new Doubts(sql, this.#settings.idleTimeoutMs);
-    this.broker = new DurableObjectBroker({
+    this.broker = new ObjectBroker({
       gateway: this.#name,
       channel: (name) => ctx.exports.ChannelDurableObject.getByName(name),
       index: (name) => ctx.exports.PatternDurableObject.getByName(name),

@@ -11,7 +11,7 @@ const TOGETHER = 16;
 /** An object that has not answered for so long keeps no other call waiting, in milliseconds. */
 const PLACE_MS = 1_000;
 
-export class Calls {
+export class CallSlots {
   readonly #slots = new Slots(TOGETHER);
   readonly #turn: Turn;
   readonly #timers: Timers;

@@ -1,6 +1,6 @@
 /** How many calls a gateway makes at the same time, and who has to wait for whom. */
 import { afterEach, expect, test, vi } from "vitest";
-import { Calls } from "../../src/objects/gateway/calls.ts";
+import { CallSlots } from "../../src/objects/gateway/call-slots.ts";
 import { Turn } from "../../src/objects/gateway/turn.ts";
 import { nextTurn, platform } from "../support/platform.ts";
 
@@ -9,7 +9,7 @@ afterEach(() => {
 });
 
 function scripted(count: number) {
-  const calls = new Calls(new Turn(platform.timers), platform.timers);
+  const calls = new CallSlots(new Turn(platform.timers), platform.timers);
   const begun: number[] = [];
   const ends: (() => void)[] = [];
   const answers = Array.from({ length: count }, (_, i) =>
@@ -62,7 +62,7 @@ test("objects that do not answer keep nobody waiting for long", async () => {
 });
 
 test("a call that fails gives its place back", async () => {
-  const calls = new Calls(new Turn(platform.timers), platform.timers);
+  const calls = new CallSlots(new Turn(platform.timers), platform.timers);
   const failing = Array.from({ length: 16 }, () =>
     calls.run(async () => {
       throw new Error("fault");
