@@ -7,16 +7,12 @@
  */
 import { background } from "../engine/background.ts";
 import type { Clock, Logger } from "../engine/ports/platform.ts";
+import type { ObjectStorage } from "./ports/storage.ts";
 import { Trouble } from "./trouble.ts";
 
 /** Pause before work that has failed is tried again, in milliseconds; it doubles up to the longest. */
 const FIRST_RETRY_MS = 2_000;
 const LONGEST_RETRY_MS = 60_000;
-
-/** The part of `ctx.storage` that is used. */
-export interface AlarmStorage {
-  setAlarm(at: number): unknown;
-}
 
 export interface AlarmTerms {
   readonly clock: Clock;
@@ -29,7 +25,7 @@ export function retryPause(failures: number): number {
 }
 
 export class SharedAlarm {
-  readonly #storage: AlarmStorage;
+  readonly #storage: Pick<ObjectStorage, "setAlarm">;
   readonly #terms: AlarmTerms;
   readonly #trouble: Trouble;
   /** When it is stored for, Unix milliseconds; undefined when there is none. */
@@ -37,7 +33,7 @@ export class SharedAlarm {
   /** In a row. */
   #failures = 0;
 
-  constructor(storage: AlarmStorage, terms: AlarmTerms) {
+  constructor(storage: Pick<ObjectStorage, "setAlarm">, terms: AlarmTerms) {
     this.#storage = storage;
     this.#terms = terms;
     this.#trouble = new Trouble("alarms", terms);

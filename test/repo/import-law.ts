@@ -91,6 +91,7 @@ const LAWS: Readonly<Record<string, Law>> = {
   "worker/gateway": {
     rooms: [...OBJECT, "objects/gateway"],
     files: [
+      "worker/calls.ts",
       "worker/capabilities.ts",
       "worker/close.ts",
       "worker/handshake.ts",
@@ -102,12 +103,12 @@ const LAWS: Readonly<Record<string, Law>> = {
   },
   "worker/channel": {
     rooms: [...OBJECT, "objects/channel"],
-    files: ["worker/platform.ts", "worker/settings.ts"],
+    files: ["worker/calls.ts", "worker/platform.ts", "worker/settings.ts", "worker/storage.ts"],
     packages: [PROTOBUF, "cloudflare:"],
   },
   "worker/pattern-index": {
     rooms: [...OBJECT, "objects/pattern-index"],
-    files: ["worker/platform.ts"],
+    files: ["worker/calls.ts", "worker/platform.ts", "worker/storage.ts"],
     packages: [PROTOBUF, "cloudflare:"],
   },
   "worker/sql": { rooms: ["engine/ports", "objects"], packages: [] },

@@ -2,15 +2,16 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { MemberSession } from "../../src/channels/presence.ts";
 import type { BrokerHandler } from "../../src/engine/ports/broker.ts";
-import type { ChannelStub } from "../../src/objects/calls/channel-calls.ts";
 import { ObjectBroker } from "../../src/objects/gateway/broker.ts";
 import { Turn } from "../../src/objects/gateway/turn.ts";
+import type { ChannelStub } from "../../src/objects/ports/calls.ts";
 import type {
   ChannelRegistrationRow,
   ChannelRegistrationTable,
 } from "../../src/objects/ports/channel-registrations.ts";
 import {
   DeliverRequestSchema,
+  DeliverResponseSchema,
   HistoryRequestSchema,
   HistoryResponseSchema,
   PresenceResponseSchema,
@@ -74,7 +75,8 @@ export class BrokerScene {
       entries,
       ...init,
     });
-    return await this.broker.deliver(toBinary(DeliverRequestSchema, request));
+    const answer = await this.broker.deliver(toBinary(DeliverRequestSchema, request));
+    return fromBinary(DeliverResponseSchema, answer).gone;
   }
 
   /** The last request to register. */
@@ -102,7 +104,7 @@ export class BrokerScene {
     };
     const broker = new ObjectBroker({
       gateway: "g1",
-      channel: () => this.#stub(),
+      calls: { channel: () => this.#stub(), ...this.patterns.calls() },
       channelRegistrations,
       hasDirectSubscriber: () => this.wanted,
       hasAnySubscriber: () => this.wanted || this.hears,
@@ -162,6 +164,7 @@ export class BrokerScene {
         return toBinary(RegisterResponseSchema, create(RegisterResponseSchema, answer));
       },
       publish: unused,
+      hear: unused,
       read: async (bytes) => {
         await called("read");
         const { after, until } = fromBinary(ReadRequestSchema, bytes);

@@ -1,6 +1,6 @@
 /** The patterns of a gateway over indexes that tests script: what was asked, and what is answered. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { PatternStub } from "../../src/objects/calls/pattern-calls.ts";
+import type { PatternStub } from "../../src/objects/ports/calls.ts";
 import type {
   PatternRegistrationRow,
   PatternRegistrationTable,
@@ -34,6 +34,10 @@ export class PatternScene {
   });
   #version = 0;
 
+  calls() {
+    return { index: (name: string) => this.#stub(name) };
+  }
+
   host() {
     const { rows, wanted } = this;
     const patternRegistrations: PatternRegistrationTable = {
@@ -51,7 +55,6 @@ export class PatternScene {
     };
     return {
       patternRegistrations,
-      index: (name: string) => this.#stub(name),
       patterns: () => wanted.keys(),
       hasPattern: (pattern: string) => wanted.has(pattern),
       hasPatternPresenceFollower: (pattern: string) => wanted.get(pattern) === true,

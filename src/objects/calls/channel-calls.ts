@@ -1,6 +1,5 @@
-/** A channel object as a gateway sees it, and its messages in the words of the ports. */
+/** A channel's messages in the words of the ports. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { PresenceChange } from "../../channels/presence.ts";
 import type {
   HistoryFilter,
   HistoryPage,
@@ -9,8 +8,6 @@ import type {
 } from "../../engine/ports/broker.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import {
-  type DeliverRequest,
-  type Entry,
   HistoryRequestSchema,
   HistoryResponseSchema,
   PresenceRequestSchema,
@@ -18,28 +15,8 @@ import {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { Member, StreamPosition } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
+import type { ChannelStub } from "../ports/calls.ts";
 import { gapReasonOf, readAnswer } from "./answers.ts";
-
-/** Requests and answers are messages of `messageloop.internal.v1`. A call that throws breaks the stub. */
-export interface ChannelStub {
-  register(request: Uint8Array): Promise<Uint8Array>;
-  publish(request: Uint8Array): Promise<Uint8Array>;
-  read(request: Uint8Array): Promise<Uint8Array>;
-  history(request: Uint8Array): Promise<Uint8Array>;
-  removeHistory(): Promise<void>;
-  presence(request: Uint8Array): Promise<Uint8Array>;
-}
-
-/** A delivery as it came. */
-export interface Run {
-  readonly registration: string;
-  readonly epoch: string;
-  /** Offset before the first entry, as far as the channel knows this gateway. */
-  readonly prev: number;
-  readonly entries: readonly Entry[];
-  readonly presence: readonly PresenceChange[];
-  readonly presenceLost: boolean;
-}
 
 export async function historyOf(
   stub: ChannelStub,
@@ -75,17 +52,6 @@ export async function presenceOf(stub: ChannelStub, limit: number): Promise<Pres
   };
 }
 
-/** A delivery as the cursor takes it. */
-export function runOf(request: DeliverRequest): Run {
-  const { registration, epoch, prev, entries, presence, presenceLost } = request;
-  const changes = presence.map(({ member, joined, generation }) => ({
-    member: memberOf(member),
-    joined,
-    generation: Number(generation),
-  }));
-  return { registration, epoch, prev: Number(prev), entries, presence: changes, presenceLost };
-}
-
 /** @throws MessagingError INTERNAL_ERROR where there is none: to ask again would not help */
 export function positionOf(position: StreamPosition | undefined): Position {
   if (position === undefined || position.epoch === "") {
@@ -94,7 +60,8 @@ export function positionOf(position: StreamPosition | undefined): Position {
   return { epoch: position.epoch, offset: Number(position.offset) };
 }
 
-function memberOf(member: Member | undefined) {
+/** A member as the ports have it. */
+export function memberOf(member: Member | undefined) {
   const { userId = "", clientId = "", sessionId = "", time = 0n } = member ?? {};
   return { userId, clientId, sessionId, time: Number(time) };
 }

@@ -1,4 +1,4 @@
-/** A pattern index as gateways and channels see it, and its messages in the words of the ports. */
+/** A pattern index's messages in the words of the ports. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { ActiveChannels } from "../../engine/ports/broker.ts";
 import {
@@ -11,17 +11,10 @@ import {
   PatternSubscribeResponseSchema,
   PatternUnsubscribeRequestSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { PatternStub } from "../ports/calls.ts";
 import type { PatternRow } from "../ports/pattern-store.ts";
 import { gapReasonOf, readAnswer } from "./answers.ts";
 import type { PatternInterest } from "./pattern-interest.ts";
-
-/** Requests and answers are messages of `messageloop.internal.v1`. A call that throws breaks the stub. */
-export interface PatternStub {
-  subscribe(request: Uint8Array): Promise<Uint8Array>;
-  unsubscribe(request: Uint8Array): Promise<void>;
-  lease(request: Uint8Array): Promise<Uint8Array>;
-  active(request: Uint8Array): Promise<Uint8Array>;
-}
 
 /** Resolves with the index's time, Unix milliseconds. */
 export async function subscribeTo(stub: PatternStub, row: PatternRow): Promise<number> {

@@ -30,11 +30,13 @@ import {
   type SeenRecordSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
-import { type ChannelStub, historyOf, presenceOf, runOf } from "../calls/channel-calls.ts";
+import { historyOf, presenceOf } from "../calls/channel-calls.ts";
+import { GONE, runOf, STAYS } from "../calls/gateway-calls.ts";
 import { indexesOf } from "../calls/lease-terms.ts";
 import { activeOf } from "../calls/pattern-calls.ts";
 import { mergeInterest, type PatternInterest } from "../calls/pattern-interest.ts";
 import { retrying, toIndex } from "../calls/retry.ts";
+import type { Called, ChannelStub, GatewayStub } from "../ports/calls.ts";
 import { withDeadline } from "../timers.ts";
 import { Trouble } from "../trouble.ts";
 import { CallSlots } from "./call-slots.ts";
@@ -69,7 +71,7 @@ export interface BrokerStats {
   readonly publishing: number;
 }
 
-export class ObjectBroker implements Broker {
+export class ObjectBroker implements Broker, Called<GatewayStub> {
   readonly #options: ObjectBrokerOptions;
   readonly #host: LinkHost;
   readonly #patternHost: PatternRegistrationHost;
@@ -136,11 +138,15 @@ export class ObjectBroker implements Broker {
   }
 
   async activeChannels(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
-    const { index, platform } = this.#options;
+    const { calls, platform } = this.#options;
     const ask = (name: string): Promise<ActiveChannels> =>
       retrying(
         (ms) =>
-          withDeadline(platform.timers, activeOf(index(name), pattern, since.offset, limit), ms),
+          withDeadline(
+            platform.timers,
+            activeOf(calls.index(name), pattern, since.offset, limit),
+            ms,
+          ),
         toIndex(platform, this.#patternHost.indexTrouble),
       );
     const answers = await Promise.all(indexesOf(pattern).map(ask));
@@ -222,17 +228,17 @@ export class ObjectBroker implements Broker {
    * A deliver call from a channel. Without a hole everything down to the sockets happens in this
    * synchronous step; the promise is only for the case that something must be read first.
    *
-   * @returns whether this gateway has no subscriber for the channel.
+   * @returns a DeliverResponse, which says whether this gateway has no subscriber for the channel
    */
-  deliver(bytes: Uint8Array): boolean | Promise<boolean> {
+  deliver(bytes: Uint8Array): Uint8Array | Promise<Uint8Array> {
     const request = fromBinary(DeliverRequestSchema, bytes);
     const { channel } = request;
     const { hasDirectSubscriber, hasAnySubscriber } = this.#options;
-    if (!hasAnySubscriber(channel)) return true;
+    if (!hasAnySubscriber(channel)) return GONE;
     this.#forgetOld();
     if (!hasDirectSubscriber(channel)) this.#heard.add(channel);
     const taken = this.#link(channel).cursor.take(runOf(request));
-    return taken === undefined ? false : taken.then(() => false);
+    return taken === undefined ? STAYS : taken.then(() => STAYS);
   }
 
   /** Takes back what no session here wants any more, and tells again what may not have been heard. */

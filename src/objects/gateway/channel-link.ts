@@ -10,8 +10,9 @@ import {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
 import { readAnswer } from "../calls/answers.ts";
-import { type ChannelStub, historyOf, presenceOf } from "../calls/channel-calls.ts";
+import { historyOf, presenceOf } from "../calls/channel-calls.ts";
 import { retrying, toChannel } from "../calls/retry.ts";
+import type { ChannelStub, ObjectCalls } from "../ports/calls.ts";
 import { withDeadline } from "../timers.ts";
 import type { CallSlots } from "./call-slots.ts";
 import { ChannelRegistration, type ChannelRegistrationHost } from "./channel-registration.ts";
@@ -22,8 +23,7 @@ import { PublishQueue } from "./publish-queue.ts";
 export interface LinkHost extends ChannelRegistrationHost {
   /** Whether a session of this gateway wants what is published to the channel, perhaps by a pattern alone. */
   hasAnySubscriber(channel: string): boolean;
-  /** A fresh stub of a channel's object. */
-  readonly channel: (name: string) => ChannelStub;
+  readonly calls: Pick<ObjectCalls, "channel" | "index">;
   readonly handler: () => BrokerHandler | undefined;
   /** Through which channels are asked. */
   readonly questions: CallSlots;
@@ -114,7 +114,7 @@ export class ChannelLink {
 
   /** One stub while it works: calls on one stub keep their order. */
   async #call<T>(call: (stub: ChannelStub) => Promise<T>): Promise<T> {
-    this.#stub ??= this.#host.channel(this.#channel);
+    this.#stub ??= this.#host.calls.channel(this.#channel);
     const stub = this.#stub;
     try {
       return await call(stub);

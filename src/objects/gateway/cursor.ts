@@ -14,7 +14,7 @@ import type {
   ReadResponse,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_PRESENCE_MEMBERS } from "../../protocol/limits.ts";
-import type { Run } from "../calls/channel-calls.ts";
+import type { Run } from "../calls/gateway-calls.ts";
 
 /** Ends of logs that are remembered, so that what comes late from them is told from a new log. */
 const MAX_LEFT_LOGS = 8;

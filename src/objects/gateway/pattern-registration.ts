@@ -8,9 +8,10 @@ import { background } from "../../engine/background.ts";
 import type { PatternSubscribeResult } from "../../engine/ports/broker.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { indexesOf, LEASE_TERMS } from "../calls/lease-terms.ts";
-import { type PatternStub, subscribeTo, unsubscribeFrom } from "../calls/pattern-calls.ts";
+import { subscribeTo, unsubscribeFrom } from "../calls/pattern-calls.ts";
 import type { PatternInterest } from "../calls/pattern-interest.ts";
 import { retrying, toIndex } from "../calls/retry.ts";
+import type { ObjectCalls } from "../ports/calls.ts";
 import type {
   PatternRegistrationRow,
   PatternRegistrationTable,
@@ -29,8 +30,7 @@ export interface PatternRegistrationHost {
   readonly platform: ObjectPlatform;
   /** Of calls to pattern indexes. */
   readonly indexTrouble: Trouble;
-  /** A fresh stub of a pattern index. */
-  readonly index: (name: string) => PatternStub;
+  readonly calls: Pick<ObjectCalls, "channel" | "index">;
   /** Whether a session of this gateway wants the pattern. */
   hasPattern(pattern: string): boolean;
   /** Whether one of them wants to hear who joins and leaves. */
@@ -145,13 +145,13 @@ export class PatternRegistration {
       const version = rows.nextVersion();
       rows.set(pattern, { version, presence, unsettled: false });
       Object.assign(attempt, { version, presence });
-      const { gateway, index, platform } = this.#host;
+      const { calls, gateway, platform } = this.#host;
       const row = { pattern, gateway, version, presence };
       // It may tell thousands of channels; what fails otherwise fails sooner.
       const longest = LEASE_TERMS.leaseMs + LEASE_TERMS.marginMs + CHANNEL_TIMEOUT_MS;
       const register = (name: string): Promise<number> =>
         retrying(
-          () => withDeadline(platform.timers, subscribeTo(index(name), row), longest),
+          () => withDeadline(platform.timers, subscribeTo(calls.index(name), row), longest),
           toIndex(platform, this.#host.indexTrouble),
         );
       const times = await Promise.all(indexesOf(pattern).map(register));
@@ -183,14 +183,14 @@ export class PatternRegistration {
   }
 
   async #unregister(): Promise<void> {
-    const { gateway, index, patternRegistrations: rows, platform } = this.#host;
+    const { calls, gateway, patternRegistrations: rows, platform } = this.#host;
     const pattern = this.#pattern;
     const row = rows.get(pattern);
     if (row === undefined) return;
     const end = { gateway, version: row.version, pattern };
     const unregister = (name: string): Promise<void> =>
       retrying(
-        (ms) => withDeadline(platform.timers, unsubscribeFrom(index(name), end), ms),
+        (ms) => withDeadline(platform.timers, unsubscribeFrom(calls.index(name), end), ms),
         toIndex(platform, this.#host.indexTrouble),
       );
     try {

@@ -3,7 +3,6 @@
  * sleeps while nobody speaks: everything it must remember rides with the sockets or in its database.
  */
 import { DurableObject } from "cloudflare:workers";
-import { create, toBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
 import { Engine, type NextExpiry } from "../../engine/engine.ts";
 import { errorText } from "../../engine/error-text.ts";
@@ -14,8 +13,9 @@ import type { Session } from "../../engine/session/session.ts";
 import { retryPause } from "../../objects/alarm.ts";
 import { ObjectBroker } from "../../objects/gateway/broker.ts";
 import { Turn } from "../../objects/gateway/turn.ts";
+import type { Called, GatewayStub } from "../../objects/ports/calls.ts";
 import { DISCONNECTS } from "../../protocol/codes.ts";
-import { DeliverResponseSchema } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { objectCalls } from "../calls.ts";
 import { CAPABILITIES } from "../capabilities.ts";
 import { answerClose, closeSocket } from "../close.ts";
 import { handshake } from "../handshake.ts";
@@ -39,10 +39,8 @@ const BOUNDS: Readonly<Record<Refusal, string>> = {
   full: "limits.sockets_per_gateway",
   busy: "limits.upgrades_per_second",
 };
-const STAYS = toBinary(DeliverResponseSchema, create(DeliverResponseSchema, { gone: false }));
-const GONE = toBinary(DeliverResponseSchema, create(DeliverResponseSchema, { gone: true }));
 
-export class GatewayDurableObject extends DurableObject<Env> {
+export class GatewayDurableObject extends DurableObject<Env> implements Called<GatewayStub> {
   /** Sessions, hub and surveys of this gateway. */
   protected readonly engine: Engine;
   protected readonly broker: ObjectBroker;
@@ -84,8 +82,7 @@ export class GatewayDurableObject extends DurableObject<Env> {
     this.#doubts = new Doubts(sql, this.#settings.idleTimeoutMs);
     this.broker = new ObjectBroker({
       gateway: this.#name,
-      channel: (name) => ctx.exports.ChannelDurableObject.getByName(name),
-      index: (name) => ctx.exports.PatternDurableObject.getByName(name),
+      calls: objectCalls(ctx),
       channelRegistrations: new SqlChannelRegistrations(sql, () => this.#ensureAlarm()),
       patternRegistrations: new SqlPatternRegistrations(sql, () => this.#ensureAlarm()),
       hasDirectSubscriber: (channel) => this.engine.hub.hasDirectSubscriber(channel),
@@ -143,10 +140,9 @@ export class GatewayDurableObject extends DurableObject<Env> {
   }
 
   /** Entries of a channel. Takes a DeliverRequest, answers a DeliverResponse. */
-  async deliver(request: Uint8Array): Promise<Uint8Array> {
+  deliver(request: Uint8Array): Uint8Array | Promise<Uint8Array> {
     this.wake();
-    const gone = this.broker.deliver(request);
-    return (typeof gone === "boolean" ? gone : await gone) ? GONE : STAYS;
+    return this.broker.deliver(request);
   }
 
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {

@@ -1,0 +1,47 @@
+/** A gateway's messages in the words of the ports. */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { PresenceChange } from "../../channels/presence.ts";
+import {
+  type DeliverRequest,
+  DeliverResponseSchema,
+  type Entry,
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { GatewayStub } from "../ports/calls.ts";
+import { memberOf } from "./channel-calls.ts";
+
+/** Answers to a delivery: the gateway hears the channel, or does not. Made once, for there are many. */
+export const STAYS = toBinary(
+  DeliverResponseSchema,
+  create(DeliverResponseSchema, { gone: false }),
+);
+export const GONE = toBinary(DeliverResponseSchema, create(DeliverResponseSchema, { gone: true }));
+
+/** A delivery as it came. */
+export interface Run {
+  readonly registration: string;
+  readonly epoch: string;
+  /** Offset before the first entry, as far as the channel knows this gateway. */
+  readonly prev: number;
+  readonly entries: readonly Entry[];
+  readonly presence: readonly PresenceChange[];
+  readonly presenceLost: boolean;
+}
+
+/** Resolves with whether the gateway does not hear the channel. */
+export async function deliverTo(
+  stub: GatewayStub,
+  request: Uint8Array,
+): Promise<{ readonly gone: boolean }> {
+  return fromBinary(DeliverResponseSchema, await stub.deliver(request));
+}
+
+/** A delivery as the cursor takes it. */
+export function runOf(request: DeliverRequest): Run {
+  const { registration, epoch, prev, entries, presence, presenceLost } = request;
+  const changes = presence.map(({ member, joined, generation }) => ({
+    member: memberOf(member),
+    joined,
+    generation: Number(generation),
+  }));
+  return { registration, epoch, prev: Number(prev), entries, presence: changes, presenceLost };
+}

@@ -1,0 +1,190 @@
+/**
+ * The object of one channel: the single writer of its log and the shard that fans out to gateways. What
+ * happens is decided in its life; here requests are read, and answers written.
+ */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { LogRandom } from "../../channels/log-ports.ts";
+import type { ChannelRules } from "../../channels/rules.ts";
+import { background } from "../../engine/background.ts";
+import { MessagingError } from "../../protocol/errors.ts";
+import {
+  HearRequestSchema,
+  HistoryRequestSchema,
+  PresenceRequestSchema,
+  PresenceResponseSchema,
+  PublishRequestSchema,
+  PublishResponseSchema,
+  ReadRequestSchema,
+  RegisterRequestSchema,
+  RegisterResponseSchema,
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
+import { SharedAlarm } from "../alarm.ts";
+import { deliverTo } from "../calls/gateway-calls.ts";
+import { encodeHistory, encodeReadResponse } from "../calls/internal-codec.ts";
+import { indexOf, LEASE_TERMS } from "../calls/lease-terms.ts";
+import { interestOf, leaseOf } from "../calls/pattern-calls.ts";
+import type { Called, ChannelStub, ObjectCalls } from "../ports/calls.ts";
+import type { ChannelStore } from "../ports/channel-store.ts";
+import type { ObjectPlatform } from "../ports/platform.ts";
+import type { ObjectStorage } from "../ports/storage.ts";
+import { nextTurn } from "../timers.ts";
+import { ChannelLife } from "./life.ts";
+
+/** What a channel needs from its host. */
+export interface ChannelObjectHost {
+  readonly name: string;
+  /** Asked for at the beginning of each life. */
+  rules(): ChannelRules;
+  /** What the channel keeps, opened for a life that begins. */
+  store(): ChannelStore;
+  readonly storage: ObjectStorage;
+  readonly calls: Pick<ObjectCalls, "gateway" | "index">;
+  readonly random: LogRandom;
+  readonly platform: ObjectPlatform;
+}
+
+export class ChannelObject implements Called<ChannelStub> {
+  readonly #host: ChannelObjectHost;
+  readonly #alarm: SharedAlarm;
+  #openLife: ChannelLife | undefined;
+  #flush: { readonly life: ChannelLife; readonly done: Promise<void> } | undefined;
+
+  constructor(host: ChannelObjectHost) {
+    this.#host = host;
+    this.#alarm = new SharedAlarm(host.storage, host.platform);
+  }
+
+  /** Which alarm is stored. To be told before the first call, for calls ask for alarms. */
+  found(at: number | null): void {
+    this.#alarm.found(at);
+  }
+
+  register(request: Uint8Array): Uint8Array {
+    const { position, generation } = this.#life.register(
+      fromBinary(RegisterRequestSchema, request),
+    );
+    const { epoch, offset } = position;
+    const response = create(RegisterResponseSchema, {
+      position: { epoch, offset: BigInt(offset) },
+      generation: BigInt(generation),
+    });
+    return toBinary(RegisterResponseSchema, response);
+  }
+
+  async publish(request: Uint8Array): Promise<Uint8Array> {
+    const { items } = fromBinary(PublishRequestSchema, request);
+    try {
+      // Whoever was woken may find another life of the channel.
+      for (let wait = this.#life.ready(); wait !== undefined; wait = this.#life.ready()) await wait;
+    } catch (refusal) {
+      const error = this.#stated(refusal);
+      const refused = { results: items.map(() => ({ error })) };
+      return toBinary(PublishResponseSchema, create(PublishResponseSchema, refused));
+    }
+    const life = this.#life;
+    const results = items.map((item) => {
+      try {
+        const { offset, duplicate } = life.publish(item);
+        return { offset: BigInt(offset), duplicate };
+      } catch (error) {
+        return { error: this.#stated(error) };
+      }
+    });
+    // A full batch needs no others. The next turn may be far off: sockets that have something to read put it off.
+    if (items.length >= MAX_BATCH_ENTRIES) life.flush();
+    else await this.#flushed(life);
+    const response = create(PublishResponseSchema, { epoch: life.position.epoch, results });
+    return toBinary(PublishResponseSchema, response);
+  }
+
+  hear(request: Uint8Array): void {
+    const { gateway } = fromBinary(HearRequestSchema, request);
+    // A life that has not begun holds no lease, and will ask the index.
+    if (gateway !== undefined) this.#openLife?.addInterest(interestOf(gateway));
+  }
+
+  read(request: Uint8Array): Uint8Array {
+    const { after, until } = fromBinary(ReadRequestSchema, request);
+    const life = this.#life;
+    return encodeReadResponse(life.position.epoch, life.read(Number(after), Number(until)));
+  }
+
+  history(request: Uint8Array): Uint8Array {
+    return encodeHistory(this.#life.history(fromBinary(HistoryRequestSchema, request)));
+  }
+
+  removeHistory(): void {
+    this.#life.removeHistory();
+  }
+
+  presence(request: Uint8Array): Uint8Array {
+    const life = this.#life;
+    const { limit } = fromBinary(PresenceRequestSchema, request);
+    const { members, total, generation } = life.presence(limit);
+    const response = create(PresenceResponseSchema, {
+      members: members.map((member) => ({ ...member, time: BigInt(member.time) })),
+      total,
+      generation: { epoch: life.position.epoch, number: BigInt(generation) },
+    });
+    return toBinary(PresenceResponseSchema, response);
+  }
+
+  /** The alarm has come. */
+  async alarm(): Promise<void> {
+    await this.#alarm.come(async () => {
+      const life = this.#life;
+      await life.alarm();
+      // Looked at in the step that forgets: something may have been published while the alarm waited.
+      if (!life.forgettable) return;
+      // Whoever calls next finds an empty store and begins a new log.
+      life.end();
+      this.#openLife = undefined;
+      this.#alarm.found(undefined);
+      await this.#host.storage.forget();
+    });
+  }
+
+  /** Delivery is under way of everything that was published in this turn of the event loop. */
+  async #flushed(life: ChannelLife): Promise<void> {
+    if (this.#flush?.life !== life) {
+      const done = nextTurn(this.#host.platform.timers).then(() => {
+        if (this.#flush?.life === life) this.#flush = undefined;
+        life.flush();
+      });
+      this.#flush = { life, done };
+    }
+    await this.#flush.done;
+  }
+
+  /** Opened at the first call, for an object that has forgotten itself begins anew. */
+  get #life(): ChannelLife {
+    if (this.#openLife !== undefined) return this.#openLife;
+    const { calls, name, platform, random } = this.#host;
+    const life = new ChannelLife({
+      name,
+      rules: this.#host.rules(),
+      store: this.#host.store(),
+      clock: platform.clock,
+      random,
+      alarm: this.#alarm,
+      terms: LEASE_TERMS,
+      lease: (gone) => leaseOf(calls.index(indexOf(name)), name, gone),
+      deliver: (gateway, request) => deliverTo(calls.gateway(gateway), request),
+      platform,
+    });
+    this.#openLife = life;
+    const opened = Promise.resolve().then(() => life.opened());
+    background(opened, platform.logger, "the beginning of a channel");
+    return life;
+  }
+
+  /** What a gateway is told of an item that was not taken. */
+  #stated(error: unknown) {
+    const known = MessagingError.from(error);
+    if (known !== error) {
+      this.#host.platform.logger.warn("a publish failed", { error: String(error) });
+    }
+    return known.toMessage();
+  }
+}
