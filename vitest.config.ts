@@ -16,7 +16,7 @@ export default defineConfig({
           name: "neutral",
           environment: "node",
           include: [
-            "test/{protocol,channels,engine,brokers,proxy,client,history,repo}/**/*.test.ts",
+            "test/{protocol,channels,engine,brokers,objects,proxy,client,history,repo}/**/*.test.ts",
           ],
           exclude: ["test/**/*.load.test.ts"],
           testTimeout: 60_000,

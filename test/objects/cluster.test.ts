@@ -1,0 +1,298 @@
+/** Gateways, channels and pattern indexes against each other in plain Node, over stores in memory. */
+import { expect, test } from "vitest";
+import { seed, seededRandom, steps } from "../support/random.ts";
+import { Cluster } from "./cluster.ts";
+import type { Client } from "./gateway.ts";
+
+const ROOM = "room";
+/** A delivery that is owed is made by the alarm at the latest then, in milliseconds. */
+const OWED_MS = 12_000;
+
+function texts(from: number, to: number): string[] {
+  return Array.from({ length: to - from + 1 }, (_, i) => `m${from + i}`);
+}
+
+/** What a subscriber hears of texts that lie at their own offsets. */
+function live(from: number, to: number, epoch = "e1", channel = ROOM): string[] {
+  return texts(from, to).map((text, i) => `${channel} ${epoch}/${from + i} ${text}`);
+}
+
+test("what is published on one gateway is heard on all, once and in order, in one call each", async () => {
+  const cluster = new Cluster();
+  const one = await cluster.gateway("a").client();
+  const two = await cluster.gateway("b").client();
+  await one.subscribe(ROOM);
+  await two.subscribe(ROOM);
+  expect(one.told()).toEqual(["ack room e1/0"]);
+  cluster.calls.length = 0;
+  await one.publish(ROOM, ...texts(1, 20));
+  await cluster.time.pass(100);
+  expect(one.heard()).toEqual(live(1, 20));
+  expect(two.told()).toEqual(["ack room e1/0", ...live(1, 20)]);
+  const calls = cluster.calls.filter((call) => /publish|deliver/.test(call));
+  expect(calls).toEqual(["room publish", "a deliver", "b deliver"]);
+  expect(cluster.warnings).toEqual([]);
+});
+
+test("a flood leaves in batches of at most 512, one call at a time, and nothing is alarmed when all is quiet", async () => {
+  const cluster = new Cluster();
+  const one = await cluster.gateway("a").client();
+  const two = await cluster.gateway("b").client();
+  await two.subscribe(ROOM);
+  two.told();
+  cluster.calls.length = 0;
+  await one.publish(ROOM, ...texts(1, 1_300));
+  await cluster.time.pass(100);
+  expect(two.heard()).toEqual(live(1, 1_300));
+  const publishes = cluster.calls.filter((call) => call === "room publish").length;
+  expect(publishes).toBeGreaterThanOrEqual(3);
+  expect(publishes).toBeLessThan(20);
+  expect(cluster.most).toBe(1);
+  expect(cluster.disk(ROOM).rows.get("b")?.confirmed).toBeUndefined();
+});
+
+test("a publish whose answer is lost is repeated, and is in the log once", async () => {
+  const cluster = new Cluster();
+  const one = await cluster.gateway("a").client();
+  await one.subscribe(ROOM);
+  one.told();
+  let lost = 2;
+  cluster.fate = (_, method) => {
+    if (method !== "publish" || lost === 0) return "carried";
+    lost -= 1;
+    return "unanswered";
+  };
+  cluster.calls.length = 0;
+  await one.publish(ROOM, "m1");
+  await one.publish(ROOM, "m2");
+  await cluster.time.pass(100);
+  expect(cluster.calls.filter((call) => call === "room publish")).toHaveLength(4);
+  expect(one.told().sort()).toEqual(["ack 1", "ack 2", ...live(1, 2)]);
+});
+
+test("a delivery that is lost is made again, one whose answer is lost is heard once", async () => {
+  for (const fate of ["lost", "unanswered"] as const) {
+    const cluster = new Cluster();
+    const one = await cluster.gateway("a").client();
+    const two = await cluster.gateway("b").client();
+    await two.subscribe(ROOM);
+    two.told();
+    let failing = true;
+    cluster.fate = (object) => (object === "b" && failing ? fate : "carried");
+    await one.publish(ROOM, "m1");
+    await cluster.time.pass(100);
+    expect(two.heard()).toEqual(fate === "lost" ? [] : live(1, 1));
+    await one.publish(ROOM, "m2", "m3");
+    failing = false;
+    await cluster.time.pass(OWED_MS);
+    expect(two.heard()).toEqual(fate === "lost" ? live(1, 3) : live(2, 3));
+    // Nothing is owed any more.
+    expect(cluster.disk(ROOM).rows.get("b")?.confirmed).toBeUndefined();
+  }
+});
+
+test("what is owed when a channel is reset comes by its alarm, out of the log", async () => {
+  const cluster = new Cluster();
+  const one = await cluster.gateway("a").client();
+  const two = await cluster.gateway("b").client();
+  await two.subscribe(ROOM);
+  await one.publish(ROOM, "m1");
+  await cluster.time.pass(100);
+  two.told();
+  cluster.fate = (object) => (object === "b" ? "hanging" : "carried");
+  await one.publish(ROOM, "m2");
+  await one.publish(ROOM, "m3");
+  // Acknowledged, and in no gateway: only the log and the gateway's row have it.
+  expect(cluster.disk(ROOM).rows.get("b")).toMatchObject({ confirmed: 1 });
+  cluster.channel(ROOM).reset();
+  cluster.fate = () => "carried";
+  await cluster.time.pass(1_000);
+  expect(two.heard()).toEqual([]);
+  await cluster.time.pass(OWED_MS);
+  expect(two.heard()).toEqual(live(2, 3));
+  expect(cluster.disk(ROOM).rows.get("b")).toMatchObject({ confirmed: undefined });
+});
+
+test("a gateway that knows less than its channel thinks reads the hole back", async () => {
+  const cluster = new Cluster();
+  const gateway = cluster.gateway("b");
+  const one = await cluster.gateway("a").client();
+  const two = await gateway.client();
+  await two.subscribe(ROOM);
+  await one.publish(ROOM, "m1");
+  await cluster.time.pass(100);
+  two.told();
+  // It takes deliveries and loses them, as a gateway that is reset after its answer does.
+  const deliver = gateway.broker.deliver;
+  gateway.broker.deliver = () => new Uint8Array();
+  await one.publish(ROOM, "m2");
+  await one.publish(ROOM, "m3");
+  await cluster.time.pass(100);
+  gateway.broker.deliver = deliver;
+  cluster.calls.length = 0;
+  await one.publish(ROOM, "m4");
+  await cluster.time.pass(100);
+  expect(two.heard()).toEqual(live(2, 4));
+  expect(cluster.calls.filter((call) => call === "room read")).toHaveLength(1);
+});
+
+test("a gateway that lost its sockets is registered no more after its sweep, and its members leave", async () => {
+  const cluster = new Cluster();
+  const gateway = cluster.gateway("b");
+  const one = await cluster.gateway("a").client("ann");
+  await one.subscribe(ROOM);
+  const two = await gateway.client("bob");
+  await two.subscribe(ROOM);
+  await cluster.time.pass(100);
+  expect(one.heard()).toContain("join bob");
+  gateway.reset();
+  expect([...cluster.disk(ROOM).rows.keys()]).toEqual(["a", "b"]);
+  await cluster.time.until(gateway.broker.sweep());
+  expect([...cluster.disk(ROOM).rows.keys()]).toEqual(["a"]);
+  expect(gateway.channelRegistrations.size).toBe(0);
+  await cluster.time.pass(OWED_MS);
+  expect(one.heard()).toEqual(["leave bob"]);
+  cluster.calls.length = 0;
+  await one.publish(ROOM, "m1");
+  await cluster.time.pass(100);
+  expect(cluster.calls.filter((call) => call.endsWith("deliver"))).toEqual(["a deliver"]);
+});
+
+test("a gateway that is gone says so to a delivery, whatever its channel believes", async () => {
+  const cluster = new Cluster();
+  const gateway = cluster.gateway("b");
+  const one = await cluster.gateway("a").client();
+  const two = await gateway.client();
+  await two.subscribe(ROOM);
+  gateway.reset();
+  await one.publish(ROOM, "m1");
+  await cluster.time.pass(100);
+  expect(cluster.disk(ROOM).rows.size).toBe(0);
+});
+
+test("who hears by a pattern hears a channel's first message, and a lease costs one question", async () => {
+  const cluster = new Cluster();
+  const one = await cluster.gateway("a").client();
+  const two = await cluster.gateway("b").client();
+  await two.subscribe("chat.*");
+  two.told();
+  await one.publish("chat.new", "m1");
+  await one.publish("chat.new", "m2");
+  await cluster.time.pass(100);
+  expect(two.heard()).toEqual(live(1, 2, "e1", "chat.new"));
+  expect(cluster.calls.filter((call) => call.endsWith("lease"))).toHaveLength(1);
+  // A channel that holds a lease is told of a pattern that comes now.
+  const three = await cluster.gateway("c").client();
+  await three.subscribe("chat.**");
+  expect(cluster.calls).toContain("chat.new hear");
+  three.told();
+  await one.publish("chat.new", "m3");
+  await cluster.time.pass(100);
+  expect(three.heard()).toEqual(live(3, 3, "e1", "chat.new"));
+  expect(two.heard()).toEqual(live(3, 3, "e1", "chat.new"));
+});
+
+test("a pattern that nobody wants any more costs no delivery", async () => {
+  const cluster = new Cluster();
+  const one = await cluster.gateway("a").client();
+  const two = await cluster.gateway("b").client();
+  await two.subscribe("chat.*");
+  await one.publish("chat.new", "m1");
+  await two.unsubscribe("chat.*");
+  await cluster.time.pass(100);
+  expect(cluster.gateway("b").patternRegistrations.size).toBe(0);
+  cluster.calls.length = 0;
+  // The first one is answered with gone; after that the channel knows.
+  await one.publish("chat.new", "m2");
+  await one.publish("chat.new", "m3");
+  await cluster.time.pass(100);
+  await one.publish("chat.new", "m4");
+  await cluster.time.pass(100);
+  expect(cluster.calls.filter((call) => call === "b deliver").length).toBeLessThanOrEqual(1);
+});
+
+test("without an index a channel takes nothing, and the publisher is told", async () => {
+  const cluster = new Cluster();
+  const one = await cluster.gateway("a").client();
+  cluster.fate = (_, method) => (method === "lease" ? "lost" : "carried");
+  await one.publish(ROOM, "m1");
+  expect(one.told()).toEqual(["error UNAVAILABLE"]);
+  cluster.fate = () => "carried";
+  await one.publish(ROOM, "m2");
+  expect(one.told()).toEqual(["ack 1"]);
+});
+
+test("a channel that was quiet for its time forgets itself, and its next log is another one", async () => {
+  const cluster = new Cluster({ positionTtlMs: 60_000 });
+  const one = await cluster.gateway("a").client();
+  await one.subscribe(ROOM);
+  await one.publish(ROOM, "m1");
+  await one.unsubscribe(ROOM);
+  one.told();
+  await cluster.time.pass(59_000);
+  expect(cluster.channel(ROOM).alarmAt).not.toBeNull();
+  await cluster.time.pass(120_000);
+  expect(cluster.channel(ROOM).alarmAt).toBeNull();
+  await one.subscribe(ROOM, { since: { epoch: "e1", offset: 1n } });
+  expect(one.told()).toEqual(["ack room e2/0", "recovered epoch_changed"]);
+});
+
+test("who comes back recovers what was published meanwhile, through any gateway", async () => {
+  const cluster = new Cluster();
+  const one = await cluster.gateway("a").client();
+  const two = await cluster.gateway("b").client();
+  await two.subscribe(ROOM);
+  await one.publish(ROOM, "m1");
+  cluster.gateway("b").reset();
+  await one.publish(ROOM, "m2", "m3");
+  const again = await cluster.gateway("c").client();
+  await again.subscribe(ROOM, { since: { epoch: "e1", offset: 1n } });
+  await one.publish(ROOM, "m4");
+  await cluster.time.pass(100);
+  expect(again.told()).toEqual([
+    "ack room e1/3",
+    "replay room e1/2 m2",
+    "replay room e1/3 m3",
+    "recovered",
+    ...live(4, 4),
+  ]);
+});
+
+test("whatever calls are lost and objects reset, each subscriber hears what was acknowledged, once and in order", async () => {
+  for (let run = 0; run < steps(20); run++) {
+    const random = seededRandom(Math.imul(seed(), 0x9e3779b1) ^ run);
+    const cluster = new Cluster();
+    const gateways = ["a", "b", "c"];
+    const publisher = await cluster.gateway("p").client();
+    const clients: Client[] = [];
+    for (const name of gateways) {
+      const client = await cluster.gateway(name).client();
+      // One of them hears it by a pattern.
+      await client.subscribe(name === "c" ? "*" : ROOM);
+      clients.push(client);
+    }
+    for (const client of clients) client.told();
+    cluster.fate = () => {
+      if (random.chance(0.8)) return "carried";
+      return random.pick(["lost", "unanswered", "unanswered", "hanging"] as const);
+    };
+    for (let step = 0; step < 30; step++) {
+      const published = publisher.publishing(ROOM, `s${step}`);
+      published.catch(() => {});
+      await cluster.time.pass(random.pick([0, 1, 5, 700]));
+      if (random.chance(0.2)) cluster.channel(ROOM).reset();
+    }
+    cluster.fate = () => "carried";
+    // Deliveries that hang end with their deadline, and the alarm makes up for what is left.
+    await cluster.time.pass(120_000);
+    const acknowledged = publisher.told().filter((line) => line.startsWith("ack"));
+    expect(acknowledged.length, `run ${run}`).toBeGreaterThan(5);
+    const log = clients.map((client) => client.heard());
+    for (const heard of log) {
+      const offsets = heard.map((line) => Number(/\/(\d+)/.exec(line)?.[1]));
+      expect(offsets, `run ${run}`).toEqual(heard.map((_, i) => i + 1));
+      for (const line of acknowledged) expect(offsets).toContain(Number(line.slice("ack ".length)));
+      expect(heard, `run ${run}`).toEqual(log[0]);
+    }
+  }
+});

@@ -1,0 +1,179 @@
+/** A gateway of the cluster: an engine over the channels, and clients on transports that only record. */
+import { Engine } from "../../src/engine/engine.ts";
+import type { Session } from "../../src/engine/session/session.ts";
+import { DEFAULT_SETTINGS } from "../../src/engine/settings/settings.ts";
+import { ObjectBroker } from "../../src/objects/gateway/broker.ts";
+import { Turn } from "../../src/objects/gateway/turn.ts";
+import { codecFor } from "../../src/protocol/codec.ts";
+import type { OutboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
+import { CAPABILITIES, type Init, ScriptedTransport, send } from "../engine/scene.ts";
+import type { Cluster } from "./cluster.ts";
+import { MemoryChannelRegistrations, MemoryPatternRegistrations } from "./memory-stores.ts";
+import { Life } from "./place.ts";
+
+export class Gateway {
+  readonly #name: string;
+  readonly #cluster: Cluster;
+  readonly channelRegistrations = new MemoryChannelRegistrations();
+  readonly patternRegistrations = new MemoryPatternRegistrations();
+  #life: Life;
+  broker: ObjectBroker;
+  engine: Engine;
+  #clients = 0;
+
+  constructor(name: string, cluster: Cluster) {
+    this.#name = name;
+    this.#cluster = cluster;
+    this.#life = new Life(cluster.platform);
+    ({ broker: this.broker, engine: this.engine } = this.#open());
+  }
+
+  /** All sockets are cut and all memory is lost; what it has registered is found again. */
+  reset(): void {
+    this.#life.over = true;
+    this.#life = new Life(this.#cluster.platform);
+    ({ broker: this.broker, engine: this.engine } = this.#open());
+  }
+
+  /** A client that has connected. One with a name hears who joins and leaves. */
+  async client(clientId = ""): Promise<Client> {
+    this.#clients += 1;
+    const transport = new ScriptedTransport();
+    const session = this.engine.accept(transport, `${this.#name}.${this.#clients}`, "json");
+    const client = new Client(session, transport, this.#cluster);
+    const capabilities = clientId === "" ? ["recovery"] : ["recovery", "presence"];
+    await client.send({ envelope: { case: "connect", value: { clientId, capabilities } } });
+    client.told();
+    return client;
+  }
+
+  #open(): { broker: ObjectBroker; engine: Engine } {
+    const { platform } = this.#life;
+    const { clock, logger, timers } = platform;
+    const turn = new Turn(timers);
+    const random = { uuid: () => crypto.randomUUID() };
+    const broker: ObjectBroker = new ObjectBroker({
+      gateway: this.#name,
+      calls: this.#cluster.callsOf(this.#life, this.#name),
+      channelRegistrations: this.channelRegistrations,
+      patternRegistrations: this.patternRegistrations,
+      hasDirectSubscriber: (channel) => engine.hub.hasDirectSubscriber(channel),
+      hasAnySubscriber: (channel) => engine.hub.hasAnySubscriber(channel),
+      hasActiveSubscriber: (channel) => engine.hub.hasActiveSubscriber(channel),
+      hasPresenceFollower: (channel) => engine.hub.hasPresenceFollower(channel),
+      members: (channel) => engine.hub.members(channel),
+      patterns: () => engine.hub.patterns(),
+      hasPattern: (pattern) => engine.hub.hasPattern(pattern),
+      hasPatternPresenceFollower: (pattern) => engine.hub.hasPatternPresenceFollower(pattern),
+      random,
+      turn,
+      platform,
+    });
+    const engine: Engine = new Engine({
+      broker,
+      clock,
+      random,
+      timers,
+      nextTurn: (callback) => turn.soon(callback),
+      logger,
+      capabilities: CAPABILITIES,
+      backends: {},
+      settings: DEFAULT_SETTINGS,
+    });
+    return { broker, engine };
+  }
+}
+
+export class Client {
+  readonly session: Session;
+  readonly #transport: ScriptedTransport;
+  readonly #cluster: Cluster;
+  #read = 0;
+  #published = 0;
+
+  constructor(session: Session, transport: ScriptedTransport, cluster: Cluster) {
+    this.session = session;
+    this.#transport = transport;
+    this.#cluster = cluster;
+  }
+
+  /** Resolves when the request has been dealt with. */
+  async send(message: Init): Promise<void> {
+    await this.#cluster.time.until(send(this.session, message));
+  }
+
+  async subscribe(channel: string, more: Subscribing = {}): Promise<void> {
+    await this.send({
+      envelope: { case: "subscribe", value: { subscriptions: [{ channel, ...more }] } },
+    });
+  }
+
+  async unsubscribe(channel: string): Promise<void> {
+    await this.send({
+      envelope: { case: "unsubscribe", value: { subscriptions: [{ channel }] } },
+    });
+  }
+
+  /** Publishes texts together. Resolves when all have been answered. */
+  async publish(channel: string, ...texts: readonly string[]): Promise<void> {
+    await this.#cluster.time.until(
+      Promise.all(texts.map((text) => this.publishing(channel, text))),
+    );
+  }
+
+  /** Publishes a text under an id of its own. */
+  async publishing(channel: string, text: string): Promise<void> {
+    this.#published += 1;
+    const id = `${this.session.id}/${this.#published}`;
+    const data = { case: "textData", value: text } as const;
+    const value = { id, source: "/s", type: "t", specVersion: "1.0", data };
+    await send(this.session, { id, channel, envelope: { case: "publish", value } });
+  }
+
+  /** What it was told since the last call. */
+  told(): string[] {
+    const frames = this.#transport.frames.slice(this.#read);
+    this.#read = this.#transport.frames.length;
+    return frames.flatMap((frame) => lines(codecFor("json").decodeOutbound(frame)));
+  }
+
+  /** The same without acknowledgements. */
+  heard(): string[] {
+    return this.told().filter((line) => !line.startsWith("ack"));
+  }
+}
+
+interface Subscribing {
+  readonly recover?: boolean;
+  readonly since?: { readonly epoch: string; readonly offset: bigint };
+}
+
+function lines({ envelope }: OutboundMessage): string[] {
+  switch (envelope.case) {
+    case "subscribeAck":
+      return envelope.value.subscriptions.map(
+        ({ channel, error, position }) =>
+          `ack ${channel} ${error?.code ?? `${position?.epoch}/${position?.offset}`}`,
+      );
+    case "publishAck":
+      return [`ack ${envelope.value.offset}`];
+    case "publication":
+      return envelope.value.messages.map(
+        ({ channel, epoch, offset, payload, replay }) =>
+          `${replay ? "replay " : ""}${channel} ${epoch}/${offset} ${payload?.data.value}`,
+      );
+    case "presenceEvent": {
+      const { change } = envelope.value;
+      return [`${change.case} ${change.value?.clientId}`];
+    }
+    case "gap":
+    case "recovered": {
+      const gap = envelope.case === "gap" ? envelope.value : envelope.value.gap;
+      return [`${envelope.case}${gap === undefined ? "" : ` ${gap.reason}`}`];
+    }
+    case "error":
+      return [`error ${envelope.value.code}`];
+    default:
+      return [`${envelope.case}`];
+  }
+}
