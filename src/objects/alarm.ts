@@ -2,8 +2,8 @@
  * One object has one alarm, whatever it is needed for. Each need asks to be called by a time; the
  * earliest is stored, and when the alarm comes the object looks after all of them and asks anew.
  *
- * The runtime repeats a handler that throws, but only while no other alarm was set, and six times at
- * most. So work that fails is repeated here, for as long as it fails.
+ * No host need repeat a handler that throws. Workers do so six times at most, and only while no other alarm
+ * was set. So work that fails is repeated here, for as long as it fails.
  */
 import { background } from "../engine/background.ts";
 import type { Clock, Logger } from "../engine/ports/platform.ts";

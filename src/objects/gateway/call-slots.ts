@@ -25,7 +25,7 @@ export class CallSlots {
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (!this.#slots.take()) {
       await this.#slots.next();
-      // The runtime looks at its sockets when it has nothing else to do: a timer is such a moment.
+      // Sockets are looked at when there is nothing else to do: a timer is such a moment.
       await this.#turn.next();
     }
     let placed = true;

@@ -2,7 +2,7 @@
  * The next turn of a gateway's event loop. Frames of a socket are an event each: work that is collected until the
  * next turn is a batch, work that is done at once is not.
  *
- * The runtime looks at its timers only when no socket has anything to read. A client that sends faster than it is read
+ * Workers look at their timers only when no socket has anything to read. A client that sends faster than it is read
  * would put off every turn until all of its frames are read, and all of them would be in memory until then. So a turn
  * ends after so many frames as well.
  */

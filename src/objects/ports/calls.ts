@@ -9,7 +9,7 @@
  *
  * A call that fails rejects, and its stub is not used again. An error that the called object threw is an
  * Error with `remote: true`, and with the `code` that it had; one that asking again makes worse has
- * `overloaded: true`.
+ * `overloaded: true`. These are the names that Workers give them.
  */
 export interface ObjectCalls {
   /** A fresh stub of a channel. The first call begins its life. */
