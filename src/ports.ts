@@ -23,7 +23,7 @@ export type {
 export type { Cluster, RefusedMessages } from "./engine/ports/cluster.ts";
 export type { Clock, LogFields, Logger, Random, Timers } from "./engine/ports/platform.ts";
 export type { Transport } from "./engine/ports/transport.ts";
-export type { Peer, Session } from "./engine/session/session.ts";
+export type { ClientSession as Session, Peer } from "./engine/session/session.ts";
 export { DEFAULT_SETTINGS, type Settings } from "./engine/settings/settings.ts";
 export type { Encoding } from "./protocol/codec.ts";
 export { DISCONNECTS, type Disconnect } from "./protocol/codes.ts";

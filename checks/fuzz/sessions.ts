@@ -163,7 +163,8 @@ class Scene {
 
   #open(encoding: Encoding): Connection {
     const reader = new Reader(encoding, this.#epochs, this.#failures);
-    const session = this.#engine.accept(reader, this.#unique(), encoding);
+    // Which kind of client it takes this one for is the node's own business, and the reader's.
+    const session = this.#engine.accept(reader, this.#unique(), encoding) as Session;
     reader.session = session;
     return { reader, session, encoding };
   }
@@ -183,7 +184,7 @@ class Scene {
       for (const callback of this.#later.splice(0)) callback();
       await new Promise<void>((resolve) => setImmediate(resolve));
     } while (this.#later.length > 0);
-    const { internalErrors } = this.#engine.counters;
+    const { internalErrors } = this.#engine.stats();
     if (internalErrors > 0) this.#failures.push(new Error(`unforeseen: ${this.#warned}`));
     if (this.#failures.length > 0) throw this.#failures[0];
   }

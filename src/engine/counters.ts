@@ -66,6 +66,9 @@ export interface CounterStats {
   readonly internalErrors: number;
 }
 
+/** Those that a host counts itself. */
+export type HostCounters = Pick<Counters, "internalErrors" | "queueDrops">;
+
 export class Counters {
   opened = 0;
   published = 0;

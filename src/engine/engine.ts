@@ -23,7 +23,7 @@ import {
 } from "../protocol/limits.ts";
 import { brokerHandler } from "./broker-handler.ts";
 import { type ChannelResults, ClusterCalls, type SurveyQuestion } from "./cluster-calls.ts";
-import type { Counters } from "./counters.ts";
+import type { HostCounters } from "./counters.ts";
 import { Node, type NodeOptions } from "./node.ts";
 import type { Backends } from "./ports/backends.ts";
 import type {
@@ -34,16 +34,14 @@ import type {
   PublishResult,
 } from "./ports/broker.ts";
 import type { RefusedMessages } from "./ports/cluster.ts";
-import type { Clock, Logger, Random } from "./ports/platform.ts";
 import type { Transport } from "./ports/transport.ts";
 import { applicationEvent, checkCount, checkMetadata } from "./session/application-values.ts";
-import type { SharedIntake } from "./session/intake.ts";
 import { publishKey } from "./session/publish-key.ts";
-import { type Peer, Session } from "./session/session.ts";
+import { type ClientSession, type Peer, Session } from "./session/session.ts";
 import type { Settings } from "./settings/settings.ts";
 import type { EngineStats } from "./stats.ts";
-import type { Hub } from "./subscription/hub.ts";
-import type { NodeSurvey, SurveyOptions, SurveyOutcome, Surveys } from "./survey.ts";
+import type { Audience } from "./subscription/hub.ts";
+import type { NodeSurvey, OpenSurveys, SurveyOptions, SurveyOutcome } from "./survey.ts";
 
 export type EngineOptions = NodeOptions;
 
@@ -69,18 +67,14 @@ const NO_MESSAGES: RefusedMessages = { unsigned: 0, misdirected: 0, replayed: 0 
 
 export class Engine {
   readonly broker: Broker;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
   /** The application's backends. */
   readonly backends: Backends;
   readonly settings: Settings;
   /** Who hears what on this node. */
-  readonly hub: Hub;
-  readonly surveys: Surveys;
-  readonly counters: Counters;
-  /** What v1 clients have under way on this node. */
-  readonly intake: Readonly<SharedIntake>;
+  readonly hub: Audience;
+  readonly surveys: OpenSurveys;
+  /** What hosts see that the engine does not. */
+  readonly counters: HostCounters;
   readonly #node: Node;
   readonly #calls: ClusterCalls;
 
@@ -88,15 +82,11 @@ export class Engine {
     const node = new Node(options);
     this.#node = node;
     this.broker = node.broker;
-    this.clock = node.clock;
-    this.random = node.random;
-    this.logger = node.logger;
     this.backends = node.backends;
     this.settings = node.settings;
     this.hub = node.hub;
     this.surveys = node.surveys;
     this.counters = node.counters;
-    this.intake = node.intake;
     this.broker.start(brokerHandler(node));
     this.#calls = new ClusterCalls(node.broker.cluster, {
       disconnect: (...all) => this.#disconnect(...all),
@@ -122,24 +112,24 @@ export class Engine {
     id: string,
     encoding: Encoding,
     peer: Peer = { address: "" },
-  ): Session {
-    this.counters.opened += 1;
+  ): ClientSession {
+    this.#node.counters.opened += 1;
     return this.#register(new Session(this.#node, transport, id, encoding, peer));
   }
 
   /** A session as it was before the host slept: its subscriptions are live again, nothing is sent. */
-  restore(transport: Transport, record: SessionRecord): Session {
+  restore(transport: Transport, record: SessionRecord): ClientSession {
     for (const seen of record.marks?.seenChannels ?? []) this.broker.restore?.(seen);
     return this.#register(Session.restore(this.#node, transport, record));
   }
 
   /** The sessions of this node, connected or not yet. */
-  sessions(): readonly Session[] {
+  sessions(): readonly ClientSession[] {
     return [...this.#node.sessions.values()];
   }
 
   /** The session with this id on this node, if there is one. */
-  session(id: string): Session | undefined {
+  session(id: string): ClientSession | undefined {
     return this.#node.sessions.get(id);
   }
 
@@ -184,8 +174,8 @@ export class Engine {
       principal === undefined ? undefined : ({ side: "server", name: principal } as const);
     const key = publishKey(this.#node, channel, canonical, server);
     const result = await this.broker.publish(channel, { key, body });
-    this.counters.published += 1;
-    if (result.duplicate) this.counters.duplicates += 1;
+    this.#node.counters.published += 1;
+    if (result.duplicate) this.#node.counters.duplicates += 1;
     return result;
   }
 
@@ -269,35 +259,38 @@ export class Engine {
     // More than it may be is cut, and so may be infinite.
     checkCount(Math.min(timeoutMs, MAX_SURVEY_TIMEOUT_MS), "timeoutMs");
     const outcome = await this.#calls.survey({
-      id: this.random.uuid(),
+      id: this.#node.random.uuid(),
       channel,
       question: canonicalEvent(applicationEvent(question)),
       timeoutMs: Math.min(timeoutMs, MAX_SURVEY_TIMEOUT_MS),
     });
-    this.counters.surveys += 1;
-    this.counters.surveyAnswers += outcome.answers.length;
-    this.counters.surveySilent += outcome.silent.length;
+    this.#node.counters.surveys += 1;
+    this.#node.counters.surveyAnswers += outcome.answers.length;
+    this.#node.counters.surveySilent += outcome.silent.length;
     return outcome;
   }
 
   stats(): EngineStats {
     let openCalls = 0;
     for (const session of this.#node.sessions.values()) openCalls += session.openCalls;
-    const { encoded, decoded } = this.#node.encoding;
+    const { counters, encoding, intake, surveys } = this.#node;
+    const { encoded, decoded } = encoding;
     return {
       sessions: this.#node.sessions.size,
       subscriptions: this.hub.subscriptions,
       channels: this.hub.size,
       patterns: this.hub.patternCount,
       openCalls,
-      openSurveys: this.surveys.size,
+      openSurveys: surveys.size,
+      waitingBytes: intake.waiting,
+      openBytes: intake.open,
       delivered: this.hub.delivered,
       encoded: [...encoded],
       decoded,
       disconnects: Object.fromEntries(this.#node.disconnects),
-      droppedAnswers: this.surveys.dropped,
+      droppedAnswers: surveys.dropped,
       refusedMessages: { ...(this.broker.cluster?.refused ?? NO_MESSAGES) },
-      ...this.counters.stats(),
+      ...counters.stats(),
     };
   }
 
@@ -354,7 +347,7 @@ export class Engine {
       .filter((session) => session !== undefined)
       // Who is being connected has not been told that it is subscribed to anything.
       .filter((session) => session.connected);
-    return await this.surveys.ask(id, channel, question, asked, { timeoutMs });
+    return await this.#node.surveys.ask(id, channel, question, asked, { timeoutMs });
   }
 
   #register(session: Session): Session {

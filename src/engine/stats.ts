@@ -11,6 +11,10 @@ export interface EngineStats extends CounterStats {
   /** Backend calls that wait for their answer. */
   readonly openCalls: number;
   readonly openSurveys: number;
+  /** Frames of v1 clients, which wait for their turn instead of being refused: those under way and those held. */
+  readonly waitingBytes: number;
+  /** What those of them that are under way take in memory. */
+  readonly openBytes: number;
   /** Messages written to sessions. */
   readonly delivered: number;
   /** Messages encoded: v1 JSON, extended JSON, v1 protobuf, extended protobuf. */

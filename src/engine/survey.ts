@@ -48,6 +48,9 @@ export interface Respondent {
   ask(requestId: string, question: CloudEvent): void;
 }
 
+/** The surveys of a node, for those who bring answers by a transport of their own. */
+export type OpenSurveys = Pick<Surveys, "answer" | "size">;
+
 export class Surveys {
   readonly #timers: Timers;
   readonly #open = new Map<string, OpenSurvey>();

@@ -139,6 +139,18 @@ const FAMILIES: readonly Family<EngineStats>[] = [
     read: ({ openCalls }) => openCalls,
   },
   {
+    name: "messageloop_waiting_request_bytes",
+    type: "gauge",
+    help: "Bytes of requests of v1 clients that are under way or held now.",
+    read: ({ waitingBytes }) => waitingBytes,
+  },
+  {
+    name: "messageloop_waiting_request_memory_bytes",
+    type: "gauge",
+    help: "Memory of requests of v1 clients that are under way now.",
+    read: ({ openBytes }) => openBytes,
+  },
+  {
     name: "messageloop_rpc_duration_seconds",
     type: "histogram",
     help: "How long backends took to answer RPCs, by outcome.",

@@ -31,7 +31,7 @@ export type {
   PublishResult,
 } from "../engine/ports/broker.ts";
 export type { LogFields, Logger } from "../engine/ports/platform.ts";
-export type { Session } from "../engine/session/session.ts";
+export type { ClientSession as Session } from "../engine/session/session.ts";
 export { type SettingProblem, type Settings, SettingsError } from "../engine/settings/settings.ts";
 export type { EngineStats } from "../engine/stats.ts";
 export type { SurveyAnswer, SurveyOptions, SurveyOutcome } from "../engine/survey.ts";

@@ -145,6 +145,7 @@ class NodeServer implements Server {
       maxQueueBytes: config.maxQueueBytes,
       handshake: config.websocket,
       proxies: this.#proxies,
+      logger,
       sessionId: () => this.#sessionId(),
     });
   }
@@ -322,6 +323,9 @@ class NodeServer implements Server {
       engine: this.engine,
       connections: this.#connections,
       maxQueueBytes: this.#config.maxQueueBytes,
+      clock: this.#clock,
+      random,
+      logger: this.#logger,
       sessionId: () => this.#sessionId(),
     });
   }

@@ -12,7 +12,7 @@ import {
 } from "@bufbuild/protobuf";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { Transport } from "../../src/engine/ports/transport.ts";
-import type { Session } from "../../src/engine/session/session.ts";
+import type { ClientSession } from "../../src/engine/session/session.ts";
 import { codecFor, type Encoding, type Frame } from "../../src/protocol/codec.ts";
 import type { Disconnect } from "../../src/protocol/codes.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
@@ -90,7 +90,7 @@ export async function sweep(engine: Engine, options: SweepOptions): Promise<Swep
 class Trial implements Transport {
   readonly #encoding: Encoding;
   readonly #extended: boolean;
-  readonly #session: Session;
+  readonly #session: ClientSession;
   readonly #frames: Frame[] = [];
   #closed: Disconnect | undefined;
 

@@ -158,7 +158,7 @@ async function poison(engine: Engine, channel: string): Promise<void> {
     attributes: { time: { attr: { case: "ceTimestamp", value: { seconds: 253_402_300_800n } } } },
   });
   const body = create(EntryBodySchema, { event: toBinary(CloudEventSchema, event) });
-  await engine.broker.publish(channel, { key: engine.random.uuid(), body });
+  await engine.broker.publish(channel, { key: crypto.randomUUID(), body });
 }
 
 /** Has the node miss the next so many entries of a channel: its broker has found them nowhere. */

@@ -99,7 +99,7 @@ test("L5: where the host cannot stop reading, a v1 client with more than may wai
   const { engine } = scene(options);
   const text = "x".repeat(MIB / 2);
   const greedy = await fill(engine, "greedy", text, MAX_WAITING_SESSION_BYTES - MIB);
-  const before = engine.intake.waiting;
+  const before = engine.stats().waitingBytes;
   expect(greedy.transport.closed).toBeUndefined();
   const calm = await fill(engine, "calm", text, MIB);
   greedy.more(3);
@@ -108,10 +108,10 @@ test("L5: where the host cannot stop reading, a v1 client with more than may wai
   expect(calm.transport.closed).toBeUndefined();
   expect(before).toBeGreaterThan(MAX_WAITING_SESSION_BYTES - 2 * MIB);
   // What the closed session had waiting makes room for others.
-  expect(engine.intake.waiting).toBeLessThan(2 * MIB);
+  expect(engine.stats().waitingBytes).toBeLessThan(2 * MIB);
   for (const answer of open) answer();
   await turn();
-  expect(engine.intake.waiting).toBe(0);
+  expect(engine.stats().waitingBytes).toBe(0);
 });
 
 test("L5: what a v1 client has under way takes little memory, however small its frames are", async () => {
@@ -125,7 +125,7 @@ test("L5: what a v1 client has under way takes little memory, however small its 
   // A request that is worked on takes 2.9 KB, and a frame that is held a tenth of it.
   expect(heapAfterCollection() - before).toBeLessThan(10 * MIB);
   expect(transport.closed).toBeUndefined();
-  expect(engine.intake.open).toBeLessThan(2.1 * MIB);
+  expect(engine.stats().openBytes).toBeLessThan(2.1 * MIB);
   while (asked.length < count) {
     for (const answer of open.splice(0)) answer();
     await turn();
@@ -133,7 +133,7 @@ test("L5: what a v1 client has under way takes little memory, however small its 
   for (const answer of open.splice(0)) answer();
   await Promise.all(all);
   expect(asked).toEqual(Array.from({ length: count }, (_, i) => `${i}`));
-  expect(engine.intake).toEqual({ waiting: 0, open: 0 });
+  expect(engine.stats()).toMatchObject({ waitingBytes: 0, openBytes: 0 });
 });
 
 test("L5: of a v1 client that goes nothing stays, and nothing that was held is asked", async () => {
@@ -146,7 +146,7 @@ test("L5: of a v1 client that goes nothing stays, and nothing that was held is a
   for (const answer of open) answer();
   await Promise.all(all);
   expect(asked).toHaveLength(begun);
-  expect(engine.intake).toEqual({ waiting: 0, open: 0 });
+  expect(engine.stats()).toMatchObject({ waitingBytes: 0, openBytes: 0 });
 });
 
 test("L5: all v1 clients of a node together may wait with so much; the one beyond it is closed", async () => {
@@ -165,7 +165,7 @@ test("L5: all v1 clients of a node together may wait with so much; the one beyon
     await turn();
   }
   expect(closed().map(({ transport }) => transport.closed?.code)).toEqual([3510]);
-  expect(engine.intake.waiting).toBeLessThan(MAX_WAITING_NODE_BYTES);
+  expect(engine.stats().waitingBytes).toBeLessThan(MAX_WAITING_NODE_BYTES);
 });
 
 test("publishes of v1 clients wait for room by channel, each client's in order, the clients in turn", async () => {

@@ -4,14 +4,14 @@ import { Engine } from "../../src/engine/engine.ts";
 import { CAPABILITIES, connect, scene, send, subscribe } from "./scene.ts";
 
 test("backends are taken and given as proxy", async () => {
-  const { engine, timers } = scene();
+  const { clock, engine, timers } = scene();
   const proxy = { rpc: async () => undefined };
   const before = new Engine({
     broker: engine.broker,
-    clock: engine.clock,
-    random: engine.random,
+    clock,
+    random: { uuid: () => "id" },
     timers,
-    logger: engine.logger,
+    logger: { warn: () => {} },
     capabilities: CAPABILITIES,
     proxy,
   });

@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { MemoryBroker } from "../../src/brokers/memory/broker.ts";
-import type { Session } from "../../src/engine/session/session.ts";
+import type { ClientSession } from "../../src/engine/session/session.ts";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
@@ -34,7 +34,7 @@ type Engine = ReturnType<typeof world>["engine"];
 
 class Listener {
   readonly transport = new ScriptedTransport();
-  readonly session: Session;
+  readonly session: ClientSession;
   readonly #codec: ReturnType<typeof codecFor>;
 
   constructor(engine: Engine, id: string, encoding: Encoding) {
@@ -203,7 +203,8 @@ test("the wish outlives a sleep of the host", async () => {
   const { engine: later } = world();
   const record = { ...small.session.record(), marks: small.session.marks() };
   const woken = later.restore(new ScriptedTransport(), record);
-  expect([small.session.maxFrameBytes, woken.maxFrameBytes]).toEqual([8_192, 8_192]);
+  const limits = [small.session, woken].map((session) => session.record().maxFrameBytes);
+  expect(limits).toEqual([8_192, 8_192]);
 });
 
 test("wishes become powers of two, so that few kinds of frames are made", () => {

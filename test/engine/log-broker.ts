@@ -17,7 +17,7 @@ import type {
   PublishResult,
   SubscribeResult,
 } from "../../src/engine/ports/broker.ts";
-import type { Session } from "../../src/engine/session/session.ts";
+import type { ClientSession } from "../../src/engine/session/session.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
@@ -195,7 +195,7 @@ export class LogBroker implements Broker {
 
 /** A connected client of a node, and what it is told of its channel. */
 export class Listener {
-  readonly session: Session;
+  readonly session: ClientSession;
   readonly transport: ScriptedTransport;
   readonly broker: LogBroker;
   #read = 0;

@@ -84,7 +84,7 @@ test("without a limit there is none, and what the server subscribes does not cou
   expect(new Set(await answers(free, ...many))).toEqual(new Set(["publishAck"]));
   const bound = scene({ newChannelsPerMinute: 1 });
   await connect(bound.session);
-  await bound.session.addChannels(["a", "b", "c"]);
+  await bound.engine.subscribe(bound.session.id, ["a", "b", "c"]);
   expect(bound.session.channels).toEqual(["a", "b", "c"]);
 });
 

@@ -17,7 +17,7 @@ import type {
 } from "../../src/engine/ports/broker.ts";
 import type { Logger } from "../../src/engine/ports/platform.ts";
 import type { Transport } from "../../src/engine/ports/transport.ts";
-import type { Session } from "../../src/engine/session/session.ts";
+import type { ClientSession } from "../../src/engine/session/session.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings/settings.ts";
 import { codecFor, type Frame } from "../../src/protocol/codec.ts";
 import type { Disconnect } from "../../src/protocol/codes.ts";
@@ -165,11 +165,11 @@ export function sceneWith<B extends Broker>(
 
 export type Init = Exclude<MessageInitShape<typeof InboundMessageSchema>, { $typeName: string }>;
 
-export async function send(session: Session, message: Init): Promise<void> {
+export async function send(session: ClientSession, message: Init): Promise<void> {
   await session.receive(codecFor("json").encodeInbound(create(InboundMessageSchema, message)));
 }
 
-export async function connect(session: Session, ...channels: string[]): Promise<void> {
+export async function connect(session: ClientSession, ...channels: string[]): Promise<void> {
   const subscriptions = channels.map((channel) => ({ channel }));
   await send(session, {
     envelope: { case: "connect", value: { capabilities: ["x"], subscriptions } },

@@ -46,12 +46,12 @@ async function start() {
 }
 
 /** Waits until the server has read nothing more for several looks, and resolves with what it has read. */
-async function readSoFar(engine: { readonly counters: { readonly bytesIn: number } }) {
+async function readSoFar(engine: { stats(): { readonly bytesIn: number } }) {
   let before = -1;
   let still = 0;
   return await eventually(
     async () => {
-      const { bytesIn } = engine.counters;
+      const { bytesIn } = engine.stats();
       still = bytesIn === before ? still + 1 : 0;
       before = bytesIn;
       return bytesIn;
@@ -105,5 +105,5 @@ test("L5: a session that ends while it is not read lets go of its connection", a
   for (const session of engine.sessions()) session.close({ code: 3503, reason: "enough" });
   expect(await client.closed()).toEqual({ code: 3503, reason: "enough" });
   expect(new Set(await Promise.all(lost))).toEqual(new Set(["closed"]));
-  expect(engine.intake.waiting).toBe(0);
+  expect(engine.stats().waitingBytes).toBe(0);
 });

@@ -372,6 +372,9 @@ test("with the caller's context: its address is known, and its stream is freed i
     engine,
     connections: new Connections(10),
     maxQueueBytes: MIB,
+    clock,
+    random,
+    logger: { warn: () => {} },
     sessionId: () => random.uuid(),
   });
   const http2 = createHttp2(

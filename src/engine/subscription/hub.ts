@@ -60,6 +60,25 @@ export interface PatternSubscription {
 /** The sessions of one pattern, those first who came first. */
 type PatternListeners = SmallMap<Subscriber, PatternSubscription>;
 
+/** Who hears what on a node, for hosts and programs. */
+export type Audience = Pick<
+  Hub,
+  | "delivered"
+  | "has"
+  | "hasActiveSubscriber"
+  | "hasAnySubscriber"
+  | "hasDirectSubscriber"
+  | "hasPattern"
+  | "hasPatternPresenceFollower"
+  | "hasPresenceFollower"
+  | "members"
+  | "patternCount"
+  | "patterns"
+  | "size"
+  | "subscribers"
+  | "subscriptions"
+>;
+
 const NOBODY: readonly PatternListeners[] = [];
 
 export class Hub {

@@ -1,9 +1,9 @@
 /** What the session of a WebSocket writes to, and how it says goodbye. */
 import type { Duplex } from "node:stream";
 import { WebSocket } from "ws";
-import type { Counters } from "../../engine/counters.ts";
+import type { HostCounters } from "../../engine/counters.ts";
 import type { Transport } from "../../engine/ports/transport.ts";
-import type { Session } from "../../engine/session/session.ts";
+import type { ClientSession } from "../../engine/session/session.ts";
 import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
 import { MAX_REASON_BYTES } from "../../protocol/limits.ts";
 import { type SizedFrame, sized } from "../../protocol/publication-frames.ts";
@@ -24,16 +24,16 @@ export interface SocketPair {
 }
 
 export class SocketTransport implements Transport, WriterOwner, Source {
-  session: Session | undefined;
+  session: ClientSession | undefined;
   readonly #pair: SocketPair;
   readonly #writer: SocketWriter;
-  readonly #counters: Counters;
+  readonly #counters: HostCounters;
   #heardAt = 0;
   /** Who does not want the socket to be read: the session, or the frames of it that wait for their turn. */
   #paused = false;
   #held = false;
 
-  constructor(pair: SocketPair, flusher: Flusher, maxQueueBytes: number, counters: Counters) {
+  constructor(pair: SocketPair, flusher: Flusher, maxQueueBytes: number, counters: HostCounters) {
     this.#pair = pair;
     this.#counters = counters;
     this.#writer = new SocketWriter(pair.socket, flusher, this, maxQueueBytes);

@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { background } from "../../engine/background.ts";
 import type { Engine } from "../../engine/engine.ts";
+import type { Logger } from "../../engine/ports/platform.ts";
 import { retryAfterSeconds } from "../../http/app.ts";
 import { type HandshakeRules, handshakeProblem } from "../../http/handshake.ts";
 import { negotiate } from "../../protocol/codec.ts";
@@ -32,6 +33,7 @@ export interface SocketsOptions {
   readonly maxQueueBytes: number;
   readonly handshake: HandshakeRules;
   readonly proxies: TrustedProxies;
+  readonly logger: Logger;
   /** A fresh session id. */
   readonly sessionId: () => string;
 }
@@ -63,7 +65,7 @@ export class Sockets {
 
   /** Takes an upgrade of the HTTP server. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { engine, connections, handshake, proxies } = this.#options;
+    const { connections, handshake, proxies, logger } = this.#options;
     const { method = "" } = request;
     const address = proxies.clientOf(request.socket.remoteAddress, request.headers);
     const header = (name: string): string | null => headerOf(request, name);
@@ -71,13 +73,13 @@ export class Sockets {
     if (problem !== undefined) {
       const { status, reason } = problem;
       // A header may be as long as its sender likes.
-      engine.logger.debug?.("upgrade refused", { address, status, reason: reason.slice(0, 500) });
+      logger.debug?.("upgrade refused", { address, status, reason: reason.slice(0, 500) });
       refuse(socket, status, problem.text, { "Sec-WebSocket-Version": "13" });
       return;
     }
     if (connections.full) {
       const reason = "more than twice limits.connections";
-      engine.logger.debug?.("upgrade refused", { address, status: 503, reason });
+      logger.debug?.("upgrade refused", { address, status: 503, reason });
       refuse(socket, 503, "Service Unavailable", { "Retry-After": `${retryAfterSeconds()}` });
       return;
     }
@@ -99,7 +101,7 @@ export class Sockets {
   }
 
   #connected(ws: WebSocket, socket: Duplex, request: IncomingMessage): void {
-    const { engine, connections, maxQueueBytes, proxies } = this.#options;
+    const { engine, connections, maxQueueBytes, proxies, logger } = this.#options;
     this.#open.set(ws, socket);
     connections.enter();
     ws.on("close", () => {
@@ -110,7 +112,7 @@ export class Sockets {
     ws.on("error", () => {});
     const address = proxies.clientOf(request.socket.remoteAddress, request.headers);
     if (engine.sessionCount >= connections.limit) {
-      engine.logger.debug?.("connection refused", { address, reason: "limits.connections" });
+      logger.debug?.("connection refused", { address, reason: "limits.connections" });
       closeSocket(ws, DISCONNECTS.connectionLimit);
       return;
     }
@@ -125,7 +127,7 @@ export class Sockets {
     const session = engine.accept(transport, this.#options.sessionId(), encoding, { address });
     transport.session = session;
     const reader = new FrameReader(this.#turns, transport, (frame) => {
-      background(session.receive(frame), engine.logger, "frame of a client");
+      background(session.receive(frame), logger, "frame of a client");
     });
     const heard = (): void => transport.hear(engine.steadyNow());
     ws.on("message", (data: Buffer, isBinary: boolean) => {

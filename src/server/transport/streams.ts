@@ -23,7 +23,8 @@ import type {
 } from "@connectrpc/connect/protocol";
 import { background } from "../../engine/background.ts";
 import type { Engine } from "../../engine/engine.ts";
-import type { Session } from "../../engine/session/session.ts";
+import type { Clock, Logger, Random } from "../../engine/ports/platform.ts";
+import type { ClientSession } from "../../engine/session/session.ts";
 import { retryAfterSeconds } from "../../http/app.ts";
 import { codecFor, type Encoding } from "../../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
@@ -59,6 +60,9 @@ export interface StreamOptions {
   readonly connections: Connections;
   /** Bytes that may wait for one client; more end its session with 3510. */
   readonly maxQueueBytes: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
   /** A fresh session id. */
   readonly sessionId: () => string;
 }
@@ -215,26 +219,26 @@ async function* serve<In, Out>(
   input: AsyncIterable<In>,
   context: HandlerContext,
 ): AsyncGenerator<Out> {
-  const { engine, connections, maxQueueBytes, sessionId } = options;
+  const { engine, connections, maxQueueBytes, logger, sessionId } = options;
   const { address, stream } = context.values.get(CALLER);
   if (connections.full) throw tooMany();
   const leave = enter(connections, stream);
   const transport = new StreamTransport(maxQueueBytes, {
-    farewell: (disconnect) => farewell(engine, form.encoding, disconnect),
+    farewell: (disconnect) => farewell(options, form.encoding, disconnect),
     overrun: () => session?.close(DISCONNECTS.slowConsumer),
     dropped: (frames) => {
       engine.counters.queueDrops += frames;
     },
     ended: (slow) => letGo(stream, slow ? SLOW_CLOSE_TIMEOUT_MS : CLOSE_TIMEOUT_MS),
   });
-  let session: Session | undefined;
+  let session: ClientSession | undefined;
   if (engine.sessionCount >= connections.limit) {
-    engine.logger.debug?.("connection refused", { address, reason: "limits.connections" });
+    logger.debug?.("connection refused", { address, reason: "limits.connections" });
     transport.close(DISCONNECTS.connectionLimit);
   } else {
     session = engine.accept(transport, sessionId(), form.encoding, { address });
-    const work = receive(session, transport, form, input, engine);
-    background(work, engine.logger, "messages of a stream");
+    const work = receive(session, transport, form, input, logger);
+    background(work, logger, "messages of a stream");
   }
   const gone = (reason: unknown): void => {
     session?.end(false);
@@ -276,11 +280,11 @@ function enter(connections: Connections, stream: ServerHttp2Stream | undefined):
 
 /** Hands over what the client sends. Ends when the client's half does; never rejects. */
 async function receive<In>(
-  session: Session,
+  session: ClientSession,
   transport: StreamTransport,
   form: Form<In, unknown>,
   input: AsyncIterable<In>,
-  { logger }: Engine,
+  logger: Logger,
 ): Promise<void> {
   try {
     for await (const received of input) {
@@ -305,10 +309,14 @@ async function receive<In>(
 }
 
 /** The last message of a stream that the server ends. */
-function farewell(engine: Engine, encoding: Encoding, { code, reason }: Disconnect): SizedFrame {
+function farewell(
+  { clock, random }: StreamOptions,
+  encoding: Encoding,
+  { code, reason }: Disconnect,
+): SizedFrame {
   const error = new MessagingError("DISCONNECT_ERROR", reason, { metadata: { code } });
   const envelope = { case: "error", value: error.toMessage() } as const;
-  const message = unsolicited(engine.random.uuid(), engine.clock.now(), envelope);
+  const message = unsolicited(random.uuid(), clock.now(), envelope);
   return sized(codecFor(encoding).encodeOutbound(message));
 }
 

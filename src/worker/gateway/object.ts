@@ -9,7 +9,7 @@ import { errorText } from "../../engine/error-text.ts";
 import type { Backends } from "../../engine/ports/backends.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
 import type { Transport } from "../../engine/ports/transport.ts";
-import type { Session } from "../../engine/session/session.ts";
+import type { ClientSession } from "../../engine/session/session.ts";
 import { retryPause } from "../../objects/alarm.ts";
 import { ObjectBroker } from "../../objects/gateway/broker.ts";
 import { Turn } from "../../objects/gateway/turn.ts";
@@ -48,7 +48,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
   readonly #settings: WorkerSettings;
   readonly #logger: Logger;
   readonly #records: SessionRecords;
-  readonly #sessions = new Map<WebSocket, Session>();
+  readonly #sessions = new Map<WebSocket, ClientSession>();
   #awake = false;
   #alarmKnown = false;
   /** Alarms in a row that have failed. */
@@ -269,7 +269,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
   }
 
   /** The session of a socket that outlived a sleep, or undefined for one that has none any more. */
-  #restore(socket: WebSocket): Session | undefined {
+  #restore(socket: WebSocket): ClientSession | undefined {
     const known = this.#sessions.get(socket);
     if (known !== undefined) return known;
     try {
@@ -284,7 +284,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     }
   }
 
-  #restored(socket: WebSocket): Session | undefined {
+  #restored(socket: WebSocket): ClientSession | undefined {
     const record = this.#records.load(socket);
     if (record === undefined) return undefined;
     const { marks } = record;

@@ -1,7 +1,7 @@
 /** The host's part that is not the broker: connections, and timers that go off when the test says so. */
 import type { Timers } from "../../../src/engine/ports/platform.ts";
 import type { Transport } from "../../../src/engine/ports/transport.ts";
-import type { Session } from "../../../src/engine/session/session.ts";
+import type { ClientSession } from "../../../src/engine/session/session.ts";
 import { codecFor, type Frame } from "../../../src/protocol/codec.ts";
 import { type Disconnect, disconnectFor } from "../../../src/protocol/codes.ts";
 import type {
@@ -24,7 +24,7 @@ export interface Host {
 export class Connection implements Transport {
   readonly model: SessionModel;
   readonly #world: Host;
-  session: Session | undefined;
+  session: ClientSession | undefined;
   record: SessionRecord | undefined;
   marks: SessionMarks | undefined;
 
