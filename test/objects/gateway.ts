@@ -1,6 +1,6 @@
 /** A gateway of the cluster: an engine over the channels, and clients on transports that only record. */
 import { Engine } from "../../src/engine/engine.ts";
-import type { Session } from "../../src/engine/session/session.ts";
+import type { ClientSession } from "../../src/engine/session/session.ts";
 import { DEFAULT_SETTINGS } from "../../src/engine/settings/settings.ts";
 import { ObjectBroker } from "../../src/objects/gateway/broker.ts";
 import { Turn } from "../../src/objects/gateway/turn.ts";
@@ -85,13 +85,13 @@ export class Gateway {
 }
 
 export class Client {
-  readonly session: Session;
+  readonly session: ClientSession;
   readonly #transport: ScriptedTransport;
   readonly #cluster: Cluster;
   #read = 0;
   #published = 0;
 
-  constructor(session: Session, transport: ScriptedTransport, cluster: Cluster) {
+  constructor(session: ClientSession, transport: ScriptedTransport, cluster: Cluster) {
     this.session = session;
     this.#transport = transport;
     this.#cluster = cluster;
