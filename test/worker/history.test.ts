@@ -25,6 +25,8 @@ const GATEWAYS = 3;
 const CALLS = 3;
 /** A crash waits so long for a publish. */
 const CRASH_WITHIN_MS = 500;
+/** How long to wait before something is tried again, in milliseconds. */
+const LOOK_MS = 5;
 const SILENCE_MS = 50;
 const FAULTY = { faulty: true };
 const LOSING = { faulty: true, loses: "channel" } as const;
@@ -142,15 +144,16 @@ async function loseAnswers(channel: string, place: number): Promise<void> {
 }
 
 async function trim(channel: string, place: number): Promise<void> {
-  const stub = gatewayStub(place);
   for (;;) {
     try {
-      await runInDurableObject(stub, async (instance) => {
+      // A stub of an object that was reset does not work again.
+      await runInDurableObject(gatewayStub(place), async (instance) => {
         await (instance as unknown as { engine: Engine }).engine.removeHistory(channel);
       });
       return;
     } catch {
       // An object was reset on the way: until it is known to be done it is done again.
+      await delay(LOOK_MS);
     }
   }
 }
