@@ -48,6 +48,8 @@ export class BrokerScene {
   /** The channel: its log as offsets, its epoch, its head, and who is present. */
   epoch = "e1";
   log: number[] = [];
+  /** When entries were taken, Unix milliseconds, by their offsets; 0 for those that it lacks. */
+  times: Readonly<Record<number, number>> = {};
   head = 0;
   generation = 0;
   members: string[] = [];
@@ -170,7 +172,7 @@ export class BrokerScene {
         const { after, until } = fromBinary(ReadRequestSchema, bytes);
         const entries = this.log
           .filter((offset) => offset > Number(after) && offset <= Number(until))
-          .map((offset) => ({ offset: BigInt(offset) }));
+          .map((offset) => ({ offset: BigInt(offset), time: BigInt(this.times[offset] ?? 0) }));
         const answer = { epoch: this.epoch, entries };
         return toBinary(ReadResponseSchema, create(ReadResponseSchema, answer));
       },

@@ -47,6 +47,7 @@ class Channel {
       channel: "c",
       registration: () => this.registration,
       hasAnySubscriber: () => true,
+      listensSince: () => 0,
       head: () => this.#asked(position),
       read: (after, until) => this.#asked(() => this.#read(after, until)),
       presence: () =>
@@ -89,6 +90,7 @@ class Channel {
       entries: entries(prev, until),
       presence: [],
       presenceLost: false,
+      undeliveredTime: 0,
       ...more,
     };
   }

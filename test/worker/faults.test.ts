@@ -89,6 +89,41 @@ for (const [moment, arm] of Object.entries(moments)) {
   });
 }
 
+test("what a channel took before it was reset comes before what overtakes its repetition, by a pattern as well", async () => {
+  const word = `overtaken-${crypto.randomUUID()}`;
+  const channel = freshChannel(word);
+  const publishers = await Promise.all(
+    ["a", "b"].map((name) =>
+      Client.connect({ gateway: `overtaking-${name}-${crypto.randomUUID()}` }),
+    ),
+  );
+  expect(await publishers[0]?.publish(channel, "before")).toBe(1);
+  const subscriber = await Client.connect({ subscribe: [`${word}.**`] });
+  const object = exports.ChannelDurableObject.getByName(channel);
+  const publish = ChannelDurableObject.prototype.publish;
+  let [aborted, overtaken] = [false, false];
+  vi.spyOn(ChannelDurableObject.prototype, "publish").mockImplementation(async function (
+    this: ChannelDurableObject,
+    request,
+  ) {
+    const isFirst = new TextDecoder().decode(request).includes("first");
+    if (isFirst && aborted) while (!overtaken) await delay(5);
+    return await publish.call(this, request);
+  });
+  const state = await stateOf(object);
+  const abortIt = (): void => {
+    aborted = true;
+    state.abort("fault");
+  };
+  moments["after append"]?.(abortIt, () => state.storage.sync());
+  const first = publishers[0]?.publish(channel, "first");
+  while (!aborted) await delay(5);
+  expect(await publishers[1]?.publish(channel, "second")).toBe(3);
+  overtaken = true;
+  expect(await first).toBe(2);
+  expect(texts(await subscriber.received(2))).toEqual(["first", "second"]);
+});
+
 for (const moment of ["before the channel has it", "before it hears that the channel has it"]) {
   test(`the publisher's gateway is reset ${moment}`, async () => {
     const { channel, subscriber, publisher, gateway } = await scene();

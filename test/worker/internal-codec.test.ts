@@ -56,7 +56,9 @@ test("deliveries", () => {
   const names = { channel: "a.ü", registration: "r", epoch: "e" };
   for (const prev of [0, 1, LARGE]) {
     for (const presenceLost of [false, true]) {
-      const whole = { ...names, prev, presenceLost };
+      const undeliveredTime = presenceLost ? LARGE : 0;
+      const whole = { ...names, prev, presenceLost, undeliveredTime };
+      const numbers = { prev: BigInt(prev), undeliveredTime: BigInt(undeliveredTime) };
       expect(
         encodeDelivery({
           ...whole,
@@ -66,13 +68,13 @@ test("deliveries", () => {
       ).toEqual(
         bytes(DeliverRequestSchema, {
           ...whole,
-          prev: BigInt(prev),
+          ...numbers,
           entries: [entry(1), entry(2)],
           presence: changes.map((_, index) => change(index)),
         }),
       );
       expect(encodeDelivery({ ...whole, entries: [], presence: [] })).toEqual(
-        bytes(DeliverRequestSchema, { ...whole, prev: BigInt(prev) }),
+        bytes(DeliverRequestSchema, { ...whole, ...numbers }),
       );
     }
   }

@@ -2,7 +2,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { HEARD_LATELY_MS } from "../../src/objects/gateway/heard-channels.ts";
 import { changes, ROOM } from "./broker-scene.ts";
-import { enter, go, hearing, quiet } from "./pattern-sessions.ts";
+import { enter, go, hearing, opened, quiet } from "./pattern-sessions.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -53,6 +53,73 @@ test("a first subscribe where a pattern has brought nothing yet takes what the n
   // Sent before the channel knew of the subscribe.
   await scene.deliver(1, [2, 3]);
   expect(scene.heard()).toEqual(["e1:2", "e1:3"]);
+});
+
+test("what comes after a head that somebody was told of is missed by nobody, whatever comes next", async () => {
+  const direct = await hearing();
+  direct.wanted = true;
+  Object.assign(direct, { head: 3, log: [1, 2, 3] });
+  await direct.broker.subscribe(ROOM);
+  direct.wanted = false;
+  direct.broker.unsubscribe(ROOM);
+  direct.log = [1, 2, 3, 4, 5, 6];
+  // Four and five were taken by a life of the channel that ended before it delivered them.
+  await direct.deliver(5, [6]);
+  expect(direct.heard()).toEqual(["e1:4", "e1:5", "e1:6"]);
+  // By a pattern alone whoever recovers reads to the head.
+  const reader = await hearing();
+  Object.assign(reader, { head: 3, log: [1, 2, 3] });
+  await reader.broker.history(ROOM, { limit: 10 });
+  reader.log = [1, 2, 3, 4, 5];
+  await reader.deliver(4, [5]);
+  expect(reader.heard()).toEqual(["e1:4", "e1:5"]);
+  expect(reader.broker.position(ROOM)).toEqual({ epoch: "e1", offset: 5 });
+});
+
+test("what the last life of a channel took since a pattern is heard, and may not have delivered, is read", async () => {
+  const now = Date.now();
+  const clock = vi.spyOn(Date, "now").mockReturnValue(now);
+  const lacking = async (times: Readonly<Record<number, number>>): Promise<string[]> => {
+    clock.mockReturnValue(now);
+    const scene = opened();
+    scene.hears = true;
+    scene.patterns.time = () => now;
+    await enter(scene, ROOM);
+    const offsets = Object.keys(times).map(Number);
+    const last = Math.max(...offsets);
+    Object.assign(scene, { log: [...offsets, last + 1], times });
+    clock.mockReturnValue(now + 30_000);
+    const undeliveredTime = BigInt(times[last] ?? 0);
+    await scene.deliver(last, [last + 1], { undeliveredTime });
+    return scene.heard();
+  };
+  const [before, after] = [now - 1_000, now + 10_000];
+  expect(await lacking({ 1: before, 2: after, 3: after })).toEqual(["e1:2", "e1:3", "e1:4"]);
+  expect(await lacking({ 1: after })).toEqual(["e1:1", "e1:2"]);
+  // What came before anybody listened is nobody's.
+  expect(await lacking({ 1: before, 2: before })).toEqual(["e1:3"]);
+  // What cannot be had is told.
+  expect(await lacking({ 7: after, 8: after })).toEqual([
+    "gap head_trimmed e1:0 e1:6",
+    ...["e1:7", "e1:8", "e1:9"],
+  ]);
+});
+
+test("what is older than what is remembered was delivered before, and does not come again", async () => {
+  const now = Date.now();
+  const clock = vi.spyOn(Date, "now").mockReturnValue(now);
+  const scene = await hearing();
+  Object.assign(scene, {
+    log: [1, 2, 3],
+    times: { 1: now + 1_000, 2: now + 1_000, 3: now + 90_000 },
+  });
+  await scene.deliver(0, [1, 2]);
+  clock.mockReturnValue(now + 2_000 + HEARD_LATELY_MS);
+  await scene.broker.sweep();
+  expect(scene.broker.position(ROOM)).toBeUndefined();
+  await scene.deliver(2, [3], { undeliveredTime: BigInt(now + 1_000) });
+  expect(scene.heard()).toEqual(["e1:1", "e1:2", "e1:3"]);
+  expect(scene.calls).not.toContain("read");
 });
 
 test("a channel is told of the patterns that bring it, with what else is told", async () => {

@@ -143,6 +143,7 @@ export class ModelChannel {
         epoch: "e",
         transient: false,
         head: () => this.head,
+        undelivered: () => 0,
         read: () => [],
         deliver: async (gateway, request) => {
           await model.lag();

@@ -25,6 +25,8 @@ export interface Run {
   readonly entries: readonly Entry[];
   readonly presence: readonly PresenceChange[];
   readonly presenceLost: boolean;
+  /** When the newest entry up to `prev` was taken that may never have been delivered, Unix milliseconds; or 0. */
+  readonly undeliveredTime: number;
 }
 
 /** Resolves with whether the gateway does not hear the channel. */
@@ -37,11 +39,19 @@ export async function deliverTo(
 
 /** A delivery as the cursor takes it. */
 export function runOf(request: DeliverRequest): Run {
-  const { registration, epoch, prev, entries, presence, presenceLost } = request;
+  const { registration, epoch, prev, entries, presence, presenceLost, undeliveredTime } = request;
   const changes = presence.map(({ member, joined, generation }) => ({
     member: memberOf(member),
     joined,
     generation: Number(generation),
   }));
-  return { registration, epoch, prev: Number(prev), entries, presence: changes, presenceLost };
+  return {
+    registration,
+    epoch,
+    prev: Number(prev),
+    entries,
+    presence: changes,
+    presenceLost,
+    undeliveredTime: Number(undeliveredTime),
+  };
 }

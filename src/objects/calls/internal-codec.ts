@@ -41,6 +41,8 @@ export interface Delivery {
   /** Encoded presence changes, in the order of their generations. */
   readonly presence: readonly Uint8Array[];
   readonly presenceLost: boolean;
+  /** Of the newest entry up to `prev` that an earlier life may not have delivered, Unix milliseconds; or 0. */
+  readonly undeliveredTime: number;
 }
 
 /** A `messageloop.internal.v1.DeliverRequest`. */
@@ -56,6 +58,9 @@ export function encodeDelivery(delivery: Delivery): Uint8Array {
   for (const entry of delivery.entries) writer.tag(5, WireType.LengthDelimited).bytes(entry);
   for (const change of delivery.presence) writer.tag(6, WireType.LengthDelimited).bytes(change);
   if (delivery.presenceLost) writer.tag(7, WireType.Varint).bool(true);
+  if (delivery.undeliveredTime !== 0) {
+    writer.tag(8, WireType.Varint).uint64(delivery.undeliveredTime);
+  }
   return writer.finish();
 }
 

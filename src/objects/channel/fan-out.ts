@@ -33,6 +33,11 @@ const RETRY_PAUSE_MS = 500;
 export interface FanOutHost extends GatewaysHost {
   readonly channel: string;
   readonly epoch: string;
+  /**
+   * When the newest entry up to an offset was taken that an earlier life may not have delivered, Unix
+   * milliseconds; 0 where there is none.
+   */
+  undelivered(until: number): number;
   /** Rows in (after, until], ascending and dense; may start later where the log was trimmed. */
   read(after: number, until: number): Iterable<LogRow>;
   /** Calls a gateway. Resolves with whether it has gone from this registration. */
@@ -210,6 +215,7 @@ export class ChannelFanOut {
       entries: batch.map((entry) => entry.bytes),
       presence: presence.changes,
       presenceLost: presence.lost,
+      undeliveredTime: this.#host.undelivered(prev),
     });
     const until = batch.at(-1)?.offset ?? prev;
     const version = pattern?.version;

@@ -74,12 +74,14 @@ export class ChannelLife {
     this.#log = log;
     this.#gateways = gateways;
     this.#startHead = log.head;
+    const startTime = log.lastTime;
     this.#fanOut = new ChannelFanOut(
       {
         channel: name,
         epoch: log.epoch,
         transient,
         head: () => log.head,
+        undelivered: (until) => (until > 0 && until <= this.#startHead ? startTime : 0),
         read: (after, until) => log.read(after, until),
         deliver: (gateway, request) => host.deliver(gateway, request),
         saveGateway: (row) => gateways.save(row),

@@ -54,7 +54,13 @@ const SWEPT_TOGETHER = 32;
 export interface ObjectBrokerOptions
   extends Omit<
       LinkHost,
-      "handler" | "sequence" | "patternInterest" | "channelTrouble" | "tellings" | "questions"
+      | "handler"
+      | "sequence"
+      | "patternInterest"
+      | "listensSince"
+      | "channelTrouble"
+      | "tellings"
+      | "questions"
     >,
     Omit<PatternRegistrationHost, "indexTrouble"> {
   /** The patterns that sessions of this gateway want. */
@@ -96,6 +102,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
       handler: () => this.#handler,
       sequence: () => this.#nextSequence(),
       patternInterest: (channel) => this.#patternInterest(channel),
+      listensSince: (channel) => this.#listensSince(channel),
     };
   }
 
@@ -180,7 +187,13 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
   }
 
   async history(channel: string, filter: HistoryFilter): Promise<HistoryPage> {
-    return await this.#asking(channel, (stub) => historyOf(stub, filter));
+    return await this.#asking(channel, async (stub, link) => {
+      const page = await historyOf(stub, filter);
+      // Who hears the channel by a pattern alone may go on from here.
+      if (!this.#options.hasAnySubscriber(channel)) return page;
+      if (link.cursor.tell(page.position)) this.#heard.add(channel);
+      return page;
+    });
   }
 
   async removeHistory(channel: string): Promise<void> {
@@ -315,6 +328,14 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     return all;
   }
 
+  /** Since when sessions here listen to a channel that is not known. */
+  #listensSince(channel: string): number {
+    if (this.#options.hasDirectSubscriber(channel)) return 0;
+    let first = Number.POSITIVE_INFINITY;
+    for (const { since } of this.#patterns.match(channel)) first = Math.min(first, since ?? first);
+    return first;
+  }
+
   /** Forgets channels of patterns that have been quiet for so long that nothing can come twice. */
   #forgetOld(): void {
     for (const channel of this.#heard.takeOld()) {
@@ -331,10 +352,13 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     this.#forget(channel, link);
   }
 
-  async #asking<T>(channel: string, call: (stub: ChannelStub) => Promise<T>): Promise<T> {
+  async #asking<T>(
+    channel: string,
+    call: (stub: ChannelStub, link: ChannelLink) => Promise<T>,
+  ): Promise<T> {
     const link = this.#link(channel);
     try {
-      return await link.ask(call);
+      return await link.ask((stub) => call(stub, link));
     } finally {
       this.#forget(channel, link);
     }

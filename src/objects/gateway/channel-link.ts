@@ -23,6 +23,8 @@ import { PublishQueue } from "./publish-queue.ts";
 export interface LinkHost extends ChannelRegistrationHost {
   /** Whether a session of this gateway wants what is published to the channel, perhaps by a pattern alone. */
   hasAnySubscriber(channel: string): boolean;
+  /** Since when one of them listens, Unix milliseconds; Infinity where that has not begun. */
+  listensSince(channel: string): number;
   readonly calls: Pick<ObjectCalls, "channel" | "index">;
   readonly handler: () => BrokerHandler | undefined;
   /** Through which channels are asked. */
@@ -47,6 +49,7 @@ export class ChannelLink {
       channel,
       handler: host.handler,
       hasAnySubscriber: () => host.hasAnySubscriber(channel),
+      listensSince: () => host.listensSince(channel),
       registration: () => this.registration.id,
       read: (after, until) => {
         const range = create(ReadRequestSchema, { after: BigInt(after), until: BigInt(until) });

@@ -13,19 +13,27 @@ import type {
   Entry,
   ReadResponse,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { MAX_PRESENCE_MEMBERS } from "../../protocol/limits.ts";
+import { MAX_BATCH_ENTRIES, MAX_PRESENCE_MEMBERS } from "../../protocol/limits.ts";
 import type { Run } from "../calls/gateway-calls.ts";
+import { HEARD_LATELY_MS } from "./heard-channels.ts";
 
 /** Ends of logs that are remembered, so that what comes late from them is told from a new log. */
 const MAX_LEFT_LOGS = 8;
 /** Deliveries in a row that may fail because a hole cannot be read; then the hole becomes a gap. */
 const MAX_FAILED_READS = 3;
+/**
+ * What is as young as this was not delivered where the channel is unknown, in milliseconds: it would be
+ * remembered. Clocks differ, so that it is a little less than that.
+ */
+const DELIVERED_LATELY_MS = HEARD_LATELY_MS - 10_000;
 
 /** What the cursor needs from the broker around it. */
 export interface CursorHost {
   readonly channel: string;
   readonly handler: () => BrokerHandler | undefined;
   hasAnySubscriber(): boolean;
+  /** Since when somebody here listens, Unix milliseconds; Infinity where nobody has begun yet. */
+  listensSince(): number;
   /** The newest registration, by this life of the gateway or an earlier one. */
   registration(): string | undefined;
   /** @throws MessagingError UNAVAILABLE */
@@ -41,6 +49,8 @@ export class Cursor {
   readonly #host: CursorHost;
   /** The last entry handed over; undefined while unknown, as after a sleep that forgot it. */
   #last: Position | undefined;
+  /** A head that somebody here was told of while that is unknown: what comes after it is missing nowhere. */
+  #told: Position | undefined;
   /** Of the last presence change handed over. */
   #generation = 0;
   /** Where logs were left that have ended. One of them may turn out to be the one that holds. */
@@ -69,13 +79,14 @@ export class Cursor {
   restore(position: Position, generation: number): void {
     if (this.#last !== undefined && this.#last.epoch !== position.epoch) return;
     const offset = Math.max(this.#last?.offset ?? 0, position.offset);
-    this.#last = { epoch: position.epoch, offset };
+    this.#begin({ epoch: position.epoch, offset });
     this.#generation = Math.max(this.#generation, generation);
   }
 
   /** Nobody here wants the channel any more: what comes later is another story. */
   reset(): void {
     this.#last = undefined;
+    this.#told = undefined;
     this.#generation = 0;
     this.#left = [];
     this.#round += 1;
@@ -91,7 +102,8 @@ export class Cursor {
     if (this.#last === undefined) {
       // Where others here listened before, their deliveries may still be on the way: a channel that was
       // forgotten stays so until the next delivery says where they are.
-      if (first) this.#last = head;
+      if (first) this.#begin(head);
+      else this.tell(head);
       return head;
     }
     if (this.#last.epoch === head.epoch) return head;
@@ -99,6 +111,17 @@ export class Cursor {
     if (this.#hasLeft(head.epoch)) return this.#last;
     this.#move(head.epoch);
     return head;
+  }
+
+  /**
+   * Somebody here is told of a head, and those who listen have to get all that comes after it.
+   *
+   * @returns whether that was not certain
+   */
+  tell(head: Position): boolean {
+    if (this.#last !== undefined) return false;
+    if (this.#told?.epoch !== head.epoch) this.#told = head;
+    return true;
   }
 
   /**
@@ -123,13 +146,50 @@ export class Cursor {
   /** Whether a run can be handed over as it is. Steps into the next log where it clearly is one. */
   #inStep(run: Run): boolean {
     const { epoch, prev, registration } = run;
-    if (this.#last === undefined) this.#last = { epoch, offset: prev };
-    else if (this.#last.epoch !== epoch) {
+    if (this.#last === undefined) {
+      const told = this.#told?.epoch === epoch ? this.#told.offset : undefined;
+      if (told === undefined && this.#mayLack(run)) return false;
+      return this.#begin({ epoch, offset: Math.min(told ?? prev, prev) }).offset >= before(run);
+    }
+    if (this.#last.epoch !== epoch) {
       const isNew = !this.#hasLeft(epoch) && registration === this.#host.registration();
       if (!isNew) return false;
       this.#move(epoch);
     }
     return this.#last.offset >= before(run);
+  }
+
+  #begin(position: Position): Position {
+    this.#last = position;
+    this.#told = undefined;
+    return position;
+  }
+
+  /** Whether an earlier life of the channel may have taken something for those here, and not delivered it. */
+  #mayLack({ undeliveredTime }: Run): boolean {
+    return undeliveredTime > 0 && undeliveredTime >= this.#undeliveredSince();
+  }
+
+  /** Entries since then are new to a gateway that does not know the channel, Unix milliseconds. */
+  #undeliveredSince(): number {
+    return Math.max(this.#host.listensSince(), Date.now() - DELIVERED_LATELY_MS);
+  }
+
+  /** Looks where a gateway that does not know the channel begins: nobody may have given it what is young. */
+  async #lookBack({ epoch, prev }: Run, over: () => boolean): Promise<void> {
+    const since = this.#undeliveredSince();
+    let offset = Math.max(0, prev - MAX_BATCH_ENTRIES);
+    while (offset < prev) {
+      const answer = await this.#read(offset, prev);
+      if (over() || this.#last !== undefined) return;
+      const entries = answer?.epoch === epoch ? answer.entries : [];
+      const young = entries.findIndex(({ time }) => Number(time) >= since);
+      // Before the first of them some may have been trimmed; whoever reads on finds that out.
+      if (young >= 0) offset = Number(entries[young - 1]?.offset ?? offset);
+      if (young >= 0) break;
+      offset = Number(entries.at(-1)?.offset ?? prev);
+    }
+    this.#begin({ epoch, offset });
   }
 
   #hasLeft(epoch: string): boolean {
@@ -144,7 +204,11 @@ export class Cursor {
     while (!over() && !this.#inStep(run)) {
       const moves = this.#moves;
       const moved = (): boolean => over() || moves !== this.#moves;
-      if (this.#last?.epoch === run.epoch) {
+      if (this.#last === undefined) {
+        await this.#lookBack(run, moved);
+        continue;
+      }
+      if (this.#last.epoch === run.epoch) {
         if (!(await this.#fill(run, moved))) return;
         continue;
       }

@@ -42,6 +42,8 @@ export class PatternRegistration {
   readonly #host: PatternRegistrationHost;
   /** The registration that holds or is being made; undefined where the next subscriber needs another. */
   #current: Attempt | undefined;
+  /** Since when the indexes know it, by their time in Unix milliseconds; undefined while they do not. */
+  #since: number | undefined;
   /** Registrations that are being made. */
   #open = 0;
   #asked = false;
@@ -63,9 +65,15 @@ export class PatternRegistration {
     return version === undefined ? undefined : { gateway: this.#host.gateway, version, presence };
   }
 
+  /** Since when it holds, Unix milliseconds: 0 for longer than this life, undefined while it does not. */
+  get since(): number | undefined {
+    return this.#since;
+  }
+
   /** Takes back what an earlier life has registered for sessions that are still there. */
   adopt({ version, presence, unsettled }: PatternRegistrationRow): void {
     if (unsettled) return;
+    this.#since = 0;
     this.#current = { version, presence, registered: true, outcome: Promise.resolve(0) };
   }
 
@@ -84,6 +92,7 @@ export class PatternRegistration {
   /** The last session has left the pattern; the indexes are told when it is settled. */
   end(): void {
     this.#current = undefined;
+    this.#since = undefined;
   }
 
   /** Has the indexes told what holds now, where they may not know it. */
@@ -156,7 +165,9 @@ export class PatternRegistration {
         );
       const times = await Promise.all(indexesOf(pattern).map(register));
       attempt.registered = true;
-      return Math.min(...times);
+      const time = Math.min(...times);
+      if (this.#current === attempt) this.#since ??= time;
+      return time;
     } catch (error) {
       if (this.#current === attempt) this.#failed(error);
       throw error;

@@ -364,6 +364,14 @@ export declare type DeliverRequest = Message<"messageloop.internal.v1.DeliverReq
    * @generated from field: bool presence_lost = 7;
    */
   presenceLost: boolean;
+
+  /**
+   * When the newest entry up to prev was taken that an earlier life of the channel may not have delivered, Unix
+   * milliseconds; 0 where there is none.
+   *
+   * @generated from field: uint64 undelivered_time = 8;
+   */
+  undeliveredTime: bigint;
 };
 
 /**
