@@ -248,6 +248,30 @@ test("what was held of a log that has been lost does not come behind the one tha
   expect(told.filter((line) => line.startsWith("live"))).toEqual(["live f/1"]);
 });
 
+test("an answer that the next log has overtaken takes nothing of that away", async () => {
+  const { broker, listener } = await listening();
+  broker.append(3);
+  broker.handed = { epoch: "e", offset: 3 };
+  const late = await broker.history(ROOM, { limit: 1 });
+  const history = broker.history.bind(broker);
+  broker.history = async () => {
+    broker.history = history;
+    broker.lose("f");
+    broker.tellEpoch();
+    broker.deliver(2);
+    return late;
+  };
+  await listener.subscribe(from(3));
+  broker.deliver(1);
+  expect(listener.told()).toEqual([
+    "ack time/1000",
+    "replay f/1-2",
+    "recovered f/2 epoch_changed e/3..f/0",
+    "recovered time/1000 unavailable ?..time/1000",
+    "live f/3",
+  ]);
+});
+
 test("more than may be held is read again, and what comes while it is read as well", async () => {
   const { broker, listener } = await listening();
   broker.append(2);

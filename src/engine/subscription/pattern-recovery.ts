@@ -39,6 +39,21 @@ export async function readHead(
   }
 }
 
+/**
+ * The same where deliveries come meanwhile: an answer may be overtaken by what a later log has delivered. Where the
+ * node is in another log than the answer, the channel is asked until it says so again, or what the node knows.
+ */
+export async function currentHead(reader: LogReader, channel: string): Promise<Head | undefined> {
+  let head = await readHead(reader, channel);
+  for (;;) {
+    const known = reader.broker.position(channel)?.epoch;
+    const epoch = head?.position.epoch;
+    if (head === undefined || known === undefined || known === epoch) return head;
+    head = await readHead(reader, channel);
+    if (head?.position.epoch === epoch) return head;
+  }
+}
+
 /** When a client that comes back last heard of a pattern's channels, and what time it is; Unix milliseconds. */
 export interface Absence {
   readonly from: number;

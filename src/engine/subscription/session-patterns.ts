@@ -18,7 +18,7 @@ import {
   PatternFeed,
   PatternReplayBuffer,
 } from "./pattern-feed.ts";
-import { type Absence, type Head, readHead, recoverFromTime } from "./pattern-recovery.ts";
+import { type Absence, currentHead, type Head, recoverFromTime } from "./pattern-recovery.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { positionOf } from "./positions.ts";
 import { type LogReader, type ReplayBudget, readRange, recover } from "./recovery.ts";
@@ -238,7 +238,9 @@ export class SessionPatterns {
       const together = await this.#host.turns.run(() =>
         some.filter((channel) => takes(channel, positions.has(channel))),
       );
-      const heads = await Promise.all(together.map((channel) => readHead(this.#reader, channel)));
+      const heads = await Promise.all(
+        together.map((channel) => currentHead(this.#reader, channel)),
+      );
       for (const [k, channel] of together.entries()) {
         // What has come by now of another log is of one that has been lost.
         const epoch = heads[k]?.position.epoch;
