@@ -29,6 +29,8 @@ export class Faults {
   readonly answers: Record<Method, number> = { publish: 0, register: 0, read: 0, history: 0 };
   /** Channels whose deliveries all fail. */
   readonly silenced = new Set<string>();
+  /** Channels that take no publishes. */
+  readonly closed = new Set<string>();
   readonly #crashes = new Map<string, Moment>();
   /** Lives of channels that have ended before they could deliver. */
   readonly #ended = new WeakSet<ChannelLife>();
@@ -115,6 +117,7 @@ export class Faults {
   ): Promise<Uint8Array> {
     const { ctx } = object as unknown as { ctx: DurableObjectState };
     const channel = ctx.id.name ?? "";
+    if (this.closed.has(channel)) throw new Error("fault: a publish is not taken");
     const moment = this.#crashes.get(channel);
     const answering = call.call(object, request);
     const current = this.#current;

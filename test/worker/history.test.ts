@@ -28,6 +28,8 @@ const CRASH_WITHIN_MS = 500;
 /** How long to wait before something is tried again, in milliseconds. */
 const LOOK_MS = 5;
 const SILENCE_MS = 50;
+/** How long until a channel has heard of a delivery that failed, in milliseconds. */
+const HEARD_MS = 300;
 const FAULTY = { faulty: true };
 const LOSING = { faulty: true, loses: "channel" } as const;
 /** Messages are too old after one second: `history_ttl` of a channel of this life. */
@@ -128,8 +130,12 @@ async function crash(channel: string, moment: Moment): Promise<void> {
 async function silence(channel: string): Promise<void> {
   faults.silenced.add(channel);
   await delay(SILENCE_MS);
+  // It hears that its deliveries have failed: one that fails while the object is reset is lost with it.
+  faults.closed.add(channel);
+  await delay(HEARD_MS);
   await abort(channelStub(channel));
   faults.silenced.delete(channel);
+  faults.closed.delete(channel);
 }
 
 async function loseDeliveries(_channel: string, place: number): Promise<void> {
