@@ -76,6 +76,25 @@ test("what comes after a head that somebody was told of is missed by nobody, wha
   expect(reader.broker.position(ROOM)).toEqual({ epoch: "e1", offset: 5 });
 });
 
+test("a log that takes the place of one whose head somebody was told of is told of too", async () => {
+  const direct = await hearing();
+  direct.wanted = true;
+  Object.assign(direct, { head: 3, log: [1, 2, 3] });
+  await direct.broker.subscribe(ROOM);
+  Object.assign(direct, { epoch: "e2", head: 1, log: [1] });
+  await direct.deliver(0, [1]);
+  expect(direct.heard()).toEqual(["gap epoch_changed e1:3 e2:0", "e2:1"]);
+  // Who hears it by a pattern alone has no registration, and asks the channel which log is there.
+  const reader = await hearing();
+  Object.assign(reader, { head: 3, log: [1, 2, 3] });
+  await reader.broker.history(ROOM, { limit: 10 });
+  await reader.deliver(0, [1], { epoch: "e0" });
+  expect(reader.heard()).toEqual([]);
+  Object.assign(reader, { epoch: "e2", head: 1, log: [1] });
+  await reader.deliver(0, [1]);
+  expect(reader.heard()).toEqual(["gap epoch_changed e1:3 e2:0", "e2:1"]);
+});
+
 test("what the last life of a channel took since a pattern is heard, and may not have delivered, is read", async () => {
   const now = Date.now();
   const clock = vi.spyOn(Date, "now").mockReturnValue(now);

@@ -147,9 +147,11 @@ export class Cursor {
   #inStep(run: Run): boolean {
     const { epoch, prev, registration } = run;
     if (this.#last === undefined) {
-      const told = this.#told?.epoch === epoch ? this.#told.offset : undefined;
+      const told = this.#told;
       if (told === undefined && this.#mayLack(run)) return false;
-      return this.#begin({ epoch, offset: Math.min(told ?? prev, prev) }).offset >= before(run);
+      // What somebody was told of another log is where that one was left.
+      const known = told === undefined || (told.epoch === epoch && told.offset > prev);
+      this.#last = this.#begin(known ? { epoch, offset: prev } : told);
     }
     if (this.#last.epoch !== epoch) {
       const isNew = !this.#hasLeft(epoch) && registration === this.#host.registration();
