@@ -17,6 +17,12 @@ test("no folder of src/ has more files than can be seen at once", () => {
   expect(crowds(new Map(crowded.slice(1)))).toEqual([]);
 });
 
+test("no file of src/ asks what class a broker is of", () => {
+  const asks = (text: string) => /\binstanceof\s+\w*Broker\b/.test(text);
+  expect(asks("if (broker instanceof MemoryBroker) broker.flush();")).toBe(true);
+  expect([...sources].filter(([, text]) => asks(text)).map(([path]) => path)).toEqual([]);
+});
+
 test("no file of src/ imports itself, by whatever way round", () => {
   expect(circles(sources)).toEqual([]);
   const round = [

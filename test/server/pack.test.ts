@@ -297,7 +297,7 @@ await server.stop();
   check(both, ["--module", "nodenext"], ...worker);
   check(both, ["--module", "esnext", "--moduleResolution", "bundler"], ...worker);
   expect(run(process.execPath, both, "probe.ts")).toBe("yes ACL_ERROR true\n");
-});
+}, 120_000);
 
 function workerOf(name: string): string {
   return `import { type Backends, createWorker, GatewayDurableObject as Gateway } from "${name}";
