@@ -124,6 +124,19 @@ test("what the last life of a channel took since a pattern is heard, and may not
   ]);
 });
 
+test("of what came before a life of the gateway nothing is read: it may have been delivered", async () => {
+  const now = Date.now();
+  const clock = vi.spyOn(Date, "now").mockReturnValue(now);
+  const scene = await hearing();
+  await scene.deliver(0, [1]);
+  Object.assign(scene, { log: [1, 2, 3], times: { 1: now + 1_000, 2: now + 30_000 } });
+  clock.mockReturnValue(now + 20_000);
+  scene.restart();
+  await scene.broker.sweep();
+  await scene.deliver(2, [3], { undeliveredTime: BigInt(now + 30_000) });
+  expect(scene.heard()).toEqual(["e1:1", "e1:2", "e1:3"]);
+});
+
 test("what is older than what is remembered was delivered before, and does not come again", async () => {
   const now = Date.now();
   const clock = vi.spyOn(Date, "now").mockReturnValue(now);

@@ -328,9 +328,8 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     return all;
   }
 
-  /** Since when sessions here listen to a channel that is not known. */
+  /** Since when sessions here hear a channel that is not known: who has subscribed to it was told of a head. */
   #listensSince(channel: string): number {
-    if (this.#options.hasDirectSubscriber(channel)) return 0;
     let first = Number.POSITIVE_INFINITY;
     for (const { since } of this.#patterns.match(channel)) first = Math.min(first, since ?? first);
     return first;

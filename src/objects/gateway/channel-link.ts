@@ -23,7 +23,7 @@ import { PublishQueue } from "./publish-queue.ts";
 export interface LinkHost extends ChannelRegistrationHost {
   /** Whether a session of this gateway wants what is published to the channel, perhaps by a pattern alone. */
   hasAnySubscriber(channel: string): boolean;
-  /** Since when one of them listens, Unix milliseconds; Infinity where that has not begun. */
+  /** Since when one of them hears it by a pattern, Unix milliseconds; Infinity where that has not begun. */
   listensSince(channel: string): number;
   readonly calls: Pick<ObjectCalls, "channel" | "index">;
   readonly handler: () => BrokerHandler | undefined;

@@ -32,7 +32,7 @@ export interface CursorHost {
   readonly channel: string;
   readonly handler: () => BrokerHandler | undefined;
   hasAnySubscriber(): boolean;
-  /** Since when somebody here listens, Unix milliseconds; Infinity where nobody has begun yet. */
+  /** Since when somebody here hears it by a pattern, Unix milliseconds; Infinity where nobody has begun yet. */
   listensSince(): number;
   /** The newest registration, by this life of the gateway or an earlier one. */
   registration(): string | undefined;

@@ -65,7 +65,7 @@ export class PatternRegistration {
     return version === undefined ? undefined : { gateway: this.#host.gateway, version, presence };
   }
 
-  /** Since when it holds, Unix milliseconds: 0 for longer than this life, undefined while it does not. */
+  /** Since when it holds in this life of the gateway, Unix milliseconds; undefined while it does not. */
   get since(): number | undefined {
     return this.#since;
   }
@@ -73,7 +73,7 @@ export class PatternRegistration {
   /** Takes back what an earlier life has registered for sessions that are still there. */
   adopt({ version, presence, unsettled }: PatternRegistrationRow): void {
     if (unsettled) return;
-    this.#since = 0;
+    this.#since = Date.now();
     this.#current = { version, presence, registered: true, outcome: Promise.resolve(0) };
   }
 
