@@ -128,22 +128,3 @@ export class Context {
     }
   }
 }
-
-/** Waits until a condition holds; throws with what was last seen when it does not in time. */
-export async function eventually<T>(
-  look: () => Promise<T>,
-  holds: (seen: T) => boolean,
-  ms = 10_000,
-): Promise<T> {
-  const deadline = Date.now() + ms;
-  for (;;) {
-    const seen = await look();
-    if (holds(seen)) return seen;
-    if (Date.now() >= deadline) throw new Error(`did not come true: ${JSON.stringify(seen)}`);
-    await sleep(50);
-  }
-}
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

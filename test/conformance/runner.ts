@@ -1,6 +1,7 @@
 /** Runs the suite: which cases a host can show, on which server, and that nothing is left of them. */
 import type { Kind } from "../support/client.ts";
-import { type Case, Context, eventually, KINDS, nameOf } from "./case.ts";
+import { eventually } from "../support/eventually.ts";
+import { type Case, Context, KINDS, nameOf } from "./case.ts";
 import { CASES } from "./cases/index.ts";
 import type { Host, RunningServer, ServerStats } from "./host.ts";
 import { VARIANTS, type Variant } from "./variants.ts";

@@ -3,8 +3,9 @@ import { expect, test } from "vitest";
 import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
 import { sweep } from "../boundary/sweep.ts";
+import { eventually } from "../support/eventually.ts";
 import { newPrefix } from "./nodes.ts";
-import { eventually, redisServer } from "./servers.ts";
+import { redisServer } from "./servers.ts";
 
 test("every scalar at its extremes: receive never rejects, and every frame written decodes", async () => {
   const redis = await redisServer();

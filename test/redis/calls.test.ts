@@ -7,8 +7,9 @@ import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloud
 import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
 import { Client, kindOf, textOf, valueAs } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { newPrefix } from "./nodes.ts";
-import { eventually, redisServer } from "./servers.ts";
+import { redisServer } from "./servers.ts";
 
 const ANY = { addr: "127.0.0.1:0" };
 const ended: (() => Promise<void>)[] = [];

@@ -1,10 +1,11 @@
 /** Two nodes under load while connections, nodes and Redis fail in turn, by a seed. */
 import { afterEach, expect, test } from "vitest";
 import { type RedisCommands, RedisFailure } from "../../src/brokers/redis/ports.ts";
+import { eventually } from "../support/eventually.ts";
 import { seed, seededRandom, steps } from "../support/random.ts";
 import { bodyOf, type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
 import { type Acknowledged, type Listener, problems, repeated } from "./record.ts";
-import { eventually, type RedisServer, redisServer } from "./servers.ts";
+import { type RedisServer, redisServer } from "./servers.ts";
 
 const CHANNELS = ["a", "b", "small", "live"];
 const RULES: NonNullable<NodeOptions["rules"]> = {
@@ -106,19 +107,16 @@ class Stage {
   async end(): Promise<void> {
     this.#over = true;
     await Promise.all(this.#writers);
-    await eventually(() => this.nodes.every(({ broker }) => broker.ready), "nodes that are ready");
+    await eventually(() => this.nodes.every(({ broker }) => broker.ready));
     // Who has the last entry, or a gap over it, has been told of everything before.
     for (const channel of CHANNELS) {
       const { position } = await persistently(() =>
         (this.nodes[0] as Node).publish(channel, `end-${channel}`),
       );
       await eventually(
-        () =>
-          this.nodes.every(({ broker }) => {
-            const seen = broker.position(channel);
-            return seen?.epoch === position.epoch && seen.offset >= position.offset;
-          }),
-        `the end of ${channel}`,
+        () => this.nodes.map(({ broker }) => broker.position(channel)),
+        (places) =>
+          places.every((seen) => seen?.epoch === position.epoch && seen.offset >= position.offset),
       );
     }
   }
@@ -138,10 +136,9 @@ class Stage {
         .filter((one) => one.channel === channel && this.nodes.includes(one.node))
         .map(({ name }) => name)
         .sort();
-      const told = (): string[][] => views.map(knownTo);
       await eventually(
-        () => told().every((names) => names.join() === expected.join()),
-        `${expected} in ${channel} and not ${told().join(" ")}`,
+        () => ({ channel, expected, told: views.map(knownTo) }),
+        ({ told }) => told.every((names) => names.join() === expected.join()),
       );
       const { members } = await (this.nodes[0] as Node).broker.presence(channel, 99);
       expect(members.map(({ userId }) => userId).sort()).toEqual(expected);

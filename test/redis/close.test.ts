@@ -1,7 +1,8 @@
 /** Connections for commands that are closed while they are being opened again. */
 import { afterEach, expect, test } from "vitest";
 import { openCommands } from "../../src/server/redis/commands.ts";
-import { eventually, type RedisServer, redisServer } from "./servers.ts";
+import { eventually } from "../support/eventually.ts";
+import { type RedisServer, redisServer } from "./servers.ts";
 
 const servers: RedisServer[] = [];
 

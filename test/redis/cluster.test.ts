@@ -1,7 +1,8 @@
 /** The broker on a cluster of three masters, with channels on all of them. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { type Node, newPrefix, openNode, session } from "./nodes.ts";
-import { eventually, type RedisServer, redisCluster } from "./servers.ts";
+import { type RedisServer, redisCluster } from "./servers.ts";
 
 let servers: readonly RedisServer[];
 let stop: () => Promise<void>;

@@ -1,8 +1,9 @@
 /** What becomes of delivery when connections, scripts, data or Redis itself are lost. */
 import { afterEach, expect, test } from "vitest";
 import { type RedisCommands, RedisFailure } from "../../src/brokers/redis/ports.ts";
+import { eventually } from "../support/eventually.ts";
 import { bodyOf, type Node, type NodeOptions, newPrefix, openNode } from "./nodes.ts";
-import { eventually, type RedisServer, redisServer } from "./servers.ts";
+import { type RedisServer, redisServer } from "./servers.ts";
 
 const open: Node[] = [];
 const servers: RedisServer[] = [];
@@ -131,7 +132,7 @@ test("what is heard before a subscribe is answered is behind its position", asyn
   await eventually(() => one.texts("a").length === 1);
   release?.();
   expect((await subscribing).position.offset).toBe(0);
-  await eventually(() => one.texts("b").length === 1, "the message", 5_000);
+  await eventually(() => one.texts("b").length === 1, Boolean, 5_000);
   expect(one.lines("b")).toEqual(["1 1"]);
 });
 

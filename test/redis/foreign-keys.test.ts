@@ -1,7 +1,8 @@
 /** Keys of a channel that hold what somebody else has put there: nothing half done, a clear error, and no trace afterwards. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { type Node, newPrefix, openNode, session } from "./nodes.ts";
-import { eventually, type RedisServer, redisServer } from "./servers.ts";
+import { type RedisServer, redisServer } from "./servers.ts";
 
 const open: Node[] = [];
 let server: RedisServer;

@@ -4,9 +4,10 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { RedisCommands, RedisReply } from "../../src/brokers/redis/ports.ts";
 import { noticeOf } from "../../src/brokers/redis/reply.ts";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { eventually } from "../support/eventually.ts";
 import { eachStep, type SeededRandom, seed, seededRandom, steps } from "../support/random.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
-import { eventually, type RedisServer, redisServer } from "./servers.ts";
+import { type RedisServer, redisServer } from "./servers.ts";
 
 const unhandled: unknown[] = [];
 const note = (error: unknown): void => {
@@ -79,7 +80,7 @@ test("a message that is nothing of ours is counted, warned of once, and costs no
     await server.publish(`${prefix}pub:a`, stray);
     await server.publish(`${prefix}pub:p.q`, stray);
   }
-  await eventually(() => one.broker.stray === 2 * STRAY.length, "all of them are counted");
+  await eventually(() => one.broker.stray === 2 * STRAY.length);
   await other.publish("a", "2");
   await other.publish("p.q", "3");
   await eventually(() => one.texts("a").length === 2 && one.texts("p.q").length === 1);
@@ -212,15 +213,15 @@ test("an answer of Redis that cannot be read is a clear error, and nothing is lo
   expect([...told]).toContain("UNAVAILABLE Redis answered what cannot be read");
   // Both heard all of it in its order, whatever one of them could not read at first.
   for (const listener of [one, other]) {
-    await eventually(() => listener.texts("a").at(-1) === acknowledged.at(-1), "all texts");
+    await eventually(() => listener.texts("a").at(-1) === acknowledged.at(-1));
     expect(listener.texts("a")).toEqual(acknowledged);
   }
   // And members are again those who are there.
-  await eventually(async () => {
-    const { members } = await other.broker.presence("a", 99);
-    const count = acknowledged.length;
-    const here = new Set([count - 1, count - 2, count - 3].map((i) => `u${i % 7}`));
-    return members.length === here.size && members.every(({ userId }) => here.has(userId));
-  }, "the members that are there");
+  const count = acknowledged.length;
+  const here = new Set([count - 1, count - 2, count - 3].map((i) => `u${i % 7}`));
+  await eventually(
+    async () => (await other.broker.presence("a", 99)).members,
+    (members) => members.length === here.size && members.every(({ userId }) => here.has(userId)),
+  );
   expect(one.broker.ready).toBe(true);
 }, 120_000);

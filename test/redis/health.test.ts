@@ -1,8 +1,9 @@
 /** Whether a node says in time that Redis is not to be had, and goes on when it is: hangs, fail-overs, passwords. */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
-import { eventually, type RedisServer, redisServer } from "./servers.ts";
+import { type RedisServer, redisServer } from "./servers.ts";
 
 const ended: (() => Promise<unknown>)[] = [];
 
@@ -39,7 +40,7 @@ test.each(["while it is asked", "while nobody asks"])(
     const began = performance.now();
     const publish =
       when === "while it is asked" ? one.publish("a", "2", "k").catch(() => "failed") : undefined;
-    await eventually(() => !one.broker.ready && !other.broker.ready, "that it hangs", 3_000);
+    await eventually(() => !one.broker.ready && !other.broker.ready, Boolean, 3_000);
     const after = performance.now() - began;
     expect(after).toBeLessThan(3_000);
     expect(one.causes).toEqual(["Redis does not answer"]);
@@ -107,7 +108,7 @@ test.each(["at once", "some time later"])(
     await old.command("REPLICAOF", "127.0.0.1", `${next.port}`);
     if (when === "at once") lead(next);
     else {
-      await eventually(() => !one.broker.ready && !other.broker.ready, "not ready", 3_000);
+      await eventually(() => !one.broker.ready && !other.broker.ready, Boolean, 3_000);
       expect(one.causes[0]).toMatch(/READONLY|replica/);
       await expect(one.publish("a", "x")).rejects.toMatchObject({ code: "UNAVAILABLE" });
       lead(next);

@@ -4,8 +4,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { HistoryPage } from "../../src/engine/ports/broker.ts";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../../src/protocol/limits.ts";
+import { eventually } from "../support/eventually.ts";
 import { bodyOf, type Node, type NodeOptions, newPrefix, openNode } from "./nodes.ts";
-import { eventually, oneRedis, type Redis, redisCluster } from "./servers.ts";
+import { oneRedis, type Redis, redisCluster } from "./servers.ts";
 
 /** One channel on each master of a cluster: the cases take turns. */
 const CHANNELS = ["a", "b", "c"] as const;

@@ -11,8 +11,9 @@ import {
   SignedNodeMessageSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { HmacSigner } from "../../src/server/redis/signer.ts";
+import { eventually } from "../support/eventually.ts";
 import { type Node, type NodeOptions, newPrefix, openNode } from "./nodes.ts";
-import { eventually, type RedisServer, redisServer } from "./servers.ts";
+import { type RedisServer, redisServer } from "./servers.ts";
 
 const SECRET = "sixteen letters and more";
 const ended: (() => Promise<void>)[] = [];
@@ -126,7 +127,10 @@ test("what is replayed, changed, signed by others or meant for others is refused
   for (const [payload, reason] of tries) {
     await publish(server, topic, payload);
     expected[reason] += 1;
-    await eventually(() => refused?.[reason] === expected[reason], reason);
+    await eventually(
+      () => refused,
+      (seen) => seen?.[reason] === expected[reason],
+    );
   }
   // A node with another secret is heard of, and neither obeyed nor answered.
   await expect(
@@ -247,19 +251,11 @@ test("a Redis that has come back with an older list is not believed", async () =
   await eventually(async () => (await one?.cluster.others())?.length === 1);
   await server.kill();
   await server.start();
-  const known = await eventuallyKnown(() => one?.cluster.others());
-  expect(known).toEqual([later.broker.cluster.node]);
-});
-
-/** The first list that is given. */
-async function eventuallyKnown(look: () => Promise<readonly string[]> | undefined) {
-  let known: readonly string[] | undefined;
-  await eventually(async () => {
-    known = await look()?.catch((error: unknown) => {
+  const known = await eventually(() =>
+    one?.cluster.others().catch((error: unknown) => {
       expect(error).toMatchObject({ code: "UNAVAILABLE" });
       return undefined;
-    });
-    return known !== undefined;
-  });
-  return known;
-}
+    }),
+  );
+  expect(known).toEqual([later.broker.cluster.node]);
+});

@@ -1,8 +1,9 @@
 /** What an outage of Redis leaves behind, what is tried again, and what operators read of it. */
 import { afterEach, expect, test } from "vitest";
 import { type RedisCommands, RedisFailure } from "../../src/brokers/redis/ports.ts";
+import { eventually } from "../support/eventually.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
-import { eventually, type RedisServer, redisServer } from "./servers.ts";
+import { type RedisServer, redisServer } from "./servers.ts";
 
 const open: Node[] = [];
 const servers: RedisServer[] = [];
@@ -61,7 +62,7 @@ test("who comes and goes while Redis is away leaves nothing behind", async () =>
     one.broker.leave(name, `s-${name}`, true);
     one.broker.unsubscribe(name);
   }
-  await eventually(() => one.broker.size === 1, "what nobody wants is forgotten");
+  await eventually(() => one.broker.size === 1);
   const warned = one.warnings.filter((line) => line.includes("Redis"));
   expect(warned.length).toBeLessThan(20);
   await server.start();
@@ -126,7 +127,7 @@ test.each([
     expect(failed).toBeLessThan(30);
     expect(other.texts("a")).toEqual(["1"]);
     failing = false;
-    await eventually(() => other.texts("a").length === 3, "it catches up by itself");
+    await eventually(() => other.texts("a").length === 3);
     expect(other.texts("a")).toEqual(["1", "2", "3"]);
     await eventually(async () => (await other.broker.presence("a", 9)).members.length === 1);
     const lines = other.warnings.filter((line) => line.includes("catching up"));

@@ -1,14 +1,20 @@
 /** Patterns on several nodes of one Redis: what is heard, and what is found that was not. W8. */
 import { afterEach, expect, test } from "vitest";
 import { RedisFailure } from "../../src/brokers/redis/ports.ts";
+import { eventually } from "../support/eventually.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
-import { eventually, type RedisServer, redisServer } from "./servers.ts";
+import { type RedisServer, redisServer } from "./servers.ts";
 
 const ended: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
   for (const end of ended.splice(0).reverse()) await end();
 });
+
+/** Sooner than a node would look by itself whether it has missed anything. */
+async function soon(condition: () => boolean): Promise<void> {
+  await eventually(condition, Boolean, 5_000);
+}
 
 interface Stage {
   readonly server: RedisServer;
@@ -102,7 +108,7 @@ test("who lets go of a channel that a pattern brings goes on where the channel w
   one.broker.unsubscribe("a.b");
   one.deafen(false);
   await other.publish("a.b", "2");
-  await eventually(() => one.texts("a.b").length === 2, "both", 5_000);
+  await soon(() => one.texts("a.b").length === 2);
   expect(one.lines("a.b")).toEqual(["1 1", "2 2"]);
 });
 
@@ -123,7 +129,7 @@ test("who joins while the node asks where the channel is is told to those who ha
   await eventually(() => one.arrived() > 0);
   opening.resolve();
   await subscribing;
-  await eventually(() => one.lines("a.b").length === 1, "the join", 5_000);
+  await soon(() => one.lines("a.b").length === 1);
   expect(one.lines("a.b")).toEqual(["join ann"]);
 });
 
@@ -150,7 +156,7 @@ test.each(["kept", "transient"])(
     opening.resolve();
     await subscribing;
     await other.publish("a.b", "2");
-    await eventually(() => one.texts("a.b").includes("2"), "the next message", 5_000);
+    await soon(() => one.texts("a.b").includes("2"));
     expect(one.lines("a.b")).toEqual(["1 1", "2 2"]);
   },
 );
@@ -166,7 +172,7 @@ test("what a channel without a log may have lost is told once, and it goes on fr
   await eventually(() => one.lines("a.b").length > 0);
   await Promise.all([one.broker.subscribe("a.b"), new Promise((done) => setTimeout(done, 700))]);
   await other.publish("a.b", "2");
-  await eventually(() => one.texts("a.b").length === 1, "the next message", 5_000);
+  await soon(() => one.texts("a.b").length === 1);
   expect(one.lines("a.b")).toEqual(["gap unavailable undefined-1", "2 2"]);
 });
 
@@ -177,7 +183,7 @@ test("a channel that is known by a join alone begins with its next message", asy
   await other.broker.join("a.b", session("s", "ann"));
   await eventually(() => one.lines("a.b").length === 1);
   await other.publish("a.b", "4");
-  await eventually(() => one.texts("a.b").length === 1, "the next message", 5_000);
+  await soon(() => one.texts("a.b").length === 1);
   expect(one.lines("a.b")).toEqual(["join ann", "4 4"]);
 });
 
@@ -189,9 +195,9 @@ test("who wants a channel that is known by a join alone takes nothing from patte
   one.delay(300);
   await other.publish("a.b", "1");
   expect((await one.broker.subscribe("a.b")).position.offset).toBe(1);
-  await eventually(() => one.texts("a.b").length === 1, "what was on its way", 5_000);
+  await soon(() => one.texts("a.b").length === 1);
   await other.publish("a.b", "2");
-  await eventually(() => one.texts("a.b").length === 2, "the next message", 5_000);
+  await soon(() => one.texts("a.b").length === 2);
   expect(one.lines("a.b")).toEqual(["join ann", "1 1", "2 2"]);
 });
 
@@ -203,7 +209,7 @@ test("a channel that was known by a join alone is heard though its log has begun
   await server.command("FLUSHALL");
   await one.broker.subscribe("a.b");
   await other.publish("a.b", "1");
-  await eventually(() => one.texts("a.b").length === 1, "the message", 5_000);
+  await soon(() => one.texts("a.b").length === 1);
 });
 
 test("after a lost connection channels are caught up with, those that began meanwhile as well", async () => {
@@ -220,7 +226,7 @@ test("after a lost connection channels are caught up with, those that began mean
     await server.command("CLIENT", "KILL", "TYPE", "pubsub");
     one.deafen(false);
     // Sooner than what gets lost without a trace is looked for.
-    await eventually(() => one.texts(`a.fresh${round}`).length === 2, "what was missed", 5_000);
+    await soon(() => one.texts(`a.fresh${round}`).length === 2);
     await other.publish(`a.fresh${round}`, "3");
     await eventually(() => one.texts(`a.fresh${round}`).length === 3);
   }
@@ -264,7 +270,7 @@ test.each(["nothing", "a join"])(
     await other.publish("a.fresh", "3");
     await eventually(() => one.arrived() > arrived);
     looking.resolve();
-    await eventually(() => one.texts("a.fresh").length === 3, "what was missed", 5_000);
+    await soon(() => one.texts("a.fresh").length === 3);
     expect(one.texts("a.fresh")).toEqual(["1", "2", "3"]);
     await other.publish("a.later", "1");
     await eventually(() => one.texts("a.later").length === 1);

@@ -5,9 +5,10 @@ import {
   FORGETFUL_STORE,
   type PresenceChange,
 } from "../../src/channels/presence.ts";
+import { eventually } from "../support/eventually.ts";
 import { seed, seededRandom, steps } from "../support/random.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
-import { eventually, oneRedis, type Redis, redisCluster } from "./servers.ts";
+import { oneRedis, type Redis, redisCluster } from "./servers.ts";
 
 const GRACE = 500;
 /** One channel on each master of a cluster: the cases take turns. */
@@ -298,8 +299,8 @@ function suite(start: () => Promise<Redis>): void {
       return now.length === 2 && now.every((name) => !names.includes(name));
     });
     await eventually(
-      async () => (await redis.command("ZCARD", `${prefix}{nodes}:lost`)) === 0,
-      "the old names are seen to",
+      () => redis.command("ZCARD", `${prefix}{nodes}:lost`),
+      (lost) => lost === 0,
     );
     const began = Date.now();
     await eventually(() => Date.now() - began > 3_500);

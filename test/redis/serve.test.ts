@@ -10,9 +10,10 @@ import {
   type ReceivedMessage,
 } from "../../src/index.ts";
 import { type CliServer, runCli, startServer, until } from "../server/process.ts";
+import { eventually } from "../support/eventually.ts";
 import { settledPort } from "../support/ports.ts";
 import { newPrefix } from "./nodes.ts";
-import { eventually, type RedisServer, redisServer } from "./servers.ts";
+import { type RedisServer, redisServer } from "./servers.ts";
 
 let folder = "";
 const redis: RedisServer[] = [];

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "redis";
 import type { RedisAddress } from "../../src/server/redis/connections.ts";
+import { eventually } from "../support/eventually.ts";
 import { settledPort } from "../support/ports.ts";
 
 export interface RedisServer {
@@ -133,19 +134,6 @@ export async function redisCluster(): Promise<Redis> {
   };
 }
 
-/** Waits for a condition. */
-export async function eventually(
-  condition: () => boolean | Promise<boolean>,
-  what = "the condition",
-  ms = 20_000,
-): Promise<void> {
-  const end = Date.now() + ms;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`${what} did not come true in ${ms} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 function launch(options: Readonly<Record<string, string>>): ChildProcess {
   const path = process.env["MESSAGELOOP_REDIS_SERVER"];
   if (path === undefined) throw new Error("the path of the Redis server is not known");
@@ -165,7 +153,7 @@ async function answering(port: number, server: ChildProcess): Promise<void> {
       (answer) => answer === "PONG",
       () => false,
     );
-  }, "an answer of the Redis server");
+  });
 }
 
 async function commandAt(port: number, args: readonly (string | Buffer)[]): Promise<unknown> {

@@ -6,8 +6,9 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openRedis } from "../../src/server/redis/client.ts";
 import type { RedisAddress } from "../../src/server/redis/connections.ts";
+import { eventually } from "../support/eventually.ts";
 import { newPrefix, openNode, session } from "./nodes.ts";
-import { eventually, type RedisServer, redisCluster, redisServer } from "./servers.ts";
+import { type RedisServer, redisCluster, redisServer } from "./servers.ts";
 
 const CERTIFICATE = fileURLToPath(new URL("../fixtures/tls/cert.pem", import.meta.url));
 const KEY = fileURLToPath(new URL("../fixtures/tls/key.pem", import.meta.url));

@@ -1,8 +1,9 @@
 /** What was decided before an answer came is looked at again when it comes: much may have happened meanwhile. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { RedisCommands, RedisReply } from "../../src/brokers/redis/ports.ts";
+import { eventually } from "../support/eventually.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
-import { eventually, type RedisServer, redisServer } from "./servers.ts";
+import { type RedisServer, redisServer } from "./servers.ts";
 
 const open: Node[] = [];
 let server: RedisServer;

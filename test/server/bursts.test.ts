@@ -4,8 +4,8 @@ import { WebSocket } from "ws";
 import type { Backends } from "../../src/engine/ports/backends.ts";
 import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
-import { eventually } from "../conformance/case.ts";
 import { Client } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import {
   ConnectClient,
   envelopeOf,

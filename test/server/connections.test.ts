@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { type ClientHttp2Session, connect as connectHttp2, type Settings } from "node:http2";
 import type { Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
-import { eventually, sleep } from "../conformance/case.ts";
+import { eventually, sleep } from "../support/eventually.ts";
 import { GrpcClient } from "../support/stream-client.ts";
 import { type ChildServer, startChild } from "./child.ts";
 import { dialRaw, firstLine, frameOf, gone, UPGRADE, upgraded } from "./raw.ts";

@@ -10,11 +10,11 @@ import { afterEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { Client, kindOf, textOf } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { settledPort } from "../support/ports.ts";
 import { listens } from "./process.ts";
 
 const CLI = fileURLToPath(new URL("../../src/server/cli.ts", import.meta.url));
-const PATIENCE_MS = 20_000;
 
 interface Deaf {
   readonly child: ChildProcess;
@@ -65,14 +65,6 @@ async function start(
   const exit = once(child, "exit");
   await eventually(() => listens(ws));
   return { child, url: `ws://127.0.0.1:${ws}/ws`, http, exit };
-}
-
-async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error("it did not come to that");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 async function open(url: string, channel?: string): Promise<Client<WebSocket>> {

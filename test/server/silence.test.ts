@@ -5,8 +5,8 @@ import { WebSocket } from "ws";
 import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
 import { ServerClock } from "../../src/server/server-clock.ts";
-import { eventually, sleep } from "../conformance/case.ts";
 import { Client, kindOf } from "../support/client.ts";
+import { eventually, sleep } from "../support/eventually.ts";
 import { startChild } from "./child.ts";
 
 const IDLE = { heartbeat: { idle_timeout: "3s", ping_interval: "1s" } };

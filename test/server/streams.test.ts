@@ -10,7 +10,6 @@ import {
   type IncomingHttpHeaders,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "@connectrpc/connect";
 import {
   connectNodeAdapter,
@@ -29,7 +28,7 @@ import { createServer, type Server } from "../../src/server/server.ts";
 import { TrustedProxies } from "../../src/server/transport/client-address.ts";
 import { Connections } from "../../src/server/transport/connections.ts";
 import { peerContext, streamRoutes } from "../../src/server/transport/streams.ts";
-import { eventually } from "../conformance/case.ts";
+import { eventually, sleep } from "../support/eventually.ts";
 import {
   ConnectClient,
   envelopeOf,

@@ -5,7 +5,7 @@ import type { Writable } from "node:stream";
 import { fromJson, type JsonObject, toBinary } from "@bufbuild/protobuf";
 import { expect, onTestFinished, test } from "vitest";
 import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { eventually, sleep } from "../conformance/case.ts";
+import { eventually, sleep } from "../support/eventually.ts";
 import { type ChildServer, startChild } from "./child.ts";
 import { frameOf, upgraded } from "./raw.ts";
 

@@ -5,8 +5,8 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { serveWithoutUpgrade } from "../../src/server/transport/upgrades.ts";
-import { eventually } from "../conformance/case.ts";
 import { Client, kindOf } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { type CliServer, startServer } from "./process.ts";
 import { dialRaw, firstLine, UPGRADE } from "./raw.ts";
 

@@ -1,7 +1,8 @@
 /** What a client missed and cannot be given: every reason, and the range that it names. */
 import assert from "node:assert/strict";
 import { valueAs } from "../../support/client.ts";
-import { type Case, EXTENDED, eventually, ONE } from "../case.ts";
+import { eventually } from "../../support/eventually.ts";
+import { type Case, EXTENDED, ONE } from "../case.ts";
 import { fill, journal, run } from "../journal.ts";
 import { back } from "./recovery.ts";
 

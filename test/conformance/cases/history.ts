@@ -5,7 +5,8 @@ import type {
   HistoryRequest,
 } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { type Client, kindOf, valueAs } from "../../support/client.ts";
-import { type Case, EXTENDED, eventually, ONE } from "../case.ts";
+import { eventually } from "../../support/eventually.ts";
+import { type Case, EXTENDED, ONE } from "../case.ts";
 import { fill, place } from "../journal.ts";
 import { RULES } from "../variants.ts";
 

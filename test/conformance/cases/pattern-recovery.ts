@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import type { StreamPosition } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { type Client, type SubscriptionInit, textOf } from "../../support/client.ts";
-import { type Case, type Context, EXTENDED, ONE, sleep } from "../case.ts";
+import { sleep } from "../../support/eventually.ts";
+import { type Case, type Context, EXTENDED, ONE } from "../case.ts";
 import { fill, journal, place, run } from "../journal.ts";
 import { RULES } from "../variants.ts";
 import { RECOVERING } from "./recovery.ts";

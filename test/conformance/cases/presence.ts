@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import type { Presence } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { type Client, valueAs } from "../../support/client.ts";
-import { type Case, type Context, EXTENDED, eventually, ONE } from "../case.ts";
+import { eventually } from "../../support/eventually.ts";
+import { type Case, type Context, EXTENDED, ONE } from "../case.ts";
 import { journal, memberName } from "../journal.ts";
 
 export const FOLLOWING = { capabilities: ["presence"] } as const;

@@ -1,7 +1,8 @@
 /** Publishing: what is taken, what arrives, and in which order. */
 import assert from "node:assert/strict";
 import { type Inbound, kindOf, texts, valueAs } from "../../support/client.ts";
-import { type Case, type Context, EXTENDED, eventually, KINDS, ONE } from "../case.ts";
+import { eventually } from "../../support/eventually.ts";
+import { type Case, type Context, EXTENDED, KINDS, ONE } from "../case.ts";
 
 const event = { id: "e", source: "/s", type: "t" };
 

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import type { StreamPosition } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { kindOf, valueAs } from "../../support/client.ts";
+import { sleep } from "../../support/eventually.ts";
 import { seed, seededRandom } from "../../support/random.ts";
-import { type Case, EXTENDED, ONE, sleep } from "../case.ts";
+import { type Case, EXTENDED, ONE } from "../case.ts";
 import { fill, journal, run } from "../journal.ts";
 import { RECOVERING } from "./recovery.ts";
 

@@ -1,8 +1,9 @@
 /** RPC: what a backend may do, and that none of it holds up anything else. */
 import assert from "node:assert/strict";
 import { kindOf, textOf, valueAs } from "../../support/client.ts";
+import { eventually, sleep } from "../../support/eventually.ts";
 import { SECRET } from "../backend.ts";
-import { type Case, EXTENDED, eventually, ONE, sleep } from "../case.ts";
+import { type Case, EXTENDED, ONE } from "../case.ts";
 import { TIGHT } from "../variants.ts";
 
 export const rpcCases: readonly Case[] = [

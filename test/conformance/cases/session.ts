@@ -1,7 +1,8 @@
 /** How a session begins, lives and ends. */
 import assert from "node:assert/strict";
 import { type Inbound, kindOf, valueAs } from "../../support/client.ts";
-import { type Case, EXTENDED, ONE, sleep } from "../case.ts";
+import { sleep } from "../../support/eventually.ts";
+import { type Case, EXTENDED, ONE } from "../case.ts";
 import { TIGHT } from "../variants.ts";
 
 const event = { id: "e", source: "/s", type: "t" };

@@ -1,7 +1,8 @@
 /** Clients that do not read. */
 import assert from "node:assert/strict";
 import type { Frame } from "../../../src/protocol/codec.ts";
-import { type Case, type Context, EXTENDED, eventually, ONE } from "../case.ts";
+import { eventually } from "../../support/eventually.ts";
+import { type Case, type Context, EXTENDED, ONE } from "../case.ts";
 
 const MIB = 1024 * 1024;
 

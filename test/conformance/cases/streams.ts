@@ -4,6 +4,7 @@ import { request as httpRequest } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { codecFor } from "../../../src/protocol/codec.ts";
 import { texts } from "../../support/client.ts";
+import { eventually } from "../../support/eventually.ts";
 import {
   ConnectClient,
   envelopeOf,
@@ -14,7 +15,7 @@ import {
   type StreamClient,
 } from "../../support/stream-client.ts";
 import { frameOf, vectors } from "../../support/vectors.ts";
-import { type Case, type Context, eventually, KINDS } from "../case.ts";
+import { type Case, type Context, KINDS } from "../case.ts";
 import { TIGHT } from "../variants.ts";
 
 /** "At once", as far as a busy machine keeps it. */
