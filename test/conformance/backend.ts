@@ -13,6 +13,7 @@ import {
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { handlerOf } from "../support/broker-handlers.ts";
 import { textOf } from "../support/client.ts";
+import { sleep } from "../support/eventually.ts";
 import { Trouble } from "./trouble.ts";
 
 /** Stands in every failure; no client may ever see it. */
@@ -57,7 +58,7 @@ export function suiteBackend(engine: () => Engine, authentication: boolean): Bac
           attributes: { odd: { attr: { case: "ceInteger", value: 1.5 } } },
         });
       case "slow":
-        await pause(Number(text));
+        await sleep(Number(text));
         return request.payload;
       case "hang":
         cancellation.onCancel(() => {
@@ -97,7 +98,7 @@ export function suiteBackend(engine: () => Engine, authentication: boolean): Bac
   return {
     ...(authentication ? { authenticate } : {}),
     authorizeSubscribe: async ({ channel, token }) => {
-      if (channel.startsWith("slow.")) await pause(300);
+      if (channel.startsWith("slow.")) await sleep(300);
       if (channel.startsWith("broken.")) throw new Error(SECRET);
       if (channel.startsWith("denied.") && token !== "open-sesame") {
         throw new MessagingError("ACL_ERROR", "not yours");
@@ -115,7 +116,7 @@ const authenticate: NonNullable<Backends["authenticate"]> = async (request) => {
     case "nobody":
       return { userId: "" };
     case "slow":
-      await pause(Number(argument));
+      await sleep(Number(argument));
       return { userId: "slow" };
     case "hang":
       return await new Promise(() => {});
@@ -181,8 +182,4 @@ function answer(text: string): CloudEvent {
     type: "answer",
     data: { case: "textData", value: text },
   });
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -18,6 +18,7 @@ import {
 } from "../history/channels.ts";
 import type { HostEvent, LifeHost, LifeSocket } from "../history/host.ts";
 import { live } from "../history/life.ts";
+import { sleep } from "../support/eventually.ts";
 import { settledPort } from "../support/ports.ts";
 import { seed } from "../support/random.ts";
 import { type RunningServer, startWrangler } from "../support/wrangler.ts";
@@ -96,7 +97,7 @@ class WranglerHost implements LifeHost {
   }
 
   async turn(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await sleep(1);
   }
 }
 

@@ -4,6 +4,7 @@
  * 15 s to arrive; then everything seen so far is judged. The choices follow from the seed; their
  * interleaving is the host's.
  */
+import { sleep } from "../support/eventually.ts";
 import { type SeededRandom, seededRandom } from "../support/random.ts";
 import { unawaited } from "../support/unawaited.ts";
 import { Auditor } from "./auditor.ts";
@@ -363,7 +364,7 @@ class Life {
           for (const event of writer.unsettled) writer.publish(event);
         }
       }
-      await pause(LOOK_MS);
+      await sleep(LOOK_MS);
     }
   }
 
@@ -376,7 +377,7 @@ class Life {
         this.#complaints.push(`the log cannot be looked at: ${failure}`);
         return;
       }
-      await pause(LOOK_MS);
+      await sleep(LOOK_MS);
     }
   }
 
@@ -391,7 +392,7 @@ class Life {
         let head = await auditor.head(channel);
         this.#checker.check();
         while (this.#checker.owed(channel, head).length > 0 && Date.now() < deadline) {
-          await pause(LOOK_MS);
+          await sleep(LOOK_MS);
           head = await auditor.head(channel);
           this.#checker.check();
         }
@@ -428,8 +429,4 @@ function distorted(place: Place | undefined, random: SeededRandom): Place | unde
     default:
       return undefined;
   }
-}
-
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,7 +1,7 @@
 /** Two nodes under load while connections, nodes and Redis fail in turn, by a seed. */
 import { afterEach, expect, test } from "vitest";
 import { type RedisCommands, RedisFailure } from "../../src/brokers/redis/ports.ts";
-import { eventually } from "../support/eventually.ts";
+import { eventually, sleep } from "../support/eventually.ts";
 import { seed, seededRandom, steps } from "../support/random.ts";
 import { bodyOf, type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
 import { type Acknowledged, type Listener, problems, repeated } from "./record.ts";
@@ -99,7 +99,7 @@ class Stage {
           return await node.broker.publish(channel, { key: text, body: bodyOf(text) });
         });
         this.acknowledged.push({ channel, text, position, sent });
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        await sleep(1);
       }
     });
   }
@@ -182,7 +182,7 @@ const GENTLE: Readonly<Record<string, Fault>> = {
   pause: ({ server }) => server.command("DEBUG", "SLEEP", "0.7"),
   trace: async ({ nodes }) => {
     nodes[0]?.deafen(true);
-    await wait(50);
+    await sleep(50);
     nodes[0]?.deafen(false);
   },
   crash: async (stage) => {
@@ -195,7 +195,7 @@ const GENTLE: Readonly<Record<string, Fault>> = {
 
 const restart: Fault = async ({ server }) => {
   await server.kill();
-  await wait(100);
+  await sleep(100);
   await server.start();
 };
 
@@ -205,7 +205,7 @@ const CARELESS: Readonly<Record<string, Fault>> = {
   flush: ({ server }) => server.command("FLUSHALL"),
   snapshot: async (stage) => {
     await stage.server.command("SAVE");
-    await wait(100);
+    await sleep(100);
     await restart(stage);
   },
 };
@@ -221,11 +221,11 @@ async function run(stage: Stage, faults: Readonly<Record<string, Fault>>): Promi
   const names = Object.keys(faults);
   const order = [...names, ...Array.from({ length: steps(8) }, () => random.pick(names))];
   for (const name of order) {
-    await wait(50 + random.int(300));
+    await sleep(50 + random.int(300));
     done.push(name);
     await faults[name]?.(stage);
   }
-  await wait(300);
+  await sleep(300);
   await stage.end();
   await stage.members();
   return `MESSAGELOOP_TEST_SEED=${seed()}: ${done.join(" ")}`;
@@ -260,17 +260,13 @@ test(
   TIMEOUT_MS,
 );
 
-function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 async function persistently<T>(call: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await call();
     } catch (error) {
       expect(error).toMatchObject({ code: "UNAVAILABLE" });
-      await wait(20);
+      await sleep(20);
     }
   }
 }

@@ -1,7 +1,7 @@
 /** Connections for commands that are closed while they are being opened again. */
 import { afterEach, expect, test } from "vitest";
 import { openCommands } from "../../src/server/redis/commands.ts";
-import { eventually } from "../support/eventually.ts";
+import { eventually, sleep } from "../support/eventually.ts";
 import { type RedisServer, redisServer } from "./servers.ts";
 
 const servers: RedisServer[] = [];
@@ -36,6 +36,6 @@ test.each([false, true])("what is closed stays closed; cluster: %s", async (clus
   );
   await server.command("CLIENT", "KILL", "TYPE", "normal");
   await lost;
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await sleep(200);
   expect(await connections(server)).toBe(0);
 });

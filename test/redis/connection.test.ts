@@ -1,7 +1,7 @@
 /** What becomes of delivery when connections, scripts, data or Redis itself are lost. */
 import { afterEach, expect, test } from "vitest";
 import { type RedisCommands, RedisFailure } from "../../src/brokers/redis/ports.ts";
-import { eventually } from "../support/eventually.ts";
+import { eventually, sleep } from "../support/eventually.ts";
 import { bodyOf, type Node, type NodeOptions, newPrefix, openNode } from "./nodes.ts";
 import { type RedisServer, redisServer } from "./servers.ts";
 
@@ -224,7 +224,7 @@ test("what is on its way is waited for before a channel without history has a ga
   other.delay(200);
   other.deafen(false);
   await one.publish("a", "3");
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await sleep(100);
   await one.publish("a", "4");
   await eventually(() => other.texts("a").at(-1) === "4");
   expect(other.lines()).toEqual(["1 1", "gap head_trimmed 1-2", "3 3", "4 4"]);
@@ -449,7 +449,7 @@ test("a pause of five seconds loses and repeats nothing", async () => {
   const slept = server.command("DEBUG", "SLEEP", "5");
   const outcomes = await Promise.all(
     range(1, 40).map(async (text, i) => {
-      await new Promise((resolve) => setTimeout(resolve, i * 150));
+      await sleep(i * 150);
       return await one.publish("a", text).then(
         () => text,
         (error: unknown) => {

@@ -1,7 +1,7 @@
 /** What an outage of Redis leaves behind, what is tried again, and what operators read of it. */
 import { afterEach, expect, test } from "vitest";
 import { type RedisCommands, RedisFailure } from "../../src/brokers/redis/ports.ts";
-import { eventually } from "../support/eventually.ts";
+import { eventually, sleep } from "../support/eventually.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
 import { type RedisServer, redisServer } from "./servers.ts";
 
@@ -54,7 +54,7 @@ test("who comes and goes while Redis is away leaves nothing behind", async () =>
   expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set(["rejected"]));
   expect(one.broker.size).toBe(1 + names.length);
   const before = attempts.count;
-  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  await sleep(2_000);
   // One loop for all that waits, whatever its size. A look at each channel comes to three more each second.
   const looks = (2_000 / 300 + 1) * (names.length + 1);
   expect(attempts.count - before).toBeLessThan(looks + 400);
@@ -122,7 +122,7 @@ test.each([
     await expect(one.broker.join("a", session("s", "ann"))).rejects.toThrow();
     await eventually(() => other.warnings.some((line) => line.includes("catching up")));
     await eventually(() => one.warnings.some((line) => line.includes(error.message)));
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await sleep(1_000);
     // A few looks each second, and no storm.
     expect(failed).toBeLessThan(30);
     expect(other.texts("a")).toEqual(["1"]);

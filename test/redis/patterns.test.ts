@@ -1,7 +1,7 @@
 /** Patterns on several nodes of one Redis: what is heard, and what is found that was not. W8. */
 import { afterEach, expect, test } from "vitest";
 import { RedisFailure } from "../../src/brokers/redis/ports.ts";
-import { eventually } from "../support/eventually.ts";
+import { eventually, sleep } from "../support/eventually.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
 import { type RedisServer, redisServer } from "./servers.ts";
 
@@ -170,7 +170,7 @@ test("what a channel without a log may have lost is told once, and it goes on fr
   await eventually(() => one.missed() === 1);
   one.deafen(false);
   await eventually(() => one.lines("a.b").length > 0);
-  await Promise.all([one.broker.subscribe("a.b"), new Promise((done) => setTimeout(done, 700))]);
+  await Promise.all([one.broker.subscribe("a.b"), sleep(700)]);
   await other.publish("a.b", "2");
   await soon(() => one.texts("a.b").length === 1);
   expect(one.lines("a.b")).toEqual(["gap unavailable undefined-1", "2 2"]);
@@ -398,7 +398,7 @@ test("nothing is acknowledged before its channel is listed, and acknowledgements
     wrap: (commands) => ({
       command: (key, args) => commands.command(key, args),
       run: async (script, keys, args) => {
-        if (script.name === "list") await new Promise((resolve) => setTimeout(resolve, 100));
+        if (script.name === "list") await sleep(100);
         return await commands.run(script, keys, args);
       },
     }),
@@ -408,7 +408,7 @@ test("nothing is acknowledged before its channel is listed, and acknowledgements
   const publishing: Promise<unknown>[] = [];
   for (let i = 0; i < 10; i++) {
     publishing.push(one.publish("a.b", `${i}`).then(() => acknowledged.push(`${i}`)));
-    if (i === 5) await new Promise((resolve) => setTimeout(resolve, 20));
+    if (i === 5) await sleep(20);
   }
   await publishing[9];
   expect(acknowledged).toEqual(Array.from({ length: 10 }, (_, i) => `${i}`));

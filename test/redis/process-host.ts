@@ -12,6 +12,7 @@ import { parseConfig } from "../../src/server/config/config.ts";
 import { CHANNEL_RULES, lifeChannels, RECOVERY_MESSAGES } from "../history/channels.ts";
 import type { Terms } from "../history/facts.ts";
 import type { HostEvent, LifeHost, LifeSocket } from "../history/host.ts";
+import { sleep } from "../support/eventually.ts";
 import { seededRandom } from "../support/random.ts";
 import { newPrefix } from "./nodes.ts";
 import { ServeProcess } from "./serve-process.ts";
@@ -126,7 +127,7 @@ export class ProcessHost implements LifeHost {
           run: async (_, place) => {
             await run(this, place);
             // What is on its way to a subscriber is of the log that was lost.
-            if (loses) await pause(ARRIVAL_MS);
+            if (loses) await sleep(ARRIVAL_MS);
           },
         };
         return [name, event];
@@ -197,7 +198,7 @@ export class ProcessHost implements LifeHost {
 
   async turn(): Promise<void> {
     const busy = this.#serverEvents.busy || this.#redisEvents.busy;
-    await pause(busy ? LONG_TURN_MS : TURN_MS);
+    await sleep(busy ? LONG_TURN_MS : TURN_MS);
   }
 
   async restart(place: number, how: "kill" | "stop"): Promise<void> {
@@ -228,7 +229,7 @@ export class ProcessHost implements LifeHost {
       const { acknowledged } = this.witness;
       const deadline = Date.now() + LOST_MS;
       const lost = (): number => this.witness.acknowledged - acknowledged;
-      while (lost() < LOST && Date.now() < deadline && !this.#over) await pause(TURN_MS);
+      while (lost() < LOST && Date.now() < deadline && !this.#over) await sleep(TURN_MS);
       this.lost += lost();
       await this.#restartRedis();
     });
@@ -244,7 +245,7 @@ export class ProcessHost implements LifeHost {
 
   async #restartRedis(): Promise<void> {
     await this.#redis.kill();
-    await pause(DOWN_MS[this.#restarts % DOWN_MS.length] ?? 0);
+    await sleep(DOWN_MS[this.#restarts % DOWN_MS.length] ?? 0);
     this.#restarts += 1;
     if (!this.#over) await this.#redis.start();
   }
@@ -294,8 +295,4 @@ function firstSteps({ faults, steps, seed }: ProcessHostOptions): ReadonlyMap<st
     order.set(name, first + Math.floor(i * distance));
   }
   return order;
-}
-
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
 }

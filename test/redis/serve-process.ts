@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { FREE_PORTS } from "../server/process.ts";
+import { sleep } from "../support/eventually.ts";
 import { settledPort } from "../support/ports.ts";
 
 const SOURCE = fileURLToPath(new URL("../../src/server/cli.ts", import.meta.url));
@@ -77,7 +78,7 @@ export class ServeProcess {
       if (now - this.#begun > patience || now - began > TRIES * patience) {
         throw new Error(`${this.url} is not ready: ${this.#state(now)}:\n${this.#printed}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await sleep(LOOK_MS);
     }
   }
 

@@ -1,7 +1,7 @@
 /** What was decided before an answer came is looked at again when it comes: much may have happened meanwhile. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { RedisCommands, RedisReply } from "../../src/brokers/redis/ports.ts";
-import { eventually } from "../support/eventually.ts";
+import { eventually, sleep } from "../support/eventually.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
 import { type RedisServer, redisServer } from "./servers.ts";
 
@@ -97,7 +97,7 @@ test("a pattern that comes while a loss is found out has lost nothing", async ()
   answers.letGo();
   await eventually(() => one.lines("a.*").length === 1);
   expect(one.lines("a.*")[0]).toContain("gap epoch_changed");
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  await sleep(600);
   expect(one.lines("b.*")).toEqual([]);
 });
 
@@ -113,7 +113,7 @@ test("what a search finds concerns nobody who came after all patterns had left",
   await server.command("DEL", `${prefix}{nodes}:active`, `${prefix}{nodes}:directory`);
   await one.broker.subscribePattern("a.*");
   answers.letGo();
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  await sleep(600);
   expect(one.lines("a.*")).toEqual([]);
 });
 
@@ -157,6 +157,6 @@ test("a look that takes long does not take for gone who comes meanwhile", async 
   answers.holds = () => false;
   await one.broker.join("a", session("s", "ann"));
   answers.letGo();
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await sleep(300);
   expect((await one.broker.presence("a", 9)).members).toMatchObject([{ userId: "ann" }]);
 });

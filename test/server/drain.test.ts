@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { Client, type ClientSettings, KINDS, kindOf, textOf } from "../support/client.ts";
+import { sleep } from "../support/eventually.ts";
 
 const entry = fileURLToPath(new URL("entry.ts", import.meta.url));
 
@@ -82,7 +83,7 @@ test("under load: 3512 for everyone, every acknowledged publish in every subscri
       );
     }
   });
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await sleep(1_500);
   server.terminate();
   signalled = true;
   await Promise.allSettled(publishing);
@@ -115,7 +116,7 @@ test("a client that does not answer holds the server up for the drain timeout at
   const began = Date.now();
   server.terminate();
   let ready: number | undefined;
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await sleep(200);
   try {
     ready = (await fetch(`http://127.0.0.1:${server.http}/health/ready`)).status;
   } catch {

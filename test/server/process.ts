@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { connect, createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { sleep } from "../support/eventually.ts";
 
 const SOURCE = fileURLToPath(new URL("../../src/server/cli.ts", import.meta.url));
 const PATIENCE_MS = 20_000;
@@ -102,7 +103,7 @@ export async function until(cli: Cli, condition: () => boolean): Promise<void> {
         `the process did not get there:\n${[...cli.stdout(), ...cli.stderr()].join("\n")}`,
       );
     }
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await sleep(10);
   }
 }
 

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { LoopLag } from "../../src/server/loop-lag.ts";
 import { RedisWatch } from "../../src/server/redis/watch.ts";
+import { sleep } from "../support/eventually.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -20,7 +21,7 @@ test("a timer that comes late is seen as late, until nobody looks any more", asy
   await vi.waitUntil(() => lag.stats().sum > 0.2);
   lag.stop();
   const { count } = lag.stats();
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  await sleep(600);
   expect(lag.stats().count).toBe(count);
 });
 

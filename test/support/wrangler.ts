@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { sleep } from "./eventually.ts";
 import { settledPort } from "./ports.ts";
 
 export interface RunningServer {
@@ -132,7 +133,7 @@ async function answering(url: string, child: ChildProcess, output: () => string)
     const response = await fetch(url).catch(() => undefined);
     // Whatever it says, it is there.
     if (response !== undefined) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
   }
   await ended(child);
   throw new Error(`wrangler dev does not answer:\n${output()}`);

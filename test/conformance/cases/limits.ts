@@ -1,6 +1,7 @@
 /** Limits of one session. */
 import assert from "node:assert/strict";
 import { kindOf, valueAs } from "../../support/client.ts";
+import { sleep } from "../../support/eventually.ts";
 import { type Case, ONE } from "../case.ts";
 import { TIGHT } from "../variants.ts";
 
@@ -51,7 +52,7 @@ export const limitCases: readonly Case[] = [
         .map((reply) => Number(valueAs(reply, "error").metadata?.["retry_after_ms"]));
       for (const ms of waits) assert.ok(ms > 0 && ms <= 1_000, `${ms}`);
       const wait = waits.at(-1) ?? 0;
-      await new Promise((resolve) => setTimeout(resolve, wait + 20));
+      await sleep(wait + 20);
       assert.equal(await client.publish(channel, "later"), TIGHT.publishBurst + 1);
     },
   },

@@ -1,5 +1,6 @@
 /** Many at once. */
 import assert from "node:assert/strict";
+import { sleep } from "../../support/eventually.ts";
 import { type Case, ONE } from "../case.ts";
 
 const SUBSCRIBERS = 4_000;
@@ -35,7 +36,7 @@ export const loadCases: readonly Case[] = [
       const began = performance.now();
       await publisher.publish(channel, "to everyone");
       while (arrived < SUBSCRIBERS && performance.now() - began < 10_000) {
-        await new Promise((resolve) => setTimeout(resolve, 10));
+        await sleep(10);
       }
       assert.equal(arrived, SUBSCRIBERS);
       context.notes.push(`the last one got it after ${(last - began).toFixed(0)} ms`);
