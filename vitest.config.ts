@@ -4,16 +4,26 @@ import { ProjectSeconds } from "./test/support/project-seconds.ts";
 
 const ALONE = "test/conformance/many-channels.load.test.ts";
 
+// Projects of one group run beside each other, and the groups one after the other. The numbers of files at a
+// time are for two cores.
+/** What computes most of its time. */
+const COMPUTING = { maxWorkers: 2, sequence: { groupOrder: 0 } };
+/** What waits most of its time: for sockets, processes and clocks. */
+const WAITING = { maxWorkers: 4, sequence: { groupOrder: 1 } };
+/** What measures has the machine to itself, when all else is done. */
+const MEASURING = { maxWorkers: 2, sequence: { groupOrder: 2 } };
+/** What compares two times of one moment: a neighbour slows down one of them. */
+const COMPARING = { maxWorkers: 1, sequence: { groupOrder: 3 } };
+
 // noDefaultExport does not apply here: the tool asks for one.
 export default defineConfig({
   test: {
-    // Most tests wait for sockets and clocks most of the time.
-    maxWorkers: 2,
     reporters: [...configDefaults.reporters, new ProjectSeconds()],
     projects: [
       {
         test: {
           name: "neutral",
+          ...COMPUTING,
           environment: "node",
           include: [
             "test/{protocol,channels,engine,brokers,objects,proxy,client,history,repo}/**/*.test.ts",
@@ -27,6 +37,7 @@ export default defineConfig({
         plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
         test: {
           name: "worker",
+          ...COMPUTING,
           include: ["test/worker/**/*.test.ts"],
           // workerd has no environment of its own: a seed must be handed in.
           env: handedIn("MESSAGELOOP_TEST_SEED", "MESSAGELOOP_TEST_SCALE"),
@@ -34,12 +45,24 @@ export default defineConfig({
         },
       },
       {
-        // The self-hosted server, in this process and as a process of its own, and what measures it.
+        // The self-hosted server, in this process and as a process of its own.
         test: {
           name: "server",
+          ...WAITING,
           environment: "node",
-          include: ["test/{server,bench}/**/*.test.ts"],
+          include: ["test/server/**/*.test.ts"],
           exclude: ["test/**/*.load.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        // The bench, at its smallest.
+        test: {
+          name: "bench",
+          ...COMPUTING,
+          environment: "node",
+          include: ["test/bench/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -48,6 +71,7 @@ export default defineConfig({
         // The broker of many nodes, on Redis servers of its own.
         test: {
           name: "redis",
+          ...WAITING,
           environment: "node",
           include: ["test/redis/**/*.test.ts"],
           exclude: ["test/**/*.load.test.ts"],
@@ -60,6 +84,7 @@ export default defineConfig({
         // The conformance suite on each host, over real sockets. It starts its own servers.
         test: {
           name: "conformance",
+          ...COMPUTING,
           environment: "node",
           include: ["test/conformance/**/*.test.ts"],
           exclude: ["test/conformance/load.test.ts", "test/**/*.load.test.ts"],
@@ -69,25 +94,24 @@ export default defineConfig({
         },
       },
       {
-        // What measures has the machine to itself, when all else is done.
+        // What loads servers with much, and looks at rates and memory.
         test: {
           name: "load",
+          ...MEASURING,
           environment: "node",
           include: ["test/conformance/load.test.ts", "test/**/*.load.test.ts"],
           exclude: [ALONE],
           globalSetup: ["scripts/redis.mjs"],
-          sequence: { groupOrder: 1 },
           testTimeout: 600_000,
           hookTimeout: 120_000,
         },
       },
       {
-        // What compares two times of one moment has the machine to itself: a neighbour slows down one of them.
         test: {
           name: "alone",
+          ...COMPARING,
           environment: "node",
           include: [ALONE],
-          sequence: { groupOrder: 2 },
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
@@ -96,6 +120,7 @@ export default defineConfig({
         // Real sockets against wrangler dev, and a real browser.
         test: {
           name: "e2e",
+          ...WAITING,
           environment: "node",
           include: ["test/e2e/**/*.test.ts"],
           globalSetup: ["scripts/chromium.mjs", "test/e2e/server.ts"],

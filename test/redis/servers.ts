@@ -138,9 +138,10 @@ function launch(options: Readonly<Record<string, string>>): ChildProcess {
   const path = process.env["MESSAGELOOP_REDIS_SERVER"];
   if (path === undefined) throw new Error("the path of the Redis server is not known");
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-  const server = spawn(path, [...args, "--bind", "127.0.0.1", "--enable-debug-command", "yes"], {
-    stdio: "ignore",
-  });
+  args.push("--bind", "127.0.0.1", "--enable-debug-command", "yes");
+  // A replica would wait five seconds for others that want the same copy.
+  args.push("--repl-diskless-sync-delay", "0");
+  const server = spawn(path, args, { stdio: "ignore" });
   living.add(server);
   server.once("exit", () => living.delete(server));
   return server;

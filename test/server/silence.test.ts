@@ -98,7 +98,8 @@ test("a process that was suspended reads before it calls anybody silent", async 
   const fresh = await Promise.all(Array.from({ length: 20 }, () => open(websocket)));
   for (const { socket } of alive) often(() => socket.send("ping"));
   process.kill(server.pid, "SIGSTOP");
-  await sleep(6_000);
+  // Longer than either may be silent.
+  await sleep(4_500);
   process.kill(server.pid, "SIGCONT");
   for (const client of fresh) expect(kindOf(await client.connect())).toBe("connected");
   await sleep(1_500);
