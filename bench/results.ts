@@ -68,8 +68,12 @@ export class RowMeasurements {
     if (!(measurement instanceof Error)) this.#targets.get(target)?.push(measurement);
   }
 
-  /** A target that failed in a generation has no result. */
-  result(generations: number): RowResult {
+  /**
+   * A target that failed in a generation has no result.
+   *
+   * @param level of the intervals, as `medianInterval` takes it
+   */
+  result(generations: number, level?: number): RowResult {
     const { name, question, unit } = this.#row;
     const asked = [...this.#targets].filter(([target]) => this.#asked.has(target));
     const complete = asked.filter(([, taken]) => taken.length === generations);
@@ -77,7 +81,7 @@ export class RowMeasurements {
     const others = own.length === generations ? complete.filter(([target]) => target !== ours) : [];
     const ratios = others.map(([target, theirs]) => {
       const pairs = theirs.map(({ cost }, i) => (own[i]?.cost ?? Number.NaN) / cost);
-      return [target, medianInterval(pairs)] as const;
+      return [target, medianInterval(pairs, level)] as const;
     });
     return {
       host: this.#host,

@@ -16,14 +16,18 @@ const RESAMPLES = 10_000;
  */
 const LEVEL = 0.99;
 
-/** The median, and where it may lie: the percentile bootstrap, with a seed of its own. */
-export function medianInterval(values: readonly number[]): Interval {
+/**
+ * The median, and where it may lie: the percentile bootstrap, with a seed of its own.
+ *
+ * @param level share of the resampled medians that lie in the interval
+ */
+export function medianInterval(values: readonly number[], level = LEVEL): Interval {
   const random = seededRandom(values.length);
   const medians = Float64Array.from({ length: RESAMPLES }, () =>
     median(values.map(() => random.pick(values))),
   ).sort();
   const at = (share: number): number => medians[Math.floor(share * (RESAMPLES - 1))] ?? Number.NaN;
-  const outside = (1 - LEVEL) / 2;
+  const outside = (1 - level) / 2;
   return { median: median(values), low: at(outside), high: at(1 - outside) };
 }
 
