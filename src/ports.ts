@@ -4,6 +4,7 @@
  */
 export type { Member, MemberSession, PresenceChange, Snapshot } from "./channels/presence.ts";
 export type { HostCapabilities } from "./engine/capabilities.ts";
+export type { ClientSession as Session } from "./engine/engine.ts";
 export { Engine, type EngineOptions, type NextExpiry } from "./engine/engine.ts";
 export type {
   ActiveChannels,
@@ -23,7 +24,7 @@ export type {
 export type { Cluster, RefusedMessages } from "./engine/ports/cluster.ts";
 export type { Clock, LogFields, Logger, Random, Timers } from "./engine/ports/platform.ts";
 export type { Transport } from "./engine/ports/transport.ts";
-export type { ClientSession as Session, Peer } from "./engine/session/session.ts";
+export type { Peer } from "./engine/session/session.ts";
 export { DEFAULT_SETTINGS, type Settings } from "./engine/settings/settings.ts";
 export type { Encoding } from "./protocol/codec.ts";
 export { DISCONNECTS, type Disconnect } from "./protocol/codes.ts";

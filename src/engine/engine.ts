@@ -37,7 +37,7 @@ import type { RefusedMessages } from "./ports/cluster.ts";
 import type { Transport } from "./ports/transport.ts";
 import { applicationEvent, checkCount, checkMetadata } from "./session/application-values.ts";
 import { publishKey } from "./session/publish-key.ts";
-import { type ClientSession, type Peer, Session } from "./session/session.ts";
+import { type Peer, Session } from "./session/session.ts";
 import type { Settings } from "./settings/settings.ts";
 import type { EngineStats } from "./stats.ts";
 import type { Audience } from "./subscription/hub.ts";
@@ -64,6 +64,27 @@ export interface NextExpiry {
 }
 
 const NO_MESSAGES: RefusedMessages = { unsigned: 0, misdirected: 0, replayed: 0 };
+
+/** A session, as hosts and programs have it. What else there is of one is for its own node. */
+export type ClientSession = Pick<
+  Session,
+  | "channels"
+  | "clientId"
+  | "close"
+  | "connected"
+  | "encoding"
+  | "end"
+  | "ended"
+  | "expiry"
+  | "id"
+  | "marks"
+  | "receive"
+  | "receiveMessage"
+  | "record"
+  | "saveMarks"
+  | "userId"
+  | "write"
+>;
 
 export class Engine {
   readonly broker: Broker;

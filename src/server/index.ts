@@ -13,7 +13,7 @@ export {
   RuleBook,
 } from "../channels/rules.ts";
 export { fromWireEvent, toWireEvent } from "../client/events.ts";
-export type { Engine, PublishOptions } from "../engine/engine.ts";
+export type { ClientSession as Session, Engine, PublishOptions } from "../engine/engine.ts";
 export type {
   AuthenticateRequest,
   AuthorizeSubscribeRequest,
@@ -31,7 +31,6 @@ export type {
   PublishResult,
 } from "../engine/ports/broker.ts";
 export type { LogFields, Logger } from "../engine/ports/platform.ts";
-export type { ClientSession as Session } from "../engine/session/session.ts";
 export { type SettingProblem, type Settings, SettingsError } from "../engine/settings/settings.ts";
 export type { EngineStats } from "../engine/stats.ts";
 export type { SurveyAnswer, SurveyOptions, SurveyOutcome } from "../engine/survey.ts";

@@ -10,9 +10,8 @@ import {
   type JsonValue,
   toBinary,
 } from "@bufbuild/protobuf";
-import type { Engine } from "../../src/engine/engine.ts";
+import type { ClientSession, Engine } from "../../src/engine/engine.ts";
 import type { Transport } from "../../src/engine/ports/transport.ts";
-import type { ClientSession } from "../../src/engine/session/session.ts";
 import { codecFor, type Encoding, type Frame } from "../../src/protocol/codec.ts";
 import type { Disconnect } from "../../src/protocol/codes.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";

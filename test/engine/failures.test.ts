@@ -1,7 +1,7 @@
 /** [SPEC-S15] One session's failure: it ends that session with 1011 and no other, is logged and counted. */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import type { ClientSession } from "../../src/engine/session/session.ts";
+import type { ClientSession } from "../../src/engine/engine.ts";
 import { DEFAULT_SETTINGS } from "../../src/engine/settings/settings.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Entry } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";

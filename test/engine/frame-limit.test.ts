@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { MemoryBroker } from "../../src/brokers/memory/broker.ts";
-import type { ClientSession } from "../../src/engine/session/session.ts";
+import type { ClientSession } from "../../src/engine/engine.ts";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {

@@ -4,6 +4,7 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { MemberSession } from "../../src/channels/presence.ts";
+import type { ClientSession } from "../../src/engine/engine.ts";
 import type {
   ActiveChannels,
   Broker,
@@ -17,7 +18,6 @@ import type {
   PublishResult,
   SubscribeResult,
 } from "../../src/engine/ports/broker.ts";
-import type { ClientSession } from "../../src/engine/session/session.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {

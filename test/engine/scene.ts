@@ -1,6 +1,7 @@
 /** A session over a scripted transport and a broker of empty channels, with time in the test's hand. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { HostCapabilities } from "../../src/engine/capabilities.ts";
+import type { ClientSession } from "../../src/engine/engine.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { Backends } from "../../src/engine/ports/backends.ts";
 import type {
@@ -17,7 +18,6 @@ import type {
 } from "../../src/engine/ports/broker.ts";
 import type { Logger } from "../../src/engine/ports/platform.ts";
 import type { Transport } from "../../src/engine/ports/transport.ts";
-import type { ClientSession } from "../../src/engine/session/session.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings/settings.ts";
 import { codecFor, type Frame } from "../../src/protocol/codec.ts";
 import type { Disconnect } from "../../src/protocol/codes.ts";

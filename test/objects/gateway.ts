@@ -1,6 +1,7 @@
 /** A gateway of the cluster: an engine over the channels, and clients on transports that only record. */
+
+import type { ClientSession } from "../../src/engine/engine.ts";
 import { Engine } from "../../src/engine/engine.ts";
-import type { ClientSession } from "../../src/engine/session/session.ts";
 import { DEFAULT_SETTINGS } from "../../src/engine/settings/settings.ts";
 import { ObjectBroker } from "../../src/objects/gateway/broker.ts";
 import { Turn } from "../../src/objects/gateway/turn.ts";

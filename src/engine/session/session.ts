@@ -59,27 +59,6 @@ export interface Peer {
   readonly address: string;
 }
 
-/** A session, as hosts and programs have it. What else there is of one is for its own node. */
-export type ClientSession = Pick<
-  Session,
-  | "channels"
-  | "clientId"
-  | "close"
-  | "connected"
-  | "encoding"
-  | "end"
-  | "ended"
-  | "expiry"
-  | "id"
-  | "marks"
-  | "receive"
-  | "receiveMessage"
-  | "record"
-  | "saveMarks"
-  | "userId"
-  | "write"
->;
-
 export class Session implements ChannelsOwner, RequestSession, Respondent {
   readonly id: string;
   readonly encoding: Encoding;

@@ -2,8 +2,8 @@
 import type { Duplex } from "node:stream";
 import { WebSocket } from "ws";
 import type { HostCounters } from "../../engine/counters.ts";
+import type { ClientSession } from "../../engine/engine.ts";
 import type { Transport } from "../../engine/ports/transport.ts";
-import type { ClientSession } from "../../engine/session/session.ts";
 import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
 import { MAX_REASON_BYTES } from "../../protocol/limits.ts";
 import { type SizedFrame, sized } from "../../protocol/publication-frames.ts";

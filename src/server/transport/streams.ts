@@ -22,9 +22,8 @@ import type {
   UniversalServerResponse,
 } from "@connectrpc/connect/protocol";
 import { background } from "../../engine/background.ts";
-import type { Engine } from "../../engine/engine.ts";
+import type { ClientSession, Engine } from "../../engine/engine.ts";
 import type { Clock, Logger, Random } from "../../engine/ports/platform.ts";
-import type { ClientSession } from "../../engine/session/session.ts";
 import { retryAfterSeconds } from "../../http/app.ts";
 import { codecFor, type Encoding } from "../../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";

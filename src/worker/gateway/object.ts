@@ -4,12 +4,12 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { background } from "../../engine/background.ts";
+import type { ClientSession } from "../../engine/engine.ts";
 import { Engine, type NextExpiry } from "../../engine/engine.ts";
 import { errorText } from "../../engine/error-text.ts";
 import type { Backends } from "../../engine/ports/backends.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
 import type { Transport } from "../../engine/ports/transport.ts";
-import type { ClientSession } from "../../engine/session/session.ts";
 import { retryPause } from "../../objects/alarm.ts";
 import { ObjectBroker } from "../../objects/gateway/broker.ts";
 import { Turn } from "../../objects/gateway/turn.ts";

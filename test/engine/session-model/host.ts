@@ -1,7 +1,8 @@
 /** The host's part that is not the broker: connections, and timers that go off when the test says so. */
+
+import type { ClientSession } from "../../../src/engine/engine.ts";
 import type { Timers } from "../../../src/engine/ports/platform.ts";
 import type { Transport } from "../../../src/engine/ports/transport.ts";
-import type { ClientSession } from "../../../src/engine/session/session.ts";
 import { codecFor, type Frame } from "../../../src/protocol/codec.ts";
 import { type Disconnect, disconnectFor } from "../../../src/protocol/codes.ts";
 import type {
