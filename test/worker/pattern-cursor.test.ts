@@ -76,6 +76,22 @@ test("what comes after a head that somebody was told of is missed by nobody, wha
   expect(reader.broker.position(ROOM)).toEqual({ epoch: "e1", offset: 5 });
 });
 
+test("a head that was asked for before somebody came is nothing to who came since", async () => {
+  const scene = await hearing();
+  Object.assign(scene, { head: 3, log: [1, 2, 3] });
+  scene.before = async () => {
+    scene.before = () => {};
+    // While the answer of three is on its way four and five are taken, it leaves, and another one comes.
+    go(scene, ROOM);
+    scene.patterns.time = () => 9_000;
+    await enter(scene, ROOM);
+  };
+  await scene.broker.history(ROOM, { limit: 10 });
+  Object.assign(scene, { head: 6, log: [1, 2, 3, 4, 5, 6] });
+  await scene.deliver(5, [6]);
+  expect(scene.heard()).toEqual(["e1:6"]);
+});
+
 test("a log that takes the place of one whose head somebody was told of is told of too", async () => {
   const direct = await hearing();
   direct.wanted = true;

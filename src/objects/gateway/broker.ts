@@ -188,9 +188,10 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
 
   async history(channel: string, filter: HistoryFilter): Promise<HistoryPage> {
     return await this.#asking(channel, async (stub, link) => {
+      const since = this.#listensSince(channel);
       const page = await historyOf(stub, filter);
-      // Who hears the channel by a pattern alone may go on from here.
-      if (!this.#options.hasAnySubscriber(channel)) return page;
+      // Who hears the channel by a pattern alone may go on from here, unless it has come since the question.
+      if (since === Number.POSITIVE_INFINITY || this.#listensSince(channel) !== since) return page;
       if (link.cursor.tell(page.position)) this.#heard.add(channel);
       return page;
     });
