@@ -32,7 +32,7 @@ export interface CloseInfo {
   retryAfterMs: number;
 }
 
-/** What a connection tells whoever has opened it. */
+/** The events of a connection, for its owner. */
 export interface ConnectionEvents {
   /** The server's answer to connect. What this throws ends the connection, and rejects `opened`. */
   connected(answer: Connected): void;

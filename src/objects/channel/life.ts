@@ -1,6 +1,6 @@
 /**
  * One life of a channel's object, from the first call to its eviction or to the day that it deletes
- * itself: the log, who is present and the fan-out, each over what the stores hold. Every call is
+ * itself: the log, the members and the fan-out, each over its store. Every call is
  * one synchronous step.
  */
 import { ChannelLog } from "../../channels/log.ts";

@@ -55,7 +55,7 @@ export class ChannelObject implements Called<ChannelStub> {
     this.#alarm = new SharedAlarm(host.storage, host.platform);
   }
 
-  /** Which alarm is stored. To be told before the first call, for calls ask for alarms. */
+  /** Sets the time of the stored alarm. Comes before the first call: calls ask for alarms. */
   found(at: number | null): void {
     this.#alarm.found(at);
   }
@@ -75,7 +75,7 @@ export class ChannelObject implements Called<ChannelStub> {
   async publish(request: Uint8Array): Promise<Uint8Array> {
     const { items } = fromBinary(PublishRequestSchema, request);
     try {
-      // Whoever was woken may find another life of the channel.
+      // After the wait the object may hold another life of the channel.
       for (let wait = this.#life.ready(); wait !== undefined; wait = this.#life.ready()) await wait;
     } catch (refusal) {
       const error = this.#stated(refusal);
@@ -137,7 +137,7 @@ export class ChannelObject implements Called<ChannelStub> {
       await life.alarm();
       // Looked at in the step that forgets: something may have been published while the alarm waited.
       if (!life.forgettable) return;
-      // Whoever calls next finds an empty store and begins a new log.
+      // The next call finds an empty store and begins a new log.
       life.end();
       this.#openLife = undefined;
       this.#alarm.found(undefined);
@@ -157,7 +157,7 @@ export class ChannelObject implements Called<ChannelStub> {
     await this.#flush.done;
   }
 
-  /** Opened at the first call, for an object that has forgotten itself begins anew. */
+  /** Opened at the first call: an object that was deleted begins a new log. */
   get #life(): ChannelLife {
     if (this.#openLife !== undefined) return this.#openLife;
     const { calls, name, platform, random } = this.#host;
@@ -179,7 +179,7 @@ export class ChannelObject implements Called<ChannelStub> {
     return life;
   }
 
-  /** What a gateway is told of an item that was not taken. */
+  /** The answer for an item that the channel refuses. */
   #stated(error: unknown) {
     const known = MessagingError.from(error);
     if (known !== error) {

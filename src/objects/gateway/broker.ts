@@ -190,7 +190,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     return await this.#asking(channel, async (stub, link) => {
       const since = this.#listensSince(channel);
       const page = await historyOf(stub, filter);
-      // Who hears the channel by a pattern alone may go on from here, unless it has come since the question.
+      // The head counts for patterns that were registered before the question.
       if (since === Number.POSITIVE_INFINITY || this.#listensSince(channel) !== since) return page;
       if (link.cursor.tell(page.position)) this.#heard.add(channel);
       return page;
@@ -329,7 +329,10 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     return all;
   }
 
-  /** Since when sessions here hear a channel that is not known: who has subscribed to it was told of a head. */
+  /**
+   * When the first pattern for the channel was registered, Unix milliseconds; Infinity without one. A subscriber
+   * by name needs no such time: its acknowledgement had a position.
+   */
   #listensSince(channel: string): number {
     let first = Number.POSITIVE_INFINITY;
     for (const { since } of this.#patterns.match(channel)) first = Math.min(first, since ?? first);

@@ -49,7 +49,7 @@ export class Cursor {
   readonly #host: CursorHost;
   /** The last entry handed over; undefined while unknown, as after a sleep that forgot it. */
   #last: Position | undefined;
-  /** A head that somebody here was told of while that is unknown: what comes after it is missing nowhere. */
+  /** A head that a session here received while `#last` is unknown: all entries after it have to be delivered. */
   #told: Position | undefined;
   /** Of the last presence change handed over. */
   #generation = 0;
@@ -114,9 +114,9 @@ export class Cursor {
   }
 
   /**
-   * Somebody here is told of a head, and those who listen have to get all that comes after it.
+   * A session here receives a head: all entries after it have to be delivered.
    *
-   * @returns whether that was not certain
+   * @returns whether the position of this gateway is unknown, so that the head matters
    */
   tell(head: Position): boolean {
     if (this.#last !== undefined) return false;
@@ -149,7 +149,7 @@ export class Cursor {
     if (this.#last === undefined) {
       const told = this.#told;
       if (told === undefined && this.#mayLack(run)) return false;
-      // What somebody was told of another log is where that one was left.
+      // A head of another log is the end of that log for this gateway.
       const known = told === undefined || (told.epoch === epoch && told.offset > prev);
       this.#last = this.#begin(known ? { epoch, offset: prev } : told);
     }
@@ -177,7 +177,7 @@ export class Cursor {
     return Math.max(this.#host.listensSince(), Date.now() - DELIVERED_LATELY_MS);
   }
 
-  /** Looks where a gateway that does not know the channel begins: nobody may have given it what is young. */
+  /** Finds the first entry that may be undelivered, where the gateway does not know the channel. */
   async #lookBack({ epoch, prev }: Run, over: () => boolean): Promise<void> {
     const since = this.#undeliveredSince();
     let offset = Math.max(0, prev - MAX_BATCH_ENTRIES);
@@ -186,7 +186,7 @@ export class Cursor {
       if (over() || this.#last !== undefined) return;
       const entries = answer?.epoch === epoch ? answer.entries : [];
       const young = entries.findIndex(({ time }) => Number(time) >= since);
-      // Before the first of them some may have been trimmed; whoever reads on finds that out.
+      // Entries before the first of them may be trimmed; `#fill` reports that as a gap.
       if (young >= 0) offset = Number(entries[young - 1]?.offset ?? offset);
       if (young >= 0) break;
       offset = Number(entries.at(-1)?.offset ?? prev);

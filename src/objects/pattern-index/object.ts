@@ -43,7 +43,7 @@ export class PatternIndexObject implements Called<PatternStub> {
     this.#alarm = new SharedAlarm(host.storage, host.platform);
   }
 
-  /** Which alarm is stored. To be told before the first call, for calls ask for alarms. */
+  /** Sets the time of the stored alarm. Comes before the first call: calls ask for alarms. */
   found(at: number | null): void {
     this.#alarm.found(at);
   }
@@ -94,7 +94,7 @@ export class PatternIndexObject implements Called<PatternStub> {
     });
   }
 
-  /** Opened at the first call, for an object that has forgotten itself begins anew. */
+  /** Opened at the first call: an index that was deleted begins empty. */
   get #index(): PatternIndex {
     const { calls, platform } = this.#host;
     this.#openIndex ??= new PatternIndex({
