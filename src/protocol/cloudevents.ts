@@ -22,6 +22,9 @@ const CONTEXT_FIELDS: ReadonlySet<string> = new Set(["id", "source", "type", "sp
 const MIN_SECONDS = -62_135_596_800n;
 const MAX_SECONDS = 253_402_300_799n;
 
+/** The content type whose text the v0.1.1 Go SDK takes as it is. */
+const PLAIN_TEXT = /^text\/plain\s*(?:;|$)/i;
+
 /** Names the v0.1.1 SDK can set on an event; it refuses any other. */
 const V1_ATTRIBUTE_NAME = /^[A-Za-z0-9]+$/;
 
@@ -77,6 +80,17 @@ export function eventForV1(event: CloudEvent, channel: string): CloudEvent {
   });
 }
 
+/**
+ * The event as a v1 client receives it where a server sends it to the session itself: what was sent, its source
+ * included, but for what its Go SDK refuses or encodes a second time.
+ */
+export function eventForV1Session(event: CloudEvent): CloudEvent {
+  const safe = eventForV1(event, event.source);
+  return event.data.case === "textData" && PLAIN_TEXT.test(contentTypeOf(event))
+    ? create(CloudEventSchema, { ...safe, data: event.data })
+    : safe;
+}
+
 /** The event as a JSON connection can carry it: an `Any` needs a registry there, bytes do not. */
 export function eventForJson(event: CloudEvent): CloudEvent {
   return withPlainData(event);
@@ -108,6 +122,11 @@ function withPlainData(event: CloudEvent): CloudEvent {
     },
     data: { case: "binaryData", value: any.value },
   });
+}
+
+function contentTypeOf({ attributes }: CloudEvent): string {
+  const attr = attributes["datacontenttype"]?.attr;
+  return attr?.case === "ceString" ? attr.value : "";
 }
 
 /** An attribute's value as a message. */

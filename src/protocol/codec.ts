@@ -22,7 +22,7 @@ import {
   type OutboundMessage,
   OutboundMessageSchema,
 } from "./gen/messageloop/v1/service_pb.js";
-import { checkJson, isUint64 } from "./json-strict.ts";
+import { checkJson } from "./json-strict.ts";
 import { wellShaped } from "./wire-shape.ts";
 
 /**
@@ -110,13 +110,31 @@ export function encodeJson<Desc extends DescMessage>(
 
 /** What comes in from outside is held to all that protobuf JSON says. */
 function decodeInboundJson(frame: Frame): InboundMessage {
-  return decodeJson(InboundMessageSchema, frame, (value) => {
-    // Nobody looks at a client's clock, so no form of it is a reason to refuse.
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-      if (value["time"] !== undefined && !isUint64(value["time"])) delete value["time"];
-    }
-    checkJson(InboundMessageSchema, value);
-  });
+  return decodeJson(InboundMessageSchema, frame, (value) => checkJson(InboundMessageSchema, value));
+}
+
+/**
+ * A message that comes in from outside, by the rules of every frame.
+ *
+ * @param frame bytes, or JSON as text
+ * @throws MessagingError BAD_REQUEST
+ */
+export function decodeStrict<Desc extends DescMessage>(
+  schema: Desc,
+  encoding: Encoding,
+  frame: Frame,
+): MessageShape<Desc> {
+  if (encoding === "proto") return decodeProtobuf(schema, frame, true);
+  return decodeJson(schema, frame, (value) => checkJson(schema, value));
+}
+
+/** The other way: JSON as text, protobuf as bytes. */
+export function encode<Desc extends DescMessage>(
+  schema: Desc,
+  encoding: Encoding,
+  message: MessageShape<Desc>,
+): Frame {
+  return encoding === "json" ? encodeJson(schema, message) : toBinary(schema, message);
 }
 
 function decodeJson<Desc extends DescMessage>(

@@ -103,6 +103,12 @@ export const DISCONNECTS = {
     reconnect: true,
     advice: "Reconnect after the delay the server named, with jitter.",
   },
+  tokenExpired: {
+    code: 3513,
+    reason: "token expired",
+    reconnect: true,
+    advice: "Reconnect with a new token.",
+  },
   messageTooBig: {
     code: 1009,
     reason: "message too big",
@@ -166,6 +172,43 @@ export const ERRORS = {
     retry: false,
     counts: true,
     meaning: "The request could not be done.",
+  },
+  NOT_FOUND: {
+    type: "client_error",
+    retry: false,
+    counts: true,
+    meaning: "There is nothing of this name.",
+  },
+  METHOD_NOT_ALLOWED: {
+    type: "client_error",
+    retry: false,
+    counts: true,
+    meaning: "A request over HTTP has a method that its path does not have.",
+  },
+  REQUEST_TIMEOUT: {
+    type: "client_error",
+    retry: true,
+    counts: false,
+    meaning: "A request over HTTP was not whole in time.",
+  },
+  TOO_LARGE: {
+    type: "client_error",
+    retry: false,
+    counts: true,
+    meaning:
+      "A request over HTTP, an answer to a survey or who it is to ask is more than it may be.",
+  },
+  UNSUPPORTED_TYPE: {
+    type: "client_error",
+    retry: false,
+    counts: true,
+    meaning: "A request over HTTP has a content type that is not read there.",
+  },
+  UNIMPLEMENTED: {
+    type: "server_error",
+    retry: false,
+    counts: false,
+    meaning: "This deployment does not have what was asked for.",
   },
   DISCONNECT_ERROR: {
     type: "transport_error",

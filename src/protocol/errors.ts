@@ -34,7 +34,7 @@ export class MessagingError extends Error {
     this.code = code;
     this.type = options.type ?? entry?.type ?? "error";
     this.retry = entry?.retry ?? false;
-    this.counts = entry?.counts ?? false;
+    this.counts = options.counts ?? entry?.counts ?? false;
     this.metadata = options.metadata;
   }
 
@@ -65,6 +65,8 @@ export class MessagingError extends Error {
 
 export interface MessagingErrorOptions {
   type?: string;
+  /** Default: what the table says of the code. */
+  counts?: boolean;
   metadata?: JsonObject;
   cause?: unknown;
 }

@@ -3,6 +3,7 @@
  * February for 2 March, `"0x10"` for 16. A value is looked at before the runtime reads it.
  */
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { parseTimestamp } from "./timestamps.ts";
 
 /**
  * Looks at a member of an object or list.
@@ -15,9 +16,12 @@ type Holder = Record<string | number, unknown>;
 const DECIMAL = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 const WHOLE = /^-?(0|[1-9]\d*)$/;
 const BASE64 = /^(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)(={0,2})$/;
-const TIMESTAMP =
-  /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?(?:Z|[+-](\d{2}):(\d{2}))$/;
+/** What RFC 3339 leaves open is settled here: capital letters, and no digit beyond nanoseconds. */
+const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/;
 const MAX_UINT64 = 18_446_744_073_709_551_615n;
+
+/** The message that holds a client's clock. */
+const FRAME = "messageloop.v1.InboundMessage";
 
 /** By message; undefined for one in which nothing needs a look. */
 const checks = new WeakMap<DescMessage, Check | undefined>();
@@ -32,8 +36,15 @@ export function checkJson(schema: DescMessage, value: unknown): void {
   messageCheck(schema)?.(value, {}, "");
 }
 
+/** Whether a text is base64, in either alphabet, with padding or without, and nothing else. */
+export function isBase64(text: string): boolean {
+  const padding = BASE64.exec(text)?.[1]?.length;
+  const rest = text.length % 4;
+  return padding !== undefined && (padding > 0 ? rest === 0 : rest !== 1);
+}
+
 /** Whether a value is a 64-bit number without a sign, in one of the forms that protobuf JSON has for it. */
-export function isUint64(value: unknown): boolean {
+function isUint64(value: unknown): boolean {
   if (typeof value === "number") return Number.isInteger(value) && value >= 0 && value < 2 ** 64;
   return typeof value === "string" && WHOLE.test(value) && isUint64Text(value);
 }
@@ -51,8 +62,11 @@ function messageCheck(schema: DescMessage): Check | undefined {
   }
   const byKey = new Map<string, Check>();
   // Before its fields, for messages that hold each other; all of it is looked at in any case.
+  const clock = schema.typeName === FRAME;
   const check: Check = (value) => {
     if (!isObject(value)) return;
+    // Nobody looks at a client's clock, so no form of it is a reason to refuse.
+    if (clock && value["time"] !== undefined && !isUint64(value["time"])) delete value["time"];
     for (const key of Object.keys(value)) byKey.get(key)?.(value[key], value, key);
   };
   checks.set(schema, check);
@@ -123,14 +137,8 @@ function checkUint64(value: unknown, holder: Holder, key: string | number): void
   else checkWhole(value, holder, key);
 }
 
-/** Either alphabet, with padding or without, and nothing else. */
 function checkBase64(value: unknown): void {
-  if (typeof value !== "string") return;
-  const padding = BASE64.exec(value)?.[1]?.length;
-  const rest = value.length % 4;
-  if (padding === undefined || (padding > 0 ? rest !== 0 : rest === 1)) {
-    throw new Error("bytes are not base64");
-  }
+  if (typeof value === "string" && !isBase64(value)) throw new Error("bytes are not base64");
 }
 
 function wellKnownCheck(typeName: string): Check | undefined {
@@ -148,26 +156,10 @@ function wellKnownCheck(typeName: string): Check | undefined {
 
 function checkTimestamp(value: unknown): void {
   if (typeof value !== "string") return;
-  const parts = TIMESTAMP.exec(value)?.slice(1).map(Number);
-  if (parts === undefined) throw new Error("a timestamp has no such form");
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts;
-  const [offsetHour = Number.NaN, offsetMinute = Number.NaN] = parts.slice(6);
-  const exists =
-    month >= 1 &&
-    month <= 12 &&
-    day >= 1 &&
-    day <= daysOf(year, month) &&
-    hour <= 23 &&
-    minute <= 59 &&
-    second <= 59 &&
-    !(offsetHour > 23) &&
-    !(offsetMinute > 59);
-  if (!exists) throw new Error("a timestamp is of a time that does not exist");
-}
-
-function daysOf(year: number, month: number): number {
-  if (month !== 2) return [4, 6, 9, 11].includes(month) ? 30 : 31;
-  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+  if (!TIMESTAMP.test(value)) throw new Error("a timestamp has no such form");
+  if (parseTimestamp(value) === undefined) {
+    throw new Error("a timestamp is of a time that does not exist");
+  }
 }
 
 /** A number that is too large for a double is infinite, and JSON has no form for that. */

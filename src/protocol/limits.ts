@@ -6,6 +6,8 @@ export const CONNECT_DEADLINE_MS = 10_000;
 export const IDLE_TIMEOUT_MS = 300_000;
 /** Channels one session may be subscribed to; one more closes with 3505. */
 export const MAX_SUBSCRIPTIONS = 1_000;
+/** Connections that one user may have on all nodes; one more closes with 3504. 0 means no limit. */
+export const MAX_USER_CONNECTIONS = 0;
 /** Channels and patterns that one node may have; what begins one more is RATE_LIMITED. */
 export const MAX_CHANNELS = 200_000;
 /**
@@ -70,6 +72,24 @@ export const MAX_CHANNEL_BYTES = 255;
 export const MAX_WAITING_FRAMES = 64;
 /** Bytes that may wait behind a connect that is still being decided. */
 export const MAX_WAITING_FRAME_BYTES = 256 * 1024;
+/** Messages of a stream opened by Open that are held back until those before them come; more close with 3501. */
+export const MAX_HELD_MESSAGES = 64;
+/** Bytes of messages that are held back so; more close with 3501. */
+export const MAX_HELD_BYTES = 256 * 1024;
+/** How long a message is held back so, in milliseconds; then 3501. */
+export const MAX_HELD_MS = 5_000;
+/** Messages of one Send. */
+export const MAX_SEND_MESSAGES = 64;
+/** The largest Send in bytes, where one message may have so many: as much as may be held back, and what is around it. */
+export function largestSend(maxMessageBytes: number): number {
+  return Math.max(MAX_HELD_BYTES, maxMessageBytes) + 8 * 1024;
+}
+/** Bytes that may wait for one connection that does not read; more close with 3510. */
+export const MAX_QUEUE_BYTES = 8 * 1024 * 1024;
+/** How often a stream that has nothing else to say says that it is there, in milliseconds. */
+export const STREAM_HEARTBEAT_MS = 15_000;
+/** How long a stream lives before its client is asked to come back, in milliseconds. */
+export const STREAM_LIFETIME_MS = 20 * 60_000;
 /** Messages share one publication frame up to this many bytes. A single message may be larger. */
 export const MAX_JOINED_BYTES = 64 * 1024;
 /** Messages share one publication frame up to this many messages. */
@@ -86,8 +106,35 @@ export const RPC_TIMEOUT_MS = 30_000;
 export const SURVEY_TIMEOUT_MS = 5_000;
 /** How long a survey may wait whatever the caller says, in milliseconds. */
 export const MAX_SURVEY_TIMEOUT_MS = 60_000;
+/**
+ * How long it may take to count who is to be asked on other nodes, in milliseconds, and not longer than half of what
+ * the survey may wait where that is not very short; a node that has not said it by then is not asked.
+ */
+export const SURVEY_COUNT_MS = 2_500;
+/** Subscribers that a survey of a client may ask; with more nobody is asked, and it is TOO_LARGE. */
+export const SURVEY_AUDIENCE = 1_000;
+/** The same of a survey from the server's side, and the most that a setting may allow clients. */
+export const MAX_SURVEY_AUDIENCE = 10_000;
+/** Bytes of one answer to a survey, as protobuf; a longer one is TOO_LARGE. */
+export const SURVEY_ANSWER_BYTES = 16 * 1024;
+/** Bytes of all answers to one survey, as protobuf; in the place of what does not fit stands TOO_LARGE. */
+export const SURVEY_RESULT_BYTES = 1024 * 1024;
+/** Surveys that one session may begin in a minute; one more is RATE_LIMITED. */
+export const SURVEYS_PER_MINUTE = 10;
+/** Surveys that may be open on one node; one more is RATE_LIMITED. */
+export const OPEN_SURVEYS = 100;
+/** How long whoever finds too many surveys open should wait, in milliseconds. */
+export const SURVEYS_RETRY_MS = 1_000;
 /** How long a backend may take to authenticate or authorize, in milliseconds. */
 export const AUTH_TIMEOUT_MS = 5_000;
+/** How long a revocation is remembered at most, and where nobody says for how long, in milliseconds. */
+export const MAX_REVOCATION_MS = 90 * 24 * 3_600_000;
+/** Revocations that a deployment remembers; on Workers there is no such limit, but for MAX_USER_REVOCATIONS. */
+export const MAX_REVOCATIONS = 100_000;
+/** Single tokens of one user that Workers remember as revoked. */
+export const MAX_USER_REVOCATIONS = 1_000;
+/** How long before a connection's token expires its client is told, in milliseconds. */
+export const TOKEN_NOTICE_MS = 30_000;
 /** How long a channel may take to answer before the request is UNAVAILABLE, in milliseconds. */
 export const CHANNEL_TIMEOUT_MS = 5_000;
 /** Entries in one batch between a gateway and a channel. */
@@ -124,13 +171,72 @@ export const MAX_EVENT_KEY_BYTES = 1_024;
 export function largestFrame(maxMessageBytes: number): number {
   return 6 * maxMessageBytes + 4 * 1024;
 }
+/** Events in one batch of CloudEvents over HTTP. */
+export const MAX_BATCH_EVENTS = 1_000;
+/** Bytes of a request with one batch of CloudEvents. */
+export const MAX_BATCH_REQUEST_BYTES = 1024 * 1024;
+/** How long a request over HTTP may take until its body is whole, in milliseconds. */
+export const MAX_BODY_MS = 30_000;
+/**
+ * Bytes of a request that has its answer already which are still taken, and thrown away; then its connection is cut.
+ */
+export const MAX_REST_BYTES = 16 * 1024 * 1024;
+/** How long they are, in milliseconds. */
+export const MAX_REST_MS = 5_000;
+/** Bytes of one request to the server API. */
+export const MAX_API_REQUEST_BYTES = 4 * 1024 * 1024;
+/** Publications of one request to the server API. */
+export const MAX_API_PUBLICATIONS = 1_000;
+/** Channels, sessions and users of one publication, and of any other call. */
+export const MAX_DESTINATIONS = 1_000;
+/** The same of all publications of one request. */
+export const MAX_API_DESTINATIONS = 10_000;
+/** Channels that one answer of the server API lists. */
+export const MAX_LISTED_CHANNELS = 1_000;
+/** How long a ticket may be good, in milliseconds. */
+export const MAX_TICKET_TTL_MS = 10 * 60_000;
+/** Channels and patterns that one ticket may be for. */
+export const MAX_TICKET_CHANNELS = 32;
+/** Longest ticket, in characters: it stands in a URL, which has to pass everything on the way. */
+export const MAX_TICKET_LENGTH = 4_096;
+/** Longest id of a server-sent event, in bytes. */
+export const MAX_EVENT_ID_BYTES = 2_048;
+/** Channels whose positions stand in the id of an event by pattern: those heard last. */
+export const MAX_EVENT_ID_CHANNELS = 32;
 /** Longest user id that an authenticator may name, in bytes of UTF-8; a longer one is a refusal. */
 export const MAX_USER_ID_BYTES = 255;
+/** Longest token that is read as a JWT, in bytes. */
+export const MAX_TOKEN_BYTES = 8 * 1024;
+/** How far the clock of who issues tokens may be off, in milliseconds. */
+export const TOKEN_LEEWAY_MS = 5_000;
+/** Bytes of an issuer's set of keys; a longer one is not taken. */
+export const MAX_JWKS_BYTES = 64 * 1024;
+/** Keys of such a set; one with more is not taken. */
+export const MAX_JWKS_KEYS = 50;
+/** How long an issuer may take to hand over its keys, in milliseconds. */
+export const JWKS_TIMEOUT_MS = 5_000;
+/** From when on an issuer's keys are fetched again, in milliseconds; meanwhile they go on serving. */
+export const JWKS_FRESH_MS = 5 * 60_000;
+/** How long they serve while they cannot be fetched, in milliseconds; then connects are UNAVAILABLE. */
+export const JWKS_STALE_MS = 60 * 60_000;
+/** How often a key that is not known may have them fetched, for all clients of a node, in milliseconds. */
+export const JWKS_UNKNOWN_KEY_MS = 30_000;
+/** How soon they are fetched again after a failure, in milliseconds. */
+export const JWKS_RETRY_MS = 5_000;
+/** Longest id of a token, in bytes of UTF-8. */
+export const MAX_TOKEN_ID_BYTES = 255;
+/** Channels and patterns that a session may have by its token or its authenticator from connect on. */
+export const MAX_IDENTITY_CHANNELS = 100;
+/** Grants of one token. */
+export const MAX_GRANTS = 100;
 /** How deep a Struct may nest in what is written: decoders of other languages read little more. */
 export const MAX_STRUCT_DEPTH = 30;
 /** Longest code and type of a backend's refusal, in bytes of UTF-8; the table's stands for a longer one. */
 export const MAX_ERROR_CODE_BYTES = 64;
 /** Longest text of a backend's refusal, in bytes of UTF-8; a longer one is cut. */
 export const MAX_ERROR_TEXT_BYTES = 1_024;
-/** Metadata of a backend's refusal, in bytes of its names and texts; more is left out. */
-export const MAX_ERROR_METADATA_BYTES = 4_096;
+/**
+ * A backend's refusal in bytes of its code, type and text, and of the names and texts of its metadata, which is left
+ * out where all of it would be more.
+ */
+export const MAX_ERROR_BYTES = 4_096;

@@ -172,43 +172,9 @@ export class PublicationBatch {
   }
 
   #join(variant: Variant, from: number, maxFrameBytes: number): SizedFrame[] {
-    const limit = maxFrameBytes === 0 ? MAX_JOINED_BYTES : maxFrameBytes - FRAME_BYTES;
-    const frames: SizedFrame[] = [];
-    const total = this.entries.length;
-    let start = from;
-    while (start < total) {
-      let end = start;
-      let bytes = 0;
-      while (end < total && end - start < MAX_JOINED_MESSAGES) {
-        const message = this.#message(variant, end);
-        // The usual bound need not be met to the byte.
-        const size = maxFrameBytes === 0 ? message.length : MESSAGE_BYTES + lengthOf(message);
-        if (end > start && bytes + size > limit) break;
-        bytes += size;
-        end++;
-      }
-      frames.push(sized(this.#frame(variant, start, end)));
-      start = end;
-    }
-    return frames;
-  }
-
-  #frame(variant: Variant, start: number, end: number): Frame {
-    const id = this.#stamp.id();
-    const time = this.#stamp.now();
-    if (variant < 2) {
-      let messages = this.#message(variant, start) as string;
-      for (let i = start + 1; i < end; i++) messages += `,${this.#message(variant, i) as string}`;
-      return `{"id":"${id}","time":"${time}","publication":{"messages":[${messages}]}}`;
-    }
-    const writer = new BinaryWriter();
-    writer.tag(1, WireType.LengthDelimited).string(id);
-    writer.tag(3, WireType.Varint).uint64(time);
-    writer.tag(18, WireType.LengthDelimited).fork();
-    for (let i = start; i < end; i++) {
-      writer.tag(3, WireType.LengthDelimited).bytes(this.#message(variant, i) as Uint8Array);
-    }
-    return writer.join().finish();
+    const messages: (string | Uint8Array)[] = [];
+    for (let i = from; i < this.entries.length; i++) messages.push(this.#message(variant, i));
+    return joined(messages, variant, maxFrameBytes, this.#stamp);
   }
 
   #message(variant: Variant, index: number): string | Uint8Array {
@@ -294,6 +260,58 @@ export class PublicationBatch {
     }
     return writer.finish();
   }
+}
+
+/** Frames of publications that hold these encoded messages. */
+export function joined(
+  messages: readonly (string | Uint8Array)[],
+  variant: Variant,
+  maxFrameBytes: number,
+  stamp: FrameStamp,
+): SizedFrame[] {
+  const limit = maxFrameBytes === 0 ? MAX_JOINED_BYTES : maxFrameBytes - FRAME_BYTES;
+  const frames: SizedFrame[] = [];
+  const total = messages.length;
+  let start = 0;
+  while (start < total) {
+    let end = start;
+    let bytes = 0;
+    while (end < total && end - start < MAX_JOINED_MESSAGES) {
+      const message = messages[end] as string | Uint8Array;
+      // The usual bound need not be met to the byte.
+      const size = maxFrameBytes === 0 ? message.length : MESSAGE_BYTES + lengthOf(message);
+      if (end > start && bytes + size > limit) break;
+      bytes += size;
+      end++;
+    }
+    frames.push(sized(frameOf(messages, variant, start, end, stamp)));
+    start = end;
+  }
+  return frames;
+}
+
+function frameOf(
+  messages: readonly (string | Uint8Array)[],
+  variant: Variant,
+  start: number,
+  end: number,
+  stamp: FrameStamp,
+): Frame {
+  const id = stamp.id();
+  const time = stamp.now();
+  if (variant < 2) {
+    let texts = messages[start] as string;
+    for (let i = start + 1; i < end; i++) texts += `,${messages[i] as string}`;
+    return `{"id":"${id}","time":"${time}","publication":{"messages":[${texts}]}}`;
+  }
+  const writer = new BinaryWriter();
+  writer.tag(1, WireType.LengthDelimited).string(id);
+  writer.tag(3, WireType.Varint).uint64(time);
+  writer.tag(18, WireType.LengthDelimited).fork();
+  for (let i = start; i < end; i++) {
+    writer.tag(3, WireType.LengthDelimited).bytes(messages[i] as Uint8Array);
+  }
+  return writer.join().finish();
 }
 
 function lengthOf(data: Frame): number {

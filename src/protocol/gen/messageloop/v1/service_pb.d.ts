@@ -17,6 +17,59 @@ import type { Error } from "../shared/v1/errors_pb.js";
 export declare const file_messageloop_v1_service: GenFile;
 
 /**
+ * SendRequest carries messages of a client whose session has been begun by Open.
+ *
+ * @generated from message messageloop.v1.SendRequest
+ */
+export declare type SendRequest = Message$1<"messageloop.v1.SendRequest"> & {
+  /**
+   * As `opened` names it.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * Number of the first message: the client counts its messages from 1, in the order in which they are to be
+   * taken. Requests may arrive in any order, and more than once; each message is taken once.
+   *
+   * @generated from field: uint64 seq = 2;
+   */
+  seq: bigint;
+
+  /**
+   * Without any the request asks how far the server has come.
+   *
+   * @generated from field: repeated messageloop.v1.InboundMessage messages = 3;
+   */
+  messages: InboundMessage[];
+};
+
+/**
+ * Describes the message messageloop.v1.SendRequest.
+ * Use `create(SendRequestSchema)` to create a new message.
+ */
+export declare const SendRequestSchema: GenMessage<SendRequest>;
+
+/**
+ * @generated from message messageloop.v1.SendResponse
+ */
+export declare type SendResponse = Message$1<"messageloop.v1.SendResponse"> & {
+  /**
+   * All messages up to this number have been taken. What has arrived of later ones waits for those before it.
+   *
+   * @generated from field: uint64 seq = 1;
+   */
+  seq: bigint;
+};
+
+/**
+ * Describes the message messageloop.v1.SendResponse.
+ * Use `create(SendResponseSchema)` to create a new message.
+ */
+export declare const SendResponseSchema: GenMessage<SendResponse>;
+
+/**
  * InboundMessage is one frame from client to server.
  *
  * @generated from message messageloop.v1.InboundMessage
@@ -136,6 +189,14 @@ export declare type InboundMessage = Message$1<"messageloop.v1.InboundMessage"> 
      */
     value: PresenceRequest;
     case: "presenceRequest";
+  } | {
+    /**
+     * Needs the capability "refresh".
+     *
+     * @generated from field: messageloop.v1.Refresh refresh = 35;
+     */
+    value: Refresh;
+    case: "refresh";
   } | { case: undefined; value?: undefined };
 };
 
@@ -285,6 +346,52 @@ export declare type OutboundMessage = Message$1<"messageloop.v1.OutboundMessage"
      */
     value: PresenceEvent;
     case: "presenceEvent";
+  } | {
+    /**
+     * Of a session that Open has begun: its first message, whatever the client's capabilities.
+     *
+     * @generated from field: messageloop.v1.Opened opened = 38;
+     */
+    value: Opened;
+    case: "opened";
+  } | {
+    /**
+     * Need the capability "control".
+     *
+     * @generated from field: messageloop.v1.Subscribed subscribed = 39;
+     */
+    value: Subscribed;
+    case: "subscribed";
+  } | {
+    /**
+     * @generated from field: messageloop.v1.Unsubscribed unsubscribed = 40;
+     */
+    value: Unsubscribed;
+    case: "unsubscribed";
+  } | {
+    /**
+     * Needs the capability "survey".
+     *
+     * @generated from field: messageloop.v1.SurveyResult survey_result = 41;
+     */
+    value: SurveyResult;
+    case: "surveyResult";
+  } | {
+    /**
+     * Needs the capability "refresh".
+     *
+     * @generated from field: messageloop.v1.RefreshAck refresh_ack = 42;
+     */
+    value: RefreshAck;
+    case: "refreshAck";
+  } | {
+    /**
+     * Needs the capability "refresh" or "control".
+     *
+     * @generated from field: messageloop.v1.TokenExpiring token_expiring = 43;
+     */
+    value: TokenExpiring;
+    case: "tokenExpiring";
   } | { case: undefined; value?: undefined };
 };
 
@@ -293,6 +400,38 @@ export declare type OutboundMessage = Message$1<"messageloop.v1.OutboundMessage"
  * Use `create(OutboundMessageSchema)` to create a new message.
  */
 export declare const OutboundMessageSchema: GenMessage<OutboundMessage>;
+
+/**
+ * Opened tells how messages are sent in a session that Open has begun.
+ *
+ * @generated from message messageloop.v1.Opened
+ */
+export declare type Opened = Message$1<"messageloop.v1.Opened"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * Proof that a Send comes from the client of the stream. It dies with the stream.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+
+  /**
+   * How often the server writes a `pong` without id and time where it has nothing else to say, in milliseconds.
+   *
+   * @generated from field: uint32 heartbeat_interval_ms = 3;
+   */
+  heartbeatIntervalMs: number;
+};
+
+/**
+ * Describes the message messageloop.v1.Opened.
+ * Use `create(OpenedSchema)` to create a new message.
+ */
+export declare const OpenedSchema: GenMessage<Opened>;
 
 /**
  * Connect opens the session; it is the first frame of a connection.
@@ -1110,6 +1249,107 @@ export declare type Disconnect = Message$1<"messageloop.v1.Disconnect"> & {
 export declare const DisconnectSchema: GenMessage<Disconnect>;
 
 /**
+ * Subscribed tells that the server has subscribed the session, as an acknowledgement would.
+ *
+ * @generated from message messageloop.v1.Subscribed
+ */
+export declare type Subscribed = Message$1<"messageloop.v1.Subscribed"> & {
+  /**
+   * @generated from field: repeated messageloop.v1.Subscription subscriptions = 1;
+   */
+  subscriptions: Subscription[];
+};
+
+/**
+ * Describes the message messageloop.v1.Subscribed.
+ * Use `create(SubscribedSchema)` to create a new message.
+ */
+export declare const SubscribedSchema: GenMessage<Subscribed>;
+
+/**
+ * Unsubscribed tells that the server has ended subscriptions of the session.
+ *
+ * @generated from message messageloop.v1.Unsubscribed
+ */
+export declare type Unsubscribed = Message$1<"messageloop.v1.Unsubscribed"> & {
+  /**
+   * @generated from field: repeated messageloop.v1.Subscription subscriptions = 1;
+   */
+  subscriptions: Subscription[];
+};
+
+/**
+ * Describes the message messageloop.v1.Unsubscribed.
+ * Use `create(UnsubscribedSchema)` to create a new message.
+ */
+export declare const UnsubscribedSchema: GenMessage<Unsubscribed>;
+
+/**
+ * Refresh brings a new token for the connection.
+ *
+ * @generated from message messageloop.v1.Refresh
+ */
+export declare type Refresh = Message$1<"messageloop.v1.Refresh"> & {
+  /**
+   * @generated from field: string token = 1;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message messageloop.v1.Refresh.
+ * Use `create(RefreshSchema)` to create a new message.
+ */
+export declare const RefreshSchema: GenMessage<Refresh>;
+
+/**
+ * RefreshAck says that the new token has taken the place of the old one.
+ *
+ * @generated from message messageloop.v1.RefreshAck
+ */
+export declare type RefreshAck = Message$1<"messageloop.v1.RefreshAck"> & {
+  /**
+   * When the new one expires, Unix milliseconds; 0 for one that does not.
+   *
+   * @generated from field: uint64 expires_at = 1;
+   */
+  expiresAt: bigint;
+};
+
+/**
+ * Describes the message messageloop.v1.RefreshAck.
+ * Use `create(RefreshAckSchema)` to create a new message.
+ */
+export declare const RefreshAckSchema: GenMessage<RefreshAck>;
+
+/**
+ * TokenExpiring tells ahead that a token expires: without a new one the connection then closes, or the subscriptions end.
+ *
+ * @generated from message messageloop.v1.TokenExpiring
+ */
+export declare type TokenExpiring = Message$1<"messageloop.v1.TokenExpiring"> & {
+  /**
+   * When it does, Unix milliseconds.
+   *
+   * @generated from field: uint64 expires_at = 1;
+   */
+  expiresAt: bigint;
+
+  /**
+   * The subscriptions that it is about. Without any it is the connection's own token.
+   *
+   * @generated from field: repeated string channels = 2;
+   */
+  channels: string[];
+};
+
+/**
+ * Describes the message messageloop.v1.TokenExpiring.
+ * Use `create(TokenExpiringSchema)` to create a new message.
+ */
+export declare const TokenExpiringSchema: GenMessage<TokenExpiring>;
+
+/**
  * @generated from message messageloop.v1.SubRefresh
  */
 export declare type SubRefresh = Message$1<"messageloop.v1.SubRefresh"> & {
@@ -1117,6 +1357,13 @@ export declare type SubRefresh = Message$1<"messageloop.v1.SubRefresh"> & {
    * @generated from field: repeated string channels = 1;
    */
   channels: string[];
+
+  /**
+   * Of an extended client: new tokens of subscriptions, by channel or pattern.
+   *
+   * @generated from field: map<string, string> tokens = 16;
+   */
+  tokens: { [key: string]: string };
 };
 
 /**
@@ -1129,6 +1376,13 @@ export declare const SubRefreshSchema: GenMessage<SubRefresh>;
  * @generated from message messageloop.v1.SubRefreshAck
  */
 export declare type SubRefreshAck = Message$1<"messageloop.v1.SubRefreshAck"> & {
+  /**
+   * One for each of `tokens`. `error` says why the token was refused: then the subscription has ended, unless a retry
+   * may help.
+   *
+   * @generated from field: repeated messageloop.v1.Subscription subscriptions = 16;
+   */
+  subscriptions: Subscription[];
 };
 
 /**
@@ -1162,10 +1416,15 @@ export declare type Pong = Message$1<"messageloop.v1.Pong"> & {
 export declare const PongSchema: GenMessage<Pong>;
 
 /**
+ * SurveyRequest asks. From the server it is to be answered by a SurveyResponse; from a client with the capability
+ * "survey" it is for the subscribers of the message's channel, and its answer are SurveyResults.
+ *
  * @generated from message messageloop.v1.SurveyRequest
  */
 export declare type SurveyRequest = Message$1<"messageloop.v1.SurveyRequest"> & {
   /**
+   * The client names its own as it likes: those who are asked see another.
+   *
    * @generated from field: string request_id = 1;
    */
   requestId: string;
@@ -1174,6 +1433,20 @@ export declare type SurveyRequest = Message$1<"messageloop.v1.SurveyRequest"> & 
    * @generated from field: io.cloudevents.v1.CloudEvent payload = 2;
    */
   payload?: CloudEvent | undefined;
+
+  /**
+   * Of a client: how long to wait for answers, in milliseconds; 0 for 5 s, at most 60 s.
+   *
+   * @generated from field: uint32 timeout_ms = 16;
+   */
+  timeoutMs: number;
+
+  /**
+   * Of a client: it is not asked itself, though it is a subscriber.
+   *
+   * @generated from field: bool others_only = 17;
+   */
+  othersOnly: boolean;
 };
 
 /**
@@ -1207,6 +1480,122 @@ export declare type SurveyResponse = Message$1<"messageloop.v1.SurveyResponse"> 
  * Use `create(SurveyResponseSchema)` to create a new message.
  */
 export declare const SurveyResponseSchema: GenMessage<SurveyResponse>;
+
+/**
+ * SurveyResult tells what has come of a client's survey, in as many messages as it takes.
+ *
+ * @generated from message messageloop.v1.SurveyResult
+ */
+export declare type SurveyResult = Message$1<"messageloop.v1.SurveyResult"> & {
+  /**
+   * That of the request.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * At most one for each session.
+   *
+   * @generated from field: repeated messageloop.v1.SurveyAnswer answers = 2;
+   */
+  answers: SurveyAnswer[];
+
+  /**
+   * Ids of the sessions that were asked and have not answered.
+   *
+   * @generated from field: repeated string silent = 3;
+   */
+  silent: string[];
+
+  /**
+   * Nodes of which it is not known what their sessions have answered.
+   *
+   * @generated from field: repeated messageloop.v1.UnreachedNode unreached = 4;
+   */
+  unreached: UnreachedNode[];
+
+  /**
+   * The rest follows in another message with the same id.
+   *
+   * @generated from field: bool more = 5;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message messageloop.v1.SurveyResult.
+ * Use `create(SurveyResultSchema)` to create a new message.
+ */
+export declare const SurveyResultSchema: GenMessage<SurveyResult>;
+
+/**
+ * SurveyAnswer is what one session has answered: an event, an error, or neither.
+ *
+ * @generated from message messageloop.v1.SurveyAnswer
+ */
+export declare type SurveyAnswer = Message$1<"messageloop.v1.SurveyAnswer"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * @generated from field: io.cloudevents.v1.CloudEvent payload = 2;
+   */
+  payload?: CloudEvent | undefined;
+
+  /**
+   * TOO_LARGE stands for an answer that was longer than it may be, or had no room in the result.
+   *
+   * @generated from field: messageloop.shared.v1.Error error = 3;
+   */
+  error?: Error | undefined;
+
+  /**
+   * Who has answered. Only user_id is authenticated.
+   *
+   * @generated from field: string user_id = 4;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: string client_id = 5;
+   */
+  clientId: string;
+};
+
+/**
+ * Describes the message messageloop.v1.SurveyAnswer.
+ * Use `create(SurveyAnswerSchema)` to create a new message.
+ */
+export declare const SurveyAnswerSchema: GenMessage<SurveyAnswer>;
+
+/**
+ * @generated from message messageloop.v1.UnreachedNode
+ */
+export declare type UnreachedNode = Message$1<"messageloop.v1.UnreachedNode"> & {
+  /**
+   * The ids of its sessions begin with this name and a dot.
+   *
+   * @generated from field: string node = 1;
+   */
+  node: string;
+
+  /**
+   * timeout: no answer in time; unavailable: it cannot be reached; busy: it has as many open surveys as it may have;
+   * failed: anything else.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message messageloop.v1.UnreachedNode.
+ * Use `create(UnreachedNodeSchema)` to create a new message.
+ */
+export declare const UnreachedNodeSchema: GenMessage<UnreachedNode>;
 
 /**
  * RPCRequest is part of the v0.1.1 schema; the envelope carries a bare CloudEvent.
@@ -1272,6 +1661,27 @@ export declare const MessagingService: GenService<{
     methodKind: "bidi_streaming";
     input: typeof InboundMessageSchema;
     output: typeof OutboundMessageSchema;
+  },
+  /**
+   * For clients without streams in both directions, such as pages: the session of what is sent by Send. The first
+   * message is `opened`, at once.
+   *
+   * @generated from rpc messageloop.v1.MessagingService.Open
+   */
+  open: {
+    methodKind: "server_streaming";
+    input: typeof ConnectSchema;
+    output: typeof OutboundMessageSchema;
+  },
+  /**
+   * The request header `Messageloop-Stream-Secret` holds `opened.secret`.
+   *
+   * @generated from rpc messageloop.v1.MessagingService.Send
+   */
+  send: {
+    methodKind: "unary";
+    input: typeof SendRequestSchema;
+    output: typeof SendResponseSchema;
   },
 }>;
 

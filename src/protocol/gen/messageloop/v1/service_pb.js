@@ -14,245 +14,322 @@ import { file_messageloop_shared_v1_errors } from "../shared/v1/errors_pb.js";
  * Describes the file messageloop/v1/service.proto.
  */
 export const file_messageloop_v1_service = /*@__PURE__*/
-  fileDesc("ChxtZXNzYWdlbG9vcC92MS9zZXJ2aWNlLnByb3RvEg5tZXNzYWdlbG9vcC52MSLuBgoOSW5ib3VuZE1lc3NhZ2USCgoCaWQYASABKAkSDwoHY2hhbm5lbBgCIAEoCRIOCgZtZXRob2QYAyABKAkSPgoIbWV0YWRhdGEYBCADKAsyLC5tZXNzYWdlbG9vcC52MS5JbmJvdW5kTWVzc2FnZS5NZXRhZGF0YUVudHJ5EgwKBHRpbWUYBSABKAQSKgoHY29ubmVjdBgLIAEoCzIXLm1lc3NhZ2Vsb29wLnYxLkNvbm5lY3RIABIuCglzdWJzY3JpYmUYDCABKAsyGS5tZXNzYWdlbG9vcC52MS5TdWJzY3JpYmVIABIyCgt1bnN1YnNjcmliZRgNIAEoCzIbLm1lc3NhZ2Vsb29wLnYxLlVuc3Vic2NyaWJlSAASQQoLcnBjX3JlcXVlc3QYDiABKAsyHS5pby5jbG91ZGV2ZW50cy52MS5DbG91ZEV2ZW50SABSC3JwY19yZXF1ZXN0EiQKBHBpbmcYDyABKAsyFC5tZXNzYWdlbG9vcC52MS5QaW5nSAASMAoHcHVibGlzaBgQIAEoCzIdLmlvLmNsb3VkZXZlbnRzLnYxLkNsb3VkRXZlbnRIABI+CgtzdWJfcmVmcmVzaBgRIAEoCzIaLm1lc3NhZ2Vsb29wLnYxLlN1YlJlZnJlc2hIAFILc3ViX3JlZnJlc2gSRwoOc3VydmV5X3JlcXVlc3QYFCABKAsyHS5tZXNzYWdlbG9vcC52MS5TdXJ2ZXlSZXF1ZXN0SABSDnN1cnZleV9yZXF1ZXN0EkoKD3N1cnZleV9yZXNwb25zZRgVIAEoCzIeLm1lc3NhZ2Vsb29wLnYxLlN1cnZleVJlc3BvbnNlSABSD3N1cnZleV9yZXNwb25zZRIsCghyZWNlaXZlZBggIAEoCzIYLm1lc3NhZ2Vsb29wLnYxLlJlY2VpdmVkSAASOQoPaGlzdG9yeV9yZXF1ZXN0GCEgASgLMh4ubWVzc2FnZWxvb3AudjEuSGlzdG9yeVJlcXVlc3RIABI7ChBwcmVzZW5jZV9yZXF1ZXN0GCIgASgLMh8ubWVzc2FnZWxvb3AudjEuUHJlc2VuY2VSZXF1ZXN0SAAaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgoKCGVudmVsb3BlIuwICg9PdXRib3VuZE1lc3NhZ2USCgoCaWQYASABKAkSPwoIbWV0YWRhdGEYAiADKAsyLS5tZXNzYWdlbG9vcC52MS5PdXRib3VuZE1lc3NhZ2UuTWV0YWRhdGFFbnRyeRIMCgR0aW1lGAMgASgEEi0KBWVycm9yGAsgASgLMhwubWVzc2FnZWxvb3Auc2hhcmVkLnYxLkVycm9ySAASLgoJY29ubmVjdGVkGAwgASgLMhkubWVzc2FnZWxvb3AudjEuQ29ubmVjdGVkSAASRAoNc3Vic2NyaWJlX2FjaxgNIAEoCzIcLm1lc3NhZ2Vsb29wLnYxLlN1YnNjcmliZUFja0gAUg1zdWJzY3JpYmVfYWNrEkoKD3Vuc3Vic2NyaWJlX2FjaxgOIAEoCzIeLm1lc3NhZ2Vsb29wLnYxLlVuc3Vic2NyaWJlQWNrSABSD3Vuc3Vic2NyaWJlX2FjaxI9CglycGNfcmVwbHkYDyABKAsyHS5pby5jbG91ZGV2ZW50cy52MS5DbG91ZEV2ZW50SABSCXJwY19yZXBseRIkCgRwb25nGBAgASgLMhQubWVzc2FnZWxvb3AudjEuUG9uZ0gAEj4KC3B1Ymxpc2hfYWNrGBEgASgLMhoubWVzc2FnZWxvb3AudjEuUHVibGlzaEFja0gAUgtwdWJsaXNoX2FjaxIyCgtwdWJsaWNhdGlvbhgSIAEoCzIbLm1lc3NhZ2Vsb29wLnYxLlB1YmxpY2F0aW9uSAASSQoPc3ViX3JlZnJlc2hfYWNrGBMgASgLMh0ubWVzc2FnZWxvb3AudjEuU3ViUmVmcmVzaEFja0gAUg9zdWJfcmVmcmVzaF9hY2sSRwoOc3VydmV5X3JlcXVlc3QYFCABKAsyHS5tZXNzYWdlbG9vcC52MS5TdXJ2ZXlSZXF1ZXN0SABSDnN1cnZleV9yZXF1ZXN0EkoKD3N1cnZleV9yZXNwb25zZRgVIAEoCzIeLm1lc3NhZ2Vsb29wLnYxLlN1cnZleVJlc3BvbnNlSABSD3N1cnZleV9yZXNwb25zZRIwCgpkaXNjb25uZWN0GCAgASgLMhoubWVzc2FnZWxvb3AudjEuRGlzY29ubmVjdEgAEi4KCXJlY292ZXJlZBghIAEoCzIZLm1lc3NhZ2Vsb29wLnYxLlJlY292ZXJlZEgAEiIKA2dhcBgiIAEoCzITLm1lc3NhZ2Vsb29wLnYxLkdhcEgAEioKB2hpc3RvcnkYIyABKAsyFy5tZXNzYWdlbG9vcC52MS5IaXN0b3J5SAASLAoIcHJlc2VuY2UYJCABKAsyGC5tZXNzYWdlbG9vcC52MS5QcmVzZW5jZUgAEjcKDnByZXNlbmNlX2V2ZW50GCUgASgLMh0ubWVzc2FnZWxvb3AudjEuUHJlc2VuY2VFdmVudEgAGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIKCghlbnZlbG9wZSLNAQoHQ29ubmVjdBIcCgljbGllbnRfaWQYASABKAlSCWNsaWVudF9pZBIgCgtjbGllbnRfdHlwZRgCIAEoCVILY2xpZW50X3R5cGUSDQoFdG9rZW4YAyABKAkSDwoHdmVyc2lvbhgEIAEoCRIzCg1zdWJzY3JpcHRpb25zGAUgAygLMhwubWVzc2FnZWxvb3AudjEuU3Vic2NyaXB0aW9uEhQKDGNhcGFiaWxpdGllcxgQIAMoCRIXCg9tYXhfZnJhbWVfYnl0ZXMYESABKA0ihQIKCUNvbm5lY3RlZBIeCgpzZXNzaW9uX2lkGAEgASgJUgpzZXNzaW9uX2lkEjMKDXN1YnNjcmlwdGlvbnMYAiADKAsyHC5tZXNzYWdlbG9vcC52MS5TdWJzY3JpcHRpb24SMQoMcHVibGljYXRpb25zGAMgAygLMhsubWVzc2FnZWxvb3AudjEuUHVibGljYXRpb24SFAoMY2FwYWJpbGl0aWVzGBAgAygJEg8KB3VzZXJfaWQYESABKAkSGQoRbWF4X21lc3NhZ2VfYnl0ZXMYEiABKA0SGAoQcGluZ19pbnRlcnZhbF9tcxgTIAEoDRIUCgxjcmVkaXRfYnl0ZXMYFCABKAQiggMKDFN1YnNjcmlwdGlvbhIPCgdjaGFubmVsGAEgASgJEhEKCWVwaGVtZXJhbBgCIAEoCBINCgV0b2tlbhgDIAEoCRIPCgdyZWNvdmVyGBAgASgIEi0KBXNpbmNlGBEgASgLMh4ubWVzc2FnZWxvb3AudjEuU3RyZWFtUG9zaXRpb24SDgoGcmV3aW5kGBIgASgNEj4KCXBvc2l0aW9ucxgTIAMoCzIrLm1lc3NhZ2Vsb29wLnYxLlN1YnNjcmlwdGlvbi5Qb3NpdGlvbnNFbnRyeRIwCghwb3NpdGlvbhgUIAEoCzIeLm1lc3NhZ2Vsb29wLnYxLlN0cmVhbVBvc2l0aW9uEisKBWVycm9yGBUgASgLMhwubWVzc2FnZWxvb3Auc2hhcmVkLnYxLkVycm9yGlAKDlBvc2l0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRItCgV2YWx1ZRgCIAEoCzIeLm1lc3NhZ2Vsb29wLnYxLlN0cmVhbVBvc2l0aW9uOgI4ASIvCg5TdHJlYW1Qb3NpdGlvbhINCgVlcG9jaBgBIAEoCRIOCgZvZmZzZXQYAiABKAQiQAoJU3Vic2NyaWJlEjMKDXN1YnNjcmlwdGlvbnMYASADKAsyHC5tZXNzYWdlbG9vcC52MS5TdWJzY3JpcHRpb24iQwoMU3Vic2NyaWJlQWNrEjMKDXN1YnNjcmlwdGlvbnMYASADKAsyHC5tZXNzYWdlbG9vcC52MS5TdWJzY3JpcHRpb24iQgoLVW5zdWJzY3JpYmUSMwoNc3Vic2NyaXB0aW9ucxgBIAMoCzIcLm1lc3NhZ2Vsb29wLnYxLlN1YnNjcmlwdGlvbiJFCg5VbnN1YnNjcmliZUFjaxIzCg1zdWJzY3JpcHRpb25zGAEgAygLMhwubWVzc2FnZWxvb3AudjEuU3Vic2NyaXB0aW9uIkEKClJlZnJlc2hTdWISMwoNc3Vic2NyaXB0aW9ucxgBIAMoCzIcLm1lc3NhZ2Vsb29wLnYxLlN1YnNjcmlwdGlvbiKrAgoHTWVzc2FnZRIKCgJpZBgBIAEoCRIPCgdjaGFubmVsGAIgASgJEg4KBm9mZnNldBgDIAEoBBIuCgdwYXlsb2FkGAQgASgLMh0uaW8uY2xvdWRldmVudHMudjEuQ2xvdWRFdmVudBINCgVlcG9jaBgQIAEoCRIMCgR0aW1lGBEgASgEEg4KBnJlcGxheRgSIAEoCBIsCglwdWJsaXNoZXIYEyABKAsyGS5tZXNzYWdlbG9vcC52MS5QdWJsaXNoZXISNwoIbWV0YWRhdGEYFCADKAsyJS5tZXNzYWdlbG9vcC52MS5NZXNzYWdlLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBInAKCVJlY292ZXJlZBIPCgdjaGFubmVsGAEgASgJEjAKCHBvc2l0aW9uGAIgASgLMh4ubWVzc2FnZWxvb3AudjEuU3RyZWFtUG9zaXRpb24SIAoDZ2FwGAMgASgLMhMubWVzc2FnZWxvb3AudjEuR2FwIoQBCgNHYXASDwoHY2hhbm5lbBgBIAEoCRIOCgZyZWFzb24YAiABKAkSLQoFYWZ0ZXIYAyABKAsyHi5tZXNzYWdlbG9vcC52MS5TdHJlYW1Qb3NpdGlvbhItCgV1bnRpbBgEIAEoCzIeLm1lc3NhZ2Vsb29wLnYxLlN0cmVhbVBvc2l0aW9uInAKDkhpc3RvcnlSZXF1ZXN0Eg8KB2NoYW5uZWwYASABKAkSLQoFc2luY2UYAiABKAsyHi5tZXNzYWdlbG9vcC52MS5TdHJlYW1Qb3NpdGlvbhINCgVsaW1pdBgDIAEoBRIPCgdyZXZlcnNlGAQgASgIIqcBCgdIaXN0b3J5Eg8KB2NoYW5uZWwYASABKAkSKQoIbWVzc2FnZXMYAiADKAsyFy5tZXNzYWdlbG9vcC52MS5NZXNzYWdlEjAKCHBvc2l0aW9uGAMgASgLMh4ubWVzc2FnZWxvb3AudjEuU3RyZWFtUG9zaXRpb24SIAoDZ2FwGAQgASgLMhMubWVzc2FnZWxvb3AudjEuR2FwEgwKBG1vcmUYBSABKAgiIgoPUHJlc2VuY2VSZXF1ZXN0Eg8KB2NoYW5uZWwYASABKAkiiwEKCFByZXNlbmNlEg8KB2NoYW5uZWwYASABKAkSJwoHbWVtYmVycxgCIAMoCzIWLm1lc3NhZ2Vsb29wLnYxLk1lbWJlchINCgV0b3RhbBgDIAEoDRI2CgpnZW5lcmF0aW9uGAQgASgLMiIubWVzc2FnZWxvb3AudjEuUHJlc2VuY2VHZW5lcmF0aW9uIrMBCg1QcmVzZW5jZUV2ZW50Eg8KB2NoYW5uZWwYASABKAkSJgoEam9pbhgCIAEoCzIWLm1lc3NhZ2Vsb29wLnYxLk1lbWJlckgAEicKBWxlYXZlGAMgASgLMhYubWVzc2FnZWxvb3AudjEuTWVtYmVySAASNgoKZ2VuZXJhdGlvbhgEIAEoCzIiLm1lc3NhZ2Vsb29wLnYxLlByZXNlbmNlR2VuZXJhdGlvbkIICgZjaGFuZ2UiTgoGTWVtYmVyEg8KB3VzZXJfaWQYASABKAkSEQoJY2xpZW50X2lkGAIgASgJEhIKCnNlc3Npb25faWQYAyABKAkSDAoEdGltZRgEIAEoBCIzChJQcmVzZW5jZUdlbmVyYXRpb24SDQoFZXBvY2gYASABKAkSDgoGbnVtYmVyGAIgASgEIkMKCVB1Ymxpc2hlchIRCgljbGllbnRfaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRISCgpzZXNzaW9uX2lkGAMgASgJIjgKC1B1YmxpY2F0aW9uEikKCG1lc3NhZ2VzGAMgAygLMhcubWVzc2FnZWxvb3AudjEuTWVzc2FnZSI+CgpQdWJsaXNoQWNrEg4KBm9mZnNldBgBIAEoBBINCgVlcG9jaBgQIAEoCRIRCglkdXBsaWNhdGUYESABKAgiGQoIUmVjZWl2ZWQSDQoFYnl0ZXMYASABKAQiVQoKRGlzY29ubmVjdBIMCgRjb2RlGAEgASgNEg4KBnJlYXNvbhgCIAEoCRIRCglyZWNvbm5lY3QYAyABKAgSFgoOcmV0cnlfYWZ0ZXJfbXMYBCABKA0iHgoKU3ViUmVmcmVzaBIQCghjaGFubmVscxgBIAMoCSIPCg1TdWJSZWZyZXNoQWNrIgYKBFBpbmciBgoEUG9uZyJTCg1TdXJ2ZXlSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSLgoHcGF5bG9hZBgCIAEoCzIdLmlvLmNsb3VkZXZlbnRzLnYxLkNsb3VkRXZlbnQigQEKDlN1cnZleVJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAkSLgoHcGF5bG9hZBgCIAEoCzIdLmlvLmNsb3VkZXZlbnRzLnYxLkNsb3VkRXZlbnQSKwoFZXJyb3IYAyABKAsyHC5tZXNzYWdlbG9vcC5zaGFyZWQudjEuRXJyb3IiXQoKUlBDUmVxdWVzdBIPCgdjaGFubmVsGAEgASgJEg4KBm1ldGhvZBgCIAEoCRIuCgdwYXlsb2FkGAMgASgLMh0uaW8uY2xvdWRldmVudHMudjEuQ2xvdWRFdmVudCJnCghSUENSZXBseRIrCgVlcnJvchgBIAEoCzIcLm1lc3NhZ2Vsb29wLnNoYXJlZC52MS5FcnJvchIuCgdwYXlsb2FkGAMgASgLMh0uaW8uY2xvdWRldmVudHMudjEuQ2xvdWRFdmVudDJmChBNZXNzYWdpbmdTZXJ2aWNlElIKC01lc3NhZ2VMb29wEh4ubWVzc2FnZWxvb3AudjEuSW5ib3VuZE1lc3NhZ2UaHy5tZXNzYWdlbG9vcC52MS5PdXRib3VuZE1lc3NhZ2UoATABYgZwcm90bzM", [file_io_cloudevents_v1_cloudevents, file_messageloop_shared_v1_errors]);
+  fileDesc("ChxtZXNzYWdlbG9vcC92MS9zZXJ2aWNlLnByb3RvEg5tZXNzYWdlbG9vcC52MSJgCgtTZW5kUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEgsKA3NlcRgCIAEoBBIwCghtZXNzYWdlcxgDIAMoCzIeLm1lc3NhZ2Vsb29wLnYxLkluYm91bmRNZXNzYWdlIhsKDFNlbmRSZXNwb25zZRILCgNzZXEYASABKAQimgcKDkluYm91bmRNZXNzYWdlEgoKAmlkGAEgASgJEg8KB2NoYW5uZWwYAiABKAkSDgoGbWV0aG9kGAMgASgJEj4KCG1ldGFkYXRhGAQgAygLMiwubWVzc2FnZWxvb3AudjEuSW5ib3VuZE1lc3NhZ2UuTWV0YWRhdGFFbnRyeRIMCgR0aW1lGAUgASgEEioKB2Nvbm5lY3QYCyABKAsyFy5tZXNzYWdlbG9vcC52MS5Db25uZWN0SAASLgoJc3Vic2NyaWJlGAwgASgLMhkubWVzc2FnZWxvb3AudjEuU3Vic2NyaWJlSAASMgoLdW5zdWJzY3JpYmUYDSABKAsyGy5tZXNzYWdlbG9vcC52MS5VbnN1YnNjcmliZUgAEkEKC3JwY19yZXF1ZXN0GA4gASgLMh0uaW8uY2xvdWRldmVudHMudjEuQ2xvdWRFdmVudEgAUgtycGNfcmVxdWVzdBIkCgRwaW5nGA8gASgLMhQubWVzc2FnZWxvb3AudjEuUGluZ0gAEjAKB3B1Ymxpc2gYECABKAsyHS5pby5jbG91ZGV2ZW50cy52MS5DbG91ZEV2ZW50SAASPgoLc3ViX3JlZnJlc2gYESABKAsyGi5tZXNzYWdlbG9vcC52MS5TdWJSZWZyZXNoSABSC3N1Yl9yZWZyZXNoEkcKDnN1cnZleV9yZXF1ZXN0GBQgASgLMh0ubWVzc2FnZWxvb3AudjEuU3VydmV5UmVxdWVzdEgAUg5zdXJ2ZXlfcmVxdWVzdBJKCg9zdXJ2ZXlfcmVzcG9uc2UYFSABKAsyHi5tZXNzYWdlbG9vcC52MS5TdXJ2ZXlSZXNwb25zZUgAUg9zdXJ2ZXlfcmVzcG9uc2USLAoIcmVjZWl2ZWQYICABKAsyGC5tZXNzYWdlbG9vcC52MS5SZWNlaXZlZEgAEjkKD2hpc3RvcnlfcmVxdWVzdBghIAEoCzIeLm1lc3NhZ2Vsb29wLnYxLkhpc3RvcnlSZXF1ZXN0SAASOwoQcHJlc2VuY2VfcmVxdWVzdBgiIAEoCzIfLm1lc3NhZ2Vsb29wLnYxLlByZXNlbmNlUmVxdWVzdEgAEioKB3JlZnJlc2gYIyABKAsyFy5tZXNzYWdlbG9vcC52MS5SZWZyZXNoSAAaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgoKCGVudmVsb3BlIqELCg9PdXRib3VuZE1lc3NhZ2USCgoCaWQYASABKAkSPwoIbWV0YWRhdGEYAiADKAsyLS5tZXNzYWdlbG9vcC52MS5PdXRib3VuZE1lc3NhZ2UuTWV0YWRhdGFFbnRyeRIMCgR0aW1lGAMgASgEEi0KBWVycm9yGAsgASgLMhwubWVzc2FnZWxvb3Auc2hhcmVkLnYxLkVycm9ySAASLgoJY29ubmVjdGVkGAwgASgLMhkubWVzc2FnZWxvb3AudjEuQ29ubmVjdGVkSAASRAoNc3Vic2NyaWJlX2FjaxgNIAEoCzIcLm1lc3NhZ2Vsb29wLnYxLlN1YnNjcmliZUFja0gAUg1zdWJzY3JpYmVfYWNrEkoKD3Vuc3Vic2NyaWJlX2FjaxgOIAEoCzIeLm1lc3NhZ2Vsb29wLnYxLlVuc3Vic2NyaWJlQWNrSABSD3Vuc3Vic2NyaWJlX2FjaxI9CglycGNfcmVwbHkYDyABKAsyHS5pby5jbG91ZGV2ZW50cy52MS5DbG91ZEV2ZW50SABSCXJwY19yZXBseRIkCgRwb25nGBAgASgLMhQubWVzc2FnZWxvb3AudjEuUG9uZ0gAEj4KC3B1Ymxpc2hfYWNrGBEgASgLMhoubWVzc2FnZWxvb3AudjEuUHVibGlzaEFja0gAUgtwdWJsaXNoX2FjaxIyCgtwdWJsaWNhdGlvbhgSIAEoCzIbLm1lc3NhZ2Vsb29wLnYxLlB1YmxpY2F0aW9uSAASSQoPc3ViX3JlZnJlc2hfYWNrGBMgASgLMh0ubWVzc2FnZWxvb3AudjEuU3ViUmVmcmVzaEFja0gAUg9zdWJfcmVmcmVzaF9hY2sSRwoOc3VydmV5X3JlcXVlc3QYFCABKAsyHS5tZXNzYWdlbG9vcC52MS5TdXJ2ZXlSZXF1ZXN0SABSDnN1cnZleV9yZXF1ZXN0EkoKD3N1cnZleV9yZXNwb25zZRgVIAEoCzIeLm1lc3NhZ2Vsb29wLnYxLlN1cnZleVJlc3BvbnNlSABSD3N1cnZleV9yZXNwb25zZRIwCgpkaXNjb25uZWN0GCAgASgLMhoubWVzc2FnZWxvb3AudjEuRGlzY29ubmVjdEgAEi4KCXJlY292ZXJlZBghIAEoCzIZLm1lc3NhZ2Vsb29wLnYxLlJlY292ZXJlZEgAEiIKA2dhcBgiIAEoCzITLm1lc3NhZ2Vsb29wLnYxLkdhcEgAEioKB2hpc3RvcnkYIyABKAsyFy5tZXNzYWdlbG9vcC52MS5IaXN0b3J5SAASLAoIcHJlc2VuY2UYJCABKAsyGC5tZXNzYWdlbG9vcC52MS5QcmVzZW5jZUgAEjcKDnByZXNlbmNlX2V2ZW50GCUgASgLMh0ubWVzc2FnZWxvb3AudjEuUHJlc2VuY2VFdmVudEgAEigKBm9wZW5lZBgmIAEoCzIWLm1lc3NhZ2Vsb29wLnYxLk9wZW5lZEgAEjAKCnN1YnNjcmliZWQYJyABKAsyGi5tZXNzYWdlbG9vcC52MS5TdWJzY3JpYmVkSAASNAoMdW5zdWJzY3JpYmVkGCggASgLMhwubWVzc2FnZWxvb3AudjEuVW5zdWJzY3JpYmVkSAASNQoNc3VydmV5X3Jlc3VsdBgpIAEoCzIcLm1lc3NhZ2Vsb29wLnYxLlN1cnZleVJlc3VsdEgAEjEKC3JlZnJlc2hfYWNrGCogASgLMhoubWVzc2FnZWxvb3AudjEuUmVmcmVzaEFja0gAEjcKDnRva2VuX2V4cGlyaW5nGCsgASgLMh0ubWVzc2FnZWxvb3AudjEuVG9rZW5FeHBpcmluZ0gAGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIKCghlbnZlbG9wZSJLCgZPcGVuZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIOCgZzZWNyZXQYAiABKAkSHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAMgASgNIs0BCgdDb25uZWN0EhwKCWNsaWVudF9pZBgBIAEoCVIJY2xpZW50X2lkEiAKC2NsaWVudF90eXBlGAIgASgJUgtjbGllbnRfdHlwZRINCgV0b2tlbhgDIAEoCRIPCgd2ZXJzaW9uGAQgASgJEjMKDXN1YnNjcmlwdGlvbnMYBSADKAsyHC5tZXNzYWdlbG9vcC52MS5TdWJzY3JpcHRpb24SFAoMY2FwYWJpbGl0aWVzGBAgAygJEhcKD21heF9mcmFtZV9ieXRlcxgRIAEoDSKFAgoJQ29ubmVjdGVkEh4KCnNlc3Npb25faWQYASABKAlSCnNlc3Npb25faWQSMwoNc3Vic2NyaXB0aW9ucxgCIAMoCzIcLm1lc3NhZ2Vsb29wLnYxLlN1YnNjcmlwdGlvbhIxCgxwdWJsaWNhdGlvbnMYAyADKAsyGy5tZXNzYWdlbG9vcC52MS5QdWJsaWNhdGlvbhIUCgxjYXBhYmlsaXRpZXMYECADKAkSDwoHdXNlcl9pZBgRIAEoCRIZChFtYXhfbWVzc2FnZV9ieXRlcxgSIAEoDRIYChBwaW5nX2ludGVydmFsX21zGBMgASgNEhQKDGNyZWRpdF9ieXRlcxgUIAEoBCKCAwoMU3Vic2NyaXB0aW9uEg8KB2NoYW5uZWwYASABKAkSEQoJZXBoZW1lcmFsGAIgASgIEg0KBXRva2VuGAMgASgJEg8KB3JlY292ZXIYECABKAgSLQoFc2luY2UYESABKAsyHi5tZXNzYWdlbG9vcC52MS5TdHJlYW1Qb3NpdGlvbhIOCgZyZXdpbmQYEiABKA0SPgoJcG9zaXRpb25zGBMgAygLMisubWVzc2FnZWxvb3AudjEuU3Vic2NyaXB0aW9uLlBvc2l0aW9uc0VudHJ5EjAKCHBvc2l0aW9uGBQgASgLMh4ubWVzc2FnZWxvb3AudjEuU3RyZWFtUG9zaXRpb24SKwoFZXJyb3IYFSABKAsyHC5tZXNzYWdlbG9vcC5zaGFyZWQudjEuRXJyb3IaUAoOUG9zaXRpb25zRW50cnkSCwoDa2V5GAEgASgJEi0KBXZhbHVlGAIgASgLMh4ubWVzc2FnZWxvb3AudjEuU3RyZWFtUG9zaXRpb246AjgBIi8KDlN0cmVhbVBvc2l0aW9uEg0KBWVwb2NoGAEgASgJEg4KBm9mZnNldBgCIAEoBCJACglTdWJzY3JpYmUSMwoNc3Vic2NyaXB0aW9ucxgBIAMoCzIcLm1lc3NhZ2Vsb29wLnYxLlN1YnNjcmlwdGlvbiJDCgxTdWJzY3JpYmVBY2sSMwoNc3Vic2NyaXB0aW9ucxgBIAMoCzIcLm1lc3NhZ2Vsb29wLnYxLlN1YnNjcmlwdGlvbiJCCgtVbnN1YnNjcmliZRIzCg1zdWJzY3JpcHRpb25zGAEgAygLMhwubWVzc2FnZWxvb3AudjEuU3Vic2NyaXB0aW9uIkUKDlVuc3Vic2NyaWJlQWNrEjMKDXN1YnNjcmlwdGlvbnMYASADKAsyHC5tZXNzYWdlbG9vcC52MS5TdWJzY3JpcHRpb24iQQoKUmVmcmVzaFN1YhIzCg1zdWJzY3JpcHRpb25zGAEgAygLMhwubWVzc2FnZWxvb3AudjEuU3Vic2NyaXB0aW9uIqsCCgdNZXNzYWdlEgoKAmlkGAEgASgJEg8KB2NoYW5uZWwYAiABKAkSDgoGb2Zmc2V0GAMgASgEEi4KB3BheWxvYWQYBCABKAsyHS5pby5jbG91ZGV2ZW50cy52MS5DbG91ZEV2ZW50Eg0KBWVwb2NoGBAgASgJEgwKBHRpbWUYESABKAQSDgoGcmVwbGF5GBIgASgIEiwKCXB1Ymxpc2hlchgTIAEoCzIZLm1lc3NhZ2Vsb29wLnYxLlB1Ymxpc2hlchI3CghtZXRhZGF0YRgUIAMoCzIlLm1lc3NhZ2Vsb29wLnYxLk1lc3NhZ2UuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEicAoJUmVjb3ZlcmVkEg8KB2NoYW5uZWwYASABKAkSMAoIcG9zaXRpb24YAiABKAsyHi5tZXNzYWdlbG9vcC52MS5TdHJlYW1Qb3NpdGlvbhIgCgNnYXAYAyABKAsyEy5tZXNzYWdlbG9vcC52MS5HYXAihAEKA0dhcBIPCgdjaGFubmVsGAEgASgJEg4KBnJlYXNvbhgCIAEoCRItCgVhZnRlchgDIAEoCzIeLm1lc3NhZ2Vsb29wLnYxLlN0cmVhbVBvc2l0aW9uEi0KBXVudGlsGAQgASgLMh4ubWVzc2FnZWxvb3AudjEuU3RyZWFtUG9zaXRpb24icAoOSGlzdG9yeVJlcXVlc3QSDwoHY2hhbm5lbBgBIAEoCRItCgVzaW5jZRgCIAEoCzIeLm1lc3NhZ2Vsb29wLnYxLlN0cmVhbVBvc2l0aW9uEg0KBWxpbWl0GAMgASgFEg8KB3JldmVyc2UYBCABKAgipwEKB0hpc3RvcnkSDwoHY2hhbm5lbBgBIAEoCRIpCghtZXNzYWdlcxgCIAMoCzIXLm1lc3NhZ2Vsb29wLnYxLk1lc3NhZ2USMAoIcG9zaXRpb24YAyABKAsyHi5tZXNzYWdlbG9vcC52MS5TdHJlYW1Qb3NpdGlvbhIgCgNnYXAYBCABKAsyEy5tZXNzYWdlbG9vcC52MS5HYXASDAoEbW9yZRgFIAEoCCIiCg9QcmVzZW5jZVJlcXVlc3QSDwoHY2hhbm5lbBgBIAEoCSKLAQoIUHJlc2VuY2USDwoHY2hhbm5lbBgBIAEoCRInCgdtZW1iZXJzGAIgAygLMhYubWVzc2FnZWxvb3AudjEuTWVtYmVyEg0KBXRvdGFsGAMgASgNEjYKCmdlbmVyYXRpb24YBCABKAsyIi5tZXNzYWdlbG9vcC52MS5QcmVzZW5jZUdlbmVyYXRpb24iswEKDVByZXNlbmNlRXZlbnQSDwoHY2hhbm5lbBgBIAEoCRImCgRqb2luGAIgASgLMhYubWVzc2FnZWxvb3AudjEuTWVtYmVySAASJwoFbGVhdmUYAyABKAsyFi5tZXNzYWdlbG9vcC52MS5NZW1iZXJIABI2CgpnZW5lcmF0aW9uGAQgASgLMiIubWVzc2FnZWxvb3AudjEuUHJlc2VuY2VHZW5lcmF0aW9uQggKBmNoYW5nZSJOCgZNZW1iZXISDwoHdXNlcl9pZBgBIAEoCRIRCgljbGllbnRfaWQYAiABKAkSEgoKc2Vzc2lvbl9pZBgDIAEoCRIMCgR0aW1lGAQgASgEIjMKElByZXNlbmNlR2VuZXJhdGlvbhINCgVlcG9jaBgBIAEoCRIOCgZudW1iZXIYAiABKAQiQwoJUHVibGlzaGVyEhEKCWNsaWVudF9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhIKCnNlc3Npb25faWQYAyABKAkiOAoLUHVibGljYXRpb24SKQoIbWVzc2FnZXMYAyADKAsyFy5tZXNzYWdlbG9vcC52MS5NZXNzYWdlIj4KClB1Ymxpc2hBY2sSDgoGb2Zmc2V0GAEgASgEEg0KBWVwb2NoGBAgASgJEhEKCWR1cGxpY2F0ZRgRIAEoCCIZCghSZWNlaXZlZBINCgVieXRlcxgBIAEoBCJVCgpEaXNjb25uZWN0EgwKBGNvZGUYASABKA0SDgoGcmVhc29uGAIgASgJEhEKCXJlY29ubmVjdBgDIAEoCBIWCg5yZXRyeV9hZnRlcl9tcxgEIAEoDSJBCgpTdWJzY3JpYmVkEjMKDXN1YnNjcmlwdGlvbnMYASADKAsyHC5tZXNzYWdlbG9vcC52MS5TdWJzY3JpcHRpb24iQwoMVW5zdWJzY3JpYmVkEjMKDXN1YnNjcmlwdGlvbnMYASADKAsyHC5tZXNzYWdlbG9vcC52MS5TdWJzY3JpcHRpb24iGAoHUmVmcmVzaBINCgV0b2tlbhgBIAEoCSIgCgpSZWZyZXNoQWNrEhIKCmV4cGlyZXNfYXQYASABKAQiNQoNVG9rZW5FeHBpcmluZxISCgpleHBpcmVzX2F0GAEgASgEEhAKCGNoYW5uZWxzGAIgAygJIoUBCgpTdWJSZWZyZXNoEhAKCGNoYW5uZWxzGAEgAygJEjYKBnRva2VucxgQIAMoCzImLm1lc3NhZ2Vsb29wLnYxLlN1YlJlZnJlc2guVG9rZW5zRW50cnkaLQoLVG9rZW5zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJECg1TdWJSZWZyZXNoQWNrEjMKDXN1YnNjcmlwdGlvbnMYECADKAsyHC5tZXNzYWdlbG9vcC52MS5TdWJzY3JpcHRpb24iBgoEUGluZyIGCgRQb25nInwKDVN1cnZleVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIuCgdwYXlsb2FkGAIgASgLMh0uaW8uY2xvdWRldmVudHMudjEuQ2xvdWRFdmVudBISCgp0aW1lb3V0X21zGBAgASgNEhMKC290aGVyc19vbmx5GBEgASgIIoEBCg5TdXJ2ZXlSZXNwb25zZRISCgpyZXF1ZXN0X2lkGAEgASgJEi4KB3BheWxvYWQYAiABKAsyHS5pby5jbG91ZGV2ZW50cy52MS5DbG91ZEV2ZW50EisKBWVycm9yGAMgASgLMhwubWVzc2FnZWxvb3Auc2hhcmVkLnYxLkVycm9yIqEBCgxTdXJ2ZXlSZXN1bHQSEgoKcmVxdWVzdF9pZBgBIAEoCRItCgdhbnN3ZXJzGAIgAygLMhwubWVzc2FnZWxvb3AudjEuU3VydmV5QW5zd2VyEg4KBnNpbGVudBgDIAMoCRIwCgl1bnJlYWNoZWQYBCADKAsyHS5tZXNzYWdlbG9vcC52MS5VbnJlYWNoZWROb2RlEgwKBG1vcmUYBSABKAgiowEKDFN1cnZleUFuc3dlchISCgpzZXNzaW9uX2lkGAEgASgJEi4KB3BheWxvYWQYAiABKAsyHS5pby5jbG91ZGV2ZW50cy52MS5DbG91ZEV2ZW50EisKBWVycm9yGAMgASgLMhwubWVzc2FnZWxvb3Auc2hhcmVkLnYxLkVycm9yEg8KB3VzZXJfaWQYBCABKAkSEQoJY2xpZW50X2lkGAUgASgJIi0KDVVucmVhY2hlZE5vZGUSDAoEbm9kZRgBIAEoCRIOCgZyZWFzb24YAiABKAkiXQoKUlBDUmVxdWVzdBIPCgdjaGFubmVsGAEgASgJEg4KBm1ldGhvZBgCIAEoCRIuCgdwYXlsb2FkGAMgASgLMh0uaW8uY2xvdWRldmVudHMudjEuQ2xvdWRFdmVudCJnCghSUENSZXBseRIrCgVlcnJvchgBIAEoCzIcLm1lc3NhZ2Vsb29wLnNoYXJlZC52MS5FcnJvchIuCgdwYXlsb2FkGAMgASgLMh0uaW8uY2xvdWRldmVudHMudjEuQ2xvdWRFdmVudDLtAQoQTWVzc2FnaW5nU2VydmljZRJSCgtNZXNzYWdlTG9vcBIeLm1lc3NhZ2Vsb29wLnYxLkluYm91bmRNZXNzYWdlGh8ubWVzc2FnZWxvb3AudjEuT3V0Ym91bmRNZXNzYWdlKAEwARJCCgRPcGVuEhcubWVzc2FnZWxvb3AudjEuQ29ubmVjdBofLm1lc3NhZ2Vsb29wLnYxLk91dGJvdW5kTWVzc2FnZTABEkEKBFNlbmQSGy5tZXNzYWdlbG9vcC52MS5TZW5kUmVxdWVzdBocLm1lc3NhZ2Vsb29wLnYxLlNlbmRSZXNwb25zZWIGcHJvdG8z", [file_io_cloudevents_v1_cloudevents, file_messageloop_shared_v1_errors]);
+
+/**
+ * Describes the message messageloop.v1.SendRequest.
+ * Use `create(SendRequestSchema)` to create a new message.
+ */
+export const SendRequestSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_v1_service, 0);
+
+/**
+ * Describes the message messageloop.v1.SendResponse.
+ * Use `create(SendResponseSchema)` to create a new message.
+ */
+export const SendResponseSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_v1_service, 1);
 
 /**
  * Describes the message messageloop.v1.InboundMessage.
  * Use `create(InboundMessageSchema)` to create a new message.
  */
 export const InboundMessageSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 0);
+  messageDesc(file_messageloop_v1_service, 2);
 
 /**
  * Describes the message messageloop.v1.OutboundMessage.
  * Use `create(OutboundMessageSchema)` to create a new message.
  */
 export const OutboundMessageSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 1);
+  messageDesc(file_messageloop_v1_service, 3);
+
+/**
+ * Describes the message messageloop.v1.Opened.
+ * Use `create(OpenedSchema)` to create a new message.
+ */
+export const OpenedSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_v1_service, 4);
 
 /**
  * Describes the message messageloop.v1.Connect.
  * Use `create(ConnectSchema)` to create a new message.
  */
 export const ConnectSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 2);
+  messageDesc(file_messageloop_v1_service, 5);
 
 /**
  * Describes the message messageloop.v1.Connected.
  * Use `create(ConnectedSchema)` to create a new message.
  */
 export const ConnectedSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 3);
+  messageDesc(file_messageloop_v1_service, 6);
 
 /**
  * Describes the message messageloop.v1.Subscription.
  * Use `create(SubscriptionSchema)` to create a new message.
  */
 export const SubscriptionSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 4);
+  messageDesc(file_messageloop_v1_service, 7);
 
 /**
  * Describes the message messageloop.v1.StreamPosition.
  * Use `create(StreamPositionSchema)` to create a new message.
  */
 export const StreamPositionSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 5);
+  messageDesc(file_messageloop_v1_service, 8);
 
 /**
  * Describes the message messageloop.v1.Subscribe.
  * Use `create(SubscribeSchema)` to create a new message.
  */
 export const SubscribeSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 6);
+  messageDesc(file_messageloop_v1_service, 9);
 
 /**
  * Describes the message messageloop.v1.SubscribeAck.
  * Use `create(SubscribeAckSchema)` to create a new message.
  */
 export const SubscribeAckSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 7);
+  messageDesc(file_messageloop_v1_service, 10);
 
 /**
  * Describes the message messageloop.v1.Unsubscribe.
  * Use `create(UnsubscribeSchema)` to create a new message.
  */
 export const UnsubscribeSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 8);
+  messageDesc(file_messageloop_v1_service, 11);
 
 /**
  * Describes the message messageloop.v1.UnsubscribeAck.
  * Use `create(UnsubscribeAckSchema)` to create a new message.
  */
 export const UnsubscribeAckSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 9);
+  messageDesc(file_messageloop_v1_service, 12);
 
 /**
  * Describes the message messageloop.v1.RefreshSub.
  * Use `create(RefreshSubSchema)` to create a new message.
  */
 export const RefreshSubSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 10);
+  messageDesc(file_messageloop_v1_service, 13);
 
 /**
  * Describes the message messageloop.v1.Message.
  * Use `create(MessageSchema)` to create a new message.
  */
 export const MessageSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 11);
+  messageDesc(file_messageloop_v1_service, 14);
 
 /**
  * Describes the message messageloop.v1.Recovered.
  * Use `create(RecoveredSchema)` to create a new message.
  */
 export const RecoveredSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 12);
+  messageDesc(file_messageloop_v1_service, 15);
 
 /**
  * Describes the message messageloop.v1.Gap.
  * Use `create(GapSchema)` to create a new message.
  */
 export const GapSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 13);
+  messageDesc(file_messageloop_v1_service, 16);
 
 /**
  * Describes the message messageloop.v1.HistoryRequest.
  * Use `create(HistoryRequestSchema)` to create a new message.
  */
 export const HistoryRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 14);
+  messageDesc(file_messageloop_v1_service, 17);
 
 /**
  * Describes the message messageloop.v1.History.
  * Use `create(HistorySchema)` to create a new message.
  */
 export const HistorySchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 15);
+  messageDesc(file_messageloop_v1_service, 18);
 
 /**
  * Describes the message messageloop.v1.PresenceRequest.
  * Use `create(PresenceRequestSchema)` to create a new message.
  */
 export const PresenceRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 16);
+  messageDesc(file_messageloop_v1_service, 19);
 
 /**
  * Describes the message messageloop.v1.Presence.
  * Use `create(PresenceSchema)` to create a new message.
  */
 export const PresenceSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 17);
+  messageDesc(file_messageloop_v1_service, 20);
 
 /**
  * Describes the message messageloop.v1.PresenceEvent.
  * Use `create(PresenceEventSchema)` to create a new message.
  */
 export const PresenceEventSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 18);
+  messageDesc(file_messageloop_v1_service, 21);
 
 /**
  * Describes the message messageloop.v1.Member.
  * Use `create(MemberSchema)` to create a new message.
  */
 export const MemberSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 19);
+  messageDesc(file_messageloop_v1_service, 22);
 
 /**
  * Describes the message messageloop.v1.PresenceGeneration.
  * Use `create(PresenceGenerationSchema)` to create a new message.
  */
 export const PresenceGenerationSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 20);
+  messageDesc(file_messageloop_v1_service, 23);
 
 /**
  * Describes the message messageloop.v1.Publisher.
  * Use `create(PublisherSchema)` to create a new message.
  */
 export const PublisherSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 21);
+  messageDesc(file_messageloop_v1_service, 24);
 
 /**
  * Describes the message messageloop.v1.Publication.
  * Use `create(PublicationSchema)` to create a new message.
  */
 export const PublicationSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 22);
+  messageDesc(file_messageloop_v1_service, 25);
 
 /**
  * Describes the message messageloop.v1.PublishAck.
  * Use `create(PublishAckSchema)` to create a new message.
  */
 export const PublishAckSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 23);
+  messageDesc(file_messageloop_v1_service, 26);
 
 /**
  * Describes the message messageloop.v1.Received.
  * Use `create(ReceivedSchema)` to create a new message.
  */
 export const ReceivedSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 24);
+  messageDesc(file_messageloop_v1_service, 27);
 
 /**
  * Describes the message messageloop.v1.Disconnect.
  * Use `create(DisconnectSchema)` to create a new message.
  */
 export const DisconnectSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 25);
+  messageDesc(file_messageloop_v1_service, 28);
+
+/**
+ * Describes the message messageloop.v1.Subscribed.
+ * Use `create(SubscribedSchema)` to create a new message.
+ */
+export const SubscribedSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_v1_service, 29);
+
+/**
+ * Describes the message messageloop.v1.Unsubscribed.
+ * Use `create(UnsubscribedSchema)` to create a new message.
+ */
+export const UnsubscribedSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_v1_service, 30);
+
+/**
+ * Describes the message messageloop.v1.Refresh.
+ * Use `create(RefreshSchema)` to create a new message.
+ */
+export const RefreshSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_v1_service, 31);
+
+/**
+ * Describes the message messageloop.v1.RefreshAck.
+ * Use `create(RefreshAckSchema)` to create a new message.
+ */
+export const RefreshAckSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_v1_service, 32);
+
+/**
+ * Describes the message messageloop.v1.TokenExpiring.
+ * Use `create(TokenExpiringSchema)` to create a new message.
+ */
+export const TokenExpiringSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_v1_service, 33);
 
 /**
  * Describes the message messageloop.v1.SubRefresh.
  * Use `create(SubRefreshSchema)` to create a new message.
  */
 export const SubRefreshSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 26);
+  messageDesc(file_messageloop_v1_service, 34);
 
 /**
  * Describes the message messageloop.v1.SubRefreshAck.
  * Use `create(SubRefreshAckSchema)` to create a new message.
  */
 export const SubRefreshAckSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 27);
+  messageDesc(file_messageloop_v1_service, 35);
 
 /**
  * Describes the message messageloop.v1.Ping.
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 28);
+  messageDesc(file_messageloop_v1_service, 36);
 
 /**
  * Describes the message messageloop.v1.Pong.
  * Use `create(PongSchema)` to create a new message.
  */
 export const PongSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 29);
+  messageDesc(file_messageloop_v1_service, 37);
 
 /**
  * Describes the message messageloop.v1.SurveyRequest.
  * Use `create(SurveyRequestSchema)` to create a new message.
  */
 export const SurveyRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 30);
+  messageDesc(file_messageloop_v1_service, 38);
 
 /**
  * Describes the message messageloop.v1.SurveyResponse.
  * Use `create(SurveyResponseSchema)` to create a new message.
  */
 export const SurveyResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 31);
+  messageDesc(file_messageloop_v1_service, 39);
+
+/**
+ * Describes the message messageloop.v1.SurveyResult.
+ * Use `create(SurveyResultSchema)` to create a new message.
+ */
+export const SurveyResultSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_v1_service, 40);
+
+/**
+ * Describes the message messageloop.v1.SurveyAnswer.
+ * Use `create(SurveyAnswerSchema)` to create a new message.
+ */
+export const SurveyAnswerSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_v1_service, 41);
+
+/**
+ * Describes the message messageloop.v1.UnreachedNode.
+ * Use `create(UnreachedNodeSchema)` to create a new message.
+ */
+export const UnreachedNodeSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_v1_service, 42);
 
 /**
  * Describes the message messageloop.v1.RPCRequest.
  * Use `create(RPCRequestSchema)` to create a new message.
  */
 export const RPCRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 32);
+  messageDesc(file_messageloop_v1_service, 43);
 
 /**
  * Describes the message messageloop.v1.RPCReply.
  * Use `create(RPCReplySchema)` to create a new message.
  */
 export const RPCReplySchema = /*@__PURE__*/
-  messageDesc(file_messageloop_v1_service, 33);
+  messageDesc(file_messageloop_v1_service, 44);
 
 /**
  * MessagingService carries one session per stream.

@@ -142,6 +142,13 @@ export declare type RegisterRequest = Message<"messageloop.internal.v1.RegisterR
    * @generated from field: messageloop.internal.v1.PatternGateway pattern = 9;
    */
   pattern?: PatternGateway | undefined;
+
+  /**
+   * Where the gateway is, as its host names regions.
+   *
+   * @generated from field: string region = 10;
+   */
+  region: string;
 };
 
 /**
@@ -234,6 +241,13 @@ export declare type PublishRequest = Message<"messageloop.internal.v1.PublishReq
    * @generated from field: repeated messageloop.internal.v1.PublishItem items = 1;
    */
   items: PublishItem[];
+
+  /**
+   * Where the publisher's node is, as its host names regions.
+   *
+   * @generated from field: string region = 2;
+   */
+  region: string;
 };
 
 /**
@@ -259,6 +273,13 @@ export declare type PublishItem = Message<"messageloop.internal.v1.PublishItem">
    * @generated from field: bytes body = 2;
    */
   body: Uint8Array;
+
+  /**
+   * To be delivered outside of the log; the key is the message's id. Its result has no offset.
+   *
+   * @generated from field: bool transient = 3;
+   */
+  transient: boolean;
 };
 
 /**
@@ -372,6 +393,13 @@ export declare type DeliverRequest = Message<"messageloop.internal.v1.DeliverReq
    * @generated from field: uint64 undelivered_time = 8;
    */
   undeliveredTime: bigint;
+
+  /**
+   * Delivered once or not at all.
+   *
+   * @generated from field: repeated messageloop.internal.v1.Transient transients = 9;
+   */
+  transients: Transient[];
 };
 
 /**
@@ -379,6 +407,38 @@ export declare type DeliverRequest = Message<"messageloop.internal.v1.DeliverReq
  * Use `create(DeliverRequestSchema)` to create a new message.
  */
 export declare const DeliverRequestSchema: GenMessage<DeliverRequest>;
+
+/**
+ * Transient is a message outside of every log.
+ *
+ * @generated from message messageloop.internal.v1.Transient
+ */
+export declare type Transient = Message<"messageloop.internal.v1.Transient"> & {
+  /**
+   * Random, the same for everyone.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * When it was published, Unix milliseconds.
+   *
+   * @generated from field: uint64 time = 2;
+   */
+  time: bigint;
+
+  /**
+   * @generated from field: messageloop.internal.v1.EntryBody body = 3;
+   */
+  body?: EntryBody | undefined;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.Transient.
+ * Use `create(TransientSchema)` to create a new message.
+ */
+export declare const TransientSchema: GenMessage<Transient>;
 
 /**
  * @generated from message messageloop.internal.v1.PresenceChange
@@ -572,6 +632,24 @@ export declare type PresenceRequest = Message<"messageloop.internal.v1.PresenceR
  * Use `create(PresenceRequestSchema)` to create a new message.
  */
 export declare const PresenceRequestSchema: GenMessage<PresenceRequest>;
+
+/**
+ * GatewaysResponse names the gateways that have registered for a channel, or for a pattern that stands for it.
+ *
+ * @generated from message messageloop.internal.v1.GatewaysResponse
+ */
+export declare type GatewaysResponse = Message<"messageloop.internal.v1.GatewaysResponse"> & {
+  /**
+   * @generated from field: repeated string gateways = 1;
+   */
+  gateways: string[];
+};
+
+/**
+ * Describes the message messageloop.internal.v1.GatewaysResponse.
+ * Use `create(GatewaysResponseSchema)` to create a new message.
+ */
+export declare const GatewaysResponseSchema: GenMessage<GatewaysResponse>;
 
 /**
  * @generated from message messageloop.internal.v1.PresenceResponse
@@ -829,6 +907,251 @@ export declare type ActiveResponse = Message<"messageloop.internal.v1.ActiveResp
 export declare const ActiveResponseSchema: GenMessage<ActiveResponse>;
 
 /**
+ * UserSessionsRequest tells a user's object what has changed at a gateway since the last one.
+ *
+ * @generated from message messageloop.internal.v1.UserSessionsRequest
+ */
+export declare type UserSessionsRequest = Message<"messageloop.internal.v1.UserSessionsRequest"> & {
+  /**
+   * @generated from field: string gateway = 1;
+   */
+  gateway: string;
+
+  /**
+   * Rises with every request of the gateway to the object: sessions of one that comes late do not join. A
+   * repeated request has the same one.
+   *
+   * @generated from field: uint64 sequence = 2;
+   */
+  sequence: bigint;
+
+  /**
+   * @generated from field: repeated messageloop.internal.v1.UserSession joined = 3;
+   */
+  joined: UserSession[];
+
+  /**
+   * Ids of sessions that have ended. None of them ever comes back.
+   *
+   * @generated from field: repeated string left = 4;
+   */
+  left: string[];
+
+  /**
+   * `joined` is all of the gateway's sessions of the user: those that it does not name have ended.
+   *
+   * @generated from field: bool complete = 5;
+   */
+  complete: boolean;
+
+  /**
+   * Sessions that the user may have; 0 for any number.
+   *
+   * @generated from field: uint32 limit = 6;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.UserSessionsRequest.
+ * Use `create(UserSessionsRequestSchema)` to create a new message.
+ */
+export declare const UserSessionsRequestSchema: GenMessage<UserSessionsRequest>;
+
+/**
+ * UserSessionsAnswer says what became of it.
+ *
+ * @generated from message messageloop.internal.v1.UserSessionsAnswer
+ */
+export declare type UserSessionsAnswer = Message<"messageloop.internal.v1.UserSessionsAnswer"> & {
+  /**
+   * Ids of sessions that are one too many: they have not joined.
+   *
+   * @generated from field: repeated string refused = 1;
+   */
+  refused: string[];
+
+  /**
+   * What is revoked of the user.
+   *
+   * @generated from field: repeated messageloop.internal.v1.Revocation revocations = 2;
+   */
+  revocations: Revocation[];
+};
+
+/**
+ * Describes the message messageloop.internal.v1.UserSessionsAnswer.
+ * Use `create(UserSessionsAnswerSchema)` to create a new message.
+ */
+export declare const UserSessionsAnswerSchema: GenMessage<UserSessionsAnswer>;
+
+/**
+ * UserSession is a session that has authenticated as a user.
+ *
+ * @generated from message messageloop.internal.v1.UserSession
+ */
+export declare type UserSession = Message<"messageloop.internal.v1.UserSession"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * When it did, Unix milliseconds.
+   *
+   * @generated from field: uint64 since = 2;
+   */
+  since: bigint;
+
+  /**
+   * It is still being connected, and may be refused.
+   *
+   * @generated from field: bool connecting = 3;
+   */
+  connecting: boolean;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.UserSession.
+ * Use `create(UserSessionSchema)` to create a new message.
+ */
+export declare const UserSessionSchema: GenMessage<UserSession>;
+
+/**
+ * @generated from message messageloop.internal.v1.UserSessionsResponse
+ */
+export declare type UserSessionsResponse = Message<"messageloop.internal.v1.UserSessionsResponse"> & {
+  /**
+   * @generated from field: repeated messageloop.internal.v1.UserSession sessions = 1;
+   */
+  sessions: UserSession[];
+};
+
+/**
+ * Describes the message messageloop.internal.v1.UserSessionsResponse.
+ * Use `create(UserSessionsResponseSchema)` to create a new message.
+ */
+export declare const UserSessionsResponseSchema: GenMessage<UserSessionsResponse>;
+
+/**
+ * ReportRequest tells the counters of a region how a channel is.
+ *
+ * @generated from message messageloop.internal.v1.ReportRequest
+ */
+export declare type ReportRequest = Message<"messageloop.internal.v1.ReportRequest"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+
+  /**
+   * Members, as messageloop.v1.Presence counts them; 0 in a channel without presence.
+   *
+   * @generated from field: uint32 members = 2;
+   */
+  members: number;
+
+  /**
+   * Until when the channel is listed where it reports nothing more, Unix milliseconds; 0 for as long as
+   * somebody is subscribed.
+   *
+   * @generated from field: uint64 until = 3;
+   */
+  until: bigint;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.ReportRequest.
+ * Use `create(ReportRequestSchema)` to create a new message.
+ */
+export declare const ReportRequestSchema: GenMessage<ReportRequest>;
+
+/**
+ * ListRequest asks the counters of a region for channels, ordered by the bytes of their names.
+ *
+ * @generated from message messageloop.internal.v1.ListRequest
+ */
+export declare type ListRequest = Message<"messageloop.internal.v1.ListRequest"> & {
+  /**
+   * Names behind this one.
+   *
+   * @generated from field: string after = 1;
+   */
+  after: string;
+
+  /**
+   * Which channels; a pattern or a name.
+   *
+   * @generated from field: string pattern = 2;
+   */
+  pattern: string;
+
+  /**
+   * Channels at most.
+   *
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.ListRequest.
+ * Use `create(ListRequestSchema)` to create a new message.
+ */
+export declare const ListRequestSchema: GenMessage<ListRequest>;
+
+/**
+ * @generated from message messageloop.internal.v1.ListResponse
+ */
+export declare type ListResponse = Message<"messageloop.internal.v1.ListResponse"> & {
+  /**
+   * @generated from field: repeated messageloop.internal.v1.ListedChannel channels = 1;
+   */
+  channels: ListedChannel[];
+
+  /**
+   * All names up to this one have been looked at; empty where there are no more.
+   *
+   * @generated from field: string next = 2;
+   */
+  next: string;
+
+  /**
+   * What channels and their counts were no later than then is part of the answer, Unix milliseconds.
+   *
+   * @generated from field: uint64 as_of = 3;
+   */
+  asOf: bigint;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.ListResponse.
+ * Use `create(ListResponseSchema)` to create a new message.
+ */
+export declare const ListResponseSchema: GenMessage<ListResponse>;
+
+/**
+ * @generated from message messageloop.internal.v1.ListedChannel
+ */
+export declare type ListedChannel = Message<"messageloop.internal.v1.ListedChannel"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+
+  /**
+   * @generated from field: uint32 members = 2;
+   */
+  members: number;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.ListedChannel.
+ * Use `create(ListedChannelSchema)` to create a new message.
+ */
+export declare const ListedChannelSchema: GenMessage<ListedChannel>;
+
+/**
  * SessionRecord is what a session must remember while its object sleeps.
  *
  * @generated from message messageloop.internal.v1.SessionRecord
@@ -900,6 +1223,41 @@ export declare type SessionRecord = Message<"messageloop.internal.v1.SessionReco
    * @generated from field: uint32 max_frame_bytes = 12;
    */
   maxFrameBytes: number;
+
+  /**
+   * Of a session whose client sends by Send: what proves that it does.
+   *
+   * @generated from field: string stream_secret = 13;
+   */
+  streamSecret: string;
+
+  /**
+   * What authentication has said beside the user id.
+   *
+   * @generated from field: messageloop.internal.v1.IdentityRecord identity = 14;
+   */
+  identity?: IdentityRecord | undefined;
+
+  /**
+   * The host has let the client in by itself.
+   *
+   * @generated from field: bool admitted = 15;
+   */
+  admitted: boolean;
+
+  /**
+   * The client has been told that its token expires.
+   *
+   * @generated from field: bool expiry_told = 16;
+   */
+  expiryTold: boolean;
+
+  /**
+   * Of subscriptions by tokens of their own.
+   *
+   * @generated from field: repeated messageloop.internal.v1.SubscriptionEnd subscription_ends = 17;
+   */
+  subscriptionEnds: SubscriptionEnd[];
 };
 
 /**
@@ -907,6 +1265,108 @@ export declare type SessionRecord = Message<"messageloop.internal.v1.SessionReco
  * Use `create(SessionRecordSchema)` to create a new message.
  */
 export declare const SessionRecordSchema: GenMessage<SessionRecord>;
+
+/**
+ * SubscriptionEnd says when a subscription ends, because its own token expires.
+ *
+ * @generated from message messageloop.internal.v1.SubscriptionEnd
+ */
+export declare type SubscriptionEnd = Message<"messageloop.internal.v1.SubscriptionEnd"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+
+  /**
+   * Unix milliseconds.
+   *
+   * @generated from field: uint64 at = 2;
+   */
+  at: bigint;
+
+  /**
+   * The client has been told.
+   *
+   * @generated from field: bool told = 3;
+   */
+  told: boolean;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.SubscriptionEnd.
+ * Use `create(SubscriptionEndSchema)` to create a new message.
+ */
+export declare const SubscriptionEndSchema: GenMessage<SubscriptionEnd>;
+
+/**
+ * IdentityRecord is what a session's record keeps of who its client is, beside the user id.
+ *
+ * @generated from message messageloop.internal.v1.IdentityRecord
+ */
+export declare type IdentityRecord = Message<"messageloop.internal.v1.IdentityRecord"> & {
+  /**
+   * @generated from field: string token_id = 1;
+   */
+  tokenId: string;
+
+  /**
+   * Unix milliseconds; 0 for no end.
+   *
+   * @generated from field: uint64 expires_at = 2;
+   */
+  expiresAt: bigint;
+
+  /**
+   * @generated from field: bool client_vouched = 3;
+   */
+  clientVouched: boolean;
+
+  /**
+   * Whether the token says what its bearer may do: without any grant that is nothing at all.
+   *
+   * @generated from field: bool granted = 4;
+   */
+  granted: boolean;
+
+  /**
+   * @generated from field: repeated messageloop.internal.v1.GrantRecord grants = 5;
+   */
+  grants: GrantRecord[];
+
+  /**
+   * When the token was issued, Unix milliseconds; 0 where it does not say.
+   *
+   * @generated from field: uint64 issued_at = 6;
+   */
+  issuedAt: bigint;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.IdentityRecord.
+ * Use `create(IdentityRecordSchema)` to create a new message.
+ */
+export declare const IdentityRecordSchema: GenMessage<IdentityRecord>;
+
+/**
+ * @generated from message messageloop.internal.v1.GrantRecord
+ */
+export declare type GrantRecord = Message<"messageloop.internal.v1.GrantRecord"> & {
+  /**
+   * @generated from field: string pattern = 1;
+   */
+  pattern: string;
+
+  /**
+   * @generated from field: repeated string actions = 2;
+   */
+  actions: string[];
+};
+
+/**
+ * Describes the message messageloop.internal.v1.GrantRecord.
+ * Use `create(GrantRecordSchema)` to create a new message.
+ */
+export declare const GrantRecordSchema: GenMessage<GrantRecord>;
 
 /**
  * SessionMarks is the part of a session's record that changes with the traffic.
@@ -954,6 +1414,13 @@ export declare type SessionMarks = Message<"messageloop.internal.v1.SessionMarks
    * @generated from field: repeated messageloop.internal.v1.SeenRecord seen_channels = 6;
    */
   seenChannels: SeenRecord[];
+
+  /**
+   * Of a session whose client sends by Send: the last number of which all messages have been taken.
+   *
+   * @generated from field: uint64 taken_seq = 7;
+   */
+  takenSeq: bigint;
 };
 
 /**
@@ -1022,6 +1489,13 @@ export declare type SubscriptionRecord = Message<"messageloop.internal.v1.Subscr
    * @generated from field: uint64 floor = 4;
    */
   floor: bigint;
+
+  /**
+   * Whose doing it is: "server" for the application, "given" for the client's token; the client's own without.
+   *
+   * @generated from field: string origin = 5;
+   */
+  origin: string;
 };
 
 /**
@@ -1182,6 +1656,36 @@ export declare type NodeCall = Message<"messageloop.internal.v1.NodeCall"> & {
      */
     value: SurveyCall;
     case: "survey";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.SendCall send = 5;
+     */
+    value: SendCall;
+    case: "send";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.PublishCall publish = 6;
+     */
+    value: PublishCall;
+    case: "publish";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.AudienceCall audience = 7;
+     */
+    value: AudienceCall;
+    case: "audience";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.RevokeCall revoke = 8;
+     */
+    value: RevokeCall;
+    case: "revoke";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.PresentCall present = 9;
+     */
+    value: PresentCall;
+    case: "present";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1190,6 +1694,95 @@ export declare type NodeCall = Message<"messageloop.internal.v1.NodeCall"> & {
  * Use `create(NodeCallSchema)` to create a new message.
  */
 export declare const NodeCallSchema: GenMessage<NodeCall>;
+
+/**
+ * PresentCall asks which of these sessions there are.
+ *
+ * @generated from message messageloop.internal.v1.PresentCall
+ */
+export declare type PresentCall = Message<"messageloop.internal.v1.PresentCall"> & {
+  /**
+   * @generated from field: repeated string session_ids = 1;
+   */
+  sessionIds: string[];
+};
+
+/**
+ * Describes the message messageloop.internal.v1.PresentCall.
+ * Use `create(PresentCallSchema)` to create a new message.
+ */
+export declare const PresentCallSchema: GenMessage<PresentCall>;
+
+/**
+ * @generated from message messageloop.internal.v1.PresentAnswer
+ */
+export declare type PresentAnswer = Message<"messageloop.internal.v1.PresentAnswer"> & {
+  /**
+   * @generated from field: repeated string session_ids = 1;
+   */
+  sessionIds: string[];
+};
+
+/**
+ * Describes the message messageloop.internal.v1.PresentAnswer.
+ * Use `create(PresentAnswerSchema)` to create a new message.
+ */
+export declare const PresentAnswerSchema: GenMessage<PresentAnswer>;
+
+/**
+ * RevokeCall ends sessions of the process whose tokens are revoked.
+ *
+ * @generated from message messageloop.internal.v1.RevokeCall
+ */
+export declare type RevokeCall = Message<"messageloop.internal.v1.RevokeCall"> & {
+  /**
+   * @generated from field: repeated messageloop.internal.v1.Revocation revocations = 1;
+   */
+  revocations: Revocation[];
+};
+
+/**
+ * Describes the message messageloop.internal.v1.RevokeCall.
+ * Use `create(RevokeCallSchema)` to create a new message.
+ */
+export declare const RevokeCallSchema: GenMessage<RevokeCall>;
+
+/**
+ * Revocation says that tokens of a user are good for nothing any more.
+ *
+ * @generated from message messageloop.internal.v1.Revocation
+ */
+export declare type Revocation = Message<"messageloop.internal.v1.Revocation"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * Id of the one token; empty for all that were issued up to `time`.
+   *
+   * @generated from field: string token_id = 2;
+   */
+  tokenId: string;
+
+  /**
+   * When it was made, and until when it is remembered, Unix milliseconds.
+   *
+   * @generated from field: uint64 time = 3;
+   */
+  time: bigint;
+
+  /**
+   * @generated from field: uint64 until = 4;
+   */
+  until: bigint;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.Revocation.
+ * Use `create(RevocationSchema)` to create a new message.
+ */
+export declare const RevocationSchema: GenMessage<Revocation>;
 
 /**
  * @generated from message messageloop.internal.v1.DisconnectCall
@@ -1263,6 +1856,13 @@ export declare type SurveyCall = Message<"messageloop.internal.v1.SurveyCall"> &
    * @generated from field: uint32 timeout_ms = 4;
    */
   timeoutMs: number;
+
+  /**
+   * How many subscribers are asked; 0, of an older version, asks all.
+   *
+   * @generated from field: uint32 most = 5;
+   */
+  most: number;
 };
 
 /**
@@ -1270,6 +1870,98 @@ export declare type SurveyCall = Message<"messageloop.internal.v1.SurveyCall"> &
  * Use `create(SurveyCallSchema)` to create a new message.
  */
 export declare const SurveyCallSchema: GenMessage<SurveyCall>;
+
+/**
+ * AudienceCall asks how many subscribers of a channel a survey would ask.
+ *
+ * @generated from message messageloop.internal.v1.AudienceCall
+ */
+export declare type AudienceCall = Message<"messageloop.internal.v1.AudienceCall"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.AudienceCall.
+ * Use `create(AudienceCallSchema)` to create a new message.
+ */
+export declare const AudienceCallSchema: GenMessage<AudienceCall>;
+
+/**
+ * SendCall is a Send that has arrived at another node than its session's.
+ *
+ * @generated from message messageloop.internal.v1.SendCall
+ */
+export declare type SendCall = Message<"messageloop.internal.v1.SendCall"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+
+  /**
+   * Number of the first message.
+   *
+   * @generated from field: uint64 seq = 3;
+   */
+  seq: bigint;
+
+  /**
+   * As they came, in one of the encodings of the client protocol.
+   *
+   * @generated from field: repeated bytes messages = 4;
+   */
+  messages: Uint8Array[];
+
+  /**
+   * "json" or "proto".
+   *
+   * @generated from field: string encoding = 5;
+   */
+  encoding: string;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.SendCall.
+ * Use `create(SendCallSchema)` to create a new message.
+ */
+export declare const SendCallSchema: GenMessage<SendCall>;
+
+/**
+ * PublishCall hands a message to sessions of the process, outside of any log.
+ *
+ * @generated from message messageloop.internal.v1.PublishCall
+ */
+export declare type PublishCall = Message<"messageloop.internal.v1.PublishCall"> & {
+  /**
+   * @generated from field: repeated string session_ids = 1;
+   */
+  sessionIds: string[];
+
+  /**
+   * That of the message.
+   *
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * @generated from field: messageloop.internal.v1.EntryBody body = 3;
+   */
+  body?: EntryBody | undefined;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.PublishCall.
+ * Use `create(PublishCallSchema)` to create a new message.
+ */
+export declare const PublishCallSchema: GenMessage<PublishCall>;
 
 /**
  * @generated from message messageloop.internal.v1.NodeAnswer
@@ -1304,6 +1996,40 @@ export declare type NodeAnswer = Message<"messageloop.internal.v1.NodeAnswer"> &
      */
     value: Error;
     case: "error";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.SendAnswer send = 5;
+     */
+    value: SendAnswer;
+    case: "send";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.PublishAnswer published = 6;
+     */
+    value: PublishAnswer;
+    case: "published";
+  } | {
+    /**
+     * How many there are.
+     *
+     * @generated from field: uint32 audience = 7;
+     */
+    value: number;
+    case: "audience";
+  } | {
+    /**
+     * The sessions have ended.
+     *
+     * @generated from field: bool revoked = 8;
+     */
+    value: boolean;
+    case: "revoked";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.PresentAnswer present = 9;
+     */
+    value: PresentAnswer;
+    case: "present";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1314,6 +2040,56 @@ export declare type NodeAnswer = Message<"messageloop.internal.v1.NodeAnswer"> &
 export declare const NodeAnswerSchema: GenMessage<NodeAnswer>;
 
 /**
+ * @generated from message messageloop.internal.v1.SendAnswer
+ */
+export declare type SendAnswer = Message<"messageloop.internal.v1.SendAnswer"> & {
+  /**
+   * Whether there is such a stream with that secret.
+   *
+   * @generated from field: bool found = 1;
+   */
+  found: boolean;
+
+  /**
+   * All messages up to this number have been taken.
+   *
+   * @generated from field: uint64 seq = 2;
+   */
+  seq: bigint;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.SendAnswer.
+ * Use `create(SendAnswerSchema)` to create a new message.
+ */
+export declare const SendAnswerSchema: GenMessage<SendAnswer>;
+
+/**
+ * PublishAnswer names the sessions that the message was handed to.
+ *
+ * @generated from message messageloop.internal.v1.PublishAnswer
+ */
+export declare type PublishAnswer = Message<"messageloop.internal.v1.PublishAnswer"> & {
+  /**
+   * @generated from field: repeated string session_ids = 1;
+   */
+  sessionIds: string[];
+
+  /**
+   * Sessions that are there and are still being connected: nothing was handed to them.
+   *
+   * @generated from field: repeated string connecting = 2;
+   */
+  connecting: string[];
+};
+
+/**
+ * Describes the message messageloop.internal.v1.PublishAnswer.
+ * Use `create(PublishAnswerSchema)` to create a new message.
+ */
+export declare const PublishAnswerSchema: GenMessage<PublishAnswer>;
+
+/**
  * @generated from message messageloop.internal.v1.ChannelsAnswer
  */
 export declare type ChannelsAnswer = Message<"messageloop.internal.v1.ChannelsAnswer"> & {
@@ -1321,6 +2097,13 @@ export declare type ChannelsAnswer = Message<"messageloop.internal.v1.ChannelsAn
    * @generated from field: map<string, bool> results = 1;
    */
   results: { [key: string]: boolean };
+
+  /**
+   * Why the session has not got what was refused.
+   *
+   * @generated from field: map<string, messageloop.shared.v1.Error> errors = 2;
+   */
+  errors: { [key: string]: Error };
 };
 
 /**
@@ -1370,6 +2153,16 @@ export declare type SurveyAnswer = Message<"messageloop.internal.v1.SurveyAnswer
    * @generated from field: messageloop.shared.v1.Error error = 3;
    */
   error?: Error | undefined;
+
+  /**
+   * @generated from field: string user_id = 4;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: string client_id = 5;
+   */
+  clientId: string;
 };
 
 /**
@@ -1377,4 +2170,32 @@ export declare type SurveyAnswer = Message<"messageloop.internal.v1.SurveyAnswer
  * Use `create(SurveyAnswerSchema)` to create a new message.
  */
 export declare const SurveyAnswerSchema: GenMessage<SurveyAnswer>;
+
+/**
+ * RawSend is a messageloop.v1.SendRequest whose messages are still the bytes that they came as.
+ *
+ * @generated from message messageloop.internal.v1.RawSend
+ */
+export declare type RawSend = Message<"messageloop.internal.v1.RawSend"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * @generated from field: uint64 seq = 2;
+   */
+  seq: bigint;
+
+  /**
+   * @generated from field: repeated bytes messages = 3;
+   */
+  messages: Uint8Array[];
+};
+
+/**
+ * Describes the message messageloop.internal.v1.RawSend.
+ * Use `create(RawSendSchema)` to create a new message.
+ */
+export declare const RawSendSchema: GenMessage<RawSend>;
 

@@ -14,7 +14,7 @@ import { file_messageloop_v1_service } from "../../v1/service_pb.js";
  * Describes the file messageloop/internal/v1/internal.proto.
  */
 export const file_messageloop_internal_v1_internal = /*@__PURE__*/
-  fileDesc("CiZtZXNzYWdlbG9vcC9pbnRlcm5hbC92MS9pbnRlcm5hbC5wcm90bxIXbWVzc2FnZWxvb3AuaW50ZXJuYWwudjEiVwoFRW50cnkSDgoGb2Zmc2V0GAEgASgEEgwKBHRpbWUYAiABKAQSMAoEYm9keRgDIAEoCzIiLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkVudHJ5Qm9keSK9AQoJRW50cnlCb2R5Eg0KBWV2ZW50GAEgASgMEiwKCXB1Ymxpc2hlchgCIAEoCzIZLm1lc3NhZ2Vsb29wLnYxLlB1Ymxpc2hlchJCCghtZXRhZGF0YRgDIAMoCzIwLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkVudHJ5Qm9keS5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKkAgoPUmVnaXN0ZXJSZXF1ZXN0Eg8KB2dhdGV3YXkYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSFAoMcmVnaXN0cmF0aW9uGAMgASgJEhAKCHByZXNlbmNlGAQgASgIEg0KBWVuZGVkGAUgASgJEjYKBmpvaW5lZBgGIAMoCzImLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLk1lbWJlclNlc3Npb24SMwoEbGVmdBgHIAMoCzIlLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlNlc3Npb25MZWF2ZRIQCghjb21wbGV0ZRgIIAEoCBI4CgdwYXR0ZXJuGAkgASgLMicubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuUGF0dGVybkdhdGV3YXkiWAoQUmVnaXN0ZXJSZXNwb25zZRIwCghwb3NpdGlvbhgBIAEoCzIeLm1lc3NhZ2Vsb29wLnYxLlN0cmVhbVBvc2l0aW9uEhIKCmdlbmVyYXRpb24YAiABKAQiRwoNTWVtYmVyU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEQoJY2xpZW50X2lkGAMgASgJIjEKDFNlc3Npb25MZWF2ZRISCgpzZXNzaW9uX2lkGAEgASgJEg0KBWNsZWFuGAIgASgIIkUKDlB1Ymxpc2hSZXF1ZXN0EjMKBWl0ZW1zGAEgAygLMiQubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuUHVibGlzaEl0ZW0iKAoLUHVibGlzaEl0ZW0SCwoDa2V5GAEgASgJEgwKBGJvZHkYAiABKAwiWQoPUHVibGlzaFJlc3BvbnNlEg0KBWVwb2NoGAEgASgJEjcKB3Jlc3VsdHMYAiADKAsyJi5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5QdWJsaXNoUmVzdWx0Il8KDVB1Ymxpc2hSZXN1bHQSDgoGb2Zmc2V0GAEgASgEEhEKCWR1cGxpY2F0ZRgCIAEoCBIrCgVlcnJvchgDIAEoCzIcLm1lc3NhZ2Vsb29wLnNoYXJlZC52MS5FcnJvciLxAQoORGVsaXZlclJlcXVlc3QSDwoHY2hhbm5lbBgBIAEoCRIUCgxyZWdpc3RyYXRpb24YAiABKAkSDQoFZXBvY2gYAyABKAkSDAoEcHJldhgEIAEoBBIvCgdlbnRyaWVzGAUgAygLMh4ubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuRW50cnkSOQoIcHJlc2VuY2UYBiADKAsyJy5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5QcmVzZW5jZUNoYW5nZRIVCg1wcmVzZW5jZV9sb3N0GAcgASgIEhgKEHVuZGVsaXZlcmVkX3RpbWUYCCABKAQiXAoOUHJlc2VuY2VDaGFuZ2USJgoGbWVtYmVyGAEgASgLMhYubWVzc2FnZWxvb3AudjEuTWVtYmVyEg4KBmpvaW5lZBgCIAEoCBISCgpnZW5lcmF0aW9uGAMgASgEIh8KD0RlbGl2ZXJSZXNwb25zZRIMCgRnb25lGAEgASgIIisKC1JlYWRSZXF1ZXN0Eg0KBWFmdGVyGAEgASgEEg0KBXVudGlsGAIgASgEIk4KDFJlYWRSZXNwb25zZRINCgVlcG9jaBgBIAEoCRIvCgdlbnRyaWVzGAIgAygLMh4ubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuRW50cnkibgoOSGlzdG9yeVJlcXVlc3QSLQoFc2luY2UYASABKAsyHi5tZXNzYWdlbG9vcC52MS5TdHJlYW1Qb3NpdGlvbhINCgVsaW1pdBgCIAEoDRIPCgdyZXZlcnNlGAMgASgIEg0KBWJ5dGVzGAQgASgNIqEBCg9IaXN0b3J5UmVzcG9uc2USMAoIcG9zaXRpb24YASABKAsyHi5tZXNzYWdlbG9vcC52MS5TdHJlYW1Qb3NpdGlvbhINCgVmaXJzdBgCIAEoBBIOCgZyZWFzb24YAyABKAkSLwoHZW50cmllcxgEIAMoCzIeLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkVudHJ5EgwKBG1vcmUYBSABKAgiIAoPUHJlc2VuY2VSZXF1ZXN0Eg0KBWxpbWl0GAEgASgNIoIBChBQcmVzZW5jZVJlc3BvbnNlEicKB21lbWJlcnMYASADKAsyFi5tZXNzYWdlbG9vcC52MS5NZW1iZXISDQoFdG90YWwYAiABKA0SNgoKZ2VuZXJhdGlvbhgDIAEoCzIiLm1lc3NhZ2Vsb29wLnYxLlByZXNlbmNlR2VuZXJhdGlvbiJeChdQYXR0ZXJuU3Vic2NyaWJlUmVxdWVzdBIPCgdnYXRld2F5GAEgASgJEg8KB3ZlcnNpb24YAiABKAQSDwoHcGF0dGVybhgDIAEoCRIQCghwcmVzZW5jZRgEIAEoCCIoChhQYXR0ZXJuU3Vic2NyaWJlUmVzcG9uc2USDAoEdGltZRgBIAEoBCJOChlQYXR0ZXJuVW5zdWJzY3JpYmVSZXF1ZXN0Eg8KB2dhdGV3YXkYASABKAkSDwoHdmVyc2lvbhgCIAEoBBIPCgdwYXR0ZXJuGAMgASgJIkQKDlBhdHRlcm5HYXRld2F5Eg8KB2dhdGV3YXkYASABKAkSDwoHdmVyc2lvbhgCIAEoBBIQCghwcmVzZW5jZRgDIAEoCCJWCgxMZWFzZVJlcXVlc3QSDwoHY2hhbm5lbBgBIAEoCRI1CgRnb25lGAIgAygLMicubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuUGF0dGVybkdhdGV3YXkiSgoNTGVhc2VSZXNwb25zZRI5CghnYXRld2F5cxgBIAMoCzInLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlBhdHRlcm5HYXRld2F5IkcKC0hlYXJSZXF1ZXN0EjgKB2dhdGV3YXkYASABKAsyJy5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5QYXR0ZXJuR2F0ZXdheSI+Cg1BY3RpdmVSZXF1ZXN0Eg8KB3BhdHRlcm4YASABKAkSDQoFc2luY2UYAiABKAQSDQoFbGltaXQYAyABKA0iLwoOQWN0aXZlUmVzcG9uc2USEAoIY2hhbm5lbHMYASADKAkSCwoDZ2FwGAIgASgJIs4CCg1TZXNzaW9uUmVjb3JkEhIKCnNlc3Npb25faWQYASABKAkSEAoIZW5jb2RpbmcYAiABKAkSEQoJY29ubmVjdGVkGAMgASgIEhAKCGV4dGVuZGVkGAQgASgIEhEKCWNsaWVudF9pZBgFIAEoCRIPCgd1c2VyX2lkGAYgASgJEhQKDGNhcGFiaWxpdGllcxgHIAMoCRJCCg1zdWJzY3JpcHRpb25zGAggAygLMisubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuU3Vic2NyaXB0aW9uUmVjb3JkEhAKCG92ZXJmbG93GAkgASgIEjQKBW1hcmtzGAogASgLMiUubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuU2Vzc2lvbk1hcmtzEhMKC2NsaWVudF90eXBlGAsgASgJEhcKD21heF9mcmFtZV9ieXRlcxgMIAEoDSKbAQoMU2Vzc2lvbk1hcmtzEgwKBHNlZW4YASABKAQSDAoEc2VudBgCIAEoBBIQCghyZWNlaXZlZBgDIAEoBBIPCgd1bmhlYXJkGAQgASgEEhAKCGhlYXJkX2F0GAUgASgEEjoKDXNlZW5fY2hhbm5lbHMYBiADKAsyIy5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5TZWVuUmVjb3JkIlAKClNlZW5SZWNvcmQSDwoHY2hhbm5lbBgBIAEoCRINCgVlcG9jaBgCIAEoCRIOCgZvZmZzZXQYAyABKAQSEgoKZ2VuZXJhdGlvbhgEIAEoBCJWChJTdWJzY3JpcHRpb25SZWNvcmQSDwoHY2hhbm5lbBgBIAEoCRIRCgllcGhlbWVyYWwYAiABKAgSDQoFZXBvY2gYAyABKAkSDQoFZmxvb3IYBCABKAQiNwoRU2lnbmVkTm9kZU1lc3NhZ2USDwoHbWVzc2FnZRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwi2gEKC05vZGVNZXNzYWdlEg4KBnNlbmRlchgBIAEoCRIQCghyZWNlaXZlchgCIAEoCRIQCghzZXF1ZW5jZRgDIAEoBBIMCgRjYWxsGAQgASgEEjIKBWFza2VkGAUgASgLMiEubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuTm9kZUNhbGxIABI8CghhbnN3ZXJlZBgGIAEoCzIoLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLk5vZGVBbnN3ZXJQaWVjZUgAEg8KB3RpbWVfbXMYByABKARCBgoEYm9keSI9Cg9Ob2RlQW5zd2VyUGllY2USDQoFaW5kZXgYASABKA0SDAoEbGFzdBgCIAEoCBINCgVwaWVjZRgDIAEoDCKCAgoITm9kZUNhbGwSPQoKZGlzY29ubmVjdBgBIAEoCzInLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkRpc2Nvbm5lY3RDYWxsSAASOgoJc3Vic2NyaWJlGAIgASgLMiUubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuQ2hhbm5lbHNDYWxsSAASPAoLdW5zdWJzY3JpYmUYAyABKAsyJS5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5DaGFubmVsc0NhbGxIABI1CgZzdXJ2ZXkYBCABKAsyIy5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5TdXJ2ZXlDYWxsSABCBgoEY2FsbCJCCg5EaXNjb25uZWN0Q2FsbBISCgpzZXNzaW9uX2lkGAEgASgJEgwKBGNvZGUYAiABKA0SDgoGcmVhc29uGAMgASgJIjQKDENoYW5uZWxzQ2FsbBISCgpzZXNzaW9uX2lkGAEgASgJEhAKCGNoYW5uZWxzGAIgAygJIm4KClN1cnZleUNhbGwSCgoCaWQYASABKAkSDwoHY2hhbm5lbBgCIAEoCRIvCghxdWVzdGlvbhgDIAEoCzIdLmlvLmNsb3VkZXZlbnRzLnYxLkNsb3VkRXZlbnQSEgoKdGltZW91dF9tcxgEIAEoDSLUAQoKTm9kZUFuc3dlchIWCgxkaXNjb25uZWN0ZWQYASABKAhIABI7CghjaGFubmVscxgCIAEoCzInLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkNoYW5uZWxzQW5zd2VySAASOAoGc3VydmV5GAMgASgLMiYubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuU3VydmV5T3V0Y29tZUgAEi0KBWVycm9yGAQgASgLMhwubWVzc2FnZWxvb3Auc2hhcmVkLnYxLkVycm9ySABCCAoGYW5zd2VyIocBCg5DaGFubmVsc0Fuc3dlchJFCgdyZXN1bHRzGAEgAygLMjQubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuQ2hhbm5lbHNBbnN3ZXIuUmVzdWx0c0VudHJ5Gi4KDFJlc3VsdHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAg6AjgBIlcKDVN1cnZleU91dGNvbWUSNgoHYW5zd2VycxgBIAMoCzIlLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlN1cnZleUFuc3dlchIOCgZzaWxlbnQYAiADKAkifwoMU3VydmV5QW5zd2VyEhIKCnNlc3Npb25faWQYASABKAkSLgoHcGF5bG9hZBgCIAEoCzIdLmlvLmNsb3VkZXZlbnRzLnYxLkNsb3VkRXZlbnQSKwoFZXJyb3IYAyABKAsyHC5tZXNzYWdlbG9vcC5zaGFyZWQudjEuRXJyb3JiBnByb3RvMw", [file_io_cloudevents_v1_cloudevents, file_messageloop_shared_v1_errors, file_messageloop_v1_service]);
+  fileDesc("CiZtZXNzYWdlbG9vcC9pbnRlcm5hbC92MS9pbnRlcm5hbC5wcm90bxIXbWVzc2FnZWxvb3AuaW50ZXJuYWwudjEiVwoFRW50cnkSDgoGb2Zmc2V0GAEgASgEEgwKBHRpbWUYAiABKAQSMAoEYm9keRgDIAEoCzIiLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkVudHJ5Qm9keSK9AQoJRW50cnlCb2R5Eg0KBWV2ZW50GAEgASgMEiwKCXB1Ymxpc2hlchgCIAEoCzIZLm1lc3NhZ2Vsb29wLnYxLlB1Ymxpc2hlchJCCghtZXRhZGF0YRgDIAMoCzIwLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkVudHJ5Qm9keS5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASK0AgoPUmVnaXN0ZXJSZXF1ZXN0Eg8KB2dhdGV3YXkYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSFAoMcmVnaXN0cmF0aW9uGAMgASgJEhAKCHByZXNlbmNlGAQgASgIEg0KBWVuZGVkGAUgASgJEjYKBmpvaW5lZBgGIAMoCzImLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLk1lbWJlclNlc3Npb24SMwoEbGVmdBgHIAMoCzIlLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlNlc3Npb25MZWF2ZRIQCghjb21wbGV0ZRgIIAEoCBI4CgdwYXR0ZXJuGAkgASgLMicubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuUGF0dGVybkdhdGV3YXkSDgoGcmVnaW9uGAogASgJIlgKEFJlZ2lzdGVyUmVzcG9uc2USMAoIcG9zaXRpb24YASABKAsyHi5tZXNzYWdlbG9vcC52MS5TdHJlYW1Qb3NpdGlvbhISCgpnZW5lcmF0aW9uGAIgASgEIkcKDU1lbWJlclNlc3Npb24SEgoKc2Vzc2lvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhEKCWNsaWVudF9pZBgDIAEoCSIxCgxTZXNzaW9uTGVhdmUSEgoKc2Vzc2lvbl9pZBgBIAEoCRINCgVjbGVhbhgCIAEoCCJVCg5QdWJsaXNoUmVxdWVzdBIzCgVpdGVtcxgBIAMoCzIkLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlB1Ymxpc2hJdGVtEg4KBnJlZ2lvbhgCIAEoCSI7CgtQdWJsaXNoSXRlbRILCgNrZXkYASABKAkSDAoEYm9keRgCIAEoDBIRCgl0cmFuc2llbnQYAyABKAgiWQoPUHVibGlzaFJlc3BvbnNlEg0KBWVwb2NoGAEgASgJEjcKB3Jlc3VsdHMYAiADKAsyJi5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5QdWJsaXNoUmVzdWx0Il8KDVB1Ymxpc2hSZXN1bHQSDgoGb2Zmc2V0GAEgASgEEhEKCWR1cGxpY2F0ZRgCIAEoCBIrCgVlcnJvchgDIAEoCzIcLm1lc3NhZ2Vsb29wLnNoYXJlZC52MS5FcnJvciKpAgoORGVsaXZlclJlcXVlc3QSDwoHY2hhbm5lbBgBIAEoCRIUCgxyZWdpc3RyYXRpb24YAiABKAkSDQoFZXBvY2gYAyABKAkSDAoEcHJldhgEIAEoBBIvCgdlbnRyaWVzGAUgAygLMh4ubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuRW50cnkSOQoIcHJlc2VuY2UYBiADKAsyJy5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5QcmVzZW5jZUNoYW5nZRIVCg1wcmVzZW5jZV9sb3N0GAcgASgIEhgKEHVuZGVsaXZlcmVkX3RpbWUYCCABKAQSNgoKdHJhbnNpZW50cxgJIAMoCzIiLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlRyYW5zaWVudCJXCglUcmFuc2llbnQSCgoCaWQYASABKAkSDAoEdGltZRgCIAEoBBIwCgRib2R5GAMgASgLMiIubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuRW50cnlCb2R5IlwKDlByZXNlbmNlQ2hhbmdlEiYKBm1lbWJlchgBIAEoCzIWLm1lc3NhZ2Vsb29wLnYxLk1lbWJlchIOCgZqb2luZWQYAiABKAgSEgoKZ2VuZXJhdGlvbhgDIAEoBCIfCg9EZWxpdmVyUmVzcG9uc2USDAoEZ29uZRgBIAEoCCIrCgtSZWFkUmVxdWVzdBINCgVhZnRlchgBIAEoBBINCgV1bnRpbBgCIAEoBCJOCgxSZWFkUmVzcG9uc2USDQoFZXBvY2gYASABKAkSLwoHZW50cmllcxgCIAMoCzIeLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkVudHJ5Im4KDkhpc3RvcnlSZXF1ZXN0Ei0KBXNpbmNlGAEgASgLMh4ubWVzc2FnZWxvb3AudjEuU3RyZWFtUG9zaXRpb24SDQoFbGltaXQYAiABKA0SDwoHcmV2ZXJzZRgDIAEoCBINCgVieXRlcxgEIAEoDSKhAQoPSGlzdG9yeVJlc3BvbnNlEjAKCHBvc2l0aW9uGAEgASgLMh4ubWVzc2FnZWxvb3AudjEuU3RyZWFtUG9zaXRpb24SDQoFZmlyc3QYAiABKAQSDgoGcmVhc29uGAMgASgJEi8KB2VudHJpZXMYBCADKAsyHi5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5FbnRyeRIMCgRtb3JlGAUgASgIIiAKD1ByZXNlbmNlUmVxdWVzdBINCgVsaW1pdBgBIAEoDSIkChBHYXRld2F5c1Jlc3BvbnNlEhAKCGdhdGV3YXlzGAEgAygJIoIBChBQcmVzZW5jZVJlc3BvbnNlEicKB21lbWJlcnMYASADKAsyFi5tZXNzYWdlbG9vcC52MS5NZW1iZXISDQoFdG90YWwYAiABKA0SNgoKZ2VuZXJhdGlvbhgDIAEoCzIiLm1lc3NhZ2Vsb29wLnYxLlByZXNlbmNlR2VuZXJhdGlvbiJeChdQYXR0ZXJuU3Vic2NyaWJlUmVxdWVzdBIPCgdnYXRld2F5GAEgASgJEg8KB3ZlcnNpb24YAiABKAQSDwoHcGF0dGVybhgDIAEoCRIQCghwcmVzZW5jZRgEIAEoCCIoChhQYXR0ZXJuU3Vic2NyaWJlUmVzcG9uc2USDAoEdGltZRgBIAEoBCJOChlQYXR0ZXJuVW5zdWJzY3JpYmVSZXF1ZXN0Eg8KB2dhdGV3YXkYASABKAkSDwoHdmVyc2lvbhgCIAEoBBIPCgdwYXR0ZXJuGAMgASgJIkQKDlBhdHRlcm5HYXRld2F5Eg8KB2dhdGV3YXkYASABKAkSDwoHdmVyc2lvbhgCIAEoBBIQCghwcmVzZW5jZRgDIAEoCCJWCgxMZWFzZVJlcXVlc3QSDwoHY2hhbm5lbBgBIAEoCRI1CgRnb25lGAIgAygLMicubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuUGF0dGVybkdhdGV3YXkiSgoNTGVhc2VSZXNwb25zZRI5CghnYXRld2F5cxgBIAMoCzInLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlBhdHRlcm5HYXRld2F5IkcKC0hlYXJSZXF1ZXN0EjgKB2dhdGV3YXkYASABKAsyJy5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5QYXR0ZXJuR2F0ZXdheSI+Cg1BY3RpdmVSZXF1ZXN0Eg8KB3BhdHRlcm4YASABKAkSDQoFc2luY2UYAiABKAQSDQoFbGltaXQYAyABKA0iLwoOQWN0aXZlUmVzcG9uc2USEAoIY2hhbm5lbHMYASADKAkSCwoDZ2FwGAIgASgJIp0BChNVc2VyU2Vzc2lvbnNSZXF1ZXN0Eg8KB2dhdGV3YXkYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSNAoGam9pbmVkGAMgAygLMiQubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuVXNlclNlc3Npb24SDAoEbGVmdBgEIAMoCRIQCghjb21wbGV0ZRgFIAEoCBINCgVsaW1pdBgGIAEoDSJfChJVc2VyU2Vzc2lvbnNBbnN3ZXISDwoHcmVmdXNlZBgBIAMoCRI4CgtyZXZvY2F0aW9ucxgCIAMoCzIjLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlJldm9jYXRpb24iRAoLVXNlclNlc3Npb24SEgoKc2Vzc2lvbl9pZBgBIAEoCRINCgVzaW5jZRgCIAEoBBISCgpjb25uZWN0aW5nGAMgASgIIk4KFFVzZXJTZXNzaW9uc1Jlc3BvbnNlEjYKCHNlc3Npb25zGAEgAygLMiQubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuVXNlclNlc3Npb24iQAoNUmVwb3J0UmVxdWVzdBIPCgdjaGFubmVsGAEgASgJEg8KB21lbWJlcnMYAiABKA0SDQoFdW50aWwYAyABKAQiPAoLTGlzdFJlcXVlc3QSDQoFYWZ0ZXIYASABKAkSDwoHcGF0dGVybhgCIAEoCRINCgVsaW1pdBgDIAEoDSJlCgxMaXN0UmVzcG9uc2USOAoIY2hhbm5lbHMYASADKAsyJi5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5MaXN0ZWRDaGFubmVsEgwKBG5leHQYAiABKAkSDQoFYXNfb2YYAyABKAQiMQoNTGlzdGVkQ2hhbm5lbBIPCgdjaGFubmVsGAEgASgJEg8KB21lbWJlcnMYAiABKA0ijAQKDVNlc3Npb25SZWNvcmQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIQCghlbmNvZGluZxgCIAEoCRIRCgljb25uZWN0ZWQYAyABKAgSEAoIZXh0ZW5kZWQYBCABKAgSEQoJY2xpZW50X2lkGAUgASgJEg8KB3VzZXJfaWQYBiABKAkSFAoMY2FwYWJpbGl0aWVzGAcgAygJEkIKDXN1YnNjcmlwdGlvbnMYCCADKAsyKy5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5TdWJzY3JpcHRpb25SZWNvcmQSEAoIb3ZlcmZsb3cYCSABKAgSNAoFbWFya3MYCiABKAsyJS5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5TZXNzaW9uTWFya3MSEwoLY2xpZW50X3R5cGUYCyABKAkSFwoPbWF4X2ZyYW1lX2J5dGVzGAwgASgNEhUKDXN0cmVhbV9zZWNyZXQYDSABKAkSOQoIaWRlbnRpdHkYDiABKAsyJy5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5JZGVudGl0eVJlY29yZBIQCghhZG1pdHRlZBgPIAEoCBITCgtleHBpcnlfdG9sZBgQIAEoCBJDChFzdWJzY3JpcHRpb25fZW5kcxgRIAMoCzIoLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlN1YnNjcmlwdGlvbkVuZCI8Cg9TdWJzY3JpcHRpb25FbmQSDwoHY2hhbm5lbBgBIAEoCRIKCgJhdBgCIAEoBBIMCgR0b2xkGAMgASgIIqgBCg5JZGVudGl0eVJlY29yZBIQCgh0b2tlbl9pZBgBIAEoCRISCgpleHBpcmVzX2F0GAIgASgEEhYKDmNsaWVudF92b3VjaGVkGAMgASgIEg8KB2dyYW50ZWQYBCABKAgSNAoGZ3JhbnRzGAUgAygLMiQubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuR3JhbnRSZWNvcmQSEQoJaXNzdWVkX2F0GAYgASgEIi8KC0dyYW50UmVjb3JkEg8KB3BhdHRlcm4YASABKAkSDwoHYWN0aW9ucxgCIAMoCSKuAQoMU2Vzc2lvbk1hcmtzEgwKBHNlZW4YASABKAQSDAoEc2VudBgCIAEoBBIQCghyZWNlaXZlZBgDIAEoBBIPCgd1bmhlYXJkGAQgASgEEhAKCGhlYXJkX2F0GAUgASgEEjoKDXNlZW5fY2hhbm5lbHMYBiADKAsyIy5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5TZWVuUmVjb3JkEhEKCXRha2VuX3NlcRgHIAEoBCJQCgpTZWVuUmVjb3JkEg8KB2NoYW5uZWwYASABKAkSDQoFZXBvY2gYAiABKAkSDgoGb2Zmc2V0GAMgASgEEhIKCmdlbmVyYXRpb24YBCABKAQiZgoSU3Vic2NyaXB0aW9uUmVjb3JkEg8KB2NoYW5uZWwYASABKAkSEQoJZXBoZW1lcmFsGAIgASgIEg0KBWVwb2NoGAMgASgJEg0KBWZsb29yGAQgASgEEg4KBm9yaWdpbhgFIAEoCSI3ChFTaWduZWROb2RlTWVzc2FnZRIPCgdtZXNzYWdlGAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCLaAQoLTm9kZU1lc3NhZ2USDgoGc2VuZGVyGAEgASgJEhAKCHJlY2VpdmVyGAIgASgJEhAKCHNlcXVlbmNlGAMgASgEEgwKBGNhbGwYBCABKAQSMgoFYXNrZWQYBSABKAsyIS5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5Ob2RlQ2FsbEgAEjwKCGFuc3dlcmVkGAYgASgLMigubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuTm9kZUFuc3dlclBpZWNlSAASDwoHdGltZV9tcxgHIAEoBEIGCgRib2R5Ij0KD05vZGVBbnN3ZXJQaWVjZRINCgVpbmRleBgBIAEoDRIMCgRsYXN0GAIgASgIEg0KBXBpZWNlGAMgASgMIpkECghOb2RlQ2FsbBI9CgpkaXNjb25uZWN0GAEgASgLMicubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuRGlzY29ubmVjdENhbGxIABI6CglzdWJzY3JpYmUYAiABKAsyJS5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5DaGFubmVsc0NhbGxIABI8Cgt1bnN1YnNjcmliZRgDIAEoCzIlLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkNoYW5uZWxzQ2FsbEgAEjUKBnN1cnZleRgEIAEoCzIjLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlN1cnZleUNhbGxIABIxCgRzZW5kGAUgASgLMiEubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuU2VuZENhbGxIABI3CgdwdWJsaXNoGAYgASgLMiQubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuUHVibGlzaENhbGxIABI5CghhdWRpZW5jZRgHIAEoCzIlLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkF1ZGllbmNlQ2FsbEgAEjUKBnJldm9rZRgIIAEoCzIjLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlJldm9rZUNhbGxIABI3CgdwcmVzZW50GAkgASgLMiQubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuUHJlc2VudENhbGxIAEIGCgRjYWxsIiIKC1ByZXNlbnRDYWxsEhMKC3Nlc3Npb25faWRzGAEgAygJIiQKDVByZXNlbnRBbnN3ZXISEwoLc2Vzc2lvbl9pZHMYASADKAkiRgoKUmV2b2tlQ2FsbBI4CgtyZXZvY2F0aW9ucxgBIAMoCzIjLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlJldm9jYXRpb24iTAoKUmV2b2NhdGlvbhIPCgd1c2VyX2lkGAEgASgJEhAKCHRva2VuX2lkGAIgASgJEgwKBHRpbWUYAyABKAQSDQoFdW50aWwYBCABKAQiQgoORGlzY29ubmVjdENhbGwSEgoKc2Vzc2lvbl9pZBgBIAEoCRIMCgRjb2RlGAIgASgNEg4KBnJlYXNvbhgDIAEoCSI0CgxDaGFubmVsc0NhbGwSEgoKc2Vzc2lvbl9pZBgBIAEoCRIQCghjaGFubmVscxgCIAMoCSJ8CgpTdXJ2ZXlDYWxsEgoKAmlkGAEgASgJEg8KB2NoYW5uZWwYAiABKAkSLwoIcXVlc3Rpb24YAyABKAsyHS5pby5jbG91ZGV2ZW50cy52MS5DbG91ZEV2ZW50EhIKCnRpbWVvdXRfbXMYBCABKA0SDAoEbW9zdBgFIAEoDSIfCgxBdWRpZW5jZUNhbGwSDwoHY2hhbm5lbBgBIAEoCSJfCghTZW5kQ2FsbBISCgpzZXNzaW9uX2lkGAEgASgJEg4KBnNlY3JldBgCIAEoCRILCgNzZXEYAyABKAQSEAoIbWVzc2FnZXMYBCADKAwSEAoIZW5jb2RpbmcYBSABKAkiYAoLUHVibGlzaENhbGwSEwoLc2Vzc2lvbl9pZHMYASADKAkSCgoCaWQYAiABKAkSMAoEYm9keRgDIAEoCzIiLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkVudHJ5Qm9keSKoAwoKTm9kZUFuc3dlchIWCgxkaXNjb25uZWN0ZWQYASABKAhIABI7CghjaGFubmVscxgCIAEoCzInLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkNoYW5uZWxzQW5zd2VySAASOAoGc3VydmV5GAMgASgLMiYubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuU3VydmV5T3V0Y29tZUgAEi0KBWVycm9yGAQgASgLMhwubWVzc2FnZWxvb3Auc2hhcmVkLnYxLkVycm9ySAASMwoEc2VuZBgFIAEoCzIjLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlNlbmRBbnN3ZXJIABI7CglwdWJsaXNoZWQYBiABKAsyJi5tZXNzYWdlbG9vcC5pbnRlcm5hbC52MS5QdWJsaXNoQW5zd2VySAASEgoIYXVkaWVuY2UYByABKA1IABIRCgdyZXZva2VkGAggASgISAASOQoHcHJlc2VudBgJIAEoCzImLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLlByZXNlbnRBbnN3ZXJIAEIICgZhbnN3ZXIiKAoKU2VuZEFuc3dlchINCgVmb3VuZBgBIAEoCBILCgNzZXEYAiABKAQiOAoNUHVibGlzaEFuc3dlchITCgtzZXNzaW9uX2lkcxgBIAMoCRISCgpjb25uZWN0aW5nGAIgAygJIpkCCg5DaGFubmVsc0Fuc3dlchJFCgdyZXN1bHRzGAEgAygLMjQubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuQ2hhbm5lbHNBbnN3ZXIuUmVzdWx0c0VudHJ5EkMKBmVycm9ycxgCIAMoCzIzLm1lc3NhZ2Vsb29wLmludGVybmFsLnYxLkNoYW5uZWxzQW5zd2VyLkVycm9yc0VudHJ5Gi4KDFJlc3VsdHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAg6AjgBGksKC0Vycm9yc0VudHJ5EgsKA2tleRgBIAEoCRIrCgV2YWx1ZRgCIAEoCzIcLm1lc3NhZ2Vsb29wLnNoYXJlZC52MS5FcnJvcjoCOAEiVwoNU3VydmV5T3V0Y29tZRI2CgdhbnN3ZXJzGAEgAygLMiUubWVzc2FnZWxvb3AuaW50ZXJuYWwudjEuU3VydmV5QW5zd2VyEg4KBnNpbGVudBgCIAMoCSKjAQoMU3VydmV5QW5zd2VyEhIKCnNlc3Npb25faWQYASABKAkSLgoHcGF5bG9hZBgCIAEoCzIdLmlvLmNsb3VkZXZlbnRzLnYxLkNsb3VkRXZlbnQSKwoFZXJyb3IYAyABKAsyHC5tZXNzYWdlbG9vcC5zaGFyZWQudjEuRXJyb3ISDwoHdXNlcl9pZBgEIAEoCRIRCgljbGllbnRfaWQYBSABKAkiPAoHUmF3U2VuZBISCgpzZXNzaW9uX2lkGAEgASgJEgsKA3NlcRgCIAEoBBIQCghtZXNzYWdlcxgDIAMoDGIGcHJvdG8z", [file_io_cloudevents_v1_cloudevents, file_messageloop_shared_v1_errors, file_messageloop_v1_service]);
 
 /**
  * Describes the message messageloop.internal.v1.Entry.
@@ -94,226 +94,387 @@ export const DeliverRequestSchema = /*@__PURE__*/
   messageDesc(file_messageloop_internal_v1_internal, 10);
 
 /**
+ * Describes the message messageloop.internal.v1.Transient.
+ * Use `create(TransientSchema)` to create a new message.
+ */
+export const TransientSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 11);
+
+/**
  * Describes the message messageloop.internal.v1.PresenceChange.
  * Use `create(PresenceChangeSchema)` to create a new message.
  */
 export const PresenceChangeSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 11);
+  messageDesc(file_messageloop_internal_v1_internal, 12);
 
 /**
  * Describes the message messageloop.internal.v1.DeliverResponse.
  * Use `create(DeliverResponseSchema)` to create a new message.
  */
 export const DeliverResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 12);
+  messageDesc(file_messageloop_internal_v1_internal, 13);
 
 /**
  * Describes the message messageloop.internal.v1.ReadRequest.
  * Use `create(ReadRequestSchema)` to create a new message.
  */
 export const ReadRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 13);
+  messageDesc(file_messageloop_internal_v1_internal, 14);
 
 /**
  * Describes the message messageloop.internal.v1.ReadResponse.
  * Use `create(ReadResponseSchema)` to create a new message.
  */
 export const ReadResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 14);
+  messageDesc(file_messageloop_internal_v1_internal, 15);
 
 /**
  * Describes the message messageloop.internal.v1.HistoryRequest.
  * Use `create(HistoryRequestSchema)` to create a new message.
  */
 export const HistoryRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 15);
+  messageDesc(file_messageloop_internal_v1_internal, 16);
 
 /**
  * Describes the message messageloop.internal.v1.HistoryResponse.
  * Use `create(HistoryResponseSchema)` to create a new message.
  */
 export const HistoryResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 16);
+  messageDesc(file_messageloop_internal_v1_internal, 17);
 
 /**
  * Describes the message messageloop.internal.v1.PresenceRequest.
  * Use `create(PresenceRequestSchema)` to create a new message.
  */
 export const PresenceRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 17);
+  messageDesc(file_messageloop_internal_v1_internal, 18);
+
+/**
+ * Describes the message messageloop.internal.v1.GatewaysResponse.
+ * Use `create(GatewaysResponseSchema)` to create a new message.
+ */
+export const GatewaysResponseSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 19);
 
 /**
  * Describes the message messageloop.internal.v1.PresenceResponse.
  * Use `create(PresenceResponseSchema)` to create a new message.
  */
 export const PresenceResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 18);
+  messageDesc(file_messageloop_internal_v1_internal, 20);
 
 /**
  * Describes the message messageloop.internal.v1.PatternSubscribeRequest.
  * Use `create(PatternSubscribeRequestSchema)` to create a new message.
  */
 export const PatternSubscribeRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 19);
+  messageDesc(file_messageloop_internal_v1_internal, 21);
 
 /**
  * Describes the message messageloop.internal.v1.PatternSubscribeResponse.
  * Use `create(PatternSubscribeResponseSchema)` to create a new message.
  */
 export const PatternSubscribeResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 20);
+  messageDesc(file_messageloop_internal_v1_internal, 22);
 
 /**
  * Describes the message messageloop.internal.v1.PatternUnsubscribeRequest.
  * Use `create(PatternUnsubscribeRequestSchema)` to create a new message.
  */
 export const PatternUnsubscribeRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 21);
+  messageDesc(file_messageloop_internal_v1_internal, 23);
 
 /**
  * Describes the message messageloop.internal.v1.PatternGateway.
  * Use `create(PatternGatewaySchema)` to create a new message.
  */
 export const PatternGatewaySchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 22);
+  messageDesc(file_messageloop_internal_v1_internal, 24);
 
 /**
  * Describes the message messageloop.internal.v1.LeaseRequest.
  * Use `create(LeaseRequestSchema)` to create a new message.
  */
 export const LeaseRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 23);
+  messageDesc(file_messageloop_internal_v1_internal, 25);
 
 /**
  * Describes the message messageloop.internal.v1.LeaseResponse.
  * Use `create(LeaseResponseSchema)` to create a new message.
  */
 export const LeaseResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 24);
+  messageDesc(file_messageloop_internal_v1_internal, 26);
 
 /**
  * Describes the message messageloop.internal.v1.HearRequest.
  * Use `create(HearRequestSchema)` to create a new message.
  */
 export const HearRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 25);
+  messageDesc(file_messageloop_internal_v1_internal, 27);
 
 /**
  * Describes the message messageloop.internal.v1.ActiveRequest.
  * Use `create(ActiveRequestSchema)` to create a new message.
  */
 export const ActiveRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 26);
+  messageDesc(file_messageloop_internal_v1_internal, 28);
 
 /**
  * Describes the message messageloop.internal.v1.ActiveResponse.
  * Use `create(ActiveResponseSchema)` to create a new message.
  */
 export const ActiveResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 27);
+  messageDesc(file_messageloop_internal_v1_internal, 29);
+
+/**
+ * Describes the message messageloop.internal.v1.UserSessionsRequest.
+ * Use `create(UserSessionsRequestSchema)` to create a new message.
+ */
+export const UserSessionsRequestSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 30);
+
+/**
+ * Describes the message messageloop.internal.v1.UserSessionsAnswer.
+ * Use `create(UserSessionsAnswerSchema)` to create a new message.
+ */
+export const UserSessionsAnswerSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 31);
+
+/**
+ * Describes the message messageloop.internal.v1.UserSession.
+ * Use `create(UserSessionSchema)` to create a new message.
+ */
+export const UserSessionSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 32);
+
+/**
+ * Describes the message messageloop.internal.v1.UserSessionsResponse.
+ * Use `create(UserSessionsResponseSchema)` to create a new message.
+ */
+export const UserSessionsResponseSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 33);
+
+/**
+ * Describes the message messageloop.internal.v1.ReportRequest.
+ * Use `create(ReportRequestSchema)` to create a new message.
+ */
+export const ReportRequestSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 34);
+
+/**
+ * Describes the message messageloop.internal.v1.ListRequest.
+ * Use `create(ListRequestSchema)` to create a new message.
+ */
+export const ListRequestSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 35);
+
+/**
+ * Describes the message messageloop.internal.v1.ListResponse.
+ * Use `create(ListResponseSchema)` to create a new message.
+ */
+export const ListResponseSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 36);
+
+/**
+ * Describes the message messageloop.internal.v1.ListedChannel.
+ * Use `create(ListedChannelSchema)` to create a new message.
+ */
+export const ListedChannelSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 37);
 
 /**
  * Describes the message messageloop.internal.v1.SessionRecord.
  * Use `create(SessionRecordSchema)` to create a new message.
  */
 export const SessionRecordSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 28);
+  messageDesc(file_messageloop_internal_v1_internal, 38);
+
+/**
+ * Describes the message messageloop.internal.v1.SubscriptionEnd.
+ * Use `create(SubscriptionEndSchema)` to create a new message.
+ */
+export const SubscriptionEndSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 39);
+
+/**
+ * Describes the message messageloop.internal.v1.IdentityRecord.
+ * Use `create(IdentityRecordSchema)` to create a new message.
+ */
+export const IdentityRecordSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 40);
+
+/**
+ * Describes the message messageloop.internal.v1.GrantRecord.
+ * Use `create(GrantRecordSchema)` to create a new message.
+ */
+export const GrantRecordSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 41);
 
 /**
  * Describes the message messageloop.internal.v1.SessionMarks.
  * Use `create(SessionMarksSchema)` to create a new message.
  */
 export const SessionMarksSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 29);
+  messageDesc(file_messageloop_internal_v1_internal, 42);
 
 /**
  * Describes the message messageloop.internal.v1.SeenRecord.
  * Use `create(SeenRecordSchema)` to create a new message.
  */
 export const SeenRecordSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 30);
+  messageDesc(file_messageloop_internal_v1_internal, 43);
 
 /**
  * Describes the message messageloop.internal.v1.SubscriptionRecord.
  * Use `create(SubscriptionRecordSchema)` to create a new message.
  */
 export const SubscriptionRecordSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 31);
+  messageDesc(file_messageloop_internal_v1_internal, 44);
 
 /**
  * Describes the message messageloop.internal.v1.SignedNodeMessage.
  * Use `create(SignedNodeMessageSchema)` to create a new message.
  */
 export const SignedNodeMessageSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 32);
+  messageDesc(file_messageloop_internal_v1_internal, 45);
 
 /**
  * Describes the message messageloop.internal.v1.NodeMessage.
  * Use `create(NodeMessageSchema)` to create a new message.
  */
 export const NodeMessageSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 33);
+  messageDesc(file_messageloop_internal_v1_internal, 46);
 
 /**
  * Describes the message messageloop.internal.v1.NodeAnswerPiece.
  * Use `create(NodeAnswerPieceSchema)` to create a new message.
  */
 export const NodeAnswerPieceSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 34);
+  messageDesc(file_messageloop_internal_v1_internal, 47);
 
 /**
  * Describes the message messageloop.internal.v1.NodeCall.
  * Use `create(NodeCallSchema)` to create a new message.
  */
 export const NodeCallSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 35);
+  messageDesc(file_messageloop_internal_v1_internal, 48);
+
+/**
+ * Describes the message messageloop.internal.v1.PresentCall.
+ * Use `create(PresentCallSchema)` to create a new message.
+ */
+export const PresentCallSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 49);
+
+/**
+ * Describes the message messageloop.internal.v1.PresentAnswer.
+ * Use `create(PresentAnswerSchema)` to create a new message.
+ */
+export const PresentAnswerSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 50);
+
+/**
+ * Describes the message messageloop.internal.v1.RevokeCall.
+ * Use `create(RevokeCallSchema)` to create a new message.
+ */
+export const RevokeCallSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 51);
+
+/**
+ * Describes the message messageloop.internal.v1.Revocation.
+ * Use `create(RevocationSchema)` to create a new message.
+ */
+export const RevocationSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 52);
 
 /**
  * Describes the message messageloop.internal.v1.DisconnectCall.
  * Use `create(DisconnectCallSchema)` to create a new message.
  */
 export const DisconnectCallSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 36);
+  messageDesc(file_messageloop_internal_v1_internal, 53);
 
 /**
  * Describes the message messageloop.internal.v1.ChannelsCall.
  * Use `create(ChannelsCallSchema)` to create a new message.
  */
 export const ChannelsCallSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 37);
+  messageDesc(file_messageloop_internal_v1_internal, 54);
 
 /**
  * Describes the message messageloop.internal.v1.SurveyCall.
  * Use `create(SurveyCallSchema)` to create a new message.
  */
 export const SurveyCallSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 38);
+  messageDesc(file_messageloop_internal_v1_internal, 55);
+
+/**
+ * Describes the message messageloop.internal.v1.AudienceCall.
+ * Use `create(AudienceCallSchema)` to create a new message.
+ */
+export const AudienceCallSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 56);
+
+/**
+ * Describes the message messageloop.internal.v1.SendCall.
+ * Use `create(SendCallSchema)` to create a new message.
+ */
+export const SendCallSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 57);
+
+/**
+ * Describes the message messageloop.internal.v1.PublishCall.
+ * Use `create(PublishCallSchema)` to create a new message.
+ */
+export const PublishCallSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 58);
 
 /**
  * Describes the message messageloop.internal.v1.NodeAnswer.
  * Use `create(NodeAnswerSchema)` to create a new message.
  */
 export const NodeAnswerSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 39);
+  messageDesc(file_messageloop_internal_v1_internal, 59);
+
+/**
+ * Describes the message messageloop.internal.v1.SendAnswer.
+ * Use `create(SendAnswerSchema)` to create a new message.
+ */
+export const SendAnswerSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 60);
+
+/**
+ * Describes the message messageloop.internal.v1.PublishAnswer.
+ * Use `create(PublishAnswerSchema)` to create a new message.
+ */
+export const PublishAnswerSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 61);
 
 /**
  * Describes the message messageloop.internal.v1.ChannelsAnswer.
  * Use `create(ChannelsAnswerSchema)` to create a new message.
  */
 export const ChannelsAnswerSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 40);
+  messageDesc(file_messageloop_internal_v1_internal, 62);
 
 /**
  * Describes the message messageloop.internal.v1.SurveyOutcome.
  * Use `create(SurveyOutcomeSchema)` to create a new message.
  */
 export const SurveyOutcomeSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 41);
+  messageDesc(file_messageloop_internal_v1_internal, 63);
 
 /**
  * Describes the message messageloop.internal.v1.SurveyAnswer.
  * Use `create(SurveyAnswerSchema)` to create a new message.
  */
 export const SurveyAnswerSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_internal_v1_internal, 42);
+  messageDesc(file_messageloop_internal_v1_internal, 64);
+
+/**
+ * Describes the message messageloop.internal.v1.RawSend.
+ * Use `create(RawSendSchema)` to create a new message.
+ */
+export const RawSendSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_internal_v1_internal, 65);
 

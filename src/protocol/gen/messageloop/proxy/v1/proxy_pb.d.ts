@@ -8,6 +8,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import type { Message } from "@bufbuild/protobuf";
 import type { CloudEvent } from "../../../io/cloudevents/v1/cloudevents_pb.js";
 import type { Error } from "../../shared/v1/errors_pb.js";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file messageloop/proxy/v1/proxy.proto.
@@ -15,10 +16,49 @@ import type { Error } from "../../shared/v1/errors_pb.js";
 export declare const file_messageloop_proxy_v1_proxy: GenFile;
 
 /**
+ * Caller is the session on whose behalf a backend is asked. Only user_id is authenticated.
+ *
+ * @generated from message messageloop.proxy.v1.Caller
+ */
+export declare type Caller = Message<"messageloop.proxy.v1.Caller"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * Who authentication has found out that this is; empty without authentication.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * What the client calls itself.
+   *
+   * @generated from field: string client_id = 3;
+   */
+  clientId: string;
+
+  /**
+   * @generated from field: string client_type = 4;
+   */
+  clientType: string;
+};
+
+/**
+ * Describes the message messageloop.proxy.v1.Caller.
+ * Use `create(CallerSchema)` to create a new message.
+ */
+export declare const CallerSchema: GenMessage<Caller>;
+
+/**
  * @generated from message messageloop.proxy.v1.RPCRequest
  */
 export declare type RPCRequest = Message<"messageloop.proxy.v1.RPCRequest"> & {
   /**
+   * Id of the client's frame.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -37,6 +77,20 @@ export declare type RPCRequest = Message<"messageloop.proxy.v1.RPCRequest"> & {
    * @generated from field: io.cloudevents.v1.CloudEvent payload = 4;
    */
   payload?: CloudEvent | undefined;
+
+  /**
+   * Numbers from 16 on are not of v0.1.1.
+   *
+   * @generated from field: messageloop.proxy.v1.Caller caller = 16;
+   */
+  caller?: Caller | undefined;
+
+  /**
+   * Of the client's frame, as it says.
+   *
+   * @generated from field: map<string, string> metadata = 17;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -50,11 +104,15 @@ export declare const RPCRequestSchema: GenMessage<RPCRequest>;
  */
 export declare type RPCResponse = Message<"messageloop.proxy.v1.RPCResponse"> & {
   /**
+   * Not read.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
+   * Is told to the client, and stands above the payload.
+   *
    * @generated from field: messageloop.shared.v1.Error error = 2;
    */
   error?: Error | undefined;
@@ -76,11 +134,15 @@ export declare const RPCResponseSchema: GenMessage<RPCResponse>;
  */
 export declare type AuthenticateRequest = Message<"messageloop.proxy.v1.AuthenticateRequest"> & {
   /**
+   * The client id again, as v0.1.1 has it: nobody vouches for it.
+   *
    * @generated from field: string username = 1;
    */
   username: string;
 
   /**
+   * The token.
+   *
    * @generated from field: string password = 2;
    */
   password: string;
@@ -94,6 +156,27 @@ export declare type AuthenticateRequest = Message<"messageloop.proxy.v1.Authenti
    * @generated from field: string client_id = 4;
    */
   clientId: string;
+
+  /**
+   * Made by the server, fresh for this connection.
+   *
+   * @generated from field: string session_id = 16;
+   */
+  sessionId: string;
+
+  /**
+   * Version of the client, as it says.
+   *
+   * @generated from field: string version = 17;
+   */
+  version: string;
+
+  /**
+   * Network address of the client; empty where it is not known.
+   *
+   * @generated from field: string address = 18;
+   */
+  address: string;
 };
 
 /**
@@ -107,6 +190,8 @@ export declare const AuthenticateRequestSchema: GenMessage<AuthenticateRequest>;
  */
 export declare type AuthenticateResponse = Message<"messageloop.proxy.v1.AuthenticateResponse"> & {
   /**
+   * Is told to the client, which is closed then.
+   *
    * @generated from field: messageloop.shared.v1.Error error = 1;
    */
   error?: Error | undefined;
@@ -124,10 +209,14 @@ export declare type AuthenticateResponse = Message<"messageloop.proxy.v1.Authent
 export declare const AuthenticateResponseSchema: GenMessage<AuthenticateResponse>;
 
 /**
+ * UserInfo is whom a token stands for. Of the fields of v0.1.1 only the id is read.
+ *
  * @generated from message messageloop.proxy.v1.UserInfo
  */
 export declare type UserInfo = Message<"messageloop.proxy.v1.UserInfo"> & {
   /**
+   * 1 to 255 bytes.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -151,6 +240,41 @@ export declare type UserInfo = Message<"messageloop.proxy.v1.UserInfo"> & {
    * @generated from field: string client_id = 5;
    */
   clientId: string;
+
+  /**
+   * Whether the client id that the client gave is known to be its own.
+   *
+   * @generated from field: bool client_vouched = 16;
+   */
+  clientVouched: boolean;
+
+  /**
+   * Id of the token, by which it can be revoked.
+   *
+   * @generated from field: string token_id = 17;
+   */
+  tokenId: string;
+
+  /**
+   * When it ends, Unix milliseconds; 0 for no end.
+   *
+   * @generated from field: uint64 expires_at = 18;
+   */
+  expiresAt: bigint;
+
+  /**
+   * Channels and patterns that the session has from its connect on.
+   *
+   * @generated from field: repeated string channels = 19;
+   */
+  channels: string[];
+
+  /**
+   * What the user may do, and no more than that; absent, the rules alone decide.
+   *
+   * @generated from field: messageloop.proxy.v1.Capabilities capabilities = 20;
+   */
+  capabilities?: Capabilities | undefined;
 };
 
 /**
@@ -160,18 +284,70 @@ export declare type UserInfo = Message<"messageloop.proxy.v1.UserInfo"> & {
 export declare const UserInfoSchema: GenMessage<UserInfo>;
 
 /**
+ * Capabilities without any grant allow nothing.
+ *
+ * @generated from message messageloop.proxy.v1.Capabilities
+ */
+export declare type Capabilities = Message<"messageloop.proxy.v1.Capabilities"> & {
+  /**
+   * @generated from field: repeated messageloop.proxy.v1.Grant grants = 1;
+   */
+  grants: Grant[];
+};
+
+/**
+ * Describes the message messageloop.proxy.v1.Capabilities.
+ * Use `create(CapabilitiesSchema)` to create a new message.
+ */
+export declare const CapabilitiesSchema: GenMessage<Capabilities>;
+
+/**
+ * Grant is what somebody may do with the channels of a pattern, which may be a single channel.
+ *
+ * @generated from message messageloop.proxy.v1.Grant
+ */
+export declare type Grant = Message<"messageloop.proxy.v1.Grant"> & {
+  /**
+   * @generated from field: string pattern = 1;
+   */
+  pattern: string;
+
+  /**
+   * subscribe, publish, presence, history, survey, rpc.
+   *
+   * @generated from field: repeated string actions = 2;
+   */
+  actions: string[];
+};
+
+/**
+ * Describes the message messageloop.proxy.v1.Grant.
+ * Use `create(GrantSchema)` to create a new message.
+ */
+export declare const GrantSchema: GenMessage<Grant>;
+
+/**
  * @generated from message messageloop.proxy.v1.SubscribeAclRequest
  */
 export declare type SubscribeAclRequest = Message<"messageloop.proxy.v1.SubscribeAclRequest"> & {
   /**
+   * A channel, or a pattern: then all its channels are asked for.
+   *
    * @generated from field: string channel = 1;
    */
   channel: string;
 
   /**
+   * The subscription's own token; empty where there is none.
+   *
    * @generated from field: string token = 2;
    */
   token: string;
+
+  /**
+   * @generated from field: messageloop.proxy.v1.Caller caller = 16;
+   */
+  caller?: Caller | undefined;
 };
 
 /**
@@ -184,6 +360,12 @@ export declare const SubscribeAclRequestSchema: GenMessage<SubscribeAclRequest>;
  * @generated from message messageloop.proxy.v1.SubscribeAclResponse
  */
 export declare type SubscribeAclResponse = Message<"messageloop.proxy.v1.SubscribeAclResponse"> & {
+  /**
+   * Set where the subscription is refused; is told to the client.
+   *
+   * @generated from field: messageloop.shared.v1.Error error = 16;
+   */
+  error?: Error | undefined;
 };
 
 /**
@@ -191,6 +373,53 @@ export declare type SubscribeAclResponse = Message<"messageloop.proxy.v1.Subscri
  * Use `create(SubscribeAclResponseSchema)` to create a new message.
  */
 export declare const SubscribeAclResponseSchema: GenMessage<SubscribeAclResponse>;
+
+/**
+ * Lifecycle is what all lifecycle events have beside what v0.1.1 says of them.
+ *
+ * @generated from message messageloop.proxy.v1.Lifecycle
+ */
+export declare type Lifecycle = Message<"messageloop.proxy.v1.Lifecycle"> & {
+  /**
+   * The same however often the event is sent.
+   *
+   * @generated from field: string event_id = 1;
+   */
+  eventId: string;
+
+  /**
+   * When it happened.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * What the client calls itself; nobody vouches for it.
+   *
+   * @generated from field: string client_id = 3;
+   */
+  clientId: string;
+
+  /**
+   * @generated from field: string client_type = 4;
+   */
+  clientType: string;
+
+  /**
+   * Rises from event to event of a channel: one with a smaller number than another comes too late to say how the
+   * channel is. 0 for an event of a session.
+   *
+   * @generated from field: uint64 sequence = 5;
+   */
+  sequence: bigint;
+};
+
+/**
+ * Describes the message messageloop.proxy.v1.Lifecycle.
+ * Use `create(LifecycleSchema)` to create a new message.
+ */
+export declare const LifecycleSchema: GenMessage<Lifecycle>;
 
 /**
  * @generated from message messageloop.proxy.v1.OnConnectedRequest
@@ -202,9 +431,16 @@ export declare type OnConnectedRequest = Message<"messageloop.proxy.v1.OnConnect
   sessionId: string;
 
   /**
+   * Who authentication says this is, in all of these; empty without authentication.
+   *
    * @generated from field: string username = 2;
    */
   username: string;
+
+  /**
+   * @generated from field: messageloop.proxy.v1.Lifecycle lifecycle = 16;
+   */
+  lifecycle?: Lifecycle | undefined;
 };
 
 /**
@@ -243,6 +479,11 @@ export declare type OnSubscribedRequest = Message<"messageloop.proxy.v1.OnSubscr
    * @generated from field: string username = 3;
    */
   username: string;
+
+  /**
+   * @generated from field: messageloop.proxy.v1.Lifecycle lifecycle = 16;
+   */
+  lifecycle?: Lifecycle | undefined;
 };
 
 /**
@@ -281,6 +522,11 @@ export declare type OnUnsubscribedRequest = Message<"messageloop.proxy.v1.OnUnsu
    * @generated from field: string username = 3;
    */
   username: string;
+
+  /**
+   * @generated from field: messageloop.proxy.v1.Lifecycle lifecycle = 16;
+   */
+  lifecycle?: Lifecycle | undefined;
 };
 
 /**
@@ -314,6 +560,25 @@ export declare type OnDisconnectedRequest = Message<"messageloop.proxy.v1.OnDisc
    * @generated from field: string username = 2;
    */
   username: string;
+
+  /**
+   * @generated from field: messageloop.proxy.v1.Lifecycle lifecycle = 16;
+   */
+  lifecycle?: Lifecycle | undefined;
+
+  /**
+   * Close code; 1006 where the connection was lost.
+   *
+   * @generated from field: uint32 code = 17;
+   */
+  code: number;
+
+  /**
+   * What the server has closed it for; empty where the client went.
+   *
+   * @generated from field: string reason = 18;
+   */
+  reason: string;
 };
 
 /**
@@ -333,6 +598,76 @@ export declare type OnDisconnectedResponse = Message<"messageloop.proxy.v1.OnDis
  * Use `create(OnDisconnectedResponseSchema)` to create a new message.
  */
 export declare const OnDisconnectedResponseSchema: GenMessage<OnDisconnectedResponse>;
+
+/**
+ * A channel has its first subscriber by name.
+ *
+ * @generated from message messageloop.proxy.v1.OnOccupiedRequest
+ */
+export declare type OnOccupiedRequest = Message<"messageloop.proxy.v1.OnOccupiedRequest"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+
+  /**
+   * @generated from field: messageloop.proxy.v1.Lifecycle lifecycle = 16;
+   */
+  lifecycle?: Lifecycle | undefined;
+};
+
+/**
+ * Describes the message messageloop.proxy.v1.OnOccupiedRequest.
+ * Use `create(OnOccupiedRequestSchema)` to create a new message.
+ */
+export declare const OnOccupiedRequestSchema: GenMessage<OnOccupiedRequest>;
+
+/**
+ * @generated from message messageloop.proxy.v1.OnOccupiedResponse
+ */
+export declare type OnOccupiedResponse = Message<"messageloop.proxy.v1.OnOccupiedResponse"> & {
+};
+
+/**
+ * Describes the message messageloop.proxy.v1.OnOccupiedResponse.
+ * Use `create(OnOccupiedResponseSchema)` to create a new message.
+ */
+export declare const OnOccupiedResponseSchema: GenMessage<OnOccupiedResponse>;
+
+/**
+ * A channel has lost its last subscriber by name.
+ *
+ * @generated from message messageloop.proxy.v1.OnVacatedRequest
+ */
+export declare type OnVacatedRequest = Message<"messageloop.proxy.v1.OnVacatedRequest"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+
+  /**
+   * @generated from field: messageloop.proxy.v1.Lifecycle lifecycle = 16;
+   */
+  lifecycle?: Lifecycle | undefined;
+};
+
+/**
+ * Describes the message messageloop.proxy.v1.OnVacatedRequest.
+ * Use `create(OnVacatedRequestSchema)` to create a new message.
+ */
+export declare const OnVacatedRequestSchema: GenMessage<OnVacatedRequest>;
+
+/**
+ * @generated from message messageloop.proxy.v1.OnVacatedResponse
+ */
+export declare type OnVacatedResponse = Message<"messageloop.proxy.v1.OnVacatedResponse"> & {
+};
+
+/**
+ * Describes the message messageloop.proxy.v1.OnVacatedResponse.
+ * Use `create(OnVacatedResponseSchema)` to create a new message.
+ */
+export declare const OnVacatedResponseSchema: GenMessage<OnVacatedResponse>;
 
 /**
  * @generated from service messageloop.proxy.v1.ProxyService
@@ -393,6 +728,24 @@ export declare const ProxyService: GenService<{
     methodKind: "unary";
     input: typeof OnDisconnectedRequestSchema;
     output: typeof OnDisconnectedResponseSchema;
+  },
+  /**
+   * The next two are not of v0.1.1.
+   *
+   * @generated from rpc messageloop.proxy.v1.ProxyService.OnOccupied
+   */
+  onOccupied: {
+    methodKind: "unary";
+    input: typeof OnOccupiedRequestSchema;
+    output: typeof OnOccupiedResponseSchema;
+  },
+  /**
+   * @generated from rpc messageloop.proxy.v1.ProxyService.OnVacated
+   */
+  onVacated: {
+    methodKind: "unary";
+    input: typeof OnVacatedRequestSchema;
+    output: typeof OnVacatedResponseSchema;
   },
 }>;
 

@@ -5,6 +5,7 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_io_cloudevents_v1_cloudevents } from "../../../io/cloudevents/v1/cloudevents_pb.js";
 import { file_messageloop_shared_v1_errors } from "../../shared/v1/errors_pb.js";
 
@@ -12,112 +13,168 @@ import { file_messageloop_shared_v1_errors } from "../../shared/v1/errors_pb.js"
  * Describes the file messageloop/proxy/v1/proxy.proto.
  */
 export const file_messageloop_proxy_v1_proxy = /*@__PURE__*/
-  fileDesc("CiBtZXNzYWdlbG9vcC9wcm94eS92MS9wcm94eS5wcm90bxIUbWVzc2FnZWxvb3AucHJveHkudjEiaQoKUlBDUmVxdWVzdBIKCgJpZBgBIAEoCRIPCgdjaGFubmVsGAIgASgJEg4KBm1ldGhvZBgDIAEoCRIuCgdwYXlsb2FkGAQgASgLMh0uaW8uY2xvdWRldmVudHMudjEuQ2xvdWRFdmVudCJ2CgtSUENSZXNwb25zZRIKCgJpZBgBIAEoCRIrCgVlcnJvchgCIAEoCzIcLm1lc3NhZ2Vsb29wLnNoYXJlZC52MS5FcnJvchIuCgdwYXlsb2FkGAMgASgLMh0uaW8uY2xvdWRldmVudHMudjEuQ2xvdWRFdmVudCJhChNBdXRoZW50aWNhdGVSZXF1ZXN0EhAKCHVzZXJuYW1lGAEgASgJEhAKCHBhc3N3b3JkGAIgASgJEhMKC2NsaWVudF90eXBlGAMgASgJEhEKCWNsaWVudF9pZBgEIAEoCSJ2ChRBdXRoZW50aWNhdGVSZXNwb25zZRIrCgVlcnJvchgBIAEoCzIcLm1lc3NhZ2Vsb29wLnNoYXJlZC52MS5FcnJvchIxCgl1c2VyX2luZm8YAiABKAsyHi5tZXNzYWdlbG9vcC5wcm94eS52MS5Vc2VySW5mbyJfCghVc2VySW5mbxIKCgJpZBgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRINCgV0b2tlbhgDIAEoCRITCgtjbGllbnRfdHlwZRgEIAEoCRIRCgljbGllbnRfaWQYBSABKAkiNQoTU3Vic2NyaWJlQWNsUmVxdWVzdBIPCgdjaGFubmVsGAEgASgJEg0KBXRva2VuGAIgASgJIhYKFFN1YnNjcmliZUFjbFJlc3BvbnNlIjoKEk9uQ29ubmVjdGVkUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhAKCHVzZXJuYW1lGAIgASgJIhUKE09uQ29ubmVjdGVkUmVzcG9uc2UiTAoTT25TdWJzY3JpYmVkUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEg8KB2NoYW5uZWwYAiABKAkSEAoIdXNlcm5hbWUYAyABKAkiFgoUT25TdWJzY3JpYmVkUmVzcG9uc2UiTgoVT25VbnN1YnNjcmliZWRSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSDwoHY2hhbm5lbBgCIAEoCRIQCgh1c2VybmFtZRgDIAEoCSIYChZPblVuc3Vic2NyaWJlZFJlc3BvbnNlIj0KFU9uRGlzY29ubmVjdGVkUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhAKCHVzZXJuYW1lGAIgASgJIhgKFk9uRGlzY29ubmVjdGVkUmVzcG9uc2UyzQUKDFByb3h5U2VydmljZRJKCgNSUEMSIC5tZXNzYWdlbG9vcC5wcm94eS52MS5SUENSZXF1ZXN0GiEubWVzc2FnZWxvb3AucHJveHkudjEuUlBDUmVzcG9uc2USZQoMQXV0aGVudGljYXRlEikubWVzc2FnZWxvb3AucHJveHkudjEuQXV0aGVudGljYXRlUmVxdWVzdBoqLm1lc3NhZ2Vsb29wLnByb3h5LnYxLkF1dGhlbnRpY2F0ZVJlc3BvbnNlEmUKDFN1YnNjcmliZUFjbBIpLm1lc3NhZ2Vsb29wLnByb3h5LnYxLlN1YnNjcmliZUFjbFJlcXVlc3QaKi5tZXNzYWdlbG9vcC5wcm94eS52MS5TdWJzY3JpYmVBY2xSZXNwb25zZRJiCgtPbkNvbm5lY3RlZBIoLm1lc3NhZ2Vsb29wLnByb3h5LnYxLk9uQ29ubmVjdGVkUmVxdWVzdBopLm1lc3NhZ2Vsb29wLnByb3h5LnYxLk9uQ29ubmVjdGVkUmVzcG9uc2USZQoMT25TdWJzY3JpYmVkEikubWVzc2FnZWxvb3AucHJveHkudjEuT25TdWJzY3JpYmVkUmVxdWVzdBoqLm1lc3NhZ2Vsb29wLnByb3h5LnYxLk9uU3Vic2NyaWJlZFJlc3BvbnNlEmsKDk9uVW5zdWJzY3JpYmVkEisubWVzc2FnZWxvb3AucHJveHkudjEuT25VbnN1YnNjcmliZWRSZXF1ZXN0GiwubWVzc2FnZWxvb3AucHJveHkudjEuT25VbnN1YnNjcmliZWRSZXNwb25zZRJrCg5PbkRpc2Nvbm5lY3RlZBIrLm1lc3NhZ2Vsb29wLnByb3h5LnYxLk9uRGlzY29ubmVjdGVkUmVxdWVzdBosLm1lc3NhZ2Vsb29wLnByb3h5LnYxLk9uRGlzY29ubmVjdGVkUmVzcG9uc2ViBnByb3RvMw", [file_io_cloudevents_v1_cloudevents, file_messageloop_shared_v1_errors]);
+  fileDesc("CiBtZXNzYWdlbG9vcC9wcm94eS92MS9wcm94eS5wcm90bxIUbWVzc2FnZWxvb3AucHJveHkudjEiVQoGQ2FsbGVyEhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIRCgljbGllbnRfaWQYAyABKAkSEwoLY2xpZW50X3R5cGUYBCABKAkiigIKClJQQ1JlcXVlc3QSCgoCaWQYASABKAkSDwoHY2hhbm5lbBgCIAEoCRIOCgZtZXRob2QYAyABKAkSLgoHcGF5bG9hZBgEIAEoCzIdLmlvLmNsb3VkZXZlbnRzLnYxLkNsb3VkRXZlbnQSLAoGY2FsbGVyGBAgASgLMhwubWVzc2FnZWxvb3AucHJveHkudjEuQ2FsbGVyEkAKCG1ldGFkYXRhGBEgAygLMi4ubWVzc2FnZWxvb3AucHJveHkudjEuUlBDUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ2CgtSUENSZXNwb25zZRIKCgJpZBgBIAEoCRIrCgVlcnJvchgCIAEoCzIcLm1lc3NhZ2Vsb29wLnNoYXJlZC52MS5FcnJvchIuCgdwYXlsb2FkGAMgASgLMh0uaW8uY2xvdWRldmVudHMudjEuQ2xvdWRFdmVudCKXAQoTQXV0aGVudGljYXRlUmVxdWVzdBIQCgh1c2VybmFtZRgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRITCgtjbGllbnRfdHlwZRgDIAEoCRIRCgljbGllbnRfaWQYBCABKAkSEgoKc2Vzc2lvbl9pZBgQIAEoCRIPCgd2ZXJzaW9uGBEgASgJEg8KB2FkZHJlc3MYEiABKAkidgoUQXV0aGVudGljYXRlUmVzcG9uc2USKwoFZXJyb3IYASABKAsyHC5tZXNzYWdlbG9vcC5zaGFyZWQudjEuRXJyb3ISMQoJdXNlcl9pbmZvGAIgASgLMh4ubWVzc2FnZWxvb3AucHJveHkudjEuVXNlckluZm8i6QEKCFVzZXJJbmZvEgoKAmlkGAEgASgJEhAKCHVzZXJuYW1lGAIgASgJEg0KBXRva2VuGAMgASgJEhMKC2NsaWVudF90eXBlGAQgASgJEhEKCWNsaWVudF9pZBgFIAEoCRIWCg5jbGllbnRfdm91Y2hlZBgQIAEoCBIQCgh0b2tlbl9pZBgRIAEoCRISCgpleHBpcmVzX2F0GBIgASgEEhAKCGNoYW5uZWxzGBMgAygJEjgKDGNhcGFiaWxpdGllcxgUIAEoCzIiLm1lc3NhZ2Vsb29wLnByb3h5LnYxLkNhcGFiaWxpdGllcyI7CgxDYXBhYmlsaXRpZXMSKwoGZ3JhbnRzGAEgAygLMhsubWVzc2FnZWxvb3AucHJveHkudjEuR3JhbnQiKQoFR3JhbnQSDwoHcGF0dGVybhgBIAEoCRIPCgdhY3Rpb25zGAIgAygJImMKE1N1YnNjcmliZUFjbFJlcXVlc3QSDwoHY2hhbm5lbBgBIAEoCRINCgV0b2tlbhgCIAEoCRIsCgZjYWxsZXIYECABKAsyHC5tZXNzYWdlbG9vcC5wcm94eS52MS5DYWxsZXIiQwoUU3Vic2NyaWJlQWNsUmVzcG9uc2USKwoFZXJyb3IYECABKAsyHC5tZXNzYWdlbG9vcC5zaGFyZWQudjEuRXJyb3IigQEKCUxpZmVjeWNsZRIQCghldmVudF9pZBgBIAEoCRIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgljbGllbnRfaWQYAyABKAkSEwoLY2xpZW50X3R5cGUYBCABKAkSEAoIc2VxdWVuY2UYBSABKAQibgoST25Db25uZWN0ZWRSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSEAoIdXNlcm5hbWUYAiABKAkSMgoJbGlmZWN5Y2xlGBAgASgLMh8ubWVzc2FnZWxvb3AucHJveHkudjEuTGlmZWN5Y2xlIhUKE09uQ29ubmVjdGVkUmVzcG9uc2UigAEKE09uU3Vic2NyaWJlZFJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIPCgdjaGFubmVsGAIgASgJEhAKCHVzZXJuYW1lGAMgASgJEjIKCWxpZmVjeWNsZRgQIAEoCzIfLm1lc3NhZ2Vsb29wLnByb3h5LnYxLkxpZmVjeWNsZSIWChRPblN1YnNjcmliZWRSZXNwb25zZSKCAQoVT25VbnN1YnNjcmliZWRSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSDwoHY2hhbm5lbBgCIAEoCRIQCgh1c2VybmFtZRgDIAEoCRIyCglsaWZlY3ljbGUYECABKAsyHy5tZXNzYWdlbG9vcC5wcm94eS52MS5MaWZlY3ljbGUiGAoWT25VbnN1YnNjcmliZWRSZXNwb25zZSKPAQoVT25EaXNjb25uZWN0ZWRSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSEAoIdXNlcm5hbWUYAiABKAkSMgoJbGlmZWN5Y2xlGBAgASgLMh8ubWVzc2FnZWxvb3AucHJveHkudjEuTGlmZWN5Y2xlEgwKBGNvZGUYESABKA0SDgoGcmVhc29uGBIgASgJIhgKFk9uRGlzY29ubmVjdGVkUmVzcG9uc2UiWAoRT25PY2N1cGllZFJlcXVlc3QSDwoHY2hhbm5lbBgBIAEoCRIyCglsaWZlY3ljbGUYECABKAsyHy5tZXNzYWdlbG9vcC5wcm94eS52MS5MaWZlY3ljbGUiFAoST25PY2N1cGllZFJlc3BvbnNlIlcKEE9uVmFjYXRlZFJlcXVlc3QSDwoHY2hhbm5lbBgBIAEoCRIyCglsaWZlY3ljbGUYECABKAsyHy5tZXNzYWdlbG9vcC5wcm94eS52MS5MaWZlY3ljbGUiEwoRT25WYWNhdGVkUmVzcG9uc2UyjAcKDFByb3h5U2VydmljZRJKCgNSUEMSIC5tZXNzYWdlbG9vcC5wcm94eS52MS5SUENSZXF1ZXN0GiEubWVzc2FnZWxvb3AucHJveHkudjEuUlBDUmVzcG9uc2USZQoMQXV0aGVudGljYXRlEikubWVzc2FnZWxvb3AucHJveHkudjEuQXV0aGVudGljYXRlUmVxdWVzdBoqLm1lc3NhZ2Vsb29wLnByb3h5LnYxLkF1dGhlbnRpY2F0ZVJlc3BvbnNlEmUKDFN1YnNjcmliZUFjbBIpLm1lc3NhZ2Vsb29wLnByb3h5LnYxLlN1YnNjcmliZUFjbFJlcXVlc3QaKi5tZXNzYWdlbG9vcC5wcm94eS52MS5TdWJzY3JpYmVBY2xSZXNwb25zZRJiCgtPbkNvbm5lY3RlZBIoLm1lc3NhZ2Vsb29wLnByb3h5LnYxLk9uQ29ubmVjdGVkUmVxdWVzdBopLm1lc3NhZ2Vsb29wLnByb3h5LnYxLk9uQ29ubmVjdGVkUmVzcG9uc2USZQoMT25TdWJzY3JpYmVkEikubWVzc2FnZWxvb3AucHJveHkudjEuT25TdWJzY3JpYmVkUmVxdWVzdBoqLm1lc3NhZ2Vsb29wLnByb3h5LnYxLk9uU3Vic2NyaWJlZFJlc3BvbnNlEmsKDk9uVW5zdWJzY3JpYmVkEisubWVzc2FnZWxvb3AucHJveHkudjEuT25VbnN1YnNjcmliZWRSZXF1ZXN0GiwubWVzc2FnZWxvb3AucHJveHkudjEuT25VbnN1YnNjcmliZWRSZXNwb25zZRJrCg5PbkRpc2Nvbm5lY3RlZBIrLm1lc3NhZ2Vsb29wLnByb3h5LnYxLk9uRGlzY29ubmVjdGVkUmVxdWVzdBosLm1lc3NhZ2Vsb29wLnByb3h5LnYxLk9uRGlzY29ubmVjdGVkUmVzcG9uc2USXwoKT25PY2N1cGllZBInLm1lc3NhZ2Vsb29wLnByb3h5LnYxLk9uT2NjdXBpZWRSZXF1ZXN0GigubWVzc2FnZWxvb3AucHJveHkudjEuT25PY2N1cGllZFJlc3BvbnNlElwKCU9uVmFjYXRlZBImLm1lc3NhZ2Vsb29wLnByb3h5LnYxLk9uVmFjYXRlZFJlcXVlc3QaJy5tZXNzYWdlbG9vcC5wcm94eS52MS5PblZhY2F0ZWRSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_io_cloudevents_v1_cloudevents, file_messageloop_shared_v1_errors]);
+
+/**
+ * Describes the message messageloop.proxy.v1.Caller.
+ * Use `create(CallerSchema)` to create a new message.
+ */
+export const CallerSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_proxy_v1_proxy, 0);
 
 /**
  * Describes the message messageloop.proxy.v1.RPCRequest.
  * Use `create(RPCRequestSchema)` to create a new message.
  */
 export const RPCRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_proxy_v1_proxy, 0);
+  messageDesc(file_messageloop_proxy_v1_proxy, 1);
 
 /**
  * Describes the message messageloop.proxy.v1.RPCResponse.
  * Use `create(RPCResponseSchema)` to create a new message.
  */
 export const RPCResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_proxy_v1_proxy, 1);
+  messageDesc(file_messageloop_proxy_v1_proxy, 2);
 
 /**
  * Describes the message messageloop.proxy.v1.AuthenticateRequest.
  * Use `create(AuthenticateRequestSchema)` to create a new message.
  */
 export const AuthenticateRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_proxy_v1_proxy, 2);
+  messageDesc(file_messageloop_proxy_v1_proxy, 3);
 
 /**
  * Describes the message messageloop.proxy.v1.AuthenticateResponse.
  * Use `create(AuthenticateResponseSchema)` to create a new message.
  */
 export const AuthenticateResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_proxy_v1_proxy, 3);
+  messageDesc(file_messageloop_proxy_v1_proxy, 4);
 
 /**
  * Describes the message messageloop.proxy.v1.UserInfo.
  * Use `create(UserInfoSchema)` to create a new message.
  */
 export const UserInfoSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_proxy_v1_proxy, 4);
+  messageDesc(file_messageloop_proxy_v1_proxy, 5);
+
+/**
+ * Describes the message messageloop.proxy.v1.Capabilities.
+ * Use `create(CapabilitiesSchema)` to create a new message.
+ */
+export const CapabilitiesSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_proxy_v1_proxy, 6);
+
+/**
+ * Describes the message messageloop.proxy.v1.Grant.
+ * Use `create(GrantSchema)` to create a new message.
+ */
+export const GrantSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_proxy_v1_proxy, 7);
 
 /**
  * Describes the message messageloop.proxy.v1.SubscribeAclRequest.
  * Use `create(SubscribeAclRequestSchema)` to create a new message.
  */
 export const SubscribeAclRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_proxy_v1_proxy, 5);
+  messageDesc(file_messageloop_proxy_v1_proxy, 8);
 
 /**
  * Describes the message messageloop.proxy.v1.SubscribeAclResponse.
  * Use `create(SubscribeAclResponseSchema)` to create a new message.
  */
 export const SubscribeAclResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_proxy_v1_proxy, 6);
+  messageDesc(file_messageloop_proxy_v1_proxy, 9);
+
+/**
+ * Describes the message messageloop.proxy.v1.Lifecycle.
+ * Use `create(LifecycleSchema)` to create a new message.
+ */
+export const LifecycleSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_proxy_v1_proxy, 10);
 
 /**
  * Describes the message messageloop.proxy.v1.OnConnectedRequest.
  * Use `create(OnConnectedRequestSchema)` to create a new message.
  */
 export const OnConnectedRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_proxy_v1_proxy, 7);
+  messageDesc(file_messageloop_proxy_v1_proxy, 11);
 
 /**
  * Describes the message messageloop.proxy.v1.OnConnectedResponse.
  * Use `create(OnConnectedResponseSchema)` to create a new message.
  */
 export const OnConnectedResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_proxy_v1_proxy, 8);
+  messageDesc(file_messageloop_proxy_v1_proxy, 12);
 
 /**
  * Describes the message messageloop.proxy.v1.OnSubscribedRequest.
  * Use `create(OnSubscribedRequestSchema)` to create a new message.
  */
 export const OnSubscribedRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_proxy_v1_proxy, 9);
+  messageDesc(file_messageloop_proxy_v1_proxy, 13);
 
 /**
  * Describes the message messageloop.proxy.v1.OnSubscribedResponse.
  * Use `create(OnSubscribedResponseSchema)` to create a new message.
  */
 export const OnSubscribedResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_proxy_v1_proxy, 10);
+  messageDesc(file_messageloop_proxy_v1_proxy, 14);
 
 /**
  * Describes the message messageloop.proxy.v1.OnUnsubscribedRequest.
  * Use `create(OnUnsubscribedRequestSchema)` to create a new message.
  */
 export const OnUnsubscribedRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_proxy_v1_proxy, 11);
+  messageDesc(file_messageloop_proxy_v1_proxy, 15);
 
 /**
  * Describes the message messageloop.proxy.v1.OnUnsubscribedResponse.
  * Use `create(OnUnsubscribedResponseSchema)` to create a new message.
  */
 export const OnUnsubscribedResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_proxy_v1_proxy, 12);
+  messageDesc(file_messageloop_proxy_v1_proxy, 16);
 
 /**
  * Describes the message messageloop.proxy.v1.OnDisconnectedRequest.
  * Use `create(OnDisconnectedRequestSchema)` to create a new message.
  */
 export const OnDisconnectedRequestSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_proxy_v1_proxy, 13);
+  messageDesc(file_messageloop_proxy_v1_proxy, 17);
 
 /**
  * Describes the message messageloop.proxy.v1.OnDisconnectedResponse.
  * Use `create(OnDisconnectedResponseSchema)` to create a new message.
  */
 export const OnDisconnectedResponseSchema = /*@__PURE__*/
-  messageDesc(file_messageloop_proxy_v1_proxy, 14);
+  messageDesc(file_messageloop_proxy_v1_proxy, 18);
+
+/**
+ * Describes the message messageloop.proxy.v1.OnOccupiedRequest.
+ * Use `create(OnOccupiedRequestSchema)` to create a new message.
+ */
+export const OnOccupiedRequestSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_proxy_v1_proxy, 19);
+
+/**
+ * Describes the message messageloop.proxy.v1.OnOccupiedResponse.
+ * Use `create(OnOccupiedResponseSchema)` to create a new message.
+ */
+export const OnOccupiedResponseSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_proxy_v1_proxy, 20);
+
+/**
+ * Describes the message messageloop.proxy.v1.OnVacatedRequest.
+ * Use `create(OnVacatedRequestSchema)` to create a new message.
+ */
+export const OnVacatedRequestSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_proxy_v1_proxy, 21);
+
+/**
+ * Describes the message messageloop.proxy.v1.OnVacatedResponse.
+ * Use `create(OnVacatedResponseSchema)` to create a new message.
+ */
+export const OnVacatedResponseSchema = /*@__PURE__*/
+  messageDesc(file_messageloop_proxy_v1_proxy, 22);
 
 /**
  * @generated from service messageloop.proxy.v1.ProxyService
