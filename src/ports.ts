@@ -22,9 +22,22 @@ export type {
   SubscribeResult,
 } from "./engine/ports/broker.ts";
 export type { Cluster, RefusedMessages } from "./engine/ports/cluster.ts";
+export type {
+  ChannelPage,
+  ChannelQuery,
+  Directory,
+  ListedChannel,
+  UserSession,
+} from "./engine/ports/directory.ts";
+export type { Identity } from "./engine/ports/identity.ts";
+export type {
+  Lifecycle,
+  LifecycleEvent,
+  LifecycleKind,
+  LifecycleStats,
+} from "./engine/ports/lifecycle.ts";
 export type { Clock, LogFields, Logger, Random, Timers } from "./engine/ports/platform.ts";
-export type { Transport } from "./engine/ports/transport.ts";
-export type { Peer } from "./engine/session/session.ts";
+export type { Peer, Transport } from "./engine/ports/transport.ts";
 export { DEFAULT_SETTINGS, type Settings } from "./engine/settings/settings.ts";
 export type { Encoding } from "./protocol/codec.ts";
 export { DISCONNECTS, type Disconnect } from "./protocol/codes.ts";

@@ -71,6 +71,26 @@ export function covers(wide: string, narrow: string): boolean {
 }
 
 /**
+ * `covers` for several patterns together: whether each channel that `narrow` stands for is one of theirs.
+ * `chat` and `chat.*.**` cover `chat.**` together, and neither does so by itself.
+ */
+export function coveredBy(wide: readonly string[], narrow: string): boolean {
+  if (wide.some((one) => covers(one, narrow))) return true;
+  const inner = readPattern(narrow);
+  // There are more words than any patterns name: what `*` stands for is covered by a single `*`.
+  if (inner.end === "closed") return false;
+  const longest = Math.max(0, ...wide.map((one) => readPattern(one).words.length));
+  const words = inner.words.length === 0 ? ["*"] : [...inner.words];
+  // Channels of each length by themselves; longer ones are those of open patterns alone.
+  for (; words.length <= longest; words.push("*")) {
+    const closed = words.join(".");
+    if (!wide.some((one) => covers(one, closed))) return false;
+  }
+  const longer = [...words, "**"].join(".");
+  return wide.some((one) => covers(one, longer));
+}
+
+/**
  * Whether there is a channel that both patterns stand for; either may be a literal name. As with
  * `covers`, it may be one of more than 255 bytes.
  */

@@ -25,6 +25,8 @@ export interface ChannelRules extends LogRules {
   readonly presenceGraceMs: number;
   /** Whether subscribers may ask for what they missed. */
   readonly recovery: boolean;
+  /** Whether subscribers may put a question to all others. */
+  readonly survey: boolean;
   /** Nothing is kept: no history, and epoch and offsets live as long as the process. */
   readonly transient: boolean;
 }
@@ -54,6 +56,7 @@ export const DEFAULT_CHANNEL_RULES: ChannelRules = {
   presence: true,
   presenceGraceMs: 5_000,
   recovery: true,
+  survey: false,
   transient: false,
 };
 

@@ -1,11 +1,54 @@
 /** What the engine asks the application: who a client is, what it may subscribe to, and its RPCs. */
 import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import type { Identity } from "./identity.ts";
 
 /** Says that nobody waits for an answer any more: the client is gone or the deadline has passed. */
 export interface Cancellation {
   readonly cancelled: boolean;
+  /** Whether it was cancelled because the deadline has passed. Default: it is not known. */
+  readonly late?: boolean;
   /** Called once; at once when already cancelled. */
   onCancel(callback: () => void): void;
+}
+
+/**
+ * Why a backend has given no answer.
+ *
+ * - `timeout`: none within the time that it has.
+ * - `unreachable`: no connection, or one that broke.
+ * - `too_large`, `redirect`, `encoding`: an answer of a kind that is not read.
+ * - `status`: an answer that says that it failed, such as 500 or a Connect error.
+ * - `answer`: what is none, such as a page of HTML.
+ * - `field`: an answer with a value of the wrong type or out of range.
+ * - `circuit_open`, `busy`: it was not asked, because it fails all the time or has enough to do.
+ * - `cancelled`: nobody waits for it any more.
+ */
+export type FailureReason =
+  | "timeout"
+  | "unreachable"
+  | "too_large"
+  | "redirect"
+  | "encoding"
+  | "status"
+  | "answer"
+  | "field"
+  | "circuit_open"
+  | "busy"
+  | "cancelled";
+
+/**
+ * A backend that has given no answer. Its text is for the log alone, and holds no token and nothing of an answer's
+ * body: a client is told in the server's own words.
+ */
+export class BackendFailure extends Error {
+  override readonly name = "BackendFailure";
+  readonly reason: FailureReason;
+
+  /** @param message what happened, such as `status 502`; without a full stop */
+  constructor(reason: FailureReason, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.reason = reason;
+  }
 }
 
 /** Who asks. Only `userId` is authenticated. */
@@ -40,6 +83,19 @@ export interface AuthorizeSubscribeRequest {
   readonly caller: Caller;
 }
 
+/**
+ * A yes that ends: what the server itself resolves with where it has read a subscription's own token. Applications
+ * resolve with nothing.
+ */
+export class SubscriptionConsent {
+  /** When the subscription ends, Unix milliseconds. */
+  readonly expiresAt: number;
+
+  constructor(expiresAt: number) {
+    this.expiresAt = expiresAt;
+  }
+}
+
 export interface RpcRequest {
   /** Id of the client's frame. */
   readonly id: string;
@@ -54,16 +110,17 @@ export interface RpcRequest {
  * The application's backends. What is left out is not asked.
  *
  * - A refusal is a rejection with a MessagingError; its code, type, message and metadata reach the
- *   client. Any other rejection is a failure of the backend, and its text reaches nobody.
+ *   client. Any other rejection is a failure of the backend, and its text reaches the log alone; a
+ *   BackendFailure says which one.
  * - A call MAY be cancelled; what it answers afterwards is ignored.
  */
 export interface Backends {
-  /** Resolves with the user that a token stands for. Without it everyone is anonymous. */
+  /**
+   * Resolves with whom a token stands for: the user, who must have a name, and what else is known. Without it
+   * everyone is anonymous.
+   */
   authenticate?:
-    | ((
-        request: AuthenticateRequest,
-        cancellation: Cancellation,
-      ) => Promise<{ readonly userId: string }>)
+    | ((request: AuthenticateRequest, cancellation: Cancellation) => Promise<Identity>)
     | undefined;
   /** Resolves where the subscription is granted. Without it every channel is open. */
   authorizeSubscribe?:

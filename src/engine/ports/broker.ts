@@ -6,8 +6,11 @@ import type {
   EntryBody,
   SeenRecord,
   SeenRecordSchema,
+  Transient,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { Cluster } from "./cluster.ts";
+import type { Directory } from "./directory.ts";
+import type { Revocations } from "./revocations.ts";
 
 /** A place in a channel's log. */
 export interface Position {
@@ -116,6 +119,8 @@ export interface BrokerHandler {
   gap(channel: string, gap: LogGap): void;
   /** Channels may have been missed which the node does not know. */
   patternGap(pattern: string, gap: LogGap): void;
+  /** Messages outside of the log. One MUST NOT be handed over twice in one life of the node. */
+  transients(channel: string, messages: readonly Transient[]): void;
   /** Changes MUST come in the order of their generations, each once. */
   presence(channel: string, epoch: string, changes: readonly PresenceChange[]): void;
   /** Changes were lost; the snapshot is what holds now. */
@@ -155,6 +160,12 @@ export interface Broker {
    * take effect in the order of the calls.
    */
   publish(channel: string, command: PublishCommand): Promise<PublishResult>;
+  /**
+   * Hands a message to every node that hears the channel now, outside of the log: nothing keeps it, and a node
+   * that cannot be reached misses it. Answers when its delivery is under way. A broker that cannot leaves it
+   * out.
+   */
+  transmit?(channel: string, message: Transient): Promise<void>;
   /** How many bytes of publishes the node can take for a channel now, where they wait in the node. */
   room?(channel: string): number;
   /**
@@ -197,6 +208,16 @@ export interface Broker {
   readonly ready?: boolean;
   /** The other nodes, where there may be any. It MUST be the same for the broker's whole life. */
   readonly cluster?: Cluster;
+  /**
+   * Finds sessions by their user, and lists channels. A broker that cannot, or that is not asked to, leaves it
+   * out. It MUST be the same for the broker's whole life.
+   */
+  readonly directory?: Directory | undefined;
+  /**
+   * Remembers which tokens are revoked. A broker that cannot leaves it out. It MUST be the same for the broker's whole
+   * life.
+   */
+  readonly revocations?: Revocations | undefined;
   /**
    * The host is about to stop: hands over now what waits for a later turn. A broker that cannot do it at once
    * resolves when it is done; the host waits for as long as its clients may take to go.

@@ -28,8 +28,8 @@ export interface Cluster {
   readonly refused?: RefusedMessages;
   /** Gives what answers the calls of others. It rejects with what the caller is to be told. */
   start(answer: (call: NodeCall) => Promise<NodeAnswer["answer"]>): void;
-  /** The names of those that are there now. */
-  others(): Promise<readonly string[]>;
+  /** The names of those that may have subscribers of a channel now, by its name or by a pattern. All of them may do. */
+  others(channel: string): Promise<readonly string[]>;
   /** Resolves with the answer, or undefined where there is no such node. */
   call(node: string, call: NodeCall, timeoutMs: number): Promise<NodeAnswer["answer"] | undefined>;
 }

@@ -15,6 +15,12 @@ export interface Random {
   uuid(): string;
 }
 
+/** HMAC-SHA256 of a message. */
+export type Hmac = (
+  secret: Uint8Array,
+  message: Uint8Array,
+) => Uint8Array | Promise<Uint8Array<ArrayBuffer>>;
+
 export interface Timers {
   /** Calls back once after `ms` milliseconds, unless what it returns is called first. */
   after(ms: number, callback: () => void): () => void;

@@ -5,6 +5,18 @@ import type {
   SessionRecord,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { SizedFrame } from "../../protocol/publication-frames.ts";
+import type { Identity } from "./identity.ts";
+
+/** Where a connection comes from, as far as the host knows. */
+export interface Peer {
+  /** Network address of the client; empty where it is unknown. */
+  readonly address: string;
+  /**
+   * Set where the host has found out by itself who this is and what it may read, rules of access included: then
+   * neither those nor the application's backends are asked. The user id is empty for nobody in particular.
+   */
+  readonly admitted?: Identity;
+}
 
 /** One connection, seen from the engine. */
 export interface Transport {

@@ -1,0 +1,39 @@
+/** Who may do what in which channel, as far as that is decided without asking the application. */
+import type { MessagingError } from "../../protocol/errors.ts";
+
+/** What a user may be allowed or refused to do in a channel. */
+export const ACTIONS = ["subscribe", "publish", "presence", "history", "survey", "rpc"] as const;
+export type Action = (typeof ACTIONS)[number];
+
+/** What a token lets its bearer do in the channels of one pattern. */
+export interface Grant {
+  /** A pattern or a literal name. */
+  readonly pattern: string;
+  readonly actions: readonly Action[];
+}
+
+/** Who wants to do something. One object for as long as nothing of it changes: decisions are remembered by it. */
+export interface Subject {
+  /** Who authentication says this is; empty for nobody in particular. */
+  readonly userId: string;
+  /** The client's own name for itself. */
+  readonly clientId: string;
+  /** Whether authentication vouches for that name. */
+  readonly clientVouched: boolean;
+  /** All that its token lets it do; undefined where the token says nothing of that. */
+  readonly grants: readonly Grant[] | undefined;
+}
+
+/** Decides by rules and grants alone, at once. What it refuses no backend can allow. */
+export interface Authorizer {
+  /**
+   * Why somebody may not do something: an ACL_ERROR that may be told to the client, and says nothing of
+   * whether the channel exists. Undefined is a yes.
+   *
+   * @param channel a channel, or a pattern: then all of its channels are meant
+   * @example
+   * const refusal = authorizer.refusal(subject, "publish", "chat.lobby");
+   * if (refusal !== undefined) throw refusal;
+   */
+  refusal(subject: Subject, action: Action, channel: string): MessagingError | undefined;
+}

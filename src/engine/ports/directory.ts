@@ -1,0 +1,74 @@
+/** Which sessions a user has and which channels there are, over all nodes. */
+
+import type { Revocation } from "./revocations.ts";
+
+/** A session that has authenticated as a user. */
+export interface UserSession {
+  /** Where there are several nodes it begins with its node's name and a dot. */
+  readonly sessionId: string;
+  /** When it connected, Unix milliseconds. */
+  readonly since: number;
+}
+
+/** A channel that was published to, or that somebody was subscribed to by name, within its position ttl. */
+export interface ListedChannel {
+  readonly channel: string;
+  /** Members, as presence counts them; 0 in a channel without presence. */
+  readonly members: number;
+}
+
+/** Which channels are asked for. */
+export interface ChannelQuery {
+  /** A pattern, or the name of one channel. */
+  readonly pattern: string;
+  /** Exclusive: channels behind this name, which need not be a channel's. Empty begins at the first. */
+  readonly after: string;
+  /** Channels at most; at least 1. */
+  readonly limit: number;
+}
+
+export interface ChannelPage {
+  /** Ordered by the bytes of their names in UTF-8. */
+  readonly channels: readonly ListedChannel[];
+  /**
+   * The next page begins behind this name; undefined where there is none. A page MAY be short, and even
+   * empty, although another follows.
+   */
+  readonly next: string | undefined;
+  /** What has changed up to this time is part of the answer, Unix milliseconds. */
+  readonly asOf: number;
+}
+
+/** What a session is told that has joined. */
+export interface JoinAnswer {
+  /** The user has as many sessions as it may: this one has not joined. */
+  readonly full: boolean;
+  /** What is revoked of the user, where the directory is who remembers it. */
+  readonly revocations: readonly Revocation[];
+}
+
+/**
+ * The directory of all nodes. Failures are MessagingErrors: UNAVAILABLE where it does not answer.
+ *
+ * What a node has told of its sessions and has not taken back because it ended is forgotten after a while, or
+ * when it starts again. Nobody is woken to be counted.
+ */
+export interface Directory {
+  /**
+   * A session of this node has authenticated as a user. When it resolves, whoever asks for the user finds the
+   * session. It is idempotent. Where it rejects the session may be found or not until it leaves.
+   *
+   * @param limit sessions that the user may have on all nodes. Default 0, which is any number
+   */
+  join(userId: string, session: UserSession, limit?: number): Promise<JoinAnswer>;
+  /** A session that has joined, or was about to, has ended. Its id never comes back. */
+  leave(userId: string, sessionId: string): void;
+  /** A session of this node that had joined before the host slept. Hosts that never sleep leave it out. */
+  restore?(userId: string, session: UserSession): void;
+  /** The sessions of a user on all nodes. Some of them MAY have ended just now. */
+  sessions(userId: string): Promise<readonly UserSession[]>;
+  /** The nodes of these sessions do not know them: they have ended and were not taken back. */
+  forget(userId: string, sessionIds: readonly string[]): void;
+  /** One page of the channels. */
+  channels(query: ChannelQuery): Promise<ChannelPage>;
+}
