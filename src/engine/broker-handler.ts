@@ -1,5 +1,6 @@
 /** What a broker calls: the way from the log to the sessions of one node that hear of a channel. */
 import { PublicationBatch } from "../protocol/publication-frames.ts";
+import { TransientBatch } from "../protocol/transient-frames.ts";
 import { errorText } from "./error-text.ts";
 import type { Node } from "./node.ts";
 import type { BrokerHandler } from "./ports/broker.ts";
@@ -31,6 +32,10 @@ export function brokerHandler(node: Node): BrokerHandler {
       hub.broadcast(new PublicationBatch(channel, epoch, entries, node.stamp));
       markChanged(channel);
     },
+    transients: (channel, messages) => {
+      if (messages.length === 0 || !hub.hasAnySubscriber(channel)) return;
+      hub.transmit(new TransientBatch(channel, messages, node.stamp));
+    },
     gap: (channel, gap) => {
       hub.gap(channel, gap);
       markChanged(channel);
@@ -51,6 +56,7 @@ export function brokerHandler(node: Node): BrokerHandler {
   };
   return {
     publications: guard("publications", handler.publications),
+    transients: guard("transient messages", handler.transients),
     gap: guard("gap", handler.gap),
     patternGap: guard("gap of a pattern", handler.patternGap),
     presence: guard("presence", handler.presence),

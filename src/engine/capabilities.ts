@@ -18,6 +18,11 @@ export interface HostCapabilities {
   readonly slowsSenders: boolean;
   /** Whether the text frame `ping` is answered without waking anything. */
   readonly freeHeartbeat: boolean;
-  /** Whether a survey asks the subscribers of every node, or those of one. */
-  readonly surveysAcrossNodes: boolean;
+  /**
+   * Whether lifecycle events outlive the process that has recorded them, so that each arrives at least once. Where
+   * they do not, one that is killed takes with it what was not delivered, and tells of none of its sessions.
+   */
+  readonly keepsLifecycleEvents: boolean;
+  /** Whether a revoked token is still known when every process has ended. A self-hosted server needs Redis for it. */
+  readonly keepsRevocations: boolean;
 }

@@ -4,48 +4,82 @@
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { MessagingError } from "../protocol/errors.ts";
-import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
   type NodeAnswer,
   NodeAnswerSchema,
   type NodeCall,
   NodeCallSchema,
+  type PublishCall,
+  PublishCallSchema,
+  type Revocation as RevocationMessage,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { CHANNEL_TIMEOUT_MS } from "../protocol/limits.ts";
+import { utf8Decode, utf8Encode } from "../protocol/utf8.ts";
 import type { Cluster } from "./ports/cluster.ts";
-import type { NodeSurvey, SurveyOutcome } from "./survey.ts";
-
-/** What another node's part of a survey ends before the whole, in milliseconds: its answer travels. */
-const SURVEY_MARGIN_MS = 250;
+import type { Revocation } from "./ports/revocations.ts";
+import type { SendCall } from "./session/stream/sends.ts";
+import { countOf } from "./subscription/positions.ts";
+import { answerSurvey } from "./survey/survey-run.ts";
+import type { Surveys } from "./survey/surveys.ts";
 
 export type ChannelResults = Readonly<Record<string, boolean>>;
 
-/** A question to the subscribers of a channel. */
-export interface SurveyQuestion {
-  readonly id: string;
-  readonly channel: string;
-  readonly question: CloudEvent;
-  readonly timeoutMs: number;
+/** What became of subscriptions from the server's side. */
+export interface SubscribeOutcome {
+  /** For each channel whether the session has it now. */
+  readonly results: ChannelResults;
+  /** Why it has not got those that were refused; none where there is no such session. */
+  readonly errors: Readonly<Record<string, MessagingError>>;
 }
+
+/** Which of some sessions a message was handed to. Of those that are not named there are none. */
+export interface SessionsOutcome extends HandedOver {
+  /** Why it is not known whether the session got it. */
+  readonly failed: ReadonlyMap<string, MessagingError>;
+}
+
+/** The same of the sessions of one node. */
+export interface HandedOver {
+  readonly reached: readonly string[];
+  /** Those that are still being connected, to which nothing can be said. */
+  readonly connecting: readonly string[];
+}
+
+/** A message for some sessions, outside of any log. */
+export type SessionMessage = Pick<PublishCall, "id" | "body">;
 
 /** What a node does to its own sessions. */
 export interface LocalSessions {
   disconnect(sessionId: string, code: number, reason: string | undefined): boolean;
-  subscribe(sessionId: string, channels: readonly string[]): Promise<ChannelResults>;
+  subscribe(sessionId: string, channels: readonly string[]): Promise<SubscribeOutcome>;
   unsubscribe(sessionId: string, channels: readonly string[]): Promise<ChannelResults>;
-  survey(question: SurveyQuestion): Promise<NodeSurvey>;
+  send(call: SendCall): number | undefined;
+  publish(sessionIds: readonly string[], message: SessionMessage): HandedOver;
+  /** Which of these sessions there are, connected or not yet. */
+  present(sessionIds: readonly string[]): readonly string[];
+  /** Ends the sessions whose tokens are revoked. */
+  revoke(revocations: readonly Revocation[]): void;
 }
+
+/** A node's own part of surveys. */
+type LocalSurveys = Pick<Surveys, "ask" | "audience">;
 
 type Call = NonNullable<MessageInitShape<typeof NodeCallSchema>["call"]>;
 type Answer = NodeAnswer["answer"];
+type ChannelsAnswer = Extract<Answer, { case: "channels" }>["value"];
+
+const NOBODY: HandedOver = { reached: [], connecting: [] };
+const NOTHING_CHANGED: Pick<ChannelsAnswer, "results" | "errors"> = { results: {}, errors: {} };
 
 export class ClusterCalls {
   readonly #cluster: Cluster | undefined;
   readonly #local: LocalSessions;
+  readonly #surveys: LocalSurveys;
 
-  constructor(cluster: Cluster | undefined, local: LocalSessions) {
+  constructor(cluster: Cluster | undefined, local: LocalSessions, surveys: LocalSurveys) {
     this.#cluster = cluster;
     this.#local = local;
+    this.#surveys = surveys;
     cluster?.start((call) => this.#answer(call));
   }
 
@@ -57,7 +91,7 @@ export class ClusterCalls {
     return answer?.case === "disconnected" && answer.value;
   }
 
-  async subscribe(sessionId: string, channels: readonly string[]): Promise<ChannelResults> {
+  async subscribe(sessionId: string, channels: readonly string[]): Promise<SubscribeOutcome> {
     const node = this.#elsewhere(sessionId);
     if (node === undefined) return await this.#local.subscribe(sessionId, channels);
     return await this.#change(node, "subscribe", sessionId, channels);
@@ -66,46 +100,48 @@ export class ClusterCalls {
   async unsubscribe(sessionId: string, channels: readonly string[]): Promise<ChannelResults> {
     const node = this.#elsewhere(sessionId);
     if (node === undefined) return await this.#local.unsubscribe(sessionId, channels);
-    return await this.#change(node, "unsubscribe", sessionId, channels);
+    return (await this.#change(node, "unsubscribe", sessionId, channels)).results;
   }
 
-  /** Asks the subscribers of all nodes. A node that does not answer in time is named. */
-  async survey(question: SurveyQuestion): Promise<SurveyOutcome> {
-    const others = this.#cluster === undefined ? [] : await this.#cluster.others();
-    const here = this.#local.survey(question);
-    const unreached: string[] = [];
-    const parts = others.map(async (node) => {
+  async send(call: SendCall): Promise<number | undefined> {
+    const node = this.#elsewhere(call.sessionId);
+    if (node === undefined) return this.#local.send(call);
+    const messages = call.frames.map((frame) =>
+      typeof frame === "string" ? utf8Encode(frame) : frame,
+    );
+    const { sessionId, secret, seq, encoding } = call;
+    const value = { sessionId, secret, seq, messages, encoding };
+    const answer = await this.#ask(node, { case: "send", value });
+    return answer?.case === "send" && answer.value.found ? countOf(answer.value.seq) : undefined;
+  }
+
+  /** Hands a message to sessions, with one call to each node that has any of them. */
+  async publish(sessionIds: readonly string[], message: SessionMessage): Promise<SessionsOutcome> {
+    const byNode = new Map<string | undefined, string[]>();
+    for (const id of new Set(sessionIds)) {
+      const node = this.#elsewhere(id);
+      const ids = byNode.get(node);
+      if (ids === undefined) byNode.set(node, [id]);
+      else ids.push(id);
+    }
+    const failed = new Map<string, MessagingError>();
+    const calls = [...byNode].map(async ([node, ids]): Promise<HandedOver> => {
+      if (node === undefined) return this.#local.publish(ids, message);
       try {
-        return await this.#surveyAt(node, question);
-      } catch {
-        unreached.push(node);
-        return undefined;
+        const value = create(PublishCallSchema, { ...message, sessionIds: ids });
+        const answer = await this.#ask(node, { case: "publish", value });
+        if (answer?.case !== "published") return NOBODY;
+        return { reached: answer.value.sessionIds, connecting: answer.value.connecting };
+      } catch (error) {
+        for (const id of ids) failed.set(id, MessagingError.from(error));
+        return NOBODY;
       }
     });
-    const outcomes = (await Promise.all([here, ...parts])).filter((part) => part !== undefined);
+    const parts = await Promise.all(calls);
     return {
-      answers: outcomes.flatMap(({ answers }) => answers),
-      silent: outcomes.flatMap(({ silent }) => silent),
-      unreached,
-    };
-  }
-
-  async #surveyAt(
-    node: string,
-    { id, channel, question, timeoutMs }: SurveyQuestion,
-  ): Promise<NodeSurvey | undefined> {
-    const itsTimeoutMs = timeoutMs - Math.min(timeoutMs / 10, SURVEY_MARGIN_MS);
-    const value = { id, channel, question, timeoutMs: Math.ceil(itsTimeoutMs) };
-    const answer = await this.#ask(node, { case: "survey", value }, timeoutMs);
-    if (answer?.case !== "survey") return undefined;
-    const { answers, silent } = answer.value;
-    return {
-      answers: answers.map(({ sessionId, payload, error }) => ({
-        sessionId,
-        payload,
-        error: error === undefined ? undefined : MessagingError.fromMessage(error),
-      })),
-      silent,
+      reached: parts.flatMap(({ reached }) => reached),
+      connecting: parts.flatMap(({ connecting }) => connecting),
+      failed,
     };
   }
 
@@ -114,13 +150,21 @@ export class ClusterCalls {
     what: "subscribe" | "unsubscribe",
     sessionId: string,
     channels: readonly string[],
-  ): Promise<ChannelResults> {
+  ): Promise<SubscribeOutcome> {
     const answer = await this.#ask(node, {
       case: what,
       value: { sessionId, channels: [...channels] },
     });
-    const results = answer?.case === "channels" ? answer.value.results : {};
-    return Object.fromEntries(channels.map((channel) => [channel, results[channel] ?? false]));
+    const { results, errors } = answer?.case === "channels" ? answer.value : NOTHING_CHANGED;
+    return {
+      results: Object.fromEntries(
+        channels.map((channel) => [
+          channel,
+          Object.hasOwn(results, channel) && results[channel] === true,
+        ]),
+      ),
+      errors: mapped(errors, (error) => MessagingError.fromMessage(error)),
+    };
   }
 
   /** The other node that a session's id names. An id of no node's is nowhere, which is found here. */
@@ -132,13 +176,9 @@ export class ClusterCalls {
     return node === cluster.node ? undefined : node;
   }
 
-  async #ask(
-    node: string,
-    call: Call,
-    timeoutMs = CHANNEL_TIMEOUT_MS,
-  ): Promise<Answer | undefined> {
+  async #ask(node: string, call: Call): Promise<Answer | undefined> {
     const made = create(NodeCallSchema, { call });
-    const answer = await this.#cluster?.call(node, made, timeoutMs);
+    const answer = await this.#cluster?.call(node, made, CHANNEL_TIMEOUT_MS);
     if (answer?.case === "error") throw MessagingError.fromMessage(answer.value);
     return answer;
   }
@@ -151,15 +191,51 @@ export class ClusterCalls {
         const value = this.#local.disconnect(sessionId, code, reason || undefined);
         return { case: "disconnected", value };
       }
-      case "subscribe":
+      case "subscribe": {
+        const { sessionId, channels } = call.value;
+        const { results, errors } = await this.#local.subscribe(sessionId, channels);
+        const value = {
+          results: { ...results },
+          errors: mapped(errors, (error) => error.toMessage()),
+        };
+        return create(NodeAnswerSchema, { answer: { case: "channels", value } }).answer;
+      }
       case "unsubscribe": {
         const { sessionId, channels } = call.value;
-        const results = { ...(await this.#local[call.case](sessionId, channels)) };
+        const results = { ...(await this.#local.unsubscribe(sessionId, channels)) };
         return create(NodeAnswerSchema, { answer: { case: "channels", value: { results } } })
           .answer;
       }
       case "survey":
-        return await this.#survey(call.value);
+        return await answerSurvey(this.#surveys, call.value);
+      case "audience":
+        return { case: "audience", value: this.#surveys.audience(call.value.channel) };
+      case "send": {
+        const { messages, encoding, ...rest } = call.value;
+        const taken = this.#local.send({
+          ...rest,
+          frames: encoding === "json" ? messages.map(utf8Decode) : messages,
+          encoding: encoding === "json" ? "json" : "proto",
+        });
+        const value = { found: taken !== undefined, seq: BigInt(taken ?? 0) };
+        return create(NodeAnswerSchema, { answer: { case: "send", value } }).answer;
+      }
+      case "present": {
+        const sessionIds = [...this.#local.present(call.value.sessionIds)];
+        return create(NodeAnswerSchema, { answer: { case: "present", value: { sessionIds } } })
+          .answer;
+      }
+      case "revoke": {
+        const { revocations } = call.value;
+        this.#local.revoke(revocations.map(revocationOf));
+        return { case: "revoked", value: true };
+      }
+      case "publish": {
+        const { sessionIds, id, body } = call.value;
+        const { reached, connecting } = this.#local.publish(sessionIds, { id, body });
+        const value = { sessionIds: [...reached], connecting: [...connecting] };
+        return create(NodeAnswerSchema, { answer: { case: "published", value } }).answer;
+      }
       default:
         throw new MessagingError(
           "BAD_REQUEST",
@@ -167,19 +243,16 @@ export class ClusterCalls {
         );
     }
   }
-
-  async #survey({ id, channel, question, timeoutMs }: SurveyCall): Promise<Answer> {
-    if (question === undefined) throw new MessagingError("BAD_REQUEST", "the question is missing");
-    const { answers, silent } = await this.#local.survey({ id, channel, question, timeoutMs });
-    const told = answers.map(({ sessionId, payload, error }) => ({
-      sessionId,
-      ...(payload === undefined ? {} : { payload }),
-      ...(error === undefined ? {} : { error: error.toMessage() }),
-    }));
-    return create(NodeAnswerSchema, {
-      answer: { case: "survey", value: { answers: told, silent: [...silent] } },
-    }).answer;
-  }
 }
 
-type SurveyCall = Extract<NodeCall["call"], { case: "survey" }>["value"];
+/** A revocation as a message has it. */
+function revocationOf({ userId, tokenId, time, until }: RevocationMessage): Revocation {
+  return { userId, tokenId, time: countOf(time), until: countOf(until) };
+}
+
+function mapped<From, To>(
+  record: Readonly<Record<string, From>>,
+  change: (value: From) => To,
+): Record<string, To> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+}

@@ -13,18 +13,29 @@ import {
   CloudEventSchema,
 } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
+  type EntryBody,
   EntryBodySchema,
   type SessionRecord,
+  TransientSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {
   MAX_PRESENCE_MEMBERS,
+  MAX_REVOCATION_MS,
+  MAX_SURVEY_AUDIENCE,
   MAX_SURVEY_TIMEOUT_MS,
   SURVEY_TIMEOUT_MS,
 } from "../protocol/limits.ts";
 import { brokerHandler } from "./broker-handler.ts";
-import { type ChannelResults, ClusterCalls, type SurveyQuestion } from "./cluster-calls.ts";
+import {
+  type ChannelResults,
+  ClusterCalls,
+  type SessionsOutcome,
+  type SubscribeOutcome,
+} from "./cluster-calls.ts";
 import type { HostCounters } from "./counters.ts";
 import { Node, type NodeOptions } from "./node.ts";
+import { NodeSessions } from "./node-sessions.ts";
+import type { Authorizer } from "./ports/access.ts";
 import type { Backends } from "./ports/backends.ts";
 import type {
   Broker,
@@ -33,26 +44,47 @@ import type {
   PresenceSnapshot,
   PublishResult,
 } from "./ports/broker.ts";
-import type { RefusedMessages } from "./ports/cluster.ts";
-import type { Transport } from "./ports/transport.ts";
+import type { ChannelPage, ChannelQuery, Directory } from "./ports/directory.ts";
+import type { Peer, Transport } from "./ports/transport.ts";
+import { checkedRevocation } from "./revocation/check.ts";
 import { applicationEvent, checkCount, checkMetadata } from "./session/application-values.ts";
+import { tokenDue } from "./session/expiry/token-due.ts";
 import { publishKey } from "./session/publish-key.ts";
-import { type Peer, Session } from "./session/session.ts";
+import { Session } from "./session/session.ts";
+import type { SendCall, StreamTerms } from "./session/stream/sends.ts";
 import type { Settings } from "./settings/settings.ts";
-import type { EngineStats } from "./stats.ts";
+import { type EngineStats, statsOf } from "./stats.ts";
 import type { Audience } from "./subscription/hub.ts";
-import type { NodeSurvey, OpenSurveys, SurveyOptions, SurveyOutcome } from "./survey.ts";
+import type { SurveyOptions, SurveyOutcome } from "./survey/outcome.ts";
+import type { OpenSurveys } from "./survey/surveys.ts";
 
 export type EngineOptions = NodeOptions;
 
-export interface PublishOptions {
-  /** Kept beside the event; extended clients receive it. Default none. */
+export interface TransmitOptions {
+  /** Goes beside the event; extended clients receive it. Default none. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Bytes that the event may have, encoded; a longer one is TOO_LARGE. Default: any number. */
+  readonly maxEventBytes?: number;
+}
+
+export interface SessionMessageOptions extends TransmitOptions {
+  /** Id of the message. Default a random one. */
+  readonly id?: string;
+}
+
+export interface PublishOptions extends TransmitOptions {
   /**
    * Who publishes, as far as repeated events go: an event with source and id that this principal has
    * published to the channel before is not published again. Default: every call is one of its own.
    */
   readonly principal?: string;
+}
+
+export interface RevokeOptions {
+  /** The one token that is revoked. Default: all of the user that were issued up to now. */
+  readonly tokenId?: string;
+  /** When the tokens have expired by themselves, Unix milliseconds, at most 90 days ahead. Default: 90 days. */
+  readonly until?: number;
 }
 
 /** When sessions have to be looked at again, by the clock's steady time in milliseconds. */
@@ -61,9 +93,9 @@ export interface NextExpiry {
   readonly connect: number | undefined;
   /** The earliest possible end of a silent session; undefined when there is none. */
   readonly idle: number | undefined;
+  /** The first moment at which a token expires or its client has to be told so; undefined when there is none. */
+  readonly token: number | undefined;
 }
-
-const NO_MESSAGES: RefusedMessages = { unsigned: 0, misdirected: 0, replayed: 0 };
 
 /** A session, as hosts and programs have it. What else there is of one is for its own node. */
 export type ClientSession = Pick<
@@ -90,6 +122,8 @@ export class Engine {
   readonly broker: Broker;
   /** The application's backends. */
   readonly backends: Backends;
+  /** Rules and grants, for doors that let a client in by themselves. */
+  readonly authorizer: Authorizer;
   readonly settings: Settings;
   /** Who hears what on this node. */
   readonly hub: Audience;
@@ -104,17 +138,15 @@ export class Engine {
     this.#node = node;
     this.broker = node.broker;
     this.backends = node.backends;
+    this.authorizer = node.authorizer;
     this.settings = node.settings;
     this.hub = node.hub;
     this.surveys = node.surveys;
     this.counters = node.counters;
     this.broker.start(brokerHandler(node));
-    this.#calls = new ClusterCalls(node.broker.cluster, {
-      disconnect: (...all) => this.#disconnect(...all),
-      subscribe: (...all) => this.#subscribe(...all),
-      unsubscribe: (...all) => this.#unsubscribe(...all),
-      survey: (question) => this.#survey(question),
-    });
+    const sessions = new NodeSessions(node);
+    this.broker.revocations?.start((revocations) => sessions.revoke(revocations));
+    this.#calls = new ClusterCalls(node.broker.cluster, sessions, node.surveys);
   }
 
   /** @deprecated Use `backends`. */
@@ -138,10 +170,49 @@ export class Engine {
     return this.#register(new Session(this.#node, transport, id, encoding, peer));
   }
 
-  /** A session as it was before the host slept: its subscriptions are live again, nothing is sent. */
+  /**
+   * A session whose client sends by calls of their own: what is written first is `opened`, when the host has handed
+   * over its connect, and what `send` brings comes beside that.
+   */
+  open(
+    transport: Transport,
+    id: string,
+    encoding: Encoding,
+    terms: StreamTerms,
+    peer: Peer = { address: "" },
+  ): ClientSession {
+    this.#node.counters.opened += 1;
+    const session = this.#register(new Session(this.#node, transport, id, encoding, peer));
+    session.open(terms);
+    return session;
+  }
+
+  /**
+   * Takes messages of a client whose session `open` has made, on whichever node it is.
+   *
+   * @returns the last number of which all messages have been taken; undefined where there is no such session
+   *   with that secret
+   * @throws MessagingError BAD_REQUEST for what cannot be taken, UNAVAILABLE where the session's node does not
+   *   answer: the same call may be made again
+   */
+  async send(call: SendCall): Promise<number | undefined> {
+    return await this.#calls.send(call);
+  }
+
+  /**
+   * A session as it was before the host slept: its subscriptions are live again. Nothing is sent, unless rules of
+   * access that have come meanwhile take some of them away.
+   */
   restore(transport: Transport, record: SessionRecord): ClientSession {
     for (const seen of record.marks?.seenChannels ?? []) this.broker.restore?.(seen);
-    return this.#register(Session.restore(this.#node, transport, record));
+    const { connected, sessionId, userId } = record;
+    if (connected && userId !== "") {
+      this.broker.directory?.restore?.(userId, { sessionId, since: this.#node.clock.now() });
+    }
+    const session = this.#register(Session.restore(this.#node, transport, record));
+    const { standard, rules } = this.settings.access;
+    if (rules.length > 0 || standard === "deny") session.leaveDisallowed();
+    return session;
   }
 
   /** The sessions of this node, connected or not yet. */
@@ -157,20 +228,60 @@ export class Engine {
   /**
    * Ends a session, on whichever node it is.
    *
-   * @param code a code of the table, or one of the application's own, 4000 to 4999
+   * @param code a code of the table, 1000, or one from 3000 to 4999; the application's own are those from 4000
    * @param reason cut to 123 bytes of UTF-8; the table's when left out or empty
    * @returns whether there was such a session
    * @throws MessagingError BAD_REQUEST for any other code and for no text, UNAVAILABLE where its node does not answer
    */
   async disconnect(sessionId: string, code: number, reason?: string): Promise<boolean> {
-    const known = disconnectFor(code) !== undefined;
-    if (!known && !(Number.isInteger(code) && code >= 4000 && code <= 4999)) {
+    const known = disconnectFor(code) !== undefined || code === 1000;
+    if (!known && !(Number.isInteger(code) && code >= 3000 && code <= 4999)) {
       throw new MessagingError("BAD_REQUEST", `${code} is no disconnect code`);
     }
     if (reason !== undefined && typeof reason !== "string") {
       throw new MessagingError("BAD_REQUEST", "the reason is no text");
     }
     return await this.#calls.disconnect(sessionId, code, reason?.toWellFormed() || undefined);
+  }
+
+  /**
+   * Ends the sessions of a user, on all nodes.
+   *
+   * @param code as `disconnect` takes it
+   * @returns how many there were
+   * @throws MessagingError as `disconnect` does, UNIMPLEMENTED without a directory; some of the sessions may have
+   * ended then
+   */
+  async disconnectUser(userId: string, code: number, reason?: string): Promise<number> {
+    const ids = await this.#sessionsOf(userId);
+    const outcomes = await Promise.allSettled(ids.map((id) => this.disconnect(id, code, reason)));
+    const failure = outcomes.find(({ status }) => status === "rejected");
+    if (failure?.status === "rejected") throw failure.reason;
+    const gone = ids.filter((_, i) => (outcomes[i] as PromiseFulfilledResult<boolean>).value);
+    this.#forget(userId, ids, gone);
+    return gone.length;
+  }
+
+  /**
+   * Revokes tokens of a user before they expire: the one with this id, or all that were issued up to now. Sessions that
+   * have come by them end with 3500 within 10 s, on every node that can be reached, and no new one begins.
+   *
+   * @returns whether that is still known when every process of the deployment has been killed
+   * @throws MessagingError BAD_REQUEST for what is no user, token or time, UNIMPLEMENTED where nobody remembers it,
+   * RATE_LIMITED where too much is revoked already, UNAVAILABLE where it is not known whether it is remembered
+   */
+  async revoke(
+    userId: string,
+    { tokenId, until }: RevokeOptions = {},
+  ): Promise<{ readonly durable: boolean }> {
+    const { revocations } = this.broker;
+    const now = this.#node.clock.now();
+    const revocation = checkedRevocation(userId, tokenId, now, until ?? now + MAX_REVOCATION_MS);
+    if (revocations === undefined) {
+      throw new MessagingError("UNIMPLEMENTED", "this deployment remembers no revocations");
+    }
+    await revocations.revoke(revocation);
+    return { durable: revocations.durable };
   }
 
   /**
@@ -182,15 +293,11 @@ export class Engine {
   async publish(
     channel: string,
     event: CloudEvent,
-    { metadata = {}, principal }: PublishOptions = {},
+    { principal, ...options }: PublishOptions = {},
   ): Promise<PublishResult> {
     checkChannel(channel);
     const canonical = canonicalEvent(applicationEvent(event));
-    checkMetadata(metadata);
-    const body = create(EntryBodySchema, {
-      event: toBinary(CloudEventSchema, canonical),
-      metadata: { ...metadata },
-    });
+    const body = bodyOf(canonical, options);
     const server =
       principal === undefined ? undefined : ({ side: "server", name: principal } as const);
     const key = publishKey(this.#node, channel, canonical, server);
@@ -198,6 +305,64 @@ export class Engine {
     this.#node.counters.published += 1;
     if (result.duplicate) this.#node.counters.duplicates += 1;
     return result;
+  }
+
+  /**
+   * Hands an event to who is subscribed to a channel now, outside of its log: it takes no offset, and nobody
+   * recovers it.
+   *
+   * @throws MessagingError as `publish` does; UNIMPLEMENTED where the broker has no way for it
+   */
+  async transmit(channel: string, event: CloudEvent, options: TransmitOptions = {}): Promise<void> {
+    checkChannel(channel);
+    const body = bodyOf(canonicalEvent(applicationEvent(event)), options);
+    const { clock, counters, random } = this.#node;
+    if (this.broker.transmit === undefined) {
+      throw new MessagingError("UNIMPLEMENTED", "this broker keeps every message in a log");
+    }
+    const message = { id: random.uuid(), time: BigInt(clock.now()), body };
+    await this.broker.transmit(channel, create(TransientSchema, message));
+    counters.published += 1;
+  }
+
+  /**
+   * Hands an event to sessions, wherever they are, as a message without a channel.
+   *
+   * @throws MessagingError BAD_REQUEST for an event that the door refuses
+   */
+  async publishToSessions(
+    sessionIds: readonly string[],
+    event: CloudEvent,
+    { id = this.#node.random.uuid(), ...options }: SessionMessageOptions = {},
+  ): Promise<SessionsOutcome> {
+    const body = bodyOf(canonicalEvent(applicationEvent(event)), options);
+    return await this.#calls.publish(sessionIds, { id, body });
+  }
+
+  /**
+   * The same to every session that a user has, on all nodes.
+   *
+   * @throws MessagingError as `publishToSessions` does, UNIMPLEMENTED without a directory
+   */
+  async publishToUser(
+    userId: string,
+    event: CloudEvent,
+    options: SessionMessageOptions = {},
+  ): Promise<SessionsOutcome> {
+    const ids = await this.#sessionsOf(userId);
+    const outcome = await this.publishToSessions(ids, event, options);
+    const { reached, connecting, failed } = outcome;
+    this.#forget(userId, ids, [...reached, ...connecting, ...failed.keys()]);
+    return outcome;
+  }
+
+  /**
+   * A page of the channels that were published to or had subscribers within their position ttl, by name.
+   *
+   * @throws MessagingError UNIMPLEMENTED without a directory
+   */
+  async channels(query: ChannelQuery): Promise<ChannelPage> {
+    return await this.#directory.channels(query);
   }
 
   /**
@@ -245,18 +410,21 @@ export class Engine {
   }
 
   /**
-   * Subscribes a session, on whichever node it is, to channels without asking the authorizer; the client
-   * is not told.
+   * Subscribes a session, on whichever node it is, to channels: no rule of access and no backend is asked. A client with
+   * the capability `control` is told by `subscribed`, any other is not.
    *
-   * @returns for each channel whether the session has it now; all false without such a session
+   * A session has no more channels by this than its client may ask for: `limits.subscriptions_per_client`.
+   *
+   * @returns for each channel whether the session has it now, all false without such a session; and why it has not
    * @throws MessagingError UNAVAILABLE where its node does not answer
    */
-  async subscribe(sessionId: string, channels: readonly string[]): Promise<ChannelResults> {
+  async subscribe(sessionId: string, channels: readonly string[]): Promise<SubscribeOutcome> {
     return await this.#calls.subscribe(sessionId, channels);
   }
 
   /**
-   * Ends subscriptions of a session, on whichever node it is; the client is not told.
+   * Ends subscriptions of a session, on whichever node it is. A client with the capability `control` is told
+   * by `unsubscribed` of those that it had, any other is not.
    *
    * @returns for each channel whether there is such a session, subscribed or not, as in v0.1.1
    * @throws MessagingError UNAVAILABLE where its node does not answer
@@ -269,8 +437,12 @@ export class Engine {
    * Asks the subscribers of a channel, on all nodes. Ends when all have answered or left, or when the
    * time is over.
    *
-   * @throws MessagingError BAD_REQUEST for a question that is not a valid event, UNAVAILABLE where it is
-   * not known which nodes there are.
+   * @throws MessagingError BAD_REQUEST for a question that is not a valid event, TOO_LARGE where more than 10,000
+   * are subscribed, RATE_LIMITED where as many surveys are open as may be, UNAVAILABLE where it is not known which
+   * nodes have subscribers; nobody has been asked then.
+   *
+   * @example
+   * const { answers, silent } = await engine.survey("class.7", question, { timeoutMs: 2_000 });
    */
   async survey(
     channel: string,
@@ -279,40 +451,17 @@ export class Engine {
   ): Promise<SurveyOutcome> {
     // More than it may be is cut, and so may be infinite.
     checkCount(Math.min(timeoutMs, MAX_SURVEY_TIMEOUT_MS), "timeoutMs");
-    const outcome = await this.#calls.survey({
+    return await this.#node.surveyRuns.run({
       id: this.#node.random.uuid(),
       channel,
       question: canonicalEvent(applicationEvent(question)),
-      timeoutMs: Math.min(timeoutMs, MAX_SURVEY_TIMEOUT_MS),
+      timeoutMs,
+      maxAudience: MAX_SURVEY_AUDIENCE,
     });
-    this.#node.counters.surveys += 1;
-    this.#node.counters.surveyAnswers += outcome.answers.length;
-    this.#node.counters.surveySilent += outcome.silent.length;
-    return outcome;
   }
 
   stats(): EngineStats {
-    let openCalls = 0;
-    for (const session of this.#node.sessions.values()) openCalls += session.openCalls;
-    const { counters, encoding, intake, surveys } = this.#node;
-    const { encoded, decoded } = encoding;
-    return {
-      sessions: this.#node.sessions.size,
-      subscriptions: this.hub.subscriptions,
-      channels: this.hub.size,
-      patterns: this.hub.patternCount,
-      openCalls,
-      openSurveys: surveys.size,
-      waitingBytes: intake.waiting,
-      openBytes: intake.open,
-      delivered: this.hub.delivered,
-      encoded: [...encoded],
-      decoded,
-      disconnects: Object.fromEntries(this.#node.disconnects),
-      droppedAnswers: surveys.dropped,
-      refusedMessages: { ...(this.broker.cluster?.refused ?? NO_MESSAGES) },
-      ...counters.stats(),
-    };
+    return statsOf(this.#node);
   }
 
   /** The time that silence is measured by, in milliseconds. */
@@ -321,58 +470,70 @@ export class Engine {
   }
 
   /**
-   * Closes connections that did not connect in time and sessions that fell silent. Hosts call it
-   * when the time comes that it returned; there is no timer per connection.
+   * Closes connections that did not connect in time, sessions that fell silent and those whose token has expired.
+   * Hosts call it when the time comes that it returned, or sooner where `lookBy` asks for that; there is no timer per
+   * connection.
    */
   expire(): NextExpiry {
     const now = this.steadyNow();
     let connect: number | undefined;
     let idle: number | undefined;
+    let token: number | undefined;
     for (const session of [...this.#node.sessions.values()]) {
       try {
         session.expire(now);
         if (session.ended) continue;
-        const { connected, expiry } = session;
+        const { client, connected, expiry } = session;
+        const its = connected ? tokenDue(client) : undefined;
+        if (its !== undefined) token = Math.min(token ?? its, its);
         if (connected) idle = Math.min(idle ?? expiry, expiry);
         else connect = Math.min(connect ?? expiry, expiry);
       } catch (error) {
         session.fail("expiry", error);
       }
     }
-    return { connect, idle };
+    return { connect, idle, token: token === undefined ? token : this.#node.steadyAt(token) };
   }
 
-  #disconnect(sessionId: string, code: number, reason: string | undefined): boolean {
-    const session = this.#node.sessions.get(sessionId);
-    session?.close({ code, reason: reason ?? disconnectFor(code)?.reason ?? "" });
-    return session !== undefined;
+  async #sessionsOf(userId: string): Promise<readonly string[]> {
+    // Who has not authenticated is nobody in particular.
+    if (userId === "") throw new MessagingError("BAD_REQUEST", "the user is empty");
+    const sessions = await this.#directory.sessions(userId);
+    return sessions.map(({ sessionId }) => sessionId);
   }
 
-  async #subscribe(sessionId: string, channels: readonly string[]): Promise<ChannelResults> {
-    const session = this.#node.sessions.get(sessionId);
-    if (session !== undefined) await session.addChannels(channels);
-    const has = new Set(session?.channels ?? []);
-    return Object.fromEntries(channels.map((channel) => [channel, has.has(channel)]));
+  /** Sessions that their nodes do not know need not be asked for again. */
+  #forget(userId: string, asked: readonly string[], known: readonly string[]): void {
+    const there = new Set(known);
+    const gone = asked.filter((id) => !there.has(id));
+    if (gone.length > 0) this.#directory.forget(userId, gone);
   }
 
-  async #unsubscribe(sessionId: string, channels: readonly string[]): Promise<ChannelResults> {
-    const session = this.#node.sessions.get(sessionId);
-    if (session !== undefined) await session.removeChannels(channels);
-    return Object.fromEntries(channels.map((channel) => [channel, session !== undefined]));
-  }
-
-  async #survey({ id, channel, question, timeoutMs }: SurveyQuestion): Promise<NodeSurvey> {
-    const asked = this.hub
-      .subscribers(channel)
-      .map((subscriber) => this.#node.sessions.get(subscriber.id))
-      .filter((session) => session !== undefined)
-      // Who is being connected has not been told that it is subscribed to anything.
-      .filter((session) => session.connected);
-    return await this.#node.surveys.ask(id, channel, question, asked, { timeoutMs });
+  /** @throws MessagingError UNIMPLEMENTED */
+  get #directory(): Directory {
+    const { directory } = this.broker;
+    if (directory !== undefined) return directory;
+    throw new MessagingError(
+      "UNIMPLEMENTED",
+      "this deployment has no directory of users and channels",
+    );
   }
 
   #register(session: Session): Session {
     this.#node.sessions.set(session.id, session);
     return session;
   }
+}
+
+/** An event that has passed the door, with what goes beside it. @throws MessagingError BAD_REQUEST, TOO_LARGE */
+function bodyOf(
+  event: CloudEvent,
+  { metadata = {}, maxEventBytes = Number.POSITIVE_INFINITY }: TransmitOptions,
+): EntryBody {
+  checkMetadata(metadata);
+  const bytes = toBinary(CloudEventSchema, event);
+  if (bytes.length > maxEventBytes) {
+    throw new MessagingError("TOO_LARGE", `the event is longer than ${maxEventBytes} bytes`);
+  }
+  return create(EntryBodySchema, { event: bytes, metadata: { ...metadata } });
 }

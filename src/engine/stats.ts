@@ -1,6 +1,8 @@
 /** The figures of a node, for its operator. */
 import type { CounterStats } from "./counters.ts";
+import type { Node } from "./node.ts";
 import type { RefusedMessages } from "./ports/cluster.ts";
+import type { LifecycleStats } from "./ports/lifecycle.ts";
 
 /** What a node holds now, and what it has done since it started. */
 export interface EngineStats extends CounterStats {
@@ -27,4 +29,40 @@ export interface EngineStats extends CounterStats {
   readonly droppedAnswers: number;
   /** Messages of other nodes that were not obeyed. */
   readonly refusedMessages: RefusedMessages;
+  /** What became of lifecycle events. */
+  readonly lifecycle: LifecycleStats;
+}
+
+const NO_MESSAGES: RefusedMessages = { unsigned: 0, misdirected: 0, replayed: 0 };
+const NO_EVENTS: LifecycleStats = {
+  waiting: 0,
+  delivered: 0,
+  failures: 0,
+  overflowed: 0,
+  expired: 0,
+};
+
+export function statsOf(node: Node): EngineStats {
+  const { broker, counters, disconnects, encoding, hub, intake, sessions, surveys } = node;
+  const { lifecycle } = node;
+  let openCalls = 0;
+  for (const session of sessions.values()) openCalls += session.openCalls;
+  return {
+    sessions: sessions.size,
+    subscriptions: hub.subscriptions,
+    channels: hub.size,
+    patterns: hub.patternCount,
+    openCalls,
+    openSurveys: surveys.size,
+    waitingBytes: intake.waiting,
+    openBytes: intake.open,
+    delivered: hub.delivered,
+    encoded: [...encoding.encoded],
+    decoded: encoding.decoded,
+    disconnects: Object.fromEntries(disconnects),
+    droppedAnswers: surveys.dropped,
+    refusedMessages: { ...(broker.cluster?.refused ?? NO_MESSAGES) },
+    lifecycle: { ...(lifecycle?.stats ?? NO_EVENTS) },
+    ...counters.stats(),
+  };
 }

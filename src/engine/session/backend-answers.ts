@@ -3,6 +3,7 @@
  * where it comes in: what is not valid names its field, and never gets further.
  */
 import { toBinary } from "@bufbuild/protobuf";
+import { patternProblem } from "../../channels/patterns.ts";
 import { canonicalEvent } from "../../protocol/cloudevents.ts";
 import type { ErrorCode } from "../../protocol/codes.ts";
 import { MessagingError } from "../../protocol/errors.ts";
@@ -12,31 +13,105 @@ import {
 } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { jsonProblem } from "../../protocol/json-value.ts";
 import {
+  MAX_ERROR_BYTES,
   MAX_ERROR_CODE_BYTES,
-  MAX_ERROR_METADATA_BYTES,
   MAX_ERROR_TEXT_BYTES,
+  MAX_GRANTS,
+  MAX_IDENTITY_CHANNELS,
   MAX_STRUCT_DEPTH,
+  MAX_TOKEN_ID_BYTES,
   MAX_USER_ID_BYTES,
 } from "../../protocol/limits.ts";
 import { utf8Cut, utf8Length } from "../../protocol/utf8.ts";
 import { errorText } from "../error-text.ts";
+import { ACTIONS, type Action, type Grant } from "../ports/access.ts";
+import { SubscriptionConsent } from "../ports/backends.ts";
+import { type Identity, NOBODY } from "../ports/identity.ts";
 import { BadValue, eventOf, kindOf, objectOf, textOf } from "./application-values.ts";
 
-/** @throws BadValue where the authenticator names no user. */
-export function answeredUser(answer: unknown): string {
-  const { userId } = objectOf(answer, "answer");
-  if (typeof userId !== "string") throw new BadValue("userId", `is ${kindOf(userId)}`);
-  if (userId === "") throw new BadValue("userId", "is empty");
-  if (!userId.isWellFormed()) throw new BadValue("userId", "is not valid Unicode");
-  if (utf8Length(userId) > MAX_USER_ID_BYTES) {
-    throw new BadValue("userId", `is longer than ${MAX_USER_ID_BYTES} bytes`);
-  }
-  return userId;
+/**
+ * Whom an authenticator has named. What of it is left out, or undefined, is not in the result either.
+ *
+ * @throws BadValue where it names no user, or says of one what is not valid
+ */
+export function answeredIdentity(answer: unknown): Identity {
+  // Our own authenticators let clients without a token in by it, and nothing else is it by accident.
+  if (answer === NOBODY) return NOBODY;
+  const named = objectOf(answer, "answer");
+  const { userId, tokenId, issuedAt, expiresAt, clientVouched, channels, grants } = named;
+  return {
+    userId: nameOf(userId, "userId", MAX_USER_ID_BYTES),
+    ...(tokenId === undefined ? {} : { tokenId: nameOf(tokenId, "tokenId", MAX_TOKEN_ID_BYTES) }),
+    ...(issuedAt === undefined ? {} : { issuedAt: timeOf(issuedAt, "issuedAt", 0) }),
+    ...(expiresAt === undefined ? {} : { expiresAt: timeOf(expiresAt, "expiresAt", 1) }),
+    ...(clientVouched === undefined ? {} : { clientVouched: switchOf(clientVouched) }),
+    ...(channels === undefined ? {} : { channels: channelsOf(channels) }),
+    ...(grants === undefined ? {} : { grants: grantsOf(grants) }),
+  };
 }
 
-/** @throws BadValue for any answer at all: a yes is none, and `false` must not be one. */
-export function answeredConsent(answer: unknown): void {
+/** A text that names somebody or something. */
+function nameOf(value: unknown, field: string, maxBytes: number): string {
+  const name = textOf(value, field);
+  if (name === "") throw new BadValue(field, "is empty");
+  if (utf8Length(name) > maxBytes) throw new BadValue(field, `is longer than ${maxBytes} bytes`);
+  return name;
+}
+
+function timeOf(value: unknown, field: string, least: number): number {
+  if (Number.isSafeInteger(value) && (value as number) >= least) return value as number;
+  throw new BadValue(field, "is no time in Unix milliseconds");
+}
+
+function switchOf(value: unknown): boolean {
+  if (typeof value === "boolean") return value;
+  throw new BadValue("clientVouched", `is ${kindOf(value)}`);
+}
+
+function channelsOf(value: unknown): string[] {
+  const channels = listOf(value, "channels", MAX_IDENTITY_CHANNELS);
+  return [...new Set(channels.map((channel) => patternOf(channel, "channels")))];
+}
+
+function grantsOf(value: unknown): Grant[] {
+  return listOf(value, "grants", MAX_GRANTS).map((grant) => {
+    const { pattern, actions } = objectOf(grant, "grants");
+    return {
+      pattern: patternOf(pattern, "grants.pattern"),
+      actions: listOf(actions, "grants.actions", ACTIONS.length).map(actionOf),
+    };
+  });
+}
+
+function actionOf(value: unknown): Action {
+  const action = ACTIONS.find((one) => one === value);
+  if (action === undefined)
+    throw new BadValue("grants.actions", `is none of ${ACTIONS.join(", ")}`);
+  return action;
+}
+
+function patternOf(value: unknown, field: string): string {
+  const pattern = textOf(value, field);
+  const problem = patternProblem(pattern);
+  if (problem !== undefined) throw new BadValue(field, `is no channel or pattern: ${problem}`);
+  return pattern;
+}
+
+function listOf(value: unknown, field: string, most: number): unknown[] {
+  if (!Array.isArray(value)) throw new BadValue(field, `is ${kindOf(value)} and no list`);
+  if (value.length > most) throw new BadValue(field, `has more than ${most} entries`);
+  return value;
+}
+
+/**
+ * When a subscription that was granted ends, Unix milliseconds; undefined for never.
+ *
+ * @throws BadValue for any answer of a backend at all: a yes is none, and `false` must not be one.
+ */
+export function answeredConsent(answer: unknown): number | undefined {
+  if (answer instanceof SubscriptionConsent) return answer.expiresAt;
   if (answer !== undefined) throw new BadValue("answer", `is ${kindOf(answer)}`);
+  return undefined;
 }
 
 /** @throws BadValue for what is neither an event nor undefined. */
@@ -62,8 +137,16 @@ export interface CheckedRefusal {
 /** What stands in the place of a code and a text that are not valid. */
 export type Refusal = readonly [code: ErrorCode, text: string];
 
-/** A refusal stays one, whatever it says: the parts of it that are not valid are left out. */
-export function checkedRefusal(refusal: MessagingError, [code, text]: Refusal): CheckedRefusal {
+/**
+ * A refusal stays one, whatever it says: the parts of it that are not valid are left out.
+ *
+ * @param counts whether it counts towards 3509. Default: what the table says of its code.
+ */
+export function checkedRefusal(
+  refusal: MessagingError,
+  [code, text]: Refusal,
+  counts?: boolean,
+): CheckedRefusal {
   const problems: BadValue[] = [];
   const part = <T>(read: () => T, instead: T): T => {
     try {
@@ -73,7 +156,7 @@ export function checkedRefusal(refusal: MessagingError, [code, text]: Refusal): 
       return instead;
     }
   };
-  const checked = {
+  const said = {
     code: part(() => codeOf(refusal.code, "code"), code),
     type: part(() => codeOf(refusal.type, "type"), undefined),
     message: part(() => {
@@ -82,21 +165,26 @@ export function checkedRefusal(refusal: MessagingError, [code, text]: Refusal): 
       problems.push(new BadValue("message", `is longer than ${MAX_ERROR_TEXT_BYTES} bytes`));
       return utf8Cut(message, MAX_ERROR_TEXT_BYTES);
     }, text),
-    metadata: part(() => metadataOf(refusal.metadata), undefined),
   };
-  if (problems.length === 0) return { error: refusal, problems };
-  const { type, metadata } = checked;
-  const error = new MessagingError(checked.code, checked.message, {
+  const { type } = said;
+  const left = MAX_ERROR_BYTES - utf8Length(`${said.code}${type ?? ""}${said.message}`);
+  const metadata = part(() => metadataOf(refusal.metadata, left), undefined);
+  const error = new MessagingError(said.code, said.message, {
     ...(type === undefined ? {} : { type }),
     ...(metadata === undefined ? {} : { metadata }),
+    ...(counts === undefined ? {} : { counts }),
     cause: refusal,
   });
   return { error, problems };
 }
 
-function metadataOf(metadata: MessagingError["metadata"]): MessagingError["metadata"] {
+/** @param maxBytes of its names and texts */
+function metadataOf(
+  metadata: MessagingError["metadata"],
+  maxBytes: number,
+): MessagingError["metadata"] {
   if (metadata === undefined) return undefined;
-  const bounds = { depth: MAX_STRUCT_DEPTH, bytes: MAX_ERROR_METADATA_BYTES };
+  const bounds = { depth: MAX_STRUCT_DEPTH, bytes: maxBytes };
   const problem = jsonProblem(metadata, "metadata", bounds);
   if (problem === undefined) return metadata;
   const colon = problem.indexOf(": ");

@@ -4,8 +4,8 @@
  */
 import { MessagingError } from "../../protocol/errors.ts";
 import { errorText } from "../error-text.ts";
-import type { Cancellation } from "../ports/backends.ts";
-import type { Logger, Timers } from "../ports/platform.ts";
+import { BackendFailure, type Cancellation } from "../ports/backends.ts";
+import type { LogFields, Logger, Random, Timers } from "../ports/platform.ts";
 import { BadValue } from "./application-values.ts";
 import { checkedRefusal, type Refusal } from "./backend-answers.ts";
 
@@ -20,17 +20,36 @@ export interface CallTerms<T> {
   readonly invalid: Refusal;
   /** Makes of an answer what it says. @throws BadValue */
   readonly check: (answer: unknown) => T;
+  /**
+   * Whether a refusal has a code by which the server alone says what becomes of a session. It is a failure then, and
+   * nothing of it is told.
+   */
+  readonly reserved: (refusal: MessagingError) => boolean;
+  /** Whether a refusal counts towards 3509. Default: what the table says of its code. */
+  readonly counts?: boolean;
 }
+
+/** What calls need of the node around them. */
+export interface CallHost {
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly random: Random;
+}
+
+/** Of a call that nothing has come of: it may be made again, but not at once. */
+const NOT_ASKED: Refusal = ["UNAVAILABLE", "the backend cannot be asked now"];
 
 export class BackendCalls {
   readonly #timers: Timers;
   readonly #logger: Logger;
+  readonly #random: Random;
   /** Undefined until the first call: most sessions make none. */
   #open: Set<CancellationSource> | undefined;
 
-  constructor(timers: Timers, logger: Logger) {
+  constructor({ timers, logger, random }: CallHost) {
     this.#timers = timers;
     this.#logger = logger;
+    this.#random = random;
   }
 
   /** Calls that wait for their answer. */
@@ -41,7 +60,8 @@ export class BackendCalls {
   /**
    * Runs one call.
    *
-   * @throws MessagingError the backend's refusal, or what the terms say of a failure or a deadline.
+   * @throws MessagingError the backend's refusal, or what the terms say of a failure or a deadline. What is not the
+   * backend's own has a `correlation_id` in its metadata, by which the line in the log is found.
    */
   run<T>(terms: CallTerms<T>, call: (cancellation: Cancellation) => Promise<unknown>): Promise<T> {
     const source = new CancellationSource(this.#logger);
@@ -54,14 +74,14 @@ export class BackendCalls {
         finish();
       };
       const stop = this.#timers.after(terms.timeoutMs, () => {
-        settle(() => reject(new MessagingError(...terms.timeout)));
-        source.cancel();
+        settle(() => reject(this.#told(terms, late(terms.timeoutMs))));
+        source.cancel(true);
       });
       source.onCancel(() => settle(() => reject(new MessagingError(...terms.failure))));
       started(terms, call, source).then(
         (value) => settle(() => resolve(value)),
         // A call that nobody waits for any more has nothing to say, not even to the log.
-        (error: unknown) => settle(() => reject(this.#refusal(terms, error))),
+        (error: unknown) => settle(() => reject(this.#told(terms, error))),
       );
     });
   }
@@ -71,24 +91,44 @@ export class BackendCalls {
     for (const source of [...(this.#open ?? [])]) source.cancel();
   }
 
-  #refusal({ backend, failure, invalid }: CallTerms<unknown>, error: unknown): MessagingError {
-    if (error instanceof MessagingError) {
-      const checked = checkedRefusal(error, invalid);
-      for (const problem of checked.problems) this.warnOf(backend, problem);
-      return checked.error;
-    }
-    if (error instanceof BadValue) {
-      this.warnOf(backend, error);
-      return new MessagingError(...invalid);
-    }
-    this.#logger.warn("backend call failed", { backend, error: errorText(error) });
-    return new MessagingError(...failure);
+  /** What the client is told of what a backend has thrown, or thrown instead of an answer. */
+  #told(terms: CallTerms<unknown>, error: unknown): MessagingError {
+    if (!(error instanceof MessagingError)) return this.#failed(terms, error);
+    const checked = checkedRefusal(error, terms.invalid, terms.counts);
+    for (const problem of checked.problems) this.#warnOf(terms.backend, problem);
+    if (!terms.reserved(checked.error)) return checked.error;
+    return this.#failed(terms, new BackendFailure("answer", `stated ${checked.error.code}`));
   }
 
-  /** Tells the log of an answer that is none. */
-  warnOf(backend: string, { field, problem }: BadValue): void {
-    this.#logger.warn("a backend's answer is not valid", { backend, field, problem });
+  #failed(terms: CallTerms<unknown>, error: unknown): MessagingError {
+    const { backend } = terms;
+    const correlation = { correlation_id: this.#random.uuid() };
+    const told = (refusal: Refusal) => new MessagingError(...refusal, { metadata: correlation });
+    if (error instanceof BadValue) {
+      this.#warnOf(backend, error, correlation);
+      return told(terms.invalid);
+    }
+    const reason = error instanceof BackendFailure ? error.reason : undefined;
+    const fields = { backend, ...(reason === undefined ? {} : { reason }), ...correlation };
+    this.#logger.warn("backend call failed", { ...fields, error: errorText(error) });
+    if (reason === "timeout") return told(terms.timeout);
+    if (reason === "busy" || reason === "circuit_open") return told(NOT_ASKED);
+    return told(reason === "field" ? terms.invalid : terms.failure);
   }
+
+  /** Tells the log of an answer that is none, and makes what the client is told of it. */
+  invalid(terms: CallTerms<unknown>, problem: BadValue): MessagingError {
+    return this.#failed(terms, problem);
+  }
+
+  /** Tells the log of a value that is not valid. */
+  #warnOf(backend: string, { field, problem }: BadValue, fields: LogFields = {}): void {
+    this.#logger.warn("a backend's answer is not valid", { backend, field, problem, ...fields });
+  }
+}
+
+function late(timeoutMs: number): BackendFailure {
+  return new BackendFailure("timeout", `no answer within ${timeoutMs} ms`);
 }
 
 /** A call that throws before it returns a promise has failed like any other. */
@@ -103,6 +143,7 @@ async function started<T>(
 class CancellationSource implements Cancellation {
   readonly #logger: Logger;
   #cancelled = false;
+  #late = false;
   #callbacks: (() => void)[] = [];
 
   constructor(logger: Logger) {
@@ -113,14 +154,20 @@ class CancellationSource implements Cancellation {
     return this.#cancelled;
   }
 
+  get late(): boolean {
+    return this.#late;
+  }
+
   onCancel(callback: () => void): void {
     if (this.#cancelled) callback();
     else this.#callbacks.push(callback);
   }
 
-  cancel(): void {
+  /** @param late whether the deadline has passed */
+  cancel(late = false): void {
     if (this.#cancelled) return;
     this.#cancelled = true;
+    this.#late = late;
     for (const callback of this.#callbacks.splice(0)) {
       try {
         callback();

@@ -1,13 +1,24 @@
-/** Who the client of a session is, and what it can take. Nothing of it changes after connect. */
+/** Who the client of a session is, and what it can take. */
 import { eventForJson, eventForV1 } from "../../protocol/cloudevents.ts";
 import type { Encoding } from "../../protocol/codec.ts";
 import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { SessionRecord } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { Connect } from "../../protocol/gen/messageloop/v1/service_pb.js";
+import type { Subject } from "../ports/access.ts";
 import type { Caller } from "../ports/backends.ts";
+import { type Identity, NOBODY } from "../ports/identity.ts";
+import { SubscriptionEnds } from "./expiry/subscription-ends.ts";
 
 /** Capabilities this server grants. Each gates envelopes. */
-const CAPABILITIES = ["recovery", "history", "presence", "control", "credit"] as const;
+const CAPABILITIES = [
+  "recovery",
+  "history",
+  "presence",
+  "survey",
+  "control",
+  "credit",
+  "refresh",
+] as const;
 export type Capability = (typeof CAPABILITIES)[number];
 
 export class Client {
@@ -20,12 +31,27 @@ export class Client {
   /** Its own names for itself; never authenticated. */
   clientId = "";
   clientType = "";
-  /** Who authentication says this is; empty without authentication. */
-  userId = "";
+  /** Whether the host has let it in by itself, so that no backend is asked who it is or what it may read. */
+  admitted: boolean;
+  /** Who authentication, or the host, says this is; nobody in particular without. */
+  identity: Identity;
+  #subject: { readonly of: Identity; readonly subject: Subject } | undefined;
+  /** Whether the client has been told that its token expires. */
+  expiryTold = false;
+  /** Of subscriptions by tokens of their own; made for the first. */
+  subscriptionEnds: SubscriptionEnds | undefined;
 
-  constructor(sessionId: string, encoding: Encoding) {
+  /** @param admitted who the host says this is; undefined where it does not know */
+  constructor(sessionId: string, encoding: Encoding, admitted: Identity | undefined) {
     this.sessionId = sessionId;
     this.encoding = encoding;
+    this.admitted = admitted !== undefined;
+    this.identity = admitted ?? NOBODY;
+  }
+
+  /** Who authentication says this is; empty without authentication. */
+  get userId(): string {
+    return this.identity.userId;
   }
 
   /** Takes what the client says of itself. */
@@ -36,13 +62,32 @@ export class Client {
     this.clientType = clientType;
   }
 
-  /** The client as its record says it was. */
-  restore({ extended, capabilities, clientId, clientType, userId }: SessionRecord): void {
-    this.extended = extended;
-    this.#grant(capabilities);
-    this.clientId = clientId;
-    this.clientType = clientType;
-    this.userId = userId;
+  /**
+   * The client as its record says it was.
+   *
+   * @param identity who it is by that record
+   */
+  restore(record: SessionRecord, identity: Identity): void {
+    this.extended = record.extended;
+    this.#grant(record.capabilities);
+    this.clientId = record.clientId;
+    this.clientType = record.clientType;
+    this.admitted = record.admitted;
+    this.identity = identity;
+    this.expiryTold = record.expiryTold;
+    if (record.subscriptionEnds.length > 0) this.ends.restore(record.subscriptionEnds);
+  }
+
+  /** The same to write to. */
+  get ends(): SubscriptionEnds {
+    this.subscriptionEnds ??= new SubscriptionEnds();
+    return this.subscriptionEnds;
+  }
+
+  /** A new token says who the client is. */
+  renew(identity: Identity): void {
+    this.identity = identity;
+    this.expiryTold = false;
   }
 
   can(capability: Capability): boolean {
@@ -53,6 +98,17 @@ export class Client {
   get caller(): Caller {
     const { sessionId, clientId, clientType, userId } = this;
     return { sessionId, clientId, clientType, userId };
+  }
+
+  /** The client, as the authorizer decides about it: the same object until something of it changes. */
+  get subject(): Subject {
+    const { identity, clientId } = this;
+    const known = this.#subject;
+    if (known?.of === identity && known.subject.clientId === clientId) return known.subject;
+    const { userId, clientVouched = false, grants } = identity;
+    const subject = { userId, clientId, clientVouched, grants };
+    this.#subject = { of: identity, subject };
+    return subject;
   }
 
   /** An event that is for this client alone, in the form its kind takes. */

@@ -8,6 +8,7 @@ import {
   MessageSchema,
   type Presence,
   type Subscription,
+  SubscriptionSchema,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { utf8Length } from "../../protocol/utf8.ts";
 
@@ -52,8 +53,21 @@ export function fitErrors(entries: readonly Subscription[], maxBytes: number): S
   });
 }
 
+/** Divides entries into lists of at most so many bytes; one entry is in each in any case. */
+export function* divided(
+  entries: readonly Subscription[],
+  encoding: Encoding,
+  room: number,
+): Generator<readonly Subscription[]> {
+  for (let rest = entries; rest.length > 0; ) {
+    const count = fitting(SubscriptionSchema, rest, encoding, room);
+    yield rest.slice(0, count);
+    rest = rest.slice(count);
+  }
+}
+
 /** How many items from the first one on fit; one does in any case. */
-function fitting<Desc extends DescMessage>(
+export function fitting<Desc extends DescMessage>(
   schema: Desc,
   items: readonly MessageShape<Desc>[],
   encoding: Encoding,

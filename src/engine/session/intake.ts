@@ -48,6 +48,7 @@ export class Intake {
   #open = 0;
   #waits = false;
   readonly #held = new HeldFrames();
+  #putOff: WaitingFrames | undefined;
   #paused = false;
 
   /** @param most bytes of requests that may be under way, as `limits.open_request_bytes` says */
@@ -95,8 +96,22 @@ export class Intake {
     }
   }
 
+  /** Has a message wait until connect is decided. Returns false where that is too much. */
+  putOff(message: InboundMessage, size: number): boolean {
+    this.#putOff ??= new WaitingFrames();
+    return this.#putOff.push(message, size);
+  }
+
+  /** Those that have waited, once. */
+  takeWaiting(): WaitingFrames["frames"] {
+    const frames = this.#putOff?.frames ?? [];
+    this.#putOff = undefined;
+    return frames;
+  }
+
   /** The client has gone: nothing of what is held is worked on any more. */
   letGo(): void {
+    this.#putOff = undefined;
     this.#countWaiting(-this.#held.clear());
   }
 
@@ -186,7 +201,7 @@ class HeldFrames {
 }
 
 /** Frames that came while connect is being decided, with their lengths in bytes. */
-export class WaitingFrames {
+class WaitingFrames {
   readonly frames: { readonly message: InboundMessage; readonly size: number }[] = [];
   #bytes = 0;
 

@@ -3,7 +3,7 @@
  * Refusals are counted: a client whose requests keep failing is closed.
  */
 import { type Codec, codecFor } from "../../protocol/codec.ts";
-import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
+import { DISCONNECTS, type Disconnect, reconnects } from "../../protocol/codes.ts";
 import { type OutboundEnvelope, reply, unsolicited } from "../../protocol/envelopes.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import type {
@@ -12,15 +12,19 @@ import type {
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { ERROR_WINDOW_MS } from "../../protocol/limits.ts";
 import { type SizedFrame, sized } from "../../protocol/publication-frames.ts";
+import type { LogGap, Position } from "../ports/broker.ts";
 import type { Client } from "./client.ts";
 import { debug, noteFailure, refusalOf, type Speaker } from "./log.ts";
 import type { SessionHost } from "./ports.ts";
+import { gapMessage, recoveredMessage } from "./queries.ts";
 
 /** What must stay in its place among deliveries; every other answer may overtake them. */
 const ORDERED: ReadonlySet<OutboundMessage["envelope"]["case"]> = new Set([
   "connected",
   "subscribeAck",
   "unsubscribeAck",
+  "subscribed",
+  "unsubscribed",
   "publication",
   "recovered",
   "gap",
@@ -58,6 +62,27 @@ export class Replies {
   /** Says something that nobody asked for. */
   tell(envelope: OutboundEnvelope): void {
     this.#session.write(this.notice(envelope));
+  }
+
+  /** Tells a client that can take it of messages that it will not get. */
+  tellGap(channel: string, gap: LogGap): void {
+    this.#node.counters.gaps[gap.reason] += 1;
+    if (!this.#client.can("recovery")) return;
+    this.tell({ case: "gap", value: gapMessage(channel, gap) });
+  }
+
+  /** Says that the replay of a channel has ended. */
+  tellRecovered(channel: string, position: Position, gap: LogGap | undefined): void {
+    if (gap === undefined) this.#node.counters.recovered += 1;
+    else this.#node.counters.recoveredWithGap += 1;
+    this.tell({ case: "recovered", value: recoveredMessage(channel, position, gap) });
+  }
+
+  /** The frame that says why the session ends; undefined for a client that does not understand it. */
+  farewell({ code, reason }: Disconnect, retryAfterMs: number): SizedFrame | undefined {
+    if (!this.#client.can("control")) return undefined;
+    const value = { code, reason, reconnect: reconnects(code), retryAfterMs };
+    return this.notice({ case: "disconnect", value });
   }
 
   /** Says what is wrong with a frame that no request could be read from. */

@@ -8,7 +8,6 @@
 import { type Codec, codecFor, type Encoding, type Frame } from "../../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect, reconnects } from "../../protocol/codes.ts";
 import { MessagingError } from "../../protocol/errors.ts";
-import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type {
   SessionMarks,
   SessionRecord,
@@ -22,53 +21,44 @@ import {
 } from "../../protocol/publication-frames.ts";
 import { utf8Length } from "../../protocol/utf8.ts";
 import type { LogGap, Position } from "../ports/broker.ts";
-import type { LogFields } from "../ports/platform.ts";
-import type { Transport } from "../ports/transport.ts";
+import type { Peer, Transport } from "../ports/transport.ts";
 import type { ChannelsOwner } from "../subscription/ports.ts";
 import { countOf } from "../subscription/positions.ts";
 import { SessionChannels } from "../subscription/session-channels.ts";
-import type { Respondent } from "../survey.ts";
+import type { Question } from "../survey/question.ts";
+import type { Respondent } from "../survey/surveys.ts";
 import { ChannelOrder } from "./channel-order.ts";
 import { Client } from "./client.ts";
+import { expireToken } from "./expiry/token-expiry.ts";
 import { FlowControl } from "./flow-control.ts";
-import { Intake, WaitingFrames } from "./intake.ts";
+import { Intake } from "./intake.ts";
 import { debug, durationSince, noteFailure } from "./log.ts";
 import type { SessionHost } from "./ports.ts";
-import { gapMessage, recoveredMessage } from "./queries.ts";
-import { flowMarksOf, marksOf, recordOf } from "./record.ts";
+import { flowMarksOf, identityOf, marksOf, recordOf } from "./record.ts";
 import { Replies } from "./replies.ts";
-import { authenticate, refusalOfNames, welcome } from "./requests/connect.ts";
-import { RequestContext, type RequestSession, switchedOff } from "./requests/context.ts";
+import { mayDo } from "./requests/access.ts";
+import { type ConnectingSession, connect } from "./requests/connect.ts";
+import { RequestContext } from "./requests/context.ts";
+import type { SessionEnd } from "./requests/lifecycle.ts";
 import { perform } from "./requests/perform.ts";
-import {
-  addition,
-  join,
-  namesOf,
-  overLimit,
-  refusalOfAll,
-  removal,
-} from "./requests/subscriptions.ts";
-import { CONNECT } from "./requests/table.ts";
+import { addition, leaveDisallowed, removal } from "./requests/subscriptions.ts";
+import { type SendCall, Sends, type StreamTerms } from "./stream/sends.ts";
 
 /** How old the saved mark of the last sign of life may get, in milliseconds. */
 const SEEN_SAVE_MS = 15_000;
 
-/** Where a connection comes from, as far as the host knows. */
-export interface Peer {
-  /** Network address of the client; empty where it is unknown. */
-  readonly address: string;
-}
-
-export class Session implements ChannelsOwner, RequestSession, Respondent {
+export class Session implements ChannelsOwner, ConnectingSession, Respondent {
   readonly id: string;
   readonly encoding: Encoding;
+  /** Where the client connects from; empty where it is unknown. */
+  readonly address: string;
   variant: Variant;
   maxFrameBytes = 0;
   readonly #node: SessionHost;
   readonly #transport: Transport;
   readonly #codec: Codec;
-  readonly #address: string;
-  readonly #client: Client;
+  /** For the node alone. */
+  readonly client: Client;
   readonly #order = new ChannelOrder();
   readonly #channels: SessionChannels;
   readonly #flow: FlowControl;
@@ -76,8 +66,8 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
   readonly #requests: RequestContext;
   readonly #intake: Intake;
   #state: "new" | "connecting" | "connected" | "closed" = "new";
-  /** Frames that arrived while connect is being decided. */
-  #waiting: WaitingFrames | undefined;
+  /** Of a client that sends by calls of their own. */
+  #sends: Sends | undefined;
   /** When the connection came, Unix milliseconds; undefined where a sleep lies between. */
   #since: number | undefined;
   /** Last sign of life by the steady clock, in milliseconds; before connect the time of the connection. */
@@ -90,18 +80,18 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     this.#transport = transport;
     this.id = id;
     this.encoding = encoding;
-    this.#address = peer.address;
+    this.address = peer.address;
     this.#codec = codecFor(encoding);
     this.variant = variantOf(encoding, false);
-    this.#client = new Client(id, encoding);
+    this.client = new Client(id, encoding, peer.admitted);
     this.#channels = new SessionChannels(node, this);
     this.#intake = new Intake(node.settings.maxOpenRequestBytes, node.intake, transport);
     this.#flow = new FlowControl(node.flowLimits, transport);
-    this.#replies = new Replies(node, this, this.#client);
+    this.#replies = new Replies(node, this, this.client);
     this.#requests = new RequestContext({
       node,
       session: this,
-      client: this.#client,
+      client: this.client,
       channels: this.#channels,
       order: this.#order,
       intake: this.#intake,
@@ -119,8 +109,12 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     const session = new Session(node, transport, record.sessionId, encoding, { address: "" });
     session.#state = record.connected ? "connected" : "new";
     session.#since = undefined;
-    session.#client.restore(record);
+    session.client.restore(record, identityOf(record));
     session.#adapt(record.maxFrameBytes);
+    if (record.streamSecret !== "") {
+      const taken = countOf(record.marks?.takenSeq ?? 0n);
+      session.#sends = new Sends(node, session, { secret: record.streamSecret, taken });
+    }
     if (record.connected && !record.extended) session.#intake.wait();
     const { marks } = record;
     if (marks !== undefined) {
@@ -130,17 +124,18 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     }
     session.#savedSeen = session.#seen;
     session.#channels.restore(record.subscriptions);
+    if (record.connected) session.#requests.lifecycle?.restored();
     return session;
   }
 
   /** The client's own name for itself; never authenticated. */
   get clientId(): string {
-    return this.#client.clientId;
+    return this.client.clientId;
   }
 
   /** Who authentication says this is; empty without authentication. */
   get userId(): string {
-    return this.#client.userId;
+    return this.client.userId;
   }
 
   get connected(): boolean {
@@ -153,7 +148,11 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
 
   /** Whether it hears of joins and leaves. */
   get followsPresence(): boolean {
-    return this.#client.can("presence");
+    return this.client.can("presence");
+  }
+
+  mayFollowPresence(channel: string): boolean {
+    return mayDo(this.#requests, "presence", channel);
   }
 
   /** When this session ends unless the client is heard, by the steady clock in milliseconds. */
@@ -176,8 +175,9 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     return this.#requests.openCalls;
   }
 
-  /** Ends the session when its time is over. */
+  /** Ends the session when its time, or its token's, is over. */
   expire(now: number): void {
+    if (this.connected) expireToken(this.#requests);
     if (now < this.expiry || this.#isClosed()) return;
     this.close(this.connected ? DISCONNECTS.idleTimeout : DISCONNECTS.stale);
   }
@@ -201,9 +201,7 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     try {
       // Its subscription goes on elsewhere: whoever wakes later must not tell it again.
       this.save();
-      this.#node.counters.gaps[gap.reason] += 1;
-      if (!this.#client.can("recovery")) return;
-      this.#replies.tell({ case: "gap", value: gapMessage(channel, gap) });
+      this.#replies.tellGap(channel, gap);
     } catch (error) {
       this.fail("gap", error);
     }
@@ -211,10 +209,30 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
 
   /** Ends the replay of a channel. */
   tellRecovered(channel: string, position: Position, gap: LogGap | undefined): void {
-    if (gap === undefined) this.#node.counters.recovered += 1;
-    else this.#node.counters.recoveredWithGap += 1;
-    const value = recoveredMessage(channel, position, gap);
-    this.#replies.tell({ case: "recovered", value });
+    this.#replies.tellRecovered(channel, position, gap);
+  }
+
+  /**
+   * The client sends what it has to say by calls of their own. Called first, if at all. It is told how when connect
+   * is there, and not before: what it sends could overtake a connect that is still on its way.
+   */
+  open(terms: StreamTerms): void {
+    this.#sends = new Sends(this.#node, this, { secret: terms.secret, terms });
+  }
+
+  /**
+   * Takes such a call, of whoever knows the secret.
+   *
+   * @returns the last number of which all messages have been taken; undefined where the caller does not know
+   *   the secret, or the session ends by this
+   * @throws MessagingError BAD_REQUEST
+   */
+  send(call: SendCall): number | undefined {
+    if (!this.#sends?.knows(call.secret)) return undefined;
+    this.#touch();
+    const taken = this.#sends.put(call);
+    this.#markSoon();
+    return this.#isClosed() ? undefined : taken;
   }
 
   /** What a sleeping host must remember of this session has changed. */
@@ -222,9 +240,16 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     this.#markSoon();
   }
 
-  /** Subscribes from the server's side, without asking the authorizer. */
-  async addChannels(channels: readonly string[]): Promise<void> {
-    await this.#order.run(channels, "exclusive", addition(this.#requests, channels));
+  /** Subscribes from the server's side, without asking anybody. */
+  async addChannels(channels: readonly string[]): Promise<ReadonlyMap<string, MessagingError>> {
+    const errors = new Map<string, MessagingError>();
+    await this.#order.run(channels, "exclusive", addition(this.#requests, channels, errors));
+    return errors;
+  }
+
+  /** Takes away what rules and grants do not allow any more. */
+  leaveDisallowed(): void {
+    if (this.connected) leaveDisallowed(this.#requests);
   }
 
   /** Unsubscribes from the server's side. */
@@ -233,10 +258,9 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
   }
 
   /** Puts a survey's question to the client. Never throws. */
-  ask(requestId: string, question: CloudEvent): void {
+  ask(question: Question): void {
     try {
-      const value = { requestId, payload: this.#client.eventFor(question) };
-      this.#replies.tell({ case: "surveyRequest", value });
+      this.write(question.frame(this.variant));
     } catch (error) {
       this.fail("question of a survey", error);
     }
@@ -299,12 +323,10 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     this.#node.closed(disconnect.code);
   }
 
-  /** Says why the session ends, to a client that understands it. */
-  #farewell({ code, reason }: Disconnect, retryAfterMs: number): void {
-    if (!this.connected || !this.#client.can("control")) return;
-    const value = { code, reason, reconnect: reconnects(code), retryAfterMs };
-    // Past every bound: a slow client has to learn why it is closed.
-    const frame = this.#replies.notice({ case: "disconnect", value });
+  /** Says why the session ends, past every bound: a slow client has to learn it as well. */
+  #farewell(disconnect: Disconnect, retryAfterMs: number): void {
+    const frame = this.connected ? this.#replies.farewell(disconnect, retryAfterMs) : undefined;
+    if (frame === undefined) return;
     this.#transport.write(frame);
     this.#node.counters.bytesOut += frame.bytes;
   }
@@ -319,32 +341,34 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     this.#end(clean, { by: "client", ...(code === undefined ? { clean } : { code }) });
   }
 
-  #end(clean: boolean, why: LogFields): void {
+  #end(clean: boolean, why: SessionEnd): void {
     if (this.#state === "closed") return;
     debug(this.#node, this.id, "disconnected", {
       ...why,
       ...durationSince(this.#since, this.#node.steadyNow()),
     });
     this.#state = "closed";
-    this.#waiting = undefined;
     this.#intake.letGo();
+    this.#sends?.end();
     this.#attempt("cancellation", () => this.#requests.cancel());
     this.#attempt("leave", () => this.#channels.leaveAll(clean));
     // One that could not be left must not keep the session in the others.
     for (const name of this.#channels.names) {
       this.#attempt("leave", () => this.#channels.leave(name, clean));
     }
+    this.#attempt("lifecycle", () => this.#requests.lifecycle?.disconnected({ ...why, clean }));
     this.#node.forget(this);
   }
 
   /** What a sleeping host must remember, without the marks. */
   record(): SessionRecord {
-    return recordOf(this, this.#client, this.#channels);
+    return recordOf(this, this.client, this.#channels, this.#sends?.secret);
   }
 
   /** The part of the record that changes with the traffic. */
   marks(): SessionMarks {
-    return marksOf(this, this.#node, this.#channels, this.#flow, this.#seen);
+    const taken = this.#sends?.taken;
+    return marksOf(this, this.#node, this.#channels, this.#flow, { seen: this.#seen, taken });
   }
 
   /** Has a host that sleeps keep the session as it is. */
@@ -377,8 +401,7 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
 
   async #take(message: InboundMessage, size: number): Promise<void> {
     if (this.#state === "connecting" && message.envelope.case !== "connect") {
-      this.#waiting ??= new WaitingFrames();
-      if (!this.#waiting.push(message, size)) this.close(DISCONNECTS.badRequest);
+      if (!this.#intake.putOff(message, size)) this.close(DISCONNECTS.badRequest);
       return;
     }
     const waits = this.#intake.begin(size);
@@ -406,7 +429,10 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     if (this.#state === "closed") return undefined;
     const { envelope } = message;
     if (envelope.case === "connect") {
-      if (this.#state === "new") return this.#connect(message, envelope.value);
+      if (this.#state === "new") {
+        this.#sends?.tellTerms(this.#replies, this.id);
+        return connect(this.#requests, this, message, envelope.value);
+      }
       this.close(DISCONNECTS.badRequest);
       return undefined;
     }
@@ -415,58 +441,31 @@ export class Session implements ChannelsOwner, RequestSession, Respondent {
     return undefined;
   }
 
-  async #connect(message: InboundMessage, connect: Connect): Promise<void> {
-    const refusal = refusalOfNames(connect);
-    if (refusal !== undefined) {
-      this.#replies.refuse(message, refusal, CONNECT.answered);
-      this.close(DISCONNECTS.badRequest);
-      return;
-    }
+  introduce(request: Connect): void {
     this.#state = "connecting";
-    this.#client.introduce(connect);
-    this.#adapt(connect.maxFrameBytes);
-    if (!this.#client.extended) this.#intake.wait();
-    const requested = connect.subscriptions;
-    if (requested.length > 0 && switchedOff(this.#requests, "subscribe")) return;
-    if (!(await authenticate(this.#requests, message, connect, this.#address))) return;
-    if (this.#isClosed() || overLimit(this.#requests, requested)) return;
-    await this.#order.run(namesOf(requested), CONNECT.lane, () =>
-      this.#establish(message, connect),
-    );
+    this.client.introduce(request);
+    this.#adapt(request.maxFrameBytes);
+    if (!this.client.extended) this.#intake.wait();
   }
 
-  /** Joins the channels of an authenticated connect, and lets the frames that wait behind it in. */
-  async #establish(message: InboundMessage, connect: Connect): Promise<void> {
-    if (this.#isClosed()) return;
-    const requested = connect.subscriptions;
-    const outcome = await join(this.#requests, requested);
-    if (this.#isClosed()) return;
-    const refused = this.#client.extended ? undefined : refusalOfAll(requested, outcome.errors);
-    if (refused !== undefined) {
-      this.#replies.refuse(message, refused.error, CONNECT.answered);
-      this.close(refused.disconnect ?? DISCONNECTS.internal);
-      return;
-    }
+  establish(): void {
     this.#state = "connected";
     this.#seen = this.#node.steadyNow();
     this.save();
-    welcome(this.#requests, message, outcome, this.#address);
-    const settled = this.#channels.settle(outcome);
-    const waiting = this.#waiting?.frames ?? [];
-    this.#waiting = undefined;
-    // They are not waited for here: some wait for the channels that are being settled.
-    for (const { message: frame, size } of waiting) {
-      this.#take(frame, size).catch((error: unknown) => this.fail("waiting frame", error));
+  }
+
+  takeWaiting(): void {
+    for (const { message, size } of this.#intake.takeWaiting()) {
+      this.#take(message, size).catch((error: unknown) => this.fail("waiting frame", error));
     }
-    await settled;
   }
 
   /** What the session does from now on as its client can take it. */
   #adapt(maxFrameBytes: number): void {
-    const { extended } = this.#client;
+    const { extended } = this.client;
     if (extended) this.maxFrameBytes = frameLimit(maxFrameBytes);
     this.variant = variantOf(this.encoding, extended);
-    if (this.#client.can("credit")) this.#flow.grantCredit();
+    if (this.client.can("credit")) this.#flow.grantCredit();
   }
 
   /** A method, so that the compiler does not assume the state unchanged across an await. */

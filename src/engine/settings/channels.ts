@@ -10,7 +10,7 @@ import {
 } from "../../channels/rules.ts";
 import { formatDuration } from "./duration.ts";
 import { table } from "./table.ts";
-import { durations, durationsFrom, switches, wholeNumbers } from "./values.ts";
+import { durations, durationsFrom, key, switches, wholeNumbers } from "./values.ts";
 
 /** Entries and events that one channel may be told to keep. */
 const MAX_KEPT = 1_000_000;
@@ -23,14 +23,6 @@ const patterns = v.pipe(
   ),
   v.description("none"),
 );
-
-/**
- * A key that may be left out. Its default is filled in by `toRule`: whether a key that does nothing
- * was written at all has to be known, so the description has to stand in for the default.
- */
-function key<const Schema extends v.GenericSchema>(schema: Schema, standard: unknown) {
-  return v.optional(v.pipe(schema, v.description(`${standard}`)));
-}
 
 const { historySize, historyTtlMs, dedupSize, dedupWindowMs, presenceGraceMs, ...offered } =
   DEFAULT_CHANNEL_RULES;
@@ -47,6 +39,7 @@ const entries = table({
   dedup_window: key(durationsFrom(MIN_DEDUP_WINDOW_MS), formatDuration(dedupWindowMs)),
   presence: key(switches, offered.presence),
   presence_grace: key(durations, formatDuration(presenceGraceMs)),
+  survey: key(switches, offered.survey),
 });
 
 type Entries = v.InferOutput<typeof entries>;
@@ -127,10 +120,12 @@ function toRule(written: Entries): ChannelRule {
       dedupWindowMs: exactlyOnce ? (written.dedup_window ?? dedupWindowMs) : MIN_DEDUP_WINDOW_MS,
       presence: written.presence ?? offered.presence,
       presenceGraceMs: written.presence_grace ?? presenceGraceMs,
+      survey: written.survey ?? offered.survey,
     },
   };
 }
 
-function inObject(input: Record<string, unknown>, key: string): v.ObjectPathItem {
+/** The place of a key, for an issue about it. */
+export function inObject(input: Record<string, unknown>, key: string): v.ObjectPathItem {
   return { type: "object", origin: "value", input, key, value: input[key] };
 }

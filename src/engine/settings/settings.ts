@@ -4,6 +4,7 @@
  * table around the entries here.
  */
 import * as v from "valibot";
+import type { AccessRules } from "../../access/rules.ts";
 import { RuleBook } from "../../channels/rules.ts";
 import {
   AUTH_TIMEOUT_MS,
@@ -16,20 +17,31 @@ import {
   MAX_MESSAGE_BYTES,
   MAX_OPEN_REQUEST_BYTES,
   MAX_SUBSCRIPTIONS,
+  MAX_SURVEY_AUDIENCE,
+  MAX_USER_CONNECTIONS,
   NEW_CHANNELS_PER_MINUTE,
+  OPEN_SURVEYS,
   PING_INTERVAL_MS,
   PUBLISHES_PER_SECOND,
   RECOVERY_BYTES,
   RECOVERY_MESSAGES,
   RPC_TIMEOUT_MS,
+  SURVEY_ANSWER_BYTES,
+  SURVEY_AUDIENCE,
+  SURVEY_RESULT_BYTES,
+  SURVEYS_PER_MINUTE,
 } from "../../protocol/limits.ts";
+import { accessRules } from "./access.ts";
 import { channelRules } from "./channels.ts";
 import { formatDuration } from "./duration.ts";
 import { checkSettings, type SettingPath, settingPaths, table } from "./table.ts";
 import { durations, durationsFrom, wholeNumbers } from "./values.ts";
 
+export { type Secrets, secretList, secretText, textElsewhere } from "./secrets.ts";
 export {
   checkSettings,
+  type Host,
+  only,
   type SettingPath,
   type SettingProblem,
   SettingsError,
@@ -39,6 +51,7 @@ export {
 export {
   durations,
   durationsFrom,
+  key,
   type LogLevel,
   logLevels,
   switches,
@@ -56,6 +69,8 @@ export interface Settings {
   readonly disabledMessages: readonly MessageKind[];
   readonly maxMessageBytes: number;
   readonly maxSubscriptions: number;
+  /** Of one user, on all nodes; 0 means no limit. */
+  readonly maxUserConnections: number;
   /** 0 means no limit. */
   readonly publishesPerSecond: number;
   readonly publishBurst: number;
@@ -71,8 +86,20 @@ export interface Settings {
   readonly recoveryMessages: number;
   /** Bytes that the subscriptions of one request may replay. */
   readonly recoveryBytes: number;
+  /** Subscribers that a survey of a client may ask. */
+  readonly surveyAudience: number;
+  /** Bytes of one answer to a survey. */
+  readonly surveyAnswerBytes: number;
+  /** Bytes of all answers to one survey. */
+  readonly surveyResultBytes: number;
+  /** Of one session. */
+  readonly surveysPerMinute: number;
+  /** Of the node. */
+  readonly openSurveys: number;
   /** What each channel keeps and offers. */
   readonly rules: RuleBook;
+  /** Who may do what in which channels. */
+  readonly access: AccessRules;
 }
 
 /** The kinds of inbound message that a deployment can switch off, by their names on the wire. */
@@ -81,6 +108,7 @@ export const MESSAGE_KINDS = [
   "subscribe",
   "unsubscribe",
   "rpc_request",
+  "refresh",
   "sub_refresh",
   "survey_request",
   "survey_response",
@@ -130,6 +158,7 @@ export const serverEntries = {
 export const limitsEntries = {
   message_bytes: v.optional(wholeNumbers(1_024, 1_048_576), MAX_MESSAGE_BYTES),
   subscriptions_per_client: v.optional(wholeNumbers(1), MAX_SUBSCRIPTIONS),
+  connections_per_user: v.optional(wholeNumbers(0), MAX_USER_CONNECTIONS),
   publishes_per_second: v.optional(rates, PUBLISHES_PER_SECOND),
   // Its default depends on another setting, so the description has to stand in for it.
   publish_burst: v.optional(
@@ -143,6 +172,12 @@ export const limitsEntries = {
   recovery_bytes: v.optional(wholeNumbers(65_536), RECOVERY_BYTES),
   channels: v.optional(wholeNumbers(1), MAX_CHANNELS),
   new_channels_per_minute: v.optional(wholeNumbers(0), NEW_CHANNELS_PER_MINUTE),
+  survey_audience: v.optional(wholeNumbers(1, MAX_SURVEY_AUDIENCE), SURVEY_AUDIENCE),
+  survey_answer_bytes: v.optional(wholeNumbers(1, 1_048_576), SURVEY_ANSWER_BYTES),
+  // What a node tells another in one answer is limited as well.
+  survey_result_bytes: v.optional(wholeNumbers(1, 8_388_608), SURVEY_RESULT_BYTES),
+  surveys_per_minute: v.optional(wholeNumbers(1), SURVEYS_PER_MINUTE),
+  open_surveys: v.optional(wholeNumbers(1), OPEN_SURVEYS),
 };
 
 /** A burst belongs to a rate. Every table of limits is checked with it, whatever else a host has there. */
@@ -168,6 +203,7 @@ export const settingsEntries = {
     {},
   ),
   channels: channelRules,
+  access: accessRules,
 };
 
 const settingsSchema = v.optional(table(settingsEntries), {});
@@ -191,6 +227,7 @@ export function toSettings({
   server,
   limits,
   channels,
+  access,
 }: v.InferOutput<typeof settingsSchema>): Settings {
   return {
     idleTimeoutMs: server.heartbeat.idle_timeout,
@@ -201,6 +238,7 @@ export function toSettings({
     disabledMessages: server.disabled_messages,
     maxMessageBytes: limits.message_bytes,
     maxSubscriptions: limits.subscriptions_per_client,
+    maxUserConnections: limits.connections_per_user,
     publishesPerSecond: limits.publishes_per_second,
     publishBurst: limits.publish_burst ?? Math.max(1, Math.ceil(limits.publishes_per_second)),
     maxInFlightRpcs: limits.rpcs_in_flight,
@@ -211,6 +249,12 @@ export function toSettings({
     newChannelsPerMinute: limits.new_channels_per_minute,
     recoveryMessages: limits.recovery_messages,
     recoveryBytes: limits.recovery_bytes,
+    surveyAudience: limits.survey_audience,
+    surveyAnswerBytes: limits.survey_answer_bytes,
+    surveyResultBytes: limits.survey_result_bytes,
+    surveysPerMinute: limits.surveys_per_minute,
+    openSurveys: limits.open_surveys,
     rules: new RuleBook(channels),
+    access,
   };
 }

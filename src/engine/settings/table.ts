@@ -21,6 +21,17 @@ export class SettingsError extends Error {
   }
 }
 
+/** The hosts, by their names on the command line. */
+export type Host = "server" | "worker";
+
+/** What hosts are called in sentences. */
+export const HOST_NAMES: Readonly<Record<Host, string>> = {
+  server: "the self-hosted server",
+  worker: "Workers",
+};
+
+/** What is said of a key that no host has. */
+export const NOT_A_SETTING = "is not a setting";
 const NOT_A_TABLE = "must be a table of settings";
 
 /** A group of settings; what is none of its entries is an error, which checkSettings finds. */
@@ -29,65 +40,149 @@ export function table<const Entries extends v.ObjectEntries>(entries: Entries) {
 }
 
 /**
+ * A setting, or a table of them, that one host alone has: any other refuses it by its path. It stands around all
+ * else that is said of the setting.
+ *
+ * @param why what whoever meets the refusal has to know, as the rest of a sentence
+ * @example
+ * reflection: only("server", v.optional(switches, false), "Workers have no gRPC port"),
+ */
+export function only<const Schema extends SettingsSchema>(
+  host: Host,
+  schema: Schema,
+  why?: string,
+): Schema {
+  return { ...schema, only: { host, why } };
+}
+
+/**
  * The output of a schema made of tables, or every problem at once.
  *
+ * @param host whose settings they are; one that another host alone has is a problem, and what it holds is not
+ * looked at. Undefined takes those of every host.
  * @throws SettingsError
  */
 export function checkSettings<Schema extends SettingsSchema>(
   schema: Schema,
   value: unknown,
+  host?: Host,
 ): v.InferOutput<Schema> {
   const result = v.safeParse(schema, value, { abortPipeEarly: true });
   const issues = (result.issues ?? [])
     // What should be a table and is none has been reported by misfits already.
-    .filter(({ expected }) => expected !== "Object")
-    .map((issue) => ({ path: v.getDotPath(issue) ?? "", message: issue.message }));
-  const problems = [...misfits(schema, value, ""), ...issues];
+    .filter(({ type, expected }) => type !== "object" || expected !== "Object")
+    .map((issue) => ({ path: v.getDotPath(issue) ?? "", message: issue.message }))
+    .filter(({ path }) => hasPath(host, schema, path.split(".")));
+  const problems = [...misfits(schema, value, "", host), ...issues];
   if (!result.success || problems.length > 0) throw new SettingsError(problems);
   return result.output;
 }
 
-/** Every path below a schema with its default; `*` stands for the places of a list of tables. */
-export function settingPaths(schema: SettingsSchema, path = ""): SettingPath[] {
+/**
+ * Every path below a schema with its default; `*` stands for the places of a list of tables.
+ *
+ * @param host whose settings alone; undefined for those of every host
+ */
+export function settingPaths(schema: SettingsSchema, host?: Host, path = ""): SettingPath[] {
+  if (!has(host, schema)) return [];
   const inner = schema.wrapped ?? schema;
-  if (inner.item?.entries !== undefined) return settingPaths(inner.item, below(path, "*"));
+  if (inner.item?.entries !== undefined) return settingPaths(inner.item, host, below(path, "*"));
   if (inner.entries === undefined) {
     return [[path, v.getDescription(inner) ?? written(schema.default)]];
   }
   return Object.entries(inner.entries).flatMap(([key, entry]) =>
-    settingPaths(entry, below(path, key)),
+    settingPaths(entry, host, below(path, key)),
   );
 }
 
 /**
- * Keys that are no settings, and other things where a table should be. The library's own check
+ * Keys that are no settings of a host, and other things where a table should be. The library's own check
  * takes a list for a table, and tells of the first unknown key only.
  */
-function misfits(schema: SettingsSchema, value: unknown, path: string): SettingProblem[] {
+function misfits(
+  schema: SettingsSchema,
+  value: unknown,
+  path: string,
+  host: Host | undefined,
+): SettingProblem[] {
+  // A table of which only comments are left asks for nothing.
+  if (schema.only !== undefined && !has(host, schema)) {
+    return isEmpty(value) ? [] : [{ path, message: refusal(schema.only) }];
+  }
   const { entries, item } = schema.wrapped ?? schema;
   if (item !== undefined && Array.isArray(value)) {
-    return value.flatMap((element, index) => misfits(item, element, below(path, `${index}`)));
+    return value.flatMap((element, index) => misfits(item, element, below(path, `${index}`), host));
   }
   if (entries === undefined || value === undefined) return [];
   if (!isTable(value)) return [{ path, message: NOT_A_TABLE }];
   return Object.entries(value).flatMap(([key, inner]) => {
     const entry = Object.hasOwn(entries, key) ? entries[key] : undefined;
     return entry === undefined
-      ? [{ path: below(path, key), message: "is not a setting" }]
-      : misfits(entry, inner, below(path, key));
+      ? [{ path: below(path, key), message: NOT_A_SETTING }]
+      : misfits(entry, inner, below(path, key), host);
   });
 }
 
-function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
+/** Whether a host has what a schema is for. */
+export function has(host: Host | undefined, { only }: SettingsSchema): boolean {
+  return host === undefined || only === undefined || only.host === host;
+}
+
+/** Whether a host has all that lies on the way to a path. */
+function hasPath(
+  host: Host | undefined,
+  schema: SettingsSchema,
+  [key = "", ...rest]: readonly string[],
+): boolean {
+  if (!has(host, schema)) return false;
+  const { entries, item } = schema.wrapped ?? schema;
+  const next = item ?? entries?.[key];
+  return next === undefined || hasPath(host, next, rest);
+}
+
+function refusal({ host, why }: HostMark): string {
+  const sentence = `is a setting of ${HOST_NAMES[host]} alone`;
+  return why === undefined ? sentence : `${sentence}; ${why}`;
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || (isTable(value) && Object.values(value).every(isEmpty));
+}
+
+export function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
   return Object.prototype.toString.call(value) === "[object Object]";
 }
 
-function below(path: string, key: string): string {
+/** The path of an entry of a table or a list. */
+export function below(path: string, key: string): string {
   return path === "" ? key : `${path}.${key}`;
+}
+
+/** Whether a path is another one, or that of something in it. */
+export function isWithin(path: string, outer: string): boolean {
+  return outer === "" || path === outer || path.startsWith(`${outer}.`);
 }
 
 function written(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** What the schema of a setting is marked with that one host alone has. */
+export interface HostMark {
+  readonly host: Host;
+  readonly why: string | undefined;
+}
+
+/** What the schema of a setting is marked with whose value may stand elsewhere, being a secret. */
+export interface SecretMark {
+  /** What the secret holds: the setting's text, or its list as JSON. */
+  readonly form: "text" | "list";
+  /** A value for checks that are made where the secret is not: whatever they find in it is nobody's mistake. */
+  readonly sample: unknown;
+  /** Whether it may become part of a Worker's code. */
+  readonly bundled: boolean;
+  /** Keys under which it may not all the same, in a table of any keys. */
+  readonly unless?: RegExp | undefined;
 }
 
 /** A dotted path and the default, both as an operator would write them. */
@@ -95,8 +190,12 @@ export type SettingPath = readonly [path: string, standard: string];
 
 /** A schema as far as this file looks into it: an optional value, a table, a list or a leaf. */
 export type SettingsSchema = v.GenericSchema & {
+  readonly only?: HostMark;
+  readonly secret?: SecretMark;
   readonly wrapped?: SettingsSchema;
   readonly entries?: Readonly<Record<string, SettingsSchema>>;
   readonly item?: SettingsSchema;
+  /** Of a table whose keys are the operator's. */
+  readonly value?: SettingsSchema;
   readonly default?: unknown;
 };

@@ -25,6 +25,14 @@ export function unset<const Schema extends v.GenericSchema>(schema: Schema) {
   return v.optional(v.pipe(schema, v.description("none")));
 }
 
+/**
+ * A key that may be left out, with its default in words: whether it was written has to be known, or the default
+ * depends on something else.
+ */
+export function key<const Schema extends v.GenericSchema>(schema: Schema, standard: unknown) {
+  return v.optional(v.pipe(schema, v.description(`${standard}`)));
+}
+
 export const switches = v.boolean(NOT_A_SWITCH);
 
 export type LogLevel = (typeof LOG_LEVELS)[number];

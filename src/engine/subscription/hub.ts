@@ -9,6 +9,7 @@ import { SmallMap } from "../../channels/small-map.ts";
 import type { Encoding } from "../../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
 import type { PublicationBatch, SizedFrame, Variant } from "../../protocol/publication-frames.ts";
+import type { TransientBatch } from "../../protocol/transient-frames.ts";
 import type { LogGap, Position } from "../ports/broker.ts";
 import type { PatternFeed, PatternItem } from "./pattern-feed.ts";
 import type { PresenceNotice, ReplayBuffer } from "./replay-buffer.ts";
@@ -22,6 +23,8 @@ export interface Subscriber {
   readonly variant: Variant;
   /** Whether it hears of joins and leaves. */
   readonly followsPresence: boolean;
+  /** Whether it may know who is in a channel. */
+  mayFollowPresence(channel: string): boolean;
   /** Bytes that frames have to keep to where they can be divided; 0 where the client has not asked. */
   readonly maxFrameBytes: number;
   write(frame: SizedFrame): void;
@@ -32,9 +35,22 @@ export interface Subscriber {
   changed(): void;
 }
 
+/**
+ * Whose doing a subscription is: the client has asked for it, its token or its authenticator has given it, or the
+ * application has subscribed the session. Each stands above those before.
+ */
+export const ORIGINS = ["client", "given", "server"] as const;
+export type Origin = (typeof ORIGINS)[number];
+
+/** That of two which stands above the other. */
+export function higher(left: Origin, right: Origin): Origin {
+  return ORIGINS.indexOf(left) > ORIGINS.indexOf(right) ? left : right;
+}
+
 /** One session's interest in one channel. */
 export interface Subscription {
   readonly channel: string;
+  origin: Origin;
   ephemeral: boolean;
   /** Whether the broker has been told that the session is present in the channel. */
   member: boolean;
@@ -49,6 +65,7 @@ export interface Subscription {
 /** One session's interest in the channels of one pattern. */
 export interface PatternSubscription {
   readonly pattern: string;
+  origin: Origin;
   /** Whether the broker has registered it. */
   granted: boolean;
   /** Whether it has been acknowledged; until then nothing comes of it. */
@@ -260,6 +277,30 @@ export class Hub {
     this.#frames(subscriber, batch, feed.after(batch));
   }
 
+  /** Hands messages outside of the log to everyone who wants their channel. */
+  transmit(transients: TransientBatch): void {
+    const { channel } = transients;
+    for (const [subscriber, { buffer }] of this.#channels.get(channel) ?? []) {
+      if (buffer !== undefined) buffer.add({ transients });
+      else this.hand(subscriber, transients);
+    }
+    for (const [subscriber, feed] of this.#byPattern(channel)) {
+      if (feed.buffer !== undefined) feed.buffer.add({ transients });
+      else this.hand(subscriber, transients);
+    }
+  }
+
+  /** Writes messages outside of the log to one subscriber. */
+  hand(subscriber: Subscriber, transients: TransientBatch): void {
+    const frames = transients.frames(subscriber.variant, subscriber.maxFrameBytes);
+    if (frames === undefined) {
+      subscriber.close(DISCONNECTS.inappropriateProtocol);
+      return;
+    }
+    for (const frame of frames) subscriber.write(frame);
+    this.#delivered += transients.messages.length;
+  }
+
   /** Tells everyone who is behind it that a part of the log cannot be had. */
   gap(channel: string, gap: LogGap): void {
     for (const [subscriber, subscription] of this.#channels.get(channel) ?? []) {
@@ -282,12 +323,12 @@ export class Hub {
   /** Tells everyone who follows presence. */
   notify(channel: string, notice: PresenceNotice): void {
     for (const [subscriber, subscription] of this.#channels.get(channel) ?? []) {
-      if (!subscriber.followsPresence) continue;
+      if (!hearsOfMembers(subscriber, channel)) continue;
       if (subscription.buffer !== undefined) subscription.buffer.add({ notice });
       else notify(subscriber, subscription, notice);
     }
     for (const [subscriber, feed] of this.#byPattern(channel)) {
-      if (!subscriber.followsPresence) continue;
+      if (!hearsOfMembers(subscriber, channel)) continue;
       if (feed.buffer !== undefined) feed.buffer.add({ channel, notice });
       else feedNotice(subscriber, notice);
     }
@@ -315,13 +356,15 @@ export class Hub {
       });
     }
     for (const item of buffer?.items ?? []) {
-      this.#toFeed(subscriber, feed, "batch" in item ? item : { channel, ...item });
+      const ofChannel = "batch" in item || "transients" in item ? item : { channel, ...item };
+      this.#toFeed(subscriber, feed, ofChannel);
     }
   }
 
   #toFeed(subscriber: Subscriber, feed: PatternFeed, item: PatternItem): void {
     if (feed.buffer !== undefined) feed.buffer.add(item);
     else if ("batch" in item) this.feed(subscriber, feed, item.batch);
+    else if ("transients" in item) this.hand(subscriber, item.transients);
     else if ("gap" in item) feedGap(subscriber, feed, item.channel, item.gap);
     else if ("notice" in item) feedNotice(subscriber, item.notice);
   }
@@ -353,6 +396,7 @@ export class Hub {
     for (const item of buffer?.items ?? []) {
       if ("gap" in item) skip(subscriber, subscription, item.gap);
       else if ("notice" in item) notify(subscriber, subscription, item.notice);
+      else if ("transients" in item) this.hand(subscriber, item.transients);
       // Another epoch is told by a gap: what comes without one is of a log that has been lost.
       else if (item.batch.epoch === subscription.floor?.epoch) {
         this.#write(subscriber, subscription, item.batch);
@@ -381,6 +425,10 @@ export class Hub {
       this.#delivered += batch.lastOffset - Math.max(after, batch.firstOffset - 1);
     }
   }
+}
+
+function hearsOfMembers(subscriber: Subscriber, channel: string): boolean {
+  return subscriber.followsPresence && subscriber.mayFollowPresence(channel);
 }
 
 /** Tells a session that has a channel by a pattern of the part of a gap that is for it. */

@@ -5,6 +5,7 @@
  */
 import { MAX_REPLAY_BUFFER_BYTES } from "../../protocol/limits.ts";
 import type { PublicationBatch } from "../../protocol/publication-frames.ts";
+import type { TransientBatch } from "../../protocol/transient-frames.ts";
 import type { LogGap, Position } from "../ports/broker.ts";
 import { GAP_BYTES, noticeBytes, type PresenceNotice } from "./replay-buffer.ts";
 
@@ -20,6 +21,7 @@ export interface DroppedRange {
 
 export type PatternItem =
   | { readonly batch: PublicationBatch }
+  | { readonly transients: TransientBatch }
   | { readonly range: DroppedRange }
   | { readonly channel: string; readonly gap: LogGap }
   | { readonly channel: string; readonly notice: PresenceNotice }
@@ -40,11 +42,13 @@ const MARK_BYTES = 250;
 /** The channel that something is of. */
 export function channelOf(item: PatternItem): string {
   if ("batch" in item) return item.batch.channel;
+  if ("transients" in item) return item.transients.channel;
   return "range" in item ? item.range.channel : item.channel;
 }
 
 function bytesOf(item: PatternItem): number {
   if ("batch" in item) return item.batch.bytes;
+  if ("transients" in item) return item.transients.bytes;
   const name = 2 * channelOf(item).length;
   if ("gap" in item) return GAP_BYTES + name;
   return "notice" in item ? noticeBytes(item.notice) + name : MARK_BYTES + name;
@@ -107,8 +111,8 @@ export class PatternReplayBuffer {
   }
 
   /**
-   * Keeps of every batch only where it lies in its log, and of notices only whose they are. What is in order
-   * stays in order within a channel.
+   * Keeps of every batch only where it lies in its log, of notices only whose they are, and nothing of what is
+   * in no log. What is in order stays in order within a channel.
    */
   #drop(): void {
     const items: PatternItem[] = [];
@@ -126,7 +130,7 @@ export class PatternReplayBuffer {
       } else if ("gap" in item) {
         open.delete(item.channel);
         items.push(item);
-      } else if (!lost.has(item.channel)) {
+      } else if (!("transients" in item) && !lost.has(item.channel)) {
         lost.add(item.channel);
         items.push({ channel: item.channel, lost: true });
       }

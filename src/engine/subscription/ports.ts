@@ -6,7 +6,7 @@ import type { PublicationBatch } from "../../protocol/publication-frames.ts";
 import type { Broker, LogGap, Position } from "../ports/broker.ts";
 import type { Logger } from "../ports/platform.ts";
 import type { Turns } from "../turns.ts";
-import type { Hub, Subscriber } from "./hub.ts";
+import type { Hub, Origin, Subscriber } from "./hub.ts";
 import type { NewChannels } from "./new-channels.ts";
 import type { ReplayBudget } from "./recovery.ts";
 import type { PresenceNotice } from "./replay-buffer.ts";
@@ -43,6 +43,10 @@ export interface JoinTerms {
   readonly recovery: boolean;
   /** Whether the client asks, so that channels that are new count against it. */
   readonly byClient: boolean;
+  /** Whose doing the subscription is. */
+  origin(channel: string): Origin;
   /** Rejects with a MessagingError where this session may not subscribe. */
   authorize(channel: string, token: string): Promise<void>;
+  /** Whether this session may be given what was published to a channel before. */
+  mayReadHistory(channel: string): boolean;
 }

@@ -2,6 +2,7 @@
 import type { Member } from "../../channels/presence.ts";
 import { MAX_REPLAY_BUFFER_BYTES } from "../../protocol/limits.ts";
 import type { PublicationBatch, SharedFrame } from "../../protocol/publication-frames.ts";
+import type { TransientBatch } from "../../protocol/transient-frames.ts";
 import type { LogGap, Position } from "../ports/broker.ts";
 
 /** A notice of presence, which goes to everyone but the member it is about. */
@@ -24,7 +25,7 @@ export function noticeBytes({ member }: PresenceNotice): number {
 
 /**
  * Messages, gaps and notices that wait for a replay to end. Bounded: past the bound messages are read from
- * the log again, and who is present is read instead of the changes.
+ * the log again, who is present is read instead of the changes, and what is in no log is lost.
  */
 export class ReplayBuffer {
   #items: BufferedItem[] = [];
@@ -107,11 +108,13 @@ export class ReplayBuffer {
 
 type BufferedItem =
   | { readonly batch: PublicationBatch }
+  | { readonly transients: TransientBatch }
   | { readonly gap: LogGap }
   | { readonly notice: PresenceNotice };
 
 function bytesOf(item: BufferedItem): number {
   if ("batch" in item) return item.batch.bytes;
+  if ("transients" in item) return item.transients.bytes;
   return "gap" in item ? GAP_BYTES : noticeBytes(item.notice);
 }
 

@@ -16,7 +16,7 @@ import {
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import type { Position, SubscribeResult } from "../ports/broker.ts";
 import type { TokenBucket } from "../token-bucket.ts";
-import type { Subscription } from "./hub.ts";
+import { higher, ORIGINS, type Origin, type Subscription } from "./hub.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { countOf, positionMessage, positionOf, uint64Of } from "./positions.ts";
 import { SessionReads } from "./reads.ts";
@@ -35,6 +35,8 @@ import { type JoinedPattern, SessionPatterns } from "./session-patterns.ts";
 export interface JoinOutcome {
   /** The entries of the acknowledgement, in the order of the request. */
   readonly acknowledged: SubscriptionMessage[];
+  /** The channels and patterns that the session has by this, and has not had before. */
+  readonly added: readonly string[];
   /** Held until `settle`. */
   readonly joined: readonly Joined[];
   /** Silent until `settle`. */
@@ -53,6 +55,8 @@ interface Recovery {
   readonly request: RecoveryRequest;
   /** Up to here the log is replayed; what comes behind arrives live. */
   readonly until: Position;
+  /** Whether the session may be given what was before. */
+  readonly permitted: boolean;
 }
 
 export class SessionChannels {
@@ -111,16 +115,37 @@ export class SessionChannels {
     return wanted.size;
   }
 
+  /** Those of some names that the session has, or has room for beside what is asked for. */
+  fitting(names: readonly string[], most: number): ReadonlySet<string> {
+    const wanted = new Set([...this.names, ...(this.#undecided ?? [])]);
+    const fitting = new Set<string>();
+    for (const name of names) {
+      if (!wanted.has(name) && wanted.size >= most) continue;
+      wanted.add(name);
+      fitting.add(name);
+    }
+    return fitting;
+  }
+
+  /** Channels and patterns that the session has been granted, and whose doing each is. */
+  *origins(): Iterable<readonly [name: string, origin: Origin]> {
+    for (const { channel, floor, origin } of this.#subscriptions.values()) {
+      if (floor !== undefined) yield [channel, origin];
+    }
+    for (const { pattern, origin } of this.#patterns?.granted() ?? []) yield [pattern, origin];
+  }
+
   /** Makes the subscriptions of a record live again. */
   restore(records: readonly SubscriptionRecord[]): void {
-    for (const { channel, ephemeral, epoch, floor: offset } of records) {
+    for (const { channel, ephemeral, epoch, floor: offset, origin: told } of records) {
+      const origin = ORIGINS.find((one) => one === told) ?? "client";
       if (isPattern(channel)) {
-        this.#ofPatterns.restore(channel);
+        this.#ofPatterns.restore(channel, origin);
         continue;
       }
       const floor = epoch === "" ? undefined : { epoch, offset: countOf(offset) };
       const member = !ephemeral && this.#host.rules.of(channel).presence;
-      this.#add({ channel, ephemeral, member, floor, generation: 0, buffer: undefined });
+      this.#add({ channel, origin, ephemeral, member, floor, generation: 0, buffer: undefined });
       // Who stands first now remembers what another one has remembered so far.
       const { hub, broker } = this.#host;
       const carries = hub.first(channel) === this.#owner;
@@ -131,13 +156,17 @@ export class SessionChannels {
   records(): MessageInitShape<typeof SubscriptionRecordSchema>[] {
     const channels = [...this.#subscriptions.values()]
       .filter((subscription) => subscription.floor !== undefined)
-      .map(({ channel, ephemeral, floor }) => ({
+      .map(({ channel, origin, ephemeral, floor }) => ({
         channel,
+        ...recorded(origin),
         ephemeral,
         epoch: floor?.epoch ?? "",
         floor: uint64Of(floor?.offset ?? 0),
       }));
-    const patterns = [...(this.#patterns?.granted() ?? [])].map((channel) => ({ channel }));
+    const patterns = [...(this.#patterns?.granted() ?? [])].map(({ pattern, origin }) => ({
+      channel: pattern,
+      ...recorded(origin),
+    }));
     return [...channels, ...patterns];
   }
 
@@ -147,7 +176,7 @@ export class SessionChannels {
     const positions = new Map<string, Position>();
     const joined = new Map<string, Joined>();
     const patterns: JoinedPattern[] = [];
-    const fresh: string[] = [];
+    const fresh = new Set<string>();
     const errors = new Map<string, MessagingError>();
     this.#undecided ??= new Set();
     const undecided = this.#undecided;
@@ -158,7 +187,7 @@ export class SessionChannels {
         const before = this.#subscriptions.get(channel);
         try {
           if (isPattern(channel)) {
-            if (this.#patterns?.has(channel) !== true) fresh.push(channel);
+            if (this.#patterns?.has(channel) !== true) fresh.add(channel);
             const one = await this.#ofPatterns.join(entry, terms);
             if (one === undefined) return;
             patterns.push(one);
@@ -168,7 +197,7 @@ export class SessionChannels {
           if (Object.keys(entry.positions).length > 0) {
             throw new MessagingError("BAD_REQUEST", "positions are for patterns");
           }
-          const one = await this.#joinChannel(entry, terms, () => fresh.push(channel));
+          const one = await this.#joinChannel(entry, terms, () => fresh.add(channel));
           if (one === undefined) return;
           joined.set(channel, one.joined);
           positions.set(channel, one.position);
@@ -184,14 +213,23 @@ export class SessionChannels {
     if (undecided.size === 0) this.#undecided = undefined;
     if (errors.size > 0 && !terms.extended) {
       for (const channel of fresh) this.leave(channel, true);
-      return { acknowledged: [], joined: [], patterns: [], errors: [...errors.values()] };
+      return {
+        acknowledged: [],
+        added: [],
+        joined: [],
+        patterns: [],
+        errors: [...errors.values()],
+      };
     }
     const acknowledged = requested.map((entry) =>
       acknowledgement(entry, terms, positions.get(entry.channel), errors.get(entry.channel)),
     );
     // What one request may replay is shared in the order in which it was asked for.
     const inOrder = [...unique.keys()].flatMap((channel) => joined.get(channel) ?? []);
-    return { acknowledged, joined: inOrder, patterns, errors: [...errors.values()] };
+    const added = [...unique.keys()].filter(
+      (channel) => fresh.has(channel) && !errors.has(channel),
+    );
+    return { acknowledged, added, joined: inOrder, patterns, errors: [...errors.values()] };
   }
 
   /** Undefined where the session has ended meanwhile. */
@@ -202,8 +240,10 @@ export class SessionChannels {
   ): Promise<{ readonly joined: Joined; readonly position: Position } | undefined> {
     const { channel } = entry;
     const before = this.#subscriptions.get(channel);
+    const origin = terms.origin(channel);
     const subscription = before ?? {
       channel,
+      origin,
       ephemeral: entry.ephemeral,
       member: false,
       floor: undefined,
@@ -216,6 +256,7 @@ export class SessionChannels {
     // Who has the channel by a pattern goes on behind what that has brought.
     if (before === undefined) await this.#patterns?.givenOut(channel);
     if (this.#owner.ended) return undefined;
+    subscription.origin = higher(subscription.origin, origin);
     const covered = before === undefined && this.#patterns?.covers(channel) === true;
     const reached = before === undefined && !covered ? undefined : this.#reached(channel);
     if (before === undefined) {
@@ -235,7 +276,11 @@ export class SessionChannels {
       subscription.floor = position;
       subscription.generation = generation;
     }
-    const recovery = request && plan(subscription, request, reached, position);
+    if (request === undefined) {
+      return { joined: { subscription, recovery: undefined }, position };
+    }
+    const planned = plan(subscription, request, reached, position);
+    const recovery = { ...planned, permitted: terms.mayReadHistory(channel) };
     return { joined: { subscription, recovery }, position };
   }
 
@@ -339,11 +384,11 @@ export class SessionChannels {
 
   async #recover(
     subscription: Subscription,
-    { request, until }: Recovery,
+    { request, until, permitted }: Recovery,
     budget: ReplayBudget,
   ): Promise<void> {
     const { channel } = subscription;
-    const recoverable = this.#host.rules.of(channel).recovery;
+    const recoverable = permitted && this.#host.rules.of(channel).recovery;
     const found = await recover(this.#reader, channel, request, until, budget, recoverable);
     if (this.#owner.ended) return;
     await this.#replay(channel, until.epoch, found);
@@ -387,6 +432,11 @@ export class SessionChannels {
   }
 }
 
+/** Most are a client's own, of which a record says nothing. */
+function recorded(origin: Origin): { readonly origin?: Origin } {
+  return origin === "client" ? {} : { origin };
+}
+
 /** What an entry asks to catch up with, or undefined. */
 function recoveryRequest(
   { recover, since, rewind }: SubscriptionMessage,
@@ -421,7 +471,7 @@ function plan(
   request: RecoveryRequest,
   reached: Position | undefined,
   position: Position,
-): Recovery {
+): Omit<Recovery, "permitted"> {
   const { floor } = subscription;
   const given = [floor, reached].filter((place) => place?.epoch === position.epoch);
   if (given.length === 0) {

@@ -5,12 +5,20 @@
 import { checkChannel } from "../../channels/names.ts";
 import { PatternMap } from "../../channels/pattern-map.ts";
 import { checkPattern, matches } from "../../channels/patterns.ts";
+import type { ChannelRules } from "../../channels/rules.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import type { Subscription as SubscriptionMessage } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_PATTERN_CHANNELS } from "../../protocol/limits.ts";
 import { background } from "../background.ts";
 import type { Position } from "../ports/broker.ts";
-import { feedGap, feedNotice, type PatternSubscription, type Subscription } from "./hub.ts";
+import {
+  feedGap,
+  feedNotice,
+  higher,
+  type Origin,
+  type PatternSubscription,
+  type Subscription,
+} from "./hub.ts";
 import {
   channelOf,
   type DroppedRange,
@@ -43,6 +51,8 @@ export interface PatternRequest {
   readonly since: Position | undefined;
   /** The last position that the client has of each channel. */
   readonly positions: ReadonlyMap<string, Position>;
+  /** Whether the session may be given what was published to a channel before. */
+  readonly mayReadHistory: JoinTerms["mayReadHistory"];
 }
 
 export class SessionPatterns {
@@ -65,8 +75,10 @@ export class SessionPatterns {
   }
 
   /** Those that the broker has registered. */
-  *granted(): Iterable<string> {
-    for (const { pattern, granted } of this.#patterns.values()) if (granted) yield pattern;
+  *granted(): Iterable<PatternSubscription> {
+    for (const subscription of this.#patterns.values()) {
+      if (subscription.granted) yield subscription;
+    }
   }
 
   /** Whether no session of the node has had one of them for longer. */
@@ -100,8 +112,8 @@ export class SessionPatterns {
   }
 
   /** Makes a pattern live again after a sleep. */
-  restore(pattern: string): void {
-    this.#add({ pattern, granted: true, live: true, feed: this.#feed });
+  restore(pattern: string, origin: Origin): void {
+    this.#add({ pattern, origin, granted: true, live: true, feed: this.#feed });
   }
 
   /**
@@ -116,12 +128,15 @@ export class SessionPatterns {
     await terms.authorize(pattern, token);
     if (this.#owner.ended) return undefined;
     const before = this.#patterns.get(pattern);
+    const origin = terms.origin(pattern);
     const subscription = before ?? {
       pattern,
+      origin,
       granted: false,
       live: false,
       feed: this.#feed,
     };
+    subscription.origin = higher(subscription.origin, origin);
     if (before === undefined) {
       if (!this.#host.hub.hasPattern(pattern)) this.#host.newChannels.checkRoom();
       this.#add(subscription);
@@ -249,13 +264,20 @@ export class SessionPatterns {
       // What one request may replay is shared: one after the other.
       for (const [k, channel] of together.entries()) {
         if (this.#owner.ended) return;
-        await this.#catchUp(channel, heads[k], positions.get(channel), absence, budget);
+        const rules = this.#rulesFor(channel, recovery);
+        await this.#catchUp(channel, heads[k], positions.get(channel), absence, budget, rules);
       }
     }
     if (this.#owner.ended) return;
     const { gap } = active;
     const told = gap && { reason: gap, after: since, until: position };
     this.#owner.tellRecovered(pattern, position, told);
+  }
+
+  /** What a channel offers this session: none recovers what it may not read. */
+  #rulesFor(channel: string, request: PatternRequest | undefined): ChannelRules {
+    const rules = this.#host.rules.of(channel);
+    return request?.mayReadHistory(channel) === false ? { ...rules, recovery: false } : rules;
   }
 
   async #active(pattern: string, since: Position | undefined) {
@@ -276,6 +298,7 @@ export class SessionPatterns {
     last: Position | undefined,
     absence: Absence,
     budget: ReplayBudget,
+    rules: ChannelRules,
   ): Promise<void> {
     if (head === undefined) {
       const until = last ?? NOWHERE;
@@ -283,7 +306,6 @@ export class SessionPatterns {
       return;
     }
     const { position } = head;
-    const rules = this.#host.rules.of(channel);
     const request = { since: last, rewind: 0 };
     const found =
       last === undefined
@@ -338,6 +360,7 @@ export class SessionPatterns {
       // The pattern that brought it may have been left.
       if (!this.covers(channelOf(item))) continue;
       if ("batch" in item) hub.feed(this.#owner, this.#feed, item.batch);
+      else if ("transients" in item) hub.hand(this.#owner, item.transients);
       else if ("gap" in item) feedGap(this.#owner, this.#feed, item.channel, item.gap);
       else if ("notice" in item) feedNotice(this.#owner, item.notice);
       else return item;
@@ -392,7 +415,7 @@ export class SessionPatterns {
 /** What an entry asks to catch up with, or undefined. */
 function patternRequest(
   { channel: pattern, recover, since, rewind, positions }: SubscriptionMessage,
-  { extended, recovery }: JoinTerms,
+  { extended, recovery, mayReadHistory }: JoinTerms,
 ): PatternRequest | undefined {
   if (!extended) return undefined;
   if (rewind > 0) throw new MessagingError("BAD_REQUEST", "a pattern cannot be rewound");
@@ -412,5 +435,6 @@ function patternRequest(
   return {
     since: since === undefined || since.epoch === "" ? undefined : positionOf(since),
     positions: new Map(known.map(([channel, position]) => [channel, positionOf(position)])),
+    mayReadHistory,
   };
 }

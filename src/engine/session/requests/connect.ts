@@ -1,32 +1,155 @@
-/** The steps of connect that are not the session's own: who the client is, and what it is told. */
+/** Connect, from its first look to the welcome: who the client is, which channels it has, what the server sends it. */
 import { DISCONNECTS } from "../../../protocol/codes.ts";
 import { MessagingError } from "../../../protocol/errors.ts";
 import type {
   Connect,
   Connected,
   InboundMessage,
+  Subscription as SubscriptionMessage,
 } from "../../../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_CLIENT_NAME_BYTES } from "../../../protocol/limits.ts";
 import { utf8Length } from "../../../protocol/utf8.ts";
 import { uint64Of } from "../../subscription/positions.ts";
 import type { JoinOutcome } from "../../subscription/session-channels.ts";
-import { answeredUser } from "../backend-answers.ts";
-import type { CallTerms } from "../backend-calls.ts";
+import { watchToken } from "../expiry/token-due.ts";
 import { debug, reasonOf } from "../log.ts";
-import type { RequestContext } from "./context.ts";
-import { acknowledged } from "./subscriptions.ts";
+import { type RequestContext, type RequestSession, switchedOff } from "./context.ts";
+import { turnedAway } from "./entry.ts";
+import { identify } from "./identify.ts";
+import {
+  acknowledged,
+  join,
+  joinGiven,
+  namesOf,
+  overLimit,
+  refusalOfAll,
+} from "./subscriptions.ts";
+import { CONNECT } from "./table.ts";
 
-const AUTHENTICATE: Omit<CallTerms<string>, "timeoutMs"> = {
-  backend: "authenticate",
-  check: answeredUser,
-  // An authenticator that does not say who it is has not authenticated anyone.
-  invalid: ["AUTH_ERROR", "authentication failed"],
-  timeout: ["UNAVAILABLE", "authentication took too long"],
-  failure: ["UNAVAILABLE", "authentication failed"],
-};
+/** The session, as its connect sees it. */
+export interface ConnectingSession extends RequestSession {
+  /** Takes what the client says of itself. What it sends from now on waits until connect is decided. */
+  introduce(request: Connect): void;
+  /** The client is connected. */
+  establish(): void;
+  /** Takes what has waited, without waiting for it. */
+  takeWaiting(): void;
+}
+
+/** Decides about the first connect of a session: connected, or closed in the end. */
+export async function connect(
+  context: RequestContext,
+  session: ConnectingSession,
+  message: InboundMessage,
+  request: Connect,
+): Promise<void> {
+  const refusal = refusalOfNames(request);
+  if (refusal !== undefined) {
+    context.replies.refuse(message, refusal, CONNECT.answered);
+    session.close(DISCONNECTS.badRequest);
+    return;
+  }
+  session.introduce(request);
+  const requested = request.subscriptions;
+  if (requested.length > 0 && switchedOff(context, "subscribe")) return;
+  if (!(await authenticate(context, message, request))) return;
+  if (session.ended || overLimit(context, requested)) return;
+  const { node, client, order } = context;
+  const entering = node.enter(client.identity, client.sessionId);
+  const entry = entering && (await entering);
+  if (session.ended || (entry !== undefined && turnedAway(context, message, entry))) return;
+  const names = [...namesOf(requested), ...(client.identity.channels ?? [])];
+  await order.run(names, CONNECT.lane, () => establish(context, session, message, request));
+}
+
+/** Joins the channels of an authenticated connect, and lets the frames that wait behind it in. */
+async function establish(
+  context: RequestContext,
+  session: ConnectingSession,
+  message: InboundMessage,
+  { subscriptions: requested }: Connect,
+): Promise<void> {
+  if (session.ended) return;
+  const { client, channels, replies } = context;
+  const asked = await join(context, requested, client.identity.channels);
+  if (session.ended) return;
+  const given = givenBeside(context, requested);
+  // A v1 client of which something was refused is about to be closed.
+  const whole = asked.errors.length === 0 || client.extended;
+  const outcome = given.length > 0 && whole ? await withGiven(context, asked, given) : asked;
+  if (session.ended) return;
+  const refused = client.extended ? undefined : refusalOfAll(requested, outcome.errors);
+  if (refused !== undefined) {
+    replies.refuse(message, refused.error, CONNECT.answered);
+    session.close(refused.disconnect ?? DISCONNECTS.internal);
+    return;
+  }
+  const told = context.lifecycle?.connected(outcome.added);
+  if (told !== undefined && !(await kept(context, message, told))) return;
+  session.establish();
+  watchToken(context);
+  welcome(context, message, outcome, session.address);
+  const settled = channels.settle(outcome);
+  // Not waited for: some of them wait for the channels that are being settled.
+  session.takeWaiting();
+  await settled;
+}
+
+/** What the client has by its token or its authenticator and has not asked for. */
+function givenBeside(
+  { client }: RequestContext,
+  requested: readonly SubscriptionMessage[],
+): readonly string[] {
+  const { channels: given = [] } = client.identity;
+  if (given.length === 0) return given;
+  const named = new Set(namesOf(requested));
+  return given.filter((channel) => !named.has(channel));
+}
+
+/**
+ * Joins that as well. An extended client is told of it with the rest, and what is refused of it is no mistake of its
+ * own; for a v1 client the answer stays the echo of its request, and all of it is granted or nothing.
+ */
+async function withGiven(
+  context: RequestContext,
+  asked: JoinOutcome,
+  given: readonly string[],
+): Promise<JoinOutcome> {
+  const { extended } = context.client;
+  const { acknowledged, added, joined, patterns, errors } = await joinGiven(context, given);
+  return {
+    acknowledged: extended ? [...asked.acknowledged, ...acknowledged] : asked.acknowledged,
+    added: [...asked.added, ...added],
+    joined: [...asked.joined, ...joined],
+    patterns: [...asked.patterns, ...patterns],
+    errors: extended ? asked.errors : errors,
+  };
+}
+
+/**
+ * Waits until what is told of the connect is kept. A client that could be told of none comes back: who hears of
+ * sessions is never behind what a client knows.
+ *
+ * @returns whether the session goes on
+ */
+async function kept(
+  { replies, session }: RequestContext,
+  message: InboundMessage,
+  told: Promise<void>,
+): Promise<boolean> {
+  try {
+    await told;
+    return !session.ended;
+  } catch (error) {
+    if (session.ended) return false;
+    replies.refuse(message, error, CONNECT.answered);
+    session.close(DISCONNECTS.internal);
+    return false;
+  }
+}
 
 /** Undefined where nothing is wrong with a client's names for itself: they stand in all it publishes. */
-export function refusalOfNames({ clientId, clientType }: Connect): MessagingError | undefined {
+function refusalOfNames({ clientId, clientType }: Connect): MessagingError | undefined {
   for (const [name, value] of Object.entries({ client_id: clientId, client_type: clientType })) {
     if (utf8Length(value) > MAX_CLIENT_NAME_BYTES) {
       const text = `${name} is longer than ${MAX_CLIENT_NAME_BYTES} bytes`;
@@ -39,36 +162,31 @@ export function refusalOfNames({ clientId, clientType }: Connect): MessagingErro
 /**
  * Learns who this is. A refusal is told to the client and closes with 3500.
  *
- * @param address where the client connects from; empty where it is unknown
  * @returns whether the session goes on
  */
-export async function authenticate(
+async function authenticate(
   context: RequestContext,
   message: InboundMessage,
-  { token, clientId, clientType, version }: Connect,
-  address: string,
+  { token, version }: Connect,
 ): Promise<boolean> {
   const { node, session, client, replies } = context;
-  const { backends, settings } = node;
-  if (backends.authenticate === undefined) return true;
-  const { sessionId } = client;
-  const request = { token, clientId, clientType, version, sessionId, address };
+  const { address } = session;
+  if (client.admitted || node.backends.authenticate === undefined) return true;
+  const { sessionId, clientId } = client;
   try {
-    client.userId = await context.backend.run(
-      { ...AUTHENTICATE, timeoutMs: settings.authTimeoutMs },
-      async (cancellation) => await backends.authenticate?.(request, cancellation),
-    );
+    client.identity = await identify(context, { token, version });
     return true;
   } catch (error) {
     const reason = reasonOf(error, token);
     debug(node, sessionId, "authentication failed", { client: clientId, address, ...reason });
     // A backend that is down has refused nobody: who can tell the difference may come back.
-    const down = MessagingError.from(error).retry;
+    const { retry: down, metadata = {} } = MessagingError.from(error);
     if (down && client.extended) {
       replies.refuse(message, error, "backend");
       session.close(DISCONNECTS.internal);
     } else {
-      const refusal = down ? new MessagingError("AUTH_ERROR", "authentication failed") : error;
+      const text = "authentication failed";
+      const refusal = down ? new MessagingError("AUTH_ERROR", text, { metadata }) : error;
       replies.refuse(message, refusal, "backend");
       session.close(DISCONNECTS.invalidToken);
     }
@@ -77,7 +195,7 @@ export async function authenticate(
 }
 
 /** Tells a client that it is connected, and which channels it has. */
-export function welcome(
+function welcome(
   context: RequestContext,
   message: InboundMessage,
   outcome: JoinOutcome,

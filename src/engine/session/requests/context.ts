@@ -4,6 +4,7 @@ import { MessagingError } from "../../../protocol/errors.ts";
 import type { MessageKind } from "../../settings/settings.ts";
 import { Slots } from "../../slots.ts";
 import type { SessionChannels } from "../../subscription/session-channels.ts";
+import { SurveyTurn } from "../../survey/survey-turn.ts";
 import { TokenBucket } from "../../token-bucket.ts";
 import { BackendCalls } from "../backend-calls.ts";
 import type { ChannelOrder } from "../channel-order.ts";
@@ -12,6 +13,7 @@ import type { FlowControl } from "../flow-control.ts";
 import type { Intake } from "../intake.ts";
 import type { SessionHost } from "../ports.ts";
 import type { Replies, RepliesOwner } from "../replies.ts";
+import { SessionLifecycle } from "./lifecycle.ts";
 
 /** How long a client should wait when too much of its own is under way, in milliseconds. */
 const BUSY_RETRY_MS = 1_000;
@@ -19,6 +21,8 @@ const BUSY_RETRY_MS = 1_000;
 /** The session, as its requests see it. */
 export interface RequestSession extends RepliesOwner {
   readonly connected: boolean;
+  /** Where the client connects from; empty where it is unknown, as after a sleep of the host. */
+  readonly address: string;
   /** Whether it has ended meanwhile. */
   readonly ended: boolean;
   /** Has a host that sleeps keep what the session is now. */
@@ -54,13 +58,18 @@ export class RequestContext implements SessionParts {
   readonly intake: Intake;
   readonly flow: FlowControl;
   readonly replies: Replies;
+  /** Undefined where nobody is told of it. */
+  readonly lifecycle: SessionLifecycle | undefined;
   /** Undefined where publishes are not limited. */
   readonly publishes: TokenBucket | undefined;
   /** Request id of the last survey that this client asked. */
   lastSurvey = "";
-  /** Both are made for the first call: most sessions make none. */
+  /** Whether a new token of the connection is being looked at. */
+  refreshing = false;
+  /** Each is made when it is needed for the first time: most sessions need none. */
   #backend: BackendCalls | undefined;
   #rpcs: Slots | undefined;
+  #surveys: SurveyTurn | undefined;
 
   constructor({ node, session, client, channels, order, intake, flow, replies }: SessionParts) {
     this.node = node;
@@ -71,12 +80,15 @@ export class RequestContext implements SessionParts {
     this.intake = intake;
     this.flow = flow;
     this.replies = replies;
+    if (node.lifecycle !== undefined) {
+      this.lifecycle = new SessionLifecycle(node, node.lifecycle, client);
+    }
     const { publishesPerSecond: rate, publishBurst } = node.settings;
     if (rate > 0) this.publishes = new TokenBucket(rate, publishBurst, node.steadyNow());
   }
 
   get backend(): BackendCalls {
-    this.#backend ??= new BackendCalls(this.node.timers, this.node.logger);
+    this.#backend ??= new BackendCalls(this.node);
     return this.#backend;
   }
 
@@ -84,6 +96,12 @@ export class RequestContext implements SessionParts {
   get rpcs(): Slots {
     this.#rpcs ??= new Slots(this.node.settings.maxInFlightRpcs);
     return this.#rpcs;
+  }
+
+  /** Surveys that this client starts. */
+  get surveys(): SurveyTurn {
+    this.#surveys ??= new SurveyTurn(this.node.settings.surveysPerMinute, this.node.steadyNow());
+    return this.#surveys;
   }
 
   /** Backend calls that wait for their answer. */

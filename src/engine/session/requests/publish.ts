@@ -13,6 +13,7 @@ import type { PublishCommand } from "../../ports/broker.ts";
 import { uint64Of } from "../../subscription/positions.ts";
 import { checkMetadata } from "../application-values.ts";
 import { publishKey } from "../publish-key.ts";
+import { mustBeAllowed } from "./access.ts";
 import { busy, type RequestContext, type Work } from "./context.ts";
 
 /** @param size length of the frame, in bytes */
@@ -28,6 +29,7 @@ export function publish(
     throw new MessagingError("INTERNAL_ERROR", "missing channel in publish message");
   }
   checkChannel(channel);
+  mustBeAllowed(context, "publish", channel);
   const command = commandOf(context, channel, message, received);
   channels.begins(channel);
   // The event may wait, and it waits as bytes: what was decoded would be its payload a second time.

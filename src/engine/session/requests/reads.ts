@@ -10,6 +10,7 @@ import { MAX_PRESENCE_MEMBERS } from "../../../protocol/limits.ts";
 import { fitHistory, fitPresence } from "../frame-limit.ts";
 import type { SessionHost } from "../ports.ts";
 import { historyFilter, historyPage, presencePage } from "../queries.ts";
+import { mustBeAllowed } from "./access.ts";
 import type { RequestContext, Work } from "./context.ts";
 
 export function history(
@@ -20,6 +21,7 @@ export function history(
   const { session, client, replies } = context;
   const { channel } = request;
   checkChannel(channel);
+  mustBeAllowed(context, "history", channel);
   return reading(context, channel, async ({ broker, turns }) => {
     const page = await turns.run(() => broker.history(channel, historyFilter(request)));
     await turns.run(() => {
@@ -40,6 +42,7 @@ export function presence(
 ): Work {
   const { node, session, client, replies } = context;
   checkChannel(channel);
+  mustBeAllowed(context, "presence", channel);
   if (!node.rules.of(channel).presence) {
     throw new MessagingError("BAD_REQUEST", "presence is switched off for this channel");
   }

@@ -15,6 +15,7 @@ import type { RpcOutcome } from "../../counters.ts";
 import { BadValue } from "../application-values.ts";
 import { answeredEvent } from "../backend-answers.ts";
 import type { CallTerms } from "../backend-calls.ts";
+import { mustBeAllowed } from "./access.ts";
 import { busy, type RequestContext } from "./context.ts";
 
 const RPC: Omit<CallTerms<CloudEvent | undefined>, "timeoutMs"> = {
@@ -23,6 +24,10 @@ const RPC: Omit<CallTerms<CloudEvent | undefined>, "timeoutMs"> = {
   invalid: ["PROXY_ERROR", "the backend failed"],
   timeout: ["RPC_TIMEOUT", "the backend did not answer in time"],
   failure: ["PROXY_ERROR", "the backend failed"],
+  // By it a stream says that it ends.
+  reserved: ({ code }) => code === "DISCONNECT_ERROR",
+  // What the application answers to a call is no error of the protocol, whatever its code.
+  counts: false,
 };
 
 export async function rpc(
@@ -32,6 +37,8 @@ export async function rpc(
 ): Promise<void> {
   const { node, session, client, replies } = context;
   const payload = canonicalEvent(received);
+  const channel = message.channel || received.source;
+  mustBeAllowed(context, "rpc", channel);
   const { backends, settings } = node;
   if (backends.rpc === undefined) {
     // Without a backend the request comes back, as in v0.1.1.
@@ -46,7 +53,7 @@ export async function rpc(
   }
   const request = {
     id: message.id,
-    channel: message.channel || received.source,
+    channel,
     method: message.method || received.type,
     payload,
     metadata: message.metadata,
@@ -59,8 +66,7 @@ export async function rpc(
   const value = answer === undefined ? create(CloudEventSchema) : client.eventFor(answer);
   const frame = replies.answer(message, { case: "rpcReply", value });
   if (frame.bytes > largestFrame(settings.maxMessageBytes)) {
-    backend.warnOf(RPC.backend, new BadValue("answer", `takes ${frame.bytes} bytes`));
-    throw new MessagingError(...RPC.invalid);
+    throw backend.invalid(terms, new BadValue("answer", `takes ${frame.bytes} bytes`));
   }
   session.write(frame);
 }

@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { patternProblem } from "../../../channels/patterns.ts";
 import { DISCONNECTS, type Disconnect } from "../../../protocol/codes.ts";
-import type { MessagingError } from "../../../protocol/errors.ts";
+import { MessagingError } from "../../../protocol/errors.ts";
 import {
   type InboundMessage,
   type Subscribe,
@@ -10,23 +10,30 @@ import {
   SubscriptionSchema,
   type Unsubscribe,
 } from "../../../protocol/gen/messageloop/v1/service_pb.js";
+import { background } from "../../background.ts";
+import type { Origin } from "../../subscription/hub.ts";
+import type { JoinTerms } from "../../subscription/ports.ts";
 import type { JoinOutcome } from "../../subscription/session-channels.ts";
 import { answeredConsent } from "../backend-answers.ts";
 import type { CallTerms } from "../backend-calls.ts";
-import { fitErrors } from "../frame-limit.ts";
+import { watchToken } from "../expiry/token-due.ts";
+import { divided, fitErrors } from "../frame-limit.ts";
 import { debug, reasonOf } from "../log.ts";
+import { givenRefusal, mayDo, mustBeAllowed, mustNotBeDenied } from "./access.ts";
 import type { RequestContext, Work } from "./context.ts";
 
 /** Channels that a request may name without waiting for a turn, and that one step of a turn has room for. */
 const CHANNELS_AT_ONCE = 8;
 const CHANNELS_A_STEP = 10;
 
-const AUTHORIZE: Omit<CallTerms<void>, "timeoutMs"> = {
+const AUTHORIZE: Omit<CallTerms<number | undefined>, "timeoutMs"> = {
   backend: "authorizeSubscribe",
   check: answeredConsent,
   invalid: ["ACL_ERROR", "authorization failed"],
   timeout: ["UNAVAILABLE", "authorization took too long"],
   failure: ["UNAVAILABLE", "authorization failed"],
+  // Whether a v1 client is closed is nothing that a refusal decides.
+  reserved: ({ retry }) => retry,
 };
 
 export function subscribe(
@@ -34,7 +41,7 @@ export function subscribe(
   message: InboundMessage,
   { subscriptions: requested }: Subscribe,
 ): Work {
-  const { session, client, channels, replies } = context;
+  const { session, client, channels, lifecycle, replies } = context;
   const run = async (): Promise<void> => {
     if (session.ended || overLimit(context, requested)) return;
     const outcome = await join(context, requested);
@@ -46,6 +53,16 @@ export function subscribe(
       replies.refuse(message, refused.error, "backend");
       if (refused.disconnect !== undefined) session.close(refused.disconnect);
       return;
+    }
+    const told = lifecycle?.subscribed(outcome.added);
+    if (told !== undefined) {
+      try {
+        await told;
+      } catch (error) {
+        takeBack(context, outcome.added);
+        throw error;
+      }
+      if (session.ended) return;
     }
     session.save();
     const subscriptions = acknowledged(context, outcome);
@@ -61,14 +78,17 @@ export function unsubscribe(
   message: InboundMessage,
   { subscriptions: requested }: Unsubscribe,
 ): Work {
-  const { session, channels, replies } = context;
+  const { session, replies } = context;
   const names = namesOf(requested);
   const run = async (): Promise<void> => {
-    await inTurn(context, names.length, async () => {
-      for (const name of names) channels.leave(name, true);
+    const told = await inTurn(context, names.length, async () => {
+      // Not the promise itself: whoever waits for a turn would wait for it.
+      return { kept: leave(context, names) };
     });
     if (session.ended) return;
     session.save();
+    if (told.kept !== undefined) await told.kept;
+    if (session.ended) return;
     const subscriptions = requested.map(({ channel, ephemeral, token }) => ({
       channel,
       ephemeral,
@@ -79,37 +99,187 @@ export function unsubscribe(
   return { channels: names, run };
 }
 
-/** A subscribe from the server's side: nobody is asked, and the client is not told. */
-export function addition(
-  { session, channels }: RequestContext,
+/**
+ * Leaves channels.
+ *
+ * @returns what says that it is kept that they were left, as `SessionLifecycle.unsubscribed` does
+ */
+function leave(
+  { channels, lifecycle }: RequestContext,
   names: readonly string[],
+): Promise<void> | undefined {
+  const had = lifecycle && new Set(channels.names);
+  for (const name of names) channels.leave(name, true);
+  return had && lifecycle?.unsubscribed([...new Set(names)].filter((name) => had.has(name)));
+}
+
+/** Takes subscriptions back that nobody could be told of. */
+function takeBack(context: RequestContext, names: readonly string[]): void {
+  const { node, session } = context;
+  if (session.ended) return;
+  const told = leave(context, names);
+  session.save();
+  if (told !== undefined) background(told, node.logger, "telling of channels that were left");
+}
+
+/**
+ * A subscribe from the server's side: nobody is asked, and a client that can take it is told what it has now.
+ *
+ * @param errors are added for what was refused: this closes no session, whose client has done nothing wrong
+ */
+export function addition(
+  context: RequestContext,
+  names: readonly string[],
+  errors: Map<string, MessagingError>,
 ): () => Promise<void> {
+  const { session, channels, lifecycle } = context;
   return async () => {
     if (!session.connected) return;
-    const requested = names.map((channel) => create(SubscriptionSchema, { channel }));
-    const outcome = await channels.join(requested, {
-      // What cannot be joined must not take the rest with it.
+    // What cannot be joined must not take the rest with it.
+    const outcome = await joinUnasked(context, names, {
       extended: true,
-      recovery: false,
-      byClient: false,
+      origin: () => "server",
       authorize: async () => {},
     });
     if (session.ended) return;
+    const told = lifecycle?.subscribed(outcome.added);
+    if (told !== undefined) {
+      const problem = await told.then(
+        () => undefined,
+        (error: unknown) => MessagingError.from(error),
+      );
+      if (problem !== undefined) {
+        takeBack(context, outcome.added);
+        for (const name of names) errors.set(name, problem);
+        return;
+      }
+      if (session.ended) return;
+    }
     session.save();
+    for (const { channel, error } of outcome.acknowledged) {
+      if (error !== undefined) errors.set(channel, MessagingError.fromMessage(error));
+    }
+    const granted = outcome.acknowledged.filter(({ error }) => error === undefined);
+    tellChange(context, "subscribed", granted);
     await channels.settle(outcome);
   };
 }
 
-/** An unsubscribe from the server's side. */
-export function removal(
-  { session, channels }: RequestContext,
-  names: readonly string[],
-): () => Promise<void> {
-  return async () => {
-    if (session.ended) return;
-    for (const name of names) channels.leave(name, true);
-    session.save();
+/** Joins what a client has by its token or its authenticator, which has granted it by that: only a rule can deny it. */
+export function joinGiven(context: RequestContext, names: readonly string[]): Promise<JoinOutcome> {
+  const { extended } = context.client;
+  const authorize = async (channel: string) => {
+    mustNotBeDenied(context, "subscribe", channel);
   };
+  const terms = { extended, origin: (): Origin => "given", authorize };
+  return inTurn(context, names.length, () => joinUnasked(context, names, terms));
+}
+
+/**
+ * Joins channels about which no backend is asked. Those for which the session has no room are refused.
+ *
+ * @param terms of them `extended` says whether the session keeps those that were joined where others were not
+ */
+async function joinUnasked(
+  { node, channels }: RequestContext,
+  names: readonly string[],
+  terms: Pick<JoinTerms, "extended" | "origin" | "authorize">,
+): Promise<JoinOutcome> {
+  const { maxSubscriptions } = node.settings;
+  const fitting = channels.fitting(names, maxSubscriptions);
+  const requested = [...fitting].map((channel) => create(SubscriptionSchema, { channel }));
+  const outcome = await channels.join(requested, {
+    ...terms,
+    recovery: false,
+    byClient: false,
+    mayReadHistory: () => false,
+  });
+  const over = [...new Set(names)].filter((name) => !fitting.has(name));
+  if (over.length === 0) return outcome;
+  const refusal = tooMany(maxSubscriptions);
+  const refused = over.map((channel) =>
+    create(SubscriptionSchema, { channel, error: refusal.toMessage() }),
+  );
+  return {
+    ...outcome,
+    acknowledged: [...outcome.acknowledged, ...refused],
+    errors: [...outcome.errors, ...over.map(() => refusal)],
+  };
+}
+
+function tooMany(most: number): MessagingError {
+  return new MessagingError("BAD_REQUEST", `a session has at most ${most} channels and patterns`);
+}
+
+/** An unsubscribe from the server's side: a client that can take it is told what it has no more. */
+export function removal(context: RequestContext, names: readonly string[]): () => Promise<void> {
+  const { session, channels } = context;
+  return async () => {
+    // What connect asks for is being joined: it cannot be taken away from in between.
+    if (!session.connected) return;
+    const had = new Set(channels.names);
+    const ended = [...new Set(names)].filter((name) => had.has(name));
+    const told = leave(context, ended);
+    session.save();
+    try {
+      if (told !== undefined) await told;
+    } finally {
+      tellChange(
+        context,
+        "unsubscribed",
+        ended.map((channel) => create(SubscriptionSchema, { channel })),
+      );
+    }
+  };
+}
+
+/**
+ * Takes away what rules and grants do not allow any more, and tells the client of it. Who cannot be told is closed, to
+ * come back and be told then.
+ */
+export function leaveDisallowed(context: RequestContext): void {
+  const { node, session, client, channels } = context;
+  const ended = [...channels.origins()]
+    .filter(([name, origin]) => !mayKeep(context, name, origin))
+    .map(([name]) => name);
+  if (ended.length === 0 || session.ended) return;
+  debug(node, client.sessionId, "channels are not allowed any more", { channels: ended.length });
+  const told = leave(context, ended);
+  session.save();
+  if (told !== undefined) background(told, node.logger, "telling of channels that were left");
+  if (!client.can("control")) {
+    session.close(DISCONNECTS.connectionClosed);
+    return;
+  }
+  tellChange(
+    context,
+    "unsubscribed",
+    ended.map((channel) => create(SubscriptionSchema, { channel })),
+  );
+}
+
+/** The application is above rules. What a token has given only a rule can take, or another token that leaves it out. */
+function mayKeep(context: RequestContext, name: string, origin: Origin): boolean {
+  if (origin === "server") return true;
+  // A record says that channels were given, and not which.
+  const { channels = [name] } = context.client.identity;
+  return origin === "given" && channels.includes(name)
+    ? givenRefusal(context, "subscribe", name) === undefined
+    : mayDo(context, "subscribe", name);
+}
+
+/** Tells what the server has changed of a session's subscriptions, in messages that its client reads. */
+function tellChange(
+  { node, session, client, replies }: RequestContext,
+  kind: "subscribed" | "unsubscribed",
+  subscriptions: readonly SubscriptionMessage[],
+): void {
+  if (!client.can("control")) return;
+  const around = replies.notice({ case: kind, value: {} }).bytes;
+  const most = session.maxFrameBytes || node.settings.maxMessageBytes;
+  for (const some of divided(subscriptions, client.encoding, most - around)) {
+    replies.tell({ case: kind, value: { subscriptions: [...some] } });
+  }
 }
 
 /** The channels that a request names. */
@@ -128,19 +298,50 @@ export function overLimit(
   return true;
 }
 
+/** @param given of the channels those that nobody need be asked about; default none */
 export function join(
   context: RequestContext,
   requested: readonly SubscriptionMessage[],
+  given: readonly string[] = [],
 ): Promise<JoinOutcome> {
   const { client, channels } = context;
-  return inTurn(context, requested.length, () =>
+  const ends = new Map<string, number | undefined>();
+  const joining = inTurn(context, requested.length, () =>
     channels.join(requested, {
       extended: client.extended,
       recovery: client.can("recovery"),
       byClient: true,
-      authorize: (channel, token) => authorize(context, channel, token),
+      origin: (channel) => (given.includes(channel) ? "given" : "client"),
+      authorize: async (channel, token) => {
+        if (given.includes(channel)) {
+          mustNotBeDenied(context, "subscribe", channel);
+          ends.delete(channel);
+        } else ends.set(channel, await authorize(context, channel, token));
+      },
+      mayReadHistory: (channel) => mayDo(context, "history", channel),
     }),
   );
+  return joining.then((outcome) => {
+    noteEnds(context, outcome, ends);
+    return outcome;
+  });
+}
+
+/** Remembers when subscriptions end that were granted by tokens of their own. */
+function noteEnds(
+  context: RequestContext,
+  { acknowledged: entries }: JoinOutcome,
+  ends: ReadonlyMap<string, number | undefined>,
+): void {
+  const { node, client, channels, session } = context;
+  const known = client.subscriptionEnds;
+  if (known === undefined && [...ends.values()].every((end) => end === undefined)) return;
+  for (const { channel, error } of entries) {
+    if (error === undefined) client.ends.set(channel, ends.get(channel));
+  }
+  // Those of channels that were left meanwhile are forgotten when there are too many.
+  if (client.ends.size > node.settings.maxSubscriptions) client.ends.keep(new Set(channels.names));
+  if (session.connected) watchToken(context);
 }
 
 /** The entries of an acknowledgement, in a frame that a client reads. */
@@ -173,15 +374,24 @@ function inTurn<T>({ node }: RequestContext, channels: number, work: () => Promi
   return node.turns.run(work, Math.ceil(channels / CHANNELS_A_STEP));
 }
 
-/** Asks whether this user may subscribe. */
-async function authorize(context: RequestContext, channel: string, token: string): Promise<void> {
+/**
+ * Whether this user may subscribe: rules and grants first, and of what they allow the backend. Resolves with when that
+ * ends, Unix milliseconds; undefined for never.
+ */
+export async function authorize(
+  context: RequestContext,
+  channel: string,
+  token: string,
+): Promise<number | undefined> {
   const { node, client } = context;
   const { backends, settings } = node;
-  if (backends.authorizeSubscribe === undefined) return;
+  if (client.admitted) return undefined;
   const request = { channel, token, caller: client.caller };
   const terms = { ...AUTHORIZE, timeoutMs: settings.authTimeoutMs };
   try {
-    await context.backend.run(
+    mustBeAllowed(context, "subscribe", channel);
+    if (backends.authorizeSubscribe === undefined) return undefined;
+    return await context.backend.run(
       terms,
       async (cancellation) => await backends.authorizeSubscribe?.(request, cancellation),
     );

@@ -8,7 +8,9 @@ import type { Speaker } from "../log.ts";
 import type { RequestContext, Work } from "./context.ts";
 import { publish } from "./publish.ts";
 import { history, presence } from "./reads.ts";
+import { refresh } from "./refresh.ts";
 import { rpc } from "./rpc.ts";
+import { subRefresh } from "./sub-refresh.ts";
 import { subscribe, unsubscribe } from "./subscriptions.ts";
 import { surveyRequest, surveyResponse } from "./survey.ts";
 
@@ -66,7 +68,7 @@ export type RequestEnvelope<Case extends RequestCase = RequestCase> = {
   [Name in Case]: { readonly case: Name; readonly value: Envelopes[Name] };
 }[Case];
 
-/** Connect is not handled here: what it does to a session is the session's own. */
+/** Connect is no request of this table: it comes once, and what it decides is what the session is. */
 export const CONNECT = {
   kind: undefined,
   lane: "exclusive",
@@ -100,8 +102,16 @@ export const REQUESTS: { readonly [Case in RequestCase]: RequestRow<Envelopes[Ca
   subRefresh: {
     kind: "sub_refresh",
     lane: undefined,
-    answered: "server",
-    handle: ({ replies }, message) => replies.reply(message, { case: "subRefreshAck", value: {} }),
+    answered: "backend",
+    changes: true,
+    handle: subRefresh,
+  },
+  refresh: {
+    kind: "refresh",
+    capability: "refresh",
+    lane: undefined,
+    answered: "backend",
+    handle: refresh,
   },
   surveyRequest: {
     kind: "survey_request",

@@ -1,0 +1,67 @@
+/** Tokens of single subscriptions: some channels are for those only who show one that names them. */
+import { covers, overlaps } from "../channels/patterns.ts";
+import {
+  type AuthorizeSubscribeRequest,
+  type Backends,
+  SubscriptionConsent,
+} from "../engine/ports/backends.ts";
+import type { Logger } from "../engine/ports/platform.ts";
+import { MessagingError } from "../protocol/errors.ts";
+import { TokenRefusal } from "./checks.ts";
+import type { Verifier } from "./verifier.ts";
+
+type Authorize = NonNullable<Backends["authorizeSubscribe"]>;
+
+export interface SubscriptionTokensOptions {
+  /** Of the channels that need a token of their own. */
+  readonly patterns: readonly string[];
+  readonly verifier: Pick<Verifier, "verify">;
+  readonly logger: Logger;
+}
+
+export class SubscriptionTokens {
+  readonly #options: SubscriptionTokensOptions;
+
+  constructor(options: SubscriptionTokensOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * An authorizer that looks at the tokens, and then asks the application's, which gets them as they came. A
+   * subscription that needs a token ends with it.
+   */
+  before(application: Authorize | undefined): Authorize {
+    return async (request, cancellation) => {
+      const end = this.#needs(request.channel) ? await this.#end(request) : undefined;
+      const answer: unknown = await application?.(request, cancellation);
+      // What an application must not answer is for whoever looks at answers.
+      const yes = end === undefined ? undefined : new SubscriptionConsent(end);
+      return (answer === undefined ? yes : answer) as undefined;
+    };
+  }
+
+  #needs(channel: string): boolean {
+    return this.#options.patterns.some((pattern) => overlaps(pattern, channel));
+  }
+
+  /** @throws MessagingError ACL_ERROR, or UNAVAILABLE where the issuer's keys are not known now */
+  async #end(request: AuthorizeSubscribeRequest): Promise<number | undefined> {
+    const { channel, token, caller } = request;
+    try {
+      if (token === "") throw new TokenRefusal("missing");
+      const { userId, channels, expiresAt } = await this.#options.verifier.verify(
+        token,
+        caller.clientId,
+      );
+      if (userId !== caller.userId) throw new TokenRefusal("subject");
+      const named = channels?.some((pattern) => covers(pattern, channel)) === true;
+      if (!named) throw new TokenRefusal("channels");
+      return expiresAt;
+    } catch (error) {
+      if (!(error instanceof TokenRefusal)) throw error;
+      const fields = { session: caller.sessionId, check: error.check };
+      this.#options.logger.info?.("subscription refused", fields);
+      throw new MessagingError("ACL_ERROR", "authorization failed");
+    }
+  }
+}

@@ -1,0 +1,82 @@
+/** What a node does to its own sessions, whether its own server's side asks for it or another node. */
+import { create } from "@bufbuild/protobuf";
+import { DISCONNECTS, disconnectFor } from "../protocol/codes.ts";
+import { TransientSchema } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { TransientBatch } from "../protocol/transient-frames.ts";
+import type {
+  ChannelResults,
+  HandedOver,
+  LocalSessions,
+  SessionMessage,
+  SubscribeOutcome,
+} from "./cluster-calls.ts";
+import type { Node } from "./node.ts";
+import { type Revocation, revokes } from "./ports/revocations.ts";
+import type { SendCall } from "./session/stream/sends.ts";
+
+export class NodeSessions implements LocalSessions {
+  readonly #node: Node;
+
+  constructor(node: Node) {
+    this.#node = node;
+  }
+
+  present(sessionIds: readonly string[]): readonly string[] {
+    return sessionIds.filter((id) => this.#node.sessions.has(id));
+  }
+
+  revoke(revocations: readonly Revocation[]): void {
+    const byUser = new Map<string, Revocation[]>();
+    for (const one of revocations) {
+      const others = byUser.get(one.userId);
+      if (others === undefined) byUser.set(one.userId, [one]);
+      else others.push(one);
+    }
+    for (const session of [...this.#node.sessions.values()]) {
+      const { identity } = session.client;
+      const its = byUser.get(identity.userId);
+      if (its?.some((one) => revokes(one, identity))) session.close(DISCONNECTS.invalidToken);
+    }
+  }
+
+  disconnect(sessionId: string, code: number, reason: string | undefined): boolean {
+    const session = this.#node.sessions.get(sessionId);
+    session?.close({ code, reason: reason ?? disconnectFor(code)?.reason ?? "" });
+    return session !== undefined;
+  }
+
+  async subscribe(sessionId: string, channels: readonly string[]): Promise<SubscribeOutcome> {
+    const session = this.#node.sessions.get(sessionId);
+    const errors = (await session?.addChannels(channels)) ?? [];
+    const has = new Set(session?.channels ?? []);
+    const results = Object.fromEntries(channels.map((channel) => [channel, has.has(channel)]));
+    return { results, errors: Object.fromEntries(errors) };
+  }
+
+  async unsubscribe(sessionId: string, channels: readonly string[]): Promise<ChannelResults> {
+    const session = this.#node.sessions.get(sessionId);
+    const there = session?.connected === true;
+    if (there) await session.removeChannels(channels);
+    return Object.fromEntries(channels.map((channel) => [channel, there]));
+  }
+
+  send(call: SendCall): number | undefined {
+    return this.#node.sessions.get(call.sessionId)?.send(call);
+  }
+
+  publish(sessionIds: readonly string[], { id, body }: SessionMessage): HandedOver {
+    const { clock, hub, sessions, stamp } = this.#node;
+    const message = { id, time: BigInt(clock.now()), ...(body === undefined ? {} : { body }) };
+    const batch = new TransientBatch("", [create(TransientSchema, message)], stamp);
+    const reached: string[] = [];
+    const connecting: string[] = [];
+    for (const sessionId of sessionIds) {
+      const session = sessions.get(sessionId);
+      if (session?.connected) {
+        hub.hand(session, batch);
+        reached.push(sessionId);
+      } else if (session !== undefined) connecting.push(sessionId);
+    }
+    return { reached, connecting };
+  }
+}

@@ -1,0 +1,35 @@
+/** Asks who a client is, when it connects and when it brings a new token. */
+import type { AuthenticateRequest } from "../../ports/backends.ts";
+import { type Identity, NOBODY } from "../../ports/identity.ts";
+import { answeredIdentity } from "../backend-answers.ts";
+import type { CallTerms } from "../backend-calls.ts";
+import type { RequestContext } from "./context.ts";
+
+const AUTHENTICATE: Omit<CallTerms<Identity>, "timeoutMs"> = {
+  backend: "authenticate",
+  check: answeredIdentity,
+  // An authenticator that does not say who it is has not authenticated anyone.
+  invalid: ["AUTH_ERROR", "authentication failed"],
+  timeout: ["UNAVAILABLE", "authentication took too long"],
+  failure: ["UNAVAILABLE", "authentication failed"],
+  // Whether the client may come back is nothing that a refusal decides.
+  reserved: ({ retry }) => retry,
+};
+
+/** @throws MessagingError the refusal of the token; UNAVAILABLE where nobody can say */
+export async function identify(
+  { node, session, client, backend }: RequestContext,
+  { token, version }: Pick<AuthenticateRequest, "token" | "version">,
+): Promise<Identity> {
+  const { backends, settings } = node;
+  const { address } = session;
+  const { sessionId, clientId, clientType } = client;
+  const request = { token, clientId, clientType, version, sessionId, address };
+  const asked = node.clock.now();
+  const identity = await backend.run(
+    { ...AUTHENTICATE, timeoutMs: settings.authTimeoutMs },
+    async (cancellation) => await backends.authenticate?.(request, cancellation),
+  );
+  // Who says nothing of when the token was issued vouches for it as it is now.
+  return identity === NOBODY ? identity : { issuedAt: asked, ...identity };
+}

@@ -1,0 +1,92 @@
+/** The table `access`: who may do what in which channels. */
+import * as v from "valibot";
+import {
+  type AccessRule,
+  type AccessRules,
+  EFFECTS,
+  NO_RULES,
+  templateProblem,
+} from "../../access/rules.ts";
+import { ACTIONS } from "../ports/access.ts";
+import { inObject } from "./channels.ts";
+import { table } from "./table.ts";
+
+/** Rules that a deployment may have: a decision that is not remembered looks at all of them. */
+const MAX_RULES = 1_000;
+
+const NOT_AN_EFFECT = `must be one of ${EFFECTS.join(", ")}`;
+const NOT_CHANNELS = "must be a list of channels and patterns such as inbox.{user}.**";
+const NOT_ACTIONS = `must be a list of names out of ${ACTIONS.join(", ")}`;
+const NOT_USERS = 'must be a list of user ids, or of "*" for everyone who has authenticated';
+
+const effects = v.picklist(EFFECTS, NOT_AN_EFFECT);
+
+const channels = v.pipe(
+  v.string(NOT_CHANNELS),
+  v.check(
+    (pattern) => templateProblem(pattern) === undefined,
+    ({ input }) => templateProblem(input) ?? "",
+  ),
+);
+
+const rule = v.pipe(
+  table({
+    channels: v.pipe(
+      v.array(channels, NOT_CHANNELS),
+      v.nonEmpty(NOT_CHANNELS),
+      v.description("none"),
+    ),
+    effect: v.pipe(effects, v.description("none")),
+    actions: v.optional(
+      v.pipe(
+        v.array(v.picklist(ACTIONS, `must be one of ${ACTIONS.join(", ")}`), NOT_ACTIONS),
+        v.nonEmpty(NOT_ACTIONS),
+        v.description("all"),
+      ),
+    ),
+    users: v.optional(
+      v.pipe(
+        v.array(v.pipe(v.string(NOT_USERS), v.nonEmpty(NOT_USERS)), NOT_USERS),
+        v.nonEmpty(NOT_USERS),
+        v.description("everybody"),
+      ),
+    ),
+  }),
+  v.transform(({ actions = ACTIONS, users, ...rest }): AccessRule => ({ ...rest, actions, users })),
+);
+
+export const accessRules = v.optional(
+  v.pipe(
+    table({
+      default: v.optional(effects, NO_RULES.standard),
+      rules: v.optional(
+        v.pipe(
+          v.array(rule, "must be a list of tables"),
+          v.maxLength(MAX_RULES, `must be at most ${MAX_RULES} rules`),
+        ),
+        [],
+      ),
+    }),
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (!dataset.typed || dataset.value.default === "deny") return;
+      const { value } = dataset;
+      value.rules.forEach((one, index) => {
+        if (one.effect !== "allow") return;
+        const { rules } = value;
+        const place = {
+          type: "array",
+          origin: "value",
+          input: rules,
+          key: index,
+          value: one,
+        } as const;
+        addIssue({
+          message: "allows what access.default allows already: set access.default to deny",
+          path: [inObject(value, "rules"), place, inObject({ ...one }, "effect")],
+        });
+      });
+    }),
+    v.transform(({ default: standard, rules }): AccessRules => ({ standard, rules })),
+  ),
+  {},
+);

@@ -1,0 +1,239 @@
+/**
+ * A survey from its beginning to its end, over all nodes: who is to be asked is counted first, so that nobody is
+ * asked where they are too many; then every node that has subscribers asks its own, all at the same time.
+ */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { MessagingError } from "../../protocol/errors.ts";
+import {
+  type NodeAnswer,
+  NodeAnswerSchema,
+  NodeCallSchema,
+  type SurveyCall,
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_SURVEY_TIMEOUT_MS, SURVEY_COUNT_MS } from "../../protocol/limits.ts";
+import type { Cluster } from "../ports/cluster.ts";
+import type { Timers } from "../ports/platform.ts";
+import { AnswerBudget } from "./answer-budget.ts";
+import type {
+  NodeQuestion,
+  NodeSurvey,
+  SurveyOutcome,
+  UnreachedNode,
+  UnreachedReason,
+} from "./outcome.ts";
+import type { SurveyLimits, Surveys } from "./surveys.ts";
+import { tooMany } from "./too-many.ts";
+
+/** How long what another node says may travel, in milliseconds, however short the survey is. */
+const TRAVEL_MS = 250;
+
+/** A question to the subscribers of a channel, wherever they are. */
+export interface SurveyQuestion extends Omit<NodeQuestion, "most"> {
+  /** How many may be asked. With more subscribers nobody is. */
+  readonly maxAudience: number;
+}
+
+/** Where surveys are counted. */
+export interface SurveyCounters {
+  surveys: number;
+  surveyAnswers: number;
+  surveySilent: number;
+}
+
+export interface SurveyRunsHost {
+  readonly cluster: Cluster | undefined;
+  readonly local: Pick<Surveys, "ask" | "audience">;
+  readonly limits: Pick<SurveyLimits, "openSurveys" | "surveyResultBytes">;
+  readonly counters: SurveyCounters;
+  readonly timers: Timers;
+  /** In milliseconds, of a clock that nobody sets. */
+  steadyNow(): number;
+}
+
+type Call = NonNullable<MessageInitShape<typeof NodeCallSchema>["call"]>;
+type Answer = NodeAnswer["answer"];
+
+export class SurveyRuns {
+  readonly #host: SurveyRunsHost;
+  #running = 0;
+
+  constructor(host: SurveyRunsHost) {
+    this.#host = host;
+  }
+
+  /**
+   * Asks the subscribers of all nodes. A node whose part is not known in the end is named.
+   *
+   * @throws MessagingError TOO_LARGE where more are subscribed than may be asked, RATE_LIMITED where as many surveys
+   *   are open as may be, UNAVAILABLE where it is not known which nodes have subscribers
+   */
+  async run(question: SurveyQuestion): Promise<SurveyOutcome> {
+    const { counters, limits } = this.#host;
+    if (this.#running >= limits.openSurveys) throw tooMany("too many surveys are open");
+    this.#running += 1;
+    try {
+      const outcome = await this.#ask(question);
+      counters.surveys += 1;
+      counters.surveyAnswers += outcome.answers.length;
+      counters.surveySilent += outcome.silent.length;
+      return outcome;
+    } finally {
+      this.#running -= 1;
+    }
+  }
+
+  async #ask({ maxAudience, ...question }: SurveyQuestion): Promise<SurveyOutcome> {
+    const { cluster, limits, local, steadyNow } = this.#host;
+    const { channel, except } = question;
+    const timeoutMs = Math.min(question.timeoutMs, MAX_SURVEY_TIMEOUT_MS);
+    const began = steadyNow();
+    const unreached: UnreachedNode[] = [];
+    const here = local.audience(channel, except);
+    const counted =
+      cluster === undefined ? [] : await this.#counts(cluster, channel, timeoutMs, unreached);
+    const audience = counted.reduce((sum, [, count]) => sum + count, here);
+    if (audience > maxAudience) {
+      const text = `the channel has more subscribers than the ${maxAudience} that a survey may ask`;
+      throw new MessagingError("TOO_LARGE", text);
+    }
+    // Without other nodes no time has passed.
+    const left = cluster === undefined ? timeoutMs : timeoutMs - (steadyNow() - began);
+    const asked = { ...question, timeoutMs: Math.max(left, 1) };
+    const parts = [
+      this.#part(cluster?.node ?? "", unreached, () => local.ask({ ...asked, most: here })),
+      ...counted.map(([node, most]) =>
+        this.#part(node, unreached, () => this.#askNode(node, { ...asked, most })),
+      ),
+    ];
+    const outcomes = (await Promise.all(parts)).filter((part) => part !== undefined);
+    const budget = new AnswerBudget(limits.surveyResultBytes);
+    return {
+      answers: outcomes.flatMap(({ answers }) => answers).map((answer) => budget.fit(answer)),
+      silent: outcomes.flatMap(({ silent }) => silent),
+      unreached,
+    };
+  }
+
+  /** The other nodes that have subscribers, and how many each has. */
+  async #counts(
+    cluster: Cluster,
+    channel: string,
+    timeoutMs: number,
+    unreached: UnreachedNode[],
+  ): Promise<readonly (readonly [node: string, count: number])[]> {
+    const { steadyNow } = this.#host;
+    const until = steadyNow() + Math.max(Math.min(timeoutMs / 2, SURVEY_COUNT_MS), TRAVEL_MS);
+    const left = (): number => Math.max(until - steadyNow(), 1);
+    const others = await this.#inTime(left(), () => cluster.others(channel));
+    const counts = await Promise.all(
+      others.map((node) =>
+        this.#part(node, unreached, async () => {
+          const call = { case: "audience", value: { channel } } as const;
+          const answer = await this.#call(node, call, left());
+          return answer?.case === "audience" ? answer.value : 0;
+        }),
+      ),
+    );
+    return others
+      .map((node, index) => [node, counts[index] ?? 0] as const)
+      .filter(([, count]) => count > 0);
+  }
+
+  async #askNode(
+    node: string,
+    { id, channel, question, timeoutMs, most }: NodeQuestion,
+  ): Promise<NodeSurvey | undefined> {
+    // A short survey ends later than it should rather than without all that the node was told.
+    const its = Math.ceil(timeoutMs - Math.min(timeoutMs / 10, TRAVEL_MS));
+    const value = { id, channel, question, timeoutMs: its, most };
+    const answer = await this.#call(node, { case: "survey", value }, its + TRAVEL_MS);
+    if (answer?.case !== "survey") return undefined;
+    const { answers, silent } = answer.value;
+    return {
+      answers: answers.map(({ sessionId, userId, clientId, payload, error }) => ({
+        sessionId,
+        userId,
+        clientId,
+        payload,
+        error: error === undefined ? undefined : MessagingError.fromMessage(error),
+      })),
+      silent,
+    };
+  }
+
+  async #call(node: string, call: Call, timeoutMs: number): Promise<Answer | undefined> {
+    const { cluster } = this.#host;
+    const made = create(NodeCallSchema, { call });
+    const answer = await this.#inTime(
+      timeoutMs,
+      async () => await cluster?.call(node, made, timeoutMs),
+    );
+    if (answer?.case === "error") throw MessagingError.fromMessage(answer.value);
+    return answer;
+  }
+
+  /** What a node does; undefined where that fails, and then the node is named. */
+  async #part<T>(
+    node: string,
+    unreached: UnreachedNode[],
+    work: () => Promise<T>,
+  ): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      unreached.push({ node, reason: reasonOf(error) });
+      return undefined;
+    }
+  }
+
+  /** @throws Late when the time is over, whatever has its own deadline by then */
+  #inTime<T>(ms: number, work: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const cancel = this.#host.timers.after(ms, () => reject(new Late()));
+      work().then(
+        (value) => {
+          cancel();
+          resolve(value);
+        },
+        (error: unknown) => {
+          cancel();
+          reject(error);
+        },
+      );
+    });
+  }
+}
+
+/** What another node asks: this node's part of a survey. */
+export async function answerSurvey(
+  local: Pick<Surveys, "ask">,
+  { id, channel, question, timeoutMs, most }: SurveyCall,
+): Promise<Answer> {
+  if (question === undefined) throw new MessagingError("BAD_REQUEST", "the question is missing");
+  const asked = { id, channel, question, timeoutMs };
+  const { answers, silent } = await local.ask({ ...asked, most: most || Number.MAX_SAFE_INTEGER });
+  const told = answers.map(({ sessionId, userId, clientId, payload, error }) => ({
+    sessionId,
+    userId,
+    clientId,
+    ...(payload === undefined ? {} : { payload }),
+    ...(error === undefined ? {} : { error: error.toMessage() }),
+  }));
+  return create(NodeAnswerSchema, {
+    answer: { case: "survey", value: { answers: told, silent: [...silent] } },
+  }).answer;
+}
+
+/** The time is over. For whoever sees it as an error it is one that may pass. */
+class Late extends MessagingError {
+  constructor() {
+    super("UNAVAILABLE", "it is not known in time who is subscribed");
+  }
+}
+
+function reasonOf(error: unknown): UnreachedReason {
+  if (error instanceof Late) return "timeout";
+  const { code } = MessagingError.from(error);
+  if (code === "RATE_LIMITED") return "busy";
+  return code === "UNAVAILABLE" ? "unavailable" : "failed";
+}
