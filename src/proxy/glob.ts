@@ -29,11 +29,28 @@ export interface GlobNode {
 
 const ANY: UnitSet = { ranges: [], negated: true };
 
+/** Units whose steps are remembered, the first so many: what texts are made of mostly. */
+const REMEMBERED = 128;
+/** States that a glob remembers. Usual ones have a few. */
+const MAX_REMEMBERED_STATES = 256;
+
+/** Where a glob is after a part of a text. */
+interface State {
+  readonly places: readonly number[];
+  /** Whether the text may end here. */
+  readonly ends: boolean;
+  /** By unit, as far as it was met. */
+  readonly next: (State | undefined)[];
+}
+
 export class Glob {
   /** The first is where a text begins. */
   readonly nodes: readonly GlobNode[];
   /** The node in which a text has to end. */
   readonly end: number;
+  /** By places. A client chooses the texts, and none of them may cost more than to be read. */
+  readonly #states = new Map<string, State>();
+  readonly #start: State;
 
   /** @throws MessagingError BAD_REQUEST for a glob that does not end what it opens */
   constructor(glob: string) {
@@ -41,15 +58,33 @@ export class Glob {
     builder.build();
     this.nodes = builder.nodes;
     this.end = builder.at;
+    this.#start = this.#state(closure(this.nodes, [0]));
   }
 
   /** Whether a whole text is matched. */
   test(text: string): boolean {
-    let places = closure(this.nodes, [0]);
-    for (let i = 0; i < text.length && places.length > 0; i++) {
-      places = advance(this.nodes, places, text.charCodeAt(i));
+    let state = this.#start;
+    for (let i = 0; i < text.length && state.places.length > 0; i++) {
+      const unit = text.charCodeAt(i);
+      state = state.next[unit] ?? this.#next(state, unit);
     }
-    return places.includes(this.end);
+    return state.ends;
+  }
+
+  #next(state: State, unit: number): State {
+    const next = this.#state(advance(this.nodes, state.places, unit));
+    if (unit < REMEMBERED) state.next[unit] = next;
+    return next;
+  }
+
+  #state(places: readonly number[]): State {
+    const key = places.join();
+    let state = this.#states.get(key);
+    if (state === undefined) {
+      state = { places, ends: places.includes(this.end), next: [] };
+      if (this.#states.size < MAX_REMEMBERED_STATES) this.#states.set(key, state);
+    }
+    return state;
   }
 }
 

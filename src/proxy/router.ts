@@ -18,7 +18,7 @@ export interface RoutePattern {
 export const AUTHENTICATE_METHOD = "$authenticate";
 
 /** The method under which subscriptions are authorized. */
-const SUBSCRIBE_METHOD = "subscribe";
+export const SUBSCRIBE_METHOD = "subscribe";
 
 /**
  * An empty router; a backend for everything else goes behind the more special ones.

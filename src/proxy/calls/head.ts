@@ -1,0 +1,73 @@
+/** What stands before the bodies of a request over HTTP and its answer, the same on every host. */
+import { BackendFailure } from "../../engine/ports/backends.ts";
+import type { BackendConfig } from "../backend-config.ts";
+import type { BackendRequest } from "../http/call.ts";
+
+/**
+ * The headers of a request, names in lower case. What the server says of itself stands above what the operator has
+ * set; a compressed answer is not asked for, and not read.
+ */
+export function headersOf(
+  { headers }: BackendConfig,
+  request: BackendRequest,
+): Record<string, string> {
+  return {
+    ...headers,
+    ...request.headers,
+    "content-type": request.contentType,
+    "accept-encoding": "identity",
+  };
+}
+
+/**
+ * Looks at an answer before its body is read.
+ *
+ * @param header the value of a header by its name in lower case, undefined where it is not there
+ * @throws BackendFailure for an answer that is not read
+ */
+export function checkHead(
+  { maxResponseBytes }: BackendConfig,
+  status: number,
+  header: (name: string) => string | undefined,
+): void {
+  if (status >= 300 && status < 400) throw new BackendFailure("redirect", `status ${status}`);
+  const encoding = header("content-encoding")?.trim().toLowerCase() ?? "";
+  if (encoding !== "" && encoding !== "identity") {
+    throw new BackendFailure("encoding", "the answer is compressed");
+  }
+  if (Number(header("content-length") ?? 0) > maxResponseBytes) throw tooLarge(maxResponseBytes);
+}
+
+/** The bytes of an answer's body as they come, which are only so many. */
+export class ResponseBody {
+  readonly #most: number;
+  readonly #chunks: Uint8Array[] = [];
+  #bytes = 0;
+
+  constructor({ maxResponseBytes }: BackendConfig) {
+    this.#most = maxResponseBytes;
+  }
+
+  /** @throws BackendFailure where it is more than there may be */
+  add(chunk: Uint8Array): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#most) throw tooLarge(this.#most);
+    this.#chunks.push(chunk);
+  }
+
+  whole(): Uint8Array {
+    const [only] = this.#chunks;
+    if (only !== undefined && this.#chunks.length === 1) return only;
+    const all = new Uint8Array(this.#bytes);
+    let at = 0;
+    for (const chunk of this.#chunks) {
+      all.set(chunk, at);
+      at += chunk.length;
+    }
+    return all;
+  }
+}
+
+function tooLarge(most: number): BackendFailure {
+  return new BackendFailure("too_large", `the answer is longer than ${most} bytes`);
+}

@@ -1,0 +1,196 @@
+/**
+ * Calls of one backend that share places and a circuit: only so many are under way, only so many wait, and while
+ * the backend fails all the time none is made. What can be sent again without doing anything twice is.
+ */
+import { BackendFailure, type Cancellation } from "../../engine/ports/backends.ts";
+import type { Clock, Logger, Timers } from "../../engine/ports/platform.ts";
+import { MessagingError } from "../../protocol/errors.ts";
+import type { BackendConfig } from "../backend-config.ts";
+import { Circuit, type CircuitOutcome, type Permit } from "./circuit.ts";
+import { CALL_OUTCOMES, type CallLane, type CallOutcome, type LaneStats } from "./counts.ts";
+import { Gate } from "./gate.ts";
+import { OpenCall } from "./open-call.ts";
+
+/** What lanes need of their host. */
+export interface CallPlatform {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  /** Told where calls are not made any more, because the backend fails. */
+  readonly opened?: () => void;
+}
+
+/** A failure of a call of which the backend has seen nothing, so that it may be made again. */
+export class NotSent extends BackendFailure {}
+
+/** One call. */
+export interface LaneCall<T> {
+  /** How long it may take, waiting included, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Whether the backend may be asked the same twice. */
+  readonly repeatable: boolean;
+  /**
+   * Asks once.
+   *
+   * @param timeoutMs what is left of the time, in whole milliseconds
+   * @throws BackendFailure, NotSent where the backend has seen nothing of it
+   */
+  readonly ask: (cancellation: Cancellation, timeoutMs: number) => Promise<T>;
+  /** Whether an answer says that the backend, or what stands before it, cannot work now. */
+  readonly isFailing: (answer: T) => boolean;
+}
+
+/** How long until a call is sent again, in milliseconds, and as much again at most, by chance. */
+const RETRY_PAUSE_MS = 50;
+
+/** What says that a backend does not work, of why it gave no answer. */
+const FAILING: ReadonlySet<CallOutcome> = new Set(["timeout", "unreachable"]);
+
+export class Lane {
+  readonly #platform: CallPlatform;
+  readonly #gate: Gate;
+  readonly #circuit: Circuit;
+  readonly #outcomes = Object.fromEntries(CALL_OUTCOMES.map((outcome) => [outcome, 0])) as Record<
+    (typeof CALL_OUTCOMES)[number],
+    number
+  >;
+  #retries = 0;
+
+  constructor(name: CallLane, config: BackendConfig, platform: CallPlatform) {
+    this.#platform = platform;
+    this.#gate = new Gate(config.concurrency, config.queue);
+    const fields = { backend: config.name, calls: name };
+    this.#circuit = new Circuit(config.circuit, (state) => {
+      const { logger, opened } = platform;
+      if (state === "closed") {
+        logger.info?.("a backend works again", fields);
+        return;
+      }
+      logger.warn("a backend fails and is not asked for a while", fields);
+      opened?.();
+    });
+  }
+
+  /** @throws BackendFailure, or the refusal of a backend that states it by how the call fails */
+  async run<T>(call: LaneCall<T>, cancellation: Cancellation): Promise<T> {
+    let outcome: CallOutcome = "answered";
+    try {
+      const answer = await this.#run(call, cancellation);
+      if (call.isFailing(answer)) outcome = "status";
+      return answer;
+    } catch (error) {
+      if (error instanceof BackendFailure) outcome = error.reason;
+      else if (!(error instanceof MessagingError)) outcome = "unreachable";
+      throw error;
+    } finally {
+      // An answer that makes no sense was one.
+      const counted = outcome === "answer" || outcome === "field" ? "answered" : outcome;
+      this.#outcomes[counted] += 1;
+    }
+  }
+
+  stats(): LaneStats {
+    return {
+      outcomes: { ...this.#outcomes },
+      retries: this.#retries,
+      waiting: this.#gate.waiting,
+      circuit: this.#circuit.state,
+    };
+  }
+
+  async #run<T>(call: LaneCall<T>, cancellation: Cancellation): Promise<T> {
+    // Before it takes a place in the queue: that is for calls that can be made.
+    if (!this.#circuit.passes(this.#now())) throw open();
+    const ends = this.#now() + call.timeoutMs;
+    const waiting = new OpenCall(this.#platform.timers, call.timeoutMs, cancellation);
+    let placed = this.#gate.take();
+    try {
+      if (!placed) {
+        await waiting.until(
+          () =>
+            new Promise<void>((ready) => {
+              const leave = this.#gate.wait(() => {
+                placed = true;
+                ready();
+              });
+              if (leave === undefined) throw busy();
+              waiting.onCancel(leave);
+            }),
+        );
+      }
+      const permit = this.#circuit.enter(this.#now());
+      if (permit === undefined) throw open();
+      return await this.#watched(permit, call, () => this.#asked(call, waiting, permit, ends));
+    } finally {
+      waiting.close();
+      // Also where it was given while this call was being cancelled.
+      if (placed) this.#gate.free();
+    }
+  }
+
+  /** Tells the circuit how a call ends. */
+  async #watched<T>(
+    permit: Permit,
+    { isFailing }: LaneCall<T>,
+    asked: () => Promise<T>,
+  ): Promise<T> {
+    let outcome: CircuitOutcome = "unknown";
+    try {
+      const answer = await asked();
+      outcome = isFailing(answer) ? "fails" : "works";
+      return answer;
+    } catch (error) {
+      outcome = outcomeOf(error);
+      throw error;
+    } finally {
+      this.#circuit.ended(permit, outcome, this.#now());
+    }
+  }
+
+  /** Asks, and once again where that may be done. What finds out whether the backend works is sent once. */
+  async #asked<T>(call: LaneCall<T>, open: OpenCall, permit: Permit, ends: number): Promise<T> {
+    const ask = () => open.until(() => call.ask(open, Math.max(1, Math.floor(ends - this.#now()))));
+    if (permit.probe) return await ask();
+    try {
+      const answer = await ask();
+      if (!call.repeatable || !call.isFailing(answer)) return answer;
+    } catch (error) {
+      if (!this.#mayRepeat(call, error)) throw error;
+    }
+    this.#retries += 1;
+    await open.until(() => this.#pause());
+    return await ask();
+  }
+
+  #mayRepeat<T>({ repeatable }: LaneCall<T>, error: unknown): boolean {
+    if (error instanceof NotSent) return true;
+    return repeatable && error instanceof BackendFailure && error.reason === "unreachable";
+  }
+
+  #pause(): Promise<void> {
+    const { timers } = this.#platform;
+    const ms = RETRY_PAUSE_MS * (1 + Math.random());
+    return new Promise((resolve) => timers.after(ms, resolve));
+  }
+
+  #now(): number {
+    const { clock } = this.#platform;
+    return clock.steady?.() ?? clock.now();
+  }
+}
+
+function outcomeOf(error: unknown): CircuitOutcome {
+  // A refusal that is stated is an answer.
+  if (error instanceof MessagingError) return "works";
+  if (!(error instanceof BackendFailure)) return "fails";
+  if (error.reason === "cancelled") return "unknown";
+  return FAILING.has(error.reason) ? "fails" : "works";
+}
+
+function open(): BackendFailure {
+  return new BackendFailure("circuit_open", "it fails all the time, and is not asked for a while");
+}
+
+function busy(): BackendFailure {
+  return new BackendFailure("busy", "as many calls wait for it as may");
+}

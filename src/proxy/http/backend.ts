@@ -1,0 +1,67 @@
+/** A backend over HTTP: requests written in its form and signed, answers read, and nothing let through besides. */
+import { errorText } from "../../engine/error-text.ts";
+import { BackendFailure, type Cancellation } from "../../engine/ports/backends.ts";
+import type { Call } from "../service.ts";
+import type { Signer } from "../signing/signer.ts";
+import type { BackendRequest, BackendResponse, Post } from "./call.ts";
+import type { Form } from "./form.ts";
+
+/** Says which message a request holds: its name of {@link HOOKS}. */
+export const HOOK_HEADER = "messageloop-hook";
+
+export interface HttpCallOptions {
+  readonly post: Post;
+  readonly form: Form;
+  /** Path and query of the backend's address, such as `/hooks?tenant=1`, as they are sent. */
+  readonly path: string;
+  /** How long the backend has for each request, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Default: requests are not signed. */
+  readonly signer?: Signer | undefined;
+}
+
+/**
+ * Calls of a backend over HTTP.
+ *
+ * @example
+ * const backends = createBackends(httpCall({ post, form: jsonForm, path: "/hooks", timeoutMs: 5_000 }));
+ */
+export function httpCall({ post, form, path, timeoutMs, signer }: HttpCallOptions): Call {
+  return async (hook, message, cancellation) => {
+    const written = form.write(hook, message, timeoutMs);
+    const { contentType, body } = written;
+    const signed = await signer?.({
+      method: "POST",
+      path: joined(path, written.path ?? ""),
+      hook: hook.name,
+      contentType,
+      body,
+    });
+    const headers = { ...written.headers, [HOOK_HEADER]: hook.name, ...signed };
+    const request = { ...written, hook: hook.name, headers };
+    return form.read(hook, await answerTo(post, request, cancellation, timeoutMs));
+  };
+}
+
+/** Whatever a host throws is a failure: a MessagingError of it would be told to the client. */
+async function answerTo(
+  post: Post,
+  request: BackendRequest,
+  cancellation: Cancellation,
+  timeoutMs: number,
+): Promise<BackendResponse> {
+  try {
+    return await post(request, cancellation, timeoutMs);
+  } catch (error) {
+    if (error instanceof BackendFailure) throw error;
+    throw new BackendFailure("unreachable", errorText(error), { cause: error });
+  }
+}
+
+/** A procedure's path stands before the query of the address, if there is one. */
+export function joined(path: string, procedure: string): string {
+  if (procedure === "") return path;
+  const [before = "", ...query] = path.split("?");
+  const base = before.endsWith("/") ? before.slice(0, -1) : before;
+  return [`${base}${procedure}`, ...query].join("?");
+}

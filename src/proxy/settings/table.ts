@@ -1,0 +1,379 @@
+/** The list `proxy`: the application's backends, how each is reached, and which calls it answers. */
+import * as v from "valibot";
+import { LIFECYCLE_KINDS } from "../../engine/ports/lifecycle.ts";
+import {
+  durationsFrom,
+  key,
+  only,
+  secretText,
+  switches,
+  table,
+  textElsewhere,
+  unset,
+  wholeNumbers,
+} from "../../engine/settings/settings.ts";
+import { MessagingError } from "../../protocol/errors.ts";
+import { utf8Length } from "../../protocol/utf8.ts";
+import { isNetwork } from "../addresses.ts";
+import {
+  type BackendKind,
+  CONNECT_ENCODINGS,
+  type ConnectEncoding,
+  PAYLOADS,
+  type Payload,
+} from "../backend-config.ts";
+import { Glob } from "../glob.ts";
+import { MAX_SIGNING_SECRETS, MIN_SIGNING_SECRET_BYTES } from "../signing/signer.ts";
+import { grpcUrl, urlProblem } from "./endpoint.ts";
+
+const MAX_NAME_BYTES = 64;
+/** Bytes of one value of a header. */
+const MAX_HEADER_BYTES = 8_192;
+const TIMEOUT = "30s";
+const RESPONSE_BYTES = 1_048_576;
+
+const NOT_A_NAME = `must be a name of at most ${MAX_NAME_BYTES} bytes`;
+const NOT_A_HEADER = "must be the name of a header";
+const NOT_A_VALUE = `must be a text of printable ASCII characters, at most ${MAX_HEADER_BYTES}`;
+const NOT_A_NETWORK = "must be an address or a network such as 169.254.10.0/24";
+const NOT_A_BINDING = "must be the name of a service binding";
+const NOT_AN_ENDPOINT = "must be a URL, or host:port of gRPC";
+const NOT_A_SERVER_NAME = "must be the name of a host";
+const NOT_SECRETS = `must be a list of at most ${MAX_SIGNING_SECRETS} texts`;
+const NOT_A_SECRET = `must be a text of at least ${MIN_SIGNING_SECRET_BYTES} bytes that nobody can guess`;
+
+export const backendNames = v.pipe(
+  v.string(NOT_A_NAME),
+  v.regex(/^[^\p{Cc}]+$/u, NOT_A_NAME),
+  v.check((name) => utf8Length(name) <= MAX_NAME_BYTES, NOT_A_NAME),
+);
+
+/** Headers that the connection, or how an answer is read, depends on. */
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  "accept-encoding",
+  "connection",
+  "content-encoding",
+  "content-length",
+  "expect",
+  "host",
+  "keep-alive",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Headers by whose names somebody is let in. */
+const CREDENTIALS = /^(?:proxy-)?authorization$|^cookie$|api-?key|secret|token|password/i;
+
+const headers = v.optional(
+  v.pipe(
+    v.record(
+      v.pipe(
+        v.string(NOT_A_HEADER),
+        v.regex(/^[\w!#$%&'*+.^`|~-]+$/, NOT_A_HEADER),
+        v.toLowerCase(),
+        v.check((name) => !OWN_HEADERS.has(name), "is a header that cannot be set"),
+      ),
+      textElsewhere(
+        v.pipe(
+          v.string(NOT_A_VALUE),
+          v.regex(/^[\t\x20-\x7e]*$/, NOT_A_VALUE),
+          v.maxLength(MAX_HEADER_BYTES, NOT_A_VALUE),
+        ),
+        CREDENTIALS,
+      ),
+      "must be a table of texts",
+    ),
+    v.description("none"),
+  ),
+);
+
+const globs = v.pipe(
+  v.string("must be a pattern such as chat.*"),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    try {
+      new Glob(dataset.value);
+    } catch (error) {
+      // It says which pattern, and so does the path.
+      const { message } = MessagingError.from(error);
+      addIssue({ message: message.replace(`the pattern ${dataset.value} `, "is a pattern that ") });
+    }
+  }),
+);
+
+const signingSecrets = v.optional(
+  v.pipe(
+    v.array(
+      secretText(
+        v.pipe(
+          v.string(NOT_A_SECRET),
+          v.check((secret) => utf8Length(secret) >= MIN_SIGNING_SECRET_BYTES, NOT_A_SECRET),
+        ),
+      ),
+      NOT_SECRETS,
+    ),
+    v.maxLength(MAX_SIGNING_SECRETS, NOT_SECRETS),
+  ),
+  [],
+);
+
+const routes = v.optional(
+  v.array(
+    table({ channel: v.optional(globs, ""), method: v.optional(globs, "") }),
+    "must be a list of tables",
+  ),
+  [],
+);
+
+/** What every host has. */
+const COMMON = {
+  name: key(backendNames, "its place in the list"),
+  endpoint: unset(v.pipe(v.string(NOT_AN_ENDPOINT), v.nonEmpty(NOT_AN_ENDPOINT))),
+  timeout: v.optional(durationsFrom(1), TIMEOUT),
+  allow_plaintext: v.optional(switches, false),
+  allowed_addresses: v.optional(
+    v.array(v.pipe(v.string(NOT_A_NETWORK), v.check(isNetwork, NOT_A_NETWORK)), NOT_A_NETWORK),
+    [],
+  ),
+  signing_secrets: signingSecrets,
+  response_bytes: v.optional(wholeNumbers(1_024, 16_777_216), RESPONSE_BYTES),
+  concurrency: v.optional(wholeNumbers(1, 10_000), 256),
+  queue: v.optional(wholeNumbers(0, 100_000), 1_024),
+  circuit_breaker: v.optional(
+    table({
+      failures: v.optional(wholeNumbers(1, 1_000), 20),
+      pause: v.optional(durationsFrom(1), "5s"),
+    }),
+    {},
+  ),
+  routes,
+};
+
+const tls = only(
+  "server",
+  v.optional(
+    table({
+      server_name: unset(
+        v.pipe(v.string(NOT_A_SERVER_NAME), v.regex(/^[\w.-]+$/, NOT_A_SERVER_NAME)),
+      ),
+      insecure_skip_verify: v.optional(switches, false),
+    }),
+    {},
+  ),
+  "Workers check every certificate themselves",
+);
+
+const payload = v.optional(v.picklist(PAYLOADS, `must be one of ${PAYLOADS.join(", ")}`), "json");
+const encoding = v.optional(
+  v.picklist(CONNECT_ENCODINGS, `must be one of ${CONNECT_ENCODINGS.join(", ")}`),
+  "proto",
+);
+
+/** A section that says how a backend is spoken to. */
+function way<const Entries extends v.ObjectEntries>(entries: Entries) {
+  return v.optional(table({ ...entries, headers, tls }));
+}
+
+const entries = {
+  ...COMMON,
+  binding: only(
+    "worker",
+    unset(v.pipe(v.string(NOT_A_BINDING), v.regex(/^[A-Za-z_$][\w$]*$/, NOT_A_BINDING))),
+    "there are no service bindings here",
+  ),
+  http: v.optional(
+    v.pipe(
+      table({ payload, batch_events: v.optional(switches, false), headers, tls }),
+      v.forward(
+        v.check(
+          ({ batch_events, payload }) => !batch_events || payload === "cloudevents",
+          "needs the payload cloudevents: there are batches of CloudEvents alone",
+        ),
+        ["batch_events"],
+      ),
+    ),
+  ),
+  connect: way({ encoding }),
+  grpc: only(
+    "server",
+    way({ insecure: v.optional(switches, false) }),
+    "Workers have no gRPC: use connect",
+  ),
+};
+
+/** A backend as it is written. */
+export interface WrittenBackend {
+  readonly name?: string | undefined;
+  readonly endpoint?: string | undefined;
+  readonly binding?: string | undefined;
+  readonly timeout: number;
+  readonly allow_plaintext: boolean;
+  readonly allowed_addresses: readonly string[];
+  readonly signing_secrets: readonly string[];
+  readonly response_bytes: number;
+  readonly concurrency: number;
+  readonly queue: number;
+  readonly circuit_breaker: { readonly failures: number; readonly pause: number };
+  readonly http?:
+    | (WrittenWay & { readonly payload: Payload; readonly batch_events: boolean })
+    | undefined;
+  readonly connect?: (WrittenWay & { readonly encoding: ConnectEncoding }) | undefined;
+  readonly grpc?: (WrittenWay & { readonly insecure: boolean }) | undefined;
+  readonly routes: readonly { readonly channel: string; readonly method: string }[];
+}
+
+interface WrittenWay {
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly tls?:
+    | { readonly server_name?: string | undefined; readonly insecure_skip_verify: boolean }
+    | undefined;
+}
+
+const backend = v.pipe(
+  table(entries),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    for (const [path, message] of contradictions(dataset.value)) {
+      addIssue({ message, path: [inObject(dataset.value, path)] });
+    }
+  }),
+);
+
+/** `proxy`: a list of tables. */
+export const proxyEntries = v.optional(
+  v.pipe(
+    v.array(backend, "must be a list of tables"),
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (!dataset.typed) return;
+      const all = dataset.value;
+      const names = all.map(nameOf);
+      names.forEach((name, place) => {
+        const first = names.indexOf(name);
+        if (first === place) return;
+        const value = all[place];
+        const item = { type: "array", origin: "value", input: all, key: place, value } as const;
+        const message = `is the name of proxy.${first} already`;
+        addIssue({ message, path: [item, inObject(value ?? {}, "name")] });
+      });
+    }),
+  ),
+  [],
+);
+
+/** What a backend is called, which is its place where it has no name. */
+export function nameOf({ name }: WrittenBackend, place: number): string {
+  return name ?? `proxy.${place}`;
+}
+
+/** The section of a backend that says how it is spoken to, as in the original: gRPC first, and last by its URL. */
+export function kindOf(
+  written: Pick<WrittenBackend, "binding" | "connect" | "endpoint" | "grpc" | "http">,
+): BackendKind {
+  if (written.grpc !== undefined) return "grpc";
+  if (written.connect !== undefined) return "connect";
+  const isUrl = /^https?:\/\//i.test(written.endpoint ?? "");
+  return written.http !== undefined || written.binding !== undefined || isUrl ? "http" : "grpc";
+}
+
+/** The address of what is called; of a service binding only the path means something. */
+export function urlOf(written: WrittenBackend): string {
+  const { endpoint = "https://backend/", grpc } = written;
+  return kindOf(written) === "grpc" ? grpcUrl(endpoint, grpc?.insecure === true) : endpoint;
+}
+
+/** Keys of one backend that do not go with its other keys, and why. */
+function contradictions(written: WrittenBackend): [key: string, message: string][] {
+  const { binding, endpoint, grpc, http, connect } = written;
+  const found: [string, string][] = [];
+  const kind = kindOf(written);
+  if (grpc !== undefined && connect !== undefined) found.push(["connect", besides("grpc")]);
+  if (http !== undefined && kind !== "http") found.push(["http", besides(kind)]);
+  if (kind === "grpc" && written.signing_secrets.length > 0) {
+    found.push(["signing_secrets", "cannot be had with grpc, whose requests are not signed"]);
+  }
+  if (endpoint === undefined) {
+    if (binding === undefined) found.push(["endpoint", "is missing"]);
+    return found;
+  }
+  const problem = urlProblem(urlOf(written), {
+    kind,
+    bound: binding !== undefined,
+    allowPlaintext: written.allow_plaintext || grpc?.insecure === true,
+    allowedAddresses: written.allowed_addresses,
+  });
+  if (problem !== undefined) found.push(["endpoint", problem]);
+  return found;
+}
+
+function besides(kind: string): string {
+  return `does nothing beside ${kind}: a backend is spoken to in one way`;
+}
+
+function inObject(input: object, key: string): v.ObjectPathItem {
+  const value: unknown = (input as Record<string, unknown>)[key];
+  return { type: "object", origin: "value", input: { ...input }, key, value };
+}
+
+/** What stands beside the settings of a server: by itself it depends on whether there are backends. */
+export const rpcEntries = {
+  rpc_echo: key(switches, "true without proxy, false with it"),
+};
+
+/** Hooks that name a backend: the two that decide, and those that are told of what has happened. */
+const NAMING = ["authenticate", "subscribe", ...LIFECYCLE_KINDS] as const;
+
+/** `hooks`: which backend decides what is no RPC, and which is told. Undefined where nothing is said of it. */
+export const hookEntries = v.optional(
+  v.pipe(
+    table({
+      compatibility: unset(v.picklist(["v0.1.1"], 'must be "v0.1.1"')),
+      authenticate: unset(backendNames),
+      subscribe: unset(backendNames),
+      connected: unset(backendNames),
+      subscribed: unset(backendNames),
+      unsubscribed: unset(backendNames),
+      disconnected: unset(backendNames),
+      occupied: unset(backendNames),
+      vacated: unset(backendNames),
+    }),
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (!dataset.typed || dataset.value.compatibility === undefined) return;
+      for (const name of NAMING) {
+        if (dataset.value[name] === undefined) continue;
+        const message = "does nothing with compatibility: routes decide, as in v0.1.1";
+        addIssue({ message, path: [inObject(dataset.value, name)] });
+      }
+    }),
+  ),
+);
+
+/** The tables that belong together. */
+export interface WrittenHooks {
+  readonly proxy: readonly WrittenBackend[];
+  readonly hooks?:
+    | ({ readonly compatibility?: "v0.1.1" | undefined } & {
+        readonly [hook in (typeof NAMING)[number]]?: string | undefined;
+      })
+    | undefined;
+}
+
+/** Checks that hooks are of backends that there are. It stands around the table that has both. */
+export function hooksHaveBackends<Config extends WrittenHooks>() {
+  return v.rawCheck<Config>(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const { proxy, hooks = {} } = dataset.value;
+    const names = proxy.map(nameOf);
+    const wrong = (hook: keyof typeof hooks, message: string) => {
+      addIssue({ message, path: [inObject(dataset.value, "hooks"), inObject(hooks, hook)] });
+    };
+    for (const hook of NAMING) {
+      const name = hooks[hook];
+      if (name !== undefined && !names.includes(name)) wrong(hook, "is no name of a backend");
+    }
+    if (hooks.compatibility !== undefined && names.length === 0) {
+      wrong("compatibility", "does nothing without proxy");
+    }
+  });
+}
