@@ -27,12 +27,14 @@ import type {
   PublishResult,
   SubscribeResult,
 } from "../../engine/ports/broker.ts";
+import type { ListedChannel } from "../../engine/ports/directory.ts";
 import type { Clock, Timers } from "../../engine/ports/platform.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import {
   type Entry,
   EntryBodySchema,
   EntrySchema,
+  type Transient,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {
   MAX_BATCH_BYTES,
@@ -41,7 +43,9 @@ import {
   MAX_PATTERN_LOOKS,
   MAX_RETAINED_BYTES,
 } from "../../protocol/limits.ts";
+import { MemoryDirectory } from "./directory.ts";
 import { type Recent, RecentChannels } from "./recent-channels.ts";
+import { MemoryRevocations } from "./revocations.ts";
 import { Sweeper } from "./sweeper.ts";
 
 /** The only node there is. */
@@ -70,11 +74,15 @@ export interface MemoryBrokerOptions {
 }
 
 export class MemoryBroker implements Broker {
+  readonly directory: MemoryDirectory;
+  readonly revocations: MemoryRevocations;
   readonly #options: MemoryBrokerOptions;
   readonly #rules: RuleBook;
   readonly #channels = new Map<string, Channel>();
   /** Channels with something that waits for the next turn. */
   readonly #waiting = new Set<Channel>();
+  /** Messages outside of the logs that wait for it, by channel. */
+  readonly #transients = new Map<string, Transient[]>();
   readonly #recent = new RecentChannels<Channel>();
   /** The patterns of this node. Whatever is published is handed over: only who wants it asks for them. */
   readonly #patterns = new PatternMap<true>();
@@ -97,6 +105,12 @@ export class MemoryBroker implements Broker {
     this.#options = options;
     this.#maxChannels = options.maxChannels ?? MAX_CHANNELS;
     this.#maxRetainedBytes = options.maxRetainedBytes ?? MAX_RETAINED_BYTES;
+    this.directory = new MemoryDirectory({
+      channels: () => this.#listed(),
+      now: options.clock.now,
+      nextTurn: options.nextTurn,
+    });
+    this.revocations = new MemoryRevocations(() => options.clock.now());
     this.#sweeper = new Sweeper({
       things: this.#channels,
       timers: options.timers,
@@ -189,6 +203,16 @@ export class MemoryBroker implements Broker {
     return { position: { epoch: log.epoch, offset }, duplicate };
   }
 
+  async transmit(name: string, message: Transient): Promise<void> {
+    const waiting = this.#transients.get(name);
+    if (waiting !== undefined) {
+      waiting.push(message);
+      return;
+    }
+    this.#flushSoon();
+    this.#transients.set(name, [message]);
+  }
+
   async join(name: string, session: MemberSession): Promise<void> {
     const channel = this.#channel(name);
     const { clock } = this.#options;
@@ -263,6 +287,9 @@ export class MemoryBroker implements Broker {
       if (changes !== undefined) this.#handler?.presence(name, log.epoch, changes);
       if (entries.length > 0) this.#handler?.publications(name, log.epoch, entries);
     }
+    const transients = [...this.#transients];
+    this.#transients.clear();
+    for (const [name, messages] of transients) this.#handler?.transients(name, messages);
   }
 
   /**
@@ -271,13 +298,26 @@ export class MemoryBroker implements Broker {
    */
   sweep(): void {
     this.#sweeper.sweep();
+    this.revocations.sweep();
+  }
+
+  /** Those that are over may not have been forgotten yet. */
+  *#listed(): Iterable<ListedChannel> {
+    for (const channel of this.#channels.values()) {
+      if (this.#over(channel)) continue;
+      yield { channel: channel.name, members: channel.presence?.size ?? 0 };
+    }
+  }
+
+  /** Whether nobody wants the channel and its position has run out. */
+  #over({ wanted, presence, touched, rules }: Channel): boolean {
+    if (wanted || presence?.size) return false;
+    return touched <= this.#options.clock.now() - rules.positionTtlMs;
   }
 
   /** Returns whether the channel is forgotten. */
   #look(channel: Channel): boolean {
-    const idle = !channel.wanted && channel.entries.length === 0 && !channel.presence?.size;
-    const { positionTtlMs } = channel.rules;
-    if (!idle || channel.touched > this.#options.clock.now() - positionTtlMs) {
+    if (channel.entries.length > 0 || !this.#over(channel)) {
       this.#counted(channel, () => channel.log.trim());
       return false;
     }
@@ -323,8 +363,14 @@ export class MemoryBroker implements Broker {
   }
 
   #deliverSoon(channel: Channel): void {
-    if (this.#waiting.size === 0) this.#options.nextTurn(() => this.flush());
+    this.#flushSoon();
     this.#waiting.add(channel);
+  }
+
+  /** Called before anything is added to what waits. */
+  #flushSoon(): void {
+    if (this.#waiting.size + this.#transients.size > 0) return;
+    this.#options.nextTurn(() => this.flush());
   }
 
   /** Tells the node of changes in the next turn, with what else has happened to the channel. */

@@ -5,8 +5,8 @@
  */
 import { matcherOf } from "../../channels/patterns.ts";
 import type { MemberSession } from "../../channels/presence.ts";
+import { RecentIds } from "../../channels/recent-ids.ts";
 import { RuleBook } from "../../channels/rules.ts";
-import { background } from "../../engine/background.ts";
 import type {
   ActiveChannels,
   Broker,
@@ -22,32 +22,43 @@ import type {
 } from "../../engine/ports/broker.ts";
 import type { Cluster } from "../../engine/ports/cluster.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
+import type { Transient } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_PATTERN_LOOKS, MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
 import { type ChannelHost, RedisChannel } from "./channel/channel.ts";
-import { HEARING_MS } from "./channel/cursor.ts";
 import { ChannelActivity } from "./channel-activity.ts";
+import { RedisDirectory } from "./directory/directory.ts";
+import { RedisRevocations } from "./directory/revocations.ts";
 import { EpochPool } from "./epoch-pool.ts";
 import { RedisKeys } from "./keys.ts";
+import { RedisOutbox } from "./lifecycle/outbox.ts";
 import { NodeCalls } from "./node-calls.ts";
 import { BEAT_MS, RedisNodes } from "./nodes.ts";
 import type { RedisBrokerOptions } from "./options.ts";
 import { probed, RedisHealth } from "./outage/health.ts";
+import { Reception } from "./outage/reception.ts";
 import { RedisRetries } from "./outage/retries.ts";
 import { type Outage, patiently, unavailable, watched } from "./outage/retry.ts";
 import { Troubles } from "./outage/troubles.ts";
 import { RedisPatterns } from "./patterns.ts";
 import { RedisFailure } from "./ports.ts";
-import { noticeOf } from "./reply.ts";
+import { isTransient, noticeOf, transientNotice, transientOf } from "./reply.ts";
 import { chunks, TopicSubscriptions } from "./topic-subscriptions.ts";
+import { Upkeep } from "./upkeep.ts";
 
 /** How often channels are kept alive, and looked after for what was not heard, in milliseconds. */
 const REFRESH_MS = 10_000;
 /** How long a channel is kept alive by that, in refreshes. */
 const REFRESHES_TO_LIVE = 3;
+/** Messages outside of the logs whose ids are remembered: one comes by every name and glob that it fits. */
+const KNOWN_TRANSIENTS = 4_096;
 /** Bytes of publishes that may wait in one node. */
 const MAX_WAITING_PUBLISH_BYTES = 64 * 1024 * 1024;
 
 export class RedisBroker implements Broker {
+  readonly directory: RedisDirectory | undefined;
+  /** Where lifecycle events wait; undefined where none are told. */
+  readonly outbox: RedisOutbox | undefined;
+  readonly revocations: RedisRevocations;
   readonly #options: RedisBrokerOptions;
   readonly #rules: RuleBook;
   readonly #keys: RedisKeys;
@@ -61,30 +72,27 @@ export class RedisBroker implements Broker {
   readonly #channels = new Map<string, RedisChannel>();
   /** Channels with something that waits for the next turn. */
   readonly #waiting = new Set<RedisChannel>();
+  /** Messages outside of the logs that wait for it, by channel. */
+  readonly #transients = new Map<string, Transient[]>();
+  readonly #transmitted = new RecentIds(KNOWN_TRANSIENTS);
   readonly #outage: Outage = { since: undefined };
-  readonly #refreshMs: number;
   readonly #troubles: Troubles;
   readonly #retries: RedisRetries;
   readonly #health: RedisHealth;
+  readonly #reception: Reception;
+  readonly #upkeep: Upkeep;
   #handler: BrokerHandler | undefined;
-  /** All that is published to this node's channels reaches it. */
-  #listening = false;
-  /** Why it does not, where that is known. */
-  #deaf: string | undefined;
-  /** What listens could not be restored, and is tried with the next refresh. */
-  #owing = false;
   /** What was last said to `onReady`. */
   #told = false;
   #stray = 0;
   #connected = false;
   #ended = false;
-  #cancelRefresh: (() => void) | undefined;
 
   constructor(options: RedisBrokerOptions) {
     const { clock, durable, logger, nextTurn, node, prefix, random, timers } = options;
     this.#options = options;
     this.#rules = options.rules ?? new RuleBook();
-    this.#refreshMs = options.refreshMs ?? REFRESH_MS;
+    const refreshMs = options.refreshMs ?? REFRESH_MS;
     this.#keys = new RedisKeys(prefix);
     const { subscriptions } = options;
     this.#topics = new TopicSubscriptions(subscriptions, nextTurn);
@@ -128,8 +136,11 @@ export class RedisBroker implements Broker {
       beatMs: options.beatMs ?? BEAT_MS,
       renamed: () => {
         this.#activity.doubt();
+        this.directory?.doubt();
+        this.revocations.doubt();
         return this.#rejoin();
       },
+      takeOverProcess: async (node) => await this.outbox?.takeOver(node),
       takeOver: (channel, node) => this.#channel(channel).memberSync.takeOver(node),
       warn,
     });
@@ -143,6 +154,20 @@ export class RedisBroker implements Broker {
       warn,
     });
     this.#activity = new ChannelActivity({ ...shared, epochs, durable, nextTurn });
+    const { lifecycle } = options;
+    this.outbox =
+      lifecycle === undefined ? undefined : new RedisOutbox({ ...shared, node, terms: lifecycle });
+    this.directory =
+      options.keepsDirectory === true
+        ? new RedisDirectory({
+            ...shared,
+            rules: this.#rules,
+            nextTurn,
+            node,
+            others: () => this.#nodes.others(),
+          })
+        : undefined;
+    this.revocations = new RedisRevocations({ ...shared, beatMs: options.beatMs ?? BEAT_MS });
     this.#patterns = new RedisPatterns({
       ...shared,
       activity: this.#activity,
@@ -151,15 +176,32 @@ export class RedisBroker implements Broker {
       ended: () => this.#ended,
       channel: (name) => this.#channel(name),
       channels: () => this.#channels.values(),
-      look: (channel) => this.#look(channel),
+      look: (channel) => this.#upkeep.look(channel),
       forget: (channel) => this.#forget(channel),
+    });
+    this.#reception = new Reception({
+      ...shared,
+      topics: this.#topics,
+      globs: this.#globs,
+      patterns: this.#patterns,
+      mailbox: this.#nodeCalls.topic,
+      channels: () => this.#channels.values(),
+      ended: () => this.#ended,
+      changed: () => this.#judge(),
+    });
+    this.#upkeep = new Upkeep({
+      ...shared,
+      refreshMs,
+      channels: () => this.#channels.values(),
+      ended: () => this.#ended,
+      looked: (subscribed) => this.#looked(subscribed),
     });
     this.#host = {
       ...shared,
       epochs,
       durable,
-      leaseMs: REFRESHES_TO_LIVE * this.#refreshMs,
-      lookMs: this.#refreshMs,
+      leaseMs: REFRESHES_TO_LIVE * refreshMs,
+      lookMs: refreshMs,
       queued: { most: MAX_WAITING_PUBLISH_BYTES, waiting: 0 },
       nextTurn,
       ended: () => this.#ended,
@@ -172,7 +214,7 @@ export class RedisBroker implements Broker {
 
   /** Whether Redis is there, and all that is published to this node's channels reaches it. */
   get ready(): boolean {
-    return this.#listening && this.#health.cause === undefined;
+    return this.#reception.complete && this.#health.cause === undefined;
   }
 
   /** Messages in Pub/Sub on names of this deployment that are nothing of ours, since the start. */
@@ -205,17 +247,19 @@ export class RedisBroker implements Broker {
     if (signer === undefined) logger.warn("nodes without a secret do not call each other");
     subscriptions.start({
       message: (topic, payload) => this.#hear(topic, payload),
-      lost: (cause) => this.#lost(cause),
-      regained: () => this.#regain(),
+      lost: (cause) => this.#reception.lost(cause),
+      regained: () => this.#reception.regain(),
     });
     // Whoever hears of this node can call it.
     await this.#topics.listen(this.#nodeCalls.topic);
     this.#connected = true;
     await this.#nodes.start();
-    this.#listening = true;
-    this.#judge();
+    this.directory?.start();
+    this.outbox?.start();
+    await this.revocations.begin();
+    this.#reception.begun();
     this.#health.start();
-    this.#refreshLater();
+    this.#upkeep.start();
   }
 
   start(handler: BrokerHandler): void {
@@ -224,11 +268,14 @@ export class RedisBroker implements Broker {
 
   /** What this node leaves behind is seen to by the others. Never rejects. */
   async close(): Promise<void> {
+    if (this.#connected) await this.outbox?.end();
     this.#ended = true;
-    this.#cancelRefresh?.();
+    this.#upkeep.end();
     this.#health.end();
     this.#retries.end();
     this.#nodeCalls.end();
+    this.directory?.end();
+    this.revocations.end();
     for (const channel of this.#channels.values()) channel.end();
     if (!this.#connected) return;
     // Where Redis is away the others find out by themselves.
@@ -256,6 +303,7 @@ export class RedisBroker implements Broker {
       // The node may even have come back since: this answer is of the time before.
       if (channel.left !== left) throw unavailable("the channel was left");
       const position = await channel.cursor.opened(opened);
+      this.directory?.touch(name);
       return { position, generation: opened.presence };
     });
   }
@@ -293,8 +341,19 @@ export class RedisBroker implements Broker {
     listing?.catch(() => {});
     const result = await this.#using(name, (channel) => channel.publish(command));
     await listing;
+    this.directory?.touch(name);
     if (!result.duplicate) await this.#activity.published(name, result.position.epoch);
     return result;
+  }
+
+  async transmit(name: string, message: Transient): Promise<void> {
+    const topic = this.#keys.topic(name);
+    const { commands } = this.#host;
+    const payload = transientNotice(message);
+    // Sent twice it is still handed over once.
+    await patiently(this.#host, this.#outage, () =>
+      commands.command(topic, ["PUBLISH", topic, payload]),
+    );
   }
 
   room(name: string): number {
@@ -355,6 +414,7 @@ export class RedisBroker implements Broker {
   #heard(name: string, payload: Uint8Array): boolean {
     const subscribed = this.#channels.get(name)?.subscribed === true;
     if (!subscribed && !this.#patterns.matches(name)) return true;
+    if (isTransient(payload)) return this.#heardTransient(name, payload);
     const notice = noticeOf(payload);
     if (notice === undefined) return false;
     const channel = this.#channel(name);
@@ -370,6 +430,19 @@ export class RedisBroker implements Broker {
     return true;
   }
 
+  #heardTransient(name: string, payload: Uint8Array): boolean {
+    const message = transientOf(payload);
+    if (message === undefined) return false;
+    if (!this.#transmitted.add(message.id)) return true;
+    const waiting = this.#transients.get(name);
+    if (waiting !== undefined) waiting.push(message);
+    else {
+      this.#flushLater();
+      this.#transients.set(name, [message]);
+    }
+    return true;
+  }
+
   #strayed(topic: string): void {
     this.#stray += 1;
     if (this.#stray > 1) return;
@@ -379,61 +452,28 @@ export class RedisBroker implements Broker {
   }
 
   #flushSoon(channel: RedisChannel): void {
-    if (this.#waiting.size === 0) this.#options.nextTurn(() => this.#flush());
+    this.#flushLater();
     this.#waiting.add(channel);
+  }
+
+  /** Called before anything is added to what waits. */
+  #flushLater(): void {
+    if (this.#waiting.size + this.#transients.size > 0) return;
+    this.#options.nextTurn(() => this.#flush());
   }
 
   #flush(): void {
     const channels = [...this.#waiting];
     this.#waiting.clear();
     for (const { cursor } of channels) cursor.flush();
-  }
-
-  #lost(cause: string | undefined): void {
-    this.#topics.lost();
-    this.#globs.lost();
-    this.#patterns.lost();
-    this.#listening = false;
-    this.#deaf = cause;
-    this.#owing = false;
-    this.#judge();
-  }
-
-  #regain(): void {
-    this.#owing = false;
-    const listening = this.#regained().catch((error: unknown) => {
-      // What Redis refuses it may allow when its operator has read of it.
-      this.#owing = true;
-      this.#troubles.note("listening again", error);
-    });
-    background(listening, this.#troubles.logger, "listening again");
-  }
-
-  /** Listens to all channels again, and catches up in each of them. */
-  async #regained(): Promise<void> {
-    const { round } = this.#topics;
-    const over = (): boolean => this.#ended || round !== this.#topics.round;
-    const again = (names: () => readonly string[]): Promise<unknown> =>
-      this.#retries.until("listening again", over, () =>
-        Promise.all(names().map((name) => this.#topics.listen(name))),
-      );
-    await again(() => [this.#nodeCalls.topic]);
-    const subscribed = [...this.#channels.values()].filter((channel) => channel.subscribed);
-    for (const some of chunks(subscribed)) {
-      await again(() => some.filter((channel) => channel.subscribed).map(({ topic }) => topic));
-      if (over()) return;
-      await Promise.all(some.map(({ cursor }) => cursor.catchUp()));
-      if (over()) return;
-    }
-    await this.#patterns.regained(over);
-    if (over()) return;
-    this.#listening = true;
-    this.#deaf = undefined;
-    this.#judge();
+    const transients = [...this.#transients];
+    this.#transients.clear();
+    for (const [name, messages] of transients) this.#handler?.transients(name, messages);
   }
 
   /** Tells Redis of all members anew. */
   async #rejoin(): Promise<void> {
+    await this.outbox?.renew();
     const busy = [...this.#channels.values()].filter(({ attended }) => attended);
     for (const some of chunks(busy)) {
       const told = await Promise.allSettled(some.map(({ memberSync }) => memberSync.rejoin()));
@@ -441,41 +481,12 @@ export class RedisBroker implements Broker {
     }
   }
 
-  #refreshLater(): void {
-    if (this.#ended) return;
-    this.#cancelRefresh = this.#options.timers.after(this.#refreshMs, () => {
-      const refreshed = this.#refresh().finally(() => this.#refreshLater());
-      background(refreshed, this.#troubles.logger, "looking at the channels of this node");
-    });
-  }
-
-  /**
-   * Keeps the channels of this node alive, and finds what it has not been told: between the servers of
-   * a cluster messages may be lost without a trace.
-   */
-  async #refresh(): Promise<void> {
-    const mine = [...this.#channels.values()].filter(
-      ({ subscribed, attended }) => subscribed || attended,
-    );
-    for (const some of chunks(mine)) {
-      // What fails is refreshed the next time: a channel is kept for several.
-      const looked = await Promise.allSettled(some.map((channel) => this.#look(channel)));
-      this.#troubles.noteAll("looking at a channel", looked);
-      if (this.#ended) return;
-    }
+  /** The channels of this node have been looked at, and so is what else goes with time. */
+  async #looked(subscribed: readonly RedisChannel[]): Promise<void> {
+    this.directory?.refresh(subscribed.map(({ name }) => name));
     await this.#patterns.refresh();
-    if (this.#owing) this.#regain();
+    this.#reception.retry();
     for (const channel of this.#channels.values()) this.#forget(channel);
-  }
-
-  async #look(channel: RedisChannel): Promise<void> {
-    const opened = await channel.look();
-    const listens = (): boolean => channel.subscribed || channel.heardAt > 0;
-    if (!listens() || !channel.cursor.behind(opened)) return;
-    this.#options.timers.after(HEARING_MS, () => {
-      if (!listens() || !channel.cursor.behind(opened)) return;
-      background(channel.cursor.catchUp(), this.#troubles.logger, "catching up");
-    });
   }
 
   /** Says what has become of `ready`. */
@@ -483,7 +494,10 @@ export class RedisBroker implements Broker {
     const { ready } = this;
     if (this.#told === ready || this.#ended) return;
     this.#told = ready;
-    this.#options.onReady?.(ready, ready ? undefined : (this.#health.cause ?? this.#deaf));
+    this.#options.onReady?.(
+      ready,
+      ready ? undefined : (this.#health.cause ?? this.#reception.cause),
+    );
   }
 
   #channel(name: string): RedisChannel {

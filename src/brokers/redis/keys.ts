@@ -12,6 +12,15 @@ export class RedisKeys {
   /** Channels by when they were last listed as published to, and what is known of that list. */
   readonly active: string;
   readonly directory: string;
+  /** Channels that are listed: their names, and up to when. */
+  readonly names: string;
+  readonly ends: string;
+  /** By channel how many processes have it, and the last number of an event of a channel. */
+  readonly occupied: string;
+  readonly sequence: string;
+  /** What is revoked, by when it was written; and up to when it is remembered. */
+  readonly revoked: string;
+  readonly revokedEnds: string;
 
   /** @param prefix without braces, which would make a hash tag of their own */
   constructor(prefix: string) {
@@ -22,6 +31,12 @@ export class RedisKeys {
     // Beside the nodes: who finds that Redis has forgotten one knows that it has forgotten the other.
     this.active = `${prefix}{nodes}:active`;
     this.directory = `${prefix}{nodes}:directory`;
+    this.names = `${prefix}{nodes}:names`;
+    this.ends = `${prefix}{nodes}:ends`;
+    this.occupied = `${prefix}{nodes}:lifecycle:occupied`;
+    this.sequence = `${prefix}{nodes}:lifecycle:sequence`;
+    this.revoked = `${prefix}{nodes}:revoked`;
+    this.revokedEnds = `${prefix}{nodes}:revoked-ends`;
   }
 
   /** All keys of a channel. */
@@ -31,9 +46,27 @@ export class RedisKeys {
     return PARTS.map((part) => `${this.#prefix}{${tag}}:${part}`);
   }
 
+  /** The members of a channel, one of its keys. */
+  members(channel: string): string {
+    return this.channel(channel)[PARTS.indexOf("members")] ?? "";
+  }
+
+  /** The sessions of a user. */
+  user(id: string): string {
+    return `${this.#prefix}user:${id}`;
+  }
+
   /** The channels that a node answers for: it has members there, or somebody's grace is running. */
   channelsOf(node: string): string {
     return `${this.#prefix}{nodes}:of:${node}`;
+  }
+
+  /** What a process keeps of lifecycle events: the events, its sessions, that it was taken over, its channels. */
+  lifecycle(
+    node: string,
+  ): readonly [events: string, sessions: string, taken: string, channels: string] {
+    const name = `${this.#prefix}{nodes}:lifecycle:${node}`;
+    return [`${name}:events`, `${name}:sessions`, `${name}:taken`, `${name}:channels`];
   }
 
   /** Name of a channel in Pub/Sub. */

@@ -28,6 +28,8 @@ export interface NodesHost extends RetryContext {
   readonly beatMs: number;
   /** Tells Redis of every member of this node anew, under its new name. Never rejects. */
   renamed(): Promise<void>;
+  /** Goes on with what a lost process has told of its sessions. It may be there again, under another name. */
+  takeOverProcess(node: string): Promise<void>;
   /** Sees to it that the members that a lost node has in a channel leave when their grace is over. */
   takeOver(channel: string, node: string): Promise<void>;
   warn(message: string, fields: Readonly<Record<string, unknown>>): void;
@@ -162,6 +164,8 @@ export class RedisNodes {
     const { commands, keys } = this.#host;
     const list = keys.channelsOf(node);
     try {
+      // First: it is to be known soon that its sessions have ended.
+      await this.#host.takeOverProcess(nodeOf(node));
       const channels = listOf(await commands.command(keys.alive, ["SMEMBERS", list])).map(textOf);
       for (let i = 0; i < channels.length; i += SWEPT_TOGETHER) {
         const together = channels.slice(i, i + SWEPT_TOGETHER);

@@ -1,6 +1,7 @@
 /** What a Redis broker is made of. */
 import type { RuleBook } from "../../channels/rules.ts";
 import type { Clock, Logger, Timers } from "../../engine/ports/platform.ts";
+import type { RedisLifecycleTerms } from "./lifecycle/outbox.ts";
 import type { NodeSigner } from "./node-calls.ts";
 import type { RedisCommands, RedisSubscriptions } from "./ports.ts";
 
@@ -21,6 +22,10 @@ export interface RedisBrokerOptions {
   readonly rules?: RuleBook;
   /** Before every name in Redis, so that deployments can share one. */
   readonly prefix: string;
+  /** Whether users are found and channels are listed. Default false. */
+  readonly keepsDirectory?: boolean;
+  /** What is told of lifecycle events. Default nothing. */
+  readonly lifecycle?: RedisLifecycleTerms | undefined;
   /** The operator vouches that Redis comes back with all that it has acknowledged. */
   readonly durable: boolean;
   /**

@@ -1,5 +1,5 @@
 /** What Redis says, as values: replies of the scripts, and what nodes hear of a channel. */
-import { create, fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Member, MemberSession, PresenceChange } from "../../channels/presence.ts";
 import type { Position } from "../../engine/ports/broker.ts";
 import {
@@ -7,6 +7,8 @@ import {
   type EntryBody,
   EntryBodySchema,
   EntrySchema,
+  type Transient,
+  TransientSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { utf8Decode } from "../../protocol/utf8.ts";
 import { RedisFailure, type RedisReply } from "./ports.ts";
@@ -44,6 +46,33 @@ const MAX_LINE = 256;
 const ENTRY_LINE = /^(\d{1,16}) (\S+) (\d{1,16}) (\d{1,16})$/;
 /** Generation, epoch, presence generation, the one before it, time of the join. */
 const PRESENCE_LINE = /^[+-](\d{1,16}) (\S+) (\d{1,16}) (\d{1,16}) (\d{1,16})$/;
+
+/** What a message outside of the log begins with; no line of a script does. */
+const TRANSIENT = 33;
+
+/** Whether it is for `transientOf`, whatever it holds. */
+export function isTransient(payload: Uint8Array): boolean {
+  return payload[0] === TRANSIENT;
+}
+
+/** A message outside of the log, as nodes publish it. */
+export function transientNotice(message: Transient): Uint8Array {
+  const bytes = toBinary(TransientSchema, message);
+  const notice = new Uint8Array(1 + bytes.length);
+  notice[0] = TRANSIENT;
+  notice.set(bytes, 1);
+  return notice;
+}
+
+/** Undefined for what nobody here has written. Never throws. */
+export function transientOf(payload: Uint8Array): Transient | undefined {
+  try {
+    const message = fromBinary(TransientSchema, payload.subarray(1));
+    return message.id === "" ? undefined : message;
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * Reads what a script has published: numbers and names in a line, then the entry's body or the

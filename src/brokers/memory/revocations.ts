@@ -1,0 +1,45 @@
+/** What is revoked in a single process. When it ends all of that is forgotten. */
+import type { Identity } from "../../engine/ports/identity.ts";
+import type { EndRevoked, Revocation, Revocations } from "../../engine/ports/revocations.ts";
+import { MessagingError } from "../../protocol/errors.ts";
+import { MAX_REVOCATIONS } from "../../protocol/limits.ts";
+import { RevocationList } from "../revocations/list.ts";
+
+/** How long somebody should wait who has revoked too much, in milliseconds. */
+const FULL_RETRY_MS = 60_000;
+
+export class MemoryRevocations implements Revocations {
+  readonly durable = false;
+  readonly #now: () => number;
+  readonly #list = new RevocationList();
+  #end: EndRevoked | undefined;
+
+  /** @param now Unix milliseconds */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  start(end: EndRevoked): void {
+    this.#end = end;
+  }
+
+  async revoke(revocation: Revocation): Promise<void> {
+    if (this.#list.size >= MAX_REVOCATIONS) this.sweep();
+    if (this.#list.size >= MAX_REVOCATIONS) {
+      throw new MessagingError("RATE_LIMITED", "too much is revoked already", {
+        metadata: { retry_after_ms: FULL_RETRY_MS },
+      });
+    }
+    this.#list.add(revocation);
+    this.#end?.([revocation]);
+  }
+
+  revoked(identity: Identity): boolean {
+    return this.#list.revoked(identity, this.#now());
+  }
+
+  /** Forgets what has expired by itself. */
+  sweep(): void {
+    this.#list.dropOver(this.#now());
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * Which channels there are over all nodes: a sorted set of their names in order, and one of the times up to which each
+ * is listed. A node tells of a channel beside its first publish or subscription, and again only when a part of the
+ * channel's position ttl has passed, so that a busy channel costs next to nothing.
+ */
+
+import { compareNames, type NameRange, nameRange } from "../../../channels/name-order.ts";
+import { matcherOf } from "../../../channels/patterns.ts";
+import type { RuleBook } from "../../../channels/rules.ts";
+import { background } from "../../../engine/background.ts";
+import type { ChannelPage, ChannelQuery } from "../../../engine/ports/directory.ts";
+import type { RedisKeys } from "../keys.ts";
+import { type Outage, patiently, type RetryContext } from "../outage/retry.ts";
+import type { RedisCommands, RedisReply, RedisScript } from "../ports.ts";
+import { listOf, numberOf, textOf } from "../reply.ts";
+import { checked } from "../scripts/log.ts";
+import { chunks } from "../topic-subscriptions.ts";
+
+/** The part of its position ttl that a channel is listed for longer, and after which it is told of again. */
+const SPARE_PART = 1 / 64;
+/** The least of it, in milliseconds. */
+const MIN_SPARE_MS = 60_000;
+/** Names that one question looks at, whether they fit or not. */
+export const MAX_LOOKS = 2_000;
+/** Names that are let go with each call, at most. */
+const LET_GO = 1_000;
+/** How old an answer may be: what was told of a moment ago may be on its way, in milliseconds. */
+const ON_ITS_WAY_MS = 1_000;
+
+const PRELUDE = `${checked(
+  new Map([
+    [1, "zset"],
+    [2, "zset"],
+  ]),
+)}
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+`;
+
+/** KEYS: names, ends. ARGV: for each channel for how long it is listed, in milliseconds, and its name. */
+const TELL: RedisScript = {
+  name: "channels-tell",
+  source: `${PRELUDE}
+for i = 1, #ARGV, 2 do
+  redis.call('ZADD', KEYS[1], 0, ARGV[i + 1])
+  redis.call('ZADD', KEYS[2], 'GT', string.format('%d', now + tonumber(ARGV[i])), ARGV[i + 1])
+end
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', string.format('%d', now), 'LIMIT', 0, ${LET_GO})) do
+  redis.call('ZREM', KEYS[1], name)
+  redis.call('ZREM', KEYS[2], name)
+end
+local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
+for i = 1, 2 do
+  if last then redis.call('PEXPIREAT', KEYS[i], string.format('%d', tonumber(last) + 1000)) end
+end
+return 1
+`,
+};
+
+/**
+ * KEYS: names, ends. ARGV: where to begin and where to end, as ZRANGEBYLEX has it, and names at most. Answers the time, and
+ * for each name 1 where it is listed, and the name.
+ */
+const LIST: RedisScript = {
+  name: "channels-list",
+  source: `${PRELUDE}
+local result = { now }
+for _, name in ipairs(redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3])) do
+  local listed = tonumber(redis.call('ZSCORE', KEYS[2], name) or 0) > now
+  result[#result + 1] = listed and 1 or 0
+  result[#result + 1] = name
+end
+return result
+`,
+};
+
+export interface ChannelsHost extends RetryContext {
+  readonly commands: RedisCommands;
+  readonly keys: RedisKeys;
+  readonly outage: Outage;
+  readonly rules: RuleBook;
+  readonly nextTurn: (callback: () => void) => void;
+}
+
+export class RedisChannels {
+  readonly #host: ChannelsHost;
+  /** When a channel need not be told of any more, by this node's clock in Unix milliseconds. */
+  readonly #told = new Map<string, number>();
+  /** Names that wait for the next turn. */
+  #waiting = new Set<string>();
+
+  constructor(host: ChannelsHost) {
+    this.#host = host;
+  }
+
+  /** Channels that are remembered. */
+  get size(): number {
+    return this.#told.size;
+  }
+
+  /** Something was published to a channel, or somebody is subscribed to it. */
+  tell(name: string): void {
+    const now = this.#host.clock.now();
+    const until = this.#told.get(name);
+    const spare = this.#spareOf(name);
+    // A clock that was set back must not keep a channel off the list.
+    if (until !== undefined && now < until && until <= now + spare) return;
+    this.#told.set(name, now + spare);
+    if (this.#waiting.size === 0) this.#flushSoon();
+    this.#waiting.add(name);
+  }
+
+  /** What Redis knew may be lost: everything is told of anew. */
+  doubt(): void {
+    this.#told.clear();
+  }
+
+  /** Lets go of what has not been told of for long. */
+  sweep(): void {
+    const now = this.#host.clock.now();
+    for (const [name, until] of this.#told) if (until <= now) this.#told.delete(name);
+  }
+
+  /** @throws MessagingError UNAVAILABLE */
+  async list({ pattern, after, limit }: ChannelQuery): Promise<ChannelPage> {
+    const { commands, keys, outage } = this.#host;
+    const fits = matcherOf(pattern);
+    const [first, end] = bounds(after, nameRange(pattern));
+    const { now, rows } = await patiently(this.#host, outage, async () =>
+      rowsOf(await commands.run(LIST, [keys.names, keys.ends], [first, end, `${MAX_LOOKS}`])),
+    );
+    const names: string[] = [];
+    let next = rows.length < MAX_LOOKS ? undefined : rows.at(-1)?.name;
+    for (const { name, listed } of rows) {
+      if (!listed || !fits(name)) continue;
+      if (names.push(name) < limit) continue;
+      next = name;
+      break;
+    }
+    const counts = await Promise.all(names.map((name) => this.#members(name)));
+    const channels = names.map((channel, i) => ({ channel, members: counts[i] ?? 0 }));
+    return { channels, next, asOf: Math.max(now - ON_ITS_WAY_MS, 0) };
+  }
+
+  async #members(name: string): Promise<number> {
+    const { commands, keys, outage } = this.#host;
+    const key = keys.members(name);
+    return await patiently(this.#host, outage, async () =>
+      numberOf(await commands.command(key, ["ZCARD", key])),
+    );
+  }
+
+  #spareOf(name: string): number {
+    return Math.max(this.#host.rules.of(name).positionTtlMs * SPARE_PART, MIN_SPARE_MS);
+  }
+
+  #flushSoon(): void {
+    const { nextTurn, troubles } = this.#host;
+    nextTurn(() => background(this.#flush(), troubles.logger, "telling of channels"));
+  }
+
+  /** What fails is told with the next publish, or the next refresh of who is subscribed. */
+  async #flush(): Promise<void> {
+    const names = [...this.#waiting];
+    this.#waiting = new Set();
+    const { commands, keys, outage, rules, troubles } = this.#host;
+    const told = chunks(names).map(async (some) => {
+      const terms = some.flatMap((name) => {
+        // Told again only when the spare has passed, it is listed for its whole time from any publish on.
+        const listedMs = rules.of(name).positionTtlMs + this.#spareOf(name);
+        return [`${Math.ceil(listedMs)}`, name];
+      });
+      try {
+        await patiently(this.#host, outage, () =>
+          commands.run(TELL, [keys.names, keys.ends], terms),
+        );
+      } catch (error) {
+        for (const name of some) this.#told.delete(name);
+        throw error;
+      }
+    });
+    troubles.noteAll("telling of channels", await Promise.allSettled(told));
+  }
+}
+
+/** Where names behind one and inside a range lie, in the words of ZRANGEBYLEX. */
+function bounds(after: string, { first, end }: NameRange): readonly [string, string] {
+  return [
+    compareNames(after, first) >= 0 ? `(${after}` : `[${first}`,
+    end === undefined ? "+" : `(${end}`,
+  ];
+}
+
+/** What LIST has answered. @throws RedisFailure */
+function rowsOf(reply: RedisReply) {
+  const [time, ...rest] = listOf(reply);
+  const rows: { readonly name: string; readonly listed: boolean }[] = [];
+  for (let i = 0; i < rest.length; i += 2) {
+    rows.push({ name: textOf(rest[i + 1]), listed: numberOf(rest[i]) === 1 });
+  }
+  return { now: numberOf(time), rows };
+}

@@ -1,0 +1,104 @@
+/** Lifecycle events as messages of `ProxyService`, and in the forms in which backends over HTTP are told of them. */
+import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { LifecycleEvent } from "../engine/ports/lifecycle.ts";
+import {
+  LifecycleSchema,
+  OnConnectedRequestSchema,
+  OnDisconnectedRequestSchema,
+  OnOccupiedRequestSchema,
+  OnSubscribedRequestSchema,
+  OnUnsubscribedRequestSchema,
+  OnVacatedRequestSchema,
+} from "../protocol/gen/messageloop/proxy/v1/proxy_pb.js";
+import { utf8Encode } from "../protocol/utf8.ts";
+import type { Written } from "../proxy/http/form.ts";
+import { jsonOf } from "../proxy/http/json.ts";
+import { HOOKS, type Hook } from "../proxy/service.ts";
+
+/** Begins the type of a CloudEvent of ours. */
+const TYPES = "com.messageloop.";
+/** Is its source. */
+const SOURCE = "/messageloop";
+const JSON_TYPE = "application/json";
+
+/** What a backend is told by, and with what. */
+export interface Told<I extends DescMessage = DescMessage> {
+  readonly hook: Hook<I>;
+  readonly message: MessageShape<I>;
+}
+
+/** An event as a message. */
+export function toldOf(event: LifecycleEvent): Told {
+  const { id: eventId, kind, time, sessionId, userId: username, channel, code, reason } = event;
+  const { clientId, clientType, sequence } = event;
+  const lifecycle = create(LifecycleSchema, {
+    eventId,
+    time: timestampFromMs(time),
+    clientId,
+    clientType,
+    sequence: BigInt(sequence),
+  });
+  const session = { sessionId, username, lifecycle };
+  switch (kind) {
+    case "connected":
+      return { hook: HOOKS.onConnected, message: create(OnConnectedRequestSchema, session) };
+    case "subscribed":
+      return {
+        hook: HOOKS.onSubscribed,
+        message: create(OnSubscribedRequestSchema, { ...session, channel }),
+      };
+    case "unsubscribed":
+      return {
+        hook: HOOKS.onUnsubscribed,
+        message: create(OnUnsubscribedRequestSchema, { ...session, channel }),
+      };
+    case "disconnected":
+      return {
+        hook: HOOKS.onDisconnected,
+        message: create(OnDisconnectedRequestSchema, { ...session, code, reason }),
+      };
+    case "occupied":
+      return {
+        hook: HOOKS.onOccupied,
+        message: create(OnOccupiedRequestSchema, { channel, lifecycle }),
+      };
+    case "vacated":
+      return {
+        hook: HOOKS.onVacated,
+        message: create(OnVacatedRequestSchema, { channel, lifecycle }),
+      };
+  }
+}
+
+/** One event as a CloudEvent in structured mode. */
+export function structured(event: LifecycleEvent): Written {
+  return { contentType: "application/cloudevents+json", body: encoded(cloudEvent(event)) };
+}
+
+/** Events as CloudEvents in batched mode. */
+export function batched(events: readonly LifecycleEvent[]): Written {
+  return {
+    contentType: "application/cloudevents-batch+json",
+    body: encoded(events.map(cloudEvent)),
+  };
+}
+
+function cloudEvent(event: LifecycleEvent): unknown {
+  const { channel, id, time, sessionId } = event;
+  const { hook, message } = toldOf(event);
+  return {
+    specversion: "1.0",
+    id,
+    source: SOURCE,
+    type: `${TYPES}${hook.name}`,
+    subject: sessionId || channel,
+    time: new Date(time).toISOString(),
+    datacontenttype: JSON_TYPE,
+    data: jsonOf(hook.input, message),
+  };
+}
+
+function encoded(value: unknown): Uint8Array {
+  return utf8Encode(JSON.stringify(value));
+}

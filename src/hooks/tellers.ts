@@ -1,0 +1,97 @@
+/** How one backend is told of lifecycle events, over whichever network. */
+import type { Cancellation } from "../engine/ports/backends.ts";
+import type { Clock, Hmac } from "../engine/ports/platform.ts";
+import { HOOK_HEADER } from "../proxy/http/backend.ts";
+import type { Post } from "../proxy/http/call.ts";
+import { connectForm } from "../proxy/http/connect.ts";
+import type { Written } from "../proxy/http/form.ts";
+import { jsonForm } from "../proxy/http/json.ts";
+import { v011Form } from "../proxy/http/v011.ts";
+import type { Call } from "../proxy/service.ts";
+import type { Events, HookBackend } from "./courier.ts";
+import { batched, structured, toldOf } from "./forms.ts";
+import { signedHeaders } from "./signature.ts";
+
+/** Events of one batch. */
+const MAX_BATCH = 100;
+/** Names a batch where other requests name their hook. */
+const BATCH = "events";
+/** Statuses by which a backend says that it does not take what is in a request; others say how the backend is. */
+const REFUSALS: ReadonlySet<number> = new Set([400, 409, 413, 422]);
+/** Nobody waits for an event, and so nobody leaves. */
+const NEVER: Cancellation = { cancelled: false, onCancel: () => {} };
+
+/** What a backend is told by. */
+export type Teller = Pick<HookBackend, "most" | "send">;
+
+export interface TellerPlatform {
+  readonly hmac: Hmac;
+  readonly clock: Clock;
+}
+
+/** How a backend is told over HTTP. */
+export interface TellerTerms {
+  readonly kind: "http" | "connect";
+  /** Of the kind `http`. */
+  readonly payload: "json" | "cloudevents" | "v0.1.1";
+  /** Whether CloudEvents come in batches. */
+  readonly batchEvents: boolean;
+  /** Of the kind `connect`. */
+  readonly encoding: "proto" | "json";
+  /** Requests are signed by each of them; without any they are not. */
+  readonly signingSecrets: readonly Uint8Array[];
+  /** How long a request may take, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** Over HTTP, signed. What answers with a status of 200 to 299 has taken the events, whatever else it says. */
+export function httpTeller(
+  terms: TellerTerms,
+  post: Post,
+  { hmac, clock }: TellerPlatform,
+): Teller {
+  const { signingSecrets, timeoutMs } = terms;
+  return {
+    most: isBatched(terms) ? MAX_BATCH : 1,
+    send: async (id, events) => {
+      const { hook, written } = requestOf(terms, events);
+      const signed = await signedHeaders(hmac, signingSecrets, id, clock.now(), written.body);
+      const headers = { ...written.headers, [HOOK_HEADER]: hook, ...signed };
+      const { status } = await post({ ...written, hook, headers }, NEVER, timeoutMs);
+      if (status >= 200 && status < 300) return undefined;
+      return { text: `status ${status}`, refused: REFUSALS.has(status) };
+    },
+  };
+}
+
+/** By calls of `ProxyService`, such as over gRPC. */
+export function callTeller(call: Call): Teller {
+  return {
+    most: 1,
+    send: async (_, [event]) => {
+      const { hook, message } = toldOf(event);
+      await call(hook, message, NEVER);
+      return undefined;
+    },
+  };
+}
+
+function isBatched({ batchEvents, kind, payload }: TellerTerms): boolean {
+  return batchEvents && kind === "http" && payload === "cloudevents";
+}
+
+function requestOf(
+  terms: TellerTerms,
+  events: Events,
+): { readonly hook: string; readonly written: Written } {
+  if (isBatched(terms)) return { hook: BATCH, written: batched(events) };
+  const [event] = events;
+  const { hook, message } = toldOf(event);
+  const { encoding, kind, payload, timeoutMs } = terms;
+  if (kind === "http" && payload === "cloudevents") {
+    return { hook: hook.name, written: structured(event) };
+  }
+  const form =
+    kind === "connect" ? connectForm(encoding) : payload === "json" ? jsonForm : v011Form;
+  return { hook: hook.name, written: form.write(hook, message, timeoutMs) };
+}
