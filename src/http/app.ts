@@ -1,6 +1,14 @@
 /** The HTTP app that every host mounts. */
 import { Hono } from "hono";
-import { type HandshakeProblem, type HandshakeRules, handshakeProblem } from "./handshake.ts";
+import { addDocument } from "./api/document.ts";
+import { addChannelDoors, type ChannelDoors } from "./channel-doors.ts";
+import {
+  type HandshakeProblem,
+  type HandshakeRules,
+  handshakeProblem,
+  handshakeRequest,
+} from "./handshake.ts";
+import { addHealth } from "./health.ts";
 
 export interface AppOptions {
   /** Where WebSocket connections go. Default `/ws`. */
@@ -13,6 +21,16 @@ export interface AppOptions {
   readonly handshake?: HandshakeRules;
   /** Hears why a handshake was refused, for the log. */
   readonly refused?: (problem: HandshakeProblem) => void;
+  /** Whether the server is ready, for its health routes. Left out where another port has them. */
+  readonly ready?: () => boolean;
+  /**
+   * Answers calls of the Connect services. Left out where the host takes them before they come here.
+   */
+  readonly services?: (request: Request) => Promise<Response>;
+  /** What lies below `/channels/`. */
+  readonly channels?: ChannelDoors;
+  /** Whether the port has the server API, which /openapi.json describes there. Default no. */
+  readonly api?: boolean;
   /** Answers every other path. Default 404. */
   readonly fallback?: (request: Request) => Response | Promise<Response>;
 }
@@ -24,16 +42,20 @@ export function createApp(options: AppOptions): Hono {
   const app = new Hono();
   app.all(options.path ?? "/ws", (context) => {
     const request = context.req.raw;
-    const header = (name: string): string | null =>
-      // A request that was made in the process itself has its host in the URL only.
-      request.headers.get(name) ?? (name === "Host" ? new URL(request.url).host : null);
-    const problem = handshakeProblem({ method: request.method, header }, options.handshake);
+    const problem = handshakeProblem(handshakeRequest(request), options.handshake);
     if (problem !== undefined) {
       options.refused?.(problem);
       return refuse(problem.status, problem.text);
     }
     return options.connect?.(request) ?? refuse(400, "Bad Request");
   });
+  if (options.ready !== undefined) addHealth(app, options.ready);
+  const { services } = options;
+  if (services !== undefined) {
+    app.all("/:service{messageloop[.][\\w.]+}/:method", (context) => services(context.req.raw));
+  }
+  if (options.channels !== undefined) addChannelDoors(app, options.channels);
+  if (options.api === true) addDocument(app);
   app.notFound((context) => options.fallback?.(context.req.raw) ?? plain(404, "Not Found"));
   return app;
 }

@@ -6,6 +6,14 @@ export interface HandshakeRequest {
   header(name: string): string | null;
 }
 
+/** A request that was made in the process itself has its host in the URL only. */
+export function handshakeRequest({ method, headers, url }: Request): HandshakeRequest {
+  return {
+    method,
+    header: (name) => headers.get(name) ?? (name === "Host" ? new URL(url).host : null),
+  };
+}
+
 export interface HandshakeRules {
   /**
    * Origins beside the server's own host that a browser's page may come from, such as
@@ -43,8 +51,19 @@ export function handshakeProblem(
   if (!valid) {
     return { status: 400, text: "Bad Request", reason: "it is no upgrade to WebSocket 13" };
   }
-  const reason = foreignHost(request, rules) ?? foreignOrigin(request, rules);
+  const reason = strangeness(request, rules);
   return reason === undefined ? undefined : { status: 403, text: "Forbidden", reason };
+}
+
+/**
+ * Why a request is refused by where it comes from, for the operator's log; undefined where it is not. Every door that
+ * pages may use asks here.
+ */
+export function strangeness(
+  request: Pick<HandshakeRequest, "header">,
+  rules: HandshakeRules = {},
+): string | undefined {
+  return foreignHost(request, rules) ?? foreignOrigin(request, rules);
 }
 
 /** Whether WebSocket is among the protocols that a request would like to change to. */
@@ -57,7 +76,7 @@ export function asksForWebSocket(request: Pick<HandshakeRequest, "header">): boo
  * Origin agrees with the Host. Only a list of the server's own names tells them apart.
  */
 function foreignHost(
-  request: HandshakeRequest,
+  request: Pick<HandshakeRequest, "header">,
   { allowedHosts = [] }: HandshakeRules,
 ): string | undefined {
   const host = (request.header("Host") ?? "").toLowerCase();
@@ -68,7 +87,7 @@ function foreignHost(
 
 /** Without an Origin the client is no browser; with one its host must be ours, or be allowed. */
 function foreignOrigin(
-  request: HandshakeRequest,
+  request: Pick<HandshakeRequest, "header">,
   { allowedOrigins = [] }: HandshakeRules,
 ): string | undefined {
   const origin = request.header("Origin");

@@ -1,5 +1,7 @@
 /** What a process tells of itself, beside what its engine counts. */
 import type { HistogramStats } from "../engine/counters.ts";
+import { type BackendStats, CALL_OUTCOMES, type LaneStats } from "../proxy/calls/counts.ts";
+import { CALL_CODES, type CallStats } from "./api/call-counts.ts";
 import { type Family, histogram, type Sample } from "./metrics-text.ts";
 
 export const LISTENERS = ["websocket", "grpc", "http"] as const;
@@ -27,8 +29,12 @@ export interface ProcessFacts {
   readonly uncaught: { readonly exception: number; readonly rejection: number };
   /** Lines of the log that were lost. */
   readonly logLinesLost: number;
+  /** How calls of the server API have ended. */
+  readonly apiCalls: CallStats;
   /** Undefined where channels are not kept in Redis. */
   readonly redis: RedisFacts | undefined;
+  /** What calls of the backends of the configuration have come to. */
+  readonly backends: readonly BackendStats[];
 }
 
 export interface RedisFacts {
@@ -108,6 +114,15 @@ export const PROCESS_FAMILIES: readonly Family<ProcessFacts>[] = [
     read: ({ logLinesLost }) => logLinesLost,
   },
   {
+    name: "messageloop_api_calls_total",
+    type: "counter",
+    help: "Calls of the server API, by method and the code of their answer.",
+    read: ({ apiCalls }) =>
+      Object.entries(apiCalls).flatMap(([method, counts]) =>
+        CALL_CODES.map((code) => ({ labels: { method, code }, value: counts[code] })),
+      ),
+  },
+  {
     name: "messageloop_redis_ready",
     type: "gauge",
     help: "1 while this process hears all that is published, 0 while Redis is lost.",
@@ -131,7 +146,46 @@ export const PROCESS_FAMILIES: readonly Family<ProcessFacts>[] = [
     help: "Messages in Pub/Sub on names of this deployment that none of its processes has published.",
     read: ({ redis }) => sample(redis?.stray),
   },
+  {
+    name: "messageloop_backend_calls_total",
+    type: "counter",
+    help: "Calls of backends over a network, by how they ended; calls are rpc, access or events.",
+    read: ({ backends }) =>
+      lanes(backends, ({ outcomes }) =>
+        CALL_OUTCOMES.map((outcome) => ({ labels: { outcome }, value: outcomes[outcome] })),
+      ),
+  },
+  {
+    name: "messageloop_backend_retries_total",
+    type: "counter",
+    help: "Calls of backends that were sent a second time.",
+    read: ({ backends }) => lanes(backends, ({ retries }) => [{ value: retries }]),
+  },
+  {
+    name: "messageloop_backend_calls_waiting",
+    type: "gauge",
+    help: "Calls of backends that wait now for others to end.",
+    read: ({ backends }) => lanes(backends, ({ waiting }) => [{ value: waiting }]),
+  },
+  {
+    name: "messageloop_backend_circuit_open",
+    type: "gauge",
+    help: "1 while a backend is not asked because it fails, 0 while it is.",
+    read: ({ backends }) =>
+      lanes(backends, ({ circuit }) => [{ value: circuit === "closed" ? 0 : 1 }]),
+  },
 ];
+
+function lanes(
+  backends: readonly BackendStats[],
+  read: (lane: LaneStats) => readonly Sample[],
+): Sample[] {
+  return backends.flatMap(({ name, lanes }) =>
+    Object.entries(lanes).flatMap(([calls, lane]) =>
+      read(lane).map((one) => ({ ...one, labels: { backend: name, calls, ...one.labels } })),
+    ),
+  );
+}
 
 function sample(value: number | undefined): Sample[] {
   return value === undefined ? [] : [{ value }];

@@ -187,6 +187,33 @@ const FAMILIES: readonly Family<EngineStats>[] = [
     read: ({ droppedAnswers }) => droppedAnswers,
   },
   {
+    name: "messageloop_lifecycle_events_waiting",
+    type: "gauge",
+    help: "Lifecycle events that wait for their backends now.",
+    read: ({ lifecycle }) => lifecycle.waiting,
+  },
+  {
+    name: "messageloop_lifecycle_events_delivered_total",
+    type: "counter",
+    help: "Lifecycle events that backends have taken.",
+    read: ({ lifecycle }) => lifecycle.delivered,
+  },
+  {
+    name: "messageloop_lifecycle_requests_failed_total",
+    type: "counter",
+    help: "Requests with lifecycle events that backends have not taken; each is repeated.",
+    read: ({ lifecycle }) => lifecycle.failures,
+  },
+  {
+    name: "messageloop_lifecycle_events_dropped_total",
+    type: "counter",
+    help: "Lifecycle events that no backend has taken: there were too many, or they were too old.",
+    read: ({ lifecycle }) => [
+      { labels: { reason: "overflow" }, value: lifecycle.overflowed },
+      { labels: { reason: "expired" }, value: lifecycle.expired },
+    ],
+  },
+  {
     name: "messageloop_node_messages_refused_total",
     type: "counter",
     help: "Messages of other processes that were not obeyed, by reason.",

@@ -1,6 +1,12 @@
-/** What a self-hosted server's operator asks over HTTP: whether it lives, whether it is ready, metrics. */
+/**
+ * What the admin port of a self-hosted server has beside the server API: whether it lives, whether it is ready,
+ * metrics, and the doors to channels that are for other servers.
+ */
 import { Hono } from "hono";
 import type { EngineStats } from "../engine/stats.ts";
+import { addDocument } from "./api/document.ts";
+import { addChannelDoors, type ChannelDoors } from "./channel-doors.ts";
+import { addHealth, addReading } from "./health.ts";
 import { renderMetrics } from "./metrics.ts";
 import type { ProcessFacts } from "./metrics-process.ts";
 import { METRICS_TYPE } from "./metrics-text.ts";
@@ -11,31 +17,21 @@ export interface OperationsOptions {
   readonly stats: () => EngineStats;
   /** What metrics say about the process itself. */
   readonly facts: () => ProcessFacts;
+  /** What lies below `/channels/`. */
+  readonly channels?: ChannelDoors;
 }
 
-export function createOperationsApp({ ready, stats, facts }: OperationsOptions): Hono {
-  const readiness = (): Response => (ready() ? health(200, "ready") : health(503, "not ready"));
-  // A process that can answer lives: restarting it would mend nothing that it waits for.
-  const routes: Readonly<Record<string, () => Response>> = {
-    "/health/live": () => health(200, "live"),
-    "/health/ready": readiness,
-    "/health": readiness,
-    "/metrics": () =>
-      answer(200, renderMetrics(stats(), facts()), { "Content-Type": METRICS_TYPE }),
-  };
+export function createOperationsApp(options: OperationsOptions): Hono {
+  const { ready, stats, facts, channels = {} } = options;
   const app = new Hono();
-  for (const [path, respond] of Object.entries(routes)) {
-    // A GET route takes HEAD as well; the router leaves the body out.
-    app.get(path, respond);
-    app.all(path, () => plain(405, "Method Not Allowed", { Allow: "GET, HEAD" }));
-  }
+  addHealth(app, ready);
+  addReading(app, "/metrics", () =>
+    answer(200, renderMetrics(stats(), facts()), { "Content-Type": METRICS_TYPE }),
+  );
+  addDocument(app);
+  addChannelDoors(app, channels);
   app.notFound(() => plain(404, "Not Found"));
   return app;
-}
-
-function health(status: number, word: string): Response {
-  const type = "application/json; charset=utf-8";
-  return answer(status, JSON.stringify({ status: word }), { "Content-Type": type });
 }
 
 function plain(status: number, text: string, headers: Record<string, string> = {}): Response {

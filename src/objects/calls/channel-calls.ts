@@ -8,6 +8,7 @@ import type {
 } from "../../engine/ports/broker.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import {
+  GatewaysResponseSchema,
   HistoryRequestSchema,
   HistoryResponseSchema,
   PresenceRequestSchema,
@@ -50,6 +51,11 @@ export async function presenceOf(stub: ChannelStub, limit: number): Promise<Pres
     total,
     generation: Number(generation?.number ?? 0),
   };
+}
+
+/** Names of the gateways that hear the channel. */
+export async function gatewaysOf(stub: ChannelStub): Promise<readonly string[]> {
+  return readAnswer(GatewaysResponseSchema, await stub.gateways()).gateways;
 }
 
 /** @throws MessagingError INTERNAL_ERROR where there is none: to ask again would not help */

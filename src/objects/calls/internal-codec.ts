@@ -31,6 +31,18 @@ export function encodePresenceChange({ member, joined, generation }: PresenceCha
   return writer.tag(3, WireType.Varint).uint64(generation).finish();
 }
 
+/** A message outside of the log as a `messageloop.internal.v1.Transient`. */
+export function encodeTransient(id: string, time: number, body: Uint8Array): Uint8Array {
+  return new BinaryWriter()
+    .tag(1, WireType.LengthDelimited)
+    .string(id)
+    .tag(2, WireType.Varint)
+    .uint64(time)
+    .tag(3, WireType.LengthDelimited)
+    .bytes(body)
+    .finish();
+}
+
 export interface Delivery {
   readonly channel: string;
   readonly registration: string;
@@ -43,6 +55,8 @@ export interface Delivery {
   readonly presenceLost: boolean;
   /** Of the newest entry up to `prev` that an earlier life may not have delivered, Unix milliseconds; or 0. */
   readonly undeliveredTime: number;
+  /** Encoded messages outside of the log. */
+  readonly transients: readonly Uint8Array[];
 }
 
 /** A `messageloop.internal.v1.DeliverRequest`. */
@@ -61,6 +75,7 @@ export function encodeDelivery(delivery: Delivery): Uint8Array {
   if (delivery.undeliveredTime !== 0) {
     writer.tag(8, WireType.Varint).uint64(delivery.undeliveredTime);
   }
+  for (const message of delivery.transients) writer.tag(9, WireType.LengthDelimited).bytes(message);
   return writer.finish();
 }
 

@@ -33,6 +33,11 @@ export function toIndex(
   return { what: "the pattern index", timeoutMs, trouble, platform };
 }
 
+/** Terms for a call to a user's object or to the counters of a region. */
+export function toDirectory(platform: ObjectPlatform, trouble: Trouble): Retrying {
+  return { what: "the directory", timeoutMs: CHANNEL_TIMEOUT_MS, trouble, platform };
+}
+
 /**
  * Calls until it succeeds, another try would not help, or the time is over. The call gets the milliseconds
  * that are left.

@@ -3,6 +3,7 @@
 import type { PatternInterest } from "../calls/pattern-interest.ts";
 import type { GatewayRow } from "../ports/channel-store.ts";
 import { PresenceQueue, type WaitingPresence } from "./presence-queue.ts";
+import { TransientQueue } from "./transient-queue.ts";
 
 export interface Gateway {
   readonly name: string;
@@ -19,6 +20,7 @@ export interface Gateway {
   /** Whether it has a row. */
   stored: boolean;
   readonly presence: PresenceQueue;
+  readonly transients: TransientQueue;
   /** It has to learn of this life of the log, for something of the last one may not have arrived. */
   announce: boolean;
   call: Call | undefined;
@@ -65,6 +67,7 @@ export function foundGateway(row: GatewayRow, { head, transient }: Log): Gateway
     noted: owed,
     stored: true,
     presence: new PresenceQueue(owed && (follows || pattern?.follows === true)),
+    transients: new TransientQueue(),
     announce: owed && transient,
     call: undefined,
   };

@@ -43,6 +43,11 @@ export class FanOutGateways {
     return this.#gateways.values();
   }
 
+  /** Names of all. */
+  names(): Iterable<string> {
+    return this.#gateways.keys();
+  }
+
   some(is: (gateway: Gateway) => boolean): boolean {
     for (const gateway of this.#gateways.values()) if (is(gateway)) return true;
     return false;

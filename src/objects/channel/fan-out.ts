@@ -71,6 +71,11 @@ export class ChannelFanOut {
     return this.#gateways.some(({ registration }) => registration !== "");
   }
 
+  /** Names of the gateways that hear the channel, as far as they are known. */
+  get listening(): Iterable<string> {
+    return this.#gateways.names();
+  }
+
   /** Whether anything is owed, so that a later life would have to deliver it. */
   get owes(): boolean {
     return this.#gateways.some(({ noted }) => noted);
@@ -127,6 +132,14 @@ export class ChannelFanOut {
   /** Takes an entry that was just appended. It leaves with the next flush. */
   append(row: LogRow): void {
     this.#recent.push(row, () => Math.min(this.#host.head(), ...this.#confirmed()));
+  }
+
+  /**
+   * Takes a message outside of the log for those who are known now. It leaves with the next flush, or with the
+   * call after the one in flight; where that call fails it is lost.
+   */
+  transmit(message: Uint8Array): void {
+    for (const { transients } of this.#gateways.values()) transients.push(message);
   }
 
   /**
@@ -195,8 +208,8 @@ export class ChannelFanOut {
     }
   }
 
-  #behind({ confirmed, presence, announce }: Gateway): boolean {
-    return confirmed < this.#host.head() || !presence.empty || announce;
+  #behind({ confirmed, presence, transients, announce }: Gateway): boolean {
+    return confirmed < this.#host.head() || !presence.empty || !transients.empty || announce;
   }
 
   #call(gateway: Gateway): void {
@@ -216,6 +229,7 @@ export class ChannelFanOut {
       presence: presence.changes,
       presenceLost: presence.lost,
       undeliveredTime: this.#host.undelivered(prev),
+      transients: gateway.transients.take(),
     });
     const until = batch.at(-1)?.offset ?? prev;
     const version = pattern?.version;

@@ -8,6 +8,7 @@ import type { LogClock, LogRandom } from "../../channels/log-ports.ts";
 import type { LogRow } from "../../channels/log-store.ts";
 import { MemoryLogStore } from "../../channels/memory-store.ts";
 import { ChannelPresence, type PresenceChange, type Snapshot } from "../../channels/presence.ts";
+import { RecentIds } from "../../channels/recent-ids.ts";
 import type { ChannelRules } from "../../channels/rules.ts";
 import type { Position, SubscribeResult } from "../../engine/ports/broker.ts";
 import type {
@@ -17,15 +18,18 @@ import type {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
 import type { SharedAlarm } from "../alarm.ts";
-import type { History } from "../calls/internal-codec.ts";
+import { encodeTransient, type History } from "../calls/internal-codec.ts";
 import type { LeaseTerms } from "../calls/lease-terms.ts";
 import { interestOf } from "../calls/pattern-calls.ts";
 import type { PatternInterest } from "../calls/pattern-interest.ts";
+import type { ObjectCalls } from "../ports/calls.ts";
+import type { ChannelHearer } from "../ports/channel-hearer.ts";
 import type { ChannelStore, GatewayStore } from "../ports/channel-store.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import { ChannelFanOut } from "./fan-out.ts";
 import { ChannelLease } from "./lease.ts";
 import { encodeRows, takeBatch } from "./recent-entries.ts";
+import { ChannelReporter } from "./reporter.ts";
 
 /** What the life needs from the object around it. */
 export interface ChannelHost {
@@ -45,6 +49,11 @@ export interface ChannelHost {
   lease(gone: readonly PatternInterest[]): Promise<readonly PatternInterest[]>;
   /** Calls a gateway. Resolves with whether it has gone from this registration. */
   deliver(gateway: string, request: Uint8Array): Promise<{ readonly gone: boolean }>;
+  /** Whether the channel reports that it exists. */
+  readonly reports: boolean;
+  readonly calls: Pick<ObjectCalls, "stats">;
+  /** Hears whether anybody is subscribed by name; undefined where nobody does. */
+  readonly hearer?: ChannelHearer | undefined;
   readonly platform: ObjectPlatform;
 }
 
@@ -54,11 +63,14 @@ export class ChannelLife {
   readonly #gateways: GatewayStore;
   readonly #fanOut: ChannelFanOut;
   readonly #lease: ChannelLease;
+  readonly #reporter: ChannelReporter;
   /** The head that this life found: what lies at or below may be undelivered. */
   readonly #startHead: number;
   /** The last request of each gateway. */
   readonly #sequences = new Map<string, bigint>();
   #members: ChannelPresence | undefined;
+  /** Ids of messages outside of the log: a call may be repeated. */
+  readonly #transmitted = new RecentIds(MAX_BATCH_ENTRIES);
 
   constructor(host: ChannelHost) {
     this.#host = host;
@@ -100,6 +112,16 @@ export class ChannelLife {
       granted: (interests, round) => this.#fanOut.setInterests(interests, round),
       platform,
     });
+    this.#reporter = new ChannelReporter({
+      channel: name,
+      positionTtlMs: rules.positionTtlMs,
+      store: store.reported(),
+      calls: host.calls,
+      // Who hears of nobody need not read who is there.
+      members: () => (this.#fanOut.registered ? this.#presence() : this.#members)?.size ?? 0,
+      due: () => this.due,
+      platform,
+    });
   }
 
   /** Has its end seen to, unless the call that began this life was one of somebody who listens. */
@@ -123,8 +145,9 @@ export class ChannelLife {
       // Who follows there by a pattern may not be known yet, and hears of all that changes here.
       if (pattern !== undefined) this.addInterest(interestOf(pattern));
       this.#update(request);
-      if (registration !== "") this.#fanOut.register(gateway, registration, request.presence);
+      if (registration !== "") this.#register(request);
       if (ended !== "") this.#fanOut.unregister(gateway, ended);
+      if (this.#host.reports) this.#reporter.changed(request.region);
     }
     // Who neither follows presence nor changes it has no use for the number, and no need to read.
     const generation = request.presence ? this.#presence()?.generation : this.#members?.generation;
@@ -132,7 +155,8 @@ export class ChannelLife {
   }
 
   /**
-   * Undefined where messages may be taken now, else a promise; who has waited for it asks again.
+   * Undefined where it is known who hears the channel, so that messages may be taken, else a promise; who has waited
+   * for it asks again.
    *
    * @throws MessagingError UNAVAILABLE where it cannot be known who hears the channel
    */
@@ -151,6 +175,17 @@ export class ChannelLife {
     if (!duplicate) this.#fanOut.append({ offset, key, time, body });
     else if (offset <= this.#startHead) this.#fanOut.offerAgain(offset);
     return { offset, duplicate };
+  }
+
+  /** Takes a message outside of the log. It is delivered with the next flush. Only for who is `ready`. */
+  transmit({ key: id, body }: PublishItem): void {
+    if (!this.#transmitted.add(id)) return;
+    this.#fanOut.transmit(encodeTransient(id, this.#host.clock.now(), body));
+  }
+
+  /** Something was published by a node in this region. */
+  published(region: string): void {
+    if (this.#host.reports) this.#reporter.published(region);
   }
 
   /** Has delivery under way of everything that was published. */
@@ -183,6 +218,11 @@ export class ChannelLife {
     this.#log.removeHistory();
   }
 
+  /** Names of the gateways that hear the channel. All of them only for who is `ready`. */
+  get gateways(): Iterable<string> {
+    return this.#fanOut.listening;
+  }
+
   presence(limit: number): Snapshot {
     return this.#presence()?.snapshot(limit) ?? { members: [], total: 0, generation: 0 };
   }
@@ -195,6 +235,11 @@ export class ChannelLife {
     this.#changed(this.#presence()?.expire() ?? []);
     await this.#fanOut.alarm();
     this.#watch();
+    this.watchEnd();
+  }
+
+  /** Asks for the alarm that may find the object forgettable, where that is to come. */
+  watchEnd(): void {
     const { due } = this;
     if (due !== undefined && due > this.#host.clock.now()) this.#host.alarm.by(due);
   }
@@ -206,9 +251,19 @@ export class ChannelLife {
     return (this.#presence()?.size ?? 0) === 0 && !this.#fanOut.owes;
   }
 
+  /**
+   * Has the channel listed no more, where it ever was.
+   *
+   * @throws MessagingError UNAVAILABLE
+   */
+  async reportEnd(): Promise<void> {
+    await this.#reporter.end();
+  }
+
   /** The object has forgotten everything: what this life still waits for changes nothing. */
   end(): void {
     this.#fanOut.end();
+    this.#reporter.stop();
   }
 
   /** When nobody may ask for the past any more, Unix milliseconds; undefined while somebody listens. */
@@ -265,14 +320,25 @@ export class ChannelLife {
       this.#fanOut.changed(changes, known);
       this.#fanOut.flush();
       if (!known) this.#lease.askLater();
+      if (this.#host.reports) this.#reporter.changed();
     }
     this.#watch();
+  }
+
+  #register({ gateway, registration, presence }: RegisterRequest): void {
+    const { hearer } = this.#host;
+    const vacant = hearer !== undefined && !this.#fanOut.registered;
+    this.#fanOut.register(gateway, registration, presence);
+    if (vacant) hearer.changed(true);
   }
 
   /** A gateway is registered no more: its sessions may come back on another one. */
   #left(gateway: string): void {
     this.#changed(this.#presence()?.lost(gateway) ?? []);
-    if (!this.#fanOut.registered) this.#quiet();
+    if (this.#fanOut.registered) return;
+    this.#host.hearer?.changed(false);
+    this.#quiet();
+    if (this.#host.reports) this.#reporter.changed();
   }
 
   /** From now on nobody listens. */

@@ -8,6 +8,7 @@ import type { ChannelRules } from "../../channels/rules.ts";
 import { background } from "../../engine/background.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import {
+  GatewaysResponseSchema,
   HearRequestSchema,
   HistoryRequestSchema,
   PresenceRequestSchema,
@@ -25,6 +26,7 @@ import { encodeHistory, encodeReadResponse } from "../calls/internal-codec.ts";
 import { indexOf, LEASE_TERMS } from "../calls/lease-terms.ts";
 import { interestOf, leaseOf } from "../calls/pattern-calls.ts";
 import type { Called, ChannelStub, ObjectCalls } from "../ports/calls.ts";
+import type { ChannelHearer } from "../ports/channel-hearer.ts";
 import type { ChannelStore } from "../ports/channel-store.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import type { ObjectStorage } from "../ports/storage.ts";
@@ -39,7 +41,11 @@ export interface ChannelObjectHost {
   /** What the channel keeps, opened for a life that begins. */
   store(): ChannelStore;
   readonly storage: ObjectStorage;
-  readonly calls: Pick<ObjectCalls, "gateway" | "index">;
+  readonly calls: Pick<ObjectCalls, "gateway" | "index" | "stats">;
+  /** Whether channels are listed, so that each has to report that it exists. */
+  readonly reports: boolean;
+  /** Hears whether anybody is subscribed by name. Default nobody. */
+  readonly hearer?: ChannelHearer | undefined;
   readonly random: LogRandom;
   readonly platform: ObjectPlatform;
 }
@@ -60,6 +66,11 @@ export class ChannelObject implements Called<ChannelStub> {
     this.#alarm.found(at);
   }
 
+  /** Makes sure that the alarm comes by a time, Unix milliseconds. */
+  alarmBy(at: number): void {
+    this.#alarm.by(at);
+  }
+
   register(request: Uint8Array): Uint8Array {
     const { position, generation } = this.#life.register(
       fromBinary(RegisterRequestSchema, request),
@@ -73,7 +84,7 @@ export class ChannelObject implements Called<ChannelStub> {
   }
 
   async publish(request: Uint8Array): Promise<Uint8Array> {
-    const { items } = fromBinary(PublishRequestSchema, request);
+    const { items, region } = fromBinary(PublishRequestSchema, request);
     try {
       // After the wait the object may hold another life of the channel.
       for (let wait = this.#life.ready(); wait !== undefined; wait = this.#life.ready()) await wait;
@@ -85,12 +96,17 @@ export class ChannelObject implements Called<ChannelStub> {
     const life = this.#life;
     const results = items.map((item) => {
       try {
+        if (item.transient) {
+          life.transmit(item);
+          return {};
+        }
         const { offset, duplicate } = life.publish(item);
         return { offset: BigInt(offset), duplicate };
       } catch (error) {
         return { error: this.#stated(error) };
       }
     });
+    if (items.some(({ transient }) => !transient)) life.published(region);
     // A full batch needs no others. The next turn may be far off: sockets that have something to read put it off.
     if (items.length >= MAX_BATCH_ENTRIES) life.flush();
     else await this.#flushed(life);
@@ -130,18 +146,34 @@ export class ChannelObject implements Called<ChannelStub> {
     return toBinary(PresenceResponseSchema, response);
   }
 
+  async gateways(): Promise<Uint8Array> {
+    for (let wait = this.#life.ready(); wait !== undefined; wait = this.#life.ready()) await wait;
+    const response = create(GatewaysResponseSchema, { gateways: [...this.#life.gateways] });
+    return toBinary(GatewaysResponseSchema, response);
+  }
+
   /** The alarm has come. */
   async alarm(): Promise<void> {
     await this.#alarm.come(async () => {
       const life = this.#life;
+      const { hearer } = this.#host;
       await life.alarm();
+      hearer?.wake();
+      if (hearer?.due !== undefined) this.#alarm.by(hearer.due);
+      if (!life.forgettable || hearer?.due !== undefined) return;
+      await life.reportEnd();
       // Looked at in the step that forgets: something may have been published while the alarm waited.
-      if (!life.forgettable) return;
+      if (!life.forgettable || hearer?.due !== undefined) {
+        life.watchEnd();
+        return;
+      }
       // The next call finds an empty store and begins a new log.
       life.end();
       this.#openLife = undefined;
       this.#alarm.found(undefined);
-      await this.#host.storage.forget();
+      const forgotten = this.#host.storage.forget();
+      hearer?.forgotten();
+      await forgotten;
     });
   }
 
@@ -160,7 +192,7 @@ export class ChannelObject implements Called<ChannelStub> {
   /** Opened at the first call: an object that was deleted begins a new log. */
   get #life(): ChannelLife {
     if (this.#openLife !== undefined) return this.#openLife;
-    const { calls, name, platform, random } = this.#host;
+    const { calls, hearer, name, platform, random, reports } = this.#host;
     const life = new ChannelLife({
       name,
       rules: this.#host.rules(),
@@ -171,6 +203,9 @@ export class ChannelObject implements Called<ChannelStub> {
       terms: LEASE_TERMS,
       lease: (gone) => leaseOf(calls.index(indexOf(name)), name, gone),
       deliver: (gateway, request) => deliverTo(calls.gateway(gateway), request),
+      reports,
+      calls,
+      hearer,
       platform,
     });
     this.#openLife = life;

@@ -8,6 +8,7 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import { PatternMap } from "../../channels/pattern-map.ts";
 import { matches } from "../../channels/patterns.ts";
 import type { MemberSession } from "../../channels/presence.ts";
+import { RecentIds } from "../../channels/recent-ids.ts";
 import { background } from "../../engine/background.ts";
 import type {
   ActiveChannels,
@@ -28,26 +29,32 @@ import {
   PublishItemSchema,
   type SeenRecord,
   type SeenRecordSchema,
+  type Transient,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
-import { historyOf, presenceOf } from "../calls/channel-calls.ts";
+import { gatewaysOf, historyOf, presenceOf } from "../calls/channel-calls.ts";
 import { GONE, runOf, STAYS } from "../calls/gateway-calls.ts";
 import { indexesOf } from "../calls/lease-terms.ts";
 import { activeOf } from "../calls/pattern-calls.ts";
 import { mergeInterest, type PatternInterest } from "../calls/pattern-interest.ts";
 import { retrying, toIndex } from "../calls/retry.ts";
-import type { Called, ChannelStub, GatewayStub } from "../ports/calls.ts";
+import type { Called, ChannelStub, GatewayStub, ObjectCalls } from "../ports/calls.ts";
 import { withDeadline } from "../timers.ts";
 import { Trouble } from "../trouble.ts";
 import { CallSlots } from "./call-slots.ts";
 import { ChannelLink, type LinkHost } from "./channel-link.ts";
+import { ObjectDirectory, type ObjectDirectoryOptions } from "./directory.ts";
+import { GatewayCluster, type GatewayClusterHost } from "./gateway-cluster.ts";
 import { HeardChannels } from "./heard-channels.ts";
 import {
   PatternRegistration,
   type PatternRegistrationHost,
   TIME_EPOCH,
 } from "./pattern-registration.ts";
+import type { ObjectRevocations } from "./revocations.ts";
 
+/** Messages outside of the logs whose ids are remembered. */
+const KNOWN_TRANSIENTS = 4_096;
 /** Channels, or patterns, that a sweep settles at the same time. */
 const SWEPT_TOGETHER = 32;
 
@@ -62,15 +69,20 @@ export interface ObjectBrokerOptions
       | "tellings"
       | "questions"
     >,
-    Omit<PatternRegistrationHost, "indexTrouble"> {
+    Omit<PatternRegistrationHost, "indexTrouble">,
+    GatewayClusterHost,
+    ObjectDirectoryOptions {
+  readonly calls: ObjectCalls;
+  /** Whether the directory is kept. Where it was and is not any more, users' objects are told so. */
+  readonly keepsDirectory: boolean;
   /** The patterns that sessions of this gateway want. */
   patterns(): Iterable<string>;
 }
 
 export interface BrokerStats {
   /**
-   * Channels and patterns that this gateway is registered with, or whose objects still have to be told
-   * that it is not.
+   * Channels, patterns and users that this gateway is registered with, or whose objects still have to be
+   * told that it is not.
    */
   readonly registrations: number;
   /** Channels with publishes that wait for their acknowledgement. */
@@ -78,6 +90,11 @@ export interface BrokerStats {
 }
 
 export class ObjectBroker implements Broker, Called<GatewayStub> {
+  /** The other gateways. */
+  readonly cluster: GatewayCluster;
+  readonly directory: ObjectDirectory | undefined;
+  readonly revocations: ObjectRevocations | undefined;
+  readonly #users: ObjectDirectory;
   readonly #options: ObjectBrokerOptions;
   readonly #host: LinkHost;
   readonly #patternHost: PatternRegistrationHost;
@@ -86,10 +103,16 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
   /** The channels among them that may be heard by patterns alone. */
   readonly #heard: HeardChannels;
   #handler: BrokerHandler | undefined;
+  /** Ids of messages outside of the logs: a delivery may come twice. */
+  readonly #transmitted = new RecentIds(KNOWN_TRANSIENTS);
   #sequence = 0;
 
   constructor(options: ObjectBrokerOptions) {
     this.#options = options;
+    this.cluster = new GatewayCluster(options, (channel) => this.#asking(channel, gatewaysOf));
+    this.#users = new ObjectDirectory(options);
+    this.directory = options.keepsDirectory ? this.#users : undefined;
+    this.revocations = this.directory?.revocations;
     const { platform, turn } = options;
     this.#heard = new HeardChannels(platform.clock);
     const indexTrouble = new Trouble("calls to pattern indexes", platform);
@@ -172,11 +195,23 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     this.#link(channel).registration.leave(sessionId, clean);
   }
 
-  async publish(channel: string, command: PublishCommand): Promise<PublishResult> {
-    const body = toBinary(EntryBodySchema, command.body);
+  async publish(channel: string, { key, body }: PublishCommand): Promise<PublishResult> {
+    return await this.#push(channel, { key, body: toBinary(EntryBodySchema, body) });
+  }
+
+  /** With what is published to the channel, in its order. */
+  async transmit(channel: string, { id, body }: Transient): Promise<void> {
+    const bytes = body === undefined ? new Uint8Array() : toBinary(EntryBodySchema, body);
+    await this.#push(channel, { key: id, body: bytes, transient: true });
+  }
+
+  async #push(
+    channel: string,
+    item: MessageInitShape<typeof PublishItemSchema>,
+  ): Promise<PublishResult> {
     const link = this.#link(channel);
     try {
-      return await link.outbox.push(create(PublishItemSchema, { key: command.key, body }));
+      return await link.outbox.push(create(PublishItemSchema, item));
     } finally {
       this.#forget(channel, link);
     }
@@ -233,7 +268,8 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     const busy = [...this.#channels.values()].filter(({ publishing }) => publishing);
     const { channelRegistrations, patternRegistrations } = this.#options;
     return {
-      registrations: channelRegistrations.size + patternRegistrations.size,
+      registrations:
+        channelRegistrations.size + patternRegistrations.size + this.#users.registrations,
       publishing: busy.length,
     };
   }
@@ -252,7 +288,14 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     this.#forgetOld();
     if (!hasDirectSubscriber(channel)) this.#heard.add(channel);
     const taken = this.#link(channel).cursor.take(runOf(request));
+    const fresh = request.transients.filter(({ id }) => this.#transmitted.add(id));
+    if (fresh.length > 0) this.#handler?.transients(channel, fresh);
     return taken === undefined ? STAYS : taken.then(() => STAYS);
+  }
+
+  /** A call about a session of this gateway. Takes a NodeCall, answers a NodeAnswer. */
+  async call(request: Uint8Array): Promise<Uint8Array> {
+    return await this.cluster.answer(request);
   }
 
   /** Takes back what no session here wants any more, and tells again what may not have been heard. */
@@ -280,6 +323,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     for (let i = 0; i < settlings.length; i += SWEPT_TOGETHER) {
       await Promise.all(settlings.slice(i, i + SWEPT_TOGETHER).map((one) => this.#swept(one)));
     }
+    await this.#swept(() => this.#users.sweep());
   }
 
   /** What cannot be settled now keeps nothing else from it, and is left for the next sweep. */

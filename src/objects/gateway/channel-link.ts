@@ -50,6 +50,7 @@ export class ChannelLink {
       handler: host.handler,
       hasAnySubscriber: () => host.hasAnySubscriber(channel),
       listensSince: () => host.listensSince(channel),
+      now: () => host.platform.clock.now(),
       registration: () => this.registration.id,
       read: (after, until) => {
         const range = create(ReadRequestSchema, { after: BigInt(after), until: BigInt(until) });

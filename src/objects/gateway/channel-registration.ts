@@ -33,6 +33,8 @@ import type { Turn } from "./turn.ts";
 /** What the registration needs from the gateway around it. */
 export interface ChannelRegistrationHost {
   readonly gateway: string;
+  /** Where this gateway is, as its host names regions. */
+  readonly region: string;
   readonly channelRegistrations: ChannelRegistrationTable;
   readonly random: Random;
   readonly platform: ObjectPlatform;
@@ -213,6 +215,7 @@ export class ChannelRegistration {
     const request = create(RegisterRequestSchema, {
       ...(interest && { pattern: interestMessage(interest) }),
       gateway: this.#host.gateway,
+      region: this.#host.region,
       sequence: BigInt(this.#host.sequence()),
       registration,
       presence: fresh && this.#host.hasPresenceFollower(name),

@@ -34,6 +34,8 @@ export interface CursorHost {
   hasAnySubscriber(): boolean;
   /** Since when somebody here hears it by a pattern, Unix milliseconds; Infinity where nobody has begun yet. */
   listensSince(): number;
+  /** Unix milliseconds. */
+  now(): number;
   /** The newest registration, by this life of the gateway or an earlier one. */
   registration(): string | undefined;
   /** @throws MessagingError UNAVAILABLE */
@@ -174,7 +176,7 @@ export class Cursor {
 
   /** Entries since then are new to a gateway that does not know the channel, Unix milliseconds. */
   #undeliveredSince(): number {
-    return Math.max(this.#host.listensSince(), Date.now() - DELIVERED_LATELY_MS);
+    return Math.max(this.#host.listensSince(), this.#host.now() - DELIVERED_LATELY_MS);
   }
 
   /** Finds the first entry that may be undelivered, where the gateway does not know the channel. */

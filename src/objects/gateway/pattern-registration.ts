@@ -73,7 +73,7 @@ export class PatternRegistration {
   /** Takes back what an earlier life has registered for sessions that are still there. */
   adopt({ version, presence, unsettled }: PatternRegistrationRow): void {
     if (unsettled) return;
-    this.#since = Date.now();
+    this.#since = this.#host.platform.clock.now();
     this.#current = { version, presence, registered: true, outcome: Promise.resolve(0) };
   }
 

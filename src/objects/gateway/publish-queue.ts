@@ -30,6 +30,8 @@ export interface PublishHost {
   /** Of calls to channels. */
   readonly channelTrouble: Trouble;
   readonly turn: Turn;
+  /** Where this gateway is, as its host names regions. */
+  readonly region: string;
 }
 
 export class PublishQueue {
@@ -110,8 +112,8 @@ export class PublishQueue {
 
   async #send(batch: readonly WaitingPublish[]): Promise<Uint8Array> {
     const items = batch.map(({ item }) => item);
-    const request = toBinary(PublishRequestSchema, create(PublishRequestSchema, { items }));
-    const { channelTrouble, platform } = this.#host;
+    const { channelTrouble, platform, region } = this.#host;
+    const request = toBinary(PublishRequestSchema, create(PublishRequestSchema, { items, region }));
     return await retrying(
       (ms) => withDeadline(platform.timers, this.#call(request), ms),
       toChannel(platform, channelTrouble),

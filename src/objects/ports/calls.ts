@@ -18,6 +18,10 @@ export interface ObjectCalls {
   gateway(name: string): GatewayStub;
   /** A fresh stub of a pattern index. */
   index(name: string): PatternStub;
+  /** A fresh stub of a user. */
+  user(id: string): UserStub;
+  /** A fresh stub of a region's counters. */
+  stats(region: string): StatsStub;
 }
 
 export interface ChannelStub {
@@ -36,6 +40,8 @@ export interface ChannelStub {
   removeHistory(): Promise<void>;
   /** Who is present. Takes a PresenceRequest, answers a PresenceResponse. */
   presence(request: Uint8Array): Promise<Uint8Array>;
+  /** Which gateways hear the channel, by its name or by a pattern. Answers a GatewaysResponse. */
+  gateways(): Promise<Uint8Array>;
   /** One more gateway hears the channel by a pattern. Takes a HearRequest. */
   hear(request: Uint8Array): Promise<void>;
 }
@@ -43,6 +49,8 @@ export interface ChannelStub {
 export interface GatewayStub {
   /** Entries of a channel. Takes a DeliverRequest, answers a DeliverResponse. */
   deliver(request: Uint8Array): Promise<Uint8Array>;
+  /** Something about a session of the gateway. Takes a NodeCall, answers a NodeAnswer. */
+  call(request: Uint8Array): Promise<Uint8Array>;
 }
 
 export interface PatternStub {
@@ -57,6 +65,22 @@ export interface PatternStub {
   lease(request: Uint8Array): Promise<Uint8Array>;
   /** Channels in which something may have happened. Takes an ActiveRequest, answers an ActiveResponse. */
   active(request: Uint8Array): Promise<Uint8Array>;
+}
+
+export interface UserStub {
+  /** Sessions have come or gone. Takes a UserSessionsRequest, answers a UserSessionsAnswer. */
+  update(request: Uint8Array): Promise<Uint8Array>;
+  /** Tokens of the user are good for nothing any more. Takes a Revocation. */
+  revoke(request: Uint8Array): Promise<void>;
+  /** Answers a UserSessionsResponse. */
+  sessions(): Promise<Uint8Array>;
+}
+
+export interface StatsStub {
+  /** How a channel is. Takes a ReportRequest. */
+  report(request: Uint8Array): Promise<void>;
+  /** Channels in the order of their names. Takes a ListRequest, answers a ListResponse. */
+  list(request: Uint8Array): Promise<Uint8Array>;
 }
 
 /** The object at the other end of a stub. What it can answer at once needs no promise. */

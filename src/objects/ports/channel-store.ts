@@ -29,11 +29,26 @@ export interface GatewayStore {
   setQuiet(since: number): void;
 }
 
+/** To whom a channel reports that it exists, and what it has said. */
+export interface Reported {
+  readonly region: string;
+  /** Undefined before the first report has arrived. `until` as in a ReportRow. */
+  readonly said: { readonly members: number; readonly until: number | undefined } | undefined;
+}
+
+export interface ReportedStore {
+  /** Undefined where the channel has never reported. */
+  read(): Reported | undefined;
+  save(reported: Reported): void;
+}
+
 /** The stores of one channel, opened for one life of it and at most once, except `presence`. */
 export interface ChannelStore {
   /** A channel whose log ends with its life never opens it. */
   log(): LogStore;
   gateways(): GatewayStore;
+  /** A channel that does not report never writes to it. */
+  reported(): ReportedStore;
   /**
    * Who is present. A channel that is only published to never opens it; after a write that failed it is
    * opened again, and read anew.

@@ -1,0 +1,42 @@
+/** What a call of the server API knows of whoever makes it. */
+import { type ContextKey, createContextKey } from "@connectrpc/connect";
+import type { Engine } from "../../engine/engine.ts";
+import type { Encoding } from "../../protocol/codec.ts";
+import { MessagingError } from "../../protocol/errors.ts";
+import type { Error as ErrorMessage } from "../../protocol/gen/messageloop/shared/v1/errors_pb.js";
+import type { KeyPeer, Principal } from "../keys/keys.ts";
+
+/** The other end, as the host knows it: the host sets it for each call. */
+export const KEY_PEER: ContextKey<KeyPeer> = createContextKey<KeyPeer>({ address: "" });
+
+export interface ApiCall {
+  readonly engine: Engine;
+  readonly principal: Principal;
+  /** Of the answer. */
+  readonly encoding: Encoding;
+}
+
+/** An error for an item of an answer, where there is one. */
+export function itemError(error: MessagingError | undefined): { error?: ErrorMessage } {
+  return error === undefined ? {} : { error: error.toMessage() };
+}
+
+/** Does it once for each name; those that it fails for have their error. */
+export async function settled<T>(
+  names: readonly string[],
+  work: (name: string) => Promise<T>,
+): Promise<{ results: Record<string, T>; errors: Record<string, ErrorMessage> }> {
+  const results: [string, T][] = [];
+  const errors: [string, ErrorMessage][] = [];
+  await Promise.all(
+    [...new Set(names)].map(async (name) => {
+      try {
+        results.push([name, await work(name)]);
+      } catch (error) {
+        if (!(error instanceof MessagingError)) throw error;
+        errors.push([name, error.toMessage()]);
+      }
+    }),
+  );
+  return { results: Object.fromEntries(results), errors: Object.fromEntries(errors) };
+}

@@ -1,0 +1,39 @@
+/** What the server API does to tokens: they are good for nothing any more. */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { MessagingError } from "../../protocol/errors.ts";
+import type {
+  RevokeRequest,
+  RevokeResponseSchema,
+} from "../../protocol/gen/messageloop/server/v1/api_pb.js";
+import { MAX_DESTINATIONS } from "../../protocol/limits.ts";
+import { type ApiCall, settled } from "./context.ts";
+
+export async function revoke(
+  { engine, principal }: ApiCall,
+  { users, tokens, until }: RevokeRequest,
+): Promise<MessageInitShape<typeof RevokeResponseSchema>> {
+  principal.checkEverywhere("manage");
+  const count = users.length + tokens.length;
+  if (count === 0) throw new MessagingError("BAD_REQUEST", "there is neither a user nor a token");
+  if (count > MAX_DESTINATIONS) {
+    const text = `a request has at most ${MAX_DESTINATIONS} users and tokens`;
+    throw new MessagingError("BAD_REQUEST", text);
+  }
+  const end = until === 0n ? {} : { until: Number(until) };
+  const owners = new Map(tokens.map(({ id, user }) => [id, user]));
+  if (owners.size < tokens.length) {
+    throw new MessagingError("BAD_REQUEST", "a token is named twice");
+  }
+  const [byUser, byToken] = await Promise.all([
+    settled(users, (user) => engine.revoke(user, end)),
+    settled([...owners.keys()], (id) =>
+      engine.revoke(owners.get(id) ?? "", { ...end, tokenId: id }),
+    ),
+  ]);
+  const done = [...Object.values(byUser.results), ...Object.values(byToken.results)];
+  return {
+    userErrors: byUser.errors,
+    tokenErrors: byToken.errors,
+    durable: done.length > 0 && done.every(({ durable }) => durable),
+  };
+}

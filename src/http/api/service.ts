@@ -1,0 +1,131 @@
+/**
+ * The calls of the server API, whichever protocol brings them: who may make one, what it does, and what becomes
+ * of what goes wrong.
+ */
+import type {
+  DescMessage,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
+import { ConnectError } from "@connectrpc/connect";
+import { errorText } from "../../engine/error-text.ts";
+import type { Logger } from "../../engine/ports/platform.ts";
+import { MessagingError } from "../../protocol/errors.ts";
+import { APIService } from "../../protocol/gen/messageloop/server/v1/api_pb.js";
+import { MAX_TICKET_TTL_MS } from "../../protocol/limits.ts";
+import type { KeyPeer, Keys, Principal } from "../keys/keys.ts";
+import { toConnectError } from "../statuses.ts";
+import type { Tickets } from "../tickets/tickets.ts";
+import { CallCounts, type CallStats } from "./call-counts.ts";
+import type { ApiCall } from "./context.ts";
+import { publish } from "./publish.ts";
+import { channels, history, presence, removeHistory } from "./reads.ts";
+import { revoke } from "./revoke.ts";
+import { disconnect, subscribe, survey, unsubscribe } from "./sessions.ts";
+
+export interface ApiServiceOptions {
+  readonly keys: Keys;
+  /** Makes the tickets of CreateTicket. */
+  readonly tickets: Tickets;
+  readonly logger: Logger;
+}
+
+/** One of the calls. Its types are those of its descriptor. */
+export interface ApiMethod {
+  readonly desc: DescMethodUnary;
+  readonly answer: (call: ApiCall, request: never) => Promise<Record<string, unknown>>;
+}
+
+export class ApiService {
+  readonly methods: readonly ApiMethod[];
+  readonly #counts: CallCounts;
+  readonly #keys: Keys;
+  readonly #logger: Logger;
+
+  constructor({ keys, tickets, logger }: ApiServiceOptions) {
+    this.#keys = keys;
+    this.#logger = logger;
+    const { method } = APIService;
+    this.methods = [
+      of(method.publish, publish),
+      of(method.disconnect, disconnect),
+      of(method.subscribe, subscribe),
+      of(method.unsubscribe, unsubscribe),
+      of(method.survey, survey),
+      of(method.history, history),
+      of(method.removeHistory, removeHistory),
+      of(method.presence, presence),
+      of(method.channels, channels),
+      of(method.revoke, revoke),
+      of(method.createTicket, async ({ principal }, { userId, channels: names, ttlMs }) => {
+        for (const name of names) principal.check("read", name);
+        const { ticket, expiresAt } = await tickets.mint({
+          user: userId,
+          channels: names,
+          ttlMs: ttlMs === 0 ? MAX_TICKET_TTL_MS : ttlMs,
+        });
+        return { ticket, expires: BigInt(expiresAt) };
+      }),
+    ];
+    this.#counts = new CallCounts(this.methods.map(({ desc }) => desc.name));
+  }
+
+  /** How calls have ended so far. */
+  get calls(): CallStats {
+    return this.#counts.stats();
+  }
+
+  /**
+   * Whichever way a call came: it has ended, and is counted.
+   *
+   * @param error what its caller is told; undefined where it was done
+   */
+  ended({ desc }: Pick<ApiMethod, "desc">, error?: ConnectError): void {
+    this.#counts.count(desc.name, error);
+  }
+
+  /** Looks at the key, before anything else of a request is read. @throws ConnectError */
+  async admit(
+    { desc }: Pick<ApiMethod, "desc">,
+    authorization: string | null | undefined,
+    peer: KeyPeer,
+  ): Promise<Principal> {
+    try {
+      return await this.#keys.authorize(authorization, peer);
+    } catch (error) {
+      const { code } = MessagingError.from(error);
+      const { address } = peer;
+      this.#logger.debug?.("API call refused", { method: desc.name, code, address });
+      throw toConnectError(error);
+    }
+  }
+
+  /** Does what is asked. Resolves with what the answer is made of. @throws ConnectError */
+  async answer(
+    method: ApiMethod,
+    call: ApiCall,
+    request: unknown,
+  ): Promise<Record<string, unknown>> {
+    try {
+      return await method.answer(call, request as never);
+    } catch (error) {
+      throw this.told(method, error);
+    }
+  }
+
+  /** What a caller is told of what went wrong. What nobody foresaw is for the log. */
+  told({ desc }: Pick<ApiMethod, "desc">, error: unknown): ConnectError {
+    if (!(error instanceof MessagingError || error instanceof ConnectError)) {
+      this.#logger.warn("an API call failed", { method: desc.name, error: errorText(error) });
+    }
+    return toConnectError(error);
+  }
+}
+
+function of<I extends DescMessage, O extends DescMessage>(
+  desc: DescMethodUnary<I, O>,
+  answer: (call: ApiCall, request: MessageShape<I>) => Promise<MessageInitShape<O>>,
+): ApiMethod {
+  return { desc, answer: answer as unknown as ApiMethod["answer"] };
+}

@@ -1,0 +1,123 @@
+/** A request's body, within bounds: nobody may fill the memory or keep a request open for ever. */
+import { MessagingError } from "../protocol/errors.ts";
+import { MAX_BODY_MS, MAX_REST_BYTES, MAX_REST_MS } from "../protocol/limits.ts";
+
+/** Where the bytes of a body come from, such as a reader of its stream. */
+export interface BodySource {
+  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
+  /** Nothing more is read. */
+  cancel(): Promise<unknown>;
+}
+
+/** Has a host go on with work whose request has its answer already. The work never rejects. */
+export type KeepAlive = (work: Promise<void>) => void;
+
+/** Where a request goes on by itself. */
+const UNTENDED: KeepAlive = () => {};
+
+export interface ReadBodyOptions {
+  /** In milliseconds. Default {@link MAX_BODY_MS}. */
+  readonly timeoutMs?: number;
+  /** For what is left of a body that is given up. Default: nothing needs to be done for it. */
+  readonly keepAlive?: KeepAlive | undefined;
+}
+
+/**
+ * Reads a body to its end. What is left of one that is given up is thrown away, as by {@link discardRest}; one that is
+ * not begun is its host's to throw away.
+ *
+ * @param maxBytes more is refused, before it is read where the request says how much there will be
+ * @throws MessagingError TOO_LARGE for a longer body, REQUEST_TIMEOUT for one that is not whole in time, BAD_REQUEST
+ * for one that breaks off
+ */
+export async function readBody(
+  request: Pick<Request, "headers" | "body">,
+  maxBytes: number,
+  { timeoutMs = MAX_BODY_MS, keepAlive = UNTENDED }: ReadBodyOptions = {},
+): Promise<Uint8Array> {
+  const announced = Number(request.headers.get("Content-Length") ?? 0);
+  if (announced > maxBytes) throw tooLarge(maxBytes);
+  if (request.body === null) return new Uint8Array();
+  const reader = request.body.getReader();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(tooLate(timeoutMs)), timeoutMs);
+  });
+  try {
+    return await Promise.race([readToEnd(reader, maxBytes), late]);
+  } catch (error) {
+    keepAlive(discardRest(reader));
+    throw error instanceof MessagingError
+      ? error
+      : new MessagingError("BAD_REQUEST", "the body breaks off", { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Takes what a client still sends of a request that has its answer, and throws it away: a connection that is closed with
+ * bytes unread takes the answer along. So who is refused hears why, and what is too much to hear him out is cut:
+ * {@link MAX_REST_BYTES}, or {@link MAX_REST_MS}.
+ *
+ * Never rejects.
+ */
+export async function discardRest(source: BodySource): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), MAX_REST_MS);
+  });
+  try {
+    const whole = await Promise.race([skip(source, MAX_REST_BYTES), late]);
+    // Nobody waits for how that ends.
+    if (!whole) source.cancel().catch(() => {});
+  } catch {
+    // The client has gone.
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Reads on until the end, or until there was more than so much. Returns whether it was the end. */
+async function skip(source: BodySource, maxBytes: number): Promise<boolean> {
+  for (let left = maxBytes; left >= 0; ) {
+    const { done, value } = await source.read();
+    if (done) return true;
+    left -= value?.length ?? 0;
+  }
+  return false;
+}
+
+/** @throws MessagingError TOO_LARGE for more than so many bytes, and whatever the reader throws */
+export async function readToEnd(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    length += value.length;
+    if (length > maxBytes) throw tooLarge(maxBytes);
+    chunks.push(value);
+  }
+  const [only] = chunks;
+  if (chunks.length === 1 && only !== undefined) return only;
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
+
+function tooLarge(maxBytes: number): MessagingError {
+  return new MessagingError("TOO_LARGE", `the body is longer than ${maxBytes} bytes`);
+}
+
+/** A request that took longer than it may, in milliseconds, until it was whole. */
+export function tooLate(ms: number): MessagingError {
+  return new MessagingError("REQUEST_TIMEOUT", `the request was not whole after ${ms / 1_000} s`);
+}

@@ -1,0 +1,33 @@
+/** What lies below `/channels/`: doors to one channel each. */
+import type { Hono } from "hono";
+import { CHANNELS_PATH, type ChannelPath, channelPathOf } from "./channel-path.ts";
+import { EVENTS_PATH } from "./events/door.ts";
+
+/**
+ * Answers a request for a channel.
+ *
+ * @param env what the host has handed to `fetch`
+ */
+export type ChannelDoor = (
+  request: Request,
+  path: ChannelPath,
+  env: unknown,
+) => Response | Promise<Response>;
+
+/** A door that is left out is no path. */
+export interface ChannelDoors {
+  /** `/channels/{channel}/events` */
+  readonly events?: ChannelDoor;
+  /** `/channels/{channel}`, and every other path there, to say that it is none. */
+  readonly publish?: ChannelDoor;
+}
+
+export function addChannelDoors(app: Hono, { events, publish }: ChannelDoors): void {
+  app.all(`${CHANNELS_PATH}*`, async (context, next) => {
+    // The router has decoded what it matches; a name is decoded once, at its door.
+    const path = channelPathOf(context.req.raw.url);
+    const door = path?.rest === EVENTS_PATH ? (events ?? publish) : publish;
+    if (path === undefined || door === undefined) return await next();
+    return await door(context.req.raw, path, context.env);
+  });
+}

@@ -1,0 +1,66 @@
+/** Settings of API keys, the same on every host. */
+import * as v from "valibot";
+import { patternProblem } from "../../channels/patterns.ts";
+import { secretList, table } from "../../engine/settings/settings.ts";
+import { KEY_ID, type KeyEntry, RIGHTS } from "./key.ts";
+
+const NOT_AN_ID = "must be at most 32 letters, digits and hyphens";
+const NOT_A_DIGEST =
+  "must be the SHA-256 of a key, 64 hexadecimal digits: messageloop key prints it";
+const NOT_RIGHTS = `must be a list of names out of ${RIGHTS.join(", ")}`;
+const NOT_PATTERNS = "must be a list of channels and patterns such as chat.**";
+const NOT_A_TIME = "must be a time such as 2027-01-31T00:00:00Z";
+
+const patterns = v.pipe(
+  v.string(NOT_PATTERNS),
+  v.check(
+    (pattern) => patternProblem(pattern) === undefined,
+    ({ input }) => patternProblem(input) ?? "",
+  ),
+);
+
+const times = v.pipe(
+  v.string(NOT_A_TIME),
+  v.isoTimestamp(NOT_A_TIME),
+  v.transform((text) => Date.parse(text)),
+  v.number(NOT_A_TIME),
+);
+
+const entry = v.pipe(
+  table({
+    id: v.pipe(v.string(NOT_AN_ID), v.regex(KEY_ID, NOT_AN_ID), v.description("none")),
+    digest: v.pipe(
+      v.string(NOT_A_DIGEST),
+      v.regex(/^[0-9a-f]{64}$/i, NOT_A_DIGEST),
+      v.transform(bytesOf),
+      v.description("none"),
+    ),
+    rights: v.pipe(
+      v.array(v.picklist(RIGHTS, `must be one of ${RIGHTS.join(", ")}`), NOT_RIGHTS),
+      v.nonEmpty(NOT_RIGHTS),
+      v.description("none"),
+    ),
+    patterns: v.pipe(
+      v.array(patterns, NOT_PATTERNS),
+      v.nonEmpty(NOT_PATTERNS),
+      v.description("none"),
+    ),
+    expires: v.optional(v.pipe(times, v.description("never"))),
+  }),
+  v.transform(({ expires, ...rest }): KeyEntry => ({ ...rest, expiresAt: expires })),
+);
+
+/** `api.keys`: a list of tables, or the secret that holds it. */
+export const keyEntries = secretList(
+  v.pipe(
+    v.array(entry, "must be a list of keys"),
+    v.check(
+      (entries) => new Set(entries.map(({ id }) => id)).size === entries.length,
+      "must not have two keys of one id",
+    ),
+  ),
+);
+
+function bytesOf(digits: string): Uint8Array {
+  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}

@@ -1,0 +1,126 @@
+/** The messages of users' objects and of counters in the words of the ports. */
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { ChannelPage, ChannelQuery, UserSession } from "../../engine/ports/directory.ts";
+import type { Revocation } from "../../engine/ports/revocations.ts";
+import {
+  ListRequestSchema,
+  ListResponseSchema,
+  NodeCallSchema,
+  ReportRequestSchema,
+  type Revocation as RevocationMessage,
+  RevocationSchema,
+  UserSessionsAnswerSchema,
+  UserSessionsRequestSchema,
+  UserSessionsResponseSchema,
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { StatsStub, UserStub } from "../ports/calls.ts";
+import type { ReportRow } from "../ports/report-store.ts";
+import { readAnswer } from "./answers.ts";
+
+/** Shortest time between two reports of a channel, in milliseconds, and the longest that a change waits for one. */
+export const REPORT_EVERY_MS = 10_000;
+
+/** What has changed among a user's sessions at a gateway. */
+export interface UserChange {
+  readonly gateway: string;
+  readonly sequence: number;
+  readonly joined: readonly UserSession[];
+  readonly left: readonly string[];
+  /** `joined` is all of the gateway's sessions of the user. */
+  readonly complete: boolean;
+  /** Ids of those among `joined` that are still being connected. */
+  readonly connecting: ReadonlySet<string>;
+  /** Sessions that the user may have; 0 for any number. */
+  readonly limit: number;
+}
+
+export function encodeUserChange({
+  sequence,
+  joined,
+  left,
+  connecting,
+  ...rest
+}: UserChange): Uint8Array {
+  const request = create(UserSessionsRequestSchema, {
+    ...rest,
+    sequence: BigInt(sequence),
+    joined: joined.map(({ sessionId, since }) => ({
+      sessionId,
+      since: BigInt(since),
+      connecting: connecting.has(sessionId),
+    })),
+    left: [...left],
+  });
+  return toBinary(UserSessionsRequestSchema, request);
+}
+
+/** What became of a change. */
+export interface UserChangeAnswer {
+  /** Ids of sessions that have not joined: they were one too many. */
+  readonly refused: ReadonlySet<string>;
+  readonly revocations: readonly Revocation[];
+}
+
+/** @param bytes undefined of an object of an older version, which answered nothing */
+export function userChangeAnswer(bytes: Uint8Array | undefined): UserChangeAnswer {
+  if (bytes === undefined) return { refused: new Set(), revocations: [] };
+  const { refused, revocations } = readAnswer(UserSessionsAnswerSchema, bytes);
+  return { refused: new Set(refused), revocations: revocations.map(revocationOf) };
+}
+
+export function encodeUserChangeAnswer(
+  refused: readonly string[],
+  revocations: readonly Revocation[],
+): Uint8Array {
+  const answer = create(UserSessionsAnswerSchema, {
+    refused: [...refused],
+    revocations: revocations.map(revocationMessage),
+  });
+  return toBinary(UserSessionsAnswerSchema, answer);
+}
+
+export function encodeRevocation(revocation: Revocation): Uint8Array {
+  return toBinary(RevocationSchema, revocationMessage(revocation));
+}
+
+/** A gateway's sessions by these tokens are to end. */
+export function encodeRevokeCall(revocations: readonly Revocation[]): Uint8Array {
+  const value = { revocations: revocations.map(revocationMessage) };
+  return toBinary(NodeCallSchema, create(NodeCallSchema, { call: { case: "revoke", value } }));
+}
+
+/** Which of these sessions does a gateway have? */
+export function encodePresentCall(sessionIds: readonly string[]): Uint8Array {
+  const value = { sessionIds: [...sessionIds] };
+  return toBinary(NodeCallSchema, create(NodeCallSchema, { call: { case: "present", value } }));
+}
+
+export function revocationOf({ userId, tokenId, time, until }: RevocationMessage): Revocation {
+  return { userId, tokenId, time: Number(time), until: Number(until) };
+}
+
+function revocationMessage({ userId, tokenId, time, until }: Revocation): RevocationMessage {
+  return create(RevocationSchema, { userId, tokenId, time: BigInt(time), until: BigInt(until) });
+}
+
+export async function sessionsOf(stub: UserStub): Promise<UserSession[]> {
+  const { sessions } = readAnswer(UserSessionsResponseSchema, await stub.sessions());
+  return sessions.map(({ sessionId, since }) => ({ sessionId, since: Number(since) }));
+}
+
+/** Resolves when the counters have the row. */
+export async function reportTo(stub: StatsStub, row: ReportRow): Promise<void> {
+  const { channel, members, until } = row;
+  const request = create(ReportRequestSchema, { channel, members, until: BigInt(until ?? 0) });
+  await stub.report(toBinary(ReportRequestSchema, request));
+}
+
+export async function listOf(stub: StatsStub, query: ChannelQuery): Promise<ChannelPage> {
+  const answer = await stub.list(toBinary(ListRequestSchema, create(ListRequestSchema, query)));
+  const { channels, next, asOf } = readAnswer(ListResponseSchema, answer);
+  return {
+    channels: channels.map(({ channel, members }) => ({ channel, members })),
+    next: next === "" ? undefined : next,
+    asOf: Number(asOf),
+  };
+}

@@ -1,0 +1,100 @@
+/**
+ * The counters of one region: which channels there are and how many members each has, as they have reported
+ * it. A channel reports when that changes and not otherwise, so that its last report holds for as long as it
+ * sleeps, and it need not be woken to be listed.
+ */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { nameRange } from "../../channels/name-order.ts";
+import { matcherOf } from "../../channels/patterns.ts";
+import {
+  ListRequestSchema,
+  ListResponseSchema,
+  ReportRequestSchema,
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { SharedAlarm } from "../alarm.ts";
+import { REPORT_EVERY_MS } from "../calls/directory-calls.ts";
+import type { Called, StatsStub } from "../ports/calls.ts";
+import type { ObjectPlatform } from "../ports/platform.ts";
+import type { ReportRow, ReportStore } from "../ports/report-store.ts";
+import type { ObjectStorage } from "../ports/storage.ts";
+
+/** Rows that one question looks at, whether they fit or not. */
+export const MAX_LOOKS = 2_000;
+/** Shortest time between two lives of the alarm that forgets channels, in milliseconds. */
+const FORGET_EVERY_MS = 60 * 60 * 1000;
+
+/** What the counters need from their host. */
+export interface StatsObjectHost {
+  /** What they keep, opened when it is first asked for. */
+  store(): ReportStore;
+  readonly storage: ObjectStorage;
+  readonly platform: ObjectPlatform;
+}
+
+export class StatsObject implements Called<StatsStub> {
+  readonly #host: StatsObjectHost;
+  readonly #alarm: SharedAlarm;
+  #openStore: ReportStore | undefined;
+
+  constructor(host: StatsObjectHost) {
+    this.#host = host;
+    this.#alarm = new SharedAlarm(host.storage, host.platform);
+  }
+
+  /** Sets the time of the stored alarm. Comes before the first call: calls ask for alarms. */
+  found(at: number | null): void {
+    this.#alarm.found(at);
+  }
+
+  report(request: Uint8Array): void {
+    const { channel, members, until } = fromBinary(ReportRequestSchema, request);
+    const end = until === 0n ? undefined : Number(until);
+    this.#store.save({ channel, members, until: end });
+    if (end !== undefined) this.#alarm.by(Math.max(end, this.#now() + FORGET_EVERY_MS));
+  }
+
+  list(request: Uint8Array): Uint8Array {
+    const { after, pattern, limit } = fromBinary(ListRequestSchema, request);
+    const now = this.#now();
+    const fits = matcherOf(pattern);
+    const channels: ReportRow[] = [];
+    let looked = 0;
+    let next = "";
+    for (const row of this.#store.list(after, nameRange(pattern), MAX_LOOKS)) {
+      looked += 1;
+      if ((row.until ?? Number.POSITIVE_INFINITY) > now && fits(row.channel)) channels.push(row);
+      if (channels.length < limit && looked < MAX_LOOKS) continue;
+      next = row.channel;
+      break;
+    }
+    // What has changed since may wait for its time to be reported.
+    const asOf = BigInt(Math.max(now - REPORT_EVERY_MS, 0));
+    const response = create(ListResponseSchema, { channels, next, asOf });
+    return toBinary(ListResponseSchema, response);
+  }
+
+  /** The alarm has come. */
+  async alarm(): Promise<void> {
+    await this.#alarm.come(async () => {
+      const now = this.#now();
+      this.#store.dropOver(now);
+      const end = this.#store.firstEnd();
+      if (end !== undefined) this.#alarm.by(Math.max(end, now + FORGET_EVERY_MS));
+      else if (this.#store.empty) {
+        // Whoever calls next finds an empty store.
+        this.#openStore = undefined;
+        this.#alarm.found(undefined);
+        await this.#host.storage.forget();
+      }
+    });
+  }
+
+  #now(): number {
+    return this.#host.platform.clock.now();
+  }
+
+  get #store(): ReportStore {
+    this.#openStore ??= this.#host.store();
+    return this.#openStore;
+  }
+}

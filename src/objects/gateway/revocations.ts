@@ -1,0 +1,48 @@
+/** What is revoked, as a gateway has it: the objects of users remember it, and tell the gateways that have to know. */
+import type { EndRevoked, Revocation, Revocations } from "../../engine/ports/revocations.ts";
+import { encodeRevocation } from "../calls/directory-calls.ts";
+import { retrying, toDirectory } from "../calls/retry.ts";
+import type { ObjectCalls } from "../ports/calls.ts";
+import type { ObjectPlatform } from "../ports/platform.ts";
+import { withDeadline } from "../timers.ts";
+import type { Trouble } from "../trouble.ts";
+
+export interface ObjectRevocationsHost {
+  readonly calls: Pick<ObjectCalls, "user">;
+  readonly platform: ObjectPlatform;
+  /** Of calls to the directory. */
+  readonly trouble: Trouble;
+}
+
+export class ObjectRevocations implements Revocations {
+  readonly durable = true;
+  readonly #host: ObjectRevocationsHost;
+  #end: EndRevoked | undefined;
+
+  constructor(host: ObjectRevocationsHost) {
+    this.#host = host;
+  }
+
+  start(end: EndRevoked): void {
+    this.#end = end;
+  }
+
+  async revoke(revocation: Revocation): Promise<void> {
+    const { calls, platform, trouble } = this.#host;
+    const request = encodeRevocation(revocation);
+    await retrying(
+      (ms) => withDeadline(platform.timers, calls.user(revocation.userId).revoke(request), ms),
+      toDirectory(platform, trouble),
+    );
+  }
+
+  /** Nothing is known here: a session that joins is told. */
+  revoked(): boolean {
+    return false;
+  }
+
+  /** The object of a user has said what is revoked. */
+  heard(revocations: readonly Revocation[]): void {
+    this.#end?.(revocations);
+  }
+}

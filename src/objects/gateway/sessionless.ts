@@ -1,0 +1,53 @@
+/** The broker of a place that has no sessions, such as one request that is answered beside all gateways. */
+import type { Random } from "../../engine/ports/platform.ts";
+import type { ChannelRegistrationTable } from "../ports/channel-registrations.ts";
+import type { PatternRegistrationTable } from "../ports/pattern-registrations.ts";
+import type { UserRegistrationTable } from "../ports/user-registrations.ts";
+import { ObjectBroker, type ObjectBrokerOptions } from "./broker.ts";
+import { Turn } from "./turn.ts";
+
+export interface SessionlessOptions
+  extends Pick<
+    ObjectBrokerOptions,
+    "calls" | "isGateway" | "keepsDirectory" | "platform" | "region" | "regions"
+  > {
+  readonly random: Random;
+}
+
+/**
+ * Publishes, reads and removes history, lists who is present, calls the gateways of sessions, and asks those of a
+ * channel's subscribers. Nothing can be delivered to it, so to subscribe is a mistake.
+ */
+export function sessionlessBroker(options: SessionlessOptions): ObjectBroker {
+  const never = (): boolean => false;
+  return new ObjectBroker({
+    ...options,
+    gateway: "",
+    channelRegistrations: noRegistrations,
+    patternRegistrations: noRegistrations,
+    userRegistrations: noRegistrations,
+    hasDirectSubscriber: never,
+    hasAnySubscriber: never,
+    hasActiveSubscriber: never,
+    hasPresenceFollower: never,
+    members: () => [],
+    patterns: () => [],
+    hasPattern: never,
+    hasPatternPresenceFollower: never,
+    turn: new Turn(options.platform.timers),
+  });
+}
+
+const noRegistrations: ChannelRegistrationTable & PatternRegistrationTable & UserRegistrationTable =
+  {
+    size: 0,
+    get: () => undefined,
+    set: refuse,
+    delete: () => {},
+    all: () => [],
+    nextVersion: refuse,
+  };
+
+function refuse(): never {
+  throw new Error("who has no sessions registers nothing");
+}
