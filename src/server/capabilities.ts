@@ -9,5 +9,8 @@ export const CAPABILITIES: HostCapabilities = {
   slowsSenders: true,
   // A process that runs anyway has nothing to wake.
   freeHeartbeat: true,
-  surveysAcrossNodes: true,
+  // In memory; with Redis they do.
+  keepsLifecycleEvents: false,
+  // The broker in memory forgets all that it knows.
+  keepsRevocations: false,
 };

@@ -5,6 +5,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { EXIT_WRONG, Failure, oneLine } from "./commands/failure.ts";
+import { addHelp } from "./commands/help.ts";
 import { VERSION } from "./version.ts";
 
 interface CommandEntry {
@@ -30,6 +31,21 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/check.ts"),
   },
   {
+    usage: "bundle",
+    description: "make what a Worker imports of a configuration",
+    load: () => import("./commands/bundle.ts"),
+  },
+  {
+    usage: "key",
+    description: "make a key of the server API",
+    load: () => import("./commands/key.ts"),
+  },
+  {
+    usage: "token",
+    description: "make a token for development",
+    load: () => import("./commands/token.ts"),
+  },
+  {
     usage: "publish <channel> [data]",
     description: "publish one event",
     load: () => import("./commands/publish.ts"),
@@ -44,13 +60,39 @@ const COMMANDS: readonly CommandEntry[] = [
     description: "call the application's backend",
     load: () => import("./commands/rpc.ts"),
   },
+  {
+    usage: "history <channel>",
+    description: "print what a channel's log has",
+    load: () => import("./commands/api/history.ts"),
+  },
+  {
+    usage: "presence <channel>",
+    description: "print who is subscribed to a channel",
+    load: () => import("./commands/api/presence.ts"),
+  },
+  {
+    usage: "channels [pattern]",
+    description: "list channels",
+    load: () => import("./commands/api/channels.ts"),
+  },
+  {
+    usage: "disconnect [sessions...]",
+    description: "end sessions",
+    load: () => import("./commands/api/disconnect.ts"),
+  },
+  {
+    usage: "revoke <users...>",
+    description: "revoke tokens",
+    load: () => import("./commands/api/revoke.ts"),
+  },
 ];
 
 const HELP = `
-Every command has its own help: messageloop serve --help.
+Every command has its own help: messageloop serve --help. What commands print is text
+for people, and with --json an object a line.
 
-Exit codes: 0 all went well, 1 the server refused or the connection was lost, 2 the command
-line, the configuration or the start was wrong.
+Exit codes: 0 when all went well; 1 when the server cannot be reached, refuses or goes
+away; 2 when the command line, the configuration or the start is wrong.
 
 Examples:
   messageloop serve --config config.yaml
@@ -79,11 +121,10 @@ try {
 }
 
 async function createProgram(args: readonly string[]): Promise<Command> {
-  const program = new Command("messageloop")
+  const program = addHelp(new Command("messageloop"), HELP)
     .description("Realtime messaging: a self-hosted server, and a client for the shell.")
     .version(VERSION, "-V, --version", "print the version")
     .helpOption("-h, --help", "print help")
-    .addHelpText("after", HELP)
     // Commands take these two over when they are added, so they come first.
     .exitOverride()
     .configureOutput({

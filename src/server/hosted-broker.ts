@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
 import { MemoryBroker } from "../brokers/memory/broker.ts";
 import { RedisBroker } from "../brokers/redis/broker.ts";
+import type { RedisLifecycleTerms } from "../brokers/redis/lifecycle/outbox.ts";
 import {
   type RedisArgument,
   type RedisCommands,
@@ -16,12 +17,13 @@ import {
   type RedisSubscriptions,
 } from "../brokers/redis/ports.ts";
 import type { RuleBook } from "../channels/rules.ts";
+import type { RedisConfig } from "../config/redis.ts";
 import { errorText } from "../engine/error-text.ts";
 import type { Broker } from "../engine/ports/broker.ts";
 import type { Logger } from "../engine/ports/platform.ts";
+import type { Outbox } from "../hooks/outbox.ts";
 import type { RedisFacts } from "../http/metrics-process.ts";
 import type { ServerConfig } from "./config/config.ts";
-import type { RedisConfig } from "./config/redis.ts";
 import { clock, idleTimers, nextTurn, shortId } from "./platform.ts";
 import type { OpenRedis } from "./redis/client.ts";
 import { HmacSigner } from "./redis/signer.ts";
@@ -30,6 +32,8 @@ import { StartError } from "./start-error.ts";
 
 export interface HostedBroker {
   readonly broker: Broker;
+  /** Where lifecycle events outlive the process; undefined where they do not. */
+  readonly outbox: Outbox | undefined;
   /** @throws StartError with one sentence where it cannot be had */
   open(): Promise<void>;
   /** How Redis is, where channels are kept there. */
@@ -37,20 +41,25 @@ export interface HostedBroker {
   close(): Promise<void>;
 }
 
-type BrokerConfig = Pick<ServerConfig, "redis" | "settings" | "maxRetainedBytes">;
+type BrokerConfig = Pick<ServerConfig, "api" | "redis" | "settings" | "maxRetainedBytes">;
 
 /**
  * The broker that a configuration asks for.
  *
  * @param node names this process among those that share a broker
+ * @param lifecycle what is told of lifecycle events; undefined for nothing
  */
 export function hostedBroker(
-  { redis, settings, maxRetainedBytes }: BrokerConfig,
+  { api, redis, settings, maxRetainedBytes }: BrokerConfig,
   logger: Logger,
   node: string,
+  lifecycle?: RedisLifecycleTerms,
 ): HostedBroker {
-  const { rules, maxChannels } = settings;
-  if (redis !== undefined) return new HostedRedis(redis, rules, logger, node);
+  const { rules, maxChannels, maxUserConnections } = settings;
+  // Nobody else asks who is where, or how often.
+  const keepsDirectory = api.keys.length > 0 || maxUserConnections > 0;
+  if (redis !== undefined)
+    return new HostedRedis({ config: redis, rules, keepsDirectory, logger, node, lifecycle });
   const time = { clock, nextTurn, timers: idleTimers };
   const bounds = { maxChannels, maxRetainedBytes };
   return givenBroker(new MemoryBroker({ ...time, ...bounds, random: { epoch: shortId }, rules }));
@@ -58,7 +67,13 @@ export function hostedBroker(
 
 /** A broker that nobody has to open: the one in memory, or one that a program brings and closes. */
 export function givenBroker(broker: Broker): HostedBroker {
-  return { broker, open: async () => {}, redis: () => undefined, close: async () => {} };
+  return {
+    broker,
+    outbox: undefined,
+    open: async () => {},
+    redis: () => undefined,
+    close: async () => {},
+  };
 }
 
 /**
@@ -94,6 +109,15 @@ function failed(logger: Logger, what: string, error: unknown): void {
   logger.warn("the broker failed", { what, error: errorText(error) });
 }
 
+interface HostedRedisOptions {
+  readonly config: RedisConfig;
+  readonly rules: RuleBook;
+  readonly keepsDirectory: boolean;
+  readonly logger: Logger;
+  readonly node: string;
+  readonly lifecycle: RedisLifecycleTerms | undefined;
+}
+
 class HostedRedis implements HostedBroker {
   readonly broker: RedisBroker;
   readonly #config: RedisConfig;
@@ -101,7 +125,7 @@ class HostedRedis implements HostedBroker {
   readonly #connection = new LateConnection();
   readonly #watch: RedisWatch;
 
-  constructor(config: RedisConfig, rules: RuleBook, logger: Logger, node: string) {
+  constructor({ config, rules, keepsDirectory, logger, node, lifecycle }: HostedRedisOptions) {
     const { prefix, durable, nodeSecret } = config;
     this.#config = config;
     this.#logger = logger;
@@ -118,6 +142,8 @@ class HostedRedis implements HostedBroker {
       rules,
       prefix,
       durable,
+      keepsDirectory,
+      lifecycle,
       onReady: (_, cause) => this.#watch.look(cause),
     });
     this.#watch = new RedisWatch({
@@ -126,6 +152,10 @@ class HostedRedis implements HostedBroker {
       address: config.urls.map((url) => new URL(url).host).join(", "),
       logger,
     });
+  }
+
+  get outbox(): Outbox | undefined {
+    return this.broker.outbox;
   }
 
   async open(): Promise<void> {

@@ -2,6 +2,7 @@
  * `messageloop-server`: the self-hosted server inside a program of one's own. What a program needs that
  * implements a port stands in `messageloop-server/ports`.
  */
+export type { AccessRule, AccessRules, Effect } from "../access/rules.ts";
 export { MemoryBroker, type MemoryBrokerOptions } from "../brokers/memory/broker.ts";
 export { covers, overlaps } from "../channels/patterns.ts";
 export type { Member } from "../channels/presence.ts";
@@ -13,14 +14,18 @@ export {
   RuleBook,
 } from "../channels/rules.ts";
 export { fromWireEvent, toWireEvent } from "../client/events.ts";
+export type { Address } from "../config/address.ts";
 export type { ClientSession as Session, Engine, PublishOptions } from "../engine/engine.ts";
-export type {
-  AuthenticateRequest,
-  AuthorizeSubscribeRequest,
-  Backends,
-  Caller,
-  Cancellation,
-  RpcRequest,
+export type { Action } from "../engine/ports/access.ts";
+export {
+  type AuthenticateRequest,
+  type AuthorizeSubscribeRequest,
+  BackendFailure,
+  type Backends,
+  type Caller,
+  type Cancellation,
+  type FailureReason,
+  type RpcRequest,
 } from "../engine/ports/backends.ts";
 export type {
   Broker,
@@ -30,10 +35,23 @@ export type {
   PresenceSnapshot,
   PublishResult,
 } from "../engine/ports/broker.ts";
+export type { Identity } from "../engine/ports/identity.ts";
+export type {
+  LifecycleEvent,
+  LifecycleKind,
+  LifecycleStats,
+} from "../engine/ports/lifecycle.ts";
 export type { LogFields, Logger } from "../engine/ports/platform.ts";
 export { type SettingProblem, type Settings, SettingsError } from "../engine/settings/settings.ts";
 export type { EngineStats } from "../engine/stats.ts";
-export type { SurveyAnswer, SurveyOptions, SurveyOutcome } from "../engine/survey.ts";
+export type {
+  SurveyAnswer,
+  SurveyOptions,
+  SurveyOutcome,
+  UnreachedNode,
+} from "../engine/survey/outcome.ts";
+export type { Events, HookBackend, Problem } from "../hooks/courier.ts";
+export type { HookTargets } from "../hooks/hooks.ts";
 export {
   DISCONNECTS,
   type Disconnect,
@@ -58,7 +76,6 @@ export {
   type ProxyRouter,
   type RoutePattern,
 } from "../proxy/router.ts";
-export type { Address } from "./config/address.ts";
 export {
   type ListenerConfig,
   type LogLevel,

@@ -3,33 +3,62 @@
  * gRPC, and one for operators. It starts whole or not at all, and stops without losing what it has
  * acknowledged.
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { getRequestListener } from "@hono/node-server";
-import { background } from "../engine/background.ts";
+import type { DescService } from "@bufbuild/protobuf";
+import type { ConnectRouter } from "@connectrpc/connect";
+import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
+import { Authentication } from "../auth/authentication.ts";
+import type { RedisLifecycleTerms } from "../brokers/redis/lifecycle/outbox.ts";
 import { Engine } from "../engine/engine.ts";
 import type { Backends } from "../engine/ports/backends.ts";
 import type { Broker } from "../engine/ports/broker.ts";
 import type { Logger } from "../engine/ports/platform.ts";
-import { formatDuration } from "../engine/settings/duration.ts";
+import { SettingsError } from "../engine/settings/settings.ts";
+import type { HookTargets } from "../hooks/hooks.ts";
+import { MemoryOutbox } from "../hooks/memory-outbox.ts";
+import { apiRoutes } from "../http/api/routes.ts";
+import { ApiService } from "../http/api/service.ts";
+import { UnaryApi } from "../http/api/unary.ts";
 import { createApp } from "../http/app.ts";
+import type { ChannelDoor, ChannelDoors } from "../http/channel-doors.ts";
+import { type AdmittedEvents, EventsDoor } from "../http/events/door.ts";
+import { fetchBytes } from "../http/fetch-bytes.ts";
+import { Keys } from "../http/keys/keys.ts";
 import type { ProcessFacts } from "../http/metrics-process.ts";
 import { createOperationsApp } from "../http/operations.ts";
+import { importHmacKey, webHmac } from "../http/tickets/hmac.ts";
+import { Tickets } from "../http/tickets/tickets.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
+import { Health } from "../protocol/gen/grpc/health/v1/health_pb.js";
+import { APIService } from "../protocol/gen/messageloop/server/v1/api_pb.js";
+import { MessagingService } from "../protocol/gen/messageloop/v1/service_pb.js";
+import { over } from "../proxy/configured.ts";
+import { ApiCalls } from "./api/calls.ts";
+import { cloudEventsDoor } from "./api/cloudevents.ts";
+import { sha256 } from "./api/keys.ts";
+import { NetworkBackends } from "./backends/backends.ts";
+import { ServerHooks } from "./backends/hooks.ts";
 import { CAPABILITIES } from "./capabilities.ts";
 import { parseConfig, type ServerConfig } from "./config/config.ts";
-import { flush, givenBroker, type HostedBroker, hostedBroker, sweep } from "./hosted-broker.ts";
+import { HealthService } from "./grpc/health.ts";
+import { ReflectionService } from "./grpc/reflection.ts";
+import { flush, givenBroker, type HostedBroker, hostedBroker } from "./hosted-broker.ts";
 import { lostLines } from "./log-output.ts";
 import { LoopLag } from "./loop-lag.ts";
 import { pageAt } from "./page.ts";
 import { nextTurn, random, shortId, timers } from "./platform.ts";
 import { uncaughtErrors } from "./process-errors.ts";
 import { ServerClock } from "./server-clock.ts";
+import { SilenceWatch } from "./silence-watch.ts";
+import { StartError } from "./start-error.ts";
+import { callsHandler } from "./transport/calls.ts";
 import { TrustedProxies } from "./transport/client-address.ts";
 import { Connections } from "./transport/connections.ts";
+import { EventStreams } from "./transport/events/event-streams.ts";
 import { http2Server, httpServer, type Listener, listen } from "./transport/listeners.ts";
 import { Sockets } from "./transport/sockets.ts";
-import { peerContext, streamRoutes } from "./transport/streams.ts";
+import { remember } from "./transport/streams/lines.ts";
+import { messageLoopRoutes } from "./transport/streams/message-loop.ts";
+import { openRoutes } from "./transport/streams/streaming.ts";
 import {
   pathOf,
   refuse,
@@ -39,9 +68,6 @@ import {
 } from "./transport/upgrades.ts";
 import { VERSION } from "./version.ts";
 
-/** Longest and shortest time between two looks for silent sessions, in milliseconds. */
-const SWEEP_MS = 60_000;
-const MIN_SWEEP_MS = 250;
 /** Clients of a server that stops come back within this time, spread evenly, in milliseconds. */
 const RETURN_SPREAD_MS = 5_000;
 /** How often a server that stops looks whether everybody has gone, in milliseconds. */
@@ -50,8 +76,8 @@ const DRAIN_LOOK_MS = 20;
 const FAREWELL_MS = 2_000;
 /** How long the last bytes of HTTP/2 connections may take after their streams, in milliseconds. */
 const LAST_BYTES_MS = 200;
-/** Below this idle timeout a client may be closed that does all it can, in milliseconds. */
-const SAFE_SILENCE_MS = 90_000;
+/** The listener takes what is left of a request. */
+const HTTP1_OPTIONS = { autoCleanupIncoming: false };
 /** Connections that a listener has beside those that count, such as ones that are refused. */
 const SPARE_CONNECTIONS = 1_000;
 
@@ -60,8 +86,10 @@ export interface ServerOptions {
   readonly config?: ServerConfig;
   /** Default: the one that the configuration asks for, which is one in memory. */
   readonly broker?: Broker;
-  /** The application's backends. Default none. */
+  /** The application's backends as functions; what they leave out is as the configuration says. Default none. */
   readonly backends?: Backends;
+  /** Who is told of lifecycle events. Default: whom the configuration names, which is nobody. */
+  readonly hooks?: HookTargets;
   /** Default: none. */
   readonly logger?: Logger;
 }
@@ -90,6 +118,14 @@ export interface Server {
   stop(): Promise<void>;
 }
 
+type Routes = (router: ConnectRouter) => void;
+
+function together(routes: readonly Routes[]): Routes {
+  return (router) => {
+    for (const add of routes) add(router);
+  };
+}
+
 const SILENT: Logger = { warn: () => {} };
 
 export function createServer(options: ServerOptions = {}): Server {
@@ -100,9 +136,21 @@ class NodeServer implements Server {
   readonly engine: Engine;
   readonly #config: ServerConfig;
   readonly #broker: HostedBroker;
+  readonly #network: NetworkBackends;
   readonly #sockets: Sockets;
+  readonly #eventsDoor: EventsDoor;
+  readonly #eventStreams: EventStreams;
   readonly #connections: Connections;
   readonly #proxies: TrustedProxies;
+  readonly #keys: Keys;
+  readonly #tickets: Tickets;
+  readonly #authentication: Authentication;
+  /** Undefined where nobody is told of lifecycle events. */
+  readonly #hooks: ServerHooks | undefined;
+  readonly #api: ApiService;
+  readonly #apiCalls: ApiCalls;
+  readonly #health: HealthService;
+  readonly #silence: SilenceWatch;
   readonly #logger: Logger;
   /** A session's id names the process that has it. */
   #node = shortId();
@@ -113,21 +161,56 @@ class NodeServer implements Server {
   #admin: Listener | undefined;
   readonly #lag = new LoopLag();
   readonly #clock = new ServerClock();
-  #sweep: NodeJS.Timeout | undefined;
-  #expiring: NodeJS.Immediate | undefined;
   #ready = false;
   #stopping: Promise<void> | undefined;
 
-  constructor({ config = parseConfig({}), broker, backends = {}, logger = SILENT }: ServerOptions) {
+  constructor({
+    config = parseConfig({}),
+    broker,
+    backends = {},
+    hooks,
+    logger = SILENT,
+  }: ServerOptions) {
     this.#config = config;
     this.#logger = logger;
     this.#connections = new Connections(config.maxConnections);
     this.#proxies = new TrustedProxies(config.trustedProxies);
-    const { settings } = config;
+    this.#health = new HealthService(
+      () => this.#isReady,
+      this.#services.map(({ typeName }) => typeName),
+    );
+    const { keys, ticketKeys } = config.api;
+    this.#keys = new Keys({ entries: keys, sha256, clock: this.#clock, logger });
+    this.#tickets = new Tickets({ keys: ticketKeys, hmac: webHmac, clock: this.#clock });
+    const { auth, settings } = config;
+    const platform = { clock: this.#clock, logger, fetchBytes, importHmacKey };
+    this.#network = new NetworkBackends(config.proxy, {
+      clock: this.#clock,
+      timers,
+      random,
+      hmac: webHmac,
+      logger,
+    });
+    const application = over(backends, this.#network.backends);
+    this.#authentication = new Authentication(auth, platform, application);
+    const configured = this.#network.hooks.kinds.size > 0 ? this.#network.hooks : undefined;
+    const targets = hooks ?? configured;
     this.#broker =
-      broker === undefined ? hostedBroker(config, logger, this.#node) : givenBroker(broker);
+      broker === undefined
+        ? hostedBroker(config, logger, this.#node, targets && this.#lifecycleOf(targets))
+        : givenBroker(broker);
     // An id that names another process than its own would send calls astray.
     this.#node = this.#broker.broker.cluster?.node ?? this.#node;
+    const { outbox } = this.#broker;
+    const capabilities = {
+      ...CAPABILITIES,
+      keepsLifecycleEvents: outbox !== undefined,
+      keepsRevocations: this.#broker.broker.revocations?.durable === true,
+    };
+    if (targets !== undefined) {
+      const host = { capabilities, clock: this.#clock, logger };
+      this.#hooks = new ServerHooks(targets, outbox ?? new MemoryOutbox(), host);
+    }
     this.engine = new Engine({
       broker: this.#broker.broker,
       clock: this.#clock,
@@ -135,9 +218,22 @@ class NodeServer implements Server {
       timers,
       nextTurn,
       logger,
-      capabilities: CAPABILITIES,
-      backends,
+      lookBy: (at) => this.#silence.lookBy(at),
+      capabilities,
+      backends: this.#authentication.backends,
+      lifecycle: this.#hooks?.lifecycle,
       settings,
+    });
+    if (settings.maxUserConnections > 0 && this.#broker.broker.directory === undefined) {
+      logger.warn("limits.connections_per_user does nothing: the broker has no directory");
+    }
+    this.#silence = new SilenceWatch(this.engine, logger);
+    this.#api = new ApiService({ keys: this.#keys, tickets: this.#tickets, logger });
+    this.#apiCalls = new ApiCalls({
+      api: new UnaryApi(this.#api),
+      engine: this.engine,
+      proxies: this.#proxies,
+      logger,
     });
     this.#sockets = new Sockets({
       engine: this.engine,
@@ -148,6 +244,32 @@ class NodeServer implements Server {
       logger,
       sessionId: () => this.#sessionId(),
     });
+    this.#eventsDoor = new EventsDoor({
+      keys: this.#keys,
+      tickets: this.#tickets,
+      authorizer: this.engine.authorizer,
+      rules: config.websocket,
+      subscribes: !settings.disabledMessages.includes("subscribe"),
+      logger,
+      random: Math.random,
+    });
+    this.#eventStreams = new EventStreams({
+      engine: this.engine,
+      connections: this.#connections,
+      maxQueueBytes: config.maxQueueBytes,
+      stream: config.stream,
+      logger,
+      sessionId: () => this.#sessionId(),
+      ready: () => this.#ready,
+    });
+  }
+
+  /** What the broker is to keep of lifecycle events. */
+  #lifecycleOf({ kinds }: HookTargets): RedisLifecycleTerms {
+    const lost = (ids: readonly string[]): void => {
+      for (const id of ids) this.engine.session(id)?.close(DISCONNECTS.goingAway);
+    };
+    return { kinds, random, lost };
   }
 
   get connections(): number {
@@ -155,8 +277,10 @@ class NodeServer implements Server {
   }
 
   async start(): Promise<ServerPorts> {
-    const { websocket, grpc, http } = this.#config;
+    const { websocket, grpc, http, proxy } = this.#config;
+    for (const warning of proxy.warnings) this.#logger.warn(warning);
     try {
+      await this.#prepareAuthentication();
       await this.#broker.open();
       const ports = {
         http: await this.#operations(http),
@@ -166,12 +290,19 @@ class NodeServer implements Server {
       this.#ready = true;
       this.#lag.start();
       this.#clock.start();
-      this.#warnOfShortSilence();
-      this.#scheduleSweep(MIN_SWEEP_MS);
+      this.#silence.start();
       return ports;
     } catch (error) {
       await Promise.all([this.#close(), this.#closeAdmin(), this.#broker.close()]);
       throw error;
+    }
+  }
+
+  async #prepareAuthentication(): Promise<void> {
+    try {
+      await this.#authentication.prepare();
+    } catch (error) {
+      throw error instanceof SettingsError ? new StartError(error.message) : error;
     }
   }
 
@@ -182,10 +313,10 @@ class NodeServer implements Server {
 
   async #stop(): Promise<void> {
     this.#ready = false;
-    clearTimeout(this.#sweep);
-    clearImmediate(this.#expiring);
+    this.#silence.stop();
     this.#clock.stop();
     this.#lag.stop();
+    this.#health.end();
     const closed = this.#close();
     const { drainTimeoutMs } = this.#config;
     const flushing = flush(this.#broker.broker, this.#logger, drainTimeoutMs);
@@ -195,12 +326,14 @@ class NodeServer implements Server {
       session.close(DISCONNECTS.goingAway, Math.floor(Math.random() * RETURN_SPREAD_MS));
     }
     // A session ends before its last message has left, so connections are what counts.
-    await this.#drained(() => this.#connections.size, drainTimeoutMs);
+    await this.#drained(() => this.#connections.size + this.#apiCalls.size, drainTimeoutMs);
     await this.#drained(() => this.#grpc?.connections ?? 0, LAST_BYTES_MS);
     this.#sockets.terminate();
+    this.#eventStreams.destroy();
     for (const listener of this.#listeners) listener.destroy();
     await closed;
-    await this.#broker.close();
+    await this.#hooks?.end(drainTimeoutMs);
+    await Promise.all([this.#network.close(), this.#broker.close()]);
     await this.#closeAdmin();
   }
 
@@ -209,7 +342,10 @@ class NodeServer implements Server {
     const began = performance.now();
     while (left() > 0 && performance.now() - began < ms) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
-      if (performance.now() - began > FAREWELL_MS) this.#sockets.terminateFlushed();
+      if (performance.now() - began > FAREWELL_MS) {
+        this.#sockets.terminateFlushed();
+        this.#eventStreams.destroyFlushed();
+      }
     }
   }
 
@@ -226,18 +362,20 @@ class NodeServer implements Server {
   /** WebSocket, Connect over HTTP/1.1, and the page. */
   async #clients(config: ServerConfig["websocket"]): Promise<number> {
     const { path } = config;
-    const app = createApp({ path, handshake: config, fallback: pageAt(path) });
-    const page = getRequestListener(app.fetch);
-    const calls = connectNodeAdapter({
-      routes: this.#routes(),
-      contextValues: peerContext(this.#proxies),
-      fallback: (request, response) => {
-        const work = page(request as IncomingMessage, response as ServerResponse);
-        background(Promise.resolve(work), this.#logger, "request");
-      },
+    const api = this.#config.api.public;
+    const app = createApp({
+      path,
+      handshake: config,
+      api,
+      channels: this.#channels(),
+      fallback: pageAt(path),
     });
+    const page = getRequestListener(app.fetch, HTTP1_OPTIONS);
+    const calls = this.#calls(this.#routes(), page);
     const server = await httpServer(config.tls, (request, response) => {
       toOriginForm(request);
+      remember(request, response);
+      if (api && this.#apiCalls.take(request, response)) return;
       calls(request, response);
     });
     server.on("upgrade", (request, socket, head) => {
@@ -257,26 +395,65 @@ class NodeServer implements Server {
 
   /** gRPC, gRPC-Web and Connect over HTTP/2. */
   async #streams(config: ServerConfig["grpc"]): Promise<number> {
-    const handler = connectNodeAdapter({
-      routes: this.#routes(),
-      contextValues: peerContext(this.#proxies),
-    });
-    const server = await http2Server(config.tls, handler);
+    const app = getRequestListener(createApp({ channels: this.#channels() }).fetch);
+    const { reflection } = this.#config.api;
+    const routes = [
+      this.#routes(),
+      this.#health.routes,
+      ...(reflection ? [new ReflectionService([...this.#services, Health]).routes] : []),
+    ];
+    const server = await http2Server(config.tls, this.#calls(together(routes), app));
     const port = await this.#open(server, config, "the gRPC listener");
     this.#grpc = this.#listeners.at(-1);
     return port;
   }
 
-  /** Health and metrics. */
+  /** What listeners for clients have below `/channels/`. */
+  #channels(): ChannelDoors {
+    return {
+      ...(this.#config.api.public ? { publish: this.#cloudEvents() } : {}),
+      events: async (request, path, env) => {
+        const { incoming, outgoing } = env as HttpBindings | Http2Bindings;
+        const peer = this.#proxies.peerOf(incoming);
+        const open = (events: AdmittedEvents) => this.#eventStreams.open(events, outgoing);
+        return await this.#eventsDoor.answer(request, path, peer, open);
+      },
+    };
+  }
+
+  #cloudEvents(): ChannelDoor {
+    return cloudEventsDoor({
+      engine: this.engine,
+      keys: this.#keys,
+      calls: this.#apiCalls,
+      proxies: this.#proxies,
+    });
+  }
+
+  /** Health, metrics, and what is for other servers: the API and CloudEvents. */
   async #operations(config: ServerConfig["http"]): Promise<number> {
     const app = createOperationsApp({
-      ready: () => this.#ready && (this.#broker.broker.ready ?? true),
+      ready: () => this.#isReady,
       stats: () => this.engine.stats(),
       facts: () => this.#facts(),
+      channels: { publish: this.#cloudEvents() },
     });
-    const server = await httpServer(config.tls, getRequestListener(app.fetch));
+    const calls = this.#calls(this.#apiRoutes(), getRequestListener(app.fetch, HTTP1_OPTIONS));
+    const server = await httpServer(config.tls, (request, response) => {
+      remember(request, response);
+      if (!this.#apiCalls.take(request, response)) calls(request, response);
+    });
     this.#admin = await this.#listen(server, config, "the admin listener");
     return this.#admin.port;
+  }
+
+  get #isReady(): boolean {
+    return this.#ready && (this.#broker.broker.ready ?? true);
+  }
+
+  /** What the ports for clients have. */
+  get #services(): readonly DescService[] {
+    return [MessagingService, ...(this.#config.api.public ? [APIService] : [])];
   }
 
   #facts(): ProcessFacts {
@@ -295,7 +472,9 @@ class NodeServer implements Server {
       memory: { resident: rss, heap: heapTotal, external },
       uncaught: uncaughtErrors,
       logLinesLost: lostLines(),
+      apiCalls: this.#api.calls,
       redis: this.#broker.redis(),
+      backends: this.#network.stats(),
     };
   }
 
@@ -318,55 +497,38 @@ class NodeServer implements Server {
     return listen(server, config, what, { maxConnections, logger: this.#logger });
   }
 
-  #routes() {
-    return streamRoutes({
+  /** What a listener answers: calls of these routes, and the rest by another handler. */
+  #calls(routes: Routes, rest: ReturnType<typeof getRequestListener>) {
+    return callsHandler({ routes, proxies: this.#proxies, logger: this.#logger, rest });
+  }
+
+  /** The server API. */
+  #apiRoutes(): Routes {
+    const interceptors = [this.#apiCalls.patience];
+    return apiRoutes({ service: this.#api, engine: () => this.engine, interceptors });
+  }
+
+  /** The sessions that are calls, and the server API where clients' ports have it. */
+  #routes(): Routes {
+    const { api, maxQueueBytes, stream, websocket } = this.#config;
+    const options = {
       engine: this.engine,
       connections: this.#connections,
-      maxQueueBytes: this.#config.maxQueueBytes,
+      maxQueueBytes,
       clock: this.#clock,
       random,
       logger: this.#logger,
       sessionId: () => this.#sessionId(),
-    });
+    };
+    const routes = [
+      messageLoopRoutes(options),
+      openRoutes({ ...options, ...stream, origins: websocket }),
+      ...(api.public ? [this.#apiRoutes()] : []),
+    ];
+    return together(routes);
   }
 
   #sessionId(): string {
     return `${this.#node}.${random.uuid()}`;
-  }
-
-  /** Looks after silent sessions when the first of them can be due. */
-  #scheduleSweep(ms: number): void {
-    this.#sweep = setTimeout(() => {
-      // What waits in the sockets is read before anybody is called silent.
-      this.#expiring = setImmediate(() => this.#look());
-    }, ms).unref();
-  }
-
-  #look(): void {
-    const { connect, idle } = this.engine.expire();
-    sweep(this.#broker.broker, this.#logger);
-    const now = this.engine.steadyNow();
-    // A client that connects between two looks must not be noticed late.
-    const { connectDeadlineMs, idleTimeoutMs } = this.#config.settings;
-    const due = Math.min(
-      (connect ?? idle ?? Number.POSITIVE_INFINITY) - now,
-      (idle ?? Number.POSITIVE_INFINITY) - now,
-      connectDeadlineMs,
-      idleTimeoutMs,
-      SWEEP_MS,
-    );
-    this.#scheduleSweep(Math.max(MIN_SWEEP_MS, due));
-  }
-
-  #warnOfShortSilence(): void {
-    const { idleTimeoutMs } = this.#config.settings;
-    if (idleTimeoutMs >= SAFE_SILENCE_MS) return;
-    this.#logger.warn(
-      "clients that are alive may be closed for silence: a browser pings once a minute in a hidden tab",
-      {
-        idle_timeout: formatDuration(idleTimeoutMs),
-        at_least: formatDuration(SAFE_SILENCE_MS),
-      },
-    );
   }
 }

@@ -2,7 +2,9 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { WebSocket } from "ws";
 import { dial, type MessageLoopClient } from "../../client/client.ts";
+import { type Connection, type ConnectionEvents, openConnection } from "../../client/connection.ts";
 import {
+  buildOptions,
   type ClientOption,
   type WebSocketConstructor,
   withClientType,
@@ -42,23 +44,54 @@ export function addConnectionOptions(command: Command): Command {
  */
 export async function withConnection<T>(
   options: ConnectionOptions,
-  more: readonly ClientOption[],
   work: (client: MessageLoopClient) => Promise<T>,
 ): Promise<T> {
-  const client = await connect(options, more);
+  return await run(options, [], (all) => dial(options.url, all), work);
+}
+
+/**
+ * The same for what the client of applications does not offer: a connection as it is.
+ *
+ * @param capabilities what is announced
+ */
+export async function withSession(
+  options: ConnectionOptions,
+  capabilities: readonly string[],
+  events: ConnectionEvents,
+  work: (connection: Connection) => Promise<void>,
+): Promise<void> {
+  const announced: ClientOption = (built) => {
+    built.capabilities = capabilities;
+  };
+  const open = async (all: readonly ClientOption[]): Promise<Connection> => {
+    const connection = openConnection(options.url, buildOptions(all), events);
+    await connection.opened;
+    return connection;
+  };
+  await run(options, [announced], open, work);
+}
+
+async function run<Opened extends { close(): Promise<void> }, T>(
+  options: ConnectionOptions,
+  more: readonly ClientOption[],
+  open: (all: readonly ClientOption[]) => Promise<Opened>,
+  work: (opened: Opened) => Promise<T>,
+): Promise<T> {
+  const opened = await connect(options, more, open);
   try {
-    return await work(client);
+    return await work(opened);
   } catch (error) {
     throw failure(error);
   } finally {
-    await client.close();
+    await opened.close();
   }
 }
 
-async function connect(
+async function connect<Opened>(
   { url, token = "", proto }: ConnectionOptions,
   more: readonly ClientOption[],
-): Promise<MessageLoopClient> {
+  open: (all: readonly ClientOption[]) => Promise<Opened>,
+): Promise<Opened> {
   let reason: string | undefined;
   class Socket extends WebSocket {
     constructor(address: string, protocols: string[]) {
@@ -70,7 +103,7 @@ async function connect(
     }
   }
   try {
-    return await dial(url, [
+    return await open([
       withWebSocket(Socket as unknown as WebSocketConstructor),
       withClientType("cli"),
       withVersion(VERSION),

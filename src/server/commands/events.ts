@@ -1,4 +1,4 @@
-/** Events of the command line: made from arguments and standard input, printed as JSON lines. */
+/** Events of the command line: made from arguments and standard input. */
 import type { Command } from "commander";
 import { type CloudEvent, createCloudEvent } from "../../client/events.ts";
 import { EXIT_WRONG, Failure } from "./failure.ts";
@@ -11,8 +11,8 @@ export interface EventOptions {
 }
 
 /** What the help of every command with DATA says about it. */
-export const DATA_HELP = `DATA "-" stands for standard input. Text is sent as text/plain, bytes that are no
-UTF-8 as application/octet-stream, unless --content-type says otherwise.`;
+export const DATA_HELP = `DATA "-" stands for standard input. Text is sent as text/plain, bytes that are no UTF-8
+as application/octet-stream, unless --content-type says otherwise.`;
 
 /** @param type the event's type when the option is not used, for the help */
 export function addEventOptions(command: Command, type: string): Command {
@@ -58,17 +58,4 @@ export async function readInput(): Promise<string | Uint8Array> {
   } catch {
     return new Uint8Array(bytes);
   }
-}
-
-export function printLine(value: object): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
-}
-
-/** An event in CloudEvents' JSON form: bytes are base64, and binary data has a name of its own. */
-export function eventJson(event: CloudEvent): Record<string, unknown> {
-  const entries = Object.entries(event).map(([name, value]): [string, unknown] => {
-    if (!(value instanceof Uint8Array)) return [name, value];
-    return [name === "data" ? "data_base64" : name, Buffer.from(value).toString("base64")];
-  });
-  return Object.fromEntries(entries);
 }

@@ -2,42 +2,43 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../../engine/settings/duration.ts";
 import { addConnectionOptions, type ConnectionOptions, withConnection } from "./connection.ts";
+import { addEventOptions, DATA_HELP, type EventOptions, eventOf, readInput } from "./events.ts";
+import { addHelp } from "./help.ts";
 import {
-  addEventOptions,
-  DATA_HELP,
-  type EventOptions,
+  addJsonOption,
+  dataText,
   eventJson,
-  eventOf,
-  printLine,
-  readInput,
-} from "./events.ts";
+  type OutputOptions,
+  printJson,
+  printRow,
+} from "./output.ts";
 
 const HELP = `
-It prints the event that the backend answers as one JSON line; a server without a backend sends
-the event back. Without DATA the event has none.
+It prints type and data of the event that the backend answers, with --json the whole
+event; a server without a backend sends the event back. Without DATA the event has none.
 ${DATA_HELP}
-An error is one line on standard error, its code first, and the exit code is 1.
+
+Exit codes: 0 with an answer; 1 when the server cannot be reached or there is an error,
+which is one line on standard error with its code first; 2 when the command line is wrong.
 
 Examples:
   messageloop rpc users.42 profile.get
-  messageloop rpc cart add '{"sku":"a-1"}' --content-type application/json --timeout 5s
+  messageloop rpc cart add '{"sku":"a-1"}' --timeout 5s
 `;
 
-interface RpcOptions extends EventOptions, ConnectionOptions {
+interface RpcOptions extends EventOptions, ConnectionOptions, OutputOptions {
   /** Milliseconds; undefined leaves it to the SDK. */
   readonly timeout?: number;
 }
 
 export function configure(command: Command): void {
-  addConnectionOptions(addEventOptions(command, "the method"))
-    .addOption(
-      new Option(
-        "--timeout <duration>",
-        "how long to wait for the answer (default: 35s)",
-      ).argParser(timeout),
-    )
-    .addHelpText("after", HELP)
-    .action(rpc);
+  addEventOptions(command, "the method");
+  addConnectionOptions(command).addOption(
+    new Option("--timeout <duration>", "how long to wait for the answer (default: 35s)").argParser(
+      timeout,
+    ),
+  );
+  addHelp(addJsonOption(command), HELP).action(rpc);
 }
 
 async function rpc(
@@ -48,8 +49,10 @@ async function rpc(
 ): Promise<void> {
   const event = eventOf(options, method, data === "-" ? await readInput() : data);
   const terms = options.timeout === undefined ? {} : { timeoutMs: options.timeout };
-  await withConnection(options, [], async (client) => {
-    printLine(eventJson(await client.rpc(channel, method, event, terms)));
+  await withConnection(options, async (client) => {
+    const answer = await client.rpc(channel, method, event, terms);
+    if (options.json) printJson(eventJson(answer));
+    else printRow(answer.type, dataText(answer));
   });
 }
 

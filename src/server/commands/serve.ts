@@ -1,13 +1,18 @@
 /** `serve`: runs the server until it is told to stop. */
 import { type Command, Option } from "commander";
-import { formatAddress } from "../config/address.ts";
+import { formatAddress } from "../../config/address.ts";
+import { utf8Encode } from "../../protocol/utf8.ts";
+import { devKey } from "../api/dev-key.ts";
+import { keysOf } from "../api/keys.ts";
 import type { LogLevel, ServerConfig } from "../config/config.ts";
 import { standardOutput } from "../log-output.ts";
 import { createLogger, type ServerLogger } from "../logger.ts";
 import { surviveErrors } from "../process-errors.ts";
 import { createServer, type Server, type ServerPorts } from "../server.ts";
+import { StartError } from "../start-error.ts";
 import { addConfigOptions, CONFIG_HELP, type ConfigOptions, readConfig } from "./config-options.ts";
 import { EXIT_FAILED, EXIT_WRONG, Failure, oneLine } from "./failure.ts";
+import { addHelp } from "./help.ts";
 
 /** What ends the server in good order. SIGHUP is a terminal that goes. */
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
@@ -31,31 +36,34 @@ ${CONFIG_HELP}
 Examples:
   messageloop serve
   messageloop serve --config config.yaml --log-level debug
+  messageloop serve --dev
   MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR=127.0.0.1:8000 messageloop serve
 `;
 
 interface ServeOptions extends ConfigOptions {
   readonly logLevel?: LogLevel;
+  readonly dev?: true;
 }
 
 export function configure(command: Command): void {
-  addConfigOptions(command)
-    .addOption(
-      new Option("--log-level <level>", "what to log, in place of server.log_level").choices(
-        LOG_LEVELS,
-      ),
-    )
-    .addHelpText("after", HELP)
-    .action(serve);
+  const level = new Option("--log-level <level>", "what to log, in place of server.log_level");
+  const options = addConfigOptions(command)
+    .addOption(level.choices(LOG_LEVELS))
+    .option("--dev", "make and print a key of the server API, where there is none");
+  addHelp(options, HELP).action(serve);
 }
 
 async function serve(options: ServeOptions): Promise<void> {
-  const { config, unknown } = await readConfig(options);
+  const { config: read, file, unknown } = await readConfig(options);
+  const config = options.dev === true ? await withDevKey(read) : read;
   const logger = createLogger(options.logLevel ?? config.logLevel);
   for (const { name: variable, nearest, setting } of unknown) {
     const fields = { variable, nearest, ...(setting === undefined ? {} : { setting }) };
     logger.warn("a variable of the environment is not read", fields);
   }
+  const named = options.config ?? options.configDir;
+  // Nobody has asked for it on the command line.
+  if (named === undefined && file !== undefined) logger.info?.("configuration read", { file });
   const server = createServer({ config, logger });
   const starting = server.start().catch((error: unknown) => {
     throw new Failure(oneLine(error instanceof Error ? error.message : `${error}`), EXIT_WRONG);
@@ -64,6 +72,23 @@ async function serve(options: ServeOptions): Promise<void> {
   const ports = await starting;
   surviveErrors(logger);
   logListeners(ports, config, logger);
+}
+
+/** Of keys that were configured nobody knows more than the digest. */
+async function withDevKey(config: ServerConfig): Promise<ServerConfig> {
+  if (config.api.keys.length > 0) return config;
+  try {
+    const { key, entry } = await devKey(process.cwd());
+    // Not to the log, which may be kept where others read it.
+    process.stderr.write(`api key: ${key}\n`);
+    const signs = [{ id: entry.id, secret: utf8Encode(key) }];
+    const { ticketKeys: configured } = config.api;
+    const ticketKeys = configured.length > 0 ? configured : signs;
+    return { ...config, api: { ...config.api, keys: keysOf(entry), ticketKeys } };
+  } catch (error) {
+    if (error instanceof StartError) throw new Failure(oneLine(error.message), EXIT_WRONG);
+    throw error;
+  }
 }
 
 function stopOnSignal(

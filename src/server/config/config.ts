@@ -1,34 +1,23 @@
 /**
- * The configuration of the self-hosted server: the keys that the original documents and ours, checked as
- * a whole before anything starts. Where the text comes from is the command line's affair.
+ * The configuration of the self-hosted server, checked as a whole before anything starts. Where the text comes
+ * from is the command line's affair.
  */
-import * as v from "valibot";
 import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../channels/rules.ts";
+import { type Address, parseAddress } from "../../config/address.ts";
+import { type RedisConfig, redisConfig } from "../../config/redis.ts";
+import { type CheckedConfig, configSchema } from "../../config/schema.ts";
+import { type SharedConfig, sharedConfig } from "../../config/shared.ts";
 import { formatDuration } from "../../engine/settings/duration.ts";
+import { readSettings } from "../../engine/settings/secrets.ts";
 import {
-  BURST_WITHOUT_RATE,
-  burstHasRate,
-  checkSettings,
-  durations,
   type LogLevel,
-  limitsEntries,
-  logLevels,
-  type SettingPath,
+  type Secrets,
   type Settings,
   SettingsError,
-  serverEntries,
-  settingPaths,
-  settingsEntries,
-  table,
   toSettings,
-  unset,
-  wholeNumbers,
 } from "../../engine/settings/settings.ts";
-import { allowedHosts, allowedOrigins } from "../../http/origins.ts";
-import { MAX_RETAINED_BYTES } from "../../protocol/limits.ts";
-import { type Address, parseAddress } from "./address.ts";
-import { isNetwork } from "./network.ts";
-import { type RedisConfig, redis, redisConfig } from "./redis.ts";
+import type { KeyEntry } from "../../http/keys/key.ts";
+import type { TicketKey } from "../../http/tickets/tickets.ts";
 
 /** Certificate and key, as paths of PEM files. */
 export interface TlsFiles {
@@ -41,20 +30,29 @@ export interface ListenerConfig {
   readonly tls: TlsFiles | undefined;
 }
 
-export interface ServerConfig {
+export interface ServerConfig extends SharedConfig {
   readonly settings: Settings;
   readonly maxConnections: number;
-  readonly maxQueueBytes: number;
   /** Bytes of messages that the broker in memory keeps. */
   readonly maxRetainedBytes: number;
   /** How long clients and queues have when the server stops, in milliseconds. */
   readonly drainTimeoutMs: number;
-  readonly logLevel: LogLevel;
   readonly websocket: ListenerConfig & {
     readonly path: string;
     readonly allowedOrigins: readonly string[];
     /** Names of the server; without any every name is its own. */
     readonly allowedHosts: readonly string[];
+  };
+  /** The server API. */
+  readonly api: {
+    /** Who may use it; nobody without any. */
+    readonly keys: readonly KeyEntry[];
+    /** What tickets are signed with, the first of them; none are made without any. */
+    readonly ticketKeys: readonly TicketKey[];
+    /** Whether the ports for clients have it beside the admin port. */
+    readonly public: boolean;
+    /** Whether the gRPC port says which services it has. */
+    readonly reflection: boolean;
   };
   /** Addresses and networks of proxies that say where a client comes from. */
   readonly trustedProxies: readonly string[];
@@ -65,138 +63,41 @@ export interface ServerConfig {
   readonly redis: RedisConfig | undefined;
 }
 
-/** Connections that one process holds unless told otherwise. */
-const MAX_CONNECTIONS = 100_000;
-/** Bytes that may wait for one connection unless told otherwise. */
-const MAX_QUEUE_BYTES = 8 * 1024 * 1024;
-
-const NOT_AN_ADDRESS = 'must be an address such as ":9080" or "127.0.0.1:9080"';
-const addresses = v.pipe(
-  v.string(NOT_AN_ADDRESS),
-  v.transform(parseAddress),
-  v.check((address) => address !== undefined, NOT_AN_ADDRESS),
-  v.transform((address) => address as Address),
-);
-
-const NOT_A_NETWORK = "must be an address or a network such as 10.0.0.0/8";
-const networks = v.pipe(v.string(NOT_A_NETWORK), v.check(isNetwork, NOT_A_NETWORK));
-
-function texts(message: string) {
-  return v.pipe(v.string(message), v.nonEmpty(message));
-}
-
-const pemFiles = v.pipe(texts("must be the path of a file"), v.description("none"));
-const tls = v.optional(table({ cert: pemFiles, key: pemFiles }));
-
-/** A listener's address has two names: `addr`, and `address` as the original's README has it. */
-function listener<const More extends v.ObjectEntries>(standard: string, more: More) {
-  return v.pipe(
-    table({
-      addr: v.optional(v.pipe(addresses, v.description(standard))),
-      address: v.optional(v.pipe(addresses, v.description("addr"))),
-      tls,
-      ...more,
-    }),
-    v.forward(
-      v.check((entries) => {
-        const { addr, address } = entries as { addr?: Address; address?: Address };
-        return addr === undefined || address === undefined;
-      }, "is another name of addr: use one of them"),
-      ["address"] as never,
-    ),
-  );
-}
-
-const schema = v.optional(
-  table({
-    server: v.optional(
-      table({
-        ...serverEntries,
-        http: v.optional(listener("127.0.0.1:8080", {}), {}),
-        drain_timeout: v.optional(durations, "10s"),
-        log_level: v.optional(logLevels, "info"),
-      }),
-      {},
-    ),
-    transport: v.optional(
-      table({
-        websocket: v.optional(
-          listener(":9080", {
-            path: v.optional(
-              v.pipe(
-                v.string("must be a path such as /ws"),
-                v.regex(/^\/[\w\-./~]*$/, "must be a path such as /ws"),
-              ),
-              "/ws",
-            ),
-            allowed_origins: v.optional(allowedOrigins, []),
-            allowed_hosts: v.optional(allowedHosts, []),
-            read_timeout: unset(durations),
-          }),
-          {},
-        ),
-        grpc: v.optional(listener(":9090", {}), {}),
-        trusted_proxies: v.optional(v.array(networks, "must be a list of networks"), []),
-      }),
-      {},
-    ),
-    broker: v.optional(
-      table({
-        type: v.optional(
-          v.picklist(["memory", "redis"], 'is unknown: there are "memory" and "redis"'),
-          "memory",
-        ),
-        redis,
-      }),
-      {},
-    ),
-    limits: v.optional(
-      v.pipe(
-        table({
-          ...limitsEntries,
-          connections: v.optional(wholeNumbers(1), MAX_CONNECTIONS),
-          queue_bytes: v.optional(wholeNumbers(65_536), MAX_QUEUE_BYTES),
-          retained_bytes: v.optional(wholeNumbers(1_048_576), MAX_RETAINED_BYTES),
-        }),
-        v.forward(
-          v.check((limits) => burstHasRate(limits), BURST_WITHOUT_RATE),
-          ["publish_burst"],
-        ),
-      ),
-      {},
-    ),
-    channels: settingsEntries.channels,
-  }),
-  {},
-);
-
-/** Every setting of this host with its default. */
-export const SERVER_SETTING_PATHS: readonly SettingPath[] = settingPaths(schema);
+/** A program that hands in no secrets has none by name. */
+const NO_SECRETS: Secrets = { named: () => undefined };
 
 /**
  * Configuration out of a parsed file; undefined and null, an empty file, stand for the defaults.
  *
+ * @param secrets where those are that stand there by name, or in a file. Default nowhere.
  * @throws SettingsError naming the path of everything that is wrong
+ * @example
+ * parseConfig({ limits: { publishes_per_second: 10 } });
  */
-export function parseConfig(value: unknown): ServerConfig {
-  const checked = checkSettings(schema, value ?? undefined);
-  const { server, transport, broker, limits } = checked;
+export function parseConfig(value: unknown, secrets: Secrets = NO_SECRETS): ServerConfig {
+  const checked = readSettings(configSchema, value ?? undefined, "server", secrets);
+  const { api, server, transport, broker, limits } = checked;
   const { websocket, grpc } = transport;
   const settings = withReadTimeout(toSettings(checked), websocket.read_timeout ?? 0);
   const redis = broker.type === "redis" ? redisConfig(broker.redis) : undefined;
   return {
     settings: redis === undefined ? settings : { ...settings, rules: rulesOf(checked) },
     redis,
+    ...sharedConfig(checked, "server"),
     maxConnections: limits.connections,
-    maxQueueBytes: limits.queue_bytes,
     maxRetainedBytes: limits.retained_bytes,
     drainTimeoutMs: server.drain_timeout,
-    logLevel: server.log_level,
     websocket: {
       ...listenerOf(websocket, ":9080"),
       path: websocket.path,
       allowedOrigins: websocket.allowed_origins,
       allowedHosts: websocket.allowed_hosts,
+    },
+    api: {
+      keys: api.keys,
+      ticketKeys: api.ticket_keys,
+      public: api.public,
+      reflection: api.reflection,
     },
     trustedProxies: transport.trusted_proxies,
     grpc: listenerOf(grpc, ":9090"),
@@ -207,7 +108,7 @@ export function parseConfig(value: unknown): ServerConfig {
 export { type LogLevel, SettingsError };
 
 /** With Redis the original's two settings of its streams are those of channels that no rule is for. */
-function rulesOf({ channels, broker }: v.InferOutput<typeof schema>): RuleBook {
+function rulesOf({ channels, broker }: CheckedConfig): RuleBook {
   const { stream_max_length: length, history_ttl: ttl } = broker.redis ?? {};
   const { historySize, historyTtlMs } = DEFAULT_CHANNEL_RULES;
   return new RuleBook(channels, {

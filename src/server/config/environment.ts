@@ -2,7 +2,8 @@
  * The variables of the environment that settings may come from, and those that look as if: a name that
  * nothing reads is a mistake, which would otherwise show only in what the server does not do.
  */
-import { SERVER_SETTING_PATHS } from "./config.ts";
+import { SERVER_SETTING_PATHS } from "../../config/schema.ts";
+import { nearest } from "./nearest.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -17,6 +18,11 @@ const FROM_ENVIRONMENT = [
   "server.http.addr",
   "transport.websocket.addr",
   "transport.grpc.addr",
+  "api.keys",
+  "api.ticket_keys",
+  "auth.jwt.hmac_secret",
+  "auth.jwt.public_key",
+  "broker.type",
   "broker.redis.addr",
   "broker.redis.password",
   "broker.redis.node_secret",
@@ -27,8 +33,15 @@ export const VARIABLES: ReadonlyMap<string, string> = new Map(
   FROM_ENVIRONMENT.map((path) => [variableOf(path), path]),
 );
 
-/** Variables of commands that are clients; a server may have them in its environment as well. */
-const OF_CLIENTS: ReadonlySet<string> = new Set([`${PREFIX}TOKEN`]);
+/** Names the file, where no option does. */
+export const CONFIG_VARIABLE = `${PREFIX}CONFIG`;
+
+/** Variables that are no settings: those of commands that are clients may be in a server's environment as well. */
+const OTHERS: ReadonlySet<string> = new Set([
+  CONFIG_VARIABLE,
+  `${PREFIX}TOKEN`,
+  `${PREFIX}API_KEY`,
+]);
 
 /**
  * What Kubernetes puts into the environment of every pod of a namespace for a service called messageloop,
@@ -47,13 +60,25 @@ export interface UnknownVariable {
   readonly setting: string | undefined;
 }
 
-/** The variables that look like ours and are not, in the order of their names. Their values are left alone. */
-export function unknownVariables(env: Environment): readonly UnknownVariable[] {
+/**
+ * The variables that look like ours and are not, in the order of their names. Their values are left alone.
+ *
+ * @param secrets names that the configuration itself gives to secrets
+ */
+export function unknownVariables(
+  env: Environment,
+  secrets: ReadonlySet<string> = new Set(),
+): readonly UnknownVariable[] {
   return Object.keys(env)
     .filter((name) => name.startsWith(PREFIX) && env[name] !== undefined)
-    .filter((name) => !VARIABLES.has(name) && !OF_CLIENTS.has(name) && !OF_KUBERNETES.test(name))
+    .filter((name) => !VARIABLES.has(name) && !OTHERS.has(name) && !secrets.has(name))
+    .filter((name) => !OF_KUBERNETES.test(name))
     .toSorted()
-    .map((name) => ({ name, nearest: nearestTo(name), setting: OTHER_SETTINGS.get(name) }));
+    .map((name) => ({
+      name,
+      nearest: nearest(name, VARIABLES.keys())?.name ?? "",
+      setting: OTHER_SETTINGS.get(name),
+    }));
 }
 
 /** What is wrong with a variable, as a sentence for people. */
@@ -73,26 +98,4 @@ const OTHER_SETTINGS: ReadonlyMap<string, string> = new Map(
 
 function variableOf(path: string): string {
   return `${PREFIX}${path.toUpperCase().replaceAll(".", "_")}`;
-}
-
-function nearestTo(name: string): string {
-  const [first = ""] = [...VARIABLES.keys()].toSorted(
-    (left, right) => likeness(name, right) - likeness(name, left),
-  );
-  return first;
-}
-
-/** How much of two texts is the longest row of letters that both have in this order, 0 to 1. */
-function likeness(one: string, other: string): number {
-  // Lengths of that row for the beginnings of both.
-  let row = new Array<number>(other.length + 1).fill(0);
-  for (const letter of one) {
-    const next = [0];
-    for (let at = 1; at <= other.length; at++) {
-      const longer = letter === other[at - 1] ? (row[at - 1] ?? 0) + 1 : 0;
-      next.push(Math.max(longer, row[at] ?? 0, next[at - 1] ?? 0));
-    }
-    row = next;
-  }
-  return (2 * (row[other.length] ?? 0)) / (one.length + other.length);
 }

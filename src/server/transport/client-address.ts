@@ -3,7 +3,15 @@
  * server: IPv4 as IPv4, never as IPv6, and without brackets, port and zone.
  */
 import type { IncomingHttpHeaders } from "node:http";
-import { BlockList, isIPv4, isIPv6, SocketAddress } from "node:net";
+import { BlockList, isIPv4, isIPv6, type Socket, SocketAddress } from "node:net";
+import type { TLSSocket } from "node:tls";
+import type { KeyPeer } from "../../http/keys/keys.ts";
+
+/** A request, of either version of HTTP. */
+interface PeerRequest {
+  readonly socket: Socket;
+  readonly headers: IncomingHttpHeaders;
+}
 
 /** Proxies whose word is taken, as addresses and networks such as `10.0.0.0/8`. */
 export class TrustedProxies {
@@ -36,6 +44,20 @@ export class TrustedProxies {
     // A proxy writes one of the two. Where both are there and differ, the client may have written the other.
     const [only = direct] = found;
     return found.size > 1 ? direct : only;
+  }
+
+  /** Whether what comes from there has been on no network that anybody else could read. */
+  vouchesFor(peer: string | undefined): boolean {
+    const direct = plainAddress(peer ?? "") ?? "";
+    return direct === "::1" || direct.startsWith("127.") || this.#trusts(direct);
+  }
+
+  /** The other end of a request that brings a key. */
+  peerOf({ socket, headers }: PeerRequest): KeyPeer {
+    const { remoteAddress } = socket;
+    const encrypted = (socket as Partial<TLSSocket>).encrypted === true;
+    const exposed = !encrypted && !this.vouchesFor(remoteAddress);
+    return { address: this.clientOf(remoteAddress, headers), exposed };
   }
 
   #client(direct: string, chain: readonly string[]): string {

@@ -1,6 +1,11 @@
 /** Network listeners: plain or with TLS, HTTP/1.1 or HTTP/2, opened all or none. */
 import { readFile } from "node:fs/promises";
-import { createServer as createHttp, type RequestListener, type Server } from "node:http";
+import {
+  createServer as createHttp,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+} from "node:http";
 import {
   createServer as createHttp2,
   createSecureServer,
@@ -12,24 +17,32 @@ import {
 } from "node:http2";
 import { createServer as createHttps } from "node:https";
 import type { AddressInfo, Server as NetServer, Socket } from "node:net";
+import { type Address, formatAddress } from "../../config/address.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
-import { type Address, formatAddress } from "../config/address.ts";
+import { MAX_BODY_MS, MAX_REST_BYTES, MAX_REST_MS } from "../../protocol/limits.ts";
 import type { ListenerConfig, TlsFiles } from "../config/config.ts";
 import { StartError } from "../start-error.ts";
 import { shouldUpgrade } from "./upgrades.ts";
 
 /**
  * How long a connection may take for each step until it is one of ours, in milliseconds: its greeting
- * in TLS, the head of its request, and the whole of it. The library looks once a second, so that what
- * was never used is gone within ten seconds.
+ * in TLS, and the head of its request. The library looks once a second, so that what was never used is
+ * gone within ten seconds.
  */
 const STEP_MS = 7_000;
 const LOOK_MS = 1_000;
 /**
+ * The same for a whole request: a door that reads its body has answered by then, in words of its own, and what was left
+ * of the body has been taken.
+ */
+const REQUEST_MS = MAX_BODY_MS + MAX_REST_MS + LOOK_MS;
+/**
  * How long nothing may move on an HTTP connection in the middle of a request, in milliseconds. The runtime
  * waits twice as long where an answer has moved at least once.
  */
-const SILENCE_MS = 4_000;
+export const SILENCE_MS = 4_000;
+/** How often it is looked what has come of a request that has its answer, in milliseconds. */
+const REST_LOOK_MS = 100;
 /** How long a connection may wait for its next request, in milliseconds. */
 const KEEP_ALIVE_MS = 5_000;
 /** The same for an HTTP/2 connection that has carried a stream, in milliseconds. */
@@ -54,17 +67,39 @@ export async function httpServer(
 ): Promise<Server> {
   const options = {
     headersTimeout: STEP_MS,
-    requestTimeout: STEP_MS,
+    requestTimeout: REQUEST_MS,
     connectionsCheckingInterval: LOOK_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     shouldUpgradeCallback: shouldUpgrade,
   };
   const server =
     tls === undefined
-      ? createHttp(options, handler)
-      : createHttps({ ...options, ...(await read(tls)), handshakeTimeout: STEP_MS }, handler);
+      ? createHttp(options)
+      : createHttps({ ...options, ...(await read(tls)), handshakeTimeout: STEP_MS });
+  server.on("request", (request, response) => {
+    response.once("finish", () => takeRest(request));
+    handler(request, response);
+  });
   // A client that does not read its answers is no longer read either; this lets go of it.
   return server.setTimeout(SILENCE_MS);
+}
+
+/**
+ * Takes what is left of a request that has its answer, which a connection that is cut would take along, and cuts the
+ * connection when that is too much. The runtime throws away what comes, without a bound.
+ */
+function takeRest(request: IncomingMessage): void {
+  const { socket } = request;
+  if (request.complete || socket.destroyed) return;
+  const began = performance.now();
+  const before = socket.bytesRead;
+  request.resume();
+  const looks = setInterval(() => {
+    const tooMuch = socket.bytesRead - before > MAX_REST_BYTES;
+    const tooLong = performance.now() - began > MAX_REST_MS;
+    if (!request.complete && (tooMuch || tooLong)) socket.destroy();
+    if (request.complete || socket.destroyed) clearInterval(looks);
+  }, REST_LOOK_MS).unref();
 }
 
 export async function http2Server(

@@ -1,8 +1,8 @@
 /** What the session of a stream writes to, and how much of it may wait for a client that reads slowly. */
-import type { Transport } from "../../engine/ports/transport.ts";
-import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
-import type { SizedFrame } from "../../protocol/publication-frames.ts";
-import { OutboundQueue } from "./outbound-queue.ts";
+import type { Transport } from "../../../engine/ports/transport.ts";
+import { DISCONNECTS, type Disconnect } from "../../../protocol/codes.ts";
+import type { SizedFrame } from "../../../protocol/publication-frames.ts";
+import { OutboundQueue } from "../outbound-queue.ts";
 
 export interface TransportOwner {
   farewell(disconnect: Disconnect): SizedFrame;
@@ -23,12 +23,14 @@ export class StreamTransport implements Transport {
   #ended = false;
   #error: unknown;
   #wake: (() => void) | undefined;
-  /** Settles when the client may be read again; undefined while it may. */
-  #paused: { readonly over: Promise<void>; readonly resume: () => void } | undefined;
 
   constructor(maxQueueBytes: number, owner: TransportOwner) {
     this.#maxQueueBytes = maxQueueBytes;
     this.#owner = owner;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
   }
 
   write(frame: SizedFrame): void {
@@ -42,20 +44,11 @@ export class StreamTransport implements Transport {
     this.#owner.overrun();
   }
 
-  pause(): void {
-    if (this.#ended || this.#paused !== undefined) return;
-    const { promise: over, resolve: resume } = Promise.withResolvers<void>();
-    this.#paused = { over, resume };
-  }
-
-  resume(): void {
-    this.#paused?.resume();
-    this.#paused = undefined;
-  }
-
-  /** Resolves when the client may be read, at once unless it is paused. */
-  async readable(): Promise<void> {
-    await this.#paused?.over;
+  /** Writes what says that the stream is there, where nothing waits that would say it as well. */
+  beat(heartbeat: SizedFrame): void {
+    if (this.#ended || this.#queue.length > 0) return;
+    this.#queue.push(heartbeat, heartbeat);
+    this.#wake?.();
   }
 
   close(disconnect: Disconnect): void {
@@ -64,14 +57,14 @@ export class StreamTransport implements Transport {
     if (slow) this.#owner.dropped(this.#queue.dropDeliveries());
     const farewell = this.#owner.farewell(disconnect);
     this.#queue.push(farewell, farewell);
-    this.#end(slow);
+    this.end(slow);
   }
 
   /** Ends the stream behind what was written: well, or with an error for the library to tell. */
   finish(error?: unknown): void {
     if (this.#ended) return;
     this.#error = error;
-    this.#end(false);
+    this.end(false);
   }
 
   /** Nobody reads any more. */
@@ -95,10 +88,37 @@ export class StreamTransport implements Transport {
     if (this.#error !== undefined) throw this.#error;
   }
 
-  #end(slow: boolean): void {
+  /** Nothing more is written. */
+  protected end(slow: boolean): void {
     this.#ended = true;
-    this.resume();
     this.#owner.ended(slow);
     this.#wake?.();
+  }
+}
+
+/** The same for a client that sends on the stream as well, and can be read more slowly. */
+export class PausableTransport extends StreamTransport {
+  /** Settles when the client may be read again; undefined while it may. */
+  #paused: { readonly over: Promise<void>; readonly resume: () => void } | undefined;
+
+  pause(): void {
+    if (this.ended || this.#paused !== undefined) return;
+    const { promise: over, resolve: resume } = Promise.withResolvers<void>();
+    this.#paused = { over, resume };
+  }
+
+  resume(): void {
+    this.#paused?.resume();
+    this.#paused = undefined;
+  }
+
+  /** Resolves when the client may be read, at once unless it is paused. */
+  async readable(): Promise<void> {
+    await this.#paused?.over;
+  }
+
+  protected override end(slow: boolean): void {
+    super.end(slow);
+    this.resume();
   }
 }
