@@ -10,5 +10,6 @@ export const CAPABILITIES: HostCapabilities = {
   slowsSenders: false,
   freeHeartbeat: true,
   // Each gateway has an engine of its own, and none knows the others.
-  surveysAcrossNodes: false,
+  keepsLifecycleEvents: true,
+  keepsRevocations: true,
 };

@@ -1,7 +1,8 @@
 /**
- * The close handshake. The runtime does not answer a peer's close frame on hibernatable sockets: a
- * peer left without an answer waits about ten seconds and then reports 1006.
+ * How sockets are closed. The runtime does not answer a peer's close frame on hibernatable sockets: a peer left
+ * without an answer waits until the object sleeps, ten seconds after its last event, and then reports 1006.
  */
+import type { Frame } from "../protocol/codec.ts";
 import type { Disconnect } from "../protocol/codes.ts";
 import { MAX_REASON_BYTES } from "../protocol/limits.ts";
 import { utf8Cut } from "../protocol/utf8.ts";
@@ -35,4 +36,19 @@ function closeQuietly(socket: ClosableSocket): void {
   } catch {
     // Already closed: that is what was wanted.
   }
+}
+
+/** What the bridge of a door says to the gateway by itself, where else frames of its client are. */
+const CLOSE_WORD = "close ";
+
+/** Asks a gateway to end the session of a bridge, so that its client is told as any other. */
+export function closeWord(code: number, retryAfterMs = 0): string {
+  return `${CLOSE_WORD}${code} ${retryAfterMs}`;
+}
+
+/** With what a bridge asks a gateway to end its session; undefined for a client's frame. */
+export function askedClose(frame: Frame): { code: number; retryAfterMs: number } | undefined {
+  if (typeof frame !== "string" || !frame.startsWith(CLOSE_WORD)) return undefined;
+  const [code, retryAfterMs] = frame.slice(CLOSE_WORD.length).split(" ");
+  return { code: Number(code), retryAfterMs: Number(retryAfterMs) };
 }

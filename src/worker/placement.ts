@@ -10,6 +10,16 @@ export const GATEWAY_WIDTH_HEADER = "x-messageloop-gateway-width";
 export const REFUSAL_HEADER = "x-messageloop-refusal";
 export type Refusal = "full" | "busy";
 
+/** Says which door of the Worker a socket is for. What a client sends under this name goes no further. */
+export const DOOR_HEADER = "x-messageloop-door";
+/** `stream`: the client sends by calls of its own, and the door writes heartbeats so often, in milliseconds. */
+export const HEARTBEAT_HEADER = "x-messageloop-heartbeat";
+/** `events`: the client reads only, and the door knows who it is; percent-encoded. */
+export const USER_HEADER = "x-messageloop-user";
+/** `events`: when the client's ticket was made, Unix milliseconds; left out where it has shown a key. */
+export const ISSUED_HEADER = "x-messageloop-issued";
+export type Door = "stream" | "events";
+
 const MAX_WIDTH = 64;
 /** Gateways tried for one connection. */
 export const MAX_TRIES = 3;

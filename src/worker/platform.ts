@@ -20,6 +20,13 @@ export function shortId(): string {
   return shortIdFrom((length) => crypto.getRandomValues(new Uint8Array(length)));
 }
 
+/** Text of 144 random bits. */
+export function secret(): string {
+  return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(18))))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_");
+}
+
 /** Structured lines on the console, which Workers logs collect. */
 export const consoleLogger: Logger = { warn: writing("warn"), info: writing("info") };
 

@@ -1,92 +1,103 @@
-/** Settings as a Worker gets them: the table `messageloop` among its variables. */
-import * as v from "valibot";
-import {
-  BURST_WITHOUT_RATE,
-  burstHasRate,
-  checkSettings,
-  type LogLevel,
-  limitsEntries,
-  logLevels,
-  type SettingPath,
-  type Settings,
-  serverEntries,
-  settingPaths,
-  settingsEntries,
-  table,
-  toSettings,
-  wholeNumbers,
-} from "../engine/settings/settings.ts";
-import { allowedHosts, allowedOrigins } from "../http/origins.ts";
-import { MAX_SOCKETS, MAX_UNHEARD_BYTES, MAX_UPGRADES_PER_SECOND } from "../protocol/limits.ts";
+/**
+ * Settings as a Worker has them: the configuration that its build has bundled, the table `messageloop` among its
+ * variables above that, and its secrets.
+ */
+import { layered, replaced } from "../config/layers.ts";
+import { configSchema } from "../config/schema.ts";
+import { type SharedConfig, sharedConfig } from "../config/shared.ts";
+import { readSettings } from "../engine/settings/secrets.ts";
+import { type Settings, SettingsError, toSettings } from "../engine/settings/settings.ts";
+import type { KeyEntry } from "../http/keys/key.ts";
+import type { TicketKey } from "../http/tickets/tickets.ts";
+import { bindingOf } from "./backends/binding.ts";
 
 /** The settings of every host, and what only gateways have. */
-export interface WorkerSettings extends Settings {
+export interface WorkerSettings extends Settings, SharedConfig {
   readonly maxUnheardBytes: number;
   readonly maxSockets: number;
   readonly maxUpgradesPerSecond: number;
-  readonly logLevel: LogLevel;
+  /** Who may use the server API; nobody may where there are none. */
+  readonly apiKeys: readonly KeyEntry[];
+  /** What tickets are signed with, the first of them; none are made without any. */
+  readonly ticketKeys: readonly TicketKey[];
   /** Beside the Worker's own host. */
   readonly allowedOrigins: readonly string[];
   /** Names of the Worker; without any every name is its own. */
   readonly allowedHosts: readonly string[];
 }
 
-const schema = v.optional(
-  table({
-    ...settingsEntries,
-    server: v.optional(table({ ...serverEntries, log_level: v.optional(logLevels, "info") }), {}),
-    limits: v.optional(
-      v.pipe(
-        table({
-          ...limitsEntries,
-          unheard_bytes: v.optional(wholeNumbers(65_536), MAX_UNHEARD_BYTES),
-          sockets_per_gateway: v.optional(wholeNumbers(1, 32_000), MAX_SOCKETS),
-          upgrades_per_second: v.optional(wholeNumbers(1), MAX_UPGRADES_PER_SECOND),
-        }),
-        v.forward(
-          v.check((limits) => burstHasRate(limits), BURST_WITHOUT_RATE),
-          ["publish_burst"],
-        ),
-      ),
-      {},
-    ),
-    transport: v.optional(
-      table({
-        websocket: v.optional(
-          table({
-            allowed_origins: v.optional(allowedOrigins, []),
-            allowed_hosts: v.optional(allowedHosts, []),
-          }),
-          {},
-        ),
-      }),
-      {},
-    ),
-  }),
-  {},
-);
-
-/** Every setting of this host with its default. */
-export const WORKER_SETTING_PATHS: readonly SettingPath[] = settingPaths(schema);
+/** Secrets that stand above all else where they are there, as variables do on the other host. */
+export const API_KEYS = "MESSAGELOOP_API_KEYS";
+export const TICKET_KEYS = "MESSAGELOOP_API_TICKET_KEYS";
+const ABOVE: readonly (readonly [name: string, path: readonly string[]])[] = [
+  [API_KEYS, ["api", "keys"]],
+  [TICKET_KEYS, ["api", "ticket_keys"]],
+  ["MESSAGELOOP_AUTH_JWT_HMAC_SECRET", ["auth", "jwt", "hmac_secret"]],
+  ["MESSAGELOOP_AUTH_JWT_PUBLIC_KEY", ["auth", "jwt", "public_key"]],
+];
 
 /** An isolate sees one environment; the objects in it need not check the same table again. */
-const known = new WeakMap<object, WorkerSettings>();
+let known = new WeakMap<object, WorkerSettings>();
+/** What the build has bundled. The objects of a Worker are in one bundle with what calls `configure`. */
+let bundled: unknown;
 
-/** @throws SettingsError naming the path of each setting that is wrong. */
+/**
+ * Takes the configuration of this Worker, as the parsed file has it. It is checked with the first request.
+ *
+ * @throws Error where another one has been taken before: a bundle has one
+ */
+export function configure(config: unknown): void {
+  if (bundled !== undefined && bundled !== config) {
+    throw new Error("this Worker has its configuration already: createWorker takes one");
+  }
+  bundled = config;
+  known = new WeakMap();
+}
+
+/** @throws SettingsError naming the path of each setting that is wrong, and nothing of a secret */
 export function settingsOf(env: object): WorkerSettings {
   let settings = known.get(env);
   if (settings === undefined) {
-    const checked = checkSettings(schema, (env as { readonly messageloop?: unknown }).messageloop);
+    const bindings = env as Readonly<Record<string, unknown>>;
+    let written = layered(bundled, bindings["messageloop"]);
+    for (const [name, path] of ABOVE) {
+      if (bindings[name] !== undefined) written = replaced(written, path, { secret: name });
+    }
+    const secrets = { named: (name: string) => bindings[name] };
+    const checked = readSettings(configSchema, written, "worker", secrets);
     settings = {
       ...toSettings(checked),
+      ...withBindings(sharedConfig(checked, "worker"), env),
       maxUnheardBytes: checked.limits.unheard_bytes,
       maxSockets: checked.limits.sockets_per_gateway,
       maxUpgradesPerSecond: checked.limits.upgrades_per_second,
-      logLevel: checked.server.log_level,
+      apiKeys: checked.api.keys,
+      ticketKeys: checked.api.ticket_keys,
       allowedOrigins: checked.transport.websocket.allowed_origins,
       allowedHosts: checked.transport.websocket.allowed_hosts,
     };
     known.set(env, settings);
   }
   return settings;
+}
+
+/** @throws SettingsError where a backend is to be reached by a service binding that the Worker does not have */
+function withBindings(config: SharedConfig, env: object): SharedConfig {
+  const problems = config.proxy.backends.flatMap(({ binding }, place) =>
+    binding === undefined || bindingOf(env, binding) !== undefined
+      ? []
+      : [{ path: `proxy.${place}.binding`, message: "is no service binding of this Worker" }],
+  );
+  if (problems.length > 0) throw new SettingsError(problems);
+  return config;
+}
+
+/** Whether channels are listed: where nobody can ask for it, it would cost for nothing. */
+export function listsChannels({ apiKeys }: WorkerSettings): boolean {
+  return apiKeys.length > 0;
+}
+
+/** Whether users are found: where nobody can ask for it, and nobody counts their connections, it would cost likewise. */
+export function keepsDirectory({ apiKeys, maxUserConnections }: WorkerSettings): boolean {
+  return apiKeys.length > 0 || maxUserConnections > 0;
 }

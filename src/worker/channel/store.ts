@@ -1,11 +1,16 @@
 /** What a channel keeps in its Durable Object's SQLite, opened for one life of the channel. */
 import type { LogStore } from "../../channels/log-store.ts";
 import type { PresenceStore } from "../../channels/presence.ts";
-import type { ChannelStore, GatewayStore } from "../../objects/ports/channel-store.ts";
+import type {
+  ChannelStore,
+  GatewayStore,
+  ReportedStore,
+} from "../../objects/ports/channel-store.ts";
 import { isFresh, type SqlLike } from "../sql/sql.ts";
 import { SqlGatewayStore } from "./gateway-store.ts";
 import { SqlLogStore } from "./log-store.ts";
 import { SqlPresenceStore } from "./presence-store.ts";
+import { SqlReportedStore } from "./reported-store.ts";
 
 export class SqlChannelStore implements ChannelStore {
   readonly #sql: SqlLike;
@@ -23,6 +28,10 @@ export class SqlChannelStore implements ChannelStore {
 
   gateways(): GatewayStore {
     return new SqlGatewayStore(this.#sql, this.#fresh);
+  }
+
+  reported(): ReportedStore {
+    return new SqlReportedStore(this.#sql, this.#fresh);
   }
 
   presence(): PresenceStore {

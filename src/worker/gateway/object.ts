@@ -3,36 +3,59 @@
  * sleeps while nobody speaks: everything it must remember rides with the sockets or in its database.
  */
 import { DurableObject } from "cloudflare:workers";
+import { Authentication } from "../../auth/authentication.ts";
 import { background } from "../../engine/background.ts";
 import type { ClientSession } from "../../engine/engine.ts";
 import { Engine, type NextExpiry } from "../../engine/engine.ts";
 import { errorText } from "../../engine/error-text.ts";
 import type { Backends } from "../../engine/ports/backends.ts";
+import { SESSION_KINDS } from "../../engine/ports/lifecycle.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
 import type { Transport } from "../../engine/ports/transport.ts";
+import type { HookTargets } from "../../hooks/hooks.ts";
+import { fetchBytes } from "../../http/fetch-bytes.ts";
+import { importHmacKey, webHmac } from "../../http/tickets/hmac.ts";
 import { retryPause } from "../../objects/alarm.ts";
 import { ObjectBroker } from "../../objects/gateway/broker.ts";
 import { Turn } from "../../objects/gateway/turn.ts";
 import type { Called, GatewayStub } from "../../objects/ports/calls.ts";
-import { DISCONNECTS } from "../../protocol/codes.ts";
+import type { Encoding } from "../../protocol/codec.ts";
+import { DISCONNECTS, disconnectFor } from "../../protocol/codes.ts";
+import { gatewayBackends, objectHooks } from "../backends/backends.ts";
 import { objectCalls } from "../calls.ts";
 import { CAPABILITIES } from "../capabilities.ts";
-import { answerClose, closeSocket } from "../close.ts";
+import { answerClose, askedClose, closeSocket } from "../close.ts";
 import { handshake } from "../handshake.ts";
-import { GATEWAY_WIDTH_HEADER, REFUSAL_HEADER, type Refusal } from "../placement.ts";
-import { clock, consoleLoggerAt, random, timers } from "../platform.ts";
-import { settingsOf, type WorkerSettings } from "../settings.ts";
+import { ObjectHooks } from "../hooks.ts";
+import {
+  DOOR_HEADER,
+  type Door,
+  GATEWAY_WIDTH_HEADER,
+  HEARTBEAT_HEADER,
+  ISSUED_HEADER,
+  parseGatewayName,
+  REFUSAL_HEADER,
+  REGIONS,
+  type Refusal,
+  USER_HEADER,
+} from "../placement.ts";
+import { clock, consoleLoggerAt, random, secret, timers } from "../platform.ts";
+import { keepsDirectory, settingsOf, type WorkerSettings } from "../settings.ts";
 import { checkedSql } from "../sql/checked-sql.ts";
 import { SessionRecords } from "./attachment.ts";
 import { SqlChannelRegistrations } from "./channel-registration-table.ts";
 import { ConnectWatch } from "./connect-watch.ts";
 import { Doubts } from "./doubts.ts";
 import { SqlPatternRegistrations } from "./pattern-registration-table.ts";
+import { SqlUserRegistrations } from "./user-registration-table.ts";
 
 /** Longest time between two comparisons of registrations with live sockets, in milliseconds. */
 const SWEEP_INTERVAL_MS = 5 * 60 * 1000;
 /** Shortest time to the next alarm, in milliseconds. */
 const MIN_ALARM_MS = 1_000;
+
+/** The door whose clients read only. It is a tag of their sockets. */
+const EVENTS = "events" satisfies Door;
 
 /** The settings that refuse a socket, for the log. */
 const BOUNDS: Readonly<Record<Refusal, string>> = {
@@ -46,13 +69,17 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
   protected readonly broker: ObjectBroker;
   readonly #turn = new Turn(timers);
   readonly #settings: WorkerSettings;
+  readonly #authentication: Authentication;
   readonly #logger: Logger;
   readonly #records: SessionRecords;
+  readonly #hooks: ObjectHooks;
   readonly #sessions = new Map<WebSocket, ClientSession>();
   #awake = false;
   #alarmKnown = false;
   /** Alarms in a row that have failed. */
   #failures = 0;
+  /** When an alarm of this life last swept, Unix milliseconds. */
+  #sweptAt = 0;
   /** Closes those that do not connect in time. */
   readonly #connects = new ConnectWatch<WebSocket>({
     expire: () => this.#expire(),
@@ -85,6 +112,10 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
       calls: objectCalls(ctx),
       channelRegistrations: new SqlChannelRegistrations(sql, () => this.#ensureAlarm()),
       patternRegistrations: new SqlPatternRegistrations(sql, () => this.#ensureAlarm()),
+      userRegistrations: new SqlUserRegistrations(sql, () => this.#ensureAlarm()),
+      keepsDirectory: keepsDirectory(this.#settings),
+      region: parseGatewayName(this.#name)?.region ?? "",
+      regions: REGIONS,
       hasDirectSubscriber: (channel) => this.engine.hub.hasDirectSubscriber(channel),
       hasAnySubscriber: (channel) => this.engine.hub.hasAnySubscriber(channel),
       hasActiveSubscriber: (channel) => this.engine.hub.hasActiveSubscriber(channel),
@@ -93,9 +124,24 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
       patterns: () => this.engine.hub.patterns(),
       hasPattern: (pattern) => this.engine.hub.hasPattern(pattern),
       hasPatternPresenceFollower: (pattern) => this.engine.hub.hasPatternPresenceFollower(pattern),
+      isGateway: (name) => parseGatewayName(name) !== undefined,
       random,
       turn: this.#turn,
       platform,
+    });
+    this.#authentication = new Authentication(
+      this.#settings.auth,
+      { clock, logger: this.#logger, fetchBytes, importHmacKey },
+      gatewayBackends(this.backends(), this.#settings.proxy, env, {
+        ...platform,
+        random,
+        hmac: webHmac,
+      }),
+    );
+    this.#hooks = new ObjectHooks(this.hooks(), {
+      sql,
+      logger: this.#logger,
+      wakeBy: (at) => this.#wakeBy(at),
     });
     this.engine = new Engine({
       broker: this.broker,
@@ -104,20 +150,40 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
       timers,
       nextTurn: (callback) => this.#turn.soon(callback),
       logger: this.#logger,
+      lookBy: (at) => this.#alarmBy(at + this.#stalledMs),
       capabilities: CAPABILITIES,
-      backends: this.backends(),
+      backends: this.#authentication.backends,
+      lifecycle: this.#hooks.lifecycle,
       settings: this.#settings,
       maxUnheardBytes: this.#settings.maxUnheardBytes,
     });
   }
 
-  /** The application's backends. A class of the application's own overrides it. */
+  /**
+   * The application's backends as functions. A class of the application's own overrides it; what it leaves out is as
+   * the settings `proxy` and `hooks` say.
+   */
   protected backends(): Backends {
     return {};
   }
 
+  /**
+   * Who is told of which events of sessions. A class of the application's own overrides it; without that it is as the
+   * settings `proxy` and `hooks` say.
+   */
+  protected hooks(): HookTargets {
+    const network = { clock, timers, random, hmac: webHmac, logger: this.#logger };
+    return objectHooks(this.#settings.proxy, SESSION_KINDS, this.env, network);
+  }
+
   /** An upgrade that the Worker has checked. Refuses with 503 when this gateway has enough. */
   override fetch(request: Request): Response {
+    const { problem } = this.#authentication;
+    if (problem !== undefined) {
+      // As in the Worker: nothing works half, and only an operator sees what is wrong.
+      this.#logger.warn("wrong settings", { problems: problem.problems });
+      return new Response("wrong settings, see the log", { status: 500 });
+    }
     this.wake();
     this.#width = Math.max(this.#width, Number(request.headers.get(GATEWAY_WIDTH_HEADER)) || 1);
     const refusal = this.#refusal();
@@ -128,15 +194,38 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     }
     const { encoding, headers } = handshake(request);
     const { 0: client, 1: server } = new WebSocketPair();
-    this.ctx.acceptWebSocket(server);
+    const door = request.headers.get(DOOR_HEADER);
+    this.ctx.acceptWebSocket(server, door === null ? [] : [door]);
     const id = `${this.#name}.${random.uuid()}`;
-    const address = request.headers.get("CF-Connecting-IP") ?? "";
-    const session = this.engine.accept(this.#transport(server, id), id, encoding, { address });
+    const session = this.#accept(request.headers, this.#transport(server, id), id, encoding);
     this.#sessions.set(server, session);
     this.#records.save(server, session.record());
     this.#ensureAlarm();
     this.#connects.watch(server);
     return new Response(null, { status: 101, webSocket: client, headers });
+  }
+
+  /** A session as the door asks for it that its client has come by. */
+  #accept(headers: Headers, transport: Transport, id: string, encoding: Encoding): ClientSession {
+    const peer = { address: headers.get("CF-Connecting-IP") ?? "" };
+    const door = headers.get(DOOR_HEADER);
+    if (door === EVENTS) {
+      const userId = decodeURIComponent(headers.get(USER_HEADER) ?? "");
+      const issuedAt = Number(headers.get(ISSUED_HEADER) ?? 0);
+      const admitted = { userId, issuedAt };
+      return this.engine.accept(transport, id, encoding, { ...peer, admitted });
+    }
+    if (door !== ("stream" satisfies Door)) {
+      return this.engine.accept(transport, id, encoding, peer);
+    }
+    const heartbeatIntervalMs = Number(headers.get(HEARTBEAT_HEADER));
+    return this.engine.open(
+      transport,
+      id,
+      encoding,
+      { secret: secret(), heartbeatIntervalMs },
+      peer,
+    );
   }
 
   /** Entries of a channel. Takes a DeliverRequest, answers a DeliverResponse. */
@@ -145,10 +234,26 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     return this.broker.deliver(request);
   }
 
+  /** Something about a session of this gateway. Takes a NodeCall, answers a NodeAnswer. */
+  async call(request: Uint8Array): Promise<Uint8Array> {
+    this.wake();
+    const answer = this.broker.call(request);
+    // It may have brought what a client sends.
+    this.#turn.frame();
+    return await answer;
+  }
+
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
     this.wake();
     const frame = typeof data === "string" ? data : new Uint8Array(data);
-    const received = this.#sessions.get(socket)?.receive(frame);
+    const session = this.#sessions.get(socket);
+    const asked = askedClose(frame);
+    // Of a client that has a socket of its own it is a frame like any other.
+    if (asked !== undefined && this.ctx.getTags(socket).length > 0) {
+      session?.close(disconnectFor(asked.code) ?? DISCONNECTS.internal, asked.retryAfterMs);
+      return;
+    }
+    const received = session?.receive(frame);
     this.#turn.frame();
     await received;
   }
@@ -174,7 +279,9 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
       this.#expire();
       // Not at every wake: sockets that closed in a sleep may still need their rows.
       this.#records.sweep((id) => this.engine.session(id) !== undefined);
-      await this.broker.sweep();
+      await this.#sweep();
+      this.#hooks.endOthers((id) => this.engine.session(id) !== undefined);
+      this.#hooks.wake();
       this.#failures = 0;
       due = this.#alarmDue();
     } catch (error) {
@@ -189,13 +296,26 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     this.#alarmKnown = true;
   }
 
+  /** An alarm that comes for a token may be the next of many, and finds nothing new to sweep. */
+  async #sweep(): Promise<void> {
+    const since = clock.now() - this.#sweptAt;
+    if (since >= 0 && since < this.#sweepMs / 2) return;
+    await this.broker.sweep();
+    this.#sweptAt = clock.now();
+  }
+
   /** When the next alarm has something to do, Unix milliseconds; undefined when it has not. */
   #alarmDue(): number | undefined {
-    const { idle } = this.#expire();
+    const { idle, token } = this.#expire();
     // A channel that could not be told that nobody here wants it is told at the next sweep.
     const unfinished = this.engine.hub.size > 0 || this.broker.stats().registrations > 0;
-    if (idle !== undefined) return idle + this.#stalledMs;
-    return unfinished ? clock.now() + this.#sweepMs : undefined;
+    const times = [
+      idle === undefined ? undefined : idle + this.#stalledMs,
+      token === undefined ? undefined : token + this.#stalledMs,
+      unfinished && idle === undefined ? clock.now() + this.#sweepMs : undefined,
+      this.#hooks.due,
+    ].filter((at) => at !== undefined);
+    return times.length === 0 ? undefined : Math.min(...times);
   }
 
   /** Ends whose time is over, where that is beyond doubt. */
@@ -224,6 +344,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     this.#awake = true;
     for (const socket of this.ctx.getWebSockets()) this.#restore(socket);
     background(this.broker.sweep(), this.#logger, "a gateway's sweep");
+    this.#hooks.wake();
     // An alarm that an earlier version of the program could not handle is gone.
     if (this.#sessions.size > 0 || this.broker.stats().registrations > 0) this.#ensureAlarm();
   }
@@ -253,6 +374,8 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
 
   /** When a socket was last heard by the runtime, or is believed to live, Unix milliseconds. */
   #heard(socket: WebSocket): number {
+    // Who reads events says nothing; the door closes the socket when its client has gone.
+    if (this.ctx.getTags(socket).includes(EVENTS)) return clock.now();
     const ping = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
     // A clock that was set back makes what was heard before it no proof for all the time until then.
     return Math.max(ping > clock.now() ? 0 : ping, this.#believed.get(socket) ?? 0);
@@ -292,6 +415,8 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     const early = marks !== undefined && marks.seen > clock.now();
     if (early) marks.seen = BigInt(clock.now());
     const session = this.engine.restore(this.#transport(socket, record.sessionId), record);
+    // By rules that have come in the sleep.
+    if (session.ended) return undefined;
     this.#sessions.set(socket, session);
     if (early) session.saveMarks();
     if (!session.connected) this.#connects.watch(socket);
@@ -300,7 +425,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
 
   /** @param clean whether the client has said that it goes */
   #end(socket: WebSocket, clean: boolean, code?: number): void {
-    // The runtime does not list a socket that closed in a sleep: it comes with the event of its end.
+    // It may have closed in a sleep, and nothing says that the runtime lists such a socket before this event.
     const session = this.#restore(socket);
     if (session === undefined) return;
     session.end(clean, code);
@@ -328,6 +453,18 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     return this.#upgrades > maxUpgradesPerSecond ? "busy" : undefined;
   }
 
+  /** Makes sure that the alarm comes by a time, Unix milliseconds. */
+  #wakeBy(at: number): void {
+    background(this.#advanceAlarm(at), this.#logger, "the alarm of a gateway's hooks");
+  }
+
+  async #advanceAlarm(at: number): Promise<void> {
+    const stored = await this.ctx.storage.getAlarm();
+    if (stored !== null && stored <= at) return;
+    await this.ctx.storage.setAlarm(Math.max(at, clock.now() + MIN_ALARM_MS));
+    this.#alarmKnown = true;
+  }
+
   /** Makes sure that an alarm is stored. Asks the storage once per life and per alarm. */
   #ensureAlarm(): void {
     if (this.#alarmKnown) return;
@@ -343,5 +480,19 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
       this.#alarmKnown = false;
       throw error;
     }
+  }
+
+  /** Has the alarm come at this time, Unix milliseconds, if it would come later. */
+  #alarmBy(at: number): void {
+    // No alarm is stored for later than a client that was heard now could be silent.
+    if (at >= clock.now() + this.#settings.idleTimeoutMs) return;
+    background(this.#storeSooner(at), this.#logger, "a gateway's alarm");
+  }
+
+  async #storeSooner(at: number): Promise<void> {
+    const { storage } = this.ctx;
+    const stored = await storage.getAlarm();
+    const due = Math.max(at, clock.now() + MIN_ALARM_MS);
+    if (stored === null || stored > due) await storage.setAlarm(due);
   }
 }

@@ -2,9 +2,10 @@
  * What a pattern index keeps, in its Durable Object's SQLite. One row is written per registration and one
  * per lease.
  */
-import { matches, readPattern } from "../../channels/patterns.ts";
+import { nameRange } from "../../channels/name-order.ts";
+import { matches } from "../../channels/patterns.ts";
 import type { LeaseRow, PatternRow, PatternStore } from "../../objects/ports/pattern-store.ts";
-import type { SqlLike, SqlValue } from "../sql/sql.ts";
+import type { SqlLike } from "../sql/sql.ts";
 
 export class SqlPatternStore implements PatternStore {
   readonly #sql: SqlLike;
@@ -66,8 +67,10 @@ export class SqlPatternStore implements PatternStore {
   }
 
   *channels(pattern: string, time: number): Iterable<string> {
-    const [range, ...bounds] = rangeOf(pattern);
-    const query = `SELECT channel FROM leases WHERE leased_at >= ?${range} ORDER BY leased_at DESC`;
+    const { first, end } = nameRange(pattern);
+    const bounds = end === undefined ? [first] : [first, end];
+    const query = `SELECT channel FROM leases WHERE leased_at >= ? AND channel >= ?
+      ${end === undefined ? "" : "AND channel < ?"} ORDER BY leased_at DESC`;
     for (const { channel } of this.#sql.exec(query, time, ...bounds)) {
       if (matches(pattern, `${channel}`)) yield `${channel}`;
     }
@@ -84,13 +87,4 @@ export class SqlPatternStore implements PatternStore {
   dropLeases(time: number): void {
     this.#sql.exec("DELETE FROM leases WHERE leased_at < ?", time);
   }
-}
-
-/** Where the channels of a pattern lie in the table: behind the literal words that it begins with. */
-function rangeOf(pattern: string): [string, ...SqlValue[]] {
-  const { words } = readPattern(pattern);
-  const star = words.indexOf("*");
-  const literal = (star < 0 ? words : words.slice(0, star)).join(".");
-  // The character behind the dot in the order of the table.
-  return literal === "" ? [""] : [" AND channel >= ? AND channel < ?", literal, `${literal}/`];
 }

@@ -14,6 +14,12 @@ export function isFresh(sql: SqlLike): boolean {
   return true;
 }
 
+/** Whether a database has a table. */
+export function hasTable(sql: SqlLike, name: string): boolean {
+  for (const _ of sql.exec("SELECT 1 FROM sqlite_master WHERE name = ?", name)) return true;
+  return false;
+}
+
 /** SQLite takes whole buffers: a view into a larger one is copied out. */
 export function bufferOf(bytes: Uint8Array): ArrayBuffer {
   return bytes.slice().buffer as ArrayBuffer;

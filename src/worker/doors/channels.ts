@@ -1,0 +1,32 @@
+/** What the Worker answers below `/channels/`. */
+import type { ChannelDoors } from "../../http/channel-doors.ts";
+import { EventsDoor } from "../../http/events/door.ts";
+import { consoleLoggerAt } from "../platform.ts";
+import type { WorkerSettings } from "../settings.ts";
+import { accessOf } from "./access.ts";
+import { type Caller, peerOf } from "./caller.ts";
+import { cloudEventsDoor } from "./cloudevents.ts";
+import { openEvents } from "./events.ts";
+
+/** @param caller of the request that is to be answered */
+export function channelDoors(settings: WorkerSettings, caller: Caller): ChannelDoors {
+  return {
+    publish: cloudEventsDoor(settings, caller),
+    events: async (request, path) => {
+      const door = eventsDoorOf(settings);
+      return await door.answer(request, path, peerOf(request), (events) =>
+        openEvents(events, settings, caller),
+      );
+    },
+  };
+}
+
+function eventsDoorOf(settings: WorkerSettings): EventsDoor {
+  return new EventsDoor({
+    ...accessOf(settings),
+    rules: settings,
+    subscribes: !settings.disabledMessages.includes("subscribe"),
+    logger: consoleLoggerAt(settings.logLevel),
+    random: Math.random,
+  });
+}

@@ -1,0 +1,96 @@
+/** Server-sent events in the Worker. A stream ends here, with a bridge to its gateway behind it, which can sleep. */
+import type { AdmittedEvents } from "../../http/events/door.ts";
+import { EventStream, HEARTBEAT_FRAME } from "../../http/events/event-stream.ts";
+import { codecFor } from "../../protocol/codec.ts";
+import { DISCONNECTS } from "../../protocol/codes.ts";
+import { type SizedFrame, sized } from "../../protocol/publication-frames.ts";
+import { clock, timers } from "../platform.ts";
+import type { WorkerSettings } from "../settings.ts";
+import { connectToGateway } from "../upgrade.ts";
+import { Bridge } from "./bridge.ts";
+import { abandon, type Caller } from "./caller.ts";
+
+/** Answers who may have a stream. */
+export async function openEvents(
+  events: AdmittedEvents,
+  settings: WorkerSettings,
+  caller: Caller,
+): Promise<Response> {
+  const { gateways, region } = caller;
+  const upgrade = new Request("https://gateway/", {
+    headers: {
+      Upgrade: "websocket",
+      "Sec-WebSocket-Protocol": codecFor("json").subprotocol,
+      "CF-Connecting-IP": events.address,
+    },
+  });
+  const { issuedAt, userId } = events;
+  const terms = { door: "events", user: userId, issuedAt, region } as const;
+  const { webSocket } = await connectToGateway(upgrade, gateways, terms);
+  if (webSocket === null) return events.sentAway(DISCONNECTS.connectionLimit);
+  const body = bodyOf(events, settings, webSocket, () => abandon(caller, settings, "events"));
+  return new Response(body, { headers: { ...events.headers } });
+}
+
+/**
+ * What the session of a gateway's socket says, made as fast as it is read. That the client has gone the runtime tells
+ * when a write fails, which heartbeats see to.
+ */
+function bodyOf(
+  { name, lastEventId }: AdmittedEvents,
+  { maxQueueBytes, stream: { heartbeatIntervalMs, lifetimeMs } }: WorkerSettings,
+  socket: WebSocket,
+  onAbandon: () => void,
+): ReadableStream<Uint8Array> {
+  const bridge = new Bridge(socket, {
+    heartbeatMs: heartbeatIntervalMs,
+    lifetimeMs,
+    lifetimeEnd: DISCONNECTS.goingAway,
+    returnAfterMs: 0,
+    maxQueueBytes,
+    clock,
+    timers,
+    abandon: onAbandon,
+  });
+  const encoder = new TextEncoder();
+  let text = "";
+  const events = new EventStream({
+    name,
+    lastEventId,
+    random: Math.random,
+    sink: {
+      write: ({ data }: SizedFrame) => {
+        text += data;
+      },
+      close: (disconnect) => bridge.close(disconnect),
+    },
+  });
+  events.begin();
+  bridge.send(codecFor("json").encodeInbound(events.connect));
+  let over = false;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        // Asked for again, so that the last of it has been written.
+        if (over) {
+          bridge.leave();
+          controller.close();
+          return;
+        }
+        while (text === "" && !over) {
+          const event = await bridge.next();
+          if (event.kind === "frame") events.take(sized(event.frame));
+          else if (event.kind === "heartbeat") text += HEARTBEAT_FRAME.data;
+          else {
+            over = true;
+            events.end(event.disconnect ?? DISCONNECTS.internal);
+          }
+        }
+        if (text !== "") controller.enqueue(encoder.encode(text));
+        text = "";
+      },
+      cancel: () => bridge.leave(),
+    },
+    { highWaterMark: 0 },
+  );
+}

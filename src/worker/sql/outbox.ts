@@ -1,0 +1,185 @@
+/**
+ * Lifecycle events in an object's SQLite, and which sessions are connected. An object without hooks has no table of
+ * them.
+ */
+import type { LifecycleEvent, LifecycleKind } from "../../engine/ports/lifecycle.ts";
+import type { Clock, Random } from "../../engine/ports/platform.ts";
+import {
+  decodeEvent,
+  encodeEvent,
+  lostEnd,
+  MAX_EVENTS,
+  type Outbox,
+  type OutboxPage,
+  type OutboxRow,
+  type Place,
+} from "../../hooks/outbox.ts";
+import { bufferOf, hasTable, type SqlLike, type SqlValue } from "./sql.ts";
+
+export interface SqlOutboxTerms {
+  /** The kinds that somebody hears. */
+  readonly kinds: ReadonlySet<LifecycleKind>;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Events that are kept. Default MAX_EVENTS. */
+  readonly most?: number;
+  /** Called when something is written, so that the object can make sure of its alarm. */
+  written(): void;
+}
+
+/** A channel's object has no sessions, and tables are made for what they are needed for first. */
+const TABLES = {
+  lifecycle_events: "(place INTEGER PRIMARY KEY, event BLOB NOT NULL)",
+  lifecycle_sessions: "(session TEXT PRIMARY KEY, ending BLOB NOT NULL) WITHOUT ROWID",
+};
+
+export class SqlOutbox implements Outbox {
+  readonly remembers = true;
+  readonly #sql: SqlLike;
+  readonly #terms: SqlOutboxTerms;
+  /** Whether each table is there; those that were not looked for are left out. */
+  readonly #there = new Map<keyof typeof TABLES, boolean>();
+  /** Undefined until they were read. */
+  #size: number | undefined;
+  #last: number | undefined;
+  #overflowed = 0;
+
+  constructor(sql: SqlLike, terms: SqlOutboxTerms) {
+    this.#sql = sql;
+    this.#terms = terms;
+  }
+
+  get size(): number {
+    this.#size ??= this.#has("lifecycle_events")
+      ? this.#number("SELECT count(*) AS number FROM lifecycle_events")
+      : 0;
+    return this.#size;
+  }
+
+  get overflowed(): number {
+    return this.#overflowed;
+  }
+
+  /** @throws MessagingError UNAVAILABLE where the storage does not take it */
+  add(events: readonly LifecycleEvent[]): undefined {
+    const { kinds, random } = this.#terms;
+    for (const event of events) {
+      if (kinds.has("disconnected")) {
+        if (event.kind === "disconnected" && !this.#forget(event.sessionId)) continue;
+        if (event.kind === "connected") this.#remember(lostEnd(event, random.uuid()));
+      }
+      if (kinds.has(event.kind)) this.#insert(event);
+    }
+    this.#terms.written();
+    return undefined;
+  }
+
+  read(after: Place | undefined, limit: number): OutboxPage {
+    if (!this.#has("lifecycle_events")) return { rows: [], next: undefined };
+    // What has been read may be removed before anything is added.
+    this.#lastPlace();
+    const query =
+      "SELECT place, event FROM lifecycle_events WHERE place > ? ORDER BY place LIMIT ?";
+    const found = [...this.#sql.exec(query, Number(after ?? 0), limit)];
+    const rows: OutboxRow[] = [];
+    for (const row of found) {
+      const place = Number(row["place"]);
+      const event = decodeEvent(bytesOf(row["event"]));
+      // Of a version that knew other kinds.
+      if (event === undefined) this.#delete(place);
+      else rows.push({ place, event });
+    }
+    const last = found.at(-1);
+    return { rows, next: last === undefined ? undefined : Number(last["place"]) };
+  }
+
+  remove(rows: readonly OutboxRow[]): void {
+    try {
+      for (const { place } of rows) this.#delete(Number(place));
+    } catch {
+      // They have been taken, and are sent again by a later life: the database has told the log why.
+    }
+  }
+
+  /**
+   * Tells the end of those that are remembered as connected and are not there: the object was reset under them.
+   *
+   * @param live whether a session is there
+   */
+  endOthers(live: (sessionId: string) => boolean): void {
+    if (!this.#has("lifecycle_sessions")) return;
+    const now = this.#terms.clock.now();
+    for (const row of [...this.#sql.exec("SELECT session, ending FROM lifecycle_sessions")]) {
+      const session = `${row["session"]}`;
+      if (live(session) || !this.#forget(session)) continue;
+      const event = decodeEvent(bytesOf(row["ending"]), now);
+      if (event !== undefined) this.#insert(event);
+    }
+  }
+
+  /** The database is empty. */
+  forgotten(): void {
+    this.#there.clear();
+    this.#size = undefined;
+  }
+
+  #insert(event: LifecycleEvent): void {
+    this.#make("lifecycle_events");
+    const place = this.#lastPlace() + 1;
+    const bytes = bufferOf(encodeEvent(event));
+    const before = this.size;
+    this.#sql.exec("INSERT INTO lifecycle_events (place, event) VALUES (?, ?)", place, bytes);
+    this.#last = place;
+    this.#size = before + 1;
+    if (this.#size <= (this.#terms.most ?? MAX_EVENTS)) return;
+    const oldest = this.#number("SELECT min(place) AS number FROM lifecycle_events");
+    this.#delete(oldest);
+    this.#overflowed += 1;
+  }
+
+  #delete(place: number): void {
+    const before = this.size;
+    const query = "DELETE FROM lifecycle_events WHERE place = ? RETURNING place";
+    this.#size = before - [...this.#sql.exec(query, place)].length;
+  }
+
+  #remember(ending: LifecycleEvent): void {
+    this.#make("lifecycle_sessions");
+    const query = "INSERT OR REPLACE INTO lifecycle_sessions (session, ending) VALUES (?, ?)";
+    this.#sql.exec(query, ending.sessionId, bufferOf(encodeEvent(ending)));
+  }
+
+  /** Returns whether it was remembered. */
+  #forget(session: string): boolean {
+    if (!this.#has("lifecycle_sessions")) return false;
+    const query = "DELETE FROM lifecycle_sessions WHERE session = ? RETURNING session";
+    return [...this.#sql.exec(query, session)].length > 0;
+  }
+
+  /** No place is used again within a life, which goes on behind those that it has read. */
+  #lastPlace(): number {
+    this.#last ??= this.#number("SELECT max(place) AS number FROM lifecycle_events");
+    return this.#last;
+  }
+
+  #number(query: string): number {
+    const [row] = [...this.#sql.exec(query)];
+    return Number(row?.["number"] ?? 0);
+  }
+
+  #make(table: keyof typeof TABLES): void {
+    if (this.#has(table)) return;
+    this.#sql.exec(`CREATE TABLE ${table} ${TABLES[table]}`);
+    this.#there.set(table, true);
+  }
+
+  #has(table: keyof typeof TABLES): boolean {
+    const there = this.#there.get(table) ?? hasTable(this.#sql, table);
+    this.#there.set(table, there);
+    return there;
+  }
+}
+
+function bytesOf(value: SqlValue | undefined): Uint8Array {
+  return value instanceof ArrayBuffer ? new Uint8Array(value) : new Uint8Array();
+}
