@@ -4,6 +4,7 @@ export {
   MessageLoopClient,
   type PublishResult,
   type ReceivedMessage,
+  type ServerSubscription,
 } from "./client/client.ts";
 export type { CloseInfo } from "./client/connection.ts";
 export {
@@ -27,5 +28,6 @@ export {
   withVersion,
   withWebSocket,
 } from "./client/options.ts";
+export type { SurveyAnswer, SurveyHandler, SurveyResult, SurveyTerms } from "./client/surveys.ts";
 export type { Encoding } from "./protocol/codec.ts";
 export { MessagingError } from "./protocol/errors.ts";

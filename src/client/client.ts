@@ -2,23 +2,38 @@
  * The client that applications hold. Every promise settles: with the server's answer, with its error, at its
  * deadline, or when the connection is lost.
  */
-import { codecFor } from "../protocol/codec.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import type {
   Connected,
   Message,
+  OutboundMessage,
   Subscription,
+  SurveyRequest,
 } from "../protocol/gen/messageloop/v1/service_pb.js";
-import { type CloseInfo, Connection, type ConnectionEvents, unexpected } from "./connection.ts";
+import {
+  type CloseInfo,
+  type Connection,
+  type ConnectionEvents,
+  openConnection,
+  unexpected,
+} from "./connection.ts";
 import { type CloudEvent, fromWireEvent, toWireEvent } from "./events.ts";
-import { buildOptions, type ClientOption, type ClientOptions } from "./options.ts";
+import { buildOptions, type ClientOption } from "./options.ts";
+import {
+  type SurveyHandler,
+  type SurveyResult,
+  type SurveyTerms,
+  surveyResponse,
+  surveyResult,
+  surveyTimeout,
+} from "./surveys.ts";
 
 /** A delivered event and its place in the channel. */
 export interface ReceivedMessage {
-  /** `epoch-offset`, the same for every subscriber. */
+  /** `epoch-offset`, the same for every subscriber; of a message that is in no log a name of its own. */
   id: string;
   channel: string;
-  /** Dense per channel and epoch, from 1. */
+  /** Dense per channel and epoch, from 1; 0 of a message that is in no log, whose epoch is empty. */
   offset: bigint;
   epoch: string;
   /** When the server took the event, Unix milliseconds. */
@@ -38,10 +53,22 @@ export interface PublishResult {
   duplicate: boolean;
 }
 
+/** A subscription that the server's side has made, and where its channel stood then. */
+export interface ServerSubscription {
+  /** A channel or a pattern. */
+  channel: string;
+  /** The channel's log; of a pattern what its own position names. */
+  epoch: string;
+  /** The last event before the subscription; of a pattern a time in Unix milliseconds. */
+  offset: bigint;
+}
+
 /** Messages kept for a handler that is set later than they arrive. */
 const MAX_UNHANDLED = 1_000;
 /** Longer than the server waits for a backend by default, so that its own answer comes first. */
 const RPC_TIMEOUT_MS = 35_000;
+/** How much longer than the server waits for answers its result may take, in milliseconds. */
+const SURVEY_MARGIN_MS = 5_000;
 
 /**
  * Connects to a server and waits until the session stands.
@@ -55,17 +82,7 @@ export async function dial(
   options: readonly ClientOption[] = [],
 ): Promise<MessageLoopClient> {
   const built = buildOptions(options);
-  const WebSocketClass =
-    built.webSocket ?? (globalThis.WebSocket as unknown as ClientOptions["webSocket"]);
-  if (WebSocketClass === undefined) {
-    throw new MessagingError(
-      "UNAVAILABLE",
-      "this runtime has no WebSocket: pass one with withWebSocket, such as that of the ws package",
-    );
-  }
-  const codec = codecFor(built.encoding);
-  const socket = new WebSocketClass(url, [codec.subprotocol]);
-  const client = new MessageLoopClient((events) => new Connection(socket, codec, built, events));
+  const client = new MessageLoopClient((events) => openConnection(url, built, events));
   await client.opened;
   return client;
 }
@@ -77,9 +94,13 @@ export class MessageLoopClient {
   readonly #connection: Connection;
   readonly #channels = new Set<string>();
   #sessionId: string | null = null;
+  #asksSurveys = false;
   #closed: CloseInfo | undefined;
   #unhandled: ReceivedMessage[] = [];
   #onMessage: ((messages: ReceivedMessage[]) => void) | undefined;
+  #onSubscribed: ((subscriptions: ServerSubscription[]) => void) | undefined;
+  #onUnsubscribed: ((channels: string[]) => void) | undefined;
+  #onSurvey: SurveyHandler | undefined;
   #onError: ((error: MessagingError) => void) | undefined;
   #onClosed: ((info: CloseInfo) => void) | undefined;
 
@@ -88,6 +109,7 @@ export class MessageLoopClient {
     this.#connection = open({
       connected: (answer) => this.#connected(answer),
       messages: (messages) => this.#take(messages),
+      notice: (envelope) => this.#notice(envelope),
       error: (error) => this.#report(error),
       closed: (info) => this.#lost(info),
     });
@@ -132,6 +154,33 @@ export class MessageLoopClient {
   }
 
   /**
+   * Asks everyone who is subscribed to a channel, which this client has to be as well. Resolves when all have answered,
+   * or the time is over.
+   *
+   * @throws MessagingError with the server's code: `BAD_REQUEST` where the channel has no surveys, `ACL_ERROR` without a
+   * subscription, `TOO_LARGE` where too many are subscribed, `RATE_LIMITED`; `UNIMPLEMENTED` where the server has no
+   * surveys of clients, `UNAVAILABLE` when no result came in time or the connection was lost.
+   *
+   * @example
+   * const { answers, silent } = await client.survey("class.7", question, { timeoutMs: 10_000 });
+   */
+  async survey(channel: string, event: CloudEvent, terms: SurveyTerms = {}): Promise<SurveyResult> {
+    const timeoutMs = surveyTimeout(terms);
+    if (!this.#asksSurveys) {
+      throw new MessagingError("UNIMPLEMENTED", "the server has no surveys of clients");
+    }
+    const { othersOnly = false } = terms;
+    const payload = toWireEvent(event);
+    const value = { requestId: event.id, payload, timeoutMs, othersOnly };
+    const parts: OutboundMessage[] = [];
+    const last = await this.#connection.request(
+      { case: "surveyRequest", value },
+      { channel, timeoutMs: timeoutMs + SURVEY_MARGIN_MS, onPart: (part) => parts.push(part) },
+    );
+    return surveyResult([...parts, last]);
+  }
+
+  /**
    * Subscribes to channels. Resolves when the server will deliver all of them.
    *
    * @throws MessagingError of the first refused channel; the others stay subscribed.
@@ -167,6 +216,31 @@ export class MessageLoopClient {
     if (waiting.length > 0) queueMicrotask(() => this.#deliver(waiting));
   }
 
+  /**
+   * Sets the handler of subscriptions that the server's side has made; events of theirs come after it. What the
+   * client has subscribed to by itself is not told.
+   *
+   * @example client.onSubscribed((all) => console.log(all.map(({ channel }) => channel)));
+   */
+  onSubscribed(handler: (subscriptions: ServerSubscription[]) => void): void {
+    this.#onSubscribed = handler;
+  }
+
+  /** Sets the handler of subscriptions that the server's side has ended: channels and patterns. */
+  onUnsubscribed(handler: (channels: string[]) => void): void {
+    this.#onUnsubscribed = handler;
+  }
+
+  /**
+   * Sets what answers surveys of the channels that this client is subscribed to. Without it they are answered with the
+   * error `UNIMPLEMENTED`, so that nobody waits for this client.
+   *
+   * @example client.onSurvey((question, channel) => createCloudEvent({ source: "/me", type: "answer", data: "yes" }));
+   */
+  onSurvey(handler: SurveyHandler): void {
+    this.#onSurvey = handler;
+  }
+
   /** Sets the handler of errors that belong to no request, those of the application's handlers included. */
   onError(handler: (error: MessagingError) => void): void {
     this.#onError = handler;
@@ -188,7 +262,7 @@ export class MessageLoopClient {
     return this.#sessionId !== null;
   }
 
-  /** The channels the server has acknowledged. */
+  /** The channels the server has acknowledged, and those that its own side has subscribed this client to. */
   getSubscribedChannels(): string[] {
     return [...this.#channels];
   }
@@ -198,10 +272,11 @@ export class MessageLoopClient {
     return this.#connection.close();
   }
 
-  #connected({ sessionId, subscriptions }: Connected): void {
+  #connected({ sessionId, subscriptions, capabilities }: Connected): void {
     const refused = this.#accept(subscriptions);
     if (refused !== undefined) throw refused;
     this.#sessionId = sessionId;
+    this.#asksSurveys = capabilities.includes("survey");
   }
 
   /** Notes granted subscriptions and returns the first refusal. */
@@ -212,6 +287,34 @@ export class MessageLoopClient {
       else refused ??= MessagingError.fromMessage(error);
     }
     return refused;
+  }
+
+  #notice(envelope: OutboundMessage["envelope"]): void {
+    if (envelope.case === "subscribed") this.#subscribed(envelope.value.subscriptions);
+    else if (envelope.case === "unsubscribed") this.#unsubscribed(envelope.value.subscriptions);
+    else if (envelope.case === "surveyRequest") this.#asked(envelope.value);
+  }
+
+  #subscribed(subscriptions: readonly Subscription[]): void {
+    this.#accept(subscriptions);
+    const made = subscriptions.map(({ channel, position }) => ({
+      channel,
+      epoch: position?.epoch ?? "",
+      offset: position?.offset ?? 0n,
+    }));
+    this.#hand(this.#onSubscribed, made);
+  }
+
+  #unsubscribed(subscriptions: readonly Subscription[]): void {
+    const channels = subscriptions.map(({ channel }) => channel);
+    for (const channel of channels) this.#channels.delete(channel);
+    this.#hand(this.#onUnsubscribed, channels);
+  }
+
+  #asked(request: SurveyRequest): void {
+    surveyResponse(request, this.#onSurvey, (error) => this.#thrown(error))
+      .then((value) => this.#connection.tell({ case: "surveyResponse", value }))
+      .catch(raise);
   }
 
   #take(messages: readonly Message[]): void {
@@ -285,7 +388,8 @@ function raise(error: unknown): void {
   });
 }
 
-function receivedMessage(message: Message): ReceivedMessage {
+/** @internal */
+export function receivedMessage(message: Message): ReceivedMessage {
   const { clientId = "", userId = "", sessionId = "" } = message.publisher ?? {};
   return {
     id: message.id,

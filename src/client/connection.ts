@@ -3,7 +3,7 @@
  * credit, and nothing of what an application subscribes to. A connection that has ended does not come back.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { Codec } from "../protocol/codec.ts";
+import { type Codec, codecFor } from "../protocol/codec.ts";
 import { reconnects } from "../protocol/codes.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import {
@@ -38,6 +38,8 @@ export interface ConnectionEvents {
   connected(answer: Connected): void;
   /** Messages of one frame. */
   messages(messages: readonly Message[]): void;
+  /** Anything else that nobody asked for. */
+  notice(envelope: OutboundMessage["envelope"]): void;
   /** An error that belongs to no request. */
   error(error: MessagingError): void;
   /** The end, once. All requests have been rejected. */
@@ -60,8 +62,27 @@ const NORMAL_CLOSURE = 1000;
 /** What a WebSocket reports when no close frame came. */
 const LOST_CONNECTION = 1006;
 
-/** What this SDK announces. Any entry makes it an extended client, which receives the whole event. */
-const CAPABILITIES = ["control", "credit"];
+/**
+ * Begins a connection.
+ *
+ * @throws MessagingError UNAVAILABLE where the runtime has no WebSocket and none is given
+ */
+export function openConnection(
+  url: string,
+  options: ClientOptions,
+  events: ConnectionEvents,
+): Connection {
+  const WebSocketClass =
+    options.webSocket ?? (globalThis.WebSocket as unknown as ClientOptions["webSocket"]);
+  if (WebSocketClass === undefined) {
+    throw new MessagingError(
+      "UNAVAILABLE",
+      "this runtime has no WebSocket: pass one with withWebSocket, such as that of the ws package",
+    );
+  }
+  const codec = codecFor(options.encoding);
+  return new Connection(new WebSocketClass(url, [codec.subprotocol]), codec, options, events);
+}
 
 export class Connection {
   /** Settles when the server has answered connect. */
@@ -70,7 +91,9 @@ export class Connection {
   readonly #codec: Codec;
   readonly #events: ConnectionEvents;
   readonly #pending: PendingRequests;
-  readonly #credit = new Credit((bytes) => this.#sendReceived(bytes));
+  readonly #credit = new Credit((bytes) =>
+    this.tell({ case: "received", value: { bytes: BigInt(bytes) } }),
+  );
   #ended = false;
   /** Set when the application has asked for the end. */
   #closing = false;
@@ -157,11 +180,9 @@ export class Connection {
     if (connected.pingIntervalMs > 0) this.#schedulePing(connected.pingIntervalMs);
   }
 
-  /** Nothing answers this, so nobody waits. */
-  #sendReceived(bytes: number): void {
-    if (this.#ended) return;
-    const value = { bytes: BigInt(bytes) };
-    this.#socket.send(this.#encode({ case: "received", value }).frame);
+  /** Says what has no answer. After the end nobody is told. */
+  tell(envelope: Envelope): void {
+    if (!this.#ended) this.#socket.send(this.#encode(envelope).frame);
   }
 
   #encode(
@@ -200,7 +221,11 @@ export class Connection {
       this.#disconnect = envelope.value;
     } else if (envelope.case !== undefined) {
       // An envelope without a case is one of a later version, and no answer whatever its id.
-      this.#pending.resolve(message.id, message);
+      const goesOn = envelope.case === "surveyResult" && envelope.value.more;
+      const expected = goesOn
+        ? this.#pending.part(message.id, message)
+        : this.#pending.resolve(message.id, message);
+      if (!expected) this.#events.notice(envelope);
     }
   }
 
@@ -240,7 +265,7 @@ function connectEnvelope(options: ClientOptions): Envelope {
       token: options.token,
       version: options.version,
       subscriptions: options.autoSubscribe.map((channel) => ({ channel })),
-      capabilities: CAPABILITIES,
+      capabilities: [...options.capabilities],
     },
   };
 }

@@ -26,6 +26,8 @@ export interface ClientOptions {
   token: string;
   version: string;
   autoSubscribe: readonly string[];
+  /** What is announced to the server. Any entry makes an extended client, which receives the whole event. */
+  capabilities: readonly string[];
   /** Milliseconds until `dial` gives up. */
   connectTimeoutMs: number;
   /** Milliseconds until a request without an answer rejects. */
@@ -44,6 +46,7 @@ export function buildOptions(options: readonly ClientOption[]): ClientOptions {
     token: "",
     version: "1.0.0",
     autoSubscribe: [],
+    capabilities: ["survey", "control", "credit"],
     connectTimeoutMs: 30_000,
     requestTimeoutMs: 10_000,
     webSocket: undefined,

@@ -3,12 +3,14 @@ import type { ErrorCode } from "../protocol/codes.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import type { OutboundMessage } from "../protocol/gen/messageloop/v1/service_pb.js";
 
-/** How long an answer may take. */
+/** How long an answer may take, and who gets its parts. */
 export interface Deadline {
   /** Milliseconds. */
   readonly timeoutMs?: number;
   /** What an answer that does not come in time is called. Default UNAVAILABLE. */
   readonly late?: ErrorCode;
+  /** Is given what comes of a long answer before its end. */
+  readonly onPart?: (part: OutboundMessage) => void;
 }
 
 export class PendingRequests {
@@ -23,15 +25,22 @@ export class PendingRequests {
   /** Waits for the answer to a request id; rejects at the deadline. */
   add(
     id: string,
-    { timeoutMs = this.#timeoutMs, late = "UNAVAILABLE" }: Deadline = {},
+    { timeoutMs = this.#timeoutMs, late = "UNAVAILABLE", onPart = () => {} }: Deadline = {},
   ): Promise<OutboundMessage> {
     const { promise, resolve, reject } = deferred<OutboundMessage>();
     const timer = setTimeout(() => {
       this.#waiting.delete(id);
       reject(new MessagingError(late, "no answer in time"));
     }, timeoutMs);
-    this.#waiting.set(id, { resolve, reject, timer });
+    this.#waiting.set(id, { resolve, reject, onPart, timer });
     return promise;
+  }
+
+  /** A part of an answer, which goes on. Returns false when nobody waits for this id. */
+  part(id: string, part: OutboundMessage): boolean {
+    const waiting = this.#waiting.get(id);
+    waiting?.onPart(part);
+    return waiting !== undefined;
   }
 
   /** Returns false when nobody waits for this id. */
@@ -64,6 +73,7 @@ export class PendingRequests {
 interface Waiting {
   readonly resolve: (answer: OutboundMessage) => void;
   readonly reject: (error: MessagingError) => void;
+  readonly onPart: (part: OutboundMessage) => void;
   readonly timer: ReturnType<typeof setTimeout>;
 }
 
