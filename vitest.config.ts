@@ -1,5 +1,6 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { configDefaults, defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/support/longest-first.ts";
 import { ProjectSeconds } from "./test/support/project-seconds.ts";
 
 const ALONE = "test/conformance/many-channels.load.test.ts";
@@ -8,7 +9,7 @@ const ALONE = "test/conformance/many-channels.load.test.ts";
 // time are for two cores.
 /** What computes most of its time. */
 const COMPUTING = { maxWorkers: 2, sequence: { groupOrder: 0 } };
-/** What waits most of its time: for sockets, processes and clocks. */
+/** What waits most of its time: for sockets, processes, clocks and objects to fall asleep. */
 const WAITING = { maxWorkers: 4, sequence: { groupOrder: 1 } };
 /** What measures has the machine to itself, when all else is done. */
 const MEASURING = { maxWorkers: 2, sequence: { groupOrder: 2 } };
@@ -19,14 +20,18 @@ const COMPARING = { maxWorkers: 1, sequence: { groupOrder: 3 } };
 export default defineConfig({
   test: {
     reporters: [...configDefaults.reporters, new ProjectSeconds()],
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
           name: "neutral",
           ...COMPUTING,
           environment: "node",
+          // Rooms without a platform keep nothing beside their objects: one process loads them once, for many files.
+          isolate: false,
+          restoreMocks: true,
           include: [
-            "test/{protocol,channels,engine,brokers,objects,proxy,client,history,repo}/**/*.test.ts",
+            "test/{protocol,channels,access,engine,auth,brokers,objects,hooks,proxy,http,client,history,repo}/**/*.test.ts",
           ],
           exclude: ["test/**/*.load.test.ts"],
           testTimeout: 60_000,
@@ -37,7 +42,7 @@ export default defineConfig({
         plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
         test: {
           name: "worker",
-          ...COMPUTING,
+          ...WAITING,
           include: ["test/worker/**/*.test.ts"],
           // workerd has no environment of its own: a seed must be handed in.
           env: handedIn("MESSAGELOOP_TEST_SEED", "MESSAGELOOP_TEST_SCALE"),
@@ -87,7 +92,7 @@ export default defineConfig({
           ...COMPUTING,
           environment: "node",
           include: ["test/conformance/**/*.test.ts"],
-          exclude: ["test/conformance/load.test.ts", "test/**/*.load.test.ts"],
+          exclude: ["test/**/*.load.test.ts"],
           globalSetup: ["scripts/redis.mjs"],
           testTimeout: 600_000,
           hookTimeout: 120_000,
@@ -99,7 +104,7 @@ export default defineConfig({
           name: "load",
           ...MEASURING,
           environment: "node",
-          include: ["test/conformance/load.test.ts", "test/**/*.load.test.ts"],
+          include: ["test/**/*.load.test.ts"],
           exclude: [ALONE],
           globalSetup: ["scripts/redis.mjs"],
           testTimeout: 600_000,
@@ -123,7 +128,12 @@ export default defineConfig({
           ...WAITING,
           environment: "node",
           include: ["test/e2e/**/*.test.ts"],
-          globalSetup: ["scripts/chromium.mjs", "test/e2e/server.ts"],
+          globalSetup: [
+            "scripts/chromium.mjs",
+            "scripts/firefox.mjs",
+            "scripts/redis.mjs",
+            "test/e2e/server.ts",
+          ],
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

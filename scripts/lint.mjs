@@ -5,6 +5,7 @@ const results = {
   biome: run("biome", "check", "--error-on-warnings", "."),
   "buf lint": run("buf", "lint"),
   "generated code": script("generate.mjs", "--check"),
+  "OpenAPI document": script("openapi.mjs", "--check"),
   "wrangler types": run("wrangler", "types", "--check", "--strict-vars=false"),
   types: run("tsc", "-b"),
 };
