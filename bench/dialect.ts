@@ -26,6 +26,8 @@ export interface Dialect {
    * @param channel what it subscribes to; undefined for one that only publishes
    */
   setup(client: number, channel: string | undefined): readonly Frame[];
+  /** Where a client reads its channel as server-sent events, in place of a WebSocket, and the headers of its request. */
+  events?(channel: string): { readonly path: string; readonly headers: readonly string[] };
   /**
    * A publish. The mark stands in it exactly once and comes out once in every delivery, as it is or at the start of
    * base64.

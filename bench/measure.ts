@@ -56,7 +56,10 @@ async function measureGeneration(
   };
   try {
     for (const target of turned(targets, generation)) {
-      started.push({ target, running: await target.start() });
+      const running = await startedOr(target);
+      if (!(running instanceof Error)) started.push({ target, running });
+      // An older commit may not know what the group is about: the others are measured all the same.
+      else for (const row of rows) options.measured(row, target, running);
     }
     await inTurns(started.map((each) => (turn) => group.warm(stageOf(each, turn))));
     const order = shuffled(rows, generation);
@@ -77,12 +80,24 @@ async function measureGeneration(
   }
 }
 
+async function startedOr(target: Target): Promise<Running | Error> {
+  try {
+    return await target.start();
+  } catch (error) {
+    return asError(error);
+  }
+}
+
 async function measured(row: Row, stage: Stage): Promise<Measurement | Error> {
   try {
     return await row.measure(stage);
   } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
+    return asError(error);
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 /** The order of a generation. It follows from its number, so that two runs are alike. */

@@ -2,11 +2,13 @@
 import { measureGroup } from "./measure.ts";
 import type { Group, Row } from "./row.ts";
 import type { Running, Target } from "./target.ts";
-import { ROOT, treeOf } from "./trees.ts";
+import { ROOT, type Tree, treeOf } from "./trees.ts";
 
 export interface Mode {
   /** How often everything is started afresh, unless the user says something else. */
   readonly generations: number;
+  /** The same at most for rows that take long. */
+  readonly slowGenerations: number;
   readonly saturate: boolean;
   /** Undefined leaves the group out. */
   sides(group: Group): Promise<Sides | undefined>;
@@ -20,17 +22,23 @@ export interface Sides {
   before?(row: Row, target: Target, running: Running): Promise<void>;
 }
 
+/** How long a sample takes that finds out what a slowdown has to be, in seconds. */
+const PILOT_SECONDS = 1.5;
 /** Whose name the same program has without a burden. */
 export const PLAIN = "plain";
 
 const GENERATIONS = 5;
-/** Another commit is so much alike that more pairs are needed. */
-const GENERATIONS_ALIKE = 11;
+const SLOW_GENERATIONS = 3;
+/** Another commit is so much alike that more pairs are needed: of so many the interval holds the truth 98 times in 100. */
+const GENERATIONS_ALIKE = 7;
+/** A planted slowdown is smaller than what a few pairs can tell. */
+const GENERATIONS_PLANTED = 21;
 
 /** The bare servers, and the peers. */
 export function besideOthers(): Mode {
   return {
     generations: GENERATIONS,
+    slowGenerations: SLOW_GENERATIONS,
     saturate: true,
     async sides(group) {
       return { targets: [group.ours(ROOT), ...group.baselines] };
@@ -39,16 +47,27 @@ export function besideOthers(): Mode {
   };
 }
 
-/** Another commit. */
-export function besideCommit(commit: string): Mode {
-  const tree = treeOf(commit);
+/** Other commits. */
+export function besideCommits(commits: readonly string[]): Mode {
+  const trees: Tree[] = [];
+  const remove = (): void => {
+    for (const tree of trees) tree.remove();
+  };
+  try {
+    for (const commit of commits) trees.push(treeOf(commit));
+  } catch (error) {
+    remove();
+    throw error;
+  }
   return {
     generations: GENERATIONS_ALIKE,
+    slowGenerations: GENERATIONS_ALIKE,
     saturate: false,
     async sides(group) {
-      return { targets: [group.ours(ROOT), { ...group.ours(tree.path), name: commit }] };
+      const others = trees.map(({ path }, i) => ({ ...group.ours(path), name: commits[i] ?? "" }));
+      return { targets: [group.ours(ROOT), ...others] };
     },
-    remove: () => tree.remove(),
+    remove,
   };
 }
 
@@ -56,9 +75,10 @@ export function besideCommit(commit: string): Mode {
  * The same program. Ours is kept busy before each publish for some per cent of what a publish costs in the row at hand,
  * which a generation of its own finds out.
  */
-export function besidePlain(percent: number, seconds: number): Mode {
+export function besidePlain(percent: number): Mode {
   return {
-    generations: GENERATIONS_ALIKE,
+    generations: GENERATIONS_PLANTED,
+    slowGenerations: GENERATIONS_ALIKE,
     saturate: false,
     async sides(group) {
       const { burdened } = group;
@@ -69,7 +89,7 @@ export function besidePlain(percent: number, seconds: number): Mode {
         targets: [plain],
         rows: group.rows,
         generations: 1,
-        seconds,
+        seconds: PILOT_SECONDS,
         saturate: false,
         measured(row, _target, measurement) {
           if (measurement instanceof Error) throw measurement;

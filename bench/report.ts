@@ -16,22 +16,24 @@ export function tablesOf(results: Results): string {
   return [whereOf(results), ...tables, notesOf(results)].join("\n\n");
 }
 
-/** Our own beside another build of it. */
-export function comparisonOf(results: Results, other: string): string {
-  const rows = results.rows.map((row) => {
-    const [ours, theirs] = Object.values(row.targets);
-    const ratio = row.ratios[other];
-    const { low = Number.NaN, high = Number.NaN } = ratio ?? {};
-    return [
-      row.host,
-      row.name,
-      costOf(row, ours),
-      costOf(row, theirs),
-      ratio === undefined ? "" : intervalOf(ratio, 3),
-      low > 1 ? "more" : high < 1 ? "less" : "",
-    ];
-  });
-  const head = ["host", "row", "this tree", other, "ratio", "costs"];
+/** Our own beside other builds of it. */
+export function comparisonOf(results: Results, others: readonly string[]): string {
+  const rows = results.rows.map((row) => [
+    row.host,
+    row.name,
+    costOf(row, Object.values(row.targets)[0]),
+    ...others.flatMap((other) => {
+      const ratio = row.ratios[other];
+      const { low = Number.NaN, high = Number.NaN } = ratio ?? {};
+      return [
+        costOf(row, row.targets[other]),
+        ratio === undefined ? "" : intervalOf(ratio, 3),
+        low === high ? "" : low > 1 ? "more" : high < 1 ? "less" : "",
+      ];
+    }),
+  ]);
+  const columns = others.flatMap((other) => [other, "ratio", "costs"]);
+  const head = ["host", "row", "this tree", ...columns];
   return [whereOf(results), table(head, rows), notesOf(results)].join("\n\n");
 }
 
@@ -114,6 +116,8 @@ function costOf({ cost }: RowResult, target: TargetResult | undefined): string {
 
 function intervalOf({ median, low, high }: Interval, digits = median < 10 ? 2 : 0): string {
   const [middle, from, to] = [median, low, high].map((ratio) => ratio.toFixed(digits));
+  // One value alone says nothing about where the ratio may lie.
+  if (low === high) return `**${middle}**`;
   return `**${middle}** (${from}–${to})`;
 }
 

@@ -80,8 +80,8 @@ export class RowMeasurements {
     const [ours = "", own = []] = [...this.#targets][0] ?? [];
     const others = own.length === generations ? complete.filter(([target]) => target !== ours) : [];
     const ratios = others.map(([target, theirs]) => {
-      const pairs = theirs.map(({ cost }, i) => (own[i]?.cost ?? Number.NaN) / cost);
-      return [target, medianInterval(pairs, level)] as const;
+      const ratios = theirs.map((each, i) => ratioOf(own[i], each));
+      return [target, medianInterval(ratios, level)] as const;
     });
     return {
       host: this.#host,
@@ -95,6 +95,16 @@ export class RowMeasurements {
       ratios: Object.fromEntries(ratios),
     };
   }
+}
+
+/** Of two measurements of one generation: the median of their parts' ratios. */
+function ratioOf(own: Measurement | undefined, theirs: Measurement): number {
+  const parts = own?.parts ?? [];
+  const pairs = (theirs.parts ?? []).flatMap((cost, i) => {
+    const part = parts[i];
+    return part === undefined ? [] : [part / cost];
+  });
+  return pairs.length > 0 ? median(pairs) : (own?.cost ?? Number.NaN) / theirs.cost;
 }
 
 function summary(taken: readonly Measurement[]): TargetResult {

@@ -43,6 +43,8 @@ export type CostUnit = "ns" | "bytes" | "nanodollars";
 export interface Measurement {
   /** What judges, of one operation. */
   readonly cost: number;
+  /** The same of each part of the sample. Targets took each part in turns, so that parts of one number are a pair. */
+  readonly parts?: readonly number[];
   /** Operations of one publish, where the row publishes. */
   readonly perPublish?: number;
   readonly saturation?: Saturation;
@@ -70,8 +72,10 @@ export interface Group {
   readonly host: string;
   /** What `cost` of its rows is. Default "ns". */
   readonly cost?: CostUnit;
-  /** How many generations are enough, however many are asked for. */
-  readonly generations?: number;
+  /** Whether its rows take so long that there are fewer generations. */
+  readonly slow?: boolean;
+  /** Whether what its rows count hardly varies, so that one generation says it. */
+  readonly counted?: boolean;
   /** Our own program, from a tree. */
   ours(tree: string): Target;
   /** The same, with `Running.burden`. Left out where it cannot be made slower. */

@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { groupsWith } from "./groups.ts";
 import { thisMachine } from "./machine.ts";
 import { type MeasureOptions, measureGroup } from "./measure.ts";
-import { besideCommit, besideOthers, besidePlain, type Mode, PLAIN } from "./modes.ts";
+import { besideCommits, besideOthers, besidePlain, type Mode, PLAIN } from "./modes.ts";
 import { comparisonOf, tablesOf } from "./report.ts";
 import { type Results, RowMeasurements, type RowResult, worseThan } from "./results.ts";
 import type { Group, Measurement, Row } from "./row.ts";
@@ -19,17 +19,16 @@ const COMMITTED = fileURLToPath(new URL("results.json", import.meta.url));
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    against: { type: "string" },
+    against: { type: "string", multiple: true },
     plant: { type: "string" },
     check: { type: "boolean", default: false },
     peers: { type: "string" },
     generations: { type: "string" },
-    seconds: { type: "string", default: "1.5" },
+    seconds: { type: "string", default: "0.75" },
     save: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
   },
 });
-const seconds = Number(values.seconds);
 const started = performance.now();
 
 /** The groups with the rows that were named, by their own name or their host's; all when none was. */
@@ -48,22 +47,30 @@ function chosen(groups: readonly Group[]): readonly Group[] {
 }
 
 function modeOf(): Mode {
-  if (values.against !== undefined) return besideCommit(values.against);
-  if (values.plant !== undefined) return besidePlain(Number(values.plant), seconds);
+  if (values.against !== undefined) return besideCommits(values.against);
+  if (values.plant !== undefined) return besidePlain(Number(values.plant));
   return besideOthers();
+}
+
+/** How often and how long everything is measured. */
+interface Lengths {
+  readonly generations: number;
+  /** Of a sample. */
+  readonly seconds: number;
 }
 
 /** @param others is told for each generation how many cores other programs took */
 async function measure(
   group: Group,
   mode: Mode,
-  wanted: number,
+  { generations: wanted, seconds }: Lengths,
   others: number[],
 ): Promise<readonly RowResult[]> {
   const sides = await mode.sides(group);
   if (sides === undefined) return [];
-  const { host, rows, cost = "ns" } = group;
-  const generations = Math.min(wanted, group.generations ?? wanted);
+  const { host, rows, cost = "ns", slow = false, counted = false } = group;
+  const most = counted ? 1 : slow ? mode.slowGenerations : wanted;
+  const generations = Math.min(wanted, most);
   const names = sides.targets.map(({ name }) => name);
   const taken = new Map(rows.map((row) => [row, new RowMeasurements(host, cost, row, names)]));
   const options: MeasureOptions = {
@@ -97,9 +104,11 @@ function rateOf({ saturation }: Measurement): string {
 
 async function run(mode: Mode, groups: readonly Group[]): Promise<Results> {
   const generations = Number(values.generations ?? mode.generations);
+  const seconds = Number(values.seconds);
+  const lengths = { generations, seconds };
   const rows: RowResult[] = [];
   const others: number[] = [];
-  for (const group of groups) rows.push(...(await measure(group, mode, generations, others)));
+  for (const group of groups) rows.push(...(await measure(group, mode, lengths, others)));
   const commit = spawnSync("git", ["describe", "--always", "--dirty"], { cwd: ROOT });
   return {
     machine: thisMachine(),
@@ -119,7 +128,7 @@ function judge(results: Results): readonly string[] {
   if (values.against !== undefined) {
     console.log(comparisonOf(results, values.against));
   } else if (values.plant !== undefined) {
-    console.log(comparisonOf(results, PLAIN));
+    console.log(comparisonOf(results, [PLAIN]));
     for (const { name, publishes, ratios } of results.rows) {
       if (publishes && !((ratios[PLAIN]?.low ?? 0) > 1)) wrong.push(`${name}: not found`);
     }

@@ -21,11 +21,10 @@ const fresh = { ...worker, warm: async () => {} } as const;
 export const WORKER_GROUPS: readonly Group[] = [
   { ...worker, burdened: (tree) => burdened(messageLoopWorker(tree)), rows: WORKER_ROWS },
   // Falling asleep takes a quarter of a minute.
-  { ...fresh, generations: 3, rows: SLEEP_ROWS },
+  { ...fresh, slow: true, rows: SLEEP_ROWS },
   {
     ...fresh,
-    // What is counted hardly varies.
-    generations: 1,
+    counted: true,
     ours: (tree) => counted(messageLoopWorker(tree)),
     baselines: [counted(ROOM)],
     cost: "nanodollars",

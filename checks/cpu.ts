@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { ALL_KINDS } from "../bench/dialects/messageloop.ts";
 import { groupsWith } from "../bench/groups.ts";
 import { measureGroup } from "../bench/measure.ts";
-import { besideCommit, type Mode } from "../bench/modes.ts";
+import { besideCommits, type Mode } from "../bench/modes.ts";
 import { RowMeasurements } from "../bench/results.ts";
 import type { Group, Measurement } from "../bench/row.ts";
 import { publishRow } from "../bench/rows/publish.ts";
@@ -96,7 +96,7 @@ function isHost(name: string): name is keyof typeof HOSTS {
 
 const report = new Report("cpu");
 await report.part(`against ${values.against}`, async () => {
-  const mode = besideCommit(values.against);
+  const mode = besideCommits([values.against]);
   try {
     for (const name of positionals.length > 0 ? positionals : Object.keys(HOSTS)) {
       if (!isHost(name)) throw new Error(`the hosts are ${Object.keys(HOSTS).join(", ")}`);

@@ -13,6 +13,10 @@ export interface MessageLoopOptions {
   readonly positions?: Positions;
   /** Patterns that a client subscribes to in place of its channel: one that stands for it, and others. */
   readonly patterns?: number;
+  /** The API key by which subscribers read server-sent events. Without one they have a WebSocket. */
+  readonly eventsKey?: string;
+  /** What it shows in connect. Default nothing. */
+  readonly token?: string;
   /** Whether it calls an RPC that answers with what it was sent, in place of publishing. */
   readonly rpc?: boolean;
 }
@@ -32,7 +36,7 @@ export const ALL_KINDS: readonly DialectSpec[] = [
 const SEQUENCE_DIGITS = 10;
 
 export function messageLoopDialect(options: MessageLoopOptions): Dialect {
-  const { encoding, extended, positions, patterns, rpc } = options;
+  const { encoding, extended, positions, patterns, rpc, eventsKey, token = "" } = options;
   const codec = codecFor(encoding);
   const capability = positions === undefined ? "bench" : "recovery";
   const encoded = (message: Inbound): Frame =>
@@ -42,6 +46,9 @@ export function messageLoopDialect(options: MessageLoopOptions): Dialect {
     path: "/ws",
     subprotocol: codec.subprotocol,
     binary: encoding === "proto",
+    ...(eventsKey === undefined
+      ? {}
+      : { events: (channel: string) => eventsOf(channel, eventsKey) }),
     setup(client, channel) {
       const connect = encoded({
         id: "c",
@@ -50,6 +57,7 @@ export function messageLoopDialect(options: MessageLoopOptions): Dialect {
           value: {
             clientId: `bench-${client}`,
             version: "1",
+            token,
             capabilities: extended ? [capability] : [],
           },
         },
@@ -83,6 +91,13 @@ export function messageLoopDialect(options: MessageLoopOptions): Dialect {
       }
       return template.with([id, mark]);
     },
+  };
+}
+
+function eventsOf(channel: string, key: string) {
+  return {
+    path: `/channels/${encodeURIComponent(channel)}/events`,
+    headers: [`Authorization: Bearer ${key}`],
   };
 }
 

@@ -274,6 +274,7 @@ export class Load {
         mark: (data, at, writing, now) => this.#arrive(client, data, at, writing, now),
         closed: () => this.#break(`client ${client} was closed`),
       },
+      name,
     );
   }
 

@@ -24,6 +24,7 @@ const READ = 262_144;
  */
 const ARENA = Buffer.alloc(LONGEST + READ);
 const ARRIVING = ARENA.subarray(LONGEST);
+const END_OF_EVENT = Buffer.from("\n\n");
 /** Frames whose lengths differ by less hold equally many messages: a message is longer than that. */
 const ALIKE = 64;
 
@@ -32,6 +33,8 @@ export class RawSocket {
   reads = 0;
   readonly #socket: Socket;
   readonly #binary: boolean;
+  /** Whether what comes are server-sent events and not frames. */
+  readonly #events: boolean;
   readonly #listener: Listener;
   #closed = false;
   #dropped = false;
@@ -46,20 +49,36 @@ export class RawSocket {
   /** The last frame that was searched and had one mark: its length, and where the mark was. */
   #single = { length: 0, at: 0 };
 
-  /** Connects, and sends the set-up frames one after the other. */
+  /**
+   * Connects, and sends the set-up frames one after the other. Where subscribers of the dialect read server-sent
+   * events, one with a channel has no set-up.
+   */
   static async open(
     port: number,
     dialect: Dialect,
     setup: readonly Frame[],
     listener: Listener,
+    channel?: string,
   ): Promise<RawSocket> {
-    const opened = new RawSocket(port, dialect, listener);
-    await opened.#setUp(setup, dialect.greets === true);
+    const events = channel === undefined ? undefined : dialect.events?.(channel);
+    const request = events === undefined ? upgradeOf(dialect, port) : getOf(events, port);
+    const opened = new RawSocket(port, dialect, listener, request, events !== undefined);
+    await opened.#setUp(
+      events === undefined ? setup : [],
+      dialect.greets === true || opened.#events,
+    );
     return opened;
   }
 
-  private constructor(port: number, dialect: Dialect, listener: Listener) {
+  private constructor(
+    port: number,
+    dialect: Dialect,
+    listener: Listener,
+    request: string,
+    events: boolean,
+  ) {
     this.#binary = dialect.binary;
+    this.#events = events;
     this.#listener = listener;
     this.#socket = connect({
       port,
@@ -73,12 +92,7 @@ export class RawSocket {
         },
       },
     });
-    const { subprotocol, path } = dialect;
-    this.#socket.write(
-      `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-        `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n` +
-        `${subprotocol === undefined ? "" : `Sec-WebSocket-Protocol: ${subprotocol}\r\n`}\r\n`,
-    );
+    this.#socket.write(request);
     this.#socket.on("error", () => this.#socket.destroy());
     this.#socket.on("close", () => {
       this.#closed = true;
@@ -141,7 +155,9 @@ export class RawSocket {
       this.#rest.copy(ARENA, from);
     }
     if (this.#frames < 0) from = this.#shake(from, end);
-    if (this.#frames >= 0) from = this.#take(from, end);
+    if (this.#frames >= 0) {
+      from = this.#events ? this.#takeEvents(from, end) : this.#take(from, end);
+    }
     if (end - from > LONGEST) this.#socket.destroy();
     else this.#rest = from < end ? Buffer.from(ARENA.subarray(from, end)) : undefined;
     this.#wake?.();
@@ -152,7 +168,7 @@ export class RawSocket {
     const head = ARENA.toString("latin1", from, end);
     const length = head.indexOf("\r\n\r\n");
     if (length < 0) return from;
-    if (!head.startsWith("HTTP/1.1 101")) this.#socket.destroy();
+    if (!head.startsWith(this.#events ? "HTTP/1.1 200" : "HTTP/1.1 101")) this.#socket.destroy();
     this.#frames = 0;
     return from + length + 4;
   }
@@ -180,6 +196,18 @@ export class RawSocket {
         this.#look(payload, length, now);
       }
       from = payload + length;
+    }
+  }
+
+  /** Takes all events that are whole. @returns where the next one begins */
+  #takeEvents(from: number, end: number): number {
+    const now = performance.now();
+    for (;;) {
+      const blank = ARENA.indexOf(END_OF_EVENT, from);
+      if (blank < 0 || blank + END_OF_EVENT.length > end) return from;
+      this.#frames += 1;
+      this.#look(from, blank - from, now);
+      from = blank + END_OF_EVENT.length;
     }
   }
 
@@ -221,6 +249,28 @@ export class RawSocket {
     }
     this.#single.length = marks === 1 ? length : 0;
   }
+}
+
+function upgradeOf({ path, subprotocol }: Dialect, port: number): string {
+  return requestOf(path, port, [
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}`,
+    ...(subprotocol === undefined ? [] : [`Sec-WebSocket-Protocol: ${subprotocol}`]),
+  ]);
+}
+
+function getOf(
+  { path, headers }: ReturnType<NonNullable<Dialect["events"]>>,
+  port: number,
+): string {
+  return requestOf(path, port, headers);
+}
+
+function requestOf(path: string, port: number, headers: readonly string[]): string {
+  const lines = [`GET ${path} HTTP/1.1`, `Host: 127.0.0.1:${port}`, ...headers];
+  return `${lines.join("\r\n")}\r\n\r\n`;
 }
 
 function stands(prefix: Buffer, at: number): boolean {

@@ -22,22 +22,26 @@ export function connectRow(name: string, question: string, load: Comers, rounds 
   const measure = async (stage: Stage): Promise<Measurement> => {
     const { running, channel } = stage;
     const latency = new Histogram();
+    const parts: number[] = [];
     let [target, generator, clients, seconds] = [0, 0, 0, 0];
     for (let round = 0; round < rounds; round++) {
       if (round > 0) await stage.turn();
       const before = cpuOf(running.pids);
       const opened = await openLoad({ ...stage, channel: `${channel}.${round}` }, { load });
-      target += cpuOf(running.pids) - before;
+      const cpu = cpuOf(running.pids) - before;
+      target += cpu;
       await opened.close();
       await pause(SETTLE_MS);
       const sample = opened.opened;
       latency.merge(new Histogram(sample.latency));
+      parts.push(cpu / sample.operations);
       generator += sample.cpu;
       clients += sample.operations;
       seconds += sample.seconds;
     }
     return {
       cost: target / clients,
+      parts,
       latency: latency.counts,
       saturation: {
         perSecond: clients / seconds,

@@ -29,10 +29,15 @@ const WARM_SECONDS = 0.2;
 const SATURATION_SHARE = 0.5;
 /**
  * For how long the fixed rate is offered at a time, in seconds, and publishes in it at least. The speed of a machine
- * changes within seconds: turns of 0.1 s tell two equal programs apart by 1 to 2 % where blocks of 4 s do by 2 to 22.
+ * changes within tens of milliseconds, by half and more: what is compared has to be measured in the same ones.
  */
-const SLICE_SECONDS = 0.1;
+const SLICE_SECONDS = 0.025;
 const SLICE_PUBLISHES = 5;
+/**
+ * Slices that are compared together last for so long, in seconds: what a program does now and then, such as collecting
+ * young garbage, is in each of them.
+ */
+const PART_SECONDS = 0.1;
 /** From so many subscribers on, those of one target at a time are all that a process may open. */
 const MANY = 5_000;
 /** What a target still does after a load is done within this time, in milliseconds. */
@@ -75,7 +80,7 @@ async function measurePublishing(stage: Stage, row: Publishing): Promise<Measure
     }
     await turn();
     const saturation = stage.saturate ? await saturate(stage, load, window) : undefined;
-    const pace = new Pace();
+    const pace = new Pace(slicesOfPart(stage.seconds / slices));
     for (let slice = 0; slice < slices; slice++) {
       await turn();
       if (slice === 0) await pause(SETTLE_MS);
@@ -98,6 +103,11 @@ function slicesOf(seconds: number, rate: number): number {
   );
 }
 
+/** How many slices are compared together. */
+function slicesOfPart(seconds: number): number {
+  return Math.max(1, Math.round(PART_SECONDS / seconds));
+}
+
 async function saturate(stage: Stage, load: RemoteLoad, window: number): Promise<Saturation> {
   const seconds = stage.seconds * SATURATION_SHARE;
   const { sample, cpu } = await cpuDuring(stage, () => load.closed({ window, seconds }));
@@ -111,14 +121,21 @@ async function saturate(stage: Stage, load: RemoteLoad, window: number): Promise
 /** The slices at the fixed rate together. */
 class Pace {
   readonly #latency = new Histogram();
+  readonly #slicesOfPart: number;
+  readonly #slices: { readonly cpu: number; readonly deliveries: number }[] = [];
   #cpu = 0;
   #operations = 0;
   #deliveries = 0;
   #reads = 0;
   #late = 0;
 
+  constructor(slicesOfPart: number) {
+    this.#slicesOfPart = slicesOfPart;
+  }
+
   add({ sample, cpu }: { sample: LoadSample; cpu: number }): void {
     this.#latency.merge(new Histogram(sample.latency));
+    this.#slices.push({ cpu, deliveries: sample.deliveries });
     this.#cpu += cpu;
     this.#operations += sample.operations;
     this.#deliveries += sample.deliveries;
@@ -126,9 +143,24 @@ class Pace {
     this.#late += sample.late;
   }
 
+  /** What a delivery cost in each part; slices at the end that make no whole one are left out. */
+  #parts(): readonly number[] {
+    const parts: number[] = [];
+    for (let end = this.#slicesOfPart; end <= this.#slices.length; end += this.#slicesOfPart) {
+      let [cpu, deliveries] = [0, 0];
+      for (const slice of this.#slices.slice(end - this.#slicesOfPart, end)) {
+        cpu += slice.cpu;
+        deliveries += slice.deliveries;
+      }
+      parts.push(cpu / deliveries);
+    }
+    return parts;
+  }
+
   measurement(): Measurement {
     return {
       cost: this.#cpu / this.#deliveries,
+      parts: this.#parts(),
       perPublish: this.#deliveries / this.#operations,
       latency: this.#latency.counts,
       late: this.#late / this.#operations,
@@ -169,5 +201,15 @@ export async function warmUp(stage: Stage): Promise<void> {
     speaking: ALL_KINDS,
   });
   await load.closed({ window: 32, seconds: Math.min(1, stage.seconds) });
+  await load.close();
+}
+
+/**
+ * The same by clients that speak as the target says alone, because others would not be let in, and at most one publish of
+ * a client under way, because what answers calls answers them as they end.
+ */
+export async function warmUpInTurn(stage: Stage): Promise<void> {
+  const load = await openLoad(stage, { load: { subscribers: 50, channels: 50, publishers: 50 } });
+  await load.closed({ window: 25, seconds: Math.min(1, stage.seconds) });
   await load.close();
 }

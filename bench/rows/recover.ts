@@ -1,6 +1,7 @@
 /** Rows of clients that come back and get what they have missed. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { Positions } from "../dialect.ts";
+import { Histogram } from "../generator/histogram.ts";
 import { positionsOf } from "../positions.ts";
 import type { Measurement, Row, Stage } from "../row.ts";
 import { nodesOf, type Target } from "../target.ts";
@@ -14,6 +15,8 @@ export interface Storm {
   readonly missed: number;
   /** Whether the first node stops meanwhile and starts again, and publishers are on the second one. */
   readonly restart?: boolean;
+  /** How often they go and come back. Default once. */
+  readonly rounds?: number;
 }
 
 /** So that what the target does when sockets go, and when nobody hears its publishes, is not counted. */
@@ -27,7 +30,7 @@ const QUIET_MS = 300;
 export function recoverRow(
   name: string,
   question: string,
-  { subscribers, channels, missed, restart = false }: Storm,
+  { subscribers, channels, missed, restart = false, rounds = 1 }: Storm,
   on: Row["on"] = recovers,
 ): Row {
   const measure = async (stage: Stage): Promise<Measurement> => {
@@ -38,33 +41,46 @@ export function recoverRow(
       apart: true,
       across: restart,
     });
+    const latency = new Histogram();
+    const parts: number[] = [];
+    let [target, generator, clients, seconds] = [0, 0, 0, 0];
     try {
       await load.closed({ window: channels, seconds: 0.2 });
-      // The node is told to stop while everybody is there.
-      const stopped = restart ? nodesOf(running).stopFirst() : undefined;
-      let positions: Positions | undefined;
-      try {
-        await load.drop();
-        await stopped;
-        const names = Array.from({ length: channels }, (_, i) => `${stage.channel}.${i}`);
-        const port = restart ? nodesOf(running).second : running.port;
-        positions = await positionsOf(port, dialect, names);
-        await pause(QUIET_MS);
-        if (positions !== undefined) await load.miss(missed);
-        await pause(QUIET_MS);
-      } finally {
-        if (restart) await nodesOf(running).startFirst();
+      for (let round = 0; round < rounds; round++) {
+        if (round > 0) await stage.turn();
+        // The node is told to stop while everybody is there.
+        const stopped = restart ? nodesOf(running).stopFirst() : undefined;
+        let positions: Positions | undefined;
+        try {
+          await load.drop();
+          await stopped;
+          const names = Array.from({ length: channels }, (_, i) => `${stage.channel}.${i}`);
+          const port = restart ? nodesOf(running).second : running.port;
+          positions = await positionsOf(port, dialect, names);
+          await pause(QUIET_MS);
+          if (positions !== undefined) await load.miss(missed);
+          await pause(QUIET_MS);
+        } finally {
+          if (restart) await nodesOf(running).startFirst();
+        }
+        await stage.turn();
+        const again = { ...dialect, options: { ...dialect.options, positions } };
+        const { sample, cpu } = await cpuDuring(stage, () => load.resume([again]));
+        latency.merge(new Histogram(sample.latency));
+        parts.push(cpu / sample.operations);
+        target += cpu;
+        generator += sample.cpu;
+        clients += sample.operations;
+        seconds += sample.seconds;
       }
-      await stage.turn();
-      const again = { ...dialect, options: { ...dialect.options, positions } };
-      const { sample, cpu } = await cpuDuring(stage, () => load.resume([again]));
       return {
-        cost: cpu / sample.operations,
-        latency: sample.latency,
+        cost: target / clients,
+        parts,
+        latency: latency.counts,
         saturation: {
-          perSecond: sample.operations / sample.seconds,
-          target: cpu / 1e9 / sample.seconds,
-          generator: sample.cpu / 1e9 / sample.seconds,
+          perSecond: clients / seconds,
+          target: target / 1e9 / seconds,
+          generator: generator / 1e9 / seconds,
         },
       };
     } finally {

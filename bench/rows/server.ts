@@ -26,11 +26,6 @@ export const SERVER_ROWS: readonly Row[] = [
     window: 32,
     rate: 50,
   }),
-  publishRow("fan-out-10000", "10,000 subscribers", {
-    load: { subscribers: 10_000 },
-    window: 8,
-    rate: 5,
-  }),
   publishRow(
     "fan-out-1000-proto",
     "1,000 subscribers, protobuf",
@@ -85,15 +80,15 @@ export const SERVER_ROWS: readonly Row[] = [
   ),
   connectRow(
     "connect-serial",
-    "500 clients that connect and subscribe one after the other",
+    "800 clients that connect and subscribe one after the other",
     { subscribers: 100, channels: 100, together: 1 },
-    5,
+    8,
   ),
   connectRow(
     "connect-burst",
-    "1,000 clients that connect and subscribe, 500 at a time",
+    "2,000 clients that connect and subscribe, 500 at a time",
     { subscribers: AT_ONCE, channels: 100, together: AT_ONCE },
-    2,
+    4,
   ),
   recoverRow(
     "recover-storm",
@@ -102,8 +97,40 @@ export const SERVER_ROWS: readonly Row[] = [
       subscribers: 1_000,
       channels: 100,
       missed: 10,
+      rounds: 3,
     },
   ),
+];
+
+/**
+ * What a delivery by server-sent events costs, beside one by WebSocket in JSON to whoever subscribes to the same
+ * server. Publishers have a WebSocket in both.
+ */
+export const EVENTS_ROWS: readonly Row[] = [1, 100, 1_000].map((subscribers) =>
+  publishRow(
+    `events-${subscribers}`,
+    `${subscribers.toLocaleString("en")} readers of server-sent events, beside as many WebSockets`,
+    { load: { subscribers }, apart: true, window: 32, rate: 50_000 / Math.max(25, subscribers) },
+  ),
+);
+
+/** What rules of access cost a publish, beside the same server without any. */
+export const ACCESS_ROWS: readonly Row[] = [
+  publishRow("access-rules-10", "one publisher to one subscriber, with ten rules of access", {
+    load: { subscribers: 1 },
+    apart: true,
+    window: 32,
+    rate: 2_000,
+  }),
+];
+
+/** So many connections take long to come. */
+export const LARGE_ROWS: readonly Row[] = [
+  publishRow("fan-out-10000", "10,000 subscribers", {
+    load: { subscribers: 10_000 },
+    window: 8,
+    rate: 5,
+  }),
 ];
 
 /** What RPCs cost: each client has a channel of its own, and gets what it has sent. */
@@ -112,6 +139,25 @@ export const RPC_ROWS: readonly Row[] = [
     load: { subscribers: 50, channels: 50, publishers: 50 },
     window: 50,
     rate: 2_000,
+  }),
+];
+
+/** What it costs to read a token, beside clients that show none. */
+export const TOKEN_ROWS: readonly Row[] = [
+  connectRow(
+    "connect-jwt",
+    "800 clients that connect one after the other with a token of HS256, beside as many without one",
+    { subscribers: 100, channels: 100, together: 1 },
+    8,
+  ),
+];
+
+/** The same to a backend over HTTP. */
+export const RPC_HTTP_ROWS: readonly Row[] = [
+  publishRow("rpc-http", "50 clients that call a backend over HTTP", {
+    load: { subscribers: 50, channels: 50, publishers: 50 },
+    window: 50,
+    rate: 1_000,
   }),
 ];
 

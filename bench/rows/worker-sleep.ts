@@ -1,9 +1,11 @@
 /** What the first message costs after everything has fallen asleep, and how long it takes. */
 import { setTimeout as pause } from "node:timers/promises";
+import type { RemoteLoad } from "../generator/generator.ts";
 import { Histogram } from "../generator/histogram.ts";
 import type { Row, Stage } from "../row.ts";
+import type { Running } from "../target.ts";
 import { cpuDuring, openLoad } from "./publish.ts";
-import { expectOneGateway, fresh, PACE } from "./worker.ts";
+import { expectOneGateway, PACE } from "./worker.ts";
 
 /** `workerd serve` has an object sleep ten seconds after the last thing that it did, in milliseconds. */
 const ASLEEP_MS = 12_000;
@@ -20,29 +22,49 @@ function wake(subscribers: number): Row {
     question: `the first message to ${subscribers} subscribers after a sleep`,
     unit: "wakes",
     async measure(anyStage) {
-      const wakes = await Promise.all(
-        Array.from({ length: SLEEPERS }, (_, i) =>
-          fresh(anyStage, (stage) => woken(stage, subscribers, ASLEEP_MS + i * BETWEEN_MS)),
-        ),
-      );
-      const latency = new Histogram();
-      for (const { sample } of wakes) latency.merge(new Histogram(sample.latency));
-      const cpu = wakes.reduce((sum, wake) => sum + wake.cpu, 0);
-      return { cost: cpu / SLEEPERS, latency: latency.counts };
+      const started: Running[] = [];
+      const start = async (): Promise<Sleeper> => {
+        const running = await anyStage.target.start();
+        started.push(running);
+        return await sleeper({ ...anyStage, running }, subscribers);
+      };
+      try {
+        const sleepers = await Promise.all(Array.from({ length: SLEEPERS }, start));
+        // Those of all targets sleep at the same time.
+        await anyStage.turn();
+        const latency = new Histogram();
+        let cost = 0;
+        for (const each of sleepers) {
+          const { sample, cpu } = await woken(each);
+          latency.merge(new Histogram(sample.latency));
+          cost += cpu;
+          await pause(BETWEEN_MS);
+        }
+        return { cost: cost / SLEEPERS, latency: latency.counts };
+      } finally {
+        await Promise.all(started.map((running) => running.stop()));
+      }
     },
   };
 }
 
-/** @param sleepMs how long nothing happens, in milliseconds */
-async function woken(
-  stage: Stage,
-  subscribers: number,
-  sleepMs: number,
-): ReturnType<typeof cpuDuring> {
+/** A program that falls asleep. */
+interface Sleeper {
+  readonly stage: Stage;
+  readonly load: RemoteLoad;
+  /** The last thing that it did, by performance.now(). */
+  readonly active: number;
+}
+
+async function sleeper(stage: Stage, subscribers: number): Promise<Sleeper> {
   const load = await openLoad(stage, { load: { subscribers, pace: PACE / SLEEPERS } });
   // So that only the sleep is new to it.
   await load.paced({ rate: 20, seconds: 0.5 });
-  await pause(sleepMs);
+  return { stage, load, active: performance.now() };
+}
+
+async function woken({ stage, load, active }: Sleeper): ReturnType<typeof cpuDuring> {
+  await pause(active + ASLEEP_MS - performance.now());
   const wake = await cpuDuring(stage, () => load.paced({ rate: 10, seconds: 0.1 }));
   expectOneGateway(stage);
   await load.close();

@@ -47,20 +47,23 @@ export interface ServerOptions {
   readonly config?: string;
   /** Default a free one. */
   readonly port?: number;
+  /** Variables of the environment beside those of its addresses. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export async function startServer(
   tree: string,
-  { config, port }: ServerOptions = {},
+  { config, port, env }: ServerOptions = {},
 ): Promise<Running> {
   const settings = config === undefined ? [] : ["--config", config];
-  return (await start(tree, [...SERVE, ...settings], port)).running;
+  return (await start(tree, [...SERVE, ...settings], port, env)).running;
 }
 
 async function start(
   tree: string,
   args: readonly string[],
   wanted = 0,
+  env: ServerOptions["env"] = {},
 ): Promise<{ child: ChildProcess; running: Running }> {
   const child = spawn(process.execPath, args, {
     cwd: tree,
@@ -70,6 +73,7 @@ async function start(
       MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR: `127.0.0.1:${wanted}`,
       MESSAGELOOP_TRANSPORT_GRPC_ADDR: "127.0.0.1:0",
       MESSAGELOOP_SERVER_HTTP_ADDR: "127.0.0.1:0",
+      ...env,
     },
   });
   const port = await told(child, (line) => {

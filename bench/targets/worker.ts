@@ -30,10 +30,12 @@ function bundleOf(tree: string): string {
   try {
     const wrangler = join(tree, "node_modules/wrangler/bin/wrangler.js");
     const path = [dirname(process.execPath), process.env["PATH"] ?? ""].join(delimiter);
+    // Every setting has its default, whatever config.yaml lies in the tree.
+    const env = { ...process.env, PATH: path, MESSAGELOOP_CONFIG: "/dev/null" };
     const { status, stderr } = spawnSync(
       process.execPath,
       [wrangler, "deploy", "--dry-run", "--outdir", folder],
-      { cwd: tree, env: { ...process.env, PATH: path }, encoding: "utf8" },
+      { cwd: tree, env, encoding: "utf8" },
     );
     if (status !== 0) throw new Error(`the Worker of ${tree} does not build:\n${stderr}`);
     return readFileSync(join(folder, "index.js"), "utf8");

@@ -25,6 +25,8 @@ export interface WorkerProgram extends Compatibility {
   readonly modules: Readonly<Record<string, string>>;
   /** Names of its Durable Object classes. */
   readonly objects: readonly string[];
+  /** Whether it calls programs of this machine. Default not. */
+  readonly callsOut?: boolean;
 }
 
 export interface Compatibility {
@@ -132,6 +134,7 @@ const config :Workerd.Config = (
   services = [
     (name = "main", worker = .program),
     (name = "storage", disk = (path = ${text(storage)}, writable = true)),
+    (name = "machine", network = (allow = ["local"])),
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
 );
@@ -142,6 +145,7 @@ const program :Workerd.Worker = (
   compatibilityFlags = [${program.compatibilityFlags.map(text).join(", ")}],
   durableObjectNamespaces = [${namespaces.join(", ")}],
   durableObjectStorage = (localDisk = "storage"),
+  ${program.callsOut === true ? 'globalOutbound = "machine",' : ""}
 );
 `;
 }
