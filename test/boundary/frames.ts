@@ -33,7 +33,14 @@ export interface BoundaryFrame {
   readonly frame: Frame;
 }
 
-export const CAPABILITIES = ["recovery", "history", "presence", "control", "credit"] as const;
+export const CAPABILITIES = [
+  "recovery",
+  "history",
+  "presence",
+  "survey",
+  "control",
+  "credit",
+] as const;
 
 /** A place in a message for one value. */
 interface Leaf {

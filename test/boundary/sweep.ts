@@ -91,6 +91,7 @@ class Trial implements Transport {
   readonly #extended: boolean;
   readonly #session: ClientSession;
   readonly #frames: Frame[] = [];
+  readonly #answers: Promise<void>[] = [];
   #closed: Disconnect | undefined;
 
   constructor(engine: Engine, encoding: Encoding, extended: boolean, id: string) {
@@ -105,6 +106,17 @@ class Trial implements Transport {
 
   write({ data }: SizedFrame): void {
     this.#frames.push(data);
+    const { envelope } = codecFor(this.#encoding).decodeOutbound(data);
+    if (envelope.case === "surveyRequest") this.#answer(envelope.value.requestId);
+  }
+
+  /** Whoever is asked in a survey answers at once, so that it ends. */
+  #answer(requestId: string): void {
+    const envelope = { case: "surveyResponse", value: { requestId } } as const;
+    const frame = codecFor(this.#encoding).encodeInbound(
+      create(InboundMessageSchema, { envelope }),
+    );
+    this.#answers.push(this.#session.receive(frame));
   }
 
   close(disconnect: Disconnect): void {
@@ -145,6 +157,7 @@ class Trial implements Transport {
       });
     }
     for (const one of this.#frames) await attempt("a frame", () => this.#check(one));
+    for (const one of this.#answers) await attempt("an answer rejects", () => one);
     if (this.#closed?.code === 1011) problems.push(`${kind}: closed with 1011`);
     this.#session.end(true);
     return problems;

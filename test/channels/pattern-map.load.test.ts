@@ -69,7 +69,7 @@ interface Subject {
 interface Comparison {
   /** Time among many by time among few. */
   readonly ratio: number;
-  /** Look-ups among many. */
+  /** Look-ups among many in the best round: a neighbour only ever makes one longer. */
   readonly perSecond: number;
 }
 
@@ -92,17 +92,19 @@ function compare(
     }
   }
   const [short = 0, long = 0] = subjects.map(({ times }) => median(times));
-  return { ratio: long / short, perSecond: (LOOKUPS / long) * 1_000 };
+  const [, best = 0] = subjects.map(({ times }) => Math.min(...times));
+  return { ratio: long / short, perSecond: (LOOKUPS / best) * 1_000 };
 }
 
-/** Milliseconds that the look-ups take. */
+/** Milliseconds of this thread that the look-ups take: a neighbour has some of those of the clock. */
 function time(map: PatternMap<number>, channels: readonly string[]): number {
   // A server reads every name anew from a frame: it is another string, and has no hash yet.
   const read = channels.map((channel) => Buffer.from(channel).toString());
   let hits = 0;
-  const began = performance.now();
+  const began = process.threadCpuUsage();
   for (const channel of read) hits += map.match(channel).length;
-  const ms = performance.now() - began;
+  const { user, system } = process.threadCpuUsage(began);
+  const ms = (user + system) / 1_000;
   // Most channels are meant by a pattern, and some by none.
   expect(hits).toBeGreaterThan(LOOKUPS / 2);
   expect(hits).toBeLessThan(LOOKUPS * 2);

@@ -19,7 +19,7 @@ function ended(client: MessageLoopClient): Promise<CloseInfo> {
 test.each(ENCODINGS)("%s: connect announces what the SDK implements", async (encoding) => {
   const { socket } = await connected(encoding);
   expect(socket.sent).toMatchObject([
-    { envelope: { case: "connect", value: { capabilities: ["control", "credit"] } } },
+    { envelope: { case: "connect", value: { capabilities: ["survey", "control", "credit"] } } },
   ]);
 });
 
@@ -86,7 +86,7 @@ test("envelopes that the SDK does not know are ignored, whatever their id", asyn
   // The same in protobuf: field 1000 of the message, with an empty message in it.
   const name = new TextEncoder().encode(id);
   socket.frame(new Uint8Array([0x0a, name.length, ...name, 0xc2, 0x3e, 0]));
-  socket.message({ id: "random", envelope: { case: "surveyRequest", value: { requestId: "q" } } });
+  socket.message({ id: "random", envelope: { case: "presence", value: { channel: "c" } } });
   socket.answer({ case: "publishAck", value: { offset: 7n, epoch: "x" } });
   expect(await publishing).toEqual({ offset: 7n, epoch: "x", duplicate: false });
   expect(errors).toEqual([]);

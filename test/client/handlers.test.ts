@@ -171,3 +171,40 @@ test("a connection that says nothing any more is given up ten seconds after its 
   await vi.advanceTimersByTimeAsync(PING_MS);
   expect(closed).toMatchObject([{ code: 1006, reconnect: true }]);
 });
+
+test("what the server's side does to the subscriptions is told, and counts", async () => {
+  const { client, socket } = await connected("json");
+  const told: unknown[] = [];
+  client.onSubscribed((subscriptions) => told.push(subscriptions));
+  client.onUnsubscribed((channels) => told.push(channels));
+  const position = { epoch: "e", offset: 7n };
+  const made = [{ channel: "a", position }, { channel: "b.**" }];
+  socket.message({ id: "r", envelope: { case: "subscribed", value: { subscriptions: made } } });
+  expect(client.getSubscribedChannels()).toEqual(["a", "b.**"]);
+  const subscriptions = [{ channel: "a" }];
+  socket.message({ id: "r", envelope: { case: "unsubscribed", value: { subscriptions } } });
+  expect(client.getSubscribedChannels()).toEqual(["b.**"]);
+  expect(told).toEqual([
+    [
+      { channel: "a", epoch: "e", offset: 7n },
+      { channel: "b.**", epoch: "", offset: 0n },
+    ],
+    ["a"],
+  ]);
+});
+
+test("what a handler of subscriptions throws is told to the handler of errors", async () => {
+  const { client, socket } = await connected("json");
+  const errors = errorsOf(client);
+  client.onSubscribed(() => {
+    throw boom;
+  });
+  client.onUnsubscribed(() => Promise.reject(boom));
+  const subscriptions = [{ channel: "a" }];
+  for (const kind of ["subscribed", "unsubscribed"] as const) {
+    socket.message({ id: "r", envelope: { case: kind, value: { subscriptions } } });
+  }
+  await vi.waitUntil(() => errors.length === 2);
+  expect(errors.map(({ cause }) => cause)).toEqual([boom, boom]);
+  expect(client.isConnected()).toBe(true);
+});

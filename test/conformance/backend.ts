@@ -4,6 +4,7 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Engine } from "../../src/engine/engine.ts";
+import { ACTIONS, type Grant } from "../../src/engine/ports/access.ts";
 import type { Backends, Cancellation, RpcRequest } from "../../src/engine/ports/backends.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import {
@@ -76,6 +77,18 @@ export function suiteBackend(engine: () => Engine, authentication: boolean): Bac
         await engine().disconnect(request.caller.sessionId, code, reason);
         return undefined;
       }
+      case "revoke": {
+        const { user, ...options } = JSON.parse(text);
+        return answer(JSON.stringify(await engine().revoke(user, options)));
+      }
+      case "change": {
+        const { session, subscribe = [], unsubscribe = [] } = JSON.parse(text);
+        const told = {
+          ...(await engine().subscribe(session, subscribe)).results,
+          ...(await engine().unsubscribe(session, unsubscribe)),
+        };
+        return answer(JSON.stringify(told));
+      }
       case "poison":
         await poison(engine(), text);
         return undefined;
@@ -100,6 +113,7 @@ export function suiteBackend(engine: () => Engine, authentication: boolean): Bac
     authorizeSubscribe: async ({ channel, token }) => {
       if (channel.startsWith("slow.")) await sleep(300);
       if (channel.startsWith("broken.")) throw new Error(SECRET);
+      if (token === "down") throw new Error(SECRET);
       if (channel.startsWith("denied.") && token !== "open-sesame") {
         throw new MessagingError("ACL_ERROR", "not yours");
       }
@@ -113,8 +127,25 @@ const authenticate: NonNullable<Backends["authenticate"]> = async (request) => {
   switch (verb) {
     case "user":
       return { userId: argument };
+    case "old":
+      // The token does not say when it was issued.
+      return { userId: argument, issuedAt: 0 };
+    case "id": {
+      const [userId = "", tokenId = ""] = argument.split("/");
+      return { userId, tokenId };
+    }
+    case "brief": {
+      const [userId = "", ms] = argument.split("/");
+      return { userId, expiresAt: Date.now() + Number(ms) };
+    }
     case "nobody":
       return { userId: "" };
+    case "given":
+      return { userId: "ada", channels: argument.split(",") };
+    case "granted":
+      return { userId: "ada", grants: grantsIn(argument) };
+    case "vouched":
+      return { userId: "ada", clientVouched: true };
     case "slow":
       await sleep(Number(argument));
       return { userId: "slow" };
@@ -128,6 +159,14 @@ const authenticate: NonNullable<Backends["authenticate"]> = async (request) => {
       throw new MessagingError("INVALID_CREDENTIALS", "wrong password", { type: "auth_error" });
   }
 };
+
+/** Grants as tokens of the suite write them: `a.*=subscribe+publish,b=rpc`. */
+function grantsIn(text: string): Grant[] {
+  return text.split(",").map((one) => {
+    const [pattern = "", actions = ""] = one.split("=");
+    return { pattern, actions: ACTIONS.filter((action) => actions.split("+").includes(action)) };
+  });
+}
 
 async function survey(
   engine: Engine,

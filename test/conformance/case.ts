@@ -8,10 +8,14 @@ import {
   freshChannel,
   KINDS,
   type Kind,
+  type SocketLike,
 } from "../support/client.ts";
 
 export { KINDS } from "../support/client.ts";
 
+import { EventClient, type EventsAsked } from "../support/event-client.ts";
+import { OpenSocket } from "../support/open-socket.ts";
+import { seed, seededRandom } from "../support/random.ts";
 import type { Host, RunningServer, ServerStats } from "./host.ts";
 import type { Variant } from "./variants.ts";
 
@@ -28,8 +32,16 @@ export interface Case {
    * `grpc` are for hosts that have bidirectional streams.
    */
   readonly observes?: readonly ("stats" | "memory" | "nodes" | "grpc")[];
+  /**
+   * What it is about: a WebSocket itself, what can be said over one only (another first frame than connect, what is no
+   * JSON, a goodbye) or how one is slowed down; or Open and Send. Default neither: then it is run over both.
+   */
+  readonly over?: Way;
   run(context: Context): Promise<void>;
 }
+
+/** The way that a client's messages take. */
+export type Way = "websocket" | "open";
 
 export const V1 = KINDS.filter(({ extended }) => !extended);
 export const EXTENDED = KINDS.filter(({ extended }) => extended);
@@ -40,7 +52,12 @@ export function nameOf({ encoding, extended }: Kind): string {
   return `${encoding} ${extended ? "extended" : "v1"}`;
 }
 
-export interface OpenOptions extends Partial<ClientSettings> {
+/** What cases may do to a connection, whichever it is. */
+export interface TestSocket extends SocketLike {
+  terminate(): void;
+}
+
+export interface OpenOptions extends Partial<Omit<ClientSettings, "onBytes">> {
   /** Names to offer instead of the encoding's own. */
   readonly protocols?: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
@@ -48,20 +65,26 @@ export interface OpenOptions extends Partial<ClientSettings> {
   readonly node?: number;
 }
 
+/** A WebSocket may be one whose frames are only counted. */
+export type WebSocketOptions = OpenOptions & Pick<ClientSettings, "onBytes">;
+
 /** One run of a case: makes clients of its kind and closes them at the end. */
 export class Context {
   readonly host: Host;
   readonly server: RunningServer;
   readonly kind: Kind;
+  readonly way: Way;
   /** What was measured on the way, for the report. */
   readonly notes: string[] = [];
-  readonly #clients: Client<WebSocket>[] = [];
+  readonly #clients: Client<TestSocket>[] = [];
+  readonly #readers: EventClient[] = [];
   #together = false;
 
-  constructor(host: Host, server: RunningServer, kind: Kind) {
+  constructor(host: Host, server: RunningServer, kind: Kind, way: Way = "websocket") {
     this.host = host;
     this.server = server;
     this.kind = kind;
+    this.way = way;
   }
 
   /** From now on all clients go to one node: for what is about a node alone. */
@@ -69,17 +92,65 @@ export class Context {
     this.#together = true;
   }
 
-  /** Opens a socket. */
-  async open(options: OpenOptions = {}): Promise<Client<WebSocket>> {
+  /** Opens a connection. */
+  async open(options: OpenOptions = {}): Promise<Client<TestSocket>> {
+    return this.way === "open" ? this.stream(options) : await this.webSocket(options);
+  }
+
+  /** A client of Open and Send, whose calls are disturbed on their way. It connects with its first frame. */
+  stream(options: OpenOptions = {}): Client<OpenSocket> {
+    const settings = { ...this.kind, ...options };
+    const { encoding, headers = {} } = settings;
+    const { spread, url } = this.server;
+    const faults = seededRandom(seed() + this.#clients.length);
+    const sendTo = (spread ?? [url]).map((address) => new URL(httpOf(address)).origin);
+    const socket = new OpenSocket(new URL(httpOf(this.#address(options))).origin, {
+      encoding,
+      headers,
+      sendTo,
+      faults,
+    });
+    const client = new Client(socket, settings);
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** Reads a channel, or those of a pattern, as server-sent events. */
+  async events(channel: string, { query, headers = {} }: EventsAsked): Promise<EventClient> {
+    const { node, spread, url } = this.server;
+    const next = spread?.[this.#readers.length % spread.length] ?? url;
+    const address = new URL(httpOf(this.#together ? (node?.(0) ?? url) : next));
+    // As on the Worker's host, where one gateway is chosen by the query of a WebSocket's address.
+    const gateway = address.searchParams.get("gateway");
+    const reader = await EventClient.open(address.origin, channel, {
+      ...(query === undefined ? {} : { query }),
+      headers: { ...headers, ...(gateway === null ? {} : { "Test-Gateway": gateway }) },
+    });
+    this.#readers.push(reader);
+    return reader;
+  }
+
+  /** Where requests over HTTP go. */
+  get origin(): string {
+    return new URL(httpOf(this.server.url)).origin;
+  }
+
+  /** Opens a WebSocket. */
+  async webSocket(options: WebSocketOptions = {}): Promise<Client<WebSocket>> {
     const settings = { ...this.kind, ...options };
     const protocols = options.protocols ?? [codecFor(settings.encoding).subprotocol];
-    const { node, spread, url } = this.server;
-    const next = spread?.[this.#clients.length % spread.length] ?? url;
-    const chosen = options.node ?? (this.#together ? 0 : undefined);
-    const address = chosen === undefined ? next : (node?.(chosen) ?? url);
-    const socket = new WebSocket(address, [...protocols], { headers: { ...options.headers } });
+    const headers = { ...options.headers };
+    // No host compresses, but the proxy of wrangler dev does for whom it may: a load would be little else.
+    const perMessageDeflate = options.onBytes === undefined;
+    const socket = new WebSocket(this.#address(options), [...protocols], {
+      headers,
+      perMessageDeflate,
+    });
     const client = new Client<WebSocket>(socket, settings);
     this.#clients.push(client);
+    if (options.onBytes !== undefined) {
+      socket.on("message", (bytes) => client.take(bytes as Buffer));
+    }
     await new Promise<void>((resolve, reject) => {
       socket.on("open", () => resolve());
       socket.on("error", reject);
@@ -87,8 +158,15 @@ export class Context {
     return client;
   }
 
-  /** Opens a socket and connects. */
-  async client(connect: ConnectInit = {}, options: OpenOptions = {}): Promise<Client<WebSocket>> {
+  #address(options: OpenOptions): string {
+    const { node, spread, url } = this.server;
+    const chosen = options.node ?? (this.#together ? 0 : undefined);
+    if (chosen !== undefined) return node?.(chosen) ?? url;
+    return spread?.[this.#clients.length % spread.length] ?? url;
+  }
+
+  /** Opens a connection and connects. */
+  async client(connect: ConnectInit = {}, options: OpenOptions = {}): Promise<Client<TestSocket>> {
     const client = await this.open(options);
     const reply = await client.connect(connect);
     if (reply.envelope.case !== "connected") throw new Error(`refused: ${reply.envelope.case}`);
@@ -96,7 +174,7 @@ export class Context {
   }
 
   /** A connected client that is subscribed. */
-  async subscriber(channel: string, options: OpenOptions = {}): Promise<Client<WebSocket>> {
+  async subscriber(channel: string, options: OpenOptions = {}): Promise<Client<TestSocket>> {
     return await this.client({ subscriptions: [{ channel }] }, options);
   }
 
@@ -118,6 +196,7 @@ export class Context {
   /** Cuts every connection of the run. */
   terminate(): void {
     for (const { socket } of this.#clients) socket.terminate();
+    for (const reader of this.#readers) reader.cut();
   }
 
   /** @throws Error when a v1 client received what it cannot read. */
@@ -127,4 +206,9 @@ export class Context {
       throw new Error(`K2: a v1 client received: ${violations.slice(0, 3).join("; ")}`);
     }
   }
+}
+
+/** The address over HTTP of what has one of WebSocket. */
+function httpOf(url: string): string {
+  return url.replace(/^ws/, "http");
 }

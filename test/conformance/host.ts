@@ -7,7 +7,14 @@ export interface ServerOptions {
     readonly server?: Readonly<Record<string, unknown>>;
     readonly limits?: Readonly<Record<string, unknown>>;
     readonly channels?: readonly Readonly<Record<string, unknown>>[];
+    readonly access?: Readonly<Record<string, unknown>>;
+    readonly proxy?: readonly Readonly<Record<string, unknown>>[];
+    readonly hooks?: Readonly<Record<string, unknown>>;
   };
+  /** Settings of streams, `transport.stream`. */
+  readonly stream?: Readonly<Record<string, unknown>>;
+  /** Whether it has the API keys of the suite, and signs its tickets. */
+  readonly keys?: boolean;
   /** Connections that a node holds. */
   readonly maxConnections?: number;
   /**
@@ -53,6 +60,8 @@ export interface RunningServer {
 export interface Host {
   /** Undefined where nothing is known of the host. */
   readonly capabilities: HostCapabilities | undefined;
+  /** What is run over Open and Send as well: every case, as many as show every rule, or none. */
+  readonly opens: "cases" | "rules" | "nothing";
   /** Whether `start` honours its options; a server that was found running cannot. */
   readonly configurable: boolean;
   start(options: ServerOptions): Promise<RunningServer>;

@@ -17,9 +17,12 @@ const LANES = {
   tight: [0, 1],
   rules: [0],
   auth: [1],
-  plain: [2],
+  ruled: [3],
+  counted: [1],
+  plain: [2, 1, 2, 1, 2, 0, 2, 2],
   backend: [3],
   full: [3],
+  brief: [3],
 } as const satisfies Readonly<Record<Exclude<Variant, "load">, readonly number[]>>;
 
 /** Lanes that may run beside each other. Has no place for cases that measure. */

@@ -1,7 +1,7 @@
 /** Runs the suite: which cases a host can show, on which server, and that nothing is left of them. */
 import type { Kind } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Case, Context, KINDS, nameOf } from "./case.ts";
+import { type Case, Context, KINDS, nameOf, type Way } from "./case.ts";
 import { CASES } from "./cases/index.ts";
 import type { Host, RunningServer, ServerStats } from "./host.ts";
 import { VARIANTS, type Variant } from "./variants.ts";
@@ -10,6 +10,7 @@ import { VARIANTS, type Variant } from "./variants.ts";
 export interface Planned {
   readonly case: Case;
   readonly kind: Kind;
+  readonly way: Way;
   readonly server: Variant;
   /** Such as `S1 json v1: first frame`. */
   readonly name: string;
@@ -22,16 +23,43 @@ export interface Planned {
 export function plan(host?: Host): Planned[] {
   const streams = host?.capabilities?.bidirectionalStreams === true;
   const cases = CASES.filter(({ observes }) => streams || !observes?.includes("grpc"));
-  const planned = cases.flatMap((one) =>
-    (one.kinds ?? KINDS).map((kind) => ({
-      case: one,
-      kind,
-      server: one.server ?? ("plain" as const),
-      name: `${one.rules.join(" ")} ${nameOf(kind)}: ${one.title}`,
-    })),
-  );
+  const planned = [
+    ...cases.filter(({ over }) => over !== "open").flatMap((one) => runsOf(one, "websocket")),
+    ...(host === undefined ? [] : opened(cases, host.opens)),
+  ];
   const order = Object.keys(VARIANTS);
   return planned.sort((left, right) => order.indexOf(left.server) - order.indexOf(right.server));
+}
+
+/**
+ * The runs over Open and Send: a case is run once, the kinds of clients in turn, so that all are there. What measures
+ * is left out, and where every rule is enough a case that shows none that those before it have not shown.
+ */
+function opened(cases: readonly Case[], which: Host["opens"]): Planned[] {
+  if (which === "nothing") return [];
+  const shown = new Set<string>();
+  return cases
+    .filter(({ observes, over, rules, server }) => {
+      const streams = observes?.includes("grpc") === true;
+      if (over === "websocket" || server === "load" || streams) return false;
+      const fresh = rules.some((rule) => !shown.has(rule));
+      for (const rule of rules) shown.add(rule);
+      return fresh || which === "cases";
+    })
+    .flatMap((one, index) => {
+      const runs = runsOf(one, "open");
+      return runs.slice(index % runs.length).slice(0, 1);
+    });
+}
+
+function runsOf(one: Case, way: Way): Planned[] {
+  return (one.kinds ?? KINDS).map((kind) => ({
+    case: one,
+    kind,
+    way,
+    server: one.server ?? ("plain" as const),
+    name: `${one.rules.join(" ")} ${nameOf(kind)}${way === "open" ? " by Open" : ""}: ${one.title}`,
+  }));
 }
 
 /** Why a host cannot show a case, or undefined where it can. */
@@ -90,7 +118,7 @@ export async function run(
   server: RunningServer,
   planned: Planned,
 ): Promise<readonly string[]> {
-  const context = new Context(host, server, planned.kind);
+  const context = new Context(host, server, planned.kind, planned.way);
   try {
     await planned.case.run(context);
   } finally {

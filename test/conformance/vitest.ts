@@ -1,5 +1,6 @@
 /** The suite as tests: one for each run of a case. */
 import { afterAll, describe, expect, test } from "vitest";
+import type { Case } from "./case.ts";
 import type { Host } from "./host.ts";
 import { type Lane, lanes, measuring } from "./lanes.ts";
 import { obstacle, plan, run, Servers } from "./runner.ts";
@@ -12,6 +13,19 @@ export function conformance(host: Host): void {
 /** The cases that measure. */
 export function measurements(host: Host): void {
   tests(host, [measuring(plan(host))]);
+}
+
+/**
+ * Certain cases alone, one server after the other. A case is run once, the kinds of clients in turn, so that all are
+ * there: the other runs differ in nothing that the host has of its own.
+ */
+export function casesOf(host: Host, cases: readonly Case[]): void {
+  const planned = plan(host);
+  const chosen = cases.flatMap((one, index) => {
+    const runs = planned.filter((run) => run.case === one);
+    return runs.slice(index % runs.length).slice(0, 1);
+  });
+  tests(host, [planned.filter((run) => chosen.includes(run))]);
 }
 
 function tests(host: Host, beside: readonly Lane[]): void {

@@ -37,6 +37,14 @@ test("its backends authenticate and answer", async () => {
   client.socket.close();
 });
 
+test("its configuration holds for its gateways", async () => {
+  const client = await open();
+  await client.connect({ token: "sesame" });
+  expect(await client.publish("open", "x".repeat(1_000))).toBe(1);
+  await client.publish("open", "x".repeat(3_000)).catch(() => {});
+  expect((await client.closed()).code).toBe(1009);
+});
+
 test("its authorizer refuses every pattern that stands for a private channel", async () => {
   const client = await open();
   await client.connect({ token: "sesame" });

@@ -98,3 +98,20 @@ test("a client that keeps up receives more than its credit of 8 MiB", async () =
   expect(reader.isConnected()).toBe(true);
   await Promise.all([reader.close(), writer.close()]);
 });
+
+test.each(["json", "proto"] as const)(
+  "%s: a survey that the server refuses rejects with its error, and the connection goes on",
+  async (encoding) => {
+    const channel = `sdk.${crypto.randomUUID()}`;
+    const client = await dial(wsUrl, [
+      withEncoding(encoding),
+      withAutoSubscribe(channel),
+      withWebSocket(WebSocket as never),
+    ]);
+    // No channel has surveys of clients by default.
+    const refused = client.survey(channel, createCloudEvent({ source: "/s", type: "t" }));
+    await expect(refused).rejects.toMatchObject({ code: "BAD_REQUEST" });
+    expect(client.isConnected()).toBe(true);
+    await client.close();
+  },
+);

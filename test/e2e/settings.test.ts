@@ -1,10 +1,15 @@
 /** A deployment whose settings are wrong says so at once, to its operator with the path. */
-import { expect, test } from "vitest";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "vitest";
 import { WebSocket } from "ws";
 import { Client, kindOf } from "../support/client.ts";
 import { startWrangler } from "../support/wrangler.ts";
 
-test("a wrong setting makes every request answer 500 and stands in the log with its path", async () => {
+test.concurrent("a wrong setting makes every request answer 500 and stands in the log with its path", async ({
+  expect,
+}) => {
   const limits = { rpc_in_flight: 1, message_bytes: "64k" };
   const channels = [
     { pattern: "chat.*", history_size: 1 },
@@ -28,7 +33,9 @@ test("a wrong setting makes every request answer 500 and stands in the log with 
   }
 });
 
-test("a deployment with channel rules serves the channels that have some", async () => {
+test.concurrent("a deployment with channel rules serves the channels that have some", async ({
+  expect,
+}) => {
   const channels = [
     { pattern: "chat.**", history_size: 1_000, history_ttl: "72h" },
     { pattern: "cursors.*", transient: true, exactly_once: false },
@@ -43,6 +50,75 @@ test("a deployment with channel rules serves the channels that have some", async
       expect(await client.publish(channel, "hello")).toBe(1);
     }
     socket.close();
+  } finally {
+    await server.stop();
+  }
+});
+
+/** The offset of what is published, or the code that closes the connection. */
+async function publishing(url: string, data: string): Promise<number> {
+  const socket = new WebSocket(`${url.replace("http", "ws")}/ws`, ["messageloop+json"]);
+  const client = new Client<WebSocket>(socket, { encoding: "json", extended: true });
+  await new Promise((resolve, reject) => socket.on("open", resolve).on("error", reject));
+  await client.connect();
+  const done = await client.publish("a", data).catch(async () => (await client.closed()).code);
+  socket.close();
+  return done;
+}
+
+test.concurrent("config.yaml holds for the Worker that is built with it, and its variables stand above", async ({
+  expect,
+}) => {
+  const config = "limits:\n  message_bytes: 2048\n";
+  const storage = await mkdtemp(join(tmpdir(), "messageloop-config-"));
+  const server = await startWrangler({ config, storage });
+  try {
+    expect(await publishing(server.url, "x".repeat(1_000))).toBe(1);
+    expect(await publishing(server.url, "x".repeat(3_000))).toBe(1009);
+    expect(server.output()).toContain("config.yaml is valid for Workers");
+    // A change holds from the next deploy, which wrangler dev makes by itself.
+    await writeFile(join(storage, "config.yaml"), config.replace("2048", "4096"));
+    await expect
+      .poll(() => publishing(server.url, "x".repeat(3_000)), { timeout: 30_000 })
+      .toBeLessThan(1_000);
+  } finally {
+    await server.stop();
+    await rm(storage, { recursive: true, force: true });
+  }
+  const above = await startWrangler({
+    config,
+    vars: { messageloop: { limits: { message_bytes: 8_192 } } },
+  });
+  try {
+    expect(await publishing(above.url, "x".repeat(3_000))).toBe(1);
+  } finally {
+    await above.stop();
+  }
+});
+
+test.concurrent("a secret that is not set makes every request answer 500 and stands in the log by its name", async ({
+  expect,
+}) => {
+  const secret = "hunter2 hunter2 hunter2";
+  const config = `
+api:
+  keys: { secret: API_KEYS }
+  ticket_keys: [{ id: a, secret: { secret: TICKET_KEY } }]
+`;
+  const server = await startWrangler({ config, vars: { TICKET_KEY: secret } });
+  try {
+    for (const path of ["/health", "/ws"]) {
+      const response = await fetch(`${server.url}${path}`);
+      expect([response.status, await response.text()]).toEqual([
+        500,
+        "wrong settings, see the log",
+      ]);
+    }
+    await expect.poll(() => server.output(), { timeout: 10_000 }).toContain("wrong settings");
+    const problem = '"path":"api.keys","message":"is missing: there is no secret API_KEYS';
+    expect(server.output()).toContain(problem);
+    expect(server.output()).toContain("(in the secret TICKET_KEY)");
+    expect(server.output().replaceAll(/^.*env\.TICKET_KEY.*$/gm, "")).not.toContain("hunter2");
   } finally {
     await server.stop();
   }

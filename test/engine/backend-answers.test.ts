@@ -5,12 +5,14 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
-import type { Backends } from "../../src/engine/ports/backends.ts";
+import { BackendFailure, type Backends } from "../../src/engine/ports/backends.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
+import { ERRORS } from "../../src/protocol/codes.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Error as ErrorMessage } from "../../src/protocol/gen/messageloop/shared/v1/errors_pb.js";
 import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
+import { MAX_ERRORS } from "../../src/protocol/limits.ts";
 import { createRouter } from "../../src/proxy/router.ts";
 import { connect, type Init, kinds, ScriptedTransport, scene, send, subscribe } from "./scene.ts";
 
@@ -294,6 +296,106 @@ test.each(Object.entries(WRONG))(
   },
 );
 
+test("[SPEC-A7] all parts of a refusal together have 4,096 bytes", async () => {
+  for (const [length, told] of [
+    [4_096 - "NOT_TODAY".length - "app".length - 1_024 - "text".length - 8, true],
+    [4_096 - "NOT_TODAY".length - "app".length - 1_024 - "text".length - 7, false],
+  ] as const) {
+    const metadata = { text: "x".repeat(length) };
+    const world = logged({
+      rpc: async () => {
+        throw new MessagingError("NOT_TODAY", "x".repeat(1_024), { type: "app", metadata });
+      },
+    });
+    await connect(world.session);
+    await send(world.session, rpc);
+    expect(lastError(world.transport).metadata).toEqual(told ? metadata : undefined);
+    expect(world.named()).toEqual(told ? [] : ["rpc metadata.text"]);
+  }
+});
+
+test.each(["UNAVAILABLE", "PROXY_ERROR", "RPC_TIMEOUT", "RATE_LIMITED", "DISCONNECT_ERROR"])(
+  "[SPEC-A7] %s is no refusal: it would say whether the session may come back",
+  async (code) => {
+    const refuse = async () => {
+      throw new MessagingError(code, "so says the backend");
+    };
+    const extended = logged({ authenticate: refuse });
+    await connect(extended.session);
+    expect(lastError(extended.transport)).toMatchObject({
+      code: "UNAVAILABLE",
+      message: "authentication failed",
+      metadata: { correlation_id: expect.any(String) },
+    });
+    expect(extended.transport.closed?.code).toBe(1011);
+    const v1 = logged({ authenticate: refuse });
+    await send(v1.session, { envelope: { case: "connect", value: {} } });
+    expect(lastError(v1.transport)).toMatchObject({ code: "AUTH_ERROR" });
+    expect(v1.transport.closed?.code).toBe(3500);
+    const joined = logged({ authorizeSubscribe: refuse });
+    await connect(joined.session, "room");
+    expect(`${joined.transport.frames}`).toContain("UNAVAILABLE");
+    expect(`${joined.transport.frames}`).toContain("authorization failed");
+    for (const { transport } of [extended, v1, joined]) {
+      expect(`${transport.frames}`).not.toContain("so says");
+    }
+  },
+);
+
+test("[SPEC-R2] an error that a backend states to an RPC never closes the session", async () => {
+  let code = "";
+  const world = logged({
+    rpc: async () => {
+      throw new MessagingError(code, "so says the backend");
+    },
+  });
+  await connect(world.session);
+  for (code of Object.keys(ERRORS)) {
+    const own = code === "DISCONNECT_ERROR";
+    for (let i = 0; i <= MAX_ERRORS; i++) await send(world.session, rpc);
+    expect(lastError(world.transport).code).toBe(own ? "PROXY_ERROR" : code);
+  }
+  expect(world.transport.closed).toBeUndefined();
+});
+
+test("[SPEC-A5] what the server says of a failure is found in the log by its id", async () => {
+  const failures: [unknown, string][] = [
+    [new BackendFailure("status", "status 502"), "PROXY_ERROR"],
+    [new BackendFailure("field", "payload is no event"), "PROXY_ERROR"],
+    [new BackendFailure("timeout", "no answer within 5 ms"), "RPC_TIMEOUT"],
+    [new Error("of the backend's own"), "PROXY_ERROR"],
+  ];
+  for (const [failure, code] of failures) {
+    const world = logged({ rpc: () => Promise.reject(failure) });
+    await connect(world.session);
+    await send(world.session, rpc);
+    const error = lastError(world.transport);
+    expect(error.code).toBe(code);
+    expect(error.metadata).toEqual({ correlation_id: expect.stringMatching(/^id-/) });
+    expect(world.warnings).toEqual([
+      expect.objectContaining({ message: "backend call failed", ...error.metadata }),
+    ]);
+  }
+  const late = logged({ rpc: () => new Promise(() => {}) });
+  await connect(late.session);
+  const waiting = send(late.session, rpc);
+  late.timers.fire();
+  await waiting;
+  expect(late.warnings).toEqual([expect.objectContaining(lastError(late.transport).metadata)]);
+});
+
+test("[SPEC-A2] a field of the wrong type is a refusal, and any other failure is none", async () => {
+  for (const [reason, code] of [
+    ["field", "AUTH_ERROR"],
+    ["answer", "UNAVAILABLE"],
+  ] as const) {
+    const fail = () => Promise.reject(new BackendFailure(reason, "UserInfo.id"));
+    const world = logged({ authenticate: fail });
+    await connect(world.session);
+    expect(lastError(world.transport)).toMatchObject({ code, message: "authentication failed" });
+  }
+});
+
 test("a refusal's long text is cut between characters", async () => {
   const text = "\u{1f600}".repeat(300);
   const world = logged({
@@ -414,7 +516,7 @@ test.each(["json", "proto"] as const)(
 );
 
 test("[SPEC-F5] an acknowledgement of many refusals leaves out their texts before it is too large", async () => {
-  const metadata = { text: "\u0001".repeat(4_000) };
+  const metadata = { text: "\u0001".repeat(3_000) };
   const refuse = async () => {
     throw new MessagingError("NOT_TODAY", "x".repeat(1_024), { metadata });
   };

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import type { Backends, RpcRequest } from "../../src/engine/ports/backends.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import { connect, type Init, kinds, scene, send, subscribe } from "./scene.ts";
+import { connect, type Init, kinds, ScriptedTransport, scene, send, subscribe } from "./scene.ts";
 
 const ping: Init = { id: "ping", envelope: { case: "ping", value: {} } };
 
@@ -58,6 +58,30 @@ test("the user id comes from authentication, and frames behind connect wait for 
   await connecting;
   expect(kinds(transport)).toEqual(["connected", "subscribeAck"]);
   expect(session.userId).toBe("ada");
+});
+
+test("whom the host has admitted no backend is asked about, for connect or for channels", async () => {
+  const asked: string[] = [];
+  const backends: Backends = {
+    authenticate: async () => {
+      asked.push("who");
+      return { userId: "somebody" };
+    },
+    authorizeSubscribe: async ({ channel }) => {
+      asked.push(channel);
+    },
+  };
+  const { engine } = scene({ backends });
+  for (const userId of ["ada", ""]) {
+    const transport = new ScriptedTransport();
+    const peer = { address: "", admitted: { userId } };
+    const session = engine.accept(transport, `s-${userId}`, "json", peer);
+    await connect(session, "a", "b.*");
+    expect(kinds(transport)).toEqual(["connected"]);
+    expect(session.userId).toBe(userId);
+    expect(session.channels).toEqual(["a", "b.*"]);
+  }
+  expect(asked).toEqual([]);
 });
 
 test("an extended client keeps what it may hear and reads why the rest was refused", async () => {

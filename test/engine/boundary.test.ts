@@ -1,6 +1,7 @@
 /** Every scalar of every frame at its extremes, through sessions on the memory broker. */
 import { expect, test } from "vitest";
 import { MemoryBroker } from "../../src/brokers/memory/broker.ts";
+import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
 import { boundaryFrames } from "../boundary/frames.ts";
 import { decodeStrict, sweep } from "../boundary/sweep.ts";
 import { ManualTimers, sceneWith } from "./scene.ts";
@@ -15,7 +16,8 @@ test("every scalar at its extremes: receive never rejects, and every frame writt
       setImmediate(callback);
     },
   });
-  const { engine } = sceneWith(broker);
+  const rules = new RuleBook([], { ...DEFAULT_CHANNEL_RULES, survey: true });
+  const { engine } = sceneWith(broker, { rules });
   const { sent, written, problems } = await sweep(engine, {
     channel: "boundary.room",
     together: 8,
@@ -23,6 +25,8 @@ test("every scalar at its extremes: receive never rejects, and every frame writt
   expect(problems).toEqual([]);
   expect(sent).toBeGreaterThan(5_000);
   expect(written).toBeGreaterThan(sent);
+  expect(engine.stats()).toMatchObject({ openSurveys: 0, surveySilent: 0 });
+  expect(engine.stats().surveys).toBeGreaterThan(100);
 });
 
 test("the sweep reaches every field that a client may send", () => {
@@ -37,6 +41,8 @@ test("the sweep reaches every field that a client may send", () => {
     "publish.attributes.ce_timestamp.seconds = -9223372036854775808",
     "rpc_request.attributes.ce_integer = -2147483648",
     "ping: time = 18446744073709551615",
+    "survey_request.timeout_ms = 4294967295",
+    "survey_request.others_only = true",
     "survey_response.error.metadata = {}",
   ]) {
     expect(names).toContain(place);

@@ -16,12 +16,16 @@ import type {
   PublishResult,
   SubscribeResult,
 } from "../../src/engine/ports/broker.ts";
+import type { Lifecycle } from "../../src/engine/ports/lifecycle.ts";
 import type { Logger } from "../../src/engine/ports/platform.ts";
 import type { Transport } from "../../src/engine/ports/transport.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings/settings.ts";
 import { codecFor, type Frame } from "../../src/protocol/codec.ts";
 import type { Disconnect } from "../../src/protocol/codes.ts";
-import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
+import {
+  type ConnectSchema,
+  InboundMessageSchema,
+} from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import type { SizedFrame } from "../../src/protocol/publication-frames.ts";
 
 const NOWHERE: Position = { epoch: "e", offset: 0 };
@@ -117,14 +121,18 @@ export const CAPABILITIES: HostCapabilities = {
   observesBackpressure: false,
   slowsSenders: false,
   freeHeartbeat: true,
-  surveysAcrossNodes: false,
+  keepsLifecycleEvents: false,
+  keepsRevocations: false,
 };
 
 /** Settings that differ from the defaults, and the application's backends. */
 export interface SceneOptions extends Partial<Settings> {
   readonly backends?: Backends;
+  readonly lifecycle?: Lifecycle;
   /** Default: nothing is logged. */
   readonly logger?: Logger;
+  /** Hears when the engine wants to be called. */
+  readonly lookBy?: (at: number) => void;
 }
 
 export function scene(options: SceneOptions = {}) {
@@ -134,7 +142,13 @@ export function scene(options: SceneOptions = {}) {
 /** The same over a broker of the test's own. */
 export function sceneWith<B extends Broker>(
   broker: B,
-  { backends = {}, logger = { warn: () => {} }, ...settings }: SceneOptions = {},
+  {
+    backends = {},
+    lifecycle,
+    logger = { warn: () => {} },
+    lookBy = () => {},
+    ...settings
+  }: SceneOptions = {},
 ) {
   const clock = { time: 1_000_000, now: () => clock.time };
   const timers = new ManualTimers();
@@ -154,8 +168,10 @@ export function sceneWith<B extends Broker>(
       setImmediate(callback);
     },
     logger,
+    lookBy,
     capabilities: CAPABILITIES,
     backends,
+    lifecycle,
     settings: { ...DEFAULT_SETTINGS, ...settings },
   });
   const transport = new ScriptedTransport();
@@ -171,9 +187,14 @@ export async function send(session: ClientSession, message: Init): Promise<void>
 
 export async function connect(session: ClientSession, ...channels: string[]): Promise<void> {
   const subscriptions = channels.map((channel) => ({ channel }));
-  await send(session, {
-    envelope: { case: "connect", value: { capabilities: ["x"], subscriptions } },
-  });
+  await connectWith(session, { capabilities: ["x"], subscriptions });
+}
+
+export async function connectWith(
+  session: ClientSession,
+  value: MessageInitShape<typeof ConnectSchema>,
+): Promise<void> {
+  await send(session, { envelope: { case: "connect", value } });
 }
 
 export function subscribe(...channels: string[]): Init {

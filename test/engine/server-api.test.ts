@@ -3,9 +3,18 @@ import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import { connect, kinds, scene, send } from "./scene.ts";
+import { connect, connectWith, kinds, type ScriptedTransport, scene, send } from "./scene.ts";
 
 const event = create(CloudEventSchema, { id: "e", source: "/server", type: "t" });
+
+/** What the client was told of its subscriptions, message by message. */
+function changes({ frames }: ScriptedTransport) {
+  return frames.flatMap((frame) => {
+    const { envelope } = codecFor("json").decodeOutbound(frame);
+    const told = envelope.case === "subscribed" || envelope.case === "unsubscribed";
+    return told ? [envelope.value.subscriptions] : [];
+  });
+}
 
 test("publish passes the door that clients pass", async () => {
   const { engine } = scene();
@@ -15,7 +24,7 @@ test("publish passes the door that clients pass", async () => {
   await expect(engine.publish("a", odd)).rejects.toMatchObject({ code: "BAD_REQUEST" });
 });
 
-test("subscribe and unsubscribe a session: the client is not told, and gets what is published", async () => {
+test("subscribe and unsubscribe a session: a client without control is not told, and gets what is published", async () => {
   const { broker, engine, session, transport } = scene({
     backends: {
       authorizeSubscribe: async () => {
@@ -24,10 +33,9 @@ test("subscribe and unsubscribe a session: the client is not told, and gets what
     },
   });
   await connect(session);
-  expect(await engine.subscribe("s", ["a", "b", "b..c"])).toEqual({
-    a: true,
-    b: true,
-    "b..c": false,
+  expect(await engine.subscribe("s", ["a", "b", "b..c"])).toMatchObject({
+    results: { a: true, b: true, "b..c": false },
+    errors: { "b..c": { code: "BAD_REQUEST" } },
   });
   expect([...broker.wanted]).toEqual(["a", "b"]);
   expect(kinds(transport)).toEqual(["connected"]);
@@ -37,8 +45,78 @@ test("subscribe and unsubscribe a session: the client is not told, and gets what
   expect(kinds(transport)).toEqual(["connected", "publication"]);
   expect(await engine.unsubscribe("s", ["a", "never"])).toEqual({ a: true, never: true });
   expect(session.channels).toEqual(["b"]);
-  expect(await engine.subscribe("nobody", ["a"])).toEqual({ a: false });
+  expect(await engine.subscribe("nobody", ["a"])).toEqual({ results: { a: false }, errors: {} });
   expect(await engine.unsubscribe("nobody", ["a"])).toEqual({ a: false });
+});
+
+test("from the server's side a session gets no more channels than it may have, and goes on", async () => {
+  const { engine, session } = scene({ maxSubscriptions: 3 });
+  await connect(session, "a");
+  expect(await engine.subscribe("s", ["b", "a", "c", "d", "e"])).toMatchObject({
+    results: { b: true, a: true, c: true, d: false, e: false },
+    errors: {
+      d: { code: "BAD_REQUEST", message: "a session has at most 3 channels and patterns" },
+      e: { code: "BAD_REQUEST" },
+    },
+  });
+  expect(session.channels).toEqual(["a", "b", "c"]);
+  await engine.unsubscribe("s", ["b"]);
+  expect(await engine.subscribe("s", ["d"])).toEqual({ results: { d: true }, errors: {} });
+  // Together they are as many as one call may not bring either.
+  await engine.unsubscribe("s", ["a", "d"]);
+  const calls = await Promise.all([
+    engine.subscribe("s", ["f", "g"]),
+    engine.subscribe("s", ["h"]),
+  ]);
+  expect(calls).toMatchObject([{ errors: {} }, { results: { h: false } }]);
+  expect(session.ended).toBe(false);
+});
+
+test("a client with control is told what it was granted and what it had", async () => {
+  const { engine, session, transport } = scene();
+  await connectWith(session, { capabilities: ["control"] });
+  await engine.subscribe("s", ["a", "b..c", "b", "a"]);
+  await engine.subscribe("s", ["b..c"]);
+  await engine.unsubscribe("s", ["never", "b"]);
+  await engine.unsubscribe("s", ["never"]);
+  expect(kinds(transport)).toEqual(["connected", "subscribed", "unsubscribed"]);
+  const position = expect.objectContaining({ epoch: "e", offset: 0n });
+  expect(changes(transport)).toMatchObject([
+    [
+      { channel: "a", position },
+      { channel: "b", position },
+    ],
+    [{ channel: "b" }],
+  ]);
+});
+
+test("what is told keeps to what the client reads", async () => {
+  const names = Array.from({ length: 200 }, (_, i) => `${"word.".repeat(40)}${i}`);
+  for (const [maxFrameBytes, most] of [
+    [0, 16_384],
+    [4_096, 4_096],
+  ] as const) {
+    const { engine, session, transport } = scene({ maxMessageBytes: 16_384 });
+    await connectWith(session, { capabilities: ["control"], maxFrameBytes });
+    await engine.subscribe("s", names);
+    await engine.unsubscribe("s", names);
+    expect(Math.max(...transport.frames.map(({ length }) => length))).toBeLessThanOrEqual(most);
+    const told = changes(transport).flat();
+    expect(told.map(({ channel }) => channel)).toEqual([...names, ...names]);
+  }
+});
+
+test("what connect asks for cannot be taken away while it is being decided", async () => {
+  const { promise: decided, resolve: decide } = Promise.withResolvers<void>();
+  const { broker, engine, session, transport } = scene({
+    backends: { authorizeSubscribe: () => decided },
+  });
+  const connecting = connect(session, "a");
+  expect(await engine.unsubscribe("s", ["a"])).toEqual({ a: false });
+  decide();
+  await connecting;
+  expect(kinds(transport)).toEqual(["connected"]);
+  expect([session.channels, [...broker.wanted]]).toEqual([["a"], ["a"]]);
 });
 
 test("a session that ends while the server subscribes it leaves nothing", async () => {
@@ -46,7 +124,7 @@ test("a session that ends while the server subscribes it leaves nothing", async 
   await connect(session);
   const subscribing = engine.subscribe("s", ["late"]);
   session.end(true);
-  expect(await subscribing).toEqual({ late: false });
+  expect(await subscribing).toMatchObject({ results: { late: false } });
   expect(broker.wanted.size).toBe(0);
 });
 

@@ -110,7 +110,8 @@ test("an application's own codes tell by their range whether to come back", asyn
   ]);
   const { engine } = scene();
   expect(await engine.disconnect("s", 4000, "moved")).toBe(true);
-  for (const code of [0, 1000, 2999, 5000, 4000.5]) {
+  expect(await scene().engine.disconnect("s", 1000)).toBe(true);
+  for (const code of [0, 999, 1001, 2999, 5000, 4000.5]) {
     await expect(engine.disconnect("s", code)).rejects.toThrow(MessagingError);
   }
 });

@@ -17,10 +17,14 @@ import { checkSettings, settingPaths, table } from "../../src/engine/settings/ta
 
 /** A table in which one dotted path is set; `*` is the only place of a list, whose rule is for all. */
 function at(path: string, value: unknown): unknown {
+  const rule = path.startsWith("access.") ? DENY : { pattern: "**" };
   return path.split(".").reduceRight<unknown>((inner, key) => {
-    return key === "*" ? [{ pattern: "**", ...(inner as object) }] : { [key]: inner };
+    return key === "*" ? [{ ...rule, ...(inner as object) }] : { [key]: inner };
   }, value);
 }
+
+/** A rule of access that has what it has to have. */
+const DENY = { channels: ["a"], effect: "deny" };
 
 /** What one rule says about a channel that it is for. */
 function ruled(rule: Readonly<Record<string, unknown>>): ChannelRules {
@@ -50,6 +54,7 @@ test("without settings every limit has its default", () => {
     disabledMessages: [],
     maxMessageBytes: 65_536,
     maxSubscriptions: 1_000,
+    maxUserConnections: 0,
     publishesPerSecond: 0,
     publishBurst: 1,
     maxInFlightRpcs: 32,
@@ -60,15 +65,21 @@ test("without settings every limit has its default", () => {
     newChannelsPerMinute: 6_000,
     recoveryMessages: 10_000,
     recoveryBytes: 4_194_304,
+    surveyAudience: 1_000,
+    surveyAnswerBytes: 16_384,
+    surveyResultBytes: 1_048_576,
+    surveysPerMinute: 10,
+    openSurveys: 100,
     // What a book of rules says is compared below.
     rules: expect.any(RuleBook),
+    access: { standard: "allow", rules: [] },
   });
   expect(DEFAULT_SETTINGS.rules.of("some.channel")).toBe(DEFAULT_CHANNEL_RULES);
   expect(parseSettings({ channels: [] }).rules.of("some.channel")).toBe(DEFAULT_CHANNEL_RULES);
 });
 
 const KINDS =
-  "publish, subscribe, unsubscribe, rpc_request, sub_refresh, survey_request, survey_response, " +
+  "publish, subscribe, unsubscribe, rpc_request, refresh, sub_refresh, survey_request, survey_response, " +
   "history_request, presence_request";
 const DURATION = 'must be a duration such as "30s"';
 
@@ -81,6 +92,7 @@ test.each([
   ["server.disabled_messages", KINDS.split(", "), "disabledMessages", KINDS.split(", ")],
   ["limits.message_bytes", 1_024, "maxMessageBytes", 1_024],
   ["limits.message_bytes", 1_048_576, "maxMessageBytes", 1_048_576],
+  ["limits.connections_per_user", 3, "maxUserConnections", 3],
   ["limits.subscriptions_per_client", 1, "maxSubscriptions", 1],
   ["limits.publishes_per_second", 0.5, "publishesPerSecond", 0.5],
   ["limits.rpcs_in_flight", 1, "maxInFlightRpcs", 1],
@@ -91,6 +103,11 @@ test.each([
   ["limits.new_channels_per_minute", 0, "newChannelsPerMinute", 0],
   ["limits.recovery_messages", 1, "recoveryMessages", 1],
   ["limits.recovery_bytes", 65_536, "recoveryBytes", 65_536],
+  ["limits.survey_audience", 10_000, "surveyAudience", 10_000],
+  ["limits.survey_answer_bytes", 1, "surveyAnswerBytes", 1],
+  ["limits.survey_result_bytes", 8_388_608, "surveyResultBytes", 8_388_608],
+  ["limits.surveys_per_minute", 1, "surveysPerMinute", 1],
+  ["limits.open_surveys", 1, "openSurveys", 1],
 ] as const)("%s: %j is taken", (path, value, name, expected) => {
   expect(parseSettings(at(path, value))[name]).toEqual(expected);
 });
@@ -124,6 +141,11 @@ test.each([
   ["limits.credit_bytes", 0.5, "must be a whole number of at least 65536"],
   ["limits.recovery_messages", 0, "must be a whole number of at least 1"],
   ["limits.recovery_bytes", 65_535, "must be a whole number of at least 65536"],
+  ["limits.survey_audience", 10_001, "must be a whole number from 1 to 10000"],
+  ["limits.survey_answer_bytes", 1_048_577, "must be a whole number from 1 to 1048576"],
+  ["limits.survey_result_bytes", 8_388_609, "must be a whole number from 1 to 8388608"],
+  ["limits.surveys_per_minute", 0, "must be a whole number of at least 1"],
+  ["limits.open_surveys", 0.5, "must be a whole number of at least 1"],
   ["server.heartbeat", "30s", "must be a table of settings"],
   ["server", [], "must be a table of settings"],
   ["server", null, "must be a table of settings"],
@@ -146,7 +168,9 @@ test("every setting refuses what it cannot be", () => {
     const place = path.replace("*", "0");
     expect(problems(at(path, Symbol("wrong")))).toMatchObject([{ path: place }]);
   }
-  const names = new Set(SETTING_PATHS.map(([path]) => path.replace(/^channels\..*/, "channels")));
+  const names = new Set(
+    SETTING_PATHS.map(([path]) => path.replace(/^(channels|access)\..*/, "$1")),
+  );
   expect(names.size).toBe(Object.keys(DEFAULT_SETTINGS).length);
   const ofRules = SETTING_PATHS.filter(([path]) => path.startsWith("channels.*."));
   expect(ofRules).toHaveLength(Object.keys(DEFAULT_CHANNEL_RULES).length + 1);
@@ -172,6 +196,8 @@ test.each([
   ["presence", true, {}],
   ["presence_grace", "0s", { presenceGraceMs: 0 }],
   ["presence_grace", "1m", { presenceGraceMs: 60_000 }],
+  ["survey", true, { survey: true }],
+  ["survey", false, {}],
 ])("channels.*.%s: %j is taken, and the rest has its default", (key, value, changed) => {
   expect(ruled({ [key]: value })).toEqual({ ...DEFAULT_CHANNEL_RULES, ...changed });
 });
@@ -214,6 +240,7 @@ test.each([
   ["presence", "no", SWITCH],
   ["presence_grace", "-1s", DURATION],
   ["presence_grace", "577h", "must be at most 576h"],
+  ["survey", "clients", SWITCH],
   ["historysize", 1, "is not a setting"],
 ])("channels.*.%s: %j is refused with its path", (key, value, message) => {
   const rule = key === "pattern" ? {} : { pattern: "b" };
@@ -383,8 +410,11 @@ test.each(["__proto__", "constructor", "prototype", "toString", "hasOwnProperty"
 );
 
 test("the defaults can be written back as settings", () => {
-  // Those whose default depends on another one, and the one that has none.
-  const others = ["limits.publish_burst", "channels.*.position_ttl", "channels.*.pattern"];
+  // Those whose default depends on another one, and those that have none or mean all.
+  const others = [
+    ...["limits.publish_burst", "channels.*.position_ttl", "channels.*.pattern"],
+    ...["channels", "effect", "actions", "users"].map((key) => `access.rules.*.${key}`),
+  ];
   const written = SETTING_PATHS.filter(([path]) => !others.includes(path));
   expect(written).toHaveLength(SETTING_PATHS.length - others.length);
   for (const [path, text] of written) {
@@ -465,4 +495,78 @@ test.each([
   `${"9".repeat(400)}s`,
 ])("%j is no duration", (text) => {
   expect(parseDuration(text)).toBeUndefined();
+});
+
+test("rules of access are read as they are written", () => {
+  const { access } = parseSettings({
+    access: {
+      default: "deny",
+      rules: [
+        { channels: ["chat.**", "inbox.{user}.*"], effect: "allow", users: ["*"] },
+        { channels: ["chat.admin"], effect: "deny", actions: ["publish", "rpc"] },
+      ],
+    },
+  });
+  expect(access).toEqual({
+    standard: "deny",
+    rules: [
+      {
+        channels: ["chat.**", "inbox.{user}.*"],
+        effect: "allow",
+        actions: ["subscribe", "publish", "presence", "history", "survey", "rpc"],
+        users: ["*"],
+      },
+      {
+        channels: ["chat.admin"],
+        effect: "deny",
+        actions: ["publish", "rpc"],
+        users: undefined,
+      },
+    ],
+  });
+});
+
+test.each([
+  [{ default: "maybe" }, "access.default", "must be one of allow, deny"],
+  [{ rules: {} }, "access.rules", "must be a list of tables"],
+  [{ rules: [{ effect: "deny" }] }, "access.rules.0.channels", "is missing"],
+  [{ rules: [{ channels: ["a"] }] }, "access.rules.0.effect", "is missing"],
+  [
+    { rules: [{ ...DENY, channels: [] }] },
+    "access.rules.0.channels",
+    "must be a list of channels and patterns such as inbox.{user}.**",
+  ],
+  [
+    { rules: [DENY, { ...DENY, channels: ["a", "b..c"] }] },
+    "access.rules.1.channels.1",
+    "channel holds an empty word",
+  ],
+  [
+    { rules: [{ ...DENY, channels: ["user-{user}"] }] },
+    "access.rules.0.channels.0",
+    "{user} must be a whole word",
+  ],
+  [
+    { rules: [{ ...DENY, channels: ["inbox.{usr}"] }] },
+    "access.rules.0.channels.0",
+    "{usr} stands for nothing: there are {user} and {client}",
+  ],
+  [
+    { rules: [{ ...DENY, actions: ["read"] }] },
+    "access.rules.0.actions.0",
+    "must be one of subscribe, publish, presence, history, survey, rpc",
+  ],
+  [
+    { rules: [{ ...DENY, users: [""] }] },
+    "access.rules.0.users.0",
+    'must be a list of user ids, or of "*" for everyone who has authenticated',
+  ],
+  [{ rules: [{ ...DENY, user: ["a"] }] }, "access.rules.0.user", "is not a setting"],
+  [
+    { rules: [DENY, { ...DENY, effect: "allow" }] },
+    "access.rules.1.effect",
+    "allows what access.default allows already: set access.default to deny",
+  ],
+])("%j is told as %s: %s", (access, path, message) => {
+  expect(problems({ access })).toEqual([{ path, message }]);
 });

@@ -1,30 +1,44 @@
 /**
- * Gateways, channels and pattern indexes of one process: the objects of `src/objects/` over stores in memory,
- * with an engine on each gateway, and calls that copy bytes and come a turn later. Nothing is scripted but
+ * Gateways, channels, pattern indexes and the directory of one process: the objects of `src/objects/` over stores
+ * in memory, with an engine on each gateway, and calls that copy bytes and come a turn later. Nothing is scripted but
  * what becomes of a call.
  */
 import { type ChannelRules, DEFAULT_CHANNEL_RULES } from "../../src/channels/rules.ts";
 import type { LogFields } from "../../src/engine/ports/platform.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings/settings.ts";
 import { ChannelObject } from "../../src/objects/channel/object.ts";
+import { StatsObject } from "../../src/objects/directory/stats.ts";
+import { UserObject } from "../../src/objects/directory/user.ts";
 import { PatternIndexObject } from "../../src/objects/pattern-index/object.ts";
 import type {
   ChannelStub,
   GatewayStub,
   ObjectCalls,
   PatternStub,
+  StatsStub,
+  UserStub,
 } from "../../src/objects/ports/calls.ts";
 import type { ObjectPlatform } from "../../src/objects/ports/platform.ts";
 import { nextTurn } from "../../src/objects/timers.ts";
 import { Gateway } from "./gateway.ts";
-import { MemoryChannelStore, MemoryPatternStore } from "./memory-stores.ts";
-import { type Life, Place } from "./place.ts";
+import {
+  MemoryChannelStore,
+  MemoryPatternStore,
+  MemoryReportStore,
+  MemoryUserStore,
+} from "./memory-stores.ts";
+import { type Life, NO_ALARM, Place } from "./place.ts";
 import { Time } from "./time.ts";
 
 /** Lost before it was carried out, carried out and its answer lost, or never settled. */
 export type Fate = "carried" | "lost" | "unanswered" | "hanging";
 
+/** Where the gateways and the counters of the cluster are. */
+export const REGIONS: readonly [string, string] = ["east", "west"];
+
 type Answer = Uint8Array | undefined;
 type Call = (request: Uint8Array) => unknown;
+type Found<T> = T & Pick<typeof NO_ALARM, "found">;
 
 export class Cluster {
   readonly time = new Time();
@@ -44,15 +58,24 @@ export class Cluster {
       },
     },
   };
+  /** Whether users are found and channels are listed. */
+  keepsDirectory: boolean;
+  /** Of gateways that are made from now on. */
+  settings: Settings = DEFAULT_SETTINGS;
   readonly #rules: ChannelRules;
   readonly #channels = new Map<string, Place<ChannelObject>>();
   readonly #indexes = new Map<string, Place<PatternIndexObject>>();
+  readonly #users = new Map<string, Place<Found<UserObject>>>();
+  readonly #userDisks = new Map<string, MemoryUserStore>();
+  readonly #stats = new Map<string, Place<StatsObject>>();
+  readonly #statsDisks = new Map<string, MemoryReportStore>();
   readonly #gateways = new Map<string, Gateway>();
   readonly #disks = new Map<string, MemoryChannelStore>();
   readonly #underWay = new Map<string, number>();
   #epochs = 0;
 
-  constructor(rules: Partial<ChannelRules> = {}) {
+  constructor(rules: Partial<ChannelRules> = {}, keepsDirectory = false) {
+    this.keepsDirectory = keepsDirectory;
     this.#rules = { ...DEFAULT_CHANNEL_RULES, ...rules };
   }
 
@@ -70,6 +93,7 @@ export class Cluster {
               store: () => this.disk(name),
               storage,
               calls: this.callsOf(life, name),
+              reports: this.keepsDirectory,
               random: { epoch: () => this.#epoch() },
               platform: life.platform,
             }),
@@ -102,6 +126,53 @@ export class Cluster {
     });
   }
 
+  user(id: string): Place<Found<UserObject>> {
+    return found(
+      this.#users,
+      id,
+      () =>
+        new Place<Found<UserObject>>(
+          this.platform,
+          (life, storage) => {
+            const store = () => this.userDisk(id);
+            const calls = this.callsOf(life, id);
+            const user = new UserObject({ store, storage, calls, platform: life.platform });
+            // It asks for its alarms anew, whatever is stored.
+            return Object.assign(user, { found: NO_ALARM.found });
+          },
+          () => this.#userDisks.delete(id),
+        ),
+    );
+  }
+
+  /** What the object of a user keeps. */
+  userDisk(id: string): MemoryUserStore {
+    return found(this.#userDisks, id, () => new MemoryUserStore());
+  }
+
+  stats(region: string): Place<StatsObject> {
+    return found(
+      this.#stats,
+      region,
+      () =>
+        new Place<StatsObject>(
+          this.platform,
+          (life, storage) =>
+            new StatsObject({
+              store: () => this.statsDisk(region),
+              storage,
+              platform: life.platform,
+            }),
+          () => this.#statsDisks.delete(region),
+        ),
+    );
+  }
+
+  /** What the counters of a region keep. */
+  statsDisk(region: string): MemoryReportStore {
+    return found(this.#statsDisks, region, () => new MemoryReportStore());
+  }
+
   gateway(name: string): Gateway {
     return found(this.#gateways, name, () => new Gateway(name, this));
   }
@@ -126,10 +197,12 @@ export class Cluster {
           hear: done(name, "hear", (request) => at().hear(request)),
           removeHistory: () =>
             done(name, "removeHistory", () => at().removeHistory())(new Uint8Array()),
+          gateways: () => answered(name, "gateways", () => at().gateways())(new Uint8Array()),
         };
       },
       gateway: (name): GatewayStub => ({
         deliver: answered(name, "deliver", (request) => this.gateway(name).broker.deliver(request)),
+        call: answered(name, "call", (request) => this.gateway(name).broker.call(request)),
       }),
       index: (name): PatternStub => {
         const at = (): PatternIndexObject => this.index(name).object;
@@ -138,6 +211,22 @@ export class Cluster {
           unsubscribe: done(name, "unsubscribe", (request) => at().unsubscribe(request)),
           lease: answered(name, "lease", (request) => at().lease(request)),
           active: answered(name, "active", (request) => at().active(request)),
+        };
+      },
+      user: (id): UserStub => {
+        const at = (): UserObject => this.user(id).object;
+        const sessions = answered(id, "sessions", () => at().sessions());
+        return {
+          update: answered(id, "update", (request) => at().update(request)),
+          revoke: done(id, "revoke", (request) => at().revoke(request)),
+          sessions: () => sessions(new Uint8Array()),
+        };
+      },
+      stats: (region): StatsStub => {
+        const at = (): StatsObject => this.stats(region).object;
+        return {
+          report: done(region, "report", (request) => at().report(request)),
+          list: answered(region, "list", (request) => at().list(request)),
         };
       },
     };

@@ -2,14 +2,18 @@
 
 import type { ClientSession } from "../../src/engine/engine.ts";
 import { Engine } from "../../src/engine/engine.ts";
-import { DEFAULT_SETTINGS } from "../../src/engine/settings/settings.ts";
+import type { Backends } from "../../src/engine/ports/backends.ts";
 import { ObjectBroker } from "../../src/objects/gateway/broker.ts";
 import { Turn } from "../../src/objects/gateway/turn.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import type { OutboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { CAPABILITIES, type Init, ScriptedTransport, send } from "../engine/scene.ts";
-import type { Cluster } from "./cluster.ts";
-import { MemoryChannelRegistrations, MemoryPatternRegistrations } from "./memory-stores.ts";
+import { type Cluster, REGIONS } from "./cluster.ts";
+import {
+  MemoryChannelRegistrations,
+  MemoryPatternRegistrations,
+  MemoryUserRegistrations,
+} from "./memory-stores.ts";
 import { Life } from "./place.ts";
 
 export class Gateway {
@@ -17,6 +21,7 @@ export class Gateway {
   readonly #cluster: Cluster;
   readonly channelRegistrations = new MemoryChannelRegistrations();
   readonly patternRegistrations = new MemoryPatternRegistrations();
+  readonly userRegistrations = new MemoryUserRegistrations();
   #life: Life;
   broker: ObjectBroker;
   engine: Engine;
@@ -36,16 +41,26 @@ export class Gateway {
     ({ broker: this.broker, engine: this.engine } = this.#open());
   }
 
-  /** A client that has connected. One with a name hears who joins and leaves. */
-  async client(clientId = ""): Promise<Client> {
+  /**
+   * A client that has connected. One with a name hears who joins and leaves.
+   *
+   * @param user who it is; needed in a cluster that keeps a directory
+   */
+  async client(clientId = "", user = ""): Promise<Client> {
+    const client = this.stranger();
+    const capabilities = clientId === "" ? ["recovery"] : ["recovery", "presence"];
+    const value = { clientId, capabilities, token: user };
+    await client.send({ envelope: { case: "connect", value } });
+    client.told();
+    return client;
+  }
+
+  /** A client that has not said anything. */
+  stranger(): Client {
     this.#clients += 1;
     const transport = new ScriptedTransport();
     const session = this.engine.accept(transport, `${this.#name}.${this.#clients}`, "json");
-    const client = new Client(session, transport, this.#cluster);
-    const capabilities = clientId === "" ? ["recovery"] : ["recovery", "presence"];
-    await client.send({ envelope: { case: "connect", value: { clientId, capabilities } } });
-    client.told();
-    return client;
+    return new Client(session, transport, this.#cluster);
   }
 
   #open(): { broker: ObjectBroker; engine: Engine } {
@@ -58,6 +73,11 @@ export class Gateway {
       calls: this.#cluster.callsOf(this.#life, this.#name),
       channelRegistrations: this.channelRegistrations,
       patternRegistrations: this.patternRegistrations,
+      userRegistrations: this.userRegistrations,
+      keepsDirectory: this.#cluster.keepsDirectory,
+      // The first half of the alphabet is in the first region.
+      region: this.#name < "n" ? REGIONS[0] : REGIONS[1],
+      regions: REGIONS,
       hasDirectSubscriber: (channel) => engine.hub.hasDirectSubscriber(channel),
       hasAnySubscriber: (channel) => engine.hub.hasAnySubscriber(channel),
       hasActiveSubscriber: (channel) => engine.hub.hasActiveSubscriber(channel),
@@ -66,6 +86,7 @@ export class Gateway {
       patterns: () => engine.hub.patterns(),
       hasPattern: (pattern) => engine.hub.hasPattern(pattern),
       hasPatternPresenceFollower: (pattern) => engine.hub.hasPatternPresenceFollower(pattern),
+      isGateway: (name) => /^[a-z]$/.test(name),
       random,
       turn,
       platform,
@@ -78,23 +99,30 @@ export class Gateway {
       nextTurn: (callback) => turn.soon(callback),
       logger,
       capabilities: CAPABILITIES,
-      backends: {},
-      settings: DEFAULT_SETTINGS,
+      backends: this.#cluster.keepsDirectory ? { authenticate } : {},
+      settings: this.#cluster.settings,
     });
     return { broker, engine };
   }
 }
 
+/** Where users are found a token is the name of one, with the token's id behind a slash; "old" does not say its age. */
+const authenticate: NonNullable<Backends["authenticate"]> = async ({ token }) => {
+  const [userId = "", tokenId] = token.split("/");
+  if (tokenId === "old") return { userId, issuedAt: 0 };
+  return tokenId === undefined ? { userId } : { userId, tokenId };
+};
+
 export class Client {
   readonly session: ClientSession;
-  readonly #transport: ScriptedTransport;
+  readonly transport: ScriptedTransport;
   readonly #cluster: Cluster;
   #read = 0;
   #published = 0;
 
   constructor(session: ClientSession, transport: ScriptedTransport, cluster: Cluster) {
     this.session = session;
-    this.#transport = transport;
+    this.transport = transport;
     this.#cluster = cluster;
   }
 
@@ -133,8 +161,8 @@ export class Client {
 
   /** What it was told since the last call. */
   told(): string[] {
-    const frames = this.#transport.frames.slice(this.#read);
-    this.#read = this.#transport.frames.length;
+    const frames = this.transport.frames.slice(this.#read);
+    this.#read = this.transport.frames.length;
     return frames.flatMap((frame) => lines(codecFor("json").decodeOutbound(frame)));
   }
 

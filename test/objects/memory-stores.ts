@@ -1,6 +1,7 @@
 /** What objects keep, in memory: it outlives them, and each life of an object opens it anew. */
 import type { LogStore } from "../../src/channels/log-store.ts";
 import { MemoryLogStore } from "../../src/channels/memory-store.ts";
+import { compareNames, type NameRange } from "../../src/channels/name-order.ts";
 import { matches } from "../../src/channels/patterns.ts";
 import type { PresenceStore, SessionRow } from "../../src/channels/presence.ts";
 import type {
@@ -11,18 +12,31 @@ import type {
   ChannelStore,
   GatewayRow,
   GatewayStore,
+  Reported,
+  ReportedStore,
 } from "../../src/objects/ports/channel-store.ts";
 import type {
   PatternRegistrationRow,
   PatternRegistrationTable,
 } from "../../src/objects/ports/pattern-registrations.ts";
 import type { LeaseRow, PatternRow, PatternStore } from "../../src/objects/ports/pattern-store.ts";
+import type { ReportRow, ReportStore } from "../../src/objects/ports/report-store.ts";
+import type {
+  UserRegistrationRow,
+  UserRegistrationTable,
+} from "../../src/objects/ports/user-registrations.ts";
+import type {
+  UserRevocationRow,
+  UserSessionRow,
+  UserStore,
+} from "../../src/objects/ports/user-store.ts";
 
 export class MemoryChannelStore implements ChannelStore {
   readonly rows = new Map<string, GatewayRow>();
   readonly present = new Map<string, SessionRow>();
   readonly #log = new MemoryLogStore();
   #quiet: number | undefined;
+  #reported: Reported | undefined;
 
   log(): LogStore {
     return this.#log;
@@ -38,6 +52,15 @@ export class MemoryChannelStore implements ChannelStore {
       quietSince: () => this.#quiet,
       setQuiet: (since) => {
         this.#quiet = since;
+      },
+    };
+  }
+
+  reported(): ReportedStore {
+    return {
+      read: () => this.#reported,
+      save: (reported) => {
+        this.#reported = reported;
       },
     };
   }
@@ -102,6 +125,95 @@ export class MemoryPatternRegistrations implements PatternRegistrationTable {
 
   all(): Iterable<PatternRegistrationRow & { readonly pattern: string }> {
     return [...this.#rows].map(([pattern, row]) => ({ pattern, ...row }));
+  }
+}
+
+export class MemoryUserRegistrations implements UserRegistrationTable {
+  readonly #rows = new Map<string, UserRegistrationRow>();
+
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  get(user: string): UserRegistrationRow | undefined {
+    return this.#rows.get(user);
+  }
+
+  set(user: string, row: UserRegistrationRow): void {
+    this.#rows.set(user, row);
+  }
+
+  delete(user: string): void {
+    this.#rows.delete(user);
+  }
+
+  all(): Iterable<UserRegistrationRow & { readonly user: string }> {
+    return [...this.#rows].map(([user, row]) => ({ user, ...row }));
+  }
+}
+
+export class MemoryUserStore implements UserStore {
+  readonly rows = new Map<string, UserSessionRow>();
+  readonly revoked = new Map<string, UserRevocationRow>();
+
+  sessions(): Iterable<UserSessionRow> {
+    return [...this.rows.values()];
+  }
+
+  save(row: UserSessionRow): void {
+    this.rows.set(row.sessionId, row);
+  }
+
+  drop(sessionId: string): void {
+    this.rows.delete(sessionId);
+  }
+
+  revocations(): Iterable<UserRevocationRow> {
+    return [...this.revoked.values()];
+  }
+
+  saveRevocation(row: UserRevocationRow): void {
+    this.revoked.set(row.tokenId, { ...row, owed: [...row.owed] });
+  }
+
+  dropRevocation(tokenId: string): void {
+    this.revoked.delete(tokenId);
+  }
+}
+
+export class MemoryReportStore implements ReportStore {
+  readonly rows = new Map<string, ReportRow>();
+  /** Rows that were written. */
+  written = 0;
+
+  get empty(): boolean {
+    return this.rows.size === 0;
+  }
+
+  save(row: ReportRow): void {
+    this.written += 1;
+    this.rows.set(row.channel, row);
+  }
+
+  list(after: string, { first, end }: NameRange, limit: number): Iterable<ReportRow> {
+    return [...this.rows.values()]
+      .filter(
+        ({ channel }) => compareNames(channel, after) > 0 && compareNames(channel, first) >= 0,
+      )
+      .filter(({ channel }) => end === undefined || compareNames(channel, end) < 0)
+      .sort((one, other) => compareNames(one.channel, other.channel))
+      .slice(0, limit);
+  }
+
+  dropOver(time: number): void {
+    for (const { channel, until } of this.rows.values()) {
+      if (until !== undefined && until <= time) this.rows.delete(channel);
+    }
+  }
+
+  firstEnd(): number | undefined {
+    const ends = [...this.rows.values()].flatMap(({ until }) => until ?? []);
+    return ends.length === 0 ? undefined : Math.min(...ends);
   }
 }
 

@@ -9,6 +9,9 @@ interface Living {
   alarm(): Promise<void>;
 }
 
+/** What an object has that asks for no alarm. */
+export const NO_ALARM: Living = { found: () => {}, alarm: async () => {} };
+
 /** One life. When it is over nothing goes on that it has begun, as when a process ends. */
 export class Life {
   over = false;

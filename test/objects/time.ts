@@ -8,7 +8,7 @@ import type { Clock, Timers } from "../../src/engine/ports/platform.ts";
 const PATIENCE_MS = 10 * 60 * 1000;
 
 interface Due {
-  readonly at: number;
+  at: number;
   readonly callback: () => void;
 }
 
@@ -25,6 +25,12 @@ export class Time implements Clock, Timers {
     this.#due.add(due);
     return () => this.#due.delete(due);
   };
+
+  /** Sets the clock back; timers go off as they would have. */
+  setBack(ms: number): void {
+    this.#now -= ms;
+    for (const due of this.#due) due.at -= ms;
+  }
 
   /** Lets time pass. */
   async pass(ms: number): Promise<void> {

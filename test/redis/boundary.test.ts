@@ -13,6 +13,7 @@ test("every scalar at its extremes: receive never rejects, and every frame writt
   const config = parseConfig({
     server: { http: listener, drain_timeout: "1s" },
     transport: { websocket: listener, grpc: listener },
+    channels: [{ pattern: "boundary.**", survey: true }],
     broker: {
       type: "redis",
       redis: { url: redis.url, key_prefix: newPrefix(), node_secret: "sixteen letters and more" },
@@ -32,6 +33,7 @@ test("every scalar at its extremes: receive never rejects, and every frame writt
     expect(problems).toEqual([]);
     expect(sent).toBeGreaterThan(5_000);
     expect(written).toBeGreaterThan(sent);
+    expect(server.engine.stats().surveys).toBeGreaterThan(100);
     await eventually(() => server.engine.sessionCount === 0);
     expect(warnings).toEqual([]);
   } finally {

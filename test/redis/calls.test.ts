@@ -8,6 +8,7 @@ import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
 import { Client, kindOf, textOf, valueAs } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
+import { OpenSocket } from "../support/open-socket.ts";
 import { newPrefix } from "./nodes.ts";
 import { redisServer } from "./servers.ts";
 
@@ -20,6 +21,8 @@ afterEach(async () => {
 
 interface Place {
   readonly engine: Engine;
+  /** Where Open and Send are. */
+  readonly url: string;
   client(channel: string): Promise<{ client: Client<WebSocket>; id: string }>;
 }
 
@@ -49,6 +52,7 @@ async function place(redis: Readonly<Record<string, unknown>>): Promise<Place> {
   ended.push(() => server.stop());
   return {
     engine: server.engine,
+    url: `http://127.0.0.1:${websocket}`,
     async client(channel) {
       const socket = new WebSocket(`ws://127.0.0.1:${websocket}/ws`, ["messageloop+json"]);
       await new Promise((resolve) => socket.once("open", resolve));
@@ -62,9 +66,9 @@ async function place(redis: Readonly<Record<string, unknown>>): Promise<Place> {
 test("a session of the other server is disconnected, subscribed and unsubscribed by its id", async () => {
   const [here, there] = await places();
   const { client, id } = await there.client("a");
-  expect(await here.engine.subscribe(id, ["b", "no..channel"])).toEqual({
-    b: true,
-    "no..channel": false,
+  expect(await here.engine.subscribe(id, ["b", "no..channel"])).toMatchObject({
+    results: { b: true, "no..channel": false },
+    errors: { "no..channel": { code: "BAD_REQUEST" } },
   });
   await here.engine.publish("b", create(CloudEventSchema, { id: "1", source: "/s", type: "t" }));
   await client.received(1);
@@ -74,7 +78,7 @@ test("a session of the other server is disconnected, subscribed and unsubscribed
   expect(await here.engine.disconnect(id, 4001, "moved")).toBe(true);
   expect(await client.closed()).toEqual({ code: 4001, reason: "moved" });
   await eventually(async () => !(await here.engine.disconnect(id, 4001)));
-  expect(await here.engine.subscribe(id, ["b"])).toEqual({ b: false });
+  expect(await here.engine.subscribe(id, ["b"])).toEqual({ results: { b: false }, errors: {} });
   for (const unknown of ["", "nobody", ".", `${"x".repeat(12)}.${id}`, `${id}x`]) {
     expect(await here.engine.disconnect(unknown, 3503)).toBe(false);
   }
@@ -112,3 +116,34 @@ test("a survey asks the subscribers of both servers and ends when all have answe
   expect(Date.now() - again).toBeLessThan(10_000);
   expect(kindOf(await near.client.ping())).toBe("pong");
 });
+
+test.each(["json", "proto"] as const)(
+  "what is sent at the other server of a stream is taken there, in its order, once: %s",
+  async (encoding) => {
+    const [here, there] = await places();
+    const socket = new OpenSocket(there.url, { encoding, sendTo: [here.url, there.url] });
+    ended.push(async () => socket.terminate());
+    const client = new Client(socket, { encoding, extended: true });
+    await client.connect({ subscriptions: [{ channel: "room" }] });
+    const wanted = Array.from({ length: 20 }, (_, index) => `${index}`);
+    await Promise.all(wanted.map((text) => client.publish("room", text)));
+    expect(client.messages.map(({ payload }) => payload && textOf(payload))).toEqual(wanted);
+
+    const { sessionId = "", secret = "" } = socket.opened ?? {};
+    const frame = JSON.stringify({ id: "far", ping: {} });
+    const call = { sessionId, secret, seq: 21n, frames: [frame], encoding: "json" as const };
+    expect(await here.engine.send({ ...call, secret: `${secret}x` })).toBeUndefined();
+    await expect(here.engine.send({ ...call, seq: 0n })).rejects.toMatchObject({
+      code: "BAD_REQUEST",
+      message: "seq counts from 1",
+    });
+    expect(await here.engine.send({ ...call, seq: 22n })).toBe(20);
+    expect(await here.engine.send({ ...call, frames: [frame, frame] })).toBe(22);
+    await eventually(
+      async () => client.replies.filter(({ id }) => id === "far").length,
+      (pongs) => pongs === 2,
+    );
+    socket.terminate();
+    await eventually(async () => (await here.engine.send(call)) === undefined);
+  },
+);

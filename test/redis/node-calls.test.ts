@@ -69,8 +69,8 @@ async function publish(server: RedisServer, topic: string, payload: Uint8Array):
 
 test("a node is called by its name, and who is not there is told apart from who does not answer", async () => {
   const [one, two] = await nodes(await redis(), {}, {});
-  await eventually(async () => (await one?.cluster.others())?.length === 1);
-  expect(await one?.cluster.others()).toEqual([two?.name]);
+  await eventually(async () => (await one?.cluster.others("room"))?.length === 1);
+  expect(await one?.cluster.others("room")).toEqual([two?.name]);
   const answer = await one?.cluster.call(two?.name ?? "", disconnect("s"), 2_000);
   expect(answer).toEqual({ case: "disconnected", value: true });
   expect(two?.asked).toMatchObject([{ case: "disconnect", value: { sessionId: "s", code: 3503 } }]);
@@ -80,7 +80,7 @@ test("a node is called by its name, and who is not there is told apart from who 
   await expect(one?.cluster.call(two?.name ?? "", disconnect("s"), 200)).rejects.toMatchObject({
     code: "UNAVAILABLE",
   });
-  await eventually(async () => (await one?.cluster.others())?.length === 0);
+  await eventually(async () => (await one?.cluster.others("room"))?.length === 0);
   expect(await one?.cluster.call(two?.name ?? "", disconnect("s"), 200)).toBeUndefined();
 });
 
@@ -89,7 +89,9 @@ test("what is replayed, changed, signed by others or meant for others is refused
   const [one, two, stranger] = await nodes(server, {}, {}, { secret: "another secret entirely" });
   const topic = `${two?.prefix}node:${two?.name}`;
   const heard = await tapped(server, topic);
-  await eventually(async () => (await one?.cluster.others())?.includes(two?.name ?? "") === true);
+  await eventually(
+    async () => (await one?.cluster.others("room"))?.includes(two?.name ?? "") === true,
+  );
   await one?.cluster.call(two?.name ?? "", disconnect("first"), 2_000);
   await one?.cluster.call(two?.name ?? "", disconnect("second"), 2_000);
   const [first, second] = heard as [Uint8Array, Uint8Array];
@@ -147,7 +149,7 @@ test("what is replayed, changed, signed by others or meant for others is refused
 
 test("an error comes as it was, a failure without its text, and a large answer in pieces", async () => {
   const [one, two] = await nodes(await redis(), {}, {});
-  await eventually(async () => (await one?.cluster.others())?.length === 1);
+  await eventually(async () => (await one?.cluster.others("room"))?.length === 1);
   const answers = [
     () => Promise.reject(new Error("stack of 10.1.2.3")),
     async () => ({
@@ -158,6 +160,8 @@ test("an error comes as it was, a failure without its text, and a large answer i
         answers: Array.from({ length: 40 }, (_, i) => ({
           $typeName: "messageloop.internal.v1.SurveyAnswer" as const,
           sessionId: `${i}`,
+          userId: "",
+          clientId: "",
           payload: create(CloudEventSchema, {
             data: { case: "binaryData", value: new Uint8Array(65_536).fill(i) },
           }),
@@ -193,7 +197,7 @@ test("an answer of which a piece is lost is no answer", async () => {
       }),
     },
   );
-  await eventually(async () => (await one?.cluster.others())?.length === 1);
+  await eventually(async () => (await one?.cluster.others("room"))?.length === 1);
   two?.cluster.start(async () => ({
     case: "error",
     value: new MessagingError("BAD_REQUEST", "x".repeat(600_000)).toMessage(),
@@ -205,7 +209,7 @@ test("an answer of which a piece is lost is no answer", async () => {
 
 test("without a secret nobody is called, and nobody obeyed", async () => {
   const [one, two] = await nodes(await redis(), { secret: undefined as never }, {});
-  await eventually(async () => (await two?.cluster.others())?.length === 1);
+  await eventually(async () => (await two?.cluster.others("room"))?.length === 1);
   for (const [from, to] of [
     [one, two],
     [two, one],
@@ -221,7 +225,7 @@ test("without a secret nobody is called, and nobody obeyed", async () => {
 test("while Redis may not know all nodes nobody is told that a node is not there", async () => {
   const server = await redis();
   const [one, two] = await nodes(server, {}, {});
-  const names = async (node: Node | undefined) => await node?.broker.cluster.others();
+  const names = async (node: Node | undefined) => await node?.broker.cluster.others("room");
   await eventually(async () => (await names(one?.node))?.length === 1);
   await server.command("FLUSHALL");
   const began = Date.now();
@@ -249,11 +253,11 @@ test("a Redis that has come back with an older list is not believed", async () =
     prefix,
   });
   ended.push(() => later.close());
-  await eventually(async () => (await one?.cluster.others())?.length === 1);
+  await eventually(async () => (await one?.cluster.others("room"))?.length === 1);
   await server.kill();
   await server.start();
   const known = await eventually(() =>
-    one?.cluster.others().catch((error: unknown) => {
+    one?.cluster.others("room").catch((error: unknown) => {
       expect(error).toMatchObject({ code: "UNAVAILABLE" });
       return undefined;
     }),

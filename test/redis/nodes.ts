@@ -1,6 +1,7 @@
 /** Nodes of the Redis broker, each with connections of its own, and what they were told. */
 import { create } from "@bufbuild/protobuf";
 import { RedisBroker } from "../../src/brokers/redis/broker.ts";
+import type { RedisLifecycleTerms } from "../../src/brokers/redis/lifecycle/outbox.ts";
 import type { RedisCommands } from "../../src/brokers/redis/ports.ts";
 import type { MemberSession, Snapshot } from "../../src/channels/presence.ts";
 import { type ChannelRules, DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
@@ -20,6 +21,10 @@ export interface NodeOptions {
   readonly rules?: Readonly<Record<string, Partial<ChannelRules>>>;
   readonly refreshMs?: number;
   readonly beatMs?: number;
+  /** Whether users are found and channels are listed. */
+  readonly keepsDirectory?: boolean;
+  /** What is told of lifecycle events. */
+  readonly lifecycle?: RedisLifecycleTerms;
   /** What nodes sign with what they say to each other. */
   readonly secret?: string;
   /** Stands between the broker and its connection. */
@@ -57,6 +62,7 @@ export interface Node {
 
 export type Told =
   | { kind: "entry"; channel: string; epoch: string; offset: number; text: string }
+  | { kind: "transient"; channel: string; id: string; text: string }
   | { kind: "gap"; channel: string; gap: LogGap }
   | { kind: "presence"; channel: string; joined: boolean; name: string; generation: number }
   | { kind: "lost"; channel: string; snapshot: Snapshot };
@@ -67,6 +73,7 @@ export function newPrefix(): string {
 
 export async function openNode(options: NodeOptions): Promise<Node> {
   const { address, prefix, durable = false, rules = {}, refreshMs, beatMs, secret, wrap } = options;
+  const { keepsDirectory = false } = options;
   const commands = await openCommands(address);
   const subscriptions = new NodeRedisSubscriptions(address, () => commands.servers());
   await subscriptions.connect();
@@ -128,10 +135,12 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     ),
     prefix,
     durable,
+    keepsDirectory,
     onReady: (ready, cause) => {
       states.push(ready);
       if (!ready) causes.push(cause);
     },
+    lifecycle: options.lifecycle,
     ...(refreshMs === undefined ? {} : { refreshMs }),
     ...(beatMs === undefined ? {} : { beatMs }),
   });
@@ -140,6 +149,11 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       for (const { offset, body } of entries) {
         const text = new TextDecoder().decode(body?.event);
         told.push({ kind: "entry", channel, epoch, offset: Number(offset), text });
+      }
+    },
+    transients: (channel, messages) => {
+      for (const { id, body } of messages) {
+        told.push({ kind: "transient", channel, id, text: new TextDecoder().decode(body?.event) });
       }
     },
     gap: (channel, gap) => told.push({ kind: "gap", channel, gap }),
@@ -197,6 +211,8 @@ function lineOf(one: Told): string {
   switch (one.kind) {
     case "entry":
       return `${one.offset} ${one.text}`;
+    case "transient":
+      return `transient ${one.text}`;
     case "gap":
       return `gap ${one.gap.reason} ${one.gap.after?.offset}-${one.gap.until.offset}`;
     case "presence":

@@ -1,6 +1,8 @@
 /** Patterns on several nodes of one Redis: what is heard, and what is found that was not. W8. */
+import { create } from "@bufbuild/protobuf";
 import { afterEach, expect, test } from "vitest";
 import { RedisFailure } from "../../src/brokers/redis/ports.ts";
+import { TransientSchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { eventually, sleep } from "../support/eventually.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
 import { type RedisServer, redisServer } from "./servers.ts";
@@ -18,6 +20,7 @@ async function soon(condition: () => boolean): Promise<void> {
 
 interface Stage {
   readonly server: RedisServer;
+  readonly prefix: string;
   readonly one: Node;
   readonly other: Node;
   node(options?: Partial<NodeOptions>): Promise<Node>;
@@ -33,7 +36,7 @@ async function stage(options: Partial<NodeOptions> = {}): Promise<Stage> {
     ended.push(() => opened.close());
     return opened;
   };
-  return { server, node, one: await node(), other: await node() };
+  return { server, prefix, node, one: await node(), other: await node() };
 }
 
 /** Channels and texts, in the order of their arrival. */
@@ -441,4 +444,28 @@ test("a restart of Redis without its data between two publishes lists the channe
   const { position } = await one.broker.subscribePattern("a.*");
   await one.publish("a.b", "3");
   expect((await one.broker.activeChannels("a.*", position, 9)).channels).toEqual(["a.b"]);
+});
+
+test("a message outside of the log is handed over once, however many names and globs it fits", async () => {
+  const { one, other, prefix, server } = await stage();
+  await one.broker.subscribe("a.b");
+  for (const pattern of ["a.*", "**"]) await one.broker.subscribePattern(pattern);
+  await other.broker.subscribePattern("a.**");
+  const message = create(TransientSchema, {
+    id: "t1",
+    body: { event: new TextEncoder().encode("x") },
+  });
+  await other.broker.transmit("a.b", message);
+  await other.broker.transmit("elsewhere", create(TransientSchema, { id: "t2" }));
+  const loose = ({ told }: Node): string[] =>
+    told.flatMap((at) => (at.kind === "transient" ? [`${at.channel} ${at.id} ${at.text}`] : []));
+  await soon(() => loose(one).length === 2 && loose(other).length === 1);
+  await one.publish("a.b", "m1");
+  await soon(() => heard(one).length === 1 && heard(other).length === 1);
+  expect(loose(one)).toEqual(["a.b t1 x", "elsewhere t2 "]);
+  expect(loose(other)).toEqual(["a.b t1 x"]);
+  // What begins like one and is none is somebody else's.
+  await server.command("PUBLISH", `${prefix}pub:a.b`, "!garbage");
+  await soon(() => one.broker.stray > 0);
+  expect((await one.broker.history("a.b", { limit: -1 })).entries).toHaveLength(1);
 });

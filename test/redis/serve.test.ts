@@ -4,14 +4,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
+  type ClientOption,
   createCloudEvent,
   dial,
   type MessageLoopClient,
   type ReceivedMessage,
+  withToken,
 } from "../../src/index.ts";
 import { type CliServer, runCli, startServer, until } from "../server/process.ts";
 import { eventually } from "../support/eventually.ts";
 import { settledPort } from "../support/ports.ts";
+import { endingIn, goodToken, SECRET } from "../support/tokens.ts";
 import { newPrefix } from "./nodes.ts";
 import { type RedisServer, redisServer } from "./servers.ts";
 
@@ -32,12 +35,15 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function configured(settings: Readonly<Record<string, unknown>>): Promise<string> {
+async function configured(
+  settings: Readonly<Record<string, unknown>>,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
   const file = join(folder, "config.yaml");
   const prefix = { key_prefix: newPrefix() };
   await writeFile(
     file,
-    JSON.stringify({ broker: { type: "redis", redis: { ...prefix, ...settings } } }),
+    JSON.stringify({ broker: { type: "redis", redis: { ...prefix, ...settings } }, ...more }),
   );
   return file;
 }
@@ -48,8 +54,11 @@ async function serve(file: string): Promise<CliServer> {
   return server;
 }
 
-async function client({ url }: CliServer): Promise<MessageLoopClient> {
-  const opened = await dial(url);
+async function client(
+  { url }: CliServer,
+  ...options: readonly ClientOption[]
+): Promise<MessageLoopClient> {
+  const opened = await dial(url, options);
   clients.push(opened);
   return opened;
 }
@@ -80,6 +89,28 @@ test("two servers behave as one, and one of them may be killed", async () => {
   expect(received.map(({ event: { data } }) => data)).toEqual(["1", "2"]);
   two.child.kill("SIGTERM");
   expect(await two.ended).toMatchObject({ code: 0 });
+});
+
+test("a token is good on every server, and its channels hear what is published on another one", async () => {
+  const store = await redisServer();
+  redis.push(store);
+  const auth = { jwt: { hmac_secret: SECRET, algorithms: ["HS256"] } };
+  const file = await configured({ url: store.url }, { auth });
+  const [one, two] = await Promise.all([serve(file), serve(file)]);
+  const token = goodToken({ sub: "ada", channels: ["user.ada"], ...endingIn(600) });
+  const received: ReceivedMessage[] = [];
+  for (const server of [one, two]) {
+    const listener = await client(server, withToken(token));
+    listener.onMessage((messages) => received.push(...messages));
+    await expect(client(server, withToken(`${token}x`))).rejects.toMatchObject({
+      code: "AUTH_ERROR",
+    });
+    await until(server, () => server.stdout().some((line) => line.includes("signature")));
+    expect(server.stdout().join("")).not.toContain(token.split(".")[1]);
+  }
+  await (await client(one, withToken(token))).publish("user.ada", event("1"));
+  await eventually(() => received.length === 2);
+  expect(received.map(({ publisher }) => publisher?.userId)).toEqual(["ada", "ada"]);
 });
 
 test("readiness follows Redis, and a publish meanwhile is told to try again", async () => {

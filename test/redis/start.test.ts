@@ -218,7 +218,7 @@ async function works(address: RedisAddress, prefix: string): Promise<void> {
     expect((await broker.history("b", { limit: 9 })).entries).toHaveLength(1);
     expect((await broker.presence("b", 9)).members).toMatchObject([{ userId: "ann" }]);
     await broker.removeHistory("b");
-    expect(await broker.cluster.others()).toEqual([]);
+    expect(await broker.cluster.others("room")).toEqual([]);
     broker.leave("b", "s", true);
     await eventually(() => node.lines("b").at(-1) === "leave ann");
     broker.unsubscribe("b");

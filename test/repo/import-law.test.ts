@@ -1,7 +1,7 @@
 /** The arrows between the rooms of src/, and proof that the check sees what breaks them. */
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { circles, crowds, readSources, violations } from "./import-law.ts";
+import { circles, crowds, overlong, readSources, violations } from "./import-law.ts";
 
 const sources = readSources(fileURLToPath(new URL("../../src", import.meta.url)));
 
@@ -15,6 +15,15 @@ test("no folder of src/ has more files than can be seen at once", () => {
   const crowded = Array.from({ length: 17 }, (_, index) => [`engine/x${index}.ts`, ""] as const);
   expect(crowds(new Map(crowded))).toEqual(["17 files lie in engine"]);
   expect(crowds(new Map(crowded.slice(1)))).toEqual([]);
+});
+
+test("the session keeps to a length that can be read at once", () => {
+  const session = "engine/session/session.ts";
+  expect(sources.has(session)).toBe(true);
+  expect(overlong(sources)).toEqual([]);
+  const long = (lines: number) => new Map([[session, "x;\n".repeat(lines)]]);
+  expect(overlong(long(501))).toEqual([`${session} has 501 lines, and may have 500`]);
+  expect(overlong(long(500))).toEqual([]);
 });
 
 test("no file of src/ asks what class a broker is of", () => {
@@ -145,7 +154,10 @@ test.each([
   ["server/transport/x.ts", 'import { openRedis } from "../redis/client.ts";'],
   ["server/transport/x.ts", 'import { createServer } from "../server.ts";'],
   ["server/redis/x.ts", 'import { listen } from "../transport/listeners.ts";'],
-  ["server/redis/x.ts", 'import type { RedisConfig } from "../config/redis.ts";'],
+  ["server/redis/x.ts", 'import type { RedisConfig } from "../../config/redis.ts";'],
+  ["config/x.ts", 'import { readFileSync } from "node:fs";'],
+  ["config/x.ts", 'import { parseConfig } from "../server/config/config.ts";'],
+  ["worker/gateway/x.ts", 'import { configSchema } from "../../config/schema.ts";'],
   ["server/commands/x.ts", 'import { listen } from "../transport/listeners.ts";'],
 ])("a planted violation in %s is found: %s", (path, text) => {
   expect(violations(new Map([[path, text]]))).toHaveLength(1);

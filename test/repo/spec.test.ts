@@ -12,8 +12,11 @@ const rules = [...spec.matchAll(/^- \*\*([A-Z]\d+)\*\*/gm)].map(([, id]) => id ?
 const ELSEWHERE: Readonly<Record<string, string>> = {
   A7: "test/engine/backend-answers.test.ts",
   S15: "test/engine/failures.test.ts",
+  D7: "test/engine/access.test.ts",
+  X6: "test/engine/subscription-tokens.test.ts",
   U6: "test/worker/unavailable.test.ts",
   L6: "test/engine/new-channels.test.ts",
+  P12: "test/engine/transient.test.ts",
   C11: "test/worker/transient.test.ts",
   M8: "test/worker/presence.test.ts",
   W8: "test/redis/patterns.test.ts",
@@ -22,6 +25,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 /** Rules that cases show, and the tests of what no client sees of them. */
 const ALSO: Readonly<Record<string, string>> = {
   C2: "test/worker/channel-alarm.test.ts",
+  V7: "test/redis/surveys.test.ts",
 };
 
 function rows(firstCell: RegExp): string[][] {

@@ -20,6 +20,7 @@ export class Bus {
   constructor() {
     this.log.start({
       publications: (...all) => this.#send((handler) => handler.publications(...all)),
+      transients: (...all) => this.#send((handler) => handler.transients(...all)),
       gap: (...all) => this.#send((handler) => handler.gap(...all)),
       patternGap: (...all) => this.#send((handler) => handler.patternGap(...all)),
       presence: (...all) => this.#send((handler) => handler.presence(...all)),

@@ -178,3 +178,20 @@ test.each([
 test("the admin port listens for this machine alone unless told otherwise", () => {
   expect(parseConfig({}).http.address).toEqual({ host: "127.0.0.1", port: 8080 });
 });
+
+test.each([
+  ["127.0.0.1", false, false],
+  ["::1", false, false],
+  ["::ffff:127.0.0.1", false, false],
+  ["10.1.2.3", false, false],
+  ["192.0.2.1", false, true],
+  ["192.0.2.1", true, false],
+  [undefined, false, true],
+])(
+  "a key from %s is exposed unless nobody on the way can read it (TLS: %s)",
+  (remoteAddress, encrypted, exposed) => {
+    const proxies = new TrustedProxies(["10.0.0.0/8"]);
+    const request = { socket: { remoteAddress, encrypted }, headers: {} };
+    expect(proxies.peerOf(request as never).exposed).toBe(exposed);
+  },
+);

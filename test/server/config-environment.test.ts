@@ -72,7 +72,7 @@ test.each([
   ["MESSAGELOOP_SERVER_HTTP_ADDRESS", "MESSAGELOOP_SERVER_HTTP_ADDR"],
   ["MESSAGELOOP_REDIS_ADDR", "MESSAGELOOP_BROKER_REDIS_ADDR"],
   ["MESSAGELOOP_SERVER_HTTP_ADDR_", "MESSAGELOOP_SERVER_HTTP_ADDR"],
-  ["MESSAGELOOP_PORTS", "MESSAGELOOP_TRANSPORT_GRPC_ADDR"],
+  ["MESSAGELOOP_PORTS", "MESSAGELOOP_API_KEYS"],
 ])("%s is most like %s", (name, nearest) => {
   expect(unknownVariables({ [name]: "hunter2" })).toEqual([{ name, nearest, setting: undefined }]);
 });
@@ -158,8 +158,8 @@ describe("the command line", () => {
   );
 });
 
-test("the page of settings lists the same variables", () => {
-  const page = readFileSync(new URL("../../docs/limits.md", import.meta.url), "utf8");
+test("the page of the configuration lists the same variables", () => {
+  const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
   const rows = [...page.matchAll(/^\| `(MESSAGELOOP_\w+)` \| `(\S+)` \|$/gm)];
   const byName = (rows: (string | undefined)[][]) => rows.map((row) => row.join(" ")).toSorted();
   expect(byName(rows.map(([, name, path]) => [name, path]))).toEqual(byName([...VARIABLES]));

@@ -5,13 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
 import { DEFAULT_CHANNEL_RULES } from "../../src/channels/rules.ts";
+import { SERVER_SETTING_PATHS } from "../../src/config/schema.ts";
 import { DEFAULT_SETTINGS } from "../../src/engine/settings/settings.ts";
-import {
-  parseConfig,
-  SERVER_SETTING_PATHS,
-  type ServerConfig,
-  SettingsError,
-} from "../../src/server/config/config.ts";
+import { parseConfig, type ServerConfig, SettingsError } from "../../src/server/config/config.ts";
 import { ConfigError, loadConfig, withEnvironment } from "../../src/server/config/file.ts";
 
 const EXAMPLE = new URL("../../config.example.yaml", import.meta.url);
@@ -68,10 +64,54 @@ test("without a file every setting has its default", async () => {
       allowedHosts: [],
     },
     grpc: { address: { host: undefined, port: 9090 }, tls: undefined },
+    stream: { heartbeatIntervalMs: 15_000, lifetimeMs: 1_200_000 },
+    api: { keys: [], ticketKeys: [], public: false, reflection: false },
+    auth: { required: false, maxLifetimeMs: undefined, subscriptionTokens: [], jwt: undefined },
     trustedProxies: [],
     http: { address: { host: "127.0.0.1", port: 8080 }, tls: undefined },
+    proxy: {
+      backends: [],
+      hooks: { authenticate: undefined, subscribe: undefined, events: {}, byRoutes: false },
+      rpcEcho: true,
+      warnings: [],
+    },
   });
   for (const text of ["", "# nothing\n", "---\n", "{}\n"]) expect(await load(text)).toEqual(config);
+});
+
+test("keys of tickets come from the file or from a variable, and no problem repeats a secret", async () => {
+  const secret = "a secret of thirty-two characters";
+  const list = JSON.stringify([
+    { id: "new", secret },
+    { id: "old", secret },
+  ]);
+  const ids = ({ api }: ServerConfig): string[] => api.ticketKeys.map(({ id }) => id);
+  expect(ids(await load(`api: { ticket_keys: ${list} }\n`))).toEqual(["new", "old"]);
+  expect(ids(await load("", { MESSAGELOOP_API_TICKET_KEYS: list }))).toEqual(["new", "old"]);
+  const short = JSON.stringify([{ id: "new", secret: "too short" }]);
+  expect(await problems("", { MESSAGELOOP_API_TICKET_KEYS: short })).toEqual([
+    "MESSAGELOOP_API_TICKET_KEYS: must be a text of at least 32 characters that nobody can guess",
+  ]);
+});
+
+test("keys of the API come from the file or from a variable, which names what is wrong with it", async () => {
+  const digest = "ab".repeat(32);
+  const entry = { id: "one", digest, rights: ["publish"], patterns: ["**"] };
+  const text = `api: { keys: [${JSON.stringify(entry)}] }\n`;
+  const ids = ({ api }: ServerConfig): string[] => api.keys.map(({ id }) => id);
+  expect(ids(await load(text))).toEqual(["one"]);
+  const other = { ...entry, id: "other" };
+  const variable = (value: unknown) => ({
+    MESSAGELOOP_API_KEYS: typeof value === "string" ? value : JSON.stringify(value),
+  });
+  expect(ids(await load(text, variable([other, entry])))).toEqual(["other", "one"]);
+  expect(ids(await load("", variable(other)))).toEqual(["other"]);
+  expect(await problems("", variable("ml_one_secret"))).toEqual([
+    "MESSAGELOOP_API_KEYS: must be a list of keys",
+  ]);
+  expect(await problems("", variable([{ ...entry, digest: "ml_one_secret" }]))).toEqual([
+    expect.stringMatching(/^MESSAGELOOP_API_KEYS: must be the SHA-256 of a key/),
+  ]);
 });
 
 test("a folder has its file as config.yaml", async () => {
@@ -145,13 +185,13 @@ channels: [{ pattern: a..b }, { pattern: a, history_size: 0, histroy_ttl: 1h }]
     'FILE: broker.type: is unknown: there are "memory" and "redis"',
     "FILE: channels.0.pattern: channel holds an empty word",
     "FILE: channels.1.history_size: must be a whole number from 1 to 1000000",
-    "FILE: channels.1.histroy_ttl: is not a setting",
+    "FILE: channels.1.histroy_ttl: is not a setting; did you mean history_ttl?",
     "FILE: limits.connections: must be a whole number of at least 1",
     "FILE: limits.queue_bytes: must be a whole number of at least 65536",
     "FILE: limits.retained_bytes: must be a whole number of at least 1048576",
     "FILE: server.http.tls.cert: is missing",
     "FILE: server.http.tls.key: is missing",
-    "FILE: server.log_levl: is not a setting",
+    "FILE: server.log_levl: is not a setting; did you mean log_level?",
     "FILE: transport.grpc.tls.key: is missing",
     'FILE: transport.websocket.addr: must be an address such as ":9080" or "127.0.0.1:9080"',
     "FILE: transport.websocket.allowed_origins.0: must be an origin such as https://app.example, or *",
@@ -253,24 +293,37 @@ test("the example has every setting with its default", async () => {
   const text = await readFile(EXAMPLE, "utf8");
   const standard = new Map(SERVER_SETTING_PATHS);
   for (const [path, value] of leaves(parse(text))) {
-    // A rule has to be about something.
-    if (path === "channels.*.pattern") continue;
+    // A rule has to be about something, and of a list there may be comments alone.
+    if (path === "channels.*.pattern" || value === null) continue;
     expect([path, JSON.stringify(value).replace(/^"(.*)"$/, "$1")]).toEqual([
       path,
       standard.get(path),
     ]);
   }
   // What has no default stands behind a comment sign, and is valid as well where it can be.
-  const whole = text.replace(/^( *)#(\w+:)/gm, "$1$2");
+  const whole = text.replace(/^( *)#((?:- )?\w+:)/gm, "$1$2");
   const named = leaves(parse(whole)).map(([path]) => path);
   const paths = SERVER_SETTING_PATHS.map(([path]) => path);
   const expected = paths.filter((path) => !path.endsWith(".address"));
   expect(named.toSorted()).toEqual(expected.toSorted());
-  expect(await problems(whole)).toEqual([
+  expect((await problems(whole)).toSorted()).toEqual([
+    "FILE: auth.jwt.algorithms: must have HS256, which hmac_secret serves",
+    "FILE: auth.jwt.jwks_url: has the keys in the place of public_key: use one of them",
     "FILE: broker.redis.addr: stands in url: use one of them",
     "FILE: broker.redis.db: stands in url: use one of them",
     "FILE: broker.redis.tls: stands in url: use one of them",
+    "FILE: hooks.authenticate: does nothing with compatibility: routes decide, as in v0.1.1",
+    "FILE: hooks.connected: does nothing with compatibility: routes decide, as in v0.1.1",
+    "FILE: hooks.disconnected: does nothing with compatibility: routes decide, as in v0.1.1",
+    "FILE: hooks.occupied: does nothing with compatibility: routes decide, as in v0.1.1",
+    "FILE: hooks.subscribe: does nothing with compatibility: routes decide, as in v0.1.1",
+    "FILE: hooks.subscribed: does nothing with compatibility: routes decide, as in v0.1.1",
+    "FILE: hooks.unsubscribed: does nothing with compatibility: routes decide, as in v0.1.1",
+    "FILE: hooks.vacated: does nothing with compatibility: routes decide, as in v0.1.1",
     "FILE: limits.publish_burst: does nothing without publishes_per_second",
+    "FILE: proxy.0.connect: does nothing beside grpc: a backend is spoken to in one way",
+    "FILE: proxy.0.endpoint: must not have a path",
+    "FILE: proxy.0.http: does nothing beside grpc: a backend is spoken to in one way",
   ]);
 });
 
@@ -280,6 +333,8 @@ function leaves(value: unknown, path = ""): [string, unknown][] {
     return value.flatMap((inner) => leaves(inner, `${path}.*`));
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) return [[path, value]];
+  // The names in it are the operator's.
+  if (path.endsWith(".headers")) return [[path, value]];
   return Object.entries(value).flatMap(([key, inner]) =>
     leaves(inner, path === "" ? key : `${path}.${key}`),
   );

@@ -1,6 +1,7 @@
 /** Deadlines of any length, read as gRPC and Connect write them. */
 import { afterEach, expect, test, vi } from "vitest";
-import { afterLong, takeDeadline } from "../../src/server/transport/deadline.ts";
+import { takeDeadline, withoutEndlessDeadline } from "../../src/http/streaming/deadline.ts";
+import { afterLong } from "../../src/server/transport/deadline.ts";
 
 const DAY_MS = 24 * 3_600_000;
 
@@ -34,6 +35,15 @@ test.each(["", "S", "5", "5s", "-1S", "1.5S", "123456789S"])(
     expect(takeDeadline(given)).toEqual({ header: given, timeoutMs: undefined });
   },
 );
+
+test("a call that is no stream has its deadline, unless a timer cannot wait for it", () => {
+  const headers = (ms: string) =>
+    new Headers({ "content-type": "application/json", "connect-timeout-ms": ms });
+  const kept = headers("2147483647");
+  expect(withoutEndlessDeadline(kept)).toBe(kept);
+  const endless = withoutEndlessDeadline(headers("2147483648"));
+  expect([...endless.keys()]).toEqual(["content-type"]);
+});
 
 test("a time longer than a timer can wait passes once, and not before", () => {
   vi.useFakeTimers();

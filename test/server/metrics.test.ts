@@ -64,7 +64,7 @@ test.each(golden)("%s is well named and stands in the page", (line) => {
     .filter((row) => row.startsWith("|"))
     .map((row) => row.split("|").map((cell) => cell.trim().replaceAll("`", "")));
   const found = rows.filter((row) => row[1] === name);
-  expect(found.map((row) => [row[2], row[3]])).toEqual([[type, labels.replace(",", ", ")]]);
+  expect(found.map((row) => [row[2], row[3]])).toEqual([[type, labels.replaceAll(",", ", ")]]);
 });
 
 test("the page names no metric that does not exist", () => {
@@ -90,6 +90,14 @@ test("what the process tells of itself is told as it is", () => {
     messageloop_redis_stray_messages_total: 10,
   };
   for (const [name, number] of Object.entries(told)) expect(value(stats, name), name).toBe(number);
+  const shop = { backend: "shop", calls: "rpc" };
+  expect(value(stats, "messageloop_backend_retries_total", shop)).toBe(21);
+  expect(value(stats, "messageloop_backend_calls_waiting", shop)).toBe(22);
+  expect(value(stats, "messageloop_backend_circuit_open", shop)).toBe(1);
+  const outcomes = { answered: 11, timeout: 12, circuit_open: 18, cancelled: 20 };
+  for (const [outcome, number] of Object.entries(outcomes)) {
+    expect(value(stats, "messageloop_backend_calls_total", { ...shop, outcome })).toBe(number);
+  }
   const listeners = { websocket: 4, grpc: 2, http: 1 };
   for (const [listener, number] of Object.entries(listeners)) {
     expect(value(stats, "messageloop_tcp_connections", { listener })).toBe(number);
@@ -102,6 +110,13 @@ test("what the process tells of itself is told as it is", () => {
 test("a server without Redis says nothing of Redis", () => {
   const names = [...families(scene().engine.stats(), { ...FACTS, redis: undefined }).keys()];
   expect(names.filter((name) => name.includes("redis"))).toEqual([]);
+});
+
+test("a server without backends over a network says nothing of them", () => {
+  const names = [...families(scene().engine.stats(), { ...FACTS, backends: [] }).keys()];
+  expect(names.filter((name) => name.includes("backend"))).toEqual([
+    "messageloop_backend_calls_open",
+  ]);
 });
 
 test("labels are escaped", () => {

@@ -165,17 +165,28 @@ test("servers with a cluster reach each other's sessions, and deliver each other
     bob.client.getSessionId() ?? "",
   ];
   expect([annId, bobId].map((id) => id.split(".", 1)[0])).toEqual(["one", "two"]);
-  expect(await one.server.engine.subscribe(bobId, ["room"])).toEqual({ room: true });
+  expect(await one.server.engine.subscribe(bobId, ["room"])).toEqual({
+    results: { room: true },
+    errors: {},
+  });
   await ann.client.subscribe("room", "other");
   await ann.client.publish("room", event("to both"));
   await expect.poll(() => [texts(ann), texts(bob)]).toEqual([["to both"], ["to both"]]);
   const question = create(WireEventSchema, { data: { case: "textData", value: "who?" } });
-  const survey = await two.server.engine.survey("room", question, { timeoutMs: 300 });
-  expect({ ...survey, silent: [...survey.silent].sort() }).toEqual({
-    answers: [],
-    silent: [annId, bobId],
-    unreached: [],
-  });
+  ann.client.onSurvey(() => event("here"));
+  const survey = await two.server.engine.survey("room", question, { timeoutMs: 20_000 });
+  const said = survey.answers.map(({ sessionId, payload, error }) => [
+    sessionId,
+    error?.code ?? payload?.data.value,
+  ]);
+  expect(new Map(said as [string, unknown][])).toEqual(
+    new Map([
+      [annId, "here"],
+      // It has no handler.
+      [bobId, "UNIMPLEMENTED"],
+    ]),
+  );
+  expect([survey.silent, survey.unreached]).toEqual([[], []]);
   expect(await one.server.engine.unsubscribe(bobId, ["room"])).toEqual({ room: true });
   expect(two.server.engine.session(bobId)?.channels).toEqual([]);
   expect(await one.server.engine.disconnect(bobId, 4001, "enough")).toBe(true);

@@ -5,7 +5,11 @@ import { fileURLToPath } from "node:url";
 import { sleep } from "../support/eventually.ts";
 
 const SOURCE = fileURLToPath(new URL("../../src/server/cli.ts", import.meta.url));
+/** A folder that has no config.yaml, as the one may have where the tests are run. */
+const HERE = fileURLToPath(new URL(".", import.meta.url));
 const PATIENCE_MS = 20_000;
+/** A server is ended by its test; one that a test forgot does not stay for ever. */
+const SERVER_PATIENCE_MS = 300_000;
 
 export interface CliOptions {
   /** The program; default the sources. */
@@ -13,6 +17,10 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** What it reads on standard input; default nothing. */
   readonly input?: string | Uint8Array;
+  /** Where it runs; default a folder without a config.yaml. */
+  readonly cwd?: string;
+  /** When it is killed, in milliseconds; default 20 s, and 300 s for a server. */
+  readonly patienceMs?: number;
 }
 
 export interface Outcome {
@@ -48,9 +56,9 @@ export const FREE_PORTS: Readonly<Record<string, string>> = {
 
 export function startCli(
   args: readonly string[],
-  { cli = SOURCE, env = {}, input = "" }: CliOptions = {},
+  { cli = SOURCE, env = {}, input = "", cwd = HERE, patienceMs = PATIENCE_MS }: CliOptions = {},
 ): Cli {
-  const child = spawn(process.execPath, [cli, ...args], { env: { ...cleanEnv(), ...env } });
+  const child = spawn(process.execPath, [cli, ...args], { cwd, env: { ...cleanEnv(), ...env } });
   child.stdin.on("error", () => {});
   child.stdin.end(input);
   let stdout = "";
@@ -61,7 +69,7 @@ export function startCli(
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
   });
-  const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
+  const timer = setTimeout(() => child.kill("SIGKILL"), patienceMs);
   const ended = new Promise<Outcome>((resolve) => {
     child.on("close", (code, signal) => {
       clearTimeout(timer);
@@ -82,7 +90,7 @@ export async function startServer(
   options: CliOptions = {},
 ): Promise<CliServer> {
   const env = { ...FREE_PORTS, ...options.env };
-  const cli = startCli(["serve", ...args], { ...options, env });
+  const cli = startCli(["serve", ...args], { patienceMs: SERVER_PATIENCE_MS, ...options, env });
   const found = (): [Listener, number][] =>
     cli
       .stdout()

@@ -27,7 +27,8 @@ import { clock, random, shortId, timers } from "../../src/server/platform.ts";
 import { createServer, type Server } from "../../src/server/server.ts";
 import { TrustedProxies } from "../../src/server/transport/client-address.ts";
 import { Connections } from "../../src/server/transport/connections.ts";
-import { peerContext, streamRoutes } from "../../src/server/transport/streams.ts";
+import { peerContext } from "../../src/server/transport/streams/lines.ts";
+import { messageLoopRoutes } from "../../src/server/transport/streams/message-loop.ts";
 import { eventually, sleep } from "../support/eventually.ts";
 import {
   ConnectClient,
@@ -367,7 +368,7 @@ test("with the caller's context: its address is known, and its stream is freed i
       },
     },
   });
-  const routes = streamRoutes({
+  const routes = messageLoopRoutes({
     engine,
     connections: new Connections(10),
     maxQueueBytes: MIB,

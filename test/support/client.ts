@@ -58,8 +58,8 @@ export interface ClientSettings extends Kind {
   readonly capabilities?: readonly string[];
   /** Bytes after which `received` is sent; undefined never sends it. */
   readonly acknowledgeEvery?: number;
-  /** Takes raw frames instead of keeping and decoding them, for loads. */
-  readonly onFrame?: (frame: Frame) => void;
+  /** Takes what `take` is given, where nothing is kept and decoded: for loads. */
+  readonly onBytes?: (bytes: Uint8Array) => void;
 }
 
 const PATIENCE_MS = 30_000;
@@ -91,8 +91,10 @@ export class Client<Socket extends SocketLike = SocketLike> {
     this.encoding = settings.encoding;
     this.extended = settings.extended;
     this.#settings = settings;
-    socket.binaryType = "arraybuffer";
-    socket.addEventListener("message", ({ data }) => this.#receive(data));
+    if (settings.onBytes === undefined) {
+      socket.binaryType = "arraybuffer";
+      socket.addEventListener("message", ({ data }) => this.#receive(data));
+    }
     socket.addEventListener("close", ({ code, reason }) => {
       this.close = { code, reason };
       this.#wake();
@@ -231,8 +233,18 @@ export class Client<Socket extends SocketLike = SocketLike> {
     if (frame !== "pong") {
       this.bytes += typeof frame === "string" ? utf8Length(frame) : frame.length;
     }
-    if (this.#settings.onFrame !== undefined) this.#settings.onFrame(frame);
-    else this.#keep(frame);
+    this.#keep(frame);
+    this.#received();
+  }
+
+  /** Takes the bytes of a frame from whoever listens for it, so that no text is made of it. */
+  take(bytes: Uint8Array): void {
+    this.bytes += bytes.length;
+    this.#settings.onBytes?.(bytes);
+    this.#received();
+  }
+
+  #received(): void {
     const { acknowledgeEvery } = this.#settings;
     if (acknowledgeEvery !== undefined && this.bytes - this.#acknowledged >= acknowledgeEvery) {
       this.#acknowledged = this.bytes;

@@ -23,8 +23,12 @@ export interface WranglerOptions {
   readonly main?: string;
   /** Classes of objects that the module exports beside the deployed ones. */
   readonly classes?: readonly string[];
+  /** Service bindings to entrypoints of the module itself, by their names. */
+  readonly entrypoints?: Readonly<Record<string, string>>;
   /** Variables beside those of wrangler.toml. */
   readonly vars?: Readonly<Record<string, unknown>>;
+  /** A config.yaml. Default: there is none. */
+  readonly config?: string;
   /** Default: a free one. */
   readonly port?: number;
   /** A folder that outlives this run. Default: a fresh one that goes with it. */
@@ -42,16 +46,13 @@ export async function startWrangler(options: WranglerOptions = {}): Promise<Runn
     if (options.storage === undefined) await rm(storage, { recursive: true, force: true });
   };
   const args = ["dev", "--port", `${port}`, "--inspector-port", "0", "--persist-to", storage];
-  if (options.main !== undefined || options.vars !== undefined) {
-    const config = join(storage, "wrangler.json");
-    await writeFile(config, JSON.stringify(await configuration(options)));
-    args.push("--config", config);
-  }
+  const { env, more } = await prepared(options, storage);
+  args.push(...more);
   const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
   const child = spawn(process.execPath, [wrangler, ...args], {
     cwd: root,
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, CI: "1" },
+    env,
   });
   let output = "";
   const collect = (chunk: Buffer): void => {
@@ -79,8 +80,27 @@ export async function startWrangler(options: WranglerOptions = {}): Promise<Runn
   };
 }
 
+/** What wrangler is to be started with, beside the command, for a Worker and configuration of the test's own. */
+export async function prepared(
+  options: Pick<WranglerOptions, "main" | "vars" | "config" | "classes">,
+  folder: string,
+): Promise<{ readonly env: NodeJS.ProcessEnv; readonly more: readonly string[] }> {
+  const { main, vars, config } = options;
+  // The file of whoever runs the tests has no part in them.
+  const yaml = config === undefined ? "/dev/null" : join(folder, "config.yaml");
+  const env = { ...process.env, CI: "1", MESSAGELOOP_CONFIG: yaml };
+  if (config !== undefined) await writeFile(yaml, config);
+  if (main === undefined && vars === undefined && config === undefined) return { env, more: [] };
+  const file = join(folder, "wrangler.json");
+  await writeFile(file, JSON.stringify(await configuration(options, folder)));
+  return { env, more: ["--config", file] };
+}
+
 /** The deployed configuration with another module and more variables, without what only the page needs. */
-async function configuration({ main, vars, classes = [] }: WranglerOptions): Promise<unknown> {
+async function configuration(
+  { main, vars, config, classes = [], entrypoints = {} }: WranglerOptions,
+  storage: string,
+): Promise<unknown> {
   const { unstable_readConfig: readConfig } = await import("wrangler");
   const { name, compatibility_date, compatibility_flags, exports } = readConfig({
     config: join(root, "wrangler.toml"),
@@ -96,7 +116,26 @@ async function configuration({ main, vars, classes = [] }: WranglerOptions): Pro
         classes.map((name) => [name, { type: "durable-object", storage: "sqlite" }]),
       ),
     },
+    services: Object.entries(entrypoints).map(([binding, entrypoint]) => ({
+      binding,
+      service: name,
+      entrypoint,
+    })),
     vars,
+    ...(config === undefined ? {} : buildInto(join(storage, "config.json"))),
+  };
+}
+
+/** What the deployed configuration does with a config.yaml, in a place of its own. */
+function buildInto(bundled: string): object {
+  const script = join(root, "scripts/build-worker.mjs");
+  return {
+    build: {
+      command: `"${process.execPath}" "${script}" "${bundled}"`,
+      // Beside the file that says so.
+      watch_dir: "config.yaml",
+    },
+    alias: { "./config.json": bundled },
   };
 }
 

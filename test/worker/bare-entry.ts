@@ -4,6 +4,8 @@ import { createApp } from "../../src/http/app.ts";
 import { connectToGateway } from "../../src/worker/upgrade.ts";
 
 export { ChannelDurableObject } from "../../src/worker/channel/object.ts";
+export { StatsDurableObject } from "../../src/worker/directory/stats-object.ts";
+export { UserDurableObject } from "../../src/worker/directory/user-object.ts";
 export { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
 export { PatternDurableObject } from "../../src/worker/pattern-index/object.ts";
 

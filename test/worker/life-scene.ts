@@ -145,6 +145,12 @@ export class LifeScene {
         this.delivered.push({ ...fromBinary(DeliverRequestSchema, request), gateway });
         return await this.answer(gateway);
       },
+      reports: false,
+      calls: {
+        stats: () => {
+          throw new Error("a channel that does not report calls no counters");
+        },
+      },
       platform,
     });
     life.opened();

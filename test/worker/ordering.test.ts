@@ -1,6 +1,17 @@
 /** One order for everyone: many publishers, many subscribers, one channel. */
-import { expect, test } from "vitest";
+import { exports } from "cloudflare:workers";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { afterEach, expect, test, vi } from "vitest";
+import {
+  PublishItemSchema,
+  PublishRequestSchema,
+  PublishResponseSchema,
+} from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { Client, freshChannel, texts } from "./socket.ts";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 test("1,000 events from 4 sockets reach 50 subscribers in one order, dense, once", async () => {
   const channel = freshChannel();
@@ -52,4 +63,21 @@ test("frames of one session on one channel take effect in order without waiting 
   await client.publish(channel, "fence");
   await client.until(() => (texts(client.messages).includes("fence") ? true : undefined));
   expect(texts(client.messages)).toEqual(["after subscribe", "fence"]);
+});
+
+test("a channel answers a full batch while no timer comes", async () => {
+  const full = 512;
+  const channel = exports.ChannelDurableObject.getByName(freshChannel());
+  const publish = async (count: number, from: number) => {
+    const items = Array.from({ length: count }, (_, i) =>
+      create(PublishItemSchema, { key: `${from + i}`, body: new Uint8Array([1]) }),
+    );
+    const request = toBinary(PublishRequestSchema, create(PublishRequestSchema, { items }));
+    return fromBinary(PublishResponseSchema, await channel.publish(request));
+  };
+  // By now it knows who hears it by a pattern.
+  await publish(1, 0);
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const { results } = await publish(full, 1);
+  expect(results.at(-1)?.offset).toBe(BigInt(full + 1));
 });

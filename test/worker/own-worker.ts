@@ -11,7 +11,12 @@ import {
   toWireEvent,
 } from "../../src/worker/library.ts";
 
-export { ChannelDurableObject, PatternDurableObject } from "../../src/worker/library.ts";
+export {
+  ChannelDurableObject,
+  PatternDurableObject,
+  StatsDurableObject,
+  UserDurableObject,
+} from "../../src/worker/library.ts";
 
 export class GatewayDurableObject extends Gateway {
   protected override backends(): Backends {
@@ -47,5 +52,6 @@ export class GatewayDurableObject extends Gateway {
 }
 
 export default createWorker({
+  config: { limits: { message_bytes: 2_048 } },
   fallback: (request) => new Response(`mine: ${new URL(request.url).pathname}`),
 });

@@ -3,9 +3,9 @@ import { afterEach, expect, test, vi } from "vitest";
 import { LEASE_TERMS } from "../../src/objects/calls/lease-terms.ts";
 import type { PatternInterest } from "../../src/objects/calls/pattern-interest.ts";
 import { nextTurn } from "../support/platform.ts";
+import { VirtualTime } from "../support/virtual-time.ts";
 import { one, scene, settled } from "./life-scene.ts";
 import { interest, publish } from "./pattern-interest.ts";
-import { VirtualTime } from "./virtual-time.ts";
 
 const { leaseMs } = LEASE_TERMS;
 

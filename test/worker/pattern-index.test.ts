@@ -5,8 +5,8 @@ import { indexesOf, indexOf } from "../../src/objects/calls/lease-terms.ts";
 import { LEASES_KEPT_MS } from "../../src/objects/pattern-index/life.ts";
 import { delay, nextTurn } from "../support/platform.ts";
 import { seed, seededRandom } from "../support/random.ts";
+import { VirtualTime } from "../support/virtual-time.ts";
 import { type IndexScene, indexScene, LEASE_MS, MARGIN_MS } from "./index-scene.ts";
-import { VirtualTime } from "./virtual-time.ts";
 
 const SPAN_MS = LEASE_MS + MARGIN_MS;
 

@@ -49,6 +49,9 @@ export function stage(
     publications: (channel, epoch, entries) => {
       told.push(`${channel} ${epoch} ${entries.map(({ offset }) => offset).join(",")}`);
     },
+    transients: (channel, messages) => {
+      told.push(`${channel} transient ${messages.map(({ id }) => id).join(",")}`);
+    },
     presence: (channel, epoch, changes) => {
       for (const { member, joined, generation } of changes) {
         const name = `${member.userId || member.clientId || member.sessionId}`;

@@ -135,6 +135,7 @@ test("a node that has very much to tell under a new name goes on to say that it 
     outage: { since: undefined },
     beatMs: 1_000,
     renamed: () => new Promise(() => {}),
+    takeOverProcess: async () => {},
     takeOver: async () => {},
     warn: () => {},
   });

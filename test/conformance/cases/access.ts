@@ -81,6 +81,42 @@ export const accessCases: readonly Case[] = [
     },
   },
   {
+    rules: ["A8"],
+    title: "channels that the authenticator names are there from connect on, and nobody is asked",
+    server: "auth",
+    async run(context) {
+      const asked = context.channel();
+      const given = context.channel("denied");
+      const both = context.channel("denied");
+      const client = await context.open();
+      const subscriptions = [{ channel: asked }, { channel: both }];
+      const reply = await client.connect({ token: `given:${given},${both}`, subscriptions });
+      const told = valueAs(reply, "connected").subscriptions;
+      const own = [asked, both];
+      assert.deepEqual(
+        told.map(({ channel, error }) => [channel, error?.code]),
+        (context.kind.extended ? [...own, given] : own).map((channel) => [channel, undefined]),
+      );
+      const publisher = await context.open();
+      await publisher.connect({ token: "user:bob" });
+      const all = [asked, given, both];
+      for (const channel of all) await publisher.publish(channel, channel);
+      assert.deepEqual(texts(await client.received(3)).toSorted(), all.toSorted());
+    },
+  },
+  {
+    rules: ["A8"],
+    title: "an authenticator that names more than 100 channels has refused",
+    server: "auth",
+    async run(context) {
+      const names = Array.from({ length: 101 }, () => context.channel());
+      const client = await context.open();
+      const reply = await client.connect({ token: `given:${names.join(",")}` });
+      assert.equal(kindOf(reply), "error AUTH_ERROR");
+      assert.equal((await client.closed()).code, 3500);
+    },
+  },
+  {
     rules: ["A4", "U3"],
     title: "a refused subscription: extended clients keep the rest, in subscribe and in connect",
     server: "backend",

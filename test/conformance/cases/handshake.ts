@@ -35,6 +35,7 @@ async function shake(
 export const handshakeCases: readonly Case[] = [
   {
     rules: ["T3"],
+    over: "websocket",
     title: "what is no upgrade is 400, another method 405, a foreign origin 403",
     kinds: ONE,
     async run(context) {
@@ -53,6 +54,7 @@ export const handshakeCases: readonly Case[] = [
   },
   {
     rules: ["T5"],
+    over: "websocket",
     title: "the text frame ping is answered by pong, before and after connect",
     async run(context) {
       const client = await context.open();
@@ -82,6 +84,7 @@ export const handshakeCases: readonly Case[] = [
   },
   {
     rules: ["T6"],
+    over: "websocket",
     title: "a frame of max_message_bytes passes, one byte more closes with 1009",
     async run(context) {
       const client = await context.client();
@@ -101,6 +104,7 @@ export const handshakeCases: readonly Case[] = [
   },
   {
     rules: ["T7"],
+    over: "websocket",
     title: "a client's close is answered at once with its own code",
     async run(context) {
       const client = await context.client();

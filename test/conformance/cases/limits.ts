@@ -5,6 +5,9 @@ import { sleep } from "../../support/eventually.ts";
 import { type Case, ONE } from "../case.ts";
 import { TIGHT } from "../variants.ts";
 
+/** Until an answer that comes in time. */
+const SLOW_MS = TIGHT.rpcTimeoutMs - 200;
+
 export const limitCases: readonly Case[] = [
   {
     rules: ["U5"],
@@ -31,17 +34,27 @@ export const limitCases: readonly Case[] = [
     title: "a burst of publishes passes, the next is RATE_LIMITED, and a pause makes room",
     server: "tight",
     async run(context) {
-      const channel = context.channel();
-      const client = await context.client();
-      const publish = async (i: number) => {
-        const value = { id: `e${i}`, source: "/s", type: "t" };
-        return await client.request({ channel, envelope: { case: "publish", value } });
-      };
-      // Being limited is no failing: it never adds up to 3509. All at once, because a second makes room.
       const refused = 3 * TIGHT.errors + 1;
-      const replies = await Promise.all(
-        Array.from({ length: TIGHT.publishBurst + refused }, (_, i) => publish(i)),
-      );
+      /** Publishes more than may be at once, in a channel of its own. Resolves when all are answered. */
+      const burst = async () => {
+        const channel = context.channel();
+        const client = await context.client();
+        const publish = async (i: number) => {
+          const value = { id: `e${i}`, source: "/s", type: "t" };
+          return await client.request({ channel, envelope: { case: "publish", value } });
+        };
+        const began = performance.now();
+        const publishes = Array.from({ length: TIGHT.publishBurst + refused }, (_, i) =>
+          publish(i),
+        );
+        const replies = await Promise.all(publishes);
+        return { channel, client, replies, ms: performance.now() - began };
+      };
+      // Being limited is no failing: it never adds up to 3509. All at once, because a second makes room: a burst that
+      // takes that long says nothing.
+      let made = await burst();
+      for (let again = 0; made.ms >= 1_000 && again < 10; again++) made = await burst();
+      const { channel, client, replies } = made;
       const kinds = replies.map(kindOf);
       assert.deepEqual(kinds, [
         ...Array.from({ length: TIGHT.publishBurst }, () => "publishAck"),
@@ -63,8 +76,8 @@ export const limitCases: readonly Case[] = [
     kinds: ONE,
     async run(context) {
       const client = await context.client();
-      const open = [client.rpc("slow", `300${" ".repeat(33_000)}`)];
-      const reply = await client.rpc("slow", `300${" ".repeat(33_000)}`);
+      const open = [client.rpc("slow", `${SLOW_MS}${" ".repeat(33_000)}`)];
+      const reply = await client.rpc("slow", `${SLOW_MS}${" ".repeat(33_000)}`);
       const { code, metadata } = valueAs(reply, "error");
       assert.equal(code, "RATE_LIMITED");
       assert.ok(Number(metadata?.["retry_after_ms"]) > 0);
@@ -90,7 +103,7 @@ export const limitCases: readonly Case[] = [
         assert.deepEqual(await client.closed(), { code: 3509, reason: "too many errors" });
       }
       const garbling = await context.client();
-      for (let i = 0; i <= TIGHT.errors; i++) garbling.sendRaw("{");
+      for (let i = 0; i <= TIGHT.errors; i++) garbling.sendRaw(`{"id":7}`);
       assert.equal((await garbling.closed()).code, 3509);
     },
   },

@@ -19,12 +19,12 @@ export const loadCases: readonly Case[] = [
       let arrived = 0;
       let last = 0;
       const open = async (index: number): Promise<void> => {
-        const onFrame = (frame: string | Uint8Array): void => {
-          if (!`${frame}`.includes("to everyone")) return;
+        const onBytes = (bytes: Uint8Array): void => {
+          if (!Buffer.from(bytes).includes("to everyone")) return;
           arrived += 1;
           last = performance.now();
         };
-        const client = await context.open({ node: index % 2, onFrame });
+        const client = await context.webSocket({ node: index % 2, onBytes });
         const value = { subscriptions: [{ channel }], capabilities: ["test"] };
         client.send({ envelope: { case: "connect", value } });
         await client.until(() => client.bytes > 0 || undefined);

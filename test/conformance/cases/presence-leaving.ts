@@ -12,6 +12,7 @@ export const AT_ONCE_MS = 4_000;
 export const presenceLeavingCases: readonly Case[] = [
   {
     rules: ["M3"],
+    over: "websocket",
     title: "who unsubscribes, or closes with 1000 or without a code, leaves at once",
     kinds: ONE,
     async run(context) {

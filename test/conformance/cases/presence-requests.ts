@@ -9,6 +9,7 @@ import { ask, changes, FOLLOWING, members, names, watcherOf } from "./presence.t
 export const presenceRequestCases: readonly Case[] = [
   {
     rules: ["M4", "M5", "M6"],
+    over: "websocket",
     title: "a request behind a subscribe or a connect sees the subscriber, and v1 members too",
     kinds: EXTENDED,
     async run(context) {

@@ -102,6 +102,7 @@ export const presenceCases: readonly Case[] = [
   },
   {
     rules: ["M1", "M2"],
+    over: "websocket",
     title: "an ephemeral subscription is no member and hears of the others; it can become one",
     kinds: EXTENDED,
     async run(context) {
@@ -132,6 +133,7 @@ export const presenceCases: readonly Case[] = [
   },
   {
     rules: ["M1", "M2", "M3"],
+    over: "websocket",
     title: "user and client are a member, with any number of sessions on any nodes",
     server: "auth",
     kinds: ONE,

@@ -25,6 +25,7 @@ const FIRST: Readonly<Record<string, Inbound>> = {
 export const sessionCases: readonly Case[] = [
   {
     rules: ["S1"],
+    over: "websocket",
     title: "any first frame but connect closes with 3502 and gets no answer",
     async run(context) {
       for (const [name, message] of Object.entries(FIRST)) {
@@ -37,6 +38,7 @@ export const sessionCases: readonly Case[] = [
   },
   {
     rules: ["S1", "S7", "F2"],
+    over: "websocket",
     title: "pings and undecodable frames before connect are answered, and connect still works",
     async run(context) {
       const client = await context.open();
@@ -129,6 +131,7 @@ export const sessionCases: readonly Case[] = [
   },
   {
     rules: ["F2"],
+    over: "websocket",
     title: "undecodable frames are BAD_REQUEST with a random id, and the connection goes on",
     async run(context) {
       const client = await context.client();
@@ -219,6 +222,7 @@ export const sessionCases: readonly Case[] = [
   },
   {
     rules: ["S3"],
+    over: "websocket",
     title: "a connection that does not connect closes with 3502, whatever it sends",
     server: "tight",
     kinds: ONE,

@@ -1,12 +1,11 @@
 /** Clients that do not read. */
 import assert from "node:assert/strict";
-import type { Frame } from "../../../src/protocol/codec.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type Case, type Context, EXTENDED, ONE } from "../case.ts";
 
 const MIB = 1024 * 1024;
 
-/** Counts the events in raw frames by a mark, without decoding what would take longer than to send it. */
+/** Counts the events in frames by a mark, without decoding what would take longer than to send it. */
 class Counter {
   readonly #mark: Buffer;
   #count = 0;
@@ -21,8 +20,8 @@ class Counter {
     return this.#count;
   }
 
-  take(frame: Frame): void {
-    const bytes = typeof frame === "string" ? Buffer.from(frame, "latin1") : Buffer.from(frame);
+  take({ buffer, byteOffset, byteLength }: Uint8Array): void {
+    const bytes = Buffer.from(buffer, byteOffset, byteLength);
     let at = bytes.indexOf(this.#mark);
     while (at >= 0) {
       this.#count += 1;
@@ -74,7 +73,11 @@ export const slowConsumerCases: readonly Case[] = [
         acknowledgeEvery: MIB,
       });
       const mute = await context.client(connect);
-      honest.socket.on("message", (data: Buffer) => reading.take(data));
+      honest.socket.addEventListener("message", ({ data }) => {
+        reading.take(
+          typeof data === "string" ? Buffer.from(data) : new Uint8Array(data as ArrayBuffer),
+        );
+      });
       await publishMany(context, channel, (10 * MIB) / EVENT_BYTES, [reading]);
       assert.equal((await mute.next("disconnect")).code, 3510);
       assert.deepEqual(await mute.closed(), { code: 3510, reason: "slow consumer" });
@@ -94,9 +97,9 @@ export const slowConsumerCases: readonly Case[] = [
       const counters: Counter[] = [];
       for (let i = 0; i < 95; i++) {
         const counter = new Counter(MARK);
-        const client = await context.open({
+        const client = await context.webSocket({
           acknowledgeEvery: MIB,
-          onFrame: (frame) => counter.take(frame),
+          onBytes: (bytes) => counter.take(bytes),
         });
         const subscriptions = [{ channel }];
         const value = { subscriptions, capabilities: ["credit"] };
@@ -107,10 +110,9 @@ export const slowConsumerCases: readonly Case[] = [
       const stuck = [];
       for (let i = 0; i < 5; i++) {
         const extended = i >= 3;
-        const client = await context.client(
-          { subscriptions: [{ channel }], capabilities: extended ? ["credit"] : [] },
-          { extended },
-        );
+        const client = await context.webSocket({ extended });
+        const capabilities = extended ? ["credit"] : [];
+        await client.connect({ subscriptions: [{ channel }], capabilities });
         client.socket.pause();
         stuck.push(client);
       }

@@ -24,11 +24,6 @@ function answer(client: Client, requestId: string, text: string): void {
   >[0]);
 }
 
-/** Where a survey asks the sessions of one node, all clients have to be there. */
-function reach(context: Context): void {
-  if (context.host.capabilities?.surveysAcrossNodes !== true) context.together();
-}
-
 async function readers(context: Context, channel: string) {
   return await Promise.all(KINDS.map(async (kind) => await context.subscriber(channel, kind)));
 }
@@ -40,7 +35,6 @@ export const surveyCases: readonly Case[] = [
     server: SERVER,
     kinds: ONE,
     async run(context) {
-      reach(context);
       const channel = context.channel();
       const asked = await readers(context, channel);
       const outsider = await context.client();
@@ -70,7 +64,6 @@ export const surveyCases: readonly Case[] = [
     title: "first answers count, errors are answers, the silent are named",
     server: SERVER,
     async run(context) {
-      reach(context);
       const channel = context.channel();
       const first = await context.subscriber(channel);
       const refusing = await context.subscriber(channel);
@@ -108,7 +101,6 @@ export const surveyCases: readonly Case[] = [
     server: SERVER,
     kinds: ONE,
     async run(context) {
-      reach(context);
       const channel = context.channel();
       const staying = await context.subscriber(channel);
       const leaving = await context.subscriber(channel);

@@ -9,12 +9,15 @@ import { startServer } from "./server.ts";
 /** All its servers are on one Redis, each pair with names of its own. */
 class RedisHost implements Host {
   readonly capabilities;
+  readonly opens;
   readonly configurable = true;
   readonly #open: () => Promise<Redis>;
   #redis: Promise<Redis> | undefined;
 
-  constructor(name: string, open: () => Promise<Redis>) {
-    this.capabilities = { ...CAPABILITIES, name };
+  /** @param opens nothing on a cluster, which has no part in Open and Send */
+  constructor(name: string, opens: Host["opens"], open: () => Promise<Redis>) {
+    this.capabilities = { ...CAPABILITIES, name, keepsRevocations: true };
+    this.opens = opens;
     this.#open = open;
   }
 
@@ -42,8 +45,12 @@ class RedisHost implements Host {
   }
 }
 
-export const redisHost = new RedisHost("two servers on Redis", oneRedis);
-export const clusterHost = new RedisHost("two servers on a cluster of Redis", redisCluster);
+export const redisHost = new RedisHost("two servers on Redis", "rules", oneRedis);
+export const clusterHost = new RedisHost(
+  "two servers on a cluster of Redis",
+  "nothing",
+  redisCluster,
+);
 
 function together(nodes: readonly RunningServer[]): RunningServer {
   const [first, second] = nodes as [RunningServer, RunningServer];

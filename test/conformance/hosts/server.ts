@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { CAPABILITIES } from "../../../src/server/capabilities.ts";
 import { memoryOf } from "../../support/wrangler.ts";
 import type { Host, RunningServer, ServerOptions, ServerStats } from "../host.ts";
+import { KEYS, TICKET_KEYS } from "../keys.ts";
 
 const entry = fileURLToPath(new URL("../../server/entry.ts", import.meta.url));
 const ANY_PORT = { addr: "127.0.0.1:0" };
@@ -17,20 +18,22 @@ interface Ports {
 
 export const serverHost: Host = {
   capabilities: CAPABILITIES,
+  opens: "cases",
   configurable: true,
   start: (options) => startServer(options),
 };
 
 /** @param broker the settings of the broker; default the one in memory */
 export async function startServer(
-  { backend = "none", settings, maxConnections }: ServerOptions,
+  { backend = "none", settings, maxConnections, stream = {}, keys = false }: ServerOptions,
   broker: Readonly<Record<string, unknown>> = {},
 ): Promise<RunningServer> {
   const config = {
     ...settings,
     broker,
     server: { ...settings?.server, http: ANY_PORT },
-    transport: { websocket: ANY_PORT, grpc: ANY_PORT },
+    transport: { websocket: ANY_PORT, grpc: ANY_PORT, stream },
+    api: keys ? { keys: KEYS, ticket_keys: TICKET_KEYS } : {},
     limits: {
       ...settings?.limits,
       ...(maxConnections === undefined ? {} : { connections: maxConnections }),

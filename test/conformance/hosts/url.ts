@@ -4,6 +4,7 @@ import type { Host } from "../host.ts";
 export function foreignHost(url: string): Host {
   return {
     capabilities: undefined,
+    opens: "nothing",
     configurable: false,
     start: async () => ({ url, stop: async () => {} }),
   };

@@ -3,19 +3,29 @@ import { CAPABILITIES } from "../../../src/worker/capabilities.ts";
 import { settledPort } from "../../support/ports.ts";
 import { memoryOf, startWrangler } from "../../support/wrangler.ts";
 import type { Host, RunningServer, ServerOptions, ServerStats } from "../host.ts";
+import { KEYS, TICKET_KEYS } from "../keys.ts";
 
 export const workerHost: Host = {
   capabilities: CAPABILITIES,
+  opens: "rules",
   configurable: true,
   async start(options: ServerOptions): Promise<RunningServer> {
-    const { backend = "none", settings, maxConnections } = options;
+    const { backend = "none", settings, maxConnections, stream = {}, keys = false } = options;
     const limits = {
       ...settings?.limits,
       ...(maxConnections === undefined ? {} : { sockets_per_gateway: maxConnections }),
     };
-    const vars = { messageloop: { ...settings, limits }, backend };
+    // By heartbeats alone a Worker finds out that a client has gone, and no case ends before that.
+    const transport = { stream: { heartbeat_interval: "100ms", ...stream } };
+    const secrets = {
+      MESSAGELOOP_API_KEYS: JSON.stringify(KEYS),
+      MESSAGELOOP_API_TICKET_KEYS: JSON.stringify(TICKET_KEYS),
+    };
+    const messageloop = { ...settings, limits, transport };
+    const vars = { messageloop, backend, ...(keys ? secrets : {}) };
     const port = await settledPort("wrangler");
-    const server = await startWrangler({ main: "test/worker/entry.ts", vars, port });
+    const entrypoints = { SUITE: "SuiteBackend" };
+    const server = await startWrangler({ main: "test/worker/entry.ts", entrypoints, vars, port });
     const url = `${server.url.replace("http", "ws")}/ws`;
     return {
       url,

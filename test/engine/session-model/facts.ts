@@ -30,6 +30,8 @@ export const KEEPS_ITS_PLACE = new Set([
   "connected",
   "subscribeAck",
   "unsubscribeAck",
+  "subscribed",
+  "unsubscribed",
   "publication",
   "recovered",
   "gap",
@@ -85,9 +87,15 @@ export interface Outcome {
   readonly event?: string;
 }
 
-/** A frame that is owed an answer. */
+/** A frame that is owed an answer, or a wish of the server's side that the client is told of. */
 export interface Request {
+  /** What the server's side wishes is put as a client would. */
   readonly message: InboundMessage;
+  readonly byServer: boolean;
+  /** Entries that a client was told of in messages before the last. */
+  readonly told: Subscription[];
+  /** Nothing more comes of it, and what it could not join may still be left. */
+  over: boolean;
   /** The answer where frame and moment alone decide it. */
   due: string | undefined;
   /** The channels to subscribe to, each with its last entry; none any more once that is answered. */

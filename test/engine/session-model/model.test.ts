@@ -25,6 +25,7 @@ const WANTED = [
   ...[1009, 1011, 3500, 3501, 3502, 3503, 3505, 3506, 3508, 3509, 3510, 3511, 4001],
   ...["connected", "subscribeAck", "unsubscribeAck", "publishAck", "rpcReply", "subRefreshAck"],
   ...["pong", "surveyRequest", "surveyResponse", "publication", "disconnect"],
+  ...["subscribed", "unsubscribed"],
   ...["BAD_REQUEST", "AUTH_ERROR", "ACL_ERROR", "RPC_TIMEOUT", "PROXY_ERROR", "RATE_LIMITED"],
   ...["UNAVAILABLE", "INTERNAL_ERROR", "OWN_CODE", "slept", "lost"],
   ...["replay", "recovered", "no head_trimmed", "no expired", "no epoch_changed", "no limit"],

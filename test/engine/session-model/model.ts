@@ -20,6 +20,7 @@ import {
   COUNTED,
   check,
   KEEPS_ITS_PLACE,
+  lastEntries,
   type Outcome,
   type Request,
   type World,
@@ -137,6 +138,18 @@ export class SessionModel {
     return true;
   }
 
+  /** The server's side subscribes the session, or ends what it is subscribed to. */
+  changes(message: InboundMessage): void {
+    const { envelope } = message;
+    if (envelope.case === "subscribe") {
+      const joins = lastEntries(envelope.value.subscriptions);
+      this.requests.add(message, { joins, byServer: true });
+    } else if (envelope.case === "unsubscribe") {
+      const lanes = envelope.value.subscriptions.map(({ channel }) => channel);
+      this.requests.add(message, { lanes: [...new Set(lanes)], byServer: true });
+    }
+  }
+
   /** The session must be closed with this code, at once. The first reason counts. */
   doom(code: number): undefined {
     if (this.state !== "closed") this.#doom ??= code;
@@ -201,11 +214,11 @@ export class SessionModel {
 
   #mayLeave(channel: string): boolean {
     if (this.requests.holder(channel, "unsubscribe") !== undefined) return true;
-    return this.requests.all().some(({ joins, calls }) => {
+    return this.requests.all().some(({ joins, calls, byServer }) => {
       const entry = joins.get(channel);
       if (entry === undefined) return false;
       const entries = this.extended ? [entry] : [...joins.values()];
-      const outcomes = entries.map((one) => this.requests.joinOutcome(calls, one));
+      const outcomes = entries.map((one) => this.requests.joinOutcome(calls, one, byServer));
       return entry.ephemeral || outcomes.some((outcome) => outcome?.error !== undefined);
     });
   }

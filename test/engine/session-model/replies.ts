@@ -38,6 +38,10 @@ export class Replies {
       case "gap":
         streams.gap(envelope.value);
         break;
+      case "subscribed":
+      case "unsubscribed":
+        this.#changed(envelope.case, envelope.value.subscriptions);
+        break;
       case "presenceEvent":
         streams.presenceEvent(envelope.value);
         break;
@@ -85,7 +89,8 @@ export class Replies {
         const { code, metadata } = envelope.value;
         const wait = metadata?.["retry_after_ms"];
         check(code !== "RATE_LIMITED" || Number(wait) > 0, "no retry_after_ms");
-        session.counts(code);
+        // What the application answers to a call never counts.
+        if (calls.get("rpc") === undefined) session.counts(code);
         if (asked.case === "connect") {
           const final = request.due !== undefined || misnamed(request, code) ? 3501 : 3500;
           session.doom(RETRIED.has(code) ? 1011 : final);
@@ -155,12 +160,12 @@ export class Replies {
     requested: readonly Subscription[],
     acknowledged: readonly Subscription[],
   ): void {
-    const { extended, streams, requests } = this.#session;
+    const { extended, requests } = this.#session;
     checkEcho(requested, acknowledged);
     let counted: string | undefined;
     for (const { channel, error, position } of acknowledged) {
       const entry = request.joins.get(channel);
-      const outcome = entry && requests.joinOutcome(request.calls, entry);
+      const outcome = entry && requests.joinOutcome(request.calls, entry, false);
       check(error?.code === outcome?.error, `${channel} is refused with ${error?.code}`);
       if (outcome?.error !== undefined && COUNTED.has(outcome.error)) counted = outcome.error;
       const place = outcome?.position;
@@ -170,14 +175,43 @@ export class Replies {
     }
     // A request that fails in several parts is one failing request.
     if (counted !== undefined) this.#session.counts(counted);
+    this.#opens(request);
+  }
+
+  #opens(request: Request): void {
+    const { streams, requests } = this.#session;
     for (const [channel, entry] of request.joins) {
-      const outcome = requests.joinOutcome(request.calls, entry);
+      const outcome = requests.joinOutcome(request.calls, entry, request.byServer);
       if (outcome === undefined) continue;
       const { heard, replay } = request;
       if (outcome.error === undefined) {
         streams.acknowledged(entry, outcome, { heard: heard.get(channel), replay });
       } else if (asksRecovery(entry)) streams.refused(channel);
     }
+  }
+
+  /** The server's side has changed the subscriptions. Of many the client is told by several messages. */
+  #changed(kind: "subscribed" | "unsubscribed", entries: readonly Subscription[]): void {
+    const { capabilities, requests, streams } = this.#session;
+    check(capabilities.includes("control"), `${kind} is told to who knows no such thing`);
+    const request = requests.told(kind, entries[0]?.channel ?? "");
+    check(request !== undefined, `${kind} of ${entries[0]?.channel}, which nobody wished`);
+    request.told.push(...entries);
+    const wished = requests.changes(request) ?? [];
+    const told = request.told.map(({ channel }) => channel);
+    check(`${told}` === `${wished.slice(0, told.length)}`, `${kind} of ${told}, not of ${wished}`);
+    for (const { channel, position } of entries) {
+      const entry = request.joins.get(channel);
+      const place = entry && requests.joinOutcome(request.calls, entry, true)?.position;
+      const right =
+        position?.epoch === place?.epoch && `${position?.offset}` === `${place?.offset}`;
+      check(right, `${channel} is at ${position?.epoch} ${position?.offset}`);
+    }
+    if (told.length < wished.length) return;
+    this.#opens(request);
+    if (kind === "unsubscribed") for (const lane of request.lanes) streams.delete(lane);
+    requests.ends(request);
+    requests.startNext();
   }
 }
 

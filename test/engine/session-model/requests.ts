@@ -81,6 +81,9 @@ export class Requests {
     const { recoveryMessages: messages, recoveryBytes: bytes } = this.#world.settings;
     const request: Request = {
       message,
+      byServer: false,
+      told: [],
+      over: false,
       due: undefined,
       joins,
       lanes,
@@ -131,9 +134,20 @@ export class Requests {
   joiner(channel: string, token?: string): Request | undefined {
     return this.all().find((request) => {
       const entry = request.joins.get(channel);
-      if (entry === undefined || this.blocked(request)) return false;
+      if (entry === undefined || request.over || this.blocked(request)) return false;
       return token === undefined || entry.token === token;
     });
+  }
+
+  /** The wish of the server's side that its client is told of now. */
+  told(kind: "subscribed" | "unsubscribed", channel: string): Request | undefined {
+    return this.all().find(
+      (request) =>
+        request.byServer &&
+        !this.blocked(request) &&
+        this.expected(request).includes(kind) &&
+        this.changes(request)?.includes(channel),
+    );
   }
 
   /** The request of a kind that has a channel to itself now. */
@@ -173,6 +187,7 @@ export class Requests {
         return outcome.error !== undefined && request.calls.get(what) === call;
       });
       if (failed) request.lanes = [];
+      this.#endsUntold(request);
     }
     this.startNext();
   }
@@ -186,6 +201,7 @@ export class Requests {
 
   /** Nothing moves any more: whoever has no answer has to wait for something. */
   settled(): void {
+    for (const request of this.all()) if (request.over) this.ends(request);
     this.#justLeft.clear();
     for (const request of this.all()) request.hurried = false;
     for (const [id, request] of this.#open) {
@@ -219,20 +235,41 @@ export class Requests {
     request.started = true;
     request.waited = waited;
     this.#asksAbout(request);
-    if (request.joins.size === 0) return;
+    this.#endsUntold(request);
+    // The server's side subscribes only where there is room for all.
+    if (request.joins.size === 0 || request.byServer) return;
     const others = this.all().filter((other) => other !== request && other.started);
     const joins = (some: readonly Request[]) => some.flatMap((other) => [...other.joins.keys()]);
-    const leaving = this.all().flatMap(({ message, lanes }) =>
+    // An unsubscribe takes effect in its turn, and is answered later.
+    const leaving = (waited ? this.all() : others).flatMap(({ message, lanes }) =>
       message.envelope.case === "unsubscribe" ? lanes : [],
     );
     const held = [...this.#session.streams.keys()];
-    const least = waited
-      ? held.filter((name) => !leaving.includes(name))
-      : [...held, ...joins(others.filter(({ hurried }) => !hurried))];
+    const least = held.filter((name) => !leaving.includes(name));
+    if (!waited) least.push(...joins(others.filter(({ hurried }) => !hurried)));
     const most = waited ? [...held, ...this.joining] : [...held, ...joins(others)];
     const exceeds = (names: readonly string[]) =>
       new Set([...names, ...request.joins.keys()]).size > this.#world.settings.maxSubscriptions;
     if (exceeds(most)) request.exceeds = exceeds(least) && !request.hurried ? "must" : "may";
+  }
+
+  /** What a wish of the server's side has changed, by now, of what the client has; undefined while it is open. */
+  changes({ message: { envelope }, calls, joins, lanes }: Request): readonly string[] | undefined {
+    if (envelope.case === "unsubscribe") {
+      return lanes.filter((channel) => this.#session.streams.has(channel));
+    }
+    const all = [...joins.values()].map((entry) => this.joinOutcome(calls, entry, true));
+    if (all.includes(undefined)) return undefined;
+    return [...joins.keys()].filter((_, index) => all[index]?.error === undefined);
+  }
+
+  /** Of what has changed nothing nobody is told. */
+  #endsUntold(request: Request): void {
+    const { byServer, started, lanes } = request;
+    if (!byServer || !started || this.changes(request)?.length !== 0) return;
+    for (const lane of lanes) this.#justLeft.add(lane);
+    request.over = true;
+    request.lanes = [];
   }
 
   /** Who asks about a channel has to be subscribed to it. */
@@ -248,6 +285,10 @@ export class Requests {
   expected(request: Request): readonly string[] {
     const { due, message, calls, joins, lanes } = request;
     if (due !== undefined) return [due];
+    if (request.byServer) {
+      const told = message.envelope.case === "subscribe" ? "subscribed" : "unsubscribed";
+      return this.changes(request) === undefined ? [] : [told];
+    }
     const connects = message.envelope.case === "connect";
     switch (message.envelope.case) {
       case "publish":
@@ -274,7 +315,7 @@ export class Requests {
         return [`error ${RETRIED.has(error) && !extended ? "AUTH_ERROR" : error}`];
       }
     }
-    const outcomes = [...joins.values()].map((entry) => this.joinOutcome(calls, entry));
+    const outcomes = [...joins.values()].map((entry) => this.joinOutcome(calls, entry, false));
     if (outcomes.includes(undefined)) return [];
     const errors = outcomes.flatMap((outcome) => outcome?.error ?? []);
     // Which of several refusals a v1 client is told depends on which came first.
@@ -282,14 +323,19 @@ export class Requests {
     return [connects ? "connected" : "subscribeAck"];
   }
 
-  joinOutcome(calls: ReadonlyMap<string, Call>, entry: Subscription): Outcome | undefined {
+  /** @param byServer whether the server's side subscribes, which asks nobody */
+  joinOutcome(
+    calls: ReadonlyMap<string, Call>,
+    entry: Subscription,
+    byServer: boolean,
+  ): Outcome | undefined {
     const { channel } = entry;
     const { extended, capabilities } = this.#session;
     if (BAD_CHANNELS.includes(channel)) return { error: "BAD_REQUEST" };
     if (extended && asksRecovery(entry) && !capabilities.includes("recovery")) {
       return { error: "BAD_REQUEST" };
     }
-    if (this.#world.asks.authorize) {
+    if (this.#world.asks.authorize && !byServer) {
       const outcome = calls.get(`authorize ${channel}`)?.outcome;
       if (outcome === undefined || outcome.error !== undefined) return outcome;
     }

@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { MemberSession } from "../../../src/channels/presence.ts";
+import type { Engine } from "../../../src/engine/engine.ts";
 import type { Position, PublishCommand } from "../../../src/engine/ports/broker.ts";
 import type { Settings } from "../../../src/engine/settings/settings.ts";
 import type { Frame } from "../../../src/protocol/codec.ts";
@@ -170,6 +171,34 @@ export abstract class Witness implements World {
         },
         (error: unknown) => {
           this.#violation ??= new Error(`receive rejects: ${error}`);
+        },
+      );
+  }
+
+  /** The server's side subscribes a session, or ends its subscriptions, and tells it. */
+  change(engine: Engine, { model }: Connection, message: InboundMessage): void {
+    const { id, envelope } = message;
+    if (envelope.case !== "subscribe" && envelope.case !== "unsubscribe") return;
+    const { case: kind, value } = envelope;
+    const channels = value.subscriptions.map(({ channel }) => channel);
+    this.note(`the server's side: ${kind} ${model.id} ${JSON.stringify(channels)}`);
+    model.changes(message);
+    this.receiving.add(id);
+    this.#speaker
+      .run(model, async () =>
+        kind === "subscribe"
+          ? (await engine.subscribe(model.id, channels)).results
+          : await engine.unsubscribe(model.id, channels),
+      )
+      .then(
+        (results) => {
+          this.receiving.delete(id);
+          const named = Object.keys(results).sort();
+          const same = `${named}` === `${[...new Set(channels)].sort()}`;
+          this.guard(() => check(same, `the result names ${named}`));
+        },
+        (error: unknown) => {
+          this.#violation ??= new Error(`${kind} from the server's side rejects: ${error}`);
         },
       );
   }

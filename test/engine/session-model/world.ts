@@ -6,12 +6,13 @@ import { create } from "@bufbuild/protobuf";
 import { Engine } from "../../../src/engine/engine.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../../../src/engine/settings/settings.ts";
 import { CloudEventSchema } from "../../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import { InboundMessageSchema } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
 import type { SeededRandom } from "../../support/random.ts";
 import { unawaited } from "../../support/unawaited.ts";
 import { FLAW, ScriptedBackends } from "./backends.ts";
 import { CHANNELS, ScriptedBroker } from "./broker.ts";
 import type { Channel } from "./channel.ts";
-import { check } from "./facts.ts";
+import { BAD_CHANNELS, check } from "./facts.ts";
 import { ClockTimers, Connection } from "./host.ts";
 import { SessionModel } from "./model.ts";
 import { anyRules, narrowSettings } from "./settings.ts";
@@ -58,7 +59,8 @@ export class ScriptedWorld extends Witness {
     const deed = this.random.next();
     if (deed < 0.5) this.#clients.speak(this.#someone());
     else if (deed < 0.62) this.#backends.settleOne();
-    else if (deed < 0.8) this.#moveChannels();
+    else if (deed < 0.79) this.#moveChannels();
+    else if (deed < 0.81) this.#changeSubscriptions();
     else if (deed < 0.86) this.#passTime();
     else if (deed < 0.865) this.#heartbeat();
     else if (deed < 0.88) this.#clients.spendCredit();
@@ -110,7 +112,8 @@ export class ScriptedWorld extends Witness {
         observesBackpressure: false,
         slowsSenders: false,
         freeHeartbeat: true,
-        surveysAcrossNodes: false,
+        keepsLifecycleEvents: false,
+        keepsRevocations: false,
       },
       backends: this.#backends.backends,
       maxUnheardBytes: this.maxUnheardBytes,
@@ -189,6 +192,25 @@ export class ScriptedWorld extends Witness {
     for (const kind of ["connect", "idle"] as const) {
       check((next[kind] ?? Infinity) === expiries[kind], `the next ${kind} is ${next[kind]}`);
     }
+  }
+
+  /** Of a client that is told: what becomes of another's subscriptions, and when, nobody hears. */
+  #changeSubscriptions(): void {
+    const { random } = this;
+    const able = this.connections.filter(
+      ({ alive, model }) =>
+        alive && model.state === "connected" && model.capabilities.includes("control"),
+    );
+    if (able.length === 0) return;
+    // What becomes of names that a session has no room for is shown by tests of its own.
+    const roomy = this.settings.maxSubscriptions > CHANNELS.length + BAD_CHANNELS.length;
+    const kind = roomy ? random.pick(["subscribe", "unsubscribe"] as const) : "unsubscribe";
+    const subscriptions = Array.from({ length: 1 + random.int(4) }, () => ({
+      channel: random.pick(random.chance(0.9) ? CHANNELS : BAD_CHANNELS),
+    }));
+    const id = this.id("change");
+    const envelope = { case: kind, value: { subscriptions } } as const;
+    this.change(this.engine, random.pick(able), create(InboundMessageSchema, { id, envelope }));
   }
 
   #heartbeat(): void {

@@ -1,0 +1,83 @@
+/**
+ * The runtime lets no timer come while a socket has something to read. Once a flood of 20,000 publishes was read to its end
+ * before the first of them was acknowledged, and took half a gigabyte meanwhile.
+ */
+
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { PublishQueue } from "../../src/objects/gateway/publish-queue.ts";
+import { Turn } from "../../src/objects/gateway/turn.ts";
+import { Trouble } from "../../src/objects/trouble.ts";
+import {
+  PublishItemSchema,
+  PublishRequestSchema,
+  PublishResponseSchema,
+} from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { platform } from "../support/platform.ts";
+
+/** Entries of a full batch, and frames of a turn that no timer ends. */
+const FULL = 512;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function frames(turn: Turn, count: number): void {
+  for (let i = 0; i < count; i++) turn.frame();
+}
+
+function items(count: number, from = 0) {
+  return Array.from({ length: count }, (_, i) =>
+    create(PublishItemSchema, { key: `${from + i}`, body: new Uint8Array([1]) }),
+  );
+}
+
+test("a turn ends by its timer, or after so many frames", async () => {
+  const turn = new Turn(platform.timers);
+  const seen: string[] = [];
+  frames(turn, FULL);
+  turn.soon(() => seen.push("one"));
+  turn.soon(() => seen.push("two"));
+  // Frames from before do not count.
+  frames(turn, FULL - 1);
+  expect(seen).toEqual([]);
+  frames(turn, 1);
+  expect(seen).toEqual(["one", "two"]);
+  turn.soon(() => seen.push("three"));
+  expect(seen).toHaveLength(2);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(seen).toEqual(["one", "two", "three"]);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("what is published while no timer comes leaves in full batches", async () => {
+  const turn = new Turn(platform.timers);
+  const batches: number[] = [];
+  const queue = new PublishQueue(
+    async (request) => {
+      const { items: sent } = fromBinary(PublishRequestSchema, request);
+      batches.push(sent.length);
+      const results = sent.map((_, i) => ({ offset: BigInt(i + 1) }));
+      return toBinary(
+        PublishResponseSchema,
+        create(PublishResponseSchema, { epoch: "e", results }),
+      );
+    },
+    { platform, channelTrouble: new Trouble("calls", platform), turn, region: "here" },
+  );
+  const acknowledged: Promise<unknown>[] = [];
+  for (const item of items(3 * FULL - 1)) {
+    acknowledged.push(queue.push(item));
+    turn.frame();
+  }
+  await Promise.all(acknowledged.slice(0, 2 * FULL));
+  // The rest is less than a batch, and others may come in this turn.
+  expect(batches).toEqual([FULL, FULL]);
+  await vi.advanceTimersByTimeAsync(1);
+  await Promise.all(acknowledged);
+  expect(batches).toEqual([FULL, FULL, FULL - 1]);
+});

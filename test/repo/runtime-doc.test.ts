@@ -1,0 +1,34 @@
+/** What docs/cloudflare.md says of the runtime is of the version that is installed, and the tests that it names exist. */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { expect, test } from "vitest";
+
+const root = new URL("../../", import.meta.url);
+const read = (path: string): string => readFileSync(new URL(path, root), "utf8");
+const [, section = ""] = read("docs/cloudflare.md").split("## What the runtime does\n");
+
+test("the versions are those that are installed", () => {
+  const installed = createRequire(import.meta.url);
+  const version = (name: string): string => installed(`${name}/package.json`).version;
+  const { groups } =
+    /wrangler (?<wrangler>\S+) and workerd (?<workerd>\S+) at the compatibility date\s+(?<date>[\d-]+)/.exec(
+      section,
+    ) ?? {};
+  expect(groups).toEqual({
+    wrangler: version("wrangler"),
+    workerd: version("workerd"),
+    date: /^compatibility_date = "(.*)"$/m.exec(read("wrangler.toml"))?.[1],
+  });
+});
+
+test("every test that is named exists, and none of the runtime's is left out", () => {
+  const rows = section
+    .split("\n")
+    .filter((line) => line.startsWith("| ") && !line.startsWith("| ---"));
+  const named = rows
+    .map((row) => row.split(" | ").at(-1)?.replace(/ \|$/, "") ?? "")
+    .filter((title) => title !== "test");
+  expect(named.length).toBeGreaterThan(20);
+  const titles = [...read("test/e2e/runtime.test.ts").matchAll(/^ *test\("(.*?)"/gm)];
+  expect([...new Set(named)].toSorted()).toEqual(titles.map(([, title]) => title).toSorted());
+});

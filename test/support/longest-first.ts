@@ -1,0 +1,47 @@
+/**
+ * The order in which files begin. A file that takes long and begins late runs alone in the end, so of each group those
+ * that take longest begin first. A run for the first time, such as every run of CI, has nothing else to know them by.
+ */
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** Files that take longest, the longest first, by their paths below the repository. */
+export const LONGEST: readonly string[] = [
+  "test/conformance/worker.test.ts",
+  "test/worker/history.test.ts",
+  "test/e2e/api.test.ts",
+  "test/server/api.test.ts",
+  "test/e2e/restarts.test.ts",
+  "test/server/cli.test.ts",
+  "test/server/connections.test.ts",
+  "test/conformance/redis.test.ts",
+  "test/conformance/redis-cluster.test.ts",
+  "test/conformance/server.test.ts",
+  "test/redis/durable-processes.test.ts",
+  "test/redis/careless-processes.test.ts",
+  "test/worker/slow-consumer.test.ts",
+  "test/worker/patterns.test.ts",
+  "test/worker/boundary.test.ts",
+  "test/worker/sleep.test.ts",
+  "test/server/soak.load.test.ts",
+  "test/conformance/worker.load.test.ts",
+  "test/server/unread-answers.load.test.ts",
+  "test/conformance/server.load.test.ts",
+];
+
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    return sorted.toSorted(
+      (left, right) => groupOf(left) - groupOf(right) || placeOf(left) - placeOf(right),
+    );
+  }
+}
+
+function groupOf({ project }: TestSpecification): number {
+  return project.config.sequence.groupOrder;
+}
+
+function placeOf({ moduleId }: TestSpecification): number {
+  const place = LONGEST.findIndex((file) => moduleId.endsWith(`/${file}`));
+  return place < 0 ? LONGEST.length : place;
+}

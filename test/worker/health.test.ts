@@ -1,0 +1,23 @@
+/** What whoever watches the Worker asks it. */
+import { exports } from "cloudflare:workers";
+import { expect, test } from "vitest";
+
+async function asked(path: string, method = "GET"): Promise<Response> {
+  return await exports.default.fetch(new Request(`http://localhost${path}`, { method }));
+}
+
+test("the Worker says that it lives and that it is ready, to who reads", async () => {
+  for (const [path, status] of Object.entries({
+    "/health/live": "live",
+    "/health/ready": "ready",
+    "/health": "ready",
+  })) {
+    const answer = await asked(path);
+    expect([answer.status, await answer.json()]).toEqual([200, { status }]);
+    expect(answer.headers.get("Cache-Control")).toBe("no-store");
+    expect((await asked(path, "HEAD")).status).toBe(200);
+    const refused = await asked(path, "POST");
+    expect([refused.status, refused.headers.get("Allow")]).toEqual([405, "GET, HEAD"]);
+  }
+  expect((await asked("/metrics")).status).toBe(404);
+});
