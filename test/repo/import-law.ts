@@ -37,6 +37,9 @@ const SIDES = ["objects/gateway", "objects/channel", "objects/pattern-index", "o
 /** What every object of the Worker is made of beside its own room and its side. */
 const OBJECT = [...CORE, ...SHARED, "worker/sql"];
 
+/** The files of the protocol that need no protobuf. */
+const LEAN = ["protocol/errors.ts"];
+
 /** A room is a folder with all that is below it, except the rooms that have a line of their own. */
 const LAWS: Readonly<Record<string, Law>> = {
   protocol: { rooms: [], packages: [PROTOBUF] },
@@ -254,6 +257,10 @@ const LAWS: Readonly<Record<string, Law>> = {
     packages: ["node:", "redis"],
   },
   client: { rooms: ["protocol"], packages: [PROTOBUF] },
+  // What every page loads: nothing of protobuf.
+  "client/wire": { rooms: [], files: LEAN, packages: [] },
+  "client/core": { rooms: ["client/wire"], files: LEAN, packages: [] },
+  "client/queue": { rooms: ["client/core", "client/wire"], files: LEAN, packages: [] },
   testing: { rooms: ["protocol", "engine", "engine/ports"], packages: [PROTOBUF] },
   // The root export is the SDK; some of the SDK's words, such as its error, are the protocol's.
   "index.ts": { rooms: ["client", "protocol"], packages: [] },
