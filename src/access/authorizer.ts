@@ -48,12 +48,16 @@ export class RuleAuthorizer implements Authorizer {
   }
 
   refusal(subject: Subject, action: Action, channel: string): MessagingError | undefined {
-    const common = subject.grants === undefined ? this.#common[action] : undefined;
-    const decided = common ?? this.#decidedFor(subject, action);
-    return decided.allows(channel) ? undefined : REFUSALS[action];
+    return this.#decidedFor(subject, action).allows(channel) ? undefined : REFUSALS[action];
+  }
+
+  reaches(subject: Subject, action: Action, pattern: string, except: readonly string[]): boolean {
+    return reaches(this.#decidedFor(subject, action).terms, pattern, except);
   }
 
   #decidedFor(subject: Subject, action: Action): Decided {
+    const common = subject.grants === undefined ? this.#common[action] : undefined;
+    if (common !== undefined) return common;
     let own = this.#own.get(subject);
     if (own === undefined) {
       own = {};
@@ -86,14 +90,14 @@ type Decisions = { [Name in Action]?: Decided };
 
 /** Terms, and the last decisions by them. */
 class Decided {
-  readonly #terms: Terms;
+  readonly terms: Terms;
   readonly #most: number;
   /** Whether no channel is denied and all are allowed. */
   readonly #open: boolean;
   #known = new Map<string, boolean>();
 
   constructor(terms: Terms, most: number) {
-    this.#terms = terms;
+    this.terms = terms;
     this.#most = most;
     this.#open = terms.denied.length === 0 && terms.allowed === undefined;
   }
@@ -104,7 +108,7 @@ class Decided {
     if (channel.length > MAX_CHANNEL_BYTES) return false;
     const known = this.#known.get(channel);
     if (known !== undefined) return known;
-    const allowed = allows(this.#terms, channel);
+    const allowed = allows(this.terms, channel);
     if (this.#known.size >= this.#most) this.#known = new Map();
     this.#known.set(channel, allowed);
     return allowed;
@@ -122,6 +126,14 @@ export function allows({ denied, allowed }: Terms, channel: string): boolean {
   if (allowed === undefined) return true;
   const patterns = allowed.map(({ pattern }) => pattern);
   return coveredBy(patterns, channel);
+}
+
+/** Whether terms may allow a channel of a pattern that is none of the others'. */
+function reaches({ denied, allowed }: Terms, pattern: string, except: readonly string[]): boolean {
+  const out = [...denied.map((term) => term.pattern), ...except];
+  if (coveredBy(out, pattern)) return false;
+  if (allowed === undefined) return true;
+  return allowed.some((term) => overlaps(term.pattern, pattern) && !coveredBy(out, term.pattern));
 }
 
 function refused(message: string): MessagingError {

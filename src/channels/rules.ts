@@ -69,17 +69,22 @@ export const TRANSIENT_POSITION_TTL_MS = 60_000;
 /** Channels whose rules are remembered. */
 const MAX_KNOWN = 10_000;
 
+/** Whether there is a channel of a pattern that somebody may use, and that none of the other patterns stands for. */
+export type Reach = (pattern: string, except: readonly string[]) => boolean;
+
 /** Finds the rules of a channel. */
 export class RuleBook {
   /** The most specific first. */
   readonly #rules: readonly ChannelRule[];
   /** Of channels that no rule is for. */
   readonly #standard: ChannelRules;
+  readonly #windows: readonly Window[];
   #known = new Map<string, ChannelRules>();
 
   constructor(rules: readonly ChannelRule[] = [], standard = DEFAULT_CHANNEL_RULES) {
     this.#standard = standard;
     this.#rules = rules.toSorted((left, right) => bySpecificity(left.pattern, right.pattern));
+    this.#windows = windowsOf(rules, standard);
   }
 
   of(channel: string): ChannelRules {
@@ -92,4 +97,29 @@ export class RuleBook {
     this.#known.set(channel, rules);
     return rules;
   }
+
+  /**
+   * How long an event that is published again is recognised in whichever channel of somebody's it is recognised at
+   * all, in milliseconds; 0 where there is no such channel.
+   */
+  dedupWindowMs(reach: Reach): number {
+    return this.#windows.find(({ pattern, except }) => reach(pattern, except))?.ms ?? 0;
+  }
+}
+
+/** How long events are recognised in the channels of a pattern. */
+interface Window {
+  readonly pattern: string;
+  /** Patterns that decide about channels of theirs instead. */
+  readonly except: readonly string[];
+  readonly ms: number;
+}
+
+/** The shortest first. A rule is taken to hold somewhere, though more specific ones may leave it nothing. */
+function windowsOf(rules: readonly ChannelRule[], standard: ChannelRules): readonly Window[] {
+  const rest = { pattern: "**", except: rules.map(({ pattern }) => pattern), rules: standard };
+  return [...rules.map((rule) => ({ ...rule, except: [] })), rest]
+    .filter(({ rules: { exactlyOnce } }) => exactlyOnce)
+    .map(({ pattern, except, rules }) => ({ pattern, except, ms: rules.dedupWindowMs }))
+    .sort((left, right) => left.ms - right.ms);
 }

@@ -23,6 +23,7 @@ export const STATUSES: Readonly<Record<ErrorCode, Status>> = {
   METHOD_NOT_ALLOWED: { http: 405, connect: Code.Unimplemented },
   REQUEST_TIMEOUT: { http: 408, connect: Code.DeadlineExceeded },
   TOO_LARGE: { http: 413, connect: Code.ResourceExhausted },
+  OUTCOME_UNKNOWN: { http: 409, connect: Code.Aborted },
   UNSUPPORTED_TYPE: { http: 415, connect: Code.InvalidArgument },
   RATE_LIMITED: { http: 429, connect: Code.ResourceExhausted },
   INTERNAL_ERROR: { http: 500, connect: Code.Internal },

@@ -167,6 +167,12 @@ export const ERRORS = {
     counts: false,
     meaning: "The outcome is unknown: retry with the same event id.",
   },
+  OUTCOME_UNKNOWN: {
+    type: "client_error",
+    retry: false,
+    counts: false,
+    meaning: "The event may have been published or not, and to publish it again could do so twice.",
+  },
   INTERNAL_ERROR: {
     type: "server_error",
     retry: false,

@@ -136,6 +136,60 @@ describe("a naive model", () => {
   });
 });
 
+/** What `reaches` says, and whether single channels bear it out. */
+test("what is reached by an action is never denied to reach, and what is ruled out whole is", () => {
+  const met = { reached: 0, not: 0 };
+  eachStep(500, (random) => {
+    const rules: AccessRules = {
+      standard: random.chance(0.3) ? "allow" : "deny",
+      rules: Array.from({ length: random.int(6) }, () => someRule(random)),
+    };
+    const who = subject(random.pick(IDS), random.chance(0.3) ? { grants: someGrants(random) } : {});
+    const action = random.pick(ACTIONS);
+    const { authorizer } = authorizerOf(rules);
+    const pattern = somePattern(random, []);
+    const except = Array.from({ length: random.int(3) }, () => somePattern(random, []));
+    const inside = CHANNELS.filter((channel) => meaning(pattern, who)?.test(channel) === true);
+    const left = inside
+      .filter((channel) => except.every((one) => meaning(one, who)?.test(channel) !== true))
+      .filter((channel) => naive(rules, who, action, channel));
+    const said = authorizer.reaches(who, action, pattern, except);
+    met[said ? "reached" : "not"] += 1;
+    if (left.length > 0 && !said) {
+      throw new Error(`${action} ${pattern} ${JSON.stringify({ who, rules, except, left })}`);
+    }
+  });
+  expect(met.reached).toBeGreaterThan(50);
+  expect(met.not).toBeGreaterThan(50);
+});
+
+test.each([
+  { rules: rulesOf("allow", rule("deny", "a.**")), pattern: "a.b.*", reached: false },
+  { rules: rulesOf("allow", rule("deny", "a.b")), pattern: "a.*", reached: true },
+  { rules: rulesOf("deny", rule("allow", "a.**")), pattern: "b.**", reached: false },
+  { rules: rulesOf("deny", rule("allow", "*.b")), pattern: "a.**", reached: true },
+  { rules: rulesOf("deny", rule("allow", "{user}.*")), pattern: "ada.**", reached: true },
+  { rules: rulesOf("deny", rule("allow", "{user}.*")), pattern: "bob.**", reached: false },
+  {
+    rules: rulesOf("deny", rule("allow", "a.b"), rule("deny", "a.*")),
+    pattern: "**",
+    reached: false,
+  },
+  { rules: rulesOf("deny", rule("allow", "a.b")), pattern: "**", except: ["a.*"], reached: false },
+  { rules: rulesOf("deny", rule("allow", "a.**")), pattern: "**", except: ["a.*"], reached: true },
+  { rules: rulesOf("allow"), pattern: "**", except: ["**"], reached: false },
+  {
+    rules: rulesOf("allow"),
+    grants: [{ pattern: "a", actions: ["subscribe" as const] }],
+    pattern: "a",
+    reached: false,
+  },
+])("$pattern is reached: $reached, by $rules", ({ rules, grants, pattern, except, reached }) => {
+  const { authorizer } = authorizerOf(rules);
+  const who = subject("ada", { grants });
+  expect(authorizer.reaches(who, "publish", pattern, except ?? [])).toBe(reached);
+});
+
 test("without rules and grants everything is open", () => {
   const { may, log } = authorizerOf(rulesOf("allow"));
   for (const action of ACTIONS) {

@@ -1,5 +1,5 @@
 /** Which rule decides about a channel. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { matches } from "../../src/channels/patterns.ts";
 import {
   type ChannelRule,
@@ -104,4 +104,43 @@ test("the list that a book was made of may change afterwards", () => {
   const book = new RuleBook(rules);
   rules.push(rule("**"));
   expect(book.of("b")).toBe(DEFAULT_CHANNEL_RULES);
+});
+
+describe("how long a repeated event is recognised", () => {
+  const window = (pattern: string, dedupWindowMs: number, exactlyOnce = true): ChannelRule => ({
+    pattern,
+    rules: { ...DEFAULT_CHANNEL_RULES, dedupWindowMs, exactlyOnce },
+  });
+  const everywhere = (_: string, except: readonly string[]): boolean => !except.includes("**");
+
+  test("is the shortest time of what can be reached", () => {
+    const book = new RuleBook([window("a.*", 60_000), window("b.*", 40_000), window("c", 9e5)]);
+    expect(book.dedupWindowMs(everywhere)).toBe(40_000);
+    expect(book.dedupWindowMs((pattern) => pattern !== "b.*")).toBe(60_000);
+    expect(book.dedupWindowMs((pattern) => pattern === "c")).toBe(9e5);
+    expect(book.dedupWindowMs((pattern) => pattern === "**")).toBe(300_000);
+    expect(book.dedupWindowMs(() => false)).toBe(0);
+  });
+
+  test("is asked of channels without a rule as what all rules leave", () => {
+    const asked: unknown[] = [];
+    new RuleBook([window("a", 6e5), window("**", 7e5)]).dedupWindowMs((...of) => {
+      asked.push(of);
+      return false;
+    });
+    expect(asked).toEqual([
+      ["**", ["a", "**"]],
+      ["a", []],
+      ["**", []],
+    ]);
+  });
+
+  test("is not shortened by channels that recognise nothing", () => {
+    expect(new RuleBook([window("a", 30_000, false)]).dedupWindowMs(everywhere)).toBe(300_000);
+    expect(new RuleBook([window("**", 30_000, false)]).dedupWindowMs(everywhere)).toBe(0);
+  });
+
+  test("is the default without rules", () => {
+    expect(new RuleBook().dedupWindowMs(everywhere)).toBe(300_000);
+  });
 });

@@ -36,4 +36,12 @@ export interface Authorizer {
    * if (refusal !== undefined) throw refusal;
    */
   refusal(subject: Subject, action: Action, channel: string): MessagingError | undefined;
+  /**
+   * Whether there may be a channel of a pattern in which somebody may do it. A yes may be wrong where several terms
+   * rule out together what none of them rules out alone; a no is not.
+   *
+   * @param pattern a pattern or a literal name
+   * @param except patterns; a channel of theirs is not meant
+   */
+  reaches(subject: Subject, action: Action, pattern: string, except: readonly string[]): boolean;
 }

@@ -26,11 +26,22 @@ export function publishKey(
   { source, id }: CloudEvent,
   principal: Principal | undefined,
 ): string {
-  const named = principal !== undefined && source !== "" && id !== "";
-  if (!named || !rules.of(channel).exactlyOnce) return random.uuid();
+  const recognised = isRecognised(rules, channel, { source, id }, principal);
+  if (principal === undefined || !recognised) return random.uuid();
   if (utf8Length(source) + utf8Length(id) > MAX_EVENT_KEY_BYTES) {
     const text = `source and id are longer than ${MAX_EVENT_KEY_BYTES} bytes together`;
     throw new MessagingError("BAD_REQUEST", text);
   }
   return eventKey(principal.side, principal.name, source, id);
+}
+
+/** Whether an event that its principal has published before would be known as the same. */
+export function isRecognised(
+  rules: RuleBook,
+  channel: string,
+  { source, id }: Pick<CloudEvent, "source" | "id">,
+  principal: Principal | undefined,
+): boolean {
+  const named = principal !== undefined && source !== "" && id !== "";
+  return named && rules.of(channel).exactlyOnce;
 }

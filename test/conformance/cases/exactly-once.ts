@@ -168,4 +168,61 @@ export const exactlyOnceCases: readonly Case[] = [
       await settled(context, reader, channel, 4);
     },
   },
+  {
+    rules: ["S5", "P13"],
+    title: "connected says how long a repeated event is recognised wherever this user may publish",
+    server: "ruled",
+    async run(context) {
+      const told = async (who: string): Promise<number> => {
+        const client = await context.open();
+        const connected = valueAs(await client.connect({ token: `user:${who}` }), "connected");
+        assert.equal(connected.userId, context.kind.extended ? who : "");
+        return connected.dedupWindowMs;
+      };
+      assert.equal(await told("ada"), context.kind.extended ? 120_000 : 0);
+      assert.equal(await told("grace"), context.kind.extended ? 60_000 : 0);
+    },
+  },
+  {
+    rules: ["P13"],
+    title: "what is published again is taken once where it is recognised, and refused elsewhere",
+    server: "rules",
+    kinds: EXTENDED,
+    async run(context) {
+      const [channel, forgetful] = [context.channel(), context.channel("again")];
+      const subscriptions = [{ channel }, { channel: forgetful }];
+      const reader = await context.client({ subscriptions });
+      const client = await context.client();
+      const repeat = async (to: string, value: object) =>
+        await client.request({ channel: to, again: true, envelope: { case: "publish", value } });
+      // The first time may never have arrived.
+      const first = valueAs(await repeat(channel, event), "publishAck");
+      assert.deepEqual([first.offset, first.duplicate], [1n, false]);
+      const second = valueAs(await repeat(channel, event), "publishAck");
+      assert.deepEqual([second.offset, second.duplicate], [1n, true]);
+      const unknown = "error OUTCOME_UNKNOWN";
+      assert.equal(kindOf(await repeat(channel, { ...event, id: "" })), unknown);
+      assert.equal(kindOf(await repeat(channel, { ...event, source: "" })), unknown);
+      assert.equal(kindOf(await repeat(forgetful, event)), unknown);
+      await settled(context, reader, channel, 1);
+      const { offset } = await publish(client, forgetful);
+      assert.equal(offset, 1);
+    },
+  },
+  {
+    rules: ["P13"],
+    title: "a v1 client that says again is refused: nothing of its is recognised",
+    kinds: V1,
+    async run(context) {
+      const client = await context.client();
+      const channel = context.channel();
+      const reply = await client.request({
+        channel,
+        again: true,
+        envelope: { case: "publish", value: event },
+      });
+      assert.equal(kindOf(reply), "error OUTCOME_UNKNOWN");
+      assert.equal((await publish(client, channel)).offset, 1);
+    },
+  },
 ];

@@ -9,10 +9,12 @@ import type {
 } from "../../../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_CLIENT_NAME_BYTES } from "../../../protocol/limits.ts";
 import { utf8Length } from "../../../protocol/utf8.ts";
+import type { Subject } from "../../ports/access.ts";
 import { uint64Of } from "../../subscription/positions.ts";
 import type { JoinOutcome } from "../../subscription/session-channels.ts";
 import { watchToken } from "../expiry/token-due.ts";
 import { debug, reasonOf } from "../log.ts";
+import type { SessionHost } from "../ports.ts";
 import { type RequestContext, type RequestSession, switchedOff } from "./context.ts";
 import { turnedAway } from "./entry.ts";
 import { identify } from "./identify.ts";
@@ -221,8 +223,11 @@ function welcome(
 
 type Granted = Pick<
   Connected,
-  "capabilities" | "userId" | "maxMessageBytes" | "pingIntervalMs" | "creditBytes"
+  "capabilities" | "userId" | "maxMessageBytes" | "pingIntervalMs" | "creditBytes" | "dedupWindowMs"
 >;
+
+/** The most that the field has room for: a longer time is named as this one. */
+const LONGEST_WINDOW_MS = 0xffff_ffff;
 
 /** What only an extended client is told in `connected`. */
 function granted({ node, client }: RequestContext): Partial<Granted> {
@@ -234,5 +239,13 @@ function granted({ node, client }: RequestContext): Partial<Granted> {
     maxMessageBytes,
     pingIntervalMs,
     creditBytes: client.can("credit") ? uint64Of(creditBytes) : 0n,
+    dedupWindowMs: Math.min(dedupWindow(node, client.subject), LONGEST_WINDOW_MS),
   };
+}
+
+/** How long an event is recognised in whichever channel somebody publishes it again. */
+function dedupWindow({ rules, authorizer }: SessionHost, who: Subject): number {
+  return rules.dedupWindowMs((pattern, except) =>
+    authorizer.reaches(who, "publish", pattern, except),
+  );
 }

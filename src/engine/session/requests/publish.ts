@@ -12,7 +12,7 @@ import type { InboundMessage } from "../../../protocol/gen/messageloop/v1/servic
 import type { PublishCommand } from "../../ports/broker.ts";
 import { uint64Of } from "../../subscription/positions.ts";
 import { checkMetadata } from "../application-values.ts";
-import { publishKey } from "../publish-key.ts";
+import { isRecognised, publishKey } from "../publish-key.ts";
 import { mustBeAllowed } from "./access.ts";
 import { busy, type RequestContext, type Work } from "./context.ts";
 
@@ -57,11 +57,16 @@ export function publish(
 function commandOf(
   { node, client, publishes }: RequestContext,
   channel: string,
-  { metadata }: InboundMessage,
+  { metadata, again }: InboundMessage,
   received: CloudEvent,
 ): PublishCommand {
   const event = canonicalEvent(received);
   checkMetadata(metadata);
+  // An extended client that publishes an event again means the same one.
+  const user = client.extended ? ({ side: "user", name: client.userId } as const) : undefined;
+  if (again && !isRecognised(node.rules, channel, event, user)) {
+    throw new MessagingError("OUTCOME_UNKNOWN", "outcome unknown");
+  }
   const wait = publishes?.take(node.steadyNow()) ?? 0;
   if (wait > 0) throw busy("too many publishes", wait);
   const { clientId, userId, sessionId } = client;
@@ -70,7 +75,5 @@ function commandOf(
     publisher: { clientId, userId, sessionId },
     metadata,
   });
-  // An extended client that publishes an event again means the same one.
-  const user = client.extended ? ({ side: "user", name: userId } as const) : undefined;
   return { key: publishKey(node, channel, event, user), body };
 }

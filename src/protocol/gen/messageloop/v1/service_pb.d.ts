@@ -198,6 +198,13 @@ export declare type InboundMessage = Message$1<"messageloop.v1.InboundMessage"> 
     value: Refresh;
     case: "refresh";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Of a publish: the event may have been published before. Where it would not be recognised it is refused.
+   *
+   * @generated from field: bool again = 36;
+   */
+  again: boolean;
 };
 
 /**
@@ -539,6 +546,14 @@ export declare type Connected = Message$1<"messageloop.v1.Connected"> & {
    * @generated from field: uint64 credit_bytes = 20;
    */
   creditBytes: bigint;
+
+  /**
+   * How long an event that the same user publishes again is recognised by its source and id, in milliseconds: the
+   * shortest time that holds in a channel where it is and where the session may publish. 0 where there is none.
+   *
+   * @generated from field: uint32 dedup_window_ms = 21;
+   */
+  dedupWindowMs: number;
 };
 
 /**
