@@ -261,7 +261,12 @@ const LAWS: Readonly<Record<string, Law>> = {
   "client/wire": { rooms: [], files: LEAN, packages: [] },
   "client/core": { rooms: ["client/wire"], files: LEAN, packages: [] },
   "client/queue": { rooms: ["client/core", "client/wire"], files: LEAN, packages: [] },
-  testing: { rooms: ["protocol", "engine", "engine/ports"], packages: [PROTOBUF] },
+  // What applications test themselves with: a server without sockets, and time that passes on demand.
+  "client/testing": {
+    rooms: ["client/core", "client/wire"],
+    files: LEAN,
+    packages: [],
+  },
   // The root export is the SDK; some of the SDK's words, such as its error, are the protocol's.
   "index.ts": { rooms: ["client", "protocol"], packages: [] },
   // What programs need that implement a port.

@@ -101,21 +101,14 @@ export interface PublishResult {
 
 /** A publish that waits, or whose answer does. Plain data, which a structured clone carries. */
 export interface QueueItem {
-  /** Unique among all items of a user, whichever tab has made them: the key of a store. */
+  /** The event's. */
   readonly id: string;
   readonly channel: string;
   /** With the id and source that the server knows a repeated event by. */
   readonly event: WireEvent;
-  readonly metadata?: Readonly<Record<string, string>>;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
   /** Roughly the bytes that it takes as a frame. */
   readonly size: number;
-  /** When the application has published it: `Clock.now()`. */
-  readonly createdAt: number;
-  /**
-   * When it was sent for the first time: `Clock.now()`. Written to the store before it is sent, so that what a
-   * reload finds is either never sent or of unknown fate. Absent on what was never sent.
-   */
-  readonly sentAt?: number;
 }
 
 /** A session that publishes can be sent in, as a queue sees it. It is over when `PublishQueue.lost` is called. */
@@ -124,13 +117,17 @@ export interface QueueSession {
   readonly userId: string;
   /** How long the server knows a repeated event, in milliseconds; 0 where it does not say, which is not at all. */
   readonly dedupWindowMs: number;
+  /** The server's clock when it answered connect, Unix milliseconds. */
+  readonly time: number;
   /**
    * Sends now. Frames leave in the order of the calls.
    *
+   * @param again whether it may have been published before: the frame says so, and the server refuses what it would not
+   * recognise
    * @throws MessagingError (as a rejection) `TOO_LARGE` before anything is sent; the server's refusal; `UNAVAILABLE`
-   * with `outcomeUnknown` where no answer came: in time, or because the session was lost
+   * where no answer came: in time, or because the session was lost
    */
-  send(item: QueueItem): Promise<PublishResult>;
+  send(item: QueueItem, again: boolean): Promise<PublishResult>;
 }
 
 /**
@@ -142,14 +139,15 @@ export interface QueueSession {
  *   place among the client's other frames. Otherwise it waits, and items leave in the order of `add`. A refusal with
  *   `retry` holds back those behind it, for `retry_after_ms` or a while; any other refusal rejects the item's promise.
  * - An item whose fate is unknown (sent, not acknowledged, session lost) is sent again only while it is younger, since it
- *   was first sent, than `dedupWindowMs` less 30 s; then its promise rejects with `outcome unknown`. The event's id makes
+ *   was first sent, than `dedupWindowMs` less 30 s; then its promise rejects with `OUTCOME_UNKNOWN`. The event's id makes
  *   the second time a `duplicate` at the server.
  * - An item that was never sent may be older, up to the bounds of the queue: by default 100 items, 1 MiB, one hour. What
  *   does not fit rejects at once with `RATE_LIMITED`; what becomes too old rejects with `UNAVAILABLE`.
- * - Ages are measured by `Clock.elapsed()` while the process lasts. What a store has brought is measured by
- *   `Clock.now()`; a time in the future there is a clock that was set back, and counts as too old.
- * - Items belong to the user in whose session they were added, or to the first who connects after that. When another
- *   user connects, those of the former are not sent: their promises reject, and in a store they stay for their owner.
+ * - Ages are the largest by any clock that is known: the elapsed time, which may stand still in a sleep, and the server's,
+ *   or before the first session the device's, which may be set back. A store has the server's times alone.
+ * - Items belong to the user in whose session they were added, or who was connected last; those from before the first
+ *   session to the first who connects. When another user connects, those of the former are not sent: their promises
+ *   reject, and in a store they stay for their owner.
  * - Without a store a queue keeps items in memory only, and all of it is lost with the page.
  */
 export interface PublishQueue {
@@ -172,41 +170,13 @@ export interface PublishQueue {
   close(forget: boolean): Promise<void>;
 }
 
-/**
- * Makes the queue of a client. `onItem` is told of stored items that have been sent or given up, for which no promise of
- * this page waits.
- */
+/** Makes the queue of a client. */
 export type QueueFactory = (context: QueueContext) => PublishQueue;
 
 export interface QueueContext {
   readonly clock: Clock;
   /** Where the client connects to: a part of a store's key. */
   readonly url: string;
-  /** Problems that belong to no promise, such as a store that is full. */
+  /** Problems that belong to no promise: a store that is full, or what an earlier page has left and was not published. */
   readonly report: (error: unknown) => void;
-}
-
-/**
- * Keeps items beyond the life of a page. `key` names a URL and a user; nothing of one key is ever seen under another.
- * A store that fails makes the queue work from memory: the failure is reported, and no publish is lost by it.
- */
-export interface QueueStore {
-  /** What lies under the key, in the order in which it was put. */
-  load(key: string): Promise<readonly QueueItem[]>;
-  /** Writes an item, new or changed; a changed one keeps its place. Resolves when it will survive the page. */
-  put(key: string, item: QueueItem): Promise<void>;
-  /** Does nothing where there is none. */
-  remove(key: string, id: string): Promise<void>;
-  /** Removes all of the key. */
-  clear(key: string): Promise<void>;
-  /**
-   * Runs `task` while no other page runs one for the same key, so that two tabs never send one item twice; it may have to
-   * wait for its turn. `signal` aborts where the page is left or the client closed: the task ends then, and so does its
-   * turn, for a lock that a cached page holds would keep others waiting for minutes.
-   */
-  exclusive(
-    key: string,
-    task: (signal: AbortSignal) => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<void>;
 }

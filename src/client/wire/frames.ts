@@ -75,7 +75,7 @@ export interface ConnectRequest {
   readonly capabilities?: readonly string[];
 }
 
-/** From client to server. Beside `id`, `channel`, `method`, `metadata` and `time` exactly one member is there. */
+/** From client to server. Beside `id`, `channel`, `method`, `metadata`, `time` and `again` exactly one member is there. */
 export interface InboundFrame {
   readonly id?: string;
   readonly channel?: string;
@@ -89,6 +89,8 @@ export interface InboundFrame {
   readonly rpc_request?: WireEvent;
   readonly ping?: Readonly<Record<string, never>>;
   readonly publish?: WireEvent;
+  /** Of a publish: it may have been published before. */
+  readonly again?: boolean;
   readonly sub_refresh?: {
     readonly channels?: readonly string[];
     readonly tokens?: Readonly<Record<string, string>>;
