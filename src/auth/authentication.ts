@@ -35,8 +35,8 @@ export class Authentication {
     this.#application = application;
     if (jwt !== undefined) {
       this.#keys = new Keys(jwt, platform);
-      const { clock } = platform;
-      this.#verifier = new Verifier({ jwt, maxLifetimeMs, keys: this.#keys, clock });
+      const { clock, hmac } = platform;
+      this.#verifier = new Verifier({ jwt, maxLifetimeMs, keys: this.#keys, clock, hmac });
     }
     const idle = jwt === undefined && maxLifetimeMs === undefined && !required;
     this.backends = idle

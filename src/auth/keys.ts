@@ -17,22 +17,27 @@ export interface NamedKey {
 
 export class Keys {
   readonly #settings: JwtSettings;
-  readonly #platform: AuthPlatform;
   readonly #remote: RemoteKeys | undefined;
-  /** Those of the settings, each imported once. */
-  readonly #imported = new Map<Algorithm, Promise<CryptoKey>>();
+  /** The one of the settings, imported once. */
+  #imported: Promise<CryptoKey> | undefined;
 
   constructor(settings: JwtSettings, platform: AuthPlatform) {
     this.#settings = settings;
-    this.#platform = platform;
     const { jwksUrl, algorithms } = settings;
     if (jwksUrl !== undefined) this.#remote = new RemoteKeys(jwksUrl, algorithms, platform);
+  }
+
+  /** What tokens of HS256 are signed with; undefined where none are taken. */
+  get secret(): Uint8Array | undefined {
+    const { hmacSecret, algorithms } = this.#settings;
+    return algorithms.includes("HS256") ? hmacSecret : undefined;
   }
 
   /**
    * @throws TokenRefusal where there is no such key, MessagingError UNAVAILABLE where nobody knows now
    */
-  async find({ algorithm, keyId }: NamedKey): Promise<CryptoKey> {
+  async find({ algorithm, keyId }: NamedKey): Promise<CryptoKey | Uint8Array> {
+    if (algorithm === "HS256" && this.secret !== undefined) return this.secret;
     const own = this.#own(algorithm);
     if (own !== undefined) return await own;
     if (this.#remote === undefined) throw new TokenRefusal("key");
@@ -55,17 +60,9 @@ export class Keys {
   }
 
   #own(algorithm: Algorithm | undefined): Promise<CryptoKey> | undefined {
-    const { hmacSecret, publicKey } = this.#settings;
-    if (algorithm === undefined) return undefined;
-    const known = this.#imported.get(algorithm);
-    if (known !== undefined) return known;
-    const key =
-      algorithm === "HS256"
-        ? hmacSecret && this.#platform.importHmacKey(hmacSecret)
-        : publicKey?.algorithm === algorithm
-          ? importSPKI(publicKey.pem, algorithm)
-          : undefined;
-    if (key !== undefined) this.#imported.set(algorithm, key);
-    return key;
+    const { publicKey } = this.#settings;
+    if (publicKey === undefined || publicKey.algorithm !== algorithm) return undefined;
+    this.#imported ??= importSPKI(publicKey.pem, algorithm);
+    return this.#imported;
   }
 }

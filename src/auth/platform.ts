@@ -1,6 +1,5 @@
 /** What authentication needs of its host. */
-import type { CryptoKey } from "jose";
-import type { Clock, Logger } from "../engine/ports/platform.ts";
+import type { Clock, Hmac, Logger } from "../engine/ports/platform.ts";
 
 /** How much of an issuer's answer is taken, and how long it is waited for. */
 export interface FetchLimits {
@@ -14,12 +13,9 @@ export interface FetchLimits {
  */
 export type FetchBytes = (url: string, limits: FetchLimits) => Promise<Uint8Array>;
 
-/** A key of WebCrypto that verifies by HMAC-SHA256. */
-export type ImportHmacKey = (secret: Uint8Array) => Promise<CryptoKey>;
-
 export interface AuthPlatform {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly fetchBytes: FetchBytes;
-  readonly importHmacKey: ImportHmacKey;
+  readonly hmac: Hmac;
 }

@@ -1,11 +1,27 @@
 /** Time, chance and turns of the event loop as Node gives them. */
-import { randomBytes, randomUUID } from "node:crypto";
+import { createHmac, createSecretKey, type KeyObject, randomBytes, randomUUID } from "node:crypto";
 import { shortId as shortIdFrom } from "../channels/short-id.ts";
-import type { Clock, Random, Timers } from "../engine/ports/platform.ts";
+import type { Clock, Hmac, Random, Timers } from "../engine/ports/platform.ts";
 
 export const clock: Clock = { now: () => Date.now() };
 
 export const random: Random = { uuid: () => randomUUID() };
+
+/** Secrets are few, and a key is made once for each. */
+const keys = new WeakMap<Uint8Array, KeyObject>();
+
+/**
+ * Made on this thread: WebCrypto hands each call to another one, and to wake that up and to hear from it costs several
+ * times of what the HMAC of a token or of a request does.
+ */
+export const hmac: Hmac = (secret, message) => {
+  let key = keys.get(secret);
+  if (key === undefined) {
+    key = createSecretKey(secret);
+    keys.set(secret, key);
+  }
+  return createHmac("sha256", key).update(message).digest();
+};
 
 export const timers: Timers = {
   after(ms, callback) {

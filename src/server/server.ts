@@ -25,7 +25,6 @@ import { fetchBytes } from "../http/fetch-bytes.ts";
 import { Keys } from "../http/keys/keys.ts";
 import type { ProcessFacts } from "../http/metrics-process.ts";
 import { createOperationsApp } from "../http/operations.ts";
-import { importHmacKey, webHmac } from "../http/tickets/hmac.ts";
 import { Tickets } from "../http/tickets/tickets.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
 import { Health } from "../protocol/gen/grpc/health/v1/health_pb.js";
@@ -45,7 +44,7 @@ import { flush, givenBroker, type HostedBroker, hostedBroker } from "./hosted-br
 import { lostLines } from "./log-output.ts";
 import { LoopLag } from "./loop-lag.ts";
 import { pageAt } from "./page.ts";
-import { nextTurn, random, shortId, timers } from "./platform.ts";
+import { hmac, nextTurn, random, shortId, timers } from "./platform.ts";
 import { uncaughtErrors } from "./process-errors.ts";
 import { ServerClock } from "./server-clock.ts";
 import { SilenceWatch } from "./silence-watch.ts";
@@ -181,14 +180,14 @@ class NodeServer implements Server {
     );
     const { keys, ticketKeys } = config.api;
     this.#keys = new Keys({ entries: keys, sha256, clock: this.#clock, logger });
-    this.#tickets = new Tickets({ keys: ticketKeys, hmac: webHmac, clock: this.#clock });
+    this.#tickets = new Tickets({ keys: ticketKeys, hmac, clock: this.#clock });
     const { auth, settings } = config;
-    const platform = { clock: this.#clock, logger, fetchBytes, importHmacKey };
+    const platform = { clock: this.#clock, logger, fetchBytes, hmac };
     this.#network = new NetworkBackends(config.proxy, {
       clock: this.#clock,
       timers,
       random,
-      hmac: webHmac,
+      hmac,
       logger,
     });
     const application = over(backends, this.#network.backends);

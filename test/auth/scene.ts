@@ -3,10 +3,10 @@ import { Authentication } from "../../src/auth/authentication.ts";
 import type { FetchBytes } from "../../src/auth/platform.ts";
 import type { Backends, Cancellation } from "../../src/engine/ports/backends.ts";
 import type { Identity } from "../../src/engine/ports/identity.ts";
-import type { LogFields } from "../../src/engine/ports/platform.ts";
-import { importHmacKey } from "../../src/http/tickets/hmac.ts";
+import type { Hmac, LogFields } from "../../src/engine/ports/platform.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { parseConfig } from "../../src/server/config/config.ts";
+import { hmac as nodeHmac } from "../../src/server/platform.ts";
 
 /** In seconds, as tokens count; the clock begins here. */
 export const NOW = 1_800_000_000;
@@ -16,6 +16,8 @@ const NEVER: Cancellation = { cancelled: false, onCancel: () => {} };
 export interface SceneOptions {
   readonly application?: Backends;
   readonly fetchBytes?: FetchBytes;
+  /** Default that of Node. */
+  readonly hmac?: Hmac;
 }
 
 export interface Line {
@@ -23,7 +25,10 @@ export interface Line {
   readonly fields: LogFields | undefined;
 }
 
-export function scene(auth: object, { application = {}, fetchBytes }: SceneOptions = {}) {
+export function scene(
+  auth: object,
+  { application = {}, fetchBytes, hmac = nodeHmac }: SceneOptions = {},
+) {
   const lines: Line[] = [];
   const clock = { time: NOW * 1_000, now: () => clock.time };
   const log = (message: string, fields?: LogFields): void => {
@@ -33,7 +38,7 @@ export function scene(auth: object, { application = {}, fetchBytes }: SceneOptio
   const nowhere: FetchBytes = async () => {
     throw new Error("nothing is to be fetched here");
   };
-  const platform = { clock, logger, fetchBytes: fetchBytes ?? nowhere, importHmacKey };
+  const platform = { clock, logger, fetchBytes: fetchBytes ?? nowhere, hmac };
   const settings = parseConfig({ auth }).auth;
   const authentication = new Authentication(settings, platform, application);
   const { backends } = authentication;

@@ -1,6 +1,8 @@
 /** Which tokens are good, and that all others are refused in the same words, with the check in the log. */
 import { generateKeyPairSync } from "node:crypto";
 import { expect, test } from "vitest";
+import { webHmac } from "../../src/http/tickets/hmac.ts";
+import { hmac as nodeHmac } from "../../src/server/platform.ts";
 import {
   goodToken,
   jwkOf,
@@ -77,6 +79,12 @@ test.each<[name: string, token: string, check: string]>([
   ["with a header that is no JSON", `e30x.${C}.${S}`, "form"],
   ["with a header that is a list", `${part([])}.${C}.${S}`, "form"],
   ["with a header without algorithm", tokenOf({}, CLAIMS), "form"],
+  [
+    "with a header that is no UTF-8",
+    rawHeader(Buffer.from('{"alg":"HS256","x":"\xff"}', "latin1")),
+    "form",
+  ],
+  ["that names its key by a number", tokenOf({ ...HS256, kid: 1 }, CLAIMS), "key"],
   ["with an algorithm that is no text", tokenOf({ alg: ["HS256"] }, CLAIMS), "form"],
   ["with claims that are no object", tokenOf(HS256, []), "form"],
   ["with claims that are no JSON", rawClaims("hello"), "form"],
@@ -153,6 +161,10 @@ test.each<[name: string, token: string, check: string]>([
   ["with a grant for no pattern", withGrant({ actions: ["publish"] }), "grants"],
   ["longer than 8 KiB", goodToken({ ...CLAIMS, more: "x".repeat(8_192) }), "size"],
 ])("a token %s is refused", async (_, token, check) => {
+  // On every host.
+  const elsewhere = scene(BOTH, { hmac: webHmac });
+  expect(await elsewhere.refused(token)).toBe(REFUSED);
+  expect(elsewhere.checks()).toEqual([check]);
   const { refused, checks, lines } = scene(BOTH);
   expect(await refused(token)).toBe(REFUSED);
   expect(checks()).toEqual([check]);
@@ -161,6 +173,31 @@ test.each<[name: string, token: string, check: string]>([
   const log = JSON.stringify(lines);
   for (const part of token.split(".")) if (part.length > 8) expect(log).not.toContain(part);
   expect(log).not.toMatch(/eve|tablet|bank|tomorrow/);
+});
+
+test.each([
+  ["of Node", nodeHmac],
+  ["of the Web", webHmac],
+])("a good token is good by the HMAC %s, whatever else its header says", async (_, hmac) => {
+  const { show } = scene(BOTH, { hmac });
+  for (const more of [
+    {},
+    { typ: "JWT", kid: "any" },
+    { b64: false },
+    { jku: "https://a.example" },
+  ]) {
+    expect((await show(tokenOf({ ...HS256, ...more }, CLAIMS))).userId).toBe("ada");
+  }
+});
+
+test("on Node a token of HS256 waits for no other thread", async () => {
+  const { show } = scene(BOTH);
+  let turned = false;
+  setImmediate(() => {
+    turned = true;
+  });
+  await show(goodToken(CLAIMS));
+  expect(turned).toBe(false);
 });
 
 test("a token of 8 KiB is read", async () => {
@@ -214,6 +251,11 @@ test("an end that no clock reaches is one all the same", async () => {
 /** A token whose claims are some text. */
 function rawClaims(text: string): string {
   return signedParts(part(HS256), Buffer.from(text).toString("base64url"), SECRET);
+}
+
+/** A token whose header is some bytes. */
+function rawHeader(bytes: Buffer): string {
+  return signedParts(bytes.toString("base64url"), part(CLAIMS), SECRET);
 }
 
 function withHeader(header: object): string {

@@ -5,11 +5,6 @@ const HMAC = { name: "HMAC", hash: "SHA-256" };
 /** Secrets are few, and a key is made once for each. */
 const keys = new WeakMap<Uint8Array, Promise<CryptoKey>>();
 
-/** A key that others verify with. */
-export function importHmacKey(secret: Uint8Array): Promise<CryptoKey> {
-  return crypto.subtle.importKey("raw", new Uint8Array(secret), HMAC, false, ["verify"]);
-}
-
 export const webHmac: Hmac = async (secret, message) => {
   let key = keys.get(secret);
   if (key === undefined) {

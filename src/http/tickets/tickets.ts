@@ -12,6 +12,7 @@ import {
   MAX_TICKET_TTL_MS,
   MAX_USER_ID_BYTES,
 } from "../../protocol/limits.ts";
+import { sameBytes } from "../../protocol/same-bytes.ts";
 import { utf8Encode, utf8Length } from "../../protocol/utf8.ts";
 import { readClaims, type TicketClaims, takeApart, withMac, writeClaims } from "./ticket.ts";
 
@@ -131,15 +132,8 @@ export class Tickets {
     const key = this.#keys.find(({ id }) => id === parts?.key);
     if (parts === undefined || key === undefined) return undefined;
     const expected = await this.#hmac(key.secret, parts.signed);
-    return same(expected, parts.mac) ? readClaims(parts.claims) : undefined;
+    return sameBytes(expected, parts.mac) ? readClaims(parts.claims) : undefined;
   }
-}
-
-/** Takes as long whichever byte differs. */
-function same(left: Uint8Array, right: Uint8Array): boolean {
-  let difference = left.length ^ right.length;
-  for (let i = 0; i < left.length; i++) difference |= (left[i] ?? 0) ^ (right[i] ?? 0);
-  return difference === 0;
 }
 
 function userProblem(user: string): string | undefined {

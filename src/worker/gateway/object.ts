@@ -14,7 +14,7 @@ import type { Logger } from "../../engine/ports/platform.ts";
 import type { Transport } from "../../engine/ports/transport.ts";
 import type { HookTargets } from "../../hooks/hooks.ts";
 import { fetchBytes } from "../../http/fetch-bytes.ts";
-import { importHmacKey, webHmac } from "../../http/tickets/hmac.ts";
+import { webHmac } from "../../http/tickets/hmac.ts";
 import { retryPause } from "../../objects/alarm.ts";
 import { ObjectBroker } from "../../objects/gateway/broker.ts";
 import { Turn } from "../../objects/gateway/turn.ts";
@@ -131,7 +131,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     });
     this.#authentication = new Authentication(
       this.#settings.auth,
-      { clock, logger: this.#logger, fetchBytes, importHmacKey },
+      { clock, logger: this.#logger, fetchBytes, hmac: webHmac },
       gatewayBackends(this.backends(), this.#settings.proxy, env, {
         ...platform,
         random,
