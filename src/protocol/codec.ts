@@ -9,6 +9,7 @@ import {
   type DescMessage,
   fromBinary,
   fromJson,
+  type JsonObject,
   type JsonValue,
   type MessageShape,
   toBinary,
@@ -23,6 +24,7 @@ import {
   OutboundMessageSchema,
 } from "./gen/messageloop/v1/service_pb.js";
 import { checkJson } from "./json-strict.ts";
+import { eventJson } from "./plain-json/event.ts";
 import { wellShaped } from "./wire-shape.ts";
 
 /**
@@ -83,7 +85,7 @@ const jsonCodec: Codec = {
   encoding: "json",
   subprotocol: "messageloop+json",
   encodeInbound: (message) => encodeJson(InboundMessageSchema, message),
-  encodeOutbound: (message) => encodeJson(OutboundMessageSchema, message),
+  encodeOutbound: encodeOutboundJson,
   decodeInbound: decodeInboundJson,
   decodeOutbound: (frame) => decodeJson(OutboundMessageSchema, frame),
 };
@@ -106,6 +108,18 @@ export function encodeJson<Desc extends DescMessage>(
   message: MessageShape<Desc>,
 ): string {
   return JSON.stringify(toJson(schema, message, { useProtoFieldName: true }));
+}
+
+/** Answers to RPCs are as many as those, and hold an event and nothing else: they need no walk over the schema. */
+function encodeOutboundJson(message: OutboundMessage): string {
+  const { id, metadata, time, envelope } = message;
+  if (envelope.case !== "rpcReply") return encodeJson(OutboundMessageSchema, message);
+  const json: JsonObject = {};
+  if (id !== "") json["id"] = id;
+  if (Object.keys(metadata).length > 0) json["metadata"] = metadata;
+  if (time !== 0n) json["time"] = `${time}`;
+  json["rpc_reply"] = eventJson(envelope.value);
+  return JSON.stringify(json);
 }
 
 /** What comes in from outside is held to all that protobuf JSON says. */

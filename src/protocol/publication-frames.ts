@@ -11,6 +11,7 @@ import { type CloudEvent, CloudEventSchema } from "./gen/io/cloudevents/v1/cloud
 import type { Entry } from "./gen/messageloop/internal/v1/internal_pb.js";
 import { PublisherSchema } from "./gen/messageloop/v1/service_pb.js";
 import { MAX_JOINED_BYTES, MAX_JOINED_MESSAGES } from "./limits.ts";
+import { eventJson } from "./plain-json/event.ts";
 import { utf8Length } from "./utf8.ts";
 
 /** Which of the four encodings a session takes. */
@@ -316,8 +317,4 @@ function frameOf(
 
 function lengthOf(data: Frame): number {
   return typeof data === "string" ? utf8Length(data) : data.length;
-}
-
-function eventJson(event: CloudEvent): unknown {
-  return toJson(CloudEventSchema, event, { useProtoFieldName: true });
 }

@@ -1,6 +1,6 @@
 /** What a backend over HTTP is sent in each form, and what its answers mean. */
 import { readFileSync } from "node:fs";
-import { create, fromBinary, fromJsonString, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, fromJsonString, toBinary, toJson } from "@bufbuild/protobuf";
 import { AnySchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import {
@@ -648,4 +648,25 @@ test("requests of the other procedures are what their schemas say", () => {
   expect(textOf(written)).toBe('{"password":"t"}');
   const asked = create(SubscribeAclRequestSchema, { channel: "a" });
   expect(textOf(v011Form.write(HOOKS.subscribeAcl, asked, 1))).toBe('{"channel":"a","token":""}');
+});
+
+test("an RPC is written as the runtime writes it, whatever is left out of it", () => {
+  const event = create(CloudEventSchema, {
+    id: "1",
+    attributes: { n: attribute({ case: "ceInteger", value: 7 }) },
+  });
+  const whole = { id: "r", channel: "c", method: "m", payload: event, metadata: { trace: "1" } };
+  const caller = { sessionId: "s", userId: "ada", clientId: "phone", clientType: "web" };
+  const requests = [
+    {},
+    whole,
+    { ...whole, caller },
+    { caller: { ...caller, userId: "", clientId: "" } },
+    { caller: { sessionId: "", userId: "ada", clientType: "" } },
+  ];
+  for (const init of requests) {
+    const message = create(RPCRequestSchema, init);
+    const written = toJson(RPCRequestSchema, message, { useProtoFieldName: true });
+    expect(textOf(jsonForm.write(HOOKS.rpc, message, 1))).toBe(JSON.stringify(written));
+  }
 });
