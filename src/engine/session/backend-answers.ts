@@ -120,12 +120,18 @@ export function answeredEvent(answer: unknown): CloudEvent | undefined {
   const event = eventOf(answer, "answer");
   try {
     const canonical = canonicalEvent(event);
-    // What protobuf cannot carry either, such as a date beyond its own range, throws here.
-    toBinary(CloudEventSchema, canonical);
+    // All else was looked at, one value after the other. What a message holds beside its fields throws here.
+    if (holdsMessage(canonical)) toBinary(CloudEventSchema, canonical);
     return canonical;
   } catch (error) {
     throw new BadValue("answer", `is no event: ${errorText(error)}`);
   }
+}
+
+/** Whether a part of an event is a message that the application has made. */
+function holdsMessage({ attributes, data }: CloudEvent): boolean {
+  if (data.case === "protoData") return true;
+  return Object.values(attributes).some(({ attr }) => attr.case === "ceTimestamp");
 }
 
 /** A refusal with every part valid. `problems` names those that were not, by field. */
