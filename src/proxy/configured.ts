@@ -29,11 +29,12 @@ export function configuredBackends(
 }
 
 function rpcOf(router: ProxyRouter, echo: boolean): NonNullable<Backends["rpc"]> {
-  return async (request, cancellation) => {
+  return (request, cancellation) => {
     const backend = router.find(request.channel, request.method);
-    if (backend?.rpc !== undefined) return await backend.rpc(request, cancellation);
-    if (echo) return request.payload;
-    throw new MessagingError("UNIMPLEMENTED", "no backend is for this channel and method");
+    if (backend?.rpc !== undefined) return backend.rpc(request, cancellation);
+    if (echo) return Promise.resolve(request.payload);
+    const text = "no backend is for this channel and method";
+    return Promise.reject(new MessagingError("UNIMPLEMENTED", text));
   };
 }
 

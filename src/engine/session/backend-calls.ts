@@ -29,6 +29,9 @@ export interface CallTerms<T> {
   readonly counts?: boolean;
 }
 
+/** Asks the backend; it may throw instead of rejecting. Undefined where there is none to ask any more. */
+export type BackendCall = (cancellation: Cancellation) => Promise<unknown> | undefined;
+
 /** What calls need of the node around them. */
 export interface CallHost {
   readonly timers: Timers;
@@ -63,7 +66,7 @@ export class BackendCalls {
    * @throws MessagingError the backend's refusal, or what the terms say of a failure or a deadline. What is not the
    * backend's own has a `correlation_id` in its metadata, by which the line in the log is found.
    */
-  run<T>(terms: CallTerms<T>, call: (cancellation: Cancellation) => Promise<unknown>): Promise<T> {
+  run<T>(terms: CallTerms<T>, call: BackendCall): Promise<T> {
     const source = new CancellationSource(this.#logger);
     this.#open ??= new Set();
     const open = this.#open.add(source);
@@ -134,7 +137,7 @@ function late(timeoutMs: number): BackendFailure {
 /** A call that throws before it returns a promise has failed like any other. */
 async function started<T>(
   { check }: CallTerms<T>,
-  call: (cancellation: Cancellation) => Promise<unknown>,
+  call: BackendCall,
   cancellation: Cancellation,
 ): Promise<T> {
   return check(await call(cancellation));

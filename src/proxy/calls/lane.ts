@@ -74,15 +74,37 @@ export class Lane {
   /** @throws BackendFailure, or the refusal of a backend that states it by how the call fails */
   async run<T>(call: LaneCall<T>, cancellation: Cancellation): Promise<T> {
     let outcome: CallOutcome = "answered";
+    let verdict: CircuitOutcome = "unknown";
+    let permit: Permit | undefined;
+    let open: OpenCall | undefined;
+    let placed = false;
     try {
-      const answer = await this.#run(call, cancellation);
-      if (call.isFailing(answer)) outcome = "status";
+      const began = this.#now();
+      // Before it takes a place in the queue: that is for calls that can be made.
+      if (!this.#circuit.passes(began)) throw notAsked();
+      open = new OpenCall(this.#platform.timers, call.timeoutMs, cancellation);
+      placed = this.#gate.take();
+      if (!placed) {
+        await this.#queued(open, () => {
+          placed = true;
+        });
+      }
+      permit = this.#circuit.enter(this.#now());
+      if (permit === undefined) throw notAsked();
+      const answer = await this.#asked(call, open, permit, began + call.timeoutMs);
+      const failing = call.isFailing(answer);
+      verdict = failing ? "fails" : "works";
+      if (failing) outcome = "status";
       return answer;
     } catch (error) {
-      if (error instanceof BackendFailure) outcome = error.reason;
-      else if (!(error instanceof MessagingError)) outcome = "unreachable";
+      verdict = verdictOf(error);
+      outcome = outcomeOf(error);
       throw error;
     } finally {
+      if (permit !== undefined) this.#circuit.ended(permit, verdict, this.#now());
+      open?.close();
+      // Also where it was given while this call was being cancelled.
+      if (placed) this.#gate.free();
       // An answer that makes no sense was one.
       const counted = outcome === "answer" || outcome === "field" ? "answered" : outcome;
       this.#outcomes[counted] += 1;
@@ -98,53 +120,19 @@ export class Lane {
     };
   }
 
-  async #run<T>(call: LaneCall<T>, cancellation: Cancellation): Promise<T> {
-    // Before it takes a place in the queue: that is for calls that can be made.
-    if (!this.#circuit.passes(this.#now())) throw open();
-    const ends = this.#now() + call.timeoutMs;
-    const waiting = new OpenCall(this.#platform.timers, call.timeoutMs, cancellation);
-    let placed = this.#gate.take();
-    try {
-      if (!placed) {
-        await waiting.until(
-          () =>
-            new Promise<void>((ready) => {
-              const leave = this.#gate.wait(() => {
-                placed = true;
-                ready();
-              });
-              if (leave === undefined) throw busy();
-              waiting.onCancel(leave);
-            }),
-        );
-      }
-      const permit = this.#circuit.enter(this.#now());
-      if (permit === undefined) throw open();
-      return await this.#watched(permit, call, () => this.#asked(call, waiting, permit, ends));
-    } finally {
-      waiting.close();
-      // Also where it was given while this call was being cancelled.
-      if (placed) this.#gate.free();
-    }
-  }
-
-  /** Tells the circuit how a call ends. */
-  async #watched<T>(
-    permit: Permit,
-    { isFailing }: LaneCall<T>,
-    asked: () => Promise<T>,
-  ): Promise<T> {
-    let outcome: CircuitOutcome = "unknown";
-    try {
-      const answer = await asked();
-      outcome = isFailing(answer) ? "fails" : "works";
-      return answer;
-    } catch (error) {
-      outcome = outcomeOf(error);
-      throw error;
-    } finally {
-      this.#circuit.ended(permit, outcome, this.#now());
-    }
+  /** Waits for a place. @param given is told of it, also where the call ends at the same time */
+  #queued(open: OpenCall, given: () => void): Promise<void> {
+    return open.until(
+      () =>
+        new Promise<void>((ready) => {
+          const leave = this.#gate.wait(() => {
+            given();
+            ready();
+          });
+          if (leave === undefined) throw busy();
+          open.onCancel(leave);
+        }),
+    );
   }
 
   /** Asks, and once again where that may be done. What finds out whether the backend works is sent once. */
@@ -179,7 +167,14 @@ export class Lane {
   }
 }
 
-function outcomeOf(error: unknown): CircuitOutcome {
+/** How a call that has thrown this is counted. */
+function outcomeOf(error: unknown): CallOutcome {
+  if (error instanceof BackendFailure) return error.reason;
+  return error instanceof MessagingError ? "answered" : "unreachable";
+}
+
+/** What it says of the backend. */
+function verdictOf(error: unknown): CircuitOutcome {
   // A refusal that is stated is an answer.
   if (error instanceof MessagingError) return "works";
   if (!(error instanceof BackendFailure)) return "fails";
@@ -187,7 +182,7 @@ function outcomeOf(error: unknown): CircuitOutcome {
   return FAILING.has(error.reason) ? "fails" : "works";
 }
 
-function open(): BackendFailure {
+function notAsked(): BackendFailure {
   return new BackendFailure("circuit_open", "it fails all the time, and is not asked for a while");
 }
 

@@ -1,9 +1,9 @@
 /** A backend over HTTP: requests written in its form and signed, answers read, and nothing let through besides. */
 import { errorText } from "../../engine/error-text.ts";
-import { BackendFailure, type Cancellation } from "../../engine/ports/backends.ts";
+import { BackendFailure } from "../../engine/ports/backends.ts";
 import type { Call } from "../service.ts";
 import type { Signer } from "../signing/signer.ts";
-import type { BackendRequest, BackendResponse, Post } from "./call.ts";
+import type { BackendResponse, Post } from "./call.ts";
 import type { Form } from "./form.ts";
 
 /** Says which message a request holds: its name of {@link HOOKS}. */
@@ -30,32 +30,23 @@ export function httpCall({ post, form, path, timeoutMs, signer }: HttpCallOption
   return async (hook, message, cancellation) => {
     const written = form.write(hook, message, timeoutMs);
     const { contentType, body } = written;
-    const signed = await signer?.({
-      method: "POST",
-      path: joined(path, written.path ?? ""),
-      hook: hook.name,
-      contentType,
-      body,
-    });
-    const headers = { ...written.headers, [HOOK_HEADER]: hook.name, ...signed };
+    const headers: Record<string, string> = { ...written.headers, [HOOK_HEADER]: hook.name };
+    if (signer !== undefined) {
+      const to = joined(path, written.path ?? "");
+      const signed = { method: "POST", path: to, hook: hook.name, contentType, body };
+      Object.assign(headers, await signer(signed));
+    }
     const request = { ...written, hook: hook.name, headers };
-    return form.read(hook, await answerTo(post, request, cancellation, timeoutMs));
+    let response: BackendResponse;
+    try {
+      response = await post(request, cancellation, timeoutMs);
+    } catch (error) {
+      if (error instanceof BackendFailure) throw error;
+      // Whatever a host throws is a failure: a MessagingError of it would be told to the client.
+      throw new BackendFailure("unreachable", errorText(error), { cause: error });
+    }
+    return form.read(hook, response);
   };
-}
-
-/** Whatever a host throws is a failure: a MessagingError of it would be told to the client. */
-async function answerTo(
-  post: Post,
-  request: BackendRequest,
-  cancellation: Cancellation,
-  timeoutMs: number,
-): Promise<BackendResponse> {
-  try {
-    return await post(request, cancellation, timeoutMs);
-  } catch (error) {
-    if (error instanceof BackendFailure) throw error;
-    throw new BackendFailure("unreachable", errorText(error), { cause: error });
-  }
 }
 
 /** A procedure's path stands before the query of the address, if there is one. */

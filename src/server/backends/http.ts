@@ -32,18 +32,29 @@ export class HttpSender {
    *
    * @throws BackendFailure
    */
-  async send(request: BackendRequest, cancellation: Cancellation): Promise<BackendResponse> {
-    const pool = this.#pool ?? (await this.#open());
-    return await new Promise((resolve, reject) => {
+  send(request: BackendRequest, cancellation: Cancellation): Promise<BackendResponse> {
+    const pool = this.#pool;
+    if (pool !== undefined) return this.#exchange(pool, request, cancellation);
+    return this.#open().then((opened) => this.#exchange(opened, request, cancellation));
+  }
+
+  #exchange(
+    pool: Pool,
+    request: BackendRequest,
+    cancellation: Cancellation,
+  ): Promise<BackendResponse> {
+    return new Promise((resolve, reject) => {
       const exchange = new Exchange(this.#config, cancellation, { resolve, reject });
       const options = {
         method: "POST",
         path: this.#pathOf(request),
         headers: headersOf(this.#config, request),
         body: request.body,
+        // An answer that nobody waits for any more is cut off, so no other timeout is needed.
+        headersTimeout: 0,
+        bodyTimeout: 0,
       } as const;
-      // An answer that nobody waits for any more is cut off, so no other timeout is needed.
-      pool.dispatch({ ...options, headersTimeout: 0, bodyTimeout: 0 }, exchange);
+      pool.dispatch(options, exchange);
     });
   }
 

@@ -28,7 +28,7 @@ export async function identify(
   const asked = node.clock.now();
   const identity = await backend.run(
     { ...AUTHENTICATE, timeoutMs: settings.authTimeoutMs },
-    async (cancellation) => await backends.authenticate?.(request, cancellation),
+    (cancellation) => backends.authenticate?.(request, cancellation),
   );
   // Who says nothing of when the token was issued vouches for it as it is now.
   return identity === NOBODY ? identity : { issuedAt: asked, ...identity };

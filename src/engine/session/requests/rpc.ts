@@ -12,6 +12,7 @@ import {
 import type { InboundMessage } from "../../../protocol/gen/messageloop/v1/service_pb.js";
 import { largestFrame } from "../../../protocol/limits.ts";
 import type { RpcOutcome } from "../../counters.ts";
+import type { RpcRequest } from "../../ports/backends.ts";
 import { BadValue } from "../application-values.ts";
 import { answeredEvent } from "../backend-answers.ts";
 import type { CallTerms } from "../backend-calls.ts";
@@ -60,9 +61,7 @@ export async function rpc(
     caller: client.caller,
   };
   const terms = { ...RPC, timeoutMs: settings.rpcTimeoutMs };
-  const answer = await timed(context, () =>
-    backend.run(terms, async (cancellation) => await backends.rpc?.(request, cancellation)),
-  );
+  const answer = await asked(context, terms, request);
   const value = answer === undefined ? create(CloudEventSchema) : client.eventFor(answer);
   const frame = replies.answer(message, { case: "rpcReply", value });
   if (frame.bytes > largestFrame(settings.maxMessageBytes)) {
@@ -71,16 +70,17 @@ export async function rpc(
   session.write(frame);
 }
 
-/** Counts an RPC while it is open, and how long it took by how it ended. */
-async function timed<T>(
-  { node, session, rpcs }: RequestContext,
-  call: () => Promise<T>,
-): Promise<T> {
-  const { clock, counters } = node;
+/** Asks the backend. Counts the RPC while it is open, and how long it took by how it ended. */
+async function asked(
+  { node, session, backend, rpcs }: RequestContext,
+  terms: CallTerms<CloudEvent | undefined>,
+  request: RpcRequest,
+): Promise<CloudEvent | undefined> {
+  const { backends, clock, counters } = node;
   const began = clock.now();
   let outcome: RpcOutcome = "ok";
   try {
-    return await call();
+    return await backend.run(terms, (cancellation) => backends.rpc?.(request, cancellation));
   } catch (error) {
     const late = MessagingError.from(error).code === RPC.timeout[0];
     outcome = session.ended ? "cancelled" : late ? "timeout" : "error";

@@ -391,9 +391,8 @@ export async function authorize(
   try {
     mustBeAllowed(context, "subscribe", channel);
     if (backends.authorizeSubscribe === undefined) return undefined;
-    return await context.backend.run(
-      terms,
-      async (cancellation) => await backends.authorizeSubscribe?.(request, cancellation),
+    return await context.backend.run(terms, (cancellation) =>
+      backends.authorizeSubscribe?.(request, cancellation),
     );
   } catch (error) {
     debug(node, client.sessionId, "subscription refused", { channel, ...reasonOf(error, token) });
