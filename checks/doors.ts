@@ -3,6 +3,7 @@
  * installs what it needs by lock files of its own, into a folder that goes with it.
  */
 import { parseArgs } from "node:util";
+import { clients } from "./doors/clients.ts";
 import { cloudEvents } from "./doors/cloudevents.ts";
 import { connect } from "./doors/connect.ts";
 import { events } from "./doors/events.ts";
@@ -11,6 +12,7 @@ import type { DoorPart } from "./doors/part.ts";
 import { Report } from "./report.ts";
 
 const PARTS: Readonly<Record<string, DoorPart>> = {
+  clients,
   cloudevents: cloudEvents,
   connect,
   events,

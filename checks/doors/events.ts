@@ -17,7 +17,7 @@ import { setup as findRedis } from "../../scripts/redis.mjs";
 import { redisServer } from "../../test/redis/servers.ts";
 import { pause, type Report } from "../report.ts";
 import { Between } from "./events/between.ts";
-import { type DoorHost, type HostOptions, startHost } from "./host.ts";
+import { call, type DoorHost, type HostOptions, startHost } from "./host.ts";
 import { type DoorOptions, type Workshop, workshop } from "./part.ts";
 
 /** How long tickets are good for, in milliseconds: those that are to expire, and the others. */
@@ -340,14 +340,7 @@ class World {
   }
 
   async #call(method: string, request: unknown): Promise<{ ticket?: string }> {
-    const { api = "http://127.0.0.1:1", key = "" } = this.#host ?? {};
-    const answer = await fetch(`${api}/messageloop.server.v1.APIService/${method}`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
-      body: JSON.stringify(request),
-    });
-    const text = await answer.text();
-    if (!answer.ok) throw new Error(`${method} was answered ${answer.status}: ${text}`);
-    return JSON.parse(text) as { ticket?: string };
+    if (this.#host === undefined) throw new Error("the host is away");
+    return await call(this.#host, method, request);
   }
 }

@@ -41,6 +41,22 @@ const API_KEYS = JSON.stringify([
 ]);
 const TICKET_KEYS = [{ id: "check", secret: randomBytes(32).toString("base64url") }];
 
+/** Calls the server API as JSON. @throws Error where the call as a whole is refused */
+export async function call<T>(
+  { api, key }: Pick<DoorHost, "api" | "key">,
+  method: string,
+  request: unknown,
+): Promise<T> {
+  const answer = await fetch(`${api}/messageloop.server.v1.APIService/${method}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+    body: JSON.stringify(request),
+  });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`${method} was answered ${answer.status}: ${text}`);
+  return JSON.parse(text) as T;
+}
+
 /** When a server is killed that nobody has stopped, in milliseconds: no check takes that long. */
 const PATIENCE_MS = 3_600_000;
 

@@ -17,8 +17,11 @@ const REQUEST = /^GET \/channels\/([^/]+)\/events\?(\S*) HTTP\/1\.1\r\n([\s\S]*?
 
 export class Between {
   readonly asked: Asked[] = [];
+  /** How many connections there have been. */
+  joined = 0;
   readonly #losesPositions: boolean;
   readonly #sockets = new Set<Socket>();
+  #mute = false;
   #port = 0;
   #server: Server | undefined;
   #target = { host: "", port: 0 };
@@ -45,8 +48,14 @@ export class Between {
     this.#server = server;
   }
 
+  /** Lets nothing that the host says through until connections are cut: what clients say has no answer then. */
+  mute(): void {
+    this.#mute = true;
+  }
+
   /** Cuts all connections; clients may come back at once. */
   cut(): void {
+    this.#mute = false;
     for (const socket of this.#sockets) {
       // Node does not get over a reset of what is being ended: the process would never exit.
       if (socket.writableEnded) socket.destroy();
@@ -62,6 +71,7 @@ export class Between {
   }
 
   #join(client: Socket): void {
+    this.joined += 1;
     const host = dial(this.#target);
     let last: Asked | undefined;
     client.on("data", (bytes) => {
@@ -70,7 +80,7 @@ export class Between {
     });
     host.on("data", (bytes) => {
       if (last !== undefined && last.status === undefined) last.status = statusOf(bytes);
-      client.write(bytes);
+      if (!this.#mute) client.write(bytes);
     });
     for (const [one, other] of [
       [client, host],
