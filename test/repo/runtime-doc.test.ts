@@ -32,3 +32,13 @@ test("every test that is named exists, and none of the runtime's is left out", (
   const titles = [...read("test/e2e/runtime.test.ts").matchAll(/^ *test\("(.*?)"/gm)];
   expect([...new Set(named)].toSorted()).toEqual(titles.map(([, title]) => title).toSorted());
 });
+
+test("docs/runtimes.md is of the versions that its check installs, and of the project's own", () => {
+  const [head = ""] = read("docs/runtimes.md").match(/^\| what \|.*$/m) ?? [];
+  const told = (name: string): string | undefined =>
+    new RegExp(`\\| ${name} (\\S+) \\|`).exec(head)?.[1];
+  const { dependencies } = JSON.parse(read("checks/runtimes/package.json"));
+  const { devDependencies } = JSON.parse(read("package.json"));
+  expect({ bun: told("Bun"), deno: told("Deno"), ws: told("ws") }).toEqual(dependencies);
+  expect(devDependencies.node).toMatch(new RegExp(`^${told("Node")}\\.`));
+});
