@@ -1,12 +1,7 @@
 /** The plain Durable Object room, with the compatibility date and flags of this tree's Worker. */
 import { ROOT } from "../trees.ts";
-import {
-  compiled,
-  serveWorker,
-  type WorkerProgram,
-  type WorkerTarget,
-  wranglerOf,
-} from "./workerd.ts";
+import { compiled, serveWorker, type WorkerProgram, type WorkerTarget } from "./workerd.ts";
+import { wranglerOf } from "./wrangler.ts";
 
 export const ROOM: WorkerTarget = {
   name: "room",

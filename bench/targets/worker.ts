@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { messageLoop } from "../dialects/messageloop.ts";
-import { serveWorker, type WorkerProgram, type WorkerTarget, wranglerOf } from "./workerd.ts";
+import { serveWorker, type WorkerProgram, type WorkerTarget } from "./workerd.ts";
+import { wranglerOf } from "./wrangler.ts";
 
 const programs = new Map<string, WorkerProgram>();
 

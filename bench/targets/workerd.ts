@@ -17,7 +17,6 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { transformSync } from "esbuild";
-import { unstable_readConfig } from "wrangler";
 import { end, type Running, type Target } from "../target.ts";
 
 export interface WorkerProgram extends Compatibility {
@@ -27,6 +26,19 @@ export interface WorkerProgram extends Compatibility {
   readonly objects: readonly string[];
   /** Whether it calls programs of this machine. Default not. */
   readonly callsOut?: boolean;
+  /** Its variables: texts as they are, all else as JSON. Default none. */
+  readonly vars?: Readonly<Record<string, unknown>>;
+  /** Service bindings to entrypoints of its own, by their names. Default none. */
+  readonly entrypoints?: Readonly<Record<string, string>>;
+}
+
+export interface ServeOptions {
+  /** On the loopback interface; default a free one. */
+  readonly port?: number;
+  /** A folder that outlives the program. Default one in memory that goes with it. */
+  readonly storage?: string;
+  /** Takes what it prints, which otherwise goes where this process prints. */
+  readonly print?: (text: string) => void;
 }
 
 export interface Compatibility {
@@ -44,22 +56,12 @@ export interface RunningWorker extends Running {
   stored(object: string): number;
 }
 
+/** What Cloudflare says of a client, and what they are here. */
+const CLIENT = 'injectRequestHeaders = [(name = "CF-Connecting-IP", value = "127.0.0.1")]';
 /** Path of the program. The package has no types. */
 const { default: WORKERD } = createRequire(import.meta.url)("workerd") as { default: string };
 /** How long it may take to listen, in milliseconds. */
-const START_MS = 10_000;
-
-/** What a tree's wrangler.toml says of its Worker. */
-export function wranglerOf(tree: string): { objects: readonly string[]; terms: Compatibility } {
-  const { compatibility_date, compatibility_flags, exports } = unstable_readConfig({
-    config: join(tree, "wrangler.toml"),
-  });
-  if (compatibility_date === undefined) throw new Error(`${tree} has no compatibility date`);
-  return {
-    objects: Object.keys(exports ?? {}),
-    terms: { compatibilityDate: compatibility_date, compatibilityFlags: compatibility_flags },
-  };
-}
+const START_MS = 60_000;
 
 /** A module of bench/modules as the runtime takes it, without types. */
 export function compiled(name: string): string {
@@ -70,19 +72,26 @@ export function compiled(name: string): string {
 /** Files in memory: how fast a disk is here says nothing about Cloudflare's storage. */
 const FOLDERS = "/dev/shm";
 
-/** Starts a program on a free loopback port, with storage of its own. */
-export async function serveWorker(program: WorkerProgram): Promise<RunningWorker> {
+/** Starts a program. */
+export async function serveWorker(
+  program: WorkerProgram,
+  { port = 0, storage: kept, print }: ServeOptions = {},
+): Promise<RunningWorker> {
   const folder = mkdtempSync(join(FOLDERS, "messageloop-workerd-"));
-  const storage = join(folder, "storage");
-  mkdirSync(storage);
+  const storage = kept ?? join(folder, "storage");
+  mkdirSync(storage, { recursive: true });
   for (const [name, text] of Object.entries(program.modules)) {
     writeFileSync(join(folder, name), text);
   }
   const config = join(folder, "config.capnp");
-  writeFileSync(config, configuration(program, storage));
+  writeFileSync(config, configuration(program, storage, port));
+  const printing = print === undefined ? "inherit" : "pipe";
   const child = spawn(WORKERD, ["serve", "--control-fd", "3", config], {
-    stdio: ["ignore", "inherit", "inherit", "pipe"],
+    stdio: ["ignore", printing, printing, "pipe"],
   });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding("utf8").on("data", (text: string) => print?.(text));
+  }
   const stop = async (): Promise<void> => {
     // Asked kindly it would wait for sockets; nothing of it is needed any more.
     child.kill("SIGKILL");
@@ -121,13 +130,27 @@ async function listening(child: ChildProcess): Promise<number> {
 }
 
 /** `ctx.exports` holds a class once the same Worker has a namespace for it; no binding is needed. */
-function configuration(program: WorkerProgram, storage: string): string {
+function configuration(program: WorkerProgram, storage: string, port: number): string {
   const modules = Object.keys(program.modules).map(
     (name) => `(name = ${text(name)}, esModule = embed ${text(name)})`,
   );
   const namespaces = program.objects.map(
     (name) => `(className = ${text(name)}, uniqueKey = ${text(name)}, enableSql = true)`,
   );
+  const { vars = {}, entrypoints = {} } = program;
+  const bindings = [
+    ...Object.entries(vars).map(([name, value]) => {
+      const kept =
+        typeof value === "string"
+          ? `text = ${text(value)}`
+          : `json = ${text(JSON.stringify(value))}`;
+      return `(name = ${text(name)}, ${kept})`;
+    }),
+    ...Object.entries(entrypoints).map(
+      ([name, entrypoint]) =>
+        `(name = ${text(name)}, service = (name = "main", entrypoint = ${text(entrypoint)}))`,
+    ),
+  ];
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
@@ -136,13 +159,14 @@ const config :Workerd.Config = (
     (name = "storage", disk = (path = ${text(storage)}, writable = true)),
     (name = "machine", network = (allow = ["local"])),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (${CLIENT}), service = "main")],
 );
 
 const program :Workerd.Worker = (
   modules = [${modules.join(", ")}],
   compatibilityDate = ${text(program.compatibilityDate)},
   compatibilityFlags = [${program.compatibilityFlags.map(text).join(", ")}],
+  bindings = [${bindings.join(", ")}],
   durableObjectNamespaces = [${namespaces.join(", ")}],
   durableObjectStorage = (localDisk = "storage"),
   ${program.callsOut === true ? 'globalOutbound = "machine",' : ""}

@@ -4,12 +4,11 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import { FREE_PORTS } from "../server/process.ts";
 import { sleep } from "../support/eventually.ts";
 import { settledPort } from "../support/ports.ts";
+import { programPath } from "../support/programs.ts";
 
-const SOURCE = fileURLToPath(new URL("../../src/server/cli.ts", import.meta.url));
 /** How long a process may take until it is ready, or has ended, in milliseconds: at least, and measured by others. */
 const PATIENCE_MS = 30_000;
 const PATIENCE = 5;
@@ -47,7 +46,7 @@ export class ServeProcess {
   private constructor(config: string, websocket: number, http: number) {
     this.url = `ws://127.0.0.1:${websocket}/ws`;
     this.#health = `http://127.0.0.1:${http}/health/ready`;
-    this.#args = [SOURCE, "serve", "--config", config];
+    this.#args = [programPath("cli"), "serve", "--config", config];
     this.#env = {
       ...withoutSettings(process.env),
       ...FREE_PORTS,

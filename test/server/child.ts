@@ -1,11 +1,10 @@
 /** The server as a process of its own that tells what it counts, and how much memory it takes. */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import type { ServerStats } from "../conformance/host.ts";
+import { programPath } from "../support/programs.ts";
 
-const entry = fileURLToPath(new URL("entry.ts", import.meta.url));
 const ANY_PORT = { addr: "127.0.0.1:0" };
 
 /**
@@ -44,7 +43,7 @@ export async function startChild({
     limits: { ...limits },
   };
   const options = JSON.stringify({ config, backend: "none" });
-  const child = spawn(process.execPath, [...MEASURABLE, entry, options], {
+  const child = spawn(process.execPath, [...MEASURABLE, programPath("entry"), options], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exit = new Promise<number | null>((resolve) => child.once("exit", resolve));

@@ -1,14 +1,12 @@
 /** SIGTERM under load: everybody is told to come back, and nothing acknowledged is lost. */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { Client, type ClientSettings, KINDS, kindOf, textOf } from "../support/client.ts";
 import { sleep } from "../support/eventually.ts";
-
-const entry = fileURLToPath(new URL("entry.ts", import.meta.url));
+import { programPath } from "../support/programs.ts";
 
 interface Running {
   readonly url: string;
@@ -27,7 +25,7 @@ async function start(config: Record<string, unknown> = {}): Promise<Running> {
       transport: { websocket: listener, grpc: listener },
     },
   };
-  const child = spawn(process.execPath, [entry, JSON.stringify(options)], {
+  const child = spawn(process.execPath, [programPath("entry"), JSON.stringify(options)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exit = new Promise<number | null>((resolve) => child.once("exit", resolve));

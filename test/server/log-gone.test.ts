@@ -5,16 +5,16 @@ import { closeSync, openSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { Client, kindOf, textOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { settledPort } from "../support/ports.ts";
+import { programPath } from "../support/programs.ts";
 import { listens } from "./process.ts";
 
-const CLI = fileURLToPath(new URL("../../src/server/cli.ts", import.meta.url));
+const CLI = programPath("cli");
 
 interface Deaf {
   readonly child: ChildProcess;

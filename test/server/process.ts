@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { connect, createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { sleep } from "../support/eventually.ts";
+import { programPath } from "../support/programs.ts";
 
-const SOURCE = fileURLToPath(new URL("../../src/server/cli.ts", import.meta.url));
 /** A folder that has no config.yaml, as the one may have where the tests are run. */
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const PATIENCE_MS = 20_000;
@@ -12,7 +12,7 @@ const PATIENCE_MS = 20_000;
 const SERVER_PATIENCE_MS = 300_000;
 
 export interface CliOptions {
-  /** The program; default the sources. */
+  /** The program; default that of the sources. */
   readonly cli?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** What it reads on standard input; default nothing. */
@@ -56,7 +56,13 @@ export const FREE_PORTS: Readonly<Record<string, string>> = {
 
 export function startCli(
   args: readonly string[],
-  { cli = SOURCE, env = {}, input = "", cwd = HERE, patienceMs = PATIENCE_MS }: CliOptions = {},
+  {
+    cli = programPath("cli"),
+    env = {},
+    input = "",
+    cwd = HERE,
+    patienceMs = PATIENCE_MS,
+  }: CliOptions = {},
 ): Cli {
   const child = spawn(process.execPath, [cli, ...args], { cwd, env: { ...cleanEnv(), ...env } });
   child.stdin.on("error", () => {});

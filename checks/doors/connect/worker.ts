@@ -1,7 +1,8 @@
 /** The Worker that the conformance runner makes its calls of. */
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { serveWorker, wranglerOf } from "../../../bench/targets/workerd.ts";
+import { serveWorker } from "../../../bench/targets/workerd.ts";
+import { wranglerOf } from "../../../bench/targets/wrangler.ts";
 import type { ConformanceOptions, Serving } from "./service.ts";
 
 /** The Worker's own answer to calls, in a Worker that has nothing else. */

@@ -1,13 +1,12 @@
 /** The self-hosted server as a process of its own, with the suite's backend and counters. */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { CAPABILITIES } from "../../../src/server/capabilities.ts";
+import { programPath } from "../../support/programs.ts";
 import { memoryOf } from "../../support/wrangler.ts";
 import type { Host, RunningServer, ServerOptions, ServerStats } from "../host.ts";
 import { KEYS, TICKET_KEYS } from "../keys.ts";
 
-const entry = fileURLToPath(new URL("../../server/entry.ts", import.meta.url));
 const ANY_PORT = { addr: "127.0.0.1:0" };
 
 interface Ports {
@@ -39,9 +38,13 @@ export async function startServer(
       ...(maxConnections === undefined ? {} : { connections: maxConnections }),
     },
   };
-  const child = spawn(process.execPath, [entry, JSON.stringify({ config, backend })], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawn(
+    process.execPath,
+    [programPath("entry"), JSON.stringify({ config, backend })],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   const exit = new Promise<undefined>((resolve) => child.once("exit", () => resolve(undefined)));
   const lines = createInterface({ input: child.stdout });
   const first = new Promise<string>((resolve) => lines.once("line", resolve));
