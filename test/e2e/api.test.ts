@@ -7,7 +7,8 @@ import { type ApiDriver, clientDriver, jsonDriver } from "../http/api/driver.ts"
 import { CLOUDEVENTS_CASES } from "../http/cloudevents/cases.ts";
 import { refuseGarbage, refuseLongRequests, refuseSlowRequests } from "../http/refused-bodies.ts";
 import { Client, type ConnectInit, valueAs } from "../support/client.ts";
-import { type RunningServer, startWrangler } from "../support/wrangler.ts";
+import { startWorkerd } from "../support/workerd.ts";
+import type { RunningServer } from "../support/wrangler.ts";
 
 const PUBLISH = "messageloop.server.v1.APIService/Publish";
 /** Beside the one that the Worker chooses. */
@@ -19,8 +20,8 @@ let names = 0;
 let elsewhere = 0;
 
 beforeAll(async () => {
-  server = await startWrangler({
-    main: "test/worker/api-entry.ts",
+  server = await startWorkerd({
+    main: "worker-api-entry",
     vars: {
       messageloop: { channels: CHANNELS, limits: LIMITS, server: { log_level: "debug" } },
       MESSAGELOOP_API_KEYS: JSON.stringify(KEY_ENTRIES),
@@ -76,6 +77,7 @@ describe("CloudEvents", () => {
       base: server.url,
       client: async () => (await connected()).client,
       name: (word) => `${word}-${own}`,
+      resolvesDots: false,
     });
   });
 });

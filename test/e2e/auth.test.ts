@@ -1,4 +1,4 @@
-/** Tokens on the Worker as a user runs it: the secret from its own place, and an issuer that does what it likes. */
+/** Tokens on the Worker as it is deployed: the secret from its own place, and an issuer that does what it likes. */
 import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -6,7 +6,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { Client, kindOf, texts, valueAs } from "../support/client.ts";
 import { endingIn, goodToken, jwkOf, KEYS, SECRET, tokenOf } from "../support/tokens.ts";
-import { type RunningServer, startWrangler } from "../support/wrangler.ts";
+import { startWorkerd } from "../support/workerd.ts";
+import type { RunningServer } from "../support/wrangler.ts";
 
 let server: RunningServer;
 let issuer: Server;
@@ -28,7 +29,7 @@ beforeAll(async () => {
   await once(issuer, "listening");
   const { port } = issuer.address() as AddressInfo;
   const jwks_url = `http://127.0.0.1:${port}/jwks.json`;
-  server = await startWrangler({
+  server = await startWorkerd({
     vars: {
       messageloop: { auth: { jwt: { jwks_url, algorithms: ["HS256", "ES256"] } } },
       MESSAGELOOP_AUTH_JWT_HMAC_SECRET: SECRET,

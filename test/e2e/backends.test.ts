@@ -7,7 +7,8 @@ import { WebSocket } from "ws";
 import { Client, kindOf, textOf, valueAs } from "../support/client.ts";
 import { eventually, sleep } from "../support/eventually.ts";
 import { pour, type RunningBackend, serve } from "../support/proxy-service.ts";
-import { type RunningServer, startWrangler } from "../support/wrangler.ts";
+import { startWorkerd } from "../support/workerd.ts";
+import type { RunningServer } from "../support/wrangler.ts";
 
 const SECRET = "stack of 10.1.2.3";
 const JSON_TYPE = { "content-type": "application/json" };
@@ -61,7 +62,7 @@ beforeAll(async () => {
     });
     await answers[text]?.(request, response);
   });
-  server = await startWrangler({
+  server = await startWorkerd({
     vars: {
       messageloop: {
         server: { rpc_timeout: "1s" },

@@ -15,7 +15,8 @@ import { oneRedis } from "../redis/servers.ts";
 import { eventually } from "../support/eventually.ts";
 import { Link } from "../support/link.ts";
 import { settledPort } from "../support/ports.ts";
-import { type RunningServer, startWrangler } from "../support/wrangler.ts";
+import { startWorkerd } from "../support/workerd.ts";
+import type { RunningServer } from "../support/wrangler.ts";
 import { BROWSERS, type Browser, launch } from "./browsers.ts";
 import {
   type Kind,
@@ -88,10 +89,10 @@ const serveOnRedis: StartHost = async (pages) => {
   return { port, api: () => `http://127.0.0.1:${http}`, restart };
 };
 
-const wrangler: StartHost = async (pages) => {
+const worker: StartHost = async (pages) => {
   const storage = await mkdtemp(join(tmpdir(), "messageloop-event-source-"));
   cleanups.push(() => rm(storage, { recursive: true, force: true }));
-  const port = await settledPort("wrangler");
+  const port = await settledPort("worker");
   const vars = {
     messageloop: { transport: { websocket: { allowed_origins: [pages] } } },
     MESSAGELOOP_API_KEYS: JSON.stringify(KEYS),
@@ -99,7 +100,7 @@ const wrangler: StartHost = async (pages) => {
   };
   let server: RunningServer;
   const start = async (): Promise<void> => {
-    server = await startWrangler({ vars, port, storage });
+    server = await startWorkerd({ vars, port, storage });
   };
   await start();
   cleanups.push(() => server.stop());
@@ -193,7 +194,7 @@ const begun = ({ sources }: ReaderState[Kind]) => (sources.at(-1)?.begun ?? 0) >
 
 const HOSTS: readonly (readonly [name: string, start: StartHost])[] = [
   ["serve on Redis", serveOnRedis],
-  ["wrangler dev", wrangler],
+  ["the Worker", worker],
 ];
 
 async function startWorld(start: StartHost): Promise<World> {

@@ -6,7 +6,8 @@ import { WebSocket } from "ws";
 import { Client, freshChannel } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { type RunningBackend, serve } from "../support/proxy-service.ts";
-import { type RunningServer, startWrangler } from "../support/wrangler.ts";
+import { startWorkerd } from "../support/workerd.ts";
+import type { RunningServer } from "../support/wrangler.ts";
 
 const SECRET = "a secret of at least 32 characters";
 
@@ -37,7 +38,7 @@ beforeAll(async () => {
   });
   const endpoint = `http://127.0.0.1:${backend.port}/hooks`;
   const kinds = ["connected", "subscribed", "unsubscribed", "disconnected", "occupied", "vacated"];
-  server = await startWrangler({
+  server = await startWorkerd({
     vars: {
       HOOKS_SECRET: SECRET,
       messageloop: {

@@ -7,7 +7,8 @@ import { Client } from "../support/client.ts";
 import { EventClient } from "../support/event-client.ts";
 import { eventually, sleep } from "../support/eventually.ts";
 import { OpenSocket } from "../support/open-socket.ts";
-import { type RunningServer, startWrangler } from "../support/wrangler.ts";
+import { startWorkerd } from "../support/workerd.ts";
+import type { RunningServer } from "../support/wrangler.ts";
 
 const HEARTBEAT_MS = 2_000;
 /**
@@ -21,7 +22,7 @@ let server: RunningServer;
 beforeAll(async () => {
   const messageloop = { transport: { stream: { heartbeat_interval: `${HEARTBEAT_MS}ms` } } };
   const vars = { messageloop, MESSAGELOOP_API_KEYS: JSON.stringify(KEYS) };
-  server = await startWrangler({ main: "test/worker/entry.ts", vars });
+  server = await startWorkerd({ main: "worker-entry", vars });
 });
 
 afterAll(() => server.stop());

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, test } from "vitest";
 import { event, KEY_ENTRIES, KEYS } from "../http/api/cases.ts";
 import { jsonDriver } from "../http/api/driver.ts";
 import { eventually, sleep } from "../support/eventually.ts";
-import { type RunningServer, startWrangler } from "../support/wrangler.ts";
+import { startWorkerd } from "../support/workerd.ts";
+import type { RunningServer } from "../support/wrangler.ts";
 
 const ROOM = "unread";
 const DOORS = ["Open", "events"] as const;
@@ -13,8 +14,8 @@ let server: RunningServer;
 const sockets: Socket[] = [];
 
 beforeAll(async () => {
-  server = await startWrangler({
-    main: "test/worker/api-entry.ts",
+  server = await startWorkerd({
+    main: "worker-api-entry",
     vars: {
       messageloop: { limits: { queue_bytes: 4_000_000 } },
       MESSAGELOOP_API_KEYS: JSON.stringify(KEY_ENTRIES),

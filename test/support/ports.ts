@@ -13,7 +13,7 @@ const RANGES = {
   redis: { first: 10_000, count: 5_000, offsets: [0, 10_000] },
   serve: { first: 15_000, count: 5_000, offsets: [0] },
   bench: { first: 25_000, count: 5_000, offsets: [0] },
-  wrangler: { first: 30_000, count: 2_700, offsets: [0] },
+  worker: { first: 30_000, count: 2_700, offsets: [0] },
 } as const;
 
 /** A port that no other call gets, of this process or of another one, until this process ends. */

@@ -40,7 +40,7 @@ const START_DEADLINE_MS = 60_000;
 
 /** Starts the Worker and waits until it answers. */
 export async function startWrangler(options: WranglerOptions = {}): Promise<RunningServer> {
-  const port = options.port ?? (await settledPort("wrangler"));
+  const port = options.port ?? (await settledPort("worker"));
   const storage = options.storage ?? (await mkdtemp(join(tmpdir(), "messageloop-e2e-")));
   const tidy = async (): Promise<void> => {
     if (options.storage === undefined) await rm(storage, { recursive: true, force: true });

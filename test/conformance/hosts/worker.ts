@@ -1,7 +1,7 @@
-/** The Worker host under wrangler dev, with the suite's backend and counters. */
+/** The Worker host in its runtime, with the suite's backend and counters. */
 import { CAPABILITIES } from "../../../src/worker/capabilities.ts";
-import { settledPort } from "../../support/ports.ts";
-import { memoryOf, startWrangler } from "../../support/wrangler.ts";
+import { startWorkerd } from "../../support/workerd.ts";
+import { memoryOf } from "../../support/wrangler.ts";
 import type { Host, RunningServer, ServerOptions, ServerStats } from "../host.ts";
 import { KEYS, TICKET_KEYS } from "../keys.ts";
 
@@ -23,9 +23,8 @@ export const workerHost: Host = {
     };
     const messageloop = { ...settings, limits, transport };
     const vars = { messageloop, backend, ...(keys ? secrets : {}) };
-    const port = await settledPort("wrangler");
     const entrypoints = { SUITE: "SuiteBackend" };
-    const server = await startWrangler({ main: "test/worker/entry.ts", entrypoints, vars, port });
+    const server = await startWorkerd({ main: "worker-entry", entrypoints, vars });
     const url = `${server.url.replace("http", "ws")}/ws`;
     return {
       url,

@@ -21,6 +21,8 @@ export interface CloudEventsHost {
   client(): Promise<Client>;
   /** A name that no other case has. */
   name(word: string): string;
+  /** Whether somebody resolves the `..` of a path before it is looked at, as on Cloudflare. Default yes. */
+  readonly resolvesDots?: boolean;
 }
 
 export interface CloudEventsCase {
@@ -218,21 +220,21 @@ export const CLOUDEVENTS_CASES: readonly CloudEventsCase[] = [
     name: "the path is decoded once",
     async run(host) {
       const own = host.name("x");
-      const cases: readonly (readonly [string, string])[] = [
+      const cases: readonly (readonly [string, string, number?])[] = [
         [`${own}%2Fa`, `${own}/a`],
         [`${own}%252Fa`, `${own}%2Fa`],
         [`${own}%25`, `${own}%`],
         [`${own}+a%20b`, `${own}+a b`],
         [`${own}%C3%A4?channel=x`, `${own}ä`],
-        [`x/../${own}%3F`, `${own}?`],
-        [`${own}%2E%2F%2E%2E`, ""],
+        host.resolvesDots === false ? [`x/../${own}`, "", 404] : [`x/../${own}%3F`, `${own}?`],
+        [`${own}%2E%2F%2E%2E`, "", 400],
       ];
-      for (const [encoded, channel] of cases) {
+      for (const [encoded, channel, expected = 200] of cases) {
         const client = await host.client();
         if (channel !== "") await client.subscribe(channel);
         const headers: Headers = [...EVENT.slice(1), ["ce-id", encoded.length.toString()]];
         const { status } = await send(host, "", { target: `/channels/${encoded}`, headers });
-        expect([encoded, status]).toEqual([encoded, channel === "" ? 400 : 200]);
+        expect([encoded, status]).toEqual([encoded, expected]);
         if (channel !== "") expect((await client.received(1))[0]?.channel).toBe(channel);
       }
     },
