@@ -60,6 +60,8 @@ export interface RunningServer {
 export interface Host {
   /** Undefined where nothing is known of the host. */
   readonly capabilities: HostCapabilities | undefined;
+  /** What a case is run with over WebSocket: every kind of client, or one, the kinds in turn. */
+  readonly kinds: "all" | "in turn";
   /** What is run over Open and Send as well: every case, as many as show every rule, or none. */
   readonly opens: "cases" | "rules" | "nothing";
   /** Whether `start` honours its options; a server that was found running cannot. */

@@ -24,7 +24,12 @@ export function plan(host?: Host): Planned[] {
   const streams = host?.capabilities?.bidirectionalStreams === true;
   const cases = CASES.filter(({ observes }) => streams || !observes?.includes("grpc"));
   const planned = [
-    ...cases.filter(({ over }) => over !== "open").flatMap((one) => runsOf(one, "websocket")),
+    ...cases
+      .filter(({ over }) => over !== "open")
+      .flatMap((one, index) => {
+        const runs = runsOf(one, "websocket");
+        return host?.kinds === "in turn" ? oneOf(runs, index) : runs;
+      }),
     ...(host === undefined ? [] : opened(cases, host.opens)),
   ];
   const order = Object.keys(VARIANTS);
@@ -46,10 +51,12 @@ function opened(cases: readonly Case[], which: Host["opens"]): Planned[] {
       for (const rule of rules) shown.add(rule);
       return fresh || which === "cases";
     })
-    .flatMap((one, index) => {
-      const runs = runsOf(one, "open");
-      return runs.slice(index % runs.length).slice(0, 1);
-    });
+    .flatMap((one, index) => oneOf(runsOf(one, "open"), index));
+}
+
+/** One run of a case: the kinds of clients in turn, so that all are there. */
+export function oneOf(runs: readonly Planned[], index: number): readonly Planned[] {
+  return runs.slice(index % runs.length).slice(0, 1);
 }
 
 function runsOf(one: Case, way: Way): Planned[] {

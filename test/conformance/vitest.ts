@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { Case } from "./case.ts";
 import type { Host } from "./host.ts";
 import { type Lane, lanes, measuring } from "./lanes.ts";
-import { obstacle, plan, run, Servers } from "./runner.ts";
+import { obstacle, oneOf, plan, run, Servers } from "./runner.ts";
 
 /** All cases but those that measure. */
 export function conformance(host: Host): void {
@@ -23,7 +23,7 @@ export function casesOf(host: Host, cases: readonly Case[]): void {
   const planned = plan(host);
   const chosen = cases.flatMap((one, index) => {
     const runs = planned.filter((run) => run.case === one);
-    return runs.slice(index % runs.length).slice(0, 1);
+    return oneOf(runs, index);
   });
   tests(host, [planned.filter((run) => chosen.includes(run))]);
 }

@@ -17,6 +17,7 @@ export function overNetwork(host: Host, call: Call): Host {
       name: `${host.capabilities.name}, backend by ${call}`,
     },
     opens: "nothing",
+    kinds: "all",
     configurable: host.configurable,
     async start(options: ServerOptions): Promise<RunningServer> {
       const { backend = "none", settings } = options;

@@ -10,14 +10,19 @@ import { startServer } from "./server.ts";
 class RedisHost implements Host {
   readonly capabilities;
   readonly opens;
+  readonly kinds;
   readonly configurable = true;
   readonly #open: () => Promise<Redis>;
   #redis: Promise<Redis> | undefined;
 
-  /** @param opens nothing on a cluster, which has no part in Open and Send */
-  constructor(name: string, opens: Host["opens"], open: () => Promise<Redis>) {
+  constructor(
+    name: string,
+    { opens, kinds }: Pick<Host, "opens" | "kinds">,
+    open: () => Promise<Redis>,
+  ) {
     this.capabilities = { ...CAPABILITIES, name, keepsRevocations: true };
     this.opens = opens;
+    this.kinds = kinds;
     this.#open = open;
   }
 
@@ -45,10 +50,16 @@ class RedisHost implements Host {
   }
 }
 
-export const redisHost = new RedisHost("two servers on Redis", "rules", oneRedis);
+export const redisHost = new RedisHost(
+  "two servers on Redis",
+  { opens: "rules", kinds: "all" },
+  oneRedis,
+);
+
+/** A cluster has no part in Open and Send, nor in how a client writes its frames: one Redis shows both. */
 export const clusterHost = new RedisHost(
   "two servers on a cluster of Redis",
-  "nothing",
+  { opens: "nothing", kinds: "in turn" },
   redisCluster,
 );
 

@@ -18,6 +18,7 @@ interface Ports {
 export const serverHost: Host = {
   capabilities: CAPABILITIES,
   opens: "cases",
+  kinds: "all",
   configurable: true,
   start: (options) => startServer(options),
 };

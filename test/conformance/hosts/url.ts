@@ -5,6 +5,7 @@ export function foreignHost(url: string): Host {
   return {
     capabilities: undefined,
     opens: "nothing",
+    kinds: "all",
     configurable: false,
     start: async () => ({ url, stop: async () => {} }),
   };

@@ -8,6 +8,7 @@ import { KEYS, TICKET_KEYS } from "../keys.ts";
 export const workerHost: Host = {
   capabilities: CAPABILITIES,
   opens: "rules",
+  kinds: "all",
   configurable: true,
   async start(options: ServerOptions): Promise<RunningServer> {
     const { backend = "none", settings, maxConnections, stream = {}, keys = false } = options;
