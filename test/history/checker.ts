@@ -65,7 +65,8 @@ export class HistoryChecker {
 
   /** Judges everything noted since the last time. Nothing may be under way. */
   check(): readonly Problem[] {
-    const fresh = this.#facts.filter(({ seq }) => seq >= this.#checked);
+    // A life asks after every few milliseconds, and most of its facts are old ones.
+    const fresh = this.#facts.slice(this.#facts.length - (this.#next - this.#checked));
     this.#checked = this.#next;
     // Places are learnt first: a subscriber may have seen a message before its publisher had the answer.
     for (const fact of fresh) this.#learn(fact);
