@@ -175,10 +175,10 @@ test("a client that sends requests and does not read the answers is gone within 
   await eventually(
     async () => socket.write("\r\n"),
     () => socket.destroyed,
-    20_000,
+    60_000,
   );
   // A busy machine needs a while for what fills the buffers before.
-  expect(performance.now() - began).toBeLessThan(15_000);
+  expect(performance.now() - began).toBeLessThan(30_000);
 });
 
 test("an HTTP/2 connection says how many streams it may have", async () => {
