@@ -1267,7 +1267,7 @@ export declare type SessionRecord = Message<"messageloop.internal.v1.SessionReco
 export declare const SessionRecordSchema: GenMessage<SessionRecord>;
 
 /**
- * SubscriptionEnd says when a subscription ends, because its own token expires.
+ * SubscriptionEnd says when a subscription ends, because its own token expires, and by what that can be revoked.
  *
  * @generated from message messageloop.internal.v1.SubscriptionEnd
  */
@@ -1278,7 +1278,7 @@ export declare type SubscriptionEnd = Message<"messageloop.internal.v1.Subscript
   channel: string;
 
   /**
-   * Unix milliseconds.
+   * Unix milliseconds; 0 for a subscription that is over.
    *
    * @generated from field: uint64 at = 2;
    */
@@ -1290,6 +1290,20 @@ export declare type SubscriptionEnd = Message<"messageloop.internal.v1.Subscript
    * @generated from field: bool told = 3;
    */
   told: boolean;
+
+  /**
+   * Empty where the token has no id.
+   *
+   * @generated from field: string token_id = 4;
+   */
+  tokenId: string;
+
+  /**
+   * Unix milliseconds; 0 where nobody says when.
+   *
+   * @generated from field: uint64 issued_at = 5;
+   */
+  issuedAt: bigint;
 };
 
 /**
@@ -1686,6 +1700,12 @@ export declare type NodeCall = Message<"messageloop.internal.v1.NodeCall"> & {
      */
     value: PresentCall;
     case: "present";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.EndSurveyCall end_survey = 10;
+     */
+    value: EndSurveyCall;
+    case: "endSurvey";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1872,6 +1892,24 @@ export declare type SurveyCall = Message<"messageloop.internal.v1.SurveyCall"> &
 export declare const SurveyCallSchema: GenMessage<SurveyCall>;
 
 /**
+ * EndSurveyCall says that nobody waits for a survey any more. The call of the survey is answered with what there is by then.
+ *
+ * @generated from message messageloop.internal.v1.EndSurveyCall
+ */
+export declare type EndSurveyCall = Message<"messageloop.internal.v1.EndSurveyCall"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.EndSurveyCall.
+ * Use `create(EndSurveyCallSchema)` to create a new message.
+ */
+export declare const EndSurveyCallSchema: GenMessage<EndSurveyCall>;
+
+/**
  * AudienceCall asks how many subscribers of a channel a survey would ask.
  *
  * @generated from message messageloop.internal.v1.AudienceCall
@@ -2030,6 +2068,14 @@ export declare type NodeAnswer = Message<"messageloop.internal.v1.NodeAnswer"> &
      */
     value: PresentAnswer;
     case: "present";
+  } | {
+    /**
+     * The process waits for nobody in that survey any more.
+     *
+     * @generated from field: bool survey_ended = 10;
+     */
+    value: boolean;
+    case: "surveyEnded";
   } | { case: undefined; value?: undefined };
 };
 
