@@ -32,10 +32,9 @@ export class SubscriptionTokens {
    */
   before(application: Authorize | undefined): Authorize {
     return async (request, cancellation) => {
-      const end = this.#needs(request.channel) ? await this.#end(request) : undefined;
+      const yes = this.#needs(request.channel) ? await this.#consent(request) : undefined;
       const answer: unknown = await application?.(request, cancellation);
       // What an application must not answer is for whoever looks at answers.
-      const yes = end === undefined ? undefined : new SubscriptionConsent(end);
       return (answer === undefined ? yes : answer) as undefined;
     };
   }
@@ -45,18 +44,16 @@ export class SubscriptionTokens {
   }
 
   /** @throws MessagingError ACL_ERROR, or UNAVAILABLE where the issuer's keys are not known now */
-  async #end(request: AuthorizeSubscribeRequest): Promise<number | undefined> {
+  async #consent(request: AuthorizeSubscribeRequest): Promise<SubscriptionConsent | undefined> {
     const { channel, token, caller } = request;
     try {
       if (token === "") throw new TokenRefusal("missing");
-      const { userId, channels, expiresAt } = await this.#options.verifier.verify(
-        token,
-        caller.clientId,
-      );
+      const identity = await this.#options.verifier.verify(token, caller.clientId);
+      const { userId, channels, expiresAt } = identity;
       if (userId !== caller.userId) throw new TokenRefusal("subject");
       const named = channels?.some((pattern) => covers(pattern, channel)) === true;
       if (!named) throw new TokenRefusal("channels");
-      return expiresAt;
+      return expiresAt === undefined ? undefined : new SubscriptionConsent(expiresAt, identity);
     } catch (error) {
       if (!(error instanceof TokenRefusal)) throw error;
       const fields = { session: caller.sessionId, check: error.check };

@@ -11,6 +11,7 @@ import type {
   SubscribeOutcome,
 } from "./cluster-calls.ts";
 import type { Node } from "./node.ts";
+import type { Identity } from "./ports/identity.ts";
 import { type Revocation, revokes } from "./ports/revocations.ts";
 import type { SendCall } from "./session/stream/sends.ts";
 
@@ -32,10 +33,17 @@ export class NodeSessions implements LocalSessions {
       if (others === undefined) byUser.set(one.userId, [one]);
       else others.push(one);
     }
+    const now = this.#node.steadyNow();
     for (const session of [...this.#node.sessions.values()]) {
-      const { identity } = session.client;
+      const { identity, subscriptionEnds } = session.client;
       const its = byUser.get(identity.userId);
-      if (its?.some((one) => revokes(one, identity))) session.close(DISCONNECTS.invalidToken);
+      if (its === undefined) continue;
+      const revoked = (token: Identity) => its.some((one) => revokes(one, token));
+      const { userId } = identity;
+      if (revoked(identity)) session.close(DISCONNECTS.invalidToken);
+      else if (subscriptionEnds?.revoke((token) => revoked({ ...token, userId }))) {
+        session.expire(now);
+      }
     }
   }
 

@@ -63,6 +63,20 @@ test("a channel of the list needs a token that names it, and ends with it", asyn
   }
 });
 
+test("by what a token can be revoked goes with the yes", async () => {
+  const { backends } = scene(LISTED);
+  const caller = { sessionId: "s", clientId: "phone", clientType: "", userId: "ada" };
+  const consent = async (more: object): Promise<unknown> => {
+    const token = tokenFor(["private.a"], more);
+    return await backends.authorizeSubscribe?.({ channel: "private.a", token, caller }, NEVER);
+  };
+  expect(await consent({ jti: "7f3a", iat: NOW - 5 })).toMatchObject({
+    token: { tokenId: "7f3a", issuedAt: (NOW - 5) * 1_000 },
+  });
+  // One that does not say when it was issued is an old one.
+  expect(await consent({ iat: undefined })).toMatchObject({ token: { issuedAt: 0 } });
+});
+
 test("other channels do not, and their tokens go on as they are", async () => {
   const seen: string[] = [];
   const application: Backends = {

@@ -5,7 +5,12 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Engine } from "../../src/engine/engine.ts";
 import { ACTIONS, type Grant } from "../../src/engine/ports/access.ts";
-import type { Backends, Cancellation, RpcRequest } from "../../src/engine/ports/backends.ts";
+import {
+  type Backends,
+  type Cancellation,
+  type RpcRequest,
+  SubscriptionConsent,
+} from "../../src/engine/ports/backends.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import {
   type CloudEvent,
@@ -117,9 +122,20 @@ export function suiteBackend(engine: () => Engine, authentication: boolean): Bac
       if (channel.startsWith("denied.") && token !== "open-sesame") {
         throw new MessagingError("ACL_ERROR", "not yours");
       }
+      return token.startsWith("own:") ? consentOf(token) : undefined;
     },
     rpc,
   };
+}
+
+/** What the server itself says where it has read a subscription's own token, such as `own:7f3a/3000`: id and lifetime. */
+function consentOf(token: string): undefined {
+  const [tokenId = "", ms] = token.slice("own:".length).split("/");
+  const consent = new SubscriptionConsent(Date.now() + Number(ms), {
+    tokenId,
+    issuedAt: Date.now(),
+  });
+  return consent as unknown as undefined;
 }
 
 const authenticate: NonNullable<Backends["authenticate"]> = async (request) => {

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { MemoryDirectory } from "../../src/brokers/memory/directory.ts";
 import { MemoryRevocations } from "../../src/brokers/memory/revocations.ts";
 import { RevocationList } from "../../src/brokers/revocations/list.ts";
+import { SubscriptionConsent } from "../../src/engine/ports/backends.ts";
 import type { JoinAnswer } from "../../src/engine/ports/directory.ts";
 import type { Identity } from "../../src/engine/ports/identity.ts";
 import type { Revocation } from "../../src/engine/ports/revocations.ts";
@@ -140,6 +141,103 @@ test("a revoked token is refused in refresh, and changes nothing", async () => {
   expect(transport.closed).toBeUndefined();
   await engine.revoke("ann", { tokenId: "three" });
   expect(transport.closed?.code).toBe(3500);
+});
+
+/** A node whose subscriptions' tokens are ids of tokens that are good for an hour; one may be waited for. */
+function tokens(decided: Promise<void> = Promise.resolve()) {
+  const lookedBy: number[] = [];
+  const all = node({
+    lookBy: (at) => lookedBy.push(at),
+    backends: {
+      authenticate: async ({ token }): Promise<Identity> => JSON.parse(token),
+      authorizeSubscribe: async ({ token }) => {
+        const [tokenId = "", issuedAt = START] = token.split("@");
+        if (tokenId === "late") await decided;
+        const its = { ...(tokenId === "" ? {} : { tokenId }), issuedAt: Number(issuedAt) };
+        const consent = new SubscriptionConsent(START + 3_600_000, its);
+        return consent as unknown as undefined;
+      },
+    },
+  });
+  return { ...all, lookedBy };
+}
+
+type Client = Awaited<ReturnType<ReturnType<typeof node>["client"]>>;
+
+async function subscribe({ session }: Client, channels: Record<string, string>): Promise<void> {
+  const subscriptions = Object.entries(channels).map(([channel, token]) => ({ channel, token }));
+  await send(session, { envelope: { case: "subscribe", value: { subscriptions } } });
+}
+
+test("a revoked token of a subscription ends that and no other, and is refused from then on", async () => {
+  const { client, engine } = tokens();
+  const ann = await client({ userId: "ann", tokenId: "mine", issuedAt: START + 9 });
+  await subscribe(ann, { a: "one", b: "two", c: "one@2000000" });
+  const bob = await client({ userId: "bob" });
+  await subscribe(bob, { a: "one" });
+  await engine.revoke("ann", { tokenId: "one" });
+  await new Promise(setImmediate);
+  expect(ann.session.channels).toEqual(["b"]);
+  expect(kinds(ann.transport).slice(-1)).toEqual(["unsubscribed"]);
+  expect(bob.session.channels).toEqual(["a"]);
+  await subscribe(ann, { d: "one", e: "three" });
+  expect(ann.session.channels).toEqual(["b", "e"]);
+  const value = { tokens: { b: "one", e: "four" } };
+  await send(ann.session, { envelope: { case: "subRefresh", value } });
+  expect(ann.session.channels).toEqual(["e"]);
+  // All of the user's up to now; the session's own is younger.
+  await engine.revoke("ann");
+  await new Promise(setImmediate);
+  expect(ann.session.channels).toEqual([]);
+  await subscribe(ann, { f: "five", g: `six@${START + 1}` });
+  expect(ann.session.channels).toEqual(["g"]);
+  expect(ann.transport.closed).toBeUndefined();
+});
+
+test("a v1 client, which cannot be told, is closed for a subscription's token", async () => {
+  const { client, engine } = tokens();
+  const ann = await client({ userId: "ann" }, []);
+  await subscribe(ann, { a: "one" });
+  await engine.revoke("ann", { tokenId: "one" });
+  expect(ann.transport.closed?.code).toBe(3500);
+});
+
+test("a subscription's token is remembered in a sleep by what it can be revoked by", async () => {
+  const { client, engine } = tokens();
+  const identity = { userId: "ann", issuedAt: START + 9 };
+  const ann = await client(identity);
+  await subscribe(ann, { a: "one", b: "two", c: "@2000000" });
+  const record = ann.session.record();
+  ann.session.end(true);
+  const woken = engine.restore(new ScriptedTransport(), record);
+  await engine.revoke("ann", { tokenId: "one" });
+  await new Promise(setImmediate);
+  expect(woken.channels).toEqual(["b", "c"]);
+  await engine.revoke("ann");
+  await new Promise(setImmediate);
+  expect(woken.channels).toEqual(["c"]);
+});
+
+test("a token that is revoked while its subscription is being made does not slip through", async () => {
+  const { promise: joined, resolve: join } = Promise.withResolvers<void>();
+  const { broker, client, engine, lookedBy } = tokens();
+  const ann = await client({ userId: "ann" });
+  const quiet = broker.subscribe.bind(broker);
+  broker.subscribe = async (channel) => {
+    await joined;
+    return await quiet(channel);
+  };
+  const subscribing = subscribe(ann, { a: "one", b: "two" });
+  await new Promise(setImmediate);
+  await engine.revoke("ann", { tokenId: "one" });
+  lookedBy.length = 0;
+  join();
+  await subscribing;
+  // The host is asked to look at once.
+  expect(lookedBy).toEqual([0]);
+  engine.expire();
+  await new Promise(setImmediate);
+  expect(ann.session.channels).toEqual(["b"]);
 });
 
 test("a revocation is remembered until its time, and let go of then", async () => {

@@ -13,7 +13,6 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   A7: "test/engine/backend-answers.test.ts",
   S15: "test/engine/failures.test.ts",
   D7: "test/engine/access.test.ts",
-  X6: "test/engine/subscription-tokens.test.ts",
   U6: "test/worker/unavailable.test.ts",
   L6: "test/engine/new-channels.test.ts",
   P12: "test/engine/transient.test.ts",

@@ -83,6 +83,9 @@ export interface AuthorizeSubscribeRequest {
   readonly caller: Caller;
 }
 
+/** What of a subscription's token says whether it is revoked: its id, and when it was issued. */
+export type SubscriptionToken = Pick<Identity, "tokenId" | "issuedAt">;
+
 /**
  * A yes that ends: what the server itself resolves with where it has read a subscription's own token. Applications
  * resolve with nothing.
@@ -90,9 +93,12 @@ export interface AuthorizeSubscribeRequest {
 export class SubscriptionConsent {
   /** When the subscription ends, Unix milliseconds. */
   readonly expiresAt: number;
+  /** The token, as far as it takes to revoke it. */
+  readonly token: SubscriptionToken;
 
-  constructor(expiresAt: number) {
+  constructor(expiresAt: number, token: SubscriptionToken = {}) {
     this.expiresAt = expiresAt;
+    this.token = token;
   }
 }
 

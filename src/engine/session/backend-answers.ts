@@ -104,12 +104,12 @@ function listOf(value: unknown, field: string, most: number): unknown[] {
 }
 
 /**
- * When a subscription that was granted ends, Unix milliseconds; undefined for never.
+ * What bounds a subscription that was granted; undefined where nothing does.
  *
  * @throws BadValue for any answer of a backend at all: a yes is none, and `false` must not be one.
  */
-export function answeredConsent(answer: unknown): number | undefined {
-  if (answer instanceof SubscriptionConsent) return answer.expiresAt;
+export function answeredConsent(answer: unknown): SubscriptionConsent | undefined {
+  if (answer instanceof SubscriptionConsent) return answer;
   if (answer !== undefined) throw new BadValue("answer", `is ${kindOf(answer)}`);
   return undefined;
 }

@@ -174,6 +174,118 @@ export const tokenCases: readonly Case[] = [
     },
   },
   {
+    rules: ["X3", "X6"],
+    title: "a revoked token of a subscription ends that alone, on every node, and begins no other",
+    server: "auth",
+    kinds: EXTENDED,
+    async run(context) {
+      const user = `ann-${crypto.randomUUID()}`;
+      const application = await context.client({ token: "user:application" }, { node: 0 });
+      const revoke = async (what: object) =>
+        valueAs(await application.rpc("revoke", JSON.stringify(what)), "rpcReply");
+      const [one, two, open] = [context.channel(), context.channel(), context.channel()];
+      const own = (id: string): string => `own:${id}/60000`;
+      const clients = await Promise.all(
+        [0, 1].map((node) =>
+          context.client({ token: `id:${user}/mine` }, { node, capabilities: ["control"] }),
+        ),
+      );
+      for (const client of clients) {
+        await client.subscribe(
+          { channel: one, token: own("first") },
+          { channel: two, token: own("second") },
+          open,
+        );
+      }
+      const ended = async (client: Client, count: number): Promise<string[]> =>
+        (await client.several("unsubscribed", count)).flatMap(({ subscriptions }) =>
+          subscriptions.map(({ channel }) => channel),
+        );
+      const began = Date.now();
+      await revoke({ user, tokenId: "first" });
+      for (const client of clients) assert.deepEqual(await ended(client, 1), [one]);
+      assert.ok(Date.now() - began < SWEPT_MS);
+      for (const client of clients) {
+        const again = await client.request({
+          envelope: {
+            case: "subscribe",
+            value: { subscriptions: [{ channel: one, token: own("first") }] },
+          },
+        });
+        const { subscriptions } = valueAs(again, "subscribeAck");
+        assert.equal(subscriptions[0]?.error?.code, "ACL_ERROR");
+        const tokens = { [two]: own("first") };
+        const value = { channels: [two], tokens };
+        const renewed = await client.request({ envelope: { case: "subRefresh", value } });
+        const [entry] = valueAs(renewed, "subRefreshAck").subscriptions;
+        assert.equal(entry?.error?.code, "ACL_ERROR");
+        assert.deepEqual(await ended(client, 2), [one, two]);
+        await client.publish(open, "still here");
+      }
+      for (const client of clients) {
+        await client.received(2);
+        assert.equal(client.close, undefined);
+      }
+    },
+  },
+  {
+    rules: ["X3", "X6"],
+    title: "a v1 client is closed with 3500 when a subscription's token is revoked",
+    server: "auth",
+    kinds: V1,
+    async run(context) {
+      const user = `ann-${crypto.randomUUID()}`;
+      const application = await context.client({ token: "user:application" }, { node: 0 });
+      const client = await context.client({ token: `id:${user}/mine` }, { node: 1 });
+      await client.subscribe({ channel: context.channel(), token: "own:first/60000" });
+      await application.rpc("revoke", JSON.stringify({ user, tokenId: "first" }));
+      assert.deepEqual(await client.closed(), { code: 3500, reason: "invalid token" });
+    },
+  },
+  {
+    rules: ["X6"],
+    title: "a subscription ends with its own token, is told ahead, and others go on",
+    server: "auth",
+    kinds: EXTENDED,
+    async run(context) {
+      const [brief, long, open] = [context.channel(), context.channel(), context.channel()];
+      const client = await context.client({ token: "user:ada" }, { capabilities: ["control"] });
+      const began = Date.now();
+      await client.subscribe(
+        { channel: brief, token: `own:a/${BRIEF_MS}` },
+        { channel: long, token: "own:b/600000" },
+        open,
+      );
+      const { channels, expiresAt } = await client.next("tokenExpiring");
+      assert.deepEqual(channels, [brief]);
+      assert.ok(Math.abs(Number(expiresAt) - began - BRIEF_MS) < 1_000, `${expiresAt}`);
+      const { subscriptions } = await client.next("unsubscribed");
+      assert.deepEqual(
+        subscriptions.map(({ channel }) => channel),
+        [brief],
+      );
+      const lived = Date.now() - began;
+      assert.ok(lived >= BRIEF_MS - 100 && lived < BRIEF_MS + LATE_MS, `ended after ${lived} ms`);
+      for (const channel of [brief, long, open]) await client.publish(channel, `to ${channel}`);
+      assert.deepEqual(texts(await client.received(2)), [`to ${long}`, `to ${open}`]);
+      assert.equal(client.all("tokenExpiring").length, 1);
+    },
+  },
+  {
+    rules: ["X6", "K2"],
+    title: "a v1 client is closed with 3500 when a subscription's token has expired",
+    server: "auth",
+    kinds: V1,
+    async run(context) {
+      const client = await context.client({ token: "user:ada" });
+      const began = Date.now();
+      await client.subscribe({ channel: context.channel(), token: `own:a/${BRIEF_MS}` });
+      assert.deepEqual(await client.closed(), { code: 3500, reason: "invalid token" });
+      assert.ok(Date.now() - began >= BRIEF_MS - 100);
+      assert.equal(client.all("tokenExpiring").length, 0);
+    },
+  },
+  {
     rules: ["X4"],
     title: "a user has so many connections on all nodes together, and no more",
     server: "counted",

@@ -1,10 +1,11 @@
-/** When the subscriptions of a session end that have tokens of their own. */
+/** When the subscriptions of a session end that have tokens of their own: by themselves, or because those are revoked. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   type SubscriptionEnd,
   SubscriptionEndSchema,
 } from "../../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { TOKEN_NOTICE_MS } from "../../../protocol/limits.ts";
+import type { SubscriptionConsent, SubscriptionToken } from "../../ports/backends.ts";
 import { countOf, uint64Of } from "../../subscription/positions.ts";
 
 interface End {
@@ -12,19 +13,58 @@ interface End {
   readonly at: number;
   /** Whether the client has been told. */
   told: boolean;
+  readonly token: SubscriptionToken;
 }
+
+/** The end of what is over already. */
+const OVER = 0;
 
 export class SubscriptionEnds {
   readonly #ends = new Map<string, End>();
+  /** Tokens of subscriptions that are being made, and which of them have been revoked since they were looked at. */
+  readonly #awaited = new Map<SubscriptionConsent, "good" | "revoked">();
 
   get size(): number {
     return this.#ends.size;
   }
 
-  /** @param at undefined for a subscription that does not end by itself */
-  set(channel: string, at: number | undefined): void {
-    if (at === undefined) this.#ends.delete(channel);
-    else this.#ends.set(channel, { at, told: false });
+  /** A subscription is being made by this token. What is revoked from now on holds for it when it is there. */
+  await(consent: SubscriptionConsent): void {
+    this.#awaited.set(consent, "good");
+  }
+
+  /** The subscription is there, or never will be. */
+  release(consent: SubscriptionConsent): void {
+    this.#awaited.delete(consent);
+  }
+
+  /** @param consent undefined for a subscription that does not end by itself */
+  set(channel: string, consent: SubscriptionConsent | undefined): void {
+    if (consent === undefined) {
+      this.#ends.delete(channel);
+      return;
+    }
+    const over = this.#awaited.get(consent) === "revoked";
+    const at = over ? OVER : consent.expiresAt;
+    this.#ends.set(channel, { at, told: over, token: consent.token });
+  }
+
+  /**
+   * Ends the subscriptions whose tokens are revoked.
+   *
+   * @returns whether any of them is due now by that
+   */
+  revoke(revoked: (token: SubscriptionToken) => boolean): boolean {
+    let due = false;
+    for (const [channel, { token }] of this.#ends) {
+      if (!revoked(token)) continue;
+      this.#ends.set(channel, { at: OVER, told: true, token });
+      due = true;
+    }
+    for (const consent of this.#awaited.keys()) {
+      if (revoked(consent.token)) this.#awaited.set(consent, "revoked");
+    }
+    return due;
   }
 
   /** Forgets those of channels that the session has not. */
@@ -71,12 +111,17 @@ export class SubscriptionEnds {
   }
 
   records(): MessageInitShape<typeof SubscriptionEndSchema>[] {
-    return [...this.#ends].map(([channel, { at, told }]) =>
-      create(SubscriptionEndSchema, { channel, at: uint64Of(at), told }),
-    );
+    return [...this.#ends].map(([channel, { at, told, token }]) => {
+      const { tokenId = "", issuedAt = 0 } = token;
+      const times = { at: uint64Of(at), issuedAt: uint64Of(issuedAt) };
+      return create(SubscriptionEndSchema, { channel, told, tokenId, ...times });
+    });
   }
 
   restore(records: readonly SubscriptionEnd[]): void {
-    for (const { channel, at, told } of records) this.#ends.set(channel, { at: countOf(at), told });
+    for (const { channel, at, told, tokenId, issuedAt } of records) {
+      const token = { ...(tokenId === "" ? {} : { tokenId }), issuedAt: countOf(issuedAt) };
+      this.#ends.set(channel, { at: countOf(at), told, token });
+    }
   }
 }

@@ -9,7 +9,7 @@ import {
 import { watchToken } from "../expiry/token-due.ts";
 import { fitErrors } from "../frame-limit.ts";
 import type { RequestContext } from "./context.ts";
-import { authorize, removal } from "./subscriptions.ts";
+import { authorize, release, removal } from "./subscriptions.ts";
 
 /** Of a v1 client, and without tokens, it is acknowledged and changes nothing, as in v0.1.1. */
 export async function subRefresh(
@@ -44,19 +44,23 @@ async function renew(
         if (!had.has(channel)) {
           throw new MessagingError("BAD_REQUEST", "there is no such subscription");
         }
-        return { channel, end: await authorize(context, channel, token), error: undefined };
+        return { channel, consent: await authorize(context, channel, token), error: undefined };
       } catch (error) {
         if (!(error instanceof MessagingError)) throw error;
-        return { channel, end: undefined, error };
+        return { channel, consent: undefined, error };
       }
     }),
   );
   if (session.ended) return;
-  for (const { channel, end, error } of outcomes) {
+  for (const { channel, consent, error } of outcomes) {
     // Who cannot say has not said no: the subscription is as good as it was.
-    if (error === undefined) client.ends.set(channel, end);
+    if (error === undefined) client.ends.set(channel, consent);
     else if (!error.retry) client.ends.set(channel, undefined);
   }
+  release(
+    context,
+    outcomes.map(({ consent }) => consent),
+  );
   const refused = outcomes.filter(
     ({ channel, error }) => error?.retry === false && had.has(channel),
   );

@@ -11,6 +11,7 @@ import {
   type Unsubscribe,
 } from "../../../protocol/gen/messageloop/v1/service_pb.js";
 import { background } from "../../background.ts";
+import type { SubscriptionConsent } from "../../ports/backends.ts";
 import type { Origin } from "../../subscription/hub.ts";
 import type { JoinTerms } from "../../subscription/ports.ts";
 import type { JoinOutcome } from "../../subscription/session-channels.ts";
@@ -26,7 +27,7 @@ import type { RequestContext, Work } from "./context.ts";
 const CHANNELS_AT_ONCE = 8;
 const CHANNELS_A_STEP = 10;
 
-const AUTHORIZE: Omit<CallTerms<number | undefined>, "timeoutMs"> = {
+const AUTHORIZE: Omit<CallTerms<SubscriptionConsent | undefined>, "timeoutMs"> = {
   backend: "authorizeSubscribe",
   check: answeredConsent,
   invalid: ["ACL_ERROR", "authorization failed"],
@@ -305,7 +306,7 @@ export function join(
   given: readonly string[] = [],
 ): Promise<JoinOutcome> {
   const { client, channels } = context;
-  const ends = new Map<string, number | undefined>();
+  const consents: Consents = new Map();
   const joining = inTurn(context, requested.length, () =>
     channels.join(requested, {
       extended: client.extended,
@@ -315,29 +316,48 @@ export function join(
       authorize: async (channel, token) => {
         if (given.includes(channel)) {
           mustNotBeDenied(context, "subscribe", channel);
-          ends.delete(channel);
-        } else ends.set(channel, await authorize(context, channel, token));
+          consents.delete(channel);
+        } else consents.set(channel, await authorize(context, channel, token));
       },
       mayReadHistory: (channel) => mayDo(context, "history", channel),
     }),
   );
-  return joining.then((outcome) => {
-    noteEnds(context, outcome, ends);
-    return outcome;
-  });
+  return joining.then(
+    (outcome) => {
+      noteEnds(context, outcome, consents);
+      release(context, consents.values());
+      return outcome;
+    },
+    (error: unknown) => {
+      release(context, consents.values());
+      throw error;
+    },
+  );
+}
+
+/** By channel. */
+type Consents = Map<string, SubscriptionConsent | undefined>;
+
+/** The subscriptions of these tokens are there, or never will be. */
+export function release(
+  { client }: RequestContext,
+  consents: Iterable<SubscriptionConsent | undefined>,
+): void {
+  for (const consent of consents) if (consent !== undefined) client.ends.release(consent);
 }
 
 /** Remembers when subscriptions end that were granted by tokens of their own. */
 function noteEnds(
   context: RequestContext,
   { acknowledged: entries }: JoinOutcome,
-  ends: ReadonlyMap<string, number | undefined>,
+  consents: Consents,
 ): void {
   const { node, client, channels, session } = context;
   const known = client.subscriptionEnds;
-  if (known === undefined && [...ends.values()].every((end) => end === undefined)) return;
+  if (known === undefined && [...consents.values()].every((consent) => consent === undefined))
+    return;
   for (const { channel, error } of entries) {
-    if (error === undefined) client.ends.set(channel, ends.get(channel));
+    if (error === undefined) client.ends.set(channel, consents.get(channel));
   }
   // Those of channels that were left meanwhile are forgotten when there are too many.
   if (client.ends.size > node.settings.maxSubscriptions) client.ends.keep(new Set(channels.names));
@@ -375,14 +395,14 @@ function inTurn<T>({ node }: RequestContext, channels: number, work: () => Promi
 }
 
 /**
- * Whether this user may subscribe: rules and grants first, and of what they allow the backend. Resolves with when that
- * ends, Unix milliseconds; undefined for never.
+ * Whether this user may subscribe: rules and grants first, and of what they allow the backend. Resolves with what
+ * bounds that, which is to be released when the subscription is there; undefined where nothing does.
  */
 export async function authorize(
   context: RequestContext,
   channel: string,
   token: string,
-): Promise<number | undefined> {
+): Promise<SubscriptionConsent | undefined> {
   const { node, client } = context;
   const { backends, settings } = node;
   if (client.admitted) return undefined;
@@ -391,11 +411,32 @@ export async function authorize(
   try {
     mustBeAllowed(context, "subscribe", channel);
     if (backends.authorizeSubscribe === undefined) return undefined;
-    return await context.backend.run(terms, (cancellation) =>
+    const consent = await context.backend.run(terms, (cancellation) =>
       backends.authorizeSubscribe?.(request, cancellation),
     );
+    const asking = consent && revoked(context, consent);
+    if (asking !== undefined && (await asking)) {
+      release(context, [consent]);
+      throw new MessagingError("ACL_ERROR", "authorization failed");
+    }
+    return consent;
   } catch (error) {
     debug(node, client.sessionId, "subscription refused", { channel, ...reasonOf(error, token) });
     throw error;
   }
+}
+
+/**
+ * Whether the token of a subscription is revoked; undefined where nobody has to be asked.
+ */
+function revoked(
+  { node, client }: RequestContext,
+  consent: SubscriptionConsent,
+): Promise<boolean> | undefined {
+  const { ends, userId, sessionId } = client;
+  // Before anybody is asked: what is revoked after the answer is heard here.
+  ends.await(consent);
+  return node
+    .enter({ ...consent.token, userId }, sessionId)
+    ?.then((entrance) => entrance === "revoked");
 }
