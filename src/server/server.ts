@@ -8,6 +8,7 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import { Authentication } from "../auth/authentication.ts";
 import type { RedisLifecycleTerms } from "../brokers/redis/lifecycle/outbox.ts";
+import { boundedLogger } from "../engine/bounded-logger.ts";
 import { Engine } from "../engine/engine.ts";
 import type { Backends } from "../engine/ports/backends.ts";
 import type { Broker } from "../engine/ports/broker.ts";
@@ -168,8 +169,9 @@ class NodeServer implements Server {
     broker,
     backends = {},
     hooks,
-    logger = SILENT,
+    logger: unbounded = SILENT,
   }: ServerOptions) {
+    const logger = boundedLogger(unbounded, this.#clock);
     this.#config = config;
     this.#logger = logger;
     this.#connections = new Connections(config.maxConnections);

@@ -1,5 +1,6 @@
 /** Time, chance and logs as Workers give them. */
 import { shortId as shortIdFrom } from "../channels/short-id.ts";
+import { boundedLogger } from "../engine/bounded-logger.ts";
 import type { Clock, Logger, Random, Timers } from "../engine/ports/platform.ts";
 import type { LogLevel } from "../engine/settings/settings.ts";
 import type { ObjectPlatform } from "../objects/ports/platform.ts";
@@ -27,8 +28,12 @@ export function secret(): string {
     .replaceAll("/", "_");
 }
 
-/** Structured lines on the console, which Workers logs collect. */
-export const consoleLogger: Logger = { warn: writing("warn"), info: writing("info") };
+/** Structured lines on the console, which Workers logs collect. All of one isolate share the bounds. */
+const { warn, info, debug } = boundedLogger(
+  { warn: writing("warn"), info: writing("info"), debug: writing("debug") },
+  clock,
+);
+export const consoleLogger: Logger = { warn, info };
 
 /** What objects need, with everything that is logged. */
 export const platform: ObjectPlatform = { clock, timers, logger: consoleLogger };
@@ -36,9 +41,9 @@ export const platform: ObjectPlatform = { clock, timers, logger: consoleLogger }
 /** The same with what a level wants. */
 export function consoleLoggerAt(level: LogLevel): Logger {
   return {
-    warn: level === "error" ? () => {} : consoleLogger.warn,
-    ...(level === "info" || level === "debug" ? { info: writing("info") } : {}),
-    ...(level === "debug" ? { debug: writing("debug") } : {}),
+    warn: level === "error" ? () => {} : warn,
+    ...(level === "info" || level === "debug" ? { info } : {}),
+    ...(level === "debug" ? { debug } : {}),
   };
 }
 

@@ -98,6 +98,27 @@ test("a good token connects its user, and every other ends in the same words", a
   expect(refused.map(({ check }) => check)).toEqual(checks);
 });
 
+test("a flood of refused clients does not flood the log", async () => {
+  const { lines, open } = await start(
+    { jwt: HS256, required: false },
+    {
+      rpc: async () => {
+        throw new Error("no route");
+      },
+    },
+  );
+  const refused = await Promise.all(Array.from({ length: 60 }, () => open({ token: "hunter2" })));
+  for (const client of refused) expect(first(client)).toBe("error AUTH_ERROR");
+  const client = await open({});
+  for (let i = 0; i < 60; i++) expect(kindOf(await client.rpc("m", "x"))).toBe("error PROXY_ERROR");
+  const counted = (message: string) => lines.filter((line) => line.includes(message)).length;
+  // One more in three seconds, however slow the machine is.
+  for (const message of ["client refused", "backend call failed"]) {
+    expect(counted(message)).toBeGreaterThanOrEqual(20);
+    expect(counted(message)).toBeLessThan(40);
+  }
+});
+
 test("nothing of a token is in the log, at any level, whatever becomes of it", async () => {
   const marker = "marker-4711";
   const encoded = Buffer.from(`"${marker}"`).toString("base64url").slice(2, 12);

@@ -4,6 +4,12 @@ import { exports } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import type { Backends } from "../../src/engine/ports/backends.ts";
 import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
+import { Client } from "./socket.ts";
+
+const JWT = { hmac_secret: { secret: "TOKEN_SECRET" }, algorithms: ["HS256"] };
+
+// Before any object is made.
+Object.assign(env, { messageloop: { auth: { jwt: JWT } }, TOKEN_SECRET: "s".repeat(32) });
 
 const upgrade = {
   Upgrade: "websocket",
@@ -41,4 +47,17 @@ test("with an authenticator of the application's own it takes connections", asyn
     authenticate: async () => ({ userId: "ali" }),
   });
   expect((await answered("auth-own"))[0]).toBe(101);
+});
+
+test("a flood of refused clients does not flood the log", async () => {
+  const lines = vi.spyOn(console, "info").mockImplementation(() => {});
+  for (let i = 0; i < 60; i++) {
+    const client = await Client.open({ gateway: "auth-flood" });
+    client.send({ id: "c", envelope: { case: "connect", value: { token: "hunter2" } } });
+    expect((await client.closed()).code).toBe(3500);
+  }
+  const refused = lines.mock.calls.filter(([line]) => `${line}`.includes("client refused"));
+  expect(refused.length).toBeGreaterThanOrEqual(20);
+  // One more in three seconds, however slow the machine is.
+  expect(refused.length).toBeLessThan(40);
 });
