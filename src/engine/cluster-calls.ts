@@ -62,7 +62,7 @@ export interface LocalSessions {
 }
 
 /** A node's own part of surveys. */
-type LocalSurveys = Pick<Surveys, "ask" | "audience">;
+type LocalSurveys = Pick<Surveys, "ask" | "audience" | "end">;
 
 type Call = NonNullable<MessageInitShape<typeof NodeCallSchema>["call"]>;
 type Answer = NodeAnswer["answer"];
@@ -208,6 +208,9 @@ export class ClusterCalls {
       }
       case "survey":
         return await answerSurvey(this.#surveys, call.value);
+      case "endSurvey":
+        this.#surveys.end(call.value.id);
+        return { case: "surveyEnded", value: true };
       case "audience":
         return { case: "audience", value: this.#surveys.audience(call.value.channel) };
       case "send": {

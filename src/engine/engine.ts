@@ -447,7 +447,7 @@ export class Engine {
   async survey(
     channel: string,
     question: CloudEvent,
-    { timeoutMs = SURVEY_TIMEOUT_MS }: SurveyOptions = {},
+    { timeoutMs = SURVEY_TIMEOUT_MS, cancellation }: SurveyOptions = {},
   ): Promise<SurveyOutcome> {
     // More than it may be is cut, and so may be infinite.
     checkCount(Math.min(timeoutMs, MAX_SURVEY_TIMEOUT_MS), "timeoutMs");
@@ -457,6 +457,7 @@ export class Engine {
       question: canonicalEvent(applicationEvent(question)),
       timeoutMs,
       maxAudience: MAX_SURVEY_AUDIENCE,
+      cancellation,
     });
   }
 

@@ -390,16 +390,24 @@ test("a subscriber whose socket takes nothing holds the survey to its timeout, a
   expect([...silent].sort()).toEqual(["s2", "s3"]);
 });
 
-test("an asker that goes is told nothing, and its survey ends all the same", async () => {
-  const { engine, join } = room();
+test("an asker that goes is told nothing, and its survey is over at once and takes no place", async () => {
+  const { engine, join } = room({ openSurveys: 1 });
   const [asker, member] = [await join("poll.a"), await join("poll.a")];
-  const asking = send(asker.session, ask("poll.a", { othersOnly: true }));
+  const asking = send(asker.session, ask("poll.a", { othersOnly: true, timeoutMs: 60_000 }));
   const id = questionOf(member);
+  const early = send(member.session, ask("poll.a"));
+  await early;
+  expect(kinds(member.transport).at(-1)).toBe("error RATE_LIMITED");
   asker.session.end(false);
-  await send(member.session, answer(id));
   await asking;
   expect(kinds(asker.transport)).toEqual([]);
   expect(engine.stats()).toMatchObject({ openSurveys: 0, surveys: 1, internalErrors: 0 });
+  await send(member.session, answer(id));
+  expect(engine.stats().droppedAnswers).toBe(1);
+  const again = send(member.session, ask("poll.a"));
+  await send(member.session, answer(questionOf(member)));
+  await again;
+  expect(resultsOf(member)).toHaveLength(1);
 });
 
 test("a long result comes in parts that a client reads, with the request's metadata in the first", async () => {

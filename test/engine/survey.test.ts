@@ -140,6 +140,7 @@ function beside(nodes: Readonly<Record<string, Cluster["call"]>>) {
         asked.push(`here survey ${most} ${timeoutMs}`);
         return { answers: [], silent: ["here.1", "here.2"].slice(0, most) };
       },
+      end: (id) => asked.push(`here end ${id}`),
     },
     limits: { openSurveys: 2, surveyResultBytes: 1_000 },
     counters,
@@ -191,6 +192,58 @@ test("only nodes that have subscribers are asked, and no more of them than were 
     "there survey 3750 4000",
   ]);
   expect(counters).toEqual({ surveys: 1, surveyAnswers: 0, surveySilent: 5 });
+});
+
+/** What a test says when nobody waits any more. */
+function cancellation() {
+  let callback: (() => void) | undefined;
+  const made = {
+    cancelled: false,
+    onCancel: (its: () => void) => {
+      callback = its;
+    },
+    cancel: () => {
+      made.cancelled = true;
+      callback?.();
+    },
+  };
+  return made;
+}
+
+test("when nobody waits for it any more all who were asked hear of it, and nobody afterwards", async () => {
+  const answered = Promise.withResolvers<void>();
+  const there: Cluster["call"] = async (name, call, timeoutMs) => {
+    if (call.call.case === "endSurvey") answered.resolve();
+    if (call.call.case === "endSurvey") return { case: "surveyEnded", value: true };
+    if (call.call.case === "survey") await answered.promise;
+    return await node(3)(name, call, timeoutMs);
+  };
+  const deaf: Cluster["call"] = async (name, call, timeoutMs) =>
+    await node(1)(name, call, timeoutMs);
+  const { asked, run, time } = beside({ empty: node(0), there, deaf });
+  const gone = cancellation();
+  const running = run({ cancellation: gone });
+  await expect.poll(() => asked.length).toBe(6);
+  const before = time.now();
+  gone.cancel();
+  await running;
+  expect(time.now()).toBe(before);
+  expect(asked.slice(6)).toEqual(["here end 1", "there endSurvey 2500", "deaf endSurvey 2500"]);
+  // The same is said of one that has ended.
+  const over = cancellation();
+  await time.until(run({ cancellation: over }));
+  asked.length = 0;
+  over.cancel();
+  expect(asked).toEqual([]);
+});
+
+test("when nobody waits by the time that it is known who is to be asked, nobody is", async () => {
+  const { asked, run, time } = beside({ there: node(3) });
+  const gone = cancellation();
+  gone.cancel();
+  const running = time.until(run({ cancellation: gone }));
+  await expect(running).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  expect(asked).toEqual(["there audience 2000"]);
 });
 
 test("with more subscribers than a survey may ask nobody is asked on any node", async () => {
@@ -372,6 +425,20 @@ test("a node that is told twice of a survey asks once, and both get its outcome"
   expect(await second).toEqual(outcome);
   expect(asked).toEqual(["one", "two", "three"]);
   expect(surveys.size).toBe(0);
+});
+
+test("a survey that is ended is answered with what there is, and one that is not there is none", async () => {
+  const { call, surveys, time } = ofThree();
+  const asking = surveys.ask({ ...call, most: 3 });
+  surveys.answer("one", "1", create(SurveyResponseSchema, { requestId: "1" }));
+  const before = time.now();
+  surveys.end("2");
+  surveys.end("1");
+  expect(await asking).toMatchObject({
+    answers: [{ sessionId: "one" }],
+    silent: ["two", "three"],
+  });
+  expect([time.now(), surveys.size]).toEqual([before, 0]);
 });
 
 test("a node asks no more than were counted, those first who came first, and an older node has all asked", async () => {

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
+import { createClient } from "@connectrpc/connect";
 import {
   createConnectTransport,
   createGrpcTransport,
@@ -99,6 +100,37 @@ describe.each(Object.entries(DRIVERS))("by %s", (_, driver) => {
     await run(
       new Api({ driver: driver(), client, elsewhere: client, name: (word) => `${word}-${own}` }),
     );
+  });
+});
+
+describe("a survey whose request is broken off is over at once", () => {
+  const headers = { authorization: `Bearer ${KEYS.all.key}` };
+  const channel = "broken-off";
+  const requests: Record<string, (signal: AbortSignal) => Promise<unknown>> = {
+    "JSON by plain HTTP": (signal) =>
+      fetch(`${admin}/${APIService.typeName}/Survey`, {
+        method: "POST",
+        headers: { ...headers, "content-type": "application/json" },
+        body: JSON.stringify({ channel, payload: event("?"), timeout_ms: 60_000 }),
+        signal,
+      }),
+    "a generated gRPC client": (signal) => {
+      const baseUrl = `http://127.0.0.1:${ports.grpc}`;
+      const api = createClient(APIService, createGrpcTransport({ baseUrl }));
+      return api.survey({ channel, timeoutMs: 60_000 }, { headers, signal });
+    },
+  };
+  test.each(Object.entries(requests))("by %s", async (_, request) => {
+    const { client: member } = await client({ subscriptions: [{ channel }] });
+    const broken = new AbortController();
+    const asking = request(broken.signal);
+    await member.next("surveyRequest");
+    expect(server.engine.surveys.size).toBe(1);
+    broken.abort();
+    await expect(asking).rejects.toThrow();
+    await eventually(() => server.engine.surveys.size === 0);
+    expect(member.close).toBeUndefined();
+    member.socket.close();
   });
 });
 

@@ -1,14 +1,19 @@
 /** Surveys in the true runtime: gateways that sleep are woken, and one that is reset meanwhile is named. */
-import { evictDurableObject } from "cloudflare:test";
-import { exports } from "cloudflare:workers";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env, exports } from "cloudflare:workers";
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import type { Engine } from "../../src/engine/engine.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { requestEngine } from "../../src/worker/doors/request-engine.ts";
 import { settingsOf } from "../../src/worker/settings.ts";
 import { textOf, valueAs } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { abort } from "./abort.ts";
 import { Client, freshChannel } from "./socket.ts";
+
+// Before any object is made.
+Object.assign(env, { messageloop: { channels: [{ pattern: "left.*", survey: true }] } });
 
 const question = create(CloudEventSchema, { data: { case: "textData", value: "how many?" } });
 
@@ -59,4 +64,31 @@ test("a gateway that is reset while its clients are asked is named at once, and 
   expect(answers.map(({ sessionId }) => sessionId)).toEqual([near.id]);
   expect([silent, unreached]).toEqual([[], [{ node: "apac-8", reason: "unavailable" }]]);
   expect(Date.now() - began).toBeLessThan(15_000);
+});
+
+/** Surveys that gateways have open, all together. */
+async function openIn(gateways: readonly string[]): Promise<number> {
+  const counts = gateways.map((name) =>
+    runInDurableObject(
+      exports.GatewayDurableObject.getByName(name),
+      (gateway) => (gateway as unknown as { engine: Engine }).engine.stats().openSurveys,
+    ),
+  );
+  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+}
+
+test("with its asker a survey ends on all gateways at once", async () => {
+  const channel = freshChannel("left");
+  const gateways = ["weur-9", "apac-9", "enam-9"];
+  const members = await Promise.all(gateways.map((name) => member(name, channel)));
+  const asker = await Client.open({ gateway: "weur-9" });
+  await asker.connect({ capabilities: ["survey"], subscriptions: [{ channel }] });
+  const value = { requestId: "mine", payload: question, timeoutMs: 60_000 };
+  asker.send({ id: "ask", channel, envelope: { case: "surveyRequest", value } });
+  for (const { client } of members) await client.next("surveyRequest");
+  expect(await openIn(gateways)).toBe(3);
+  const began = Date.now();
+  asker.socket.close(1000);
+  await eventually(async () => (await openIn(gateways)) === 0);
+  expect(Date.now() - began).toBeLessThan(20_000);
 });

@@ -1,10 +1,16 @@
 /** What is asked in a survey, and what comes of it. */
 import type { MessagingError } from "../../protocol/errors.ts";
 import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import type { Cancellation } from "../ports/backends.ts";
 
 export interface SurveyOptions {
   /** How long to wait for answers, in milliseconds. Default 5 s, at most 60 s. */
   readonly timeoutMs?: number;
+  /**
+   * Says when nobody waits for the answers any more: the survey ends then with those that there are, and takes no
+   * place. Default: somebody does, until it ends by itself.
+   */
+  readonly cancellation?: Cancellation | undefined;
 }
 
 /** What one session said: an event, an error, or an event without data. */

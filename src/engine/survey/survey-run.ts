@@ -11,6 +11,7 @@ import {
   type SurveyCall,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_SURVEY_TIMEOUT_MS, SURVEY_COUNT_MS } from "../../protocol/limits.ts";
+import type { Cancellation } from "../ports/backends.ts";
 import type { Cluster } from "../ports/cluster.ts";
 import type { Timers } from "../ports/platform.ts";
 import { AnswerBudget } from "./answer-budget.ts";
@@ -31,6 +32,8 @@ const TRAVEL_MS = 250;
 export interface SurveyQuestion extends Omit<NodeQuestion, "most"> {
   /** How many may be asked. With more subscribers nobody is. */
   readonly maxAudience: number;
+  /** Says when nobody waits for it any more: then it ends everywhere. Default: somebody does to the end. */
+  readonly cancellation?: Cancellation | undefined;
 }
 
 /** Where surveys are counted. */
@@ -42,7 +45,7 @@ export interface SurveyCounters {
 
 export interface SurveyRunsHost {
   readonly cluster: Cluster | undefined;
-  readonly local: Pick<Surveys, "ask" | "audience">;
+  readonly local: Pick<Surveys, "ask" | "audience" | "end">;
   readonly limits: Pick<SurveyLimits, "openSurveys" | "surveyResultBytes">;
   readonly counters: SurveyCounters;
   readonly timers: Timers;
@@ -65,7 +68,8 @@ export class SurveyRuns {
    * Asks the subscribers of all nodes. A node whose part is not known in the end is named.
    *
    * @throws MessagingError TOO_LARGE where more are subscribed than may be asked, RATE_LIMITED where as many surveys
-   *   are open as may be, UNAVAILABLE where it is not known which nodes have subscribers
+   *   are open as may be, UNAVAILABLE where it is not known which nodes have subscribers, or where nobody waits for it
+   *   any more before anybody is asked
    */
   async run(question: SurveyQuestion): Promise<SurveyOutcome> {
     const { counters, limits } = this.#host;
@@ -82,7 +86,7 @@ export class SurveyRuns {
     }
   }
 
-  async #ask({ maxAudience, ...question }: SurveyQuestion): Promise<SurveyOutcome> {
+  async #ask({ maxAudience, cancellation, ...question }: SurveyQuestion): Promise<SurveyOutcome> {
     const { cluster, limits, local, steadyNow } = this.#host;
     const { channel, except } = question;
     const timeoutMs = Math.min(question.timeoutMs, MAX_SURVEY_TIMEOUT_MS);
@@ -96,6 +100,7 @@ export class SurveyRuns {
       const text = `the channel has more subscribers than the ${maxAudience} that a survey may ask`;
       throw new MessagingError("TOO_LARGE", text);
     }
+    if (cancellation?.cancelled) throw new MessagingError("UNAVAILABLE", "nobody waits for it");
     // Without other nodes no time has passed.
     const left = cluster === undefined ? timeoutMs : timeoutMs - (steadyNow() - began);
     const asked = { ...question, timeoutMs: Math.max(left, 1) };
@@ -105,13 +110,28 @@ export class SurveyRuns {
         this.#part(node, unreached, () => this.#askNode(node, { ...asked, most })),
       ),
     ];
+    let open = true;
+    // Hosts say it as well when they have given the answer.
+    cancellation?.onCancel(() => {
+      if (open) this.#abandon(question.id, counted);
+    });
     const outcomes = (await Promise.all(parts)).filter((part) => part !== undefined);
+    open = false;
     const budget = new AnswerBudget(limits.surveyResultBytes);
     return {
       answers: outcomes.flatMap(({ answers }) => answers).map((answer) => budget.fit(answer)),
       silent: outcomes.flatMap(({ silent }) => silent),
       unreached,
     };
+  }
+
+  /** Ends a survey for which nobody waits, so that it takes no place anywhere. */
+  #abandon(id: string, others: readonly (readonly [node: string, count: number])[]): void {
+    this.#host.local.end(id);
+    for (const [node] of others) {
+      // One that does not hear of it waits until the survey's time is over.
+      this.#call(node, { case: "endSurvey", value: { id } }, SURVEY_COUNT_MS).catch(() => {});
+    }
   }
 
   /** The other nodes that have subscribers, and how many each has. */

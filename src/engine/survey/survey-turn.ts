@@ -1,10 +1,14 @@
-/** The surveys of one session: one at a time, and so many a minute. */
+/** The surveys of one session: one at a time, and so many a minute. With the session its survey ends. */
+import type { Cancellation } from "../ports/backends.ts";
 import { TokenBucket } from "../token-bucket.ts";
 import { tooMany } from "./too-many.ts";
 
-export class SurveyTurn {
+export class SurveyTurn implements Cancellation {
   readonly #bucket: TokenBucket;
   #open = false;
+  #cancelled = false;
+  /** Of the survey that is open. */
+  #whenCancelled: (() => void) | undefined;
 
   /** @param now in milliseconds */
   constructor(perMinute: number, now: number) {
@@ -21,5 +25,22 @@ export class SurveyTurn {
 
   end(): void {
     this.#open = false;
+    this.#whenCancelled = undefined;
+  }
+
+  get cancelled(): boolean {
+    return this.#cancelled;
+  }
+
+  onCancel(callback: () => void): void {
+    if (this.#cancelled) callback();
+    else this.#whenCancelled = callback;
+  }
+
+  /** The session has ended. */
+  cancel(): void {
+    this.#cancelled = true;
+    this.#whenCancelled?.();
+    this.#whenCancelled = undefined;
   }
 }

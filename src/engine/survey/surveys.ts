@@ -138,6 +138,11 @@ export class Surveys {
     if (tooLong !== undefined) throw tooLong;
   }
 
+  /** Nobody waits for a survey any more: it ends with what has been answered. */
+  end(id: string): void {
+    this.#open.get(id)?.finish();
+  }
+
   /** A session has ended: nobody waits for it any more. */
   left(sessionId: string): void {
     for (const survey of [...this.#open.values()]) {

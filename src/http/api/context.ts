@@ -1,6 +1,7 @@
 /** What a call of the server API knows of whoever makes it. */
 import { type ContextKey, createContextKey } from "@connectrpc/connect";
 import type { Engine } from "../../engine/engine.ts";
+import type { Cancellation } from "../../engine/ports/backends.ts";
 import type { Encoding } from "../../protocol/codec.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import type { Error as ErrorMessage } from "../../protocol/gen/messageloop/shared/v1/errors_pb.js";
@@ -14,6 +15,27 @@ export interface ApiCall {
   readonly principal: Principal;
   /** Of the answer. */
   readonly encoding: Encoding;
+  /** Says when nobody waits for the answer any more; undefined where the host does not know. */
+  readonly cancellation?: Cancellation | undefined;
+}
+
+/** The part of an AbortSignal that is used. */
+interface Signal {
+  readonly aborted: boolean;
+  addEventListener(type: "abort", listener: () => void, options: { readonly once: true }): void;
+}
+
+/** A signal, as the engine hears of it. */
+export function cancellationOf(signal: Signal): Cancellation {
+  return {
+    get cancelled() {
+      return signal.aborted;
+    },
+    onCancel(callback) {
+      if (signal.aborted) callback();
+      else signal.addEventListener("abort", callback, { once: true });
+    },
+  };
 }
 
 /** An error for an item of an answer, where there is one. */

@@ -30,7 +30,7 @@ import { withoutEndlessDeadline } from "../streaming/deadline.ts";
 import { type Form, OPAQUE, TEXT, TEXT_OPTIONS } from "../streaming/forms.ts";
 import { opaque } from "../streaming/opaque.ts";
 import { byContentType, lastHandler } from "../streaming/service.ts";
-import { KEY_PEER } from "./context.ts";
+import { cancellationOf, KEY_PEER } from "./context.ts";
 import { decodeRequest } from "./request.ts";
 import type { ApiMethod, ApiService } from "./service.ts";
 
@@ -76,8 +76,8 @@ function calling<In extends DescMessage, Out extends DescMessage>(
   const { service, interceptors = [] } = options;
   const { desc } = method;
   const unread: DescMethodUnary<In, Out> = { ...desc, input: form.input, output: form.output };
-  async function call(input: MessageShape<In>, { values }: HandlerContext) {
-    return form.write(await answered(options, method, form, form.read(input), values));
+  async function call(input: MessageShape<In>, context: HandlerContext) {
+    return form.write(await answered(options, method, form, form.read(input), context));
   }
   const handler = router.rpc(unread, call, {
     jsonOptions: TEXT_OPTIONS,
@@ -103,14 +103,15 @@ async function answered(
   method: ApiMethod,
   { encoding }: Pick<Form<DescMessage>, "encoding">,
   frame: Frame,
-  values: ContextValues,
+  { values, signal }: HandlerContext,
 ): Promise<Frame> {
   const principal = values.get(PRINCIPAL);
   if (principal === undefined) throw new Error("nobody has looked at the key");
   try {
     const { input, output } = method.desc;
     const request = decodeRequest(input, encoding, frame);
-    const call = { engine: engine(values), principal, encoding };
+    const cancellation = cancellationOf(signal);
+    const call = { engine: engine(values), principal, encoding, cancellation };
     const answer = await service.answer(method, call, request);
     const encoded = encode(output, encoding, create(output, answer as never));
     service.ended(method);

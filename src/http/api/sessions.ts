@@ -98,7 +98,7 @@ async function change(
 }
 
 export async function survey(
-  { engine, principal, encoding }: ApiCall,
+  { engine, principal, encoding, cancellation }: ApiCall,
   { requestId, channel, payload, timeoutMs }: SurveyRequest,
 ): Promise<MessageInitShape<typeof SurveyResponseSchema>> {
   principal.check("publish", channel);
@@ -106,6 +106,7 @@ export async function survey(
   const question = payload ?? create(CloudEventSchema);
   const outcome = await engine.survey(channel, question, {
     timeoutMs: timeoutMs === 0 ? SURVEY_TIMEOUT_MS : timeoutMs,
+    cancellation,
   });
   const told = (event: CloudEvent): CloudEvent =>
     encoding === "json" ? eventForJson(event) : event;

@@ -6,6 +6,7 @@ import { create, type DescMessage } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
 import { errorToJson } from "@connectrpc/connect/protocol-connect";
 import type { Engine } from "../../engine/engine.ts";
+import type { Cancellation } from "../../engine/ports/backends.ts";
 import { type Encoding, encode } from "../../protocol/codec.ts";
 import type { KeyPeer } from "../keys/keys.ts";
 import { callStatusOf } from "../statuses.ts";
@@ -73,17 +74,19 @@ export class PlainCall {
    * Answers it. Never rejects.
    *
    * @param read reads the body, once it is known who calls; it rejects for one that cannot be had
+   * @param cancellation says when nobody waits for the answer any more
    */
   async answer(
     peer: KeyPeer,
     engine: Engine,
     read: () => Promise<Uint8Array>,
+    cancellation: Cancellation,
   ): Promise<UnaryAnswer> {
     try {
       const authorization = this.#head.header("authorization");
       const principal = await this.#service.admit(this.#method, authorization, peer);
       const request = decodeRequest(this.#method.desc.input, this.#encoding, await read());
-      const call = { engine, principal, encoding: this.#encoding };
+      const call = { engine, principal, encoding: this.#encoding, cancellation };
       const answer = this.#written(await this.#service.answer(this.#method, call, request));
       this.#service.ended(this.#method);
       return answer;

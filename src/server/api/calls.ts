@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { background } from "../../engine/background.ts";
 import type { Engine } from "../../engine/engine.ts";
+import type { Cancellation } from "../../engine/ports/backends.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
 import type { PlainCall, UnaryApi } from "../../http/api/unary.ts";
 import { tooLate } from "../../http/body.ts";
@@ -63,11 +64,12 @@ export class ApiCalls {
     const { engine, proxies } = this.#options;
     const peer = proxies.peerOf(request);
     const line = lineOf(request, peer.address);
+    const readBody = async (): Promise<Uint8Array> => {
+      line.serve(() => {});
+      return await read(request);
+    };
     const { status, headers, body } = await this.#counted(line, () =>
-      call.answer(peer, engine, async () => {
-        line.serve(() => {});
-        return await read(request);
-      }),
+      call.answer(peer, engine, readBody, unanswered(response)),
     );
     // The client may have gone.
     if (response.destroyed) return;
@@ -92,6 +94,19 @@ export class ApiCalls {
       leave();
     }
   }
+}
+
+/** Says when whoever waits for an answer has gone. */
+function unanswered(response: ServerResponse): Cancellation {
+  return {
+    get cancelled() {
+      return response.destroyed;
+    },
+    onCancel(callback) {
+      if (response.destroyed) callback();
+      else response.once("close", callback);
+    },
+  };
 }
 
 /** @throws ConnectError for a body that is too long, is not whole in time, or breaks off */

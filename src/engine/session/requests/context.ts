@@ -109,9 +109,10 @@ export class RequestContext implements SessionParts {
     return this.#backend?.size ?? 0;
   }
 
-  /** The session has ended: nobody waits for a backend any more. */
+  /** The session has ended: nobody waits for a backend or a survey any more. */
   cancel(): void {
     this.#backend?.cancelAll();
+    this.#surveys?.cancel();
     this.#rpcs?.clear();
   }
 }

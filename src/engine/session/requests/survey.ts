@@ -61,7 +61,9 @@ async function survey(
       timeoutMs: timeoutMs || SURVEY_TIMEOUT_MS,
       maxAudience: node.settings.surveyAudience,
       except: othersOnly ? client.sessionId : undefined,
+      cancellation: surveys,
     });
+    if (session.ended) return;
     // What stands around the list is the same in every part, but for the metadata, which is told once.
     const later = create(InboundMessageSchema, { id: message.id });
     const around = replies.answer(later, {
