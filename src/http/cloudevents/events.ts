@@ -1,4 +1,5 @@
 /** The events of a request, in whichever of the three modes it comes. */
+import { attributeHeaders, binaryEvent, headerBytes } from "../../protocol/binary/read.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { elementsOf } from "../../protocol/json-text.ts";
@@ -7,7 +8,6 @@ import { mediaTypeOf } from "../../protocol/media-type.ts";
 import { bad } from "../../protocol/structured/attributes.ts";
 import { structuredEvent } from "../../protocol/structured/read.ts";
 import { utf8Length } from "../../protocol/utf8.ts";
-import { attributeHeaders, binaryEvent, headerBytes } from "./binary.ts";
 
 const STRUCTURED = "application/cloudevents+json";
 const BATCHED = "application/cloudevents-batch+json";

@@ -1,7 +1,8 @@
 /** What stands before the bodies of a request over HTTP and its answer, the same on every host. */
 import { BackendFailure } from "../../engine/ports/backends.ts";
+import { attributeHeaders, headerBytes } from "../../protocol/binary/read.ts";
 import type { BackendConfig } from "../backend-config.ts";
-import type { BackendRequest } from "../http/call.ts";
+import type { AttributeHeaders, BackendRequest } from "../http/call.ts";
 
 /**
  * The headers of a request, names in lower case. What the server says of itself stands above what the operator has
@@ -38,6 +39,11 @@ export function checkHead(
   if (Number(header("content-length") ?? 0) > maxResponseBytes) throw tooLarge(maxResponseBytes);
 }
 
+/** Whether answers may be events in the binary mode: then their headers are looked at. */
+export function readsAttributes({ payload, kind }: BackendConfig): boolean {
+  return kind === "http" && payload === "cloudevents";
+}
+
 /** The bytes of an answer's body as they come, which are only so many. */
 export class ResponseBody {
   readonly #most: number;
@@ -50,15 +56,35 @@ export class ResponseBody {
 
   /** @throws BackendFailure where it is more than there may be */
   add(chunk: Uint8Array): void {
-    this.#bytes += chunk.length;
-    if (this.#bytes > this.#most) throw tooLarge(this.#most);
+    this.#count(chunk.length);
     this.#chunks.push(chunk);
+  }
+
+  /**
+   * The attributes of an event in the binary mode, which take room of the body's.
+   *
+   * @param headers all that came
+   * @param areText whether their values have been read as UTF-8
+   */
+  attributes(
+    headers: Iterable<readonly [name: string, value: string]>,
+    areText: boolean,
+  ): AttributeHeaders | undefined {
+    const values = attributeHeaders(headers);
+    if (values.size === 0) return undefined;
+    this.#count(headerBytes(values));
+    return { values, areText };
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes > this.#most) throw tooLarge(this.#most);
   }
 
   whole(): Uint8Array {
     const [only] = this.#chunks;
     if (only !== undefined && this.#chunks.length === 1) return only;
-    const all = new Uint8Array(this.#bytes);
+    const all = new Uint8Array(this.#chunks.reduce((sum, { length }) => sum + length, 0));
     let at = 0;
     for (const chunk of this.#chunks) {
       all.set(chunk, at);

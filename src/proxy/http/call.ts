@@ -22,8 +22,18 @@ export interface BackendResponse {
   readonly status: number;
   /** The header Content-Type as it came; empty where there is none. */
   readonly contentType: string;
-  /** All of it, within the host's bound. */
+  /** What `ce-` headers say, for a backend that is asked with CloudEvents; undefined where there are none. */
+  readonly attributes?: AttributeHeaders | undefined;
+  /** All of it, within the host's bound, which holds for the attributes and the body together. */
   readonly body: Uint8Array;
+}
+
+/** Attributes of an event in the binary mode. */
+export interface AttributeHeaders {
+  /** By attribute, as they came. */
+  readonly values: ReadonlyMap<string, string>;
+  /** Whether the host has read values as UTF-8; else each character is a byte. */
+  readonly areText: boolean;
 }
 
 /**

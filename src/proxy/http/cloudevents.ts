@@ -6,6 +6,7 @@
 import { create, type DescMessage, isMessage, type MessageShape } from "@bufbuild/protobuf";
 import { BackendFailure } from "../../engine/ports/backends.ts";
 import type { Random } from "../../engine/ports/platform.ts";
+import { binaryEvent } from "../../protocol/binary/read.ts";
 import { attribute } from "../../protocol/cloudevents.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import {
@@ -27,6 +28,7 @@ import { checkStatus, checkType, type Form, messageOf, objectIn, wrongType } fro
 import { JSON_TYPE, jsonOf } from "./json.ts";
 
 export const STRUCTURED_TYPE = "application/cloudevents+json";
+const EVENT_TYPES = "application/cloudevents";
 /** Begins the type of an event of ours. */
 const TYPES = "com.messageloop.";
 /** Is its source. */
@@ -50,14 +52,14 @@ export function cloudEventsForm(random: Random): Form {
       return { contentType: STRUCTURED_TYPE, body: utf8Encode(text) };
     },
     read<O extends DescMessage>(hook: Hook<DescMessage, O>, response: BackendResponse) {
-      const { status, body } = response;
+      const { status, body, attributes } = response;
       if (hook.output.typeName === RPCResponseSchema.typeName) {
         // What handles events and has none to answer with says so by an empty answer.
-        if ([200, 202, 204].includes(status) && body.length === 0) return create(hook.output);
-        if (status === 200 && isStructured(response)) {
-          const answer: MessageShape<DescMessage> = create(RPCResponseSchema, {
-            payload: eventIn(body),
-          });
+        const none = status === 202 || status === 204 || (status === 200 && !attributes);
+        if (none && body.length === 0) return create(hook.output);
+        const payload = status === 200 ? eventOf(response) : undefined;
+        if (payload !== undefined) {
+          const answer: MessageShape<DescMessage> = create(RPCResponseSchema, { payload });
           return answer as MessageShape<O>;
         }
       }
@@ -101,14 +103,33 @@ function isStructured({ contentType }: BackendResponse): boolean {
   return true;
 }
 
-function eventIn(body: Uint8Array): CloudEvent {
-  const { value, text } = objectIn(body);
+/** The event that an answer is, in either mode; undefined where it is something else. */
+function eventOf(response: BackendResponse): CloudEvent | undefined {
+  const { attributes, body, contentType } = response;
+  if (isStructured(response)) {
+    const { value, text } = objectIn(body);
+    return checked(() => structuredEvent(value, text));
+  }
+  // Batches, and forms of an event that are not read.
+  if (attributes === undefined || mediaTypeOf(contentType).name.startsWith(EVENT_TYPES)) {
+    return undefined;
+  }
+  if (/[^\t\x20-\x7e]/.test(contentType)) {
+    throw new BackendFailure("answer", "the content type is not ASCII");
+  }
+  const type = contentType === "" ? undefined : contentType;
+  return checked(() => binaryEvent(attributes.values, type, body, attributes.areText));
+}
+
+function checked(read: () => CloudEvent): CloudEvent {
   try {
-    return structuredEvent(value, text);
+    return read();
   } catch (error) {
     if (!(error instanceof MessagingError)) throw error;
     // The rest of its words quotes values.
-    const [, name = "a member"] = /^(?:the attribute )?([a-z0-9_]+) is /.exec(error.message) ?? [];
+    const [, name = "a member"] =
+      /^(?:the attribute |the header ce-)?([a-z0-9_]+) (?:is|holds|stands) /.exec(error.message) ??
+      [];
     throw new BackendFailure("field", `${name} of the event is not what it has to be`);
   }
 }

@@ -3,9 +3,9 @@ import type { Dispatcher, Pool } from "undici";
 import { BackendFailure, type Cancellation } from "../../engine/ports/backends.ts";
 import { AddressGuard } from "../../proxy/addresses.ts";
 import type { BackendConfig } from "../../proxy/backend-config.ts";
-import { checkHead, headersOf, ResponseBody } from "../../proxy/calls/head.ts";
+import { checkHead, headersOf, ResponseBody, readsAttributes } from "../../proxy/calls/head.ts";
 import { NotSent } from "../../proxy/calls/lane.ts";
-import type { BackendRequest, BackendResponse } from "../../proxy/http/call.ts";
+import type { AttributeHeaders, BackendRequest, BackendResponse } from "../../proxy/http/call.ts";
 import { guardedLookup, RefusedAddress } from "./lookup.ts";
 
 /** How long a connection may take to open, in milliseconds. */
@@ -101,6 +101,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #failure: BackendFailure | undefined;
   #status = 0;
   #contentType = "";
+  #attributes: AttributeHeaders | undefined;
 
   constructor(config: BackendConfig, cancellation: Cancellation, settle: Settle) {
     this.#config = config;
@@ -130,7 +131,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     };
     this.#status = status;
     this.#contentType = header("content-type") ?? "";
-    this.#unlessFailing(() => checkHead(this.#config, status, header));
+    this.#unlessFailing(() => {
+      checkHead(this.#config, status, header);
+      if (!readsAttributes(this.#config)) return;
+      const all = Object.keys(headers).map((name) => [name, header(name) ?? ""] as const);
+      this.#attributes = this.#body.attributes(all, false);
+    });
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
@@ -138,8 +144,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    const body = this.#body.whole();
-    this.#settle.resolve({ status: this.#status, contentType: this.#contentType, body });
+    const [status, contentType, attributes] = [this.#status, this.#contentType, this.#attributes];
+    this.#settle.resolve({ status, contentType, attributes, body: this.#body.whole() });
   }
 
   onResponseError(_controller: unknown, error: Error): void {

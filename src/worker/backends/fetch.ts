@@ -2,7 +2,7 @@
 import { errorText } from "../../engine/error-text.ts";
 import { BackendFailure, type Cancellation } from "../../engine/ports/backends.ts";
 import type { BackendConfig } from "../../proxy/backend-config.ts";
-import { checkHead, headersOf, ResponseBody } from "../../proxy/calls/head.ts";
+import { checkHead, headersOf, ResponseBody, readsAttributes } from "../../proxy/calls/head.ts";
 import type { BackendRequest, BackendResponse } from "../../proxy/http/call.ts";
 import type { Fetch } from "./binding.ts";
 
@@ -35,8 +35,14 @@ export class FetchSender {
       });
       const { status, headers } = response;
       checkHead(this.#config, status, (name) => headers.get(name) ?? undefined);
-      const body = await this.#bodyOf(response);
-      return { status, contentType: headers.get("content-type") ?? "", body };
+      const whole = new ResponseBody(this.#config);
+      // workerd reads values as UTF-8.
+      const attributes = readsAttributes(this.#config)
+        ? whole.attributes(headers, true)
+        : undefined;
+      if (response.body !== null) for await (const chunk of response.body) whole.add(chunk);
+      const contentType = headers.get("content-type") ?? "";
+      return { status, contentType, attributes, body: whole.whole() };
     } catch (error) {
       // Of an answer that is not read the rest need not come.
       abort.abort();
@@ -46,12 +52,6 @@ export class FetchSender {
       }
       throw new BackendFailure("unreachable", errorText(error));
     }
-  }
-
-  async #bodyOf({ body }: Response): Promise<Uint8Array> {
-    const whole = new ResponseBody(this.#config);
-    if (body !== null) for await (const chunk of body) whole.add(chunk);
-    return whole.whole();
   }
 
   #urlOf({ path = "" }: BackendRequest): string {

@@ -27,7 +27,7 @@ import {
 import { structuredEvent } from "../../../src/protocol/structured/read.ts";
 import { httpCall } from "../../../src/proxy/http/backend.ts";
 import type { BackendResponse } from "../../../src/proxy/http/call.ts";
-import { cloudEventsForm } from "../../../src/proxy/http/cloudevents.ts";
+import { cloudEventsForm, STRUCTURED_TYPE } from "../../../src/proxy/http/cloudevents.ts";
 import { connectForm } from "../../../src/proxy/http/connect.ts";
 import type { Form } from "../../../src/proxy/http/form.ts";
 import { jsonForm } from "../../../src/proxy/http/json.ts";
@@ -506,6 +506,80 @@ test.each(forms)("%s: statuses that refuse, and those that fail", async (name, f
   for (const status of [201, 206, 301, 408, 425, 429, 500, 502, 503, 504]) {
     expect(await ended4(status)).toEqual(failed);
   }
+});
+
+/** An answer in the binary mode. */
+function binaryAnswer(
+  attributes: Readonly<Record<string, string>>,
+  body = "",
+  contentType = "application/json",
+  status = 200,
+): BackendResponse {
+  const values = new Map(Object.entries(attributes));
+  return { ...answerOf(body, contentType, status), attributes: { values, areText: true } };
+}
+
+const REQUIRED = { specversion: "1.0", id: "a1", source: "/orders", type: "order" };
+
+test("cloudevents: an RPC is answered in the binary mode as well", async () => {
+  const asked = (answer: BackendResponse) => backend(FORMS.cloudevents, () => answer).rpc();
+  const headers = { ...REQUIRED, subject: "caf%C3%A9", mlextra: "x" };
+  const event = await asked(
+    binaryAnswer(headers, '{"total":3}', "application/json; charset=utf-8"),
+  );
+  expect(event).toMatchObject({
+    id: "a1",
+    source: "/orders",
+    specVersion: "1.0",
+    type: "order",
+    data: { case: "textData", value: '{"total":3}' },
+    attributes: {
+      subject: { attr: { value: "café" } },
+      mlextra: { attr: { value: "x" } },
+      datacontenttype: { attr: { value: "application/json; charset=utf-8" } },
+    },
+  });
+  expect((await asked(binaryAnswer(REQUIRED, "\u00ff", "image/png")))?.data.case).toBe(
+    "binaryData",
+  );
+  const none = await asked(binaryAnswer(REQUIRED, "", ""));
+  expect(none).toMatchObject({ id: "a1", data: { case: undefined }, attributes: {} });
+  for (const status of [202, 204]) {
+    expect(await asked(binaryAnswer(REQUIRED, "", "", status))).toBeUndefined();
+  }
+  // What an error is stated by has no attributes, and the structured mode says all in its body.
+  const stated = jsonAnswer({ error: { code: "NO", message: "none" } });
+  expect(await ended(asked(stated))).toBe("refusal NO none");
+  const whole = { ...answerOf(JSON.stringify({ ...REQUIRED, id: "s" }), STRUCTURED_TYPE) };
+  const both = { ...whole, attributes: binaryAnswer(REQUIRED).attributes };
+  expect((await asked(both))?.id).toBe("s");
+});
+
+test.each<[string, BackendResponse, string]>([
+  ["no id", binaryAnswer({ specversion: "1.0", source: "/", type: "t" }), "failure field"],
+  ["no version", binaryAnswer({ id: "1", source: "/", type: "t" }), "failure field"],
+  ["another version", binaryAnswer({ ...REQUIRED, specversion: "0.3" }), "failure field"],
+  ["a value in quotes", binaryAnswer({ ...REQUIRED, subject: '"a"' }), "failure field"],
+  ["bytes that are no UTF-8", binaryAnswer({ ...REQUIRED, subject: "%ff" }), "failure field"],
+  ["two content types", binaryAnswer({ ...REQUIRED, datacontenttype: "a/b" }), "failure field"],
+  ["a content type of its own", binaryAnswer(REQUIRED, "{}", "text/\u00e9"), "failure answer"],
+  ["a batch", binaryAnswer(REQUIRED, "[]", "application/cloudevents-batch+json"), "failure answer"],
+  ["a failure", binaryAnswer(REQUIRED, "{}", "application/json", 500), "failure status"],
+])("cloudevents: in the binary mode %s is no answer", async (_, answer, outcome) => {
+  const asks = backend(FORMS.cloudevents, () => answer);
+  expect(await ended(asks.rpc())).toBe(outcome);
+  const error = await asks.rpc().catch((thrown: unknown) => thrown);
+  expect(`${error}`).not.toMatch(/"a"|%ff|a\/b/);
+});
+
+test("attributes in headers are for backends that are asked with CloudEvents, and their RPCs", async () => {
+  const answer = binaryAnswer(REQUIRED, '{"user_info":{"id":"ada"},"payload":{"id":"json"}}');
+  for (const form of [jsonForm, FORMS["v0.1.1"], FORMS["connect json"]]) {
+    expect((await backend(form, () => answer).rpc())?.id).toBe("json");
+  }
+  expect(await backend(FORMS.cloudevents, () => answer).authenticate()).toMatchObject({
+    userId: "ada",
+  });
 });
 
 /** Answers that are none, whatever was asked. */

@@ -1,10 +1,11 @@
 /**
  * What `ce-` headers say. The HTTP binding wants values percent-encoded. The SDKs for JavaScript, Go and Java do
- * not encode, and a percent sign of theirs means itself, while that for Python does: which of the two a request is
- * has to be told from the request.
+ * not encode, and a percent sign of theirs means itself, while that for Python does: which of the two a sender is
+ * has to be told from what it sends.
  */
-import { MessagingError } from "../../protocol/errors.ts";
-import { utf8Encode } from "../../protocol/utf8.ts";
+import { getTextEncoding } from "@bufbuild/protobuf/wire";
+import { MessagingError } from "../errors.ts";
+import { utf8Encode } from "../utf8.ts";
 
 /** What an encoded value is made of: printable ASCII without blank and double quote, and percent signs before two digits. */
 const ENCODED = /^(?:[\x21\x23\x24\x26-\x7e]|%[0-9A-Fa-f]{2})*$/;
@@ -87,9 +88,8 @@ function upperCase(text: string): string {
 
 function utf8Of(bytes: string): string | undefined {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(
-      Uint8Array.from(bytes, (character) => character.charCodeAt(0)),
-    );
+    const read = Uint8Array.from(bytes, (character) => character.charCodeAt(0));
+    return getTextEncoding().decodeUtf8(read, true);
   } catch {
     return undefined;
   }

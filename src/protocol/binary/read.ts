@@ -1,12 +1,8 @@
-/** Events in the binary mode: attributes in headers, the data is the body. */
-import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import { mediaTypeOf } from "../../protocol/media-type.ts";
-import {
-  type AttributeValue,
-  bad,
-  type Data,
-  eventOf,
-} from "../../protocol/structured/attributes.ts";
+/** Events in the binary mode of HTTP, whoever sends them: attributes in headers, the data is the body. */
+import { getTextEncoding } from "@bufbuild/protobuf/wire";
+import type { CloudEvent } from "../gen/io/cloudevents/v1/cloudevents_pb.js";
+import { mediaTypeOf } from "../media-type.ts";
+import { type AttributeValue, bad, type Data, eventOf } from "../structured/attributes.ts";
 import { attributeTexts, headerText } from "./header-value.ts";
 
 const PREFIX = "ce-";
@@ -16,7 +12,9 @@ const FORM = "application/x-www-form-urlencoded";
 const SEPARATORS = 4;
 
 /** The headers of an event, by attribute, as they came. */
-export function attributeHeaders(headers: Headers): Map<string, string> {
+export function attributeHeaders(
+  headers: Iterable<readonly [name: string, value: string]>,
+): Map<string, string> {
   const found = new Map<string, string>();
   for (const [name, value] of headers) {
     const lower = name.toLowerCase();
@@ -65,8 +63,7 @@ function dataOf(contentType: string, body: Uint8Array): Data {
   if (body.length === 0) return { case: undefined };
   if (mediaTypeOf(contentType).text) {
     try {
-      const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body);
-      return { case: "textData", value: text };
+      return { case: "textData", value: getTextEncoding().decodeUtf8(body, true) };
     } catch {
       // Then they are bytes, whatever the header says of them.
     }
