@@ -4,18 +4,30 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { Client, kindOf, textOf, valueAs } from "../support/client.ts";
+import { Client, KINDS, type Kind, kindOf, textOf, valueAs } from "../support/client.ts";
 import { eventually, sleep } from "../support/eventually.ts";
+import {
+  type Answer,
+  binary,
+  binaryRaw,
+  JSON_TYPE,
+  MARKED_ANSWERS,
+  MARKER,
+  stated,
+  WAYS,
+} from "../support/marked-answers.ts";
 import { pour, type RunningBackend, serve } from "../support/proxy-service.ts";
 import { startWorkerd } from "../support/workerd.ts";
 import type { RunningServer } from "../support/wrangler.ts";
 
 const SECRET = "stack of 10.1.2.3";
-const JSON_TYPE = { "content-type": "application/json" };
+const EXTENDED: Kind = { encoding: "json", extended: true };
 const MEBIBYTE = 1_048_576;
 /** Takes some kilobytes, and would be 20 MiB. */
 const BOMB = gzipSync(`"${"x".repeat(20 * MEBIBYTE)}"`);
 
+/** What the backend answers to whatever a test of marked answers asks. */
+let marked: Answer = () => {};
 let backend: RunningBackend;
 let server: RunningServer;
 const cut: string[] = [];
@@ -47,7 +59,14 @@ beforeAll(async () => {
     const hook = `${request.headers["messageloop-hook"]}`;
     let body = "";
     for await (const chunk of request) body += chunk;
+    if (request.url?.startsWith("/marked") === true) return marked(response, request);
     const asked = JSON.parse(body);
+    if (asked.password === MARKER || `${asked.channel}`.startsWith("marked."))
+      return marked(response, request);
+    if (hook === "subscribe_acl") {
+      response.writeHead(200, JSON_TYPE).end("{}");
+      return;
+    }
     if (hook === "authenticate") {
       const answer =
         asked.password === "let me in"
@@ -71,9 +90,24 @@ beforeAll(async () => {
             name: "shop",
             endpoint: `http://127.0.0.1:${backend.port}/hooks`,
             routes: [{ channel: "shop.*", method: "*" }],
+            circuit_breaker: { failures: 1_000 },
+          },
+          ...Object.entries(WAYS).map(([name, way]) => ({
+            name,
+            endpoint: `http://127.0.0.1:${backend.port}/marked/`,
+            routes: [{ channel: `marked-${name}`, method: "*" }],
+            circuit_breaker: { failures: 1_000 },
+            ...way,
+          })),
+          {
+            // Where nobody listens.
+            name: "away",
+            endpoint: "http://127.0.0.1:1/",
+            routes: [{ channel: "marked-away", method: "*" }],
+            circuit_breaker: { failures: 1_000 },
           },
         ],
-        hooks: { authenticate: "shop" },
+        hooks: { authenticate: "shop", subscribe: "shop" },
       },
     },
   });
@@ -84,9 +118,10 @@ afterAll(async () => {
   await backend?.stop();
 });
 
-async function open(token: string): Promise<Client<WebSocket>> {
-  const socket = new WebSocket(`${server.url.replace("http", "ws")}/ws`, ["messageloop+json"]);
-  const client = new Client<WebSocket>(socket, { encoding: "json", extended: true });
+async function open(token: string, kind = EXTENDED): Promise<Client<WebSocket>> {
+  const url = `${server.url.replace("http", "ws")}/ws`;
+  const client = new Client<WebSocket>(new WebSocket(url, [`messageloop+${kind.encoding}`]), kind);
+  const { socket } = client;
   await once(socket, "open");
   await client.connect({ token });
   return client;
@@ -138,4 +173,47 @@ test("a backend that hangs is late, and who leaves is not waited for", async () 
     async () => cut.filter((text) => text === "hang too").length,
     (count) => count === 1,
   );
+});
+
+/** All that a client of this kind is told at connect, by RPCs in every way, and by a subscription, as one text. */
+async function told(kind: Kind): Promise<string> {
+  const refused = await open(MARKER, kind);
+  const client = await open("let me in", kind);
+  expect(kindOf(client.replies[0] as never)).toBe("connected");
+  for (const way of [...Object.keys(WAYS), "away"]) await client.rpc("get", "", `marked-${way}`);
+  await client.subscribe("marked.room");
+  const frames = [...refused.frames, ...client.frames].map((frame) =>
+    typeof frame === "string" ? frame : Buffer.from(frame).toString("latin1"),
+  );
+  const reasons: string[] = [];
+  for (const one of [refused, client]) {
+    one.socket.close();
+    reasons.push((await one.closed()).reason);
+  }
+  return [...frames, ...reasons].join("\n");
+}
+
+test("nothing of a backend reaches a client but what it states", async () => {
+  for (const [place, answer] of Object.entries(MARKED_ANSWERS)) {
+    marked = answer;
+    for (const seen of await Promise.all(KINDS.map(told))) {
+      expect(seen, place).not.toContain(MARKER);
+      expect(seen, place).not.toContain("127.0.0.1");
+    }
+  }
+  // The same test sees what is meant to be seen.
+  marked = stated;
+  for (const seen of await Promise.all(KINDS.map(told))) expect(seen).toContain(MARKER);
+});
+
+test("a backend that is asked with CloudEvents may answer in the binary mode", async () => {
+  const client = await open("let me in");
+  for (const answer of [binary, binaryRaw]) {
+    marked = answer;
+    const event = valueAs(await client.rpc("get", "", "marked-cloudevents"), "rpcReply");
+    expect([event.id, event.source, event.type]).toEqual(["a1", "/orders", "order"]);
+    expect(event.attributes["subject"]?.attr.value).toBe("café, 100%");
+    expect(textOf(event)).toBe('{"total":3}');
+  }
+  client.socket.close();
 });

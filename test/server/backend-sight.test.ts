@@ -3,7 +3,7 @@
  * `error`, and no frame and no close reason of any client has it. And requests that arrive are signed.
  */
 import { once } from "node:events";
-import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { RequestListener } from "node:http";
 import { createServer as createHttp2 } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
@@ -13,12 +13,18 @@ import { WebSocket } from "ws";
 import { ProxyService } from "../../src/protocol/gen/messageloop/proxy/v1/proxy_pb.js";
 import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer } from "../../src/server/server.ts";
-import { Client, KINDS, type Kind, kindOf } from "../support/client.ts";
+import { Client, KINDS, type Kind, kindOf, textOf, valueAs } from "../support/client.ts";
+import {
+  type Answer,
+  binary,
+  binaryRaw,
+  MARKED_ANSWERS,
+  MARKER,
+  stated,
+  WAYS,
+} from "../support/marked-answers.ts";
 import { serve } from "../support/proxy-service.ts";
 import { documentedVerify } from "../support/verify-recipe.ts";
-
-const MARKER = "marker-10.1.2.3";
-const JSON_TYPE = { "content-type": "application/json" };
 
 const stops: (() => Promise<unknown>)[] = [];
 afterAll(async () => {
@@ -85,54 +91,6 @@ async function urlsOf(backend: Settings): Promise<Urls> {
   };
 }
 
-type Answer = (response: ServerResponse, request: IncomingMessage) => unknown;
-
-const json = (value: unknown): string => JSON.stringify(value);
-
-/** Answers over HTTP with the marker in places that no client may see. */
-const PLACES: Readonly<Record<string, Answer>> = {
-  "the reason, a header and the body of a failure": (response) =>
-    response.writeHead(500, MARKER, { "x-secret": MARKER }).end(MARKER),
-  "the reason and the body of a refusal": (response) =>
-    response.writeHead(403, MARKER, JSON_TYPE).end(json({ error: MARKER, message: MARKER })),
-  "an error field beside a status": (response) =>
-    response.writeHead(500, JSON_TYPE).end(json({ error: { code: MARKER, message: MARKER } })),
-  "headers and trailers of an answer": (response) => {
-    response.writeHead(200, MARKER, { ...JSON_TYPE, "x-secret": MARKER, trailer: "x-end" });
-    response.addTrailers({ "x-end": MARKER });
-    response.end(json({ [MARKER]: MARKER, user_info: { id: "ada", token: MARKER } }));
-  },
-  "the content type": (response) =>
-    response.writeHead(200, { "content-type": `text/${MARKER}` }).end(MARKER),
-  "what is no JSON": (response) => response.writeHead(200, JSON_TYPE).end(`{"a":${MARKER}`),
-  "values of the wrong type": (response) =>
-    response
-      .writeHead(200, JSON_TYPE)
-      .end(json({ error: [MARKER], payload: MARKER, user_info: { id: [MARKER] } })),
-  "a redirect": (response) =>
-    response.writeHead(302, MARKER, { location: `http://${MARKER}/` }).end(MARKER),
-  "an encoding": (response) =>
-    response.writeHead(200, { ...JSON_TYPE, "content-encoding": MARKER }).end(MARKER),
-  "an error of Connect": (response) =>
-    response
-      .writeHead(500, MARKER, JSON_TYPE)
-      .end(json({ code: "internal", message: MARKER, details: [{ type: MARKER, value: "" }] })),
-  "a refusal of Connect": (response) =>
-    response.writeHead(403, JSON_TYPE).end(json({ code: "permission_denied", message: MARKER })),
-  "a connection that breaks in the body": (response) => {
-    response.writeHead(200, { ...JSON_TYPE, "content-length": "1000" }).write(MARKER);
-    setTimeout(() => response.destroy(), 10);
-  },
-};
-
-/** Ways of asking a backend over HTTP, by what its configuration says. */
-const WAYS: Readonly<Record<string, Settings>> = {
-  json: {},
-  cloudevents: { http: { payload: "cloudevents" } },
-  "v0.1.1": { http: { payload: "v0.1.1" } },
-  connect: { connect: {} },
-};
-
 test.each(Object.entries(WAYS))("%s: nothing of a backend reaches a client", async (_, way) => {
   let answer: Answer = () => {};
   const listener: RequestListener = async (request, response) => {
@@ -142,7 +100,7 @@ test.each(Object.entries(WAYS))("%s: nothing of a backend reaches a client", asy
   const { port, stop } = await serve(listener);
   stops.push(stop);
   const urls = await urlsOf({ endpoint: `http://127.0.0.1:${port}/hooks`, ...way });
-  for (const [place, one] of Object.entries(PLACES)) {
+  for (const [place, one] of Object.entries(MARKED_ANSWERS)) {
     answer = one;
     for (const seen of await Promise.all(KINDS.map((kind) => told(urls, kind)))) {
       expect(seen, place).not.toContain(MARKER);
@@ -151,10 +109,42 @@ test.each(Object.entries(WAYS))("%s: nothing of a backend reaches a client", asy
   }
   // The same test sees what is meant to be seen.
   if (way["connect"] !== undefined) return;
-  answer = (response) =>
-    response.writeHead(200, JSON_TYPE).end(json({ error: { code: "NO", message: MARKER } }));
+  answer = stated;
   for (const seen of await Promise.all(KINDS.map((kind) => told(urls, kind)))) {
     expect(seen).toContain(MARKER);
+  }
+});
+
+test("a backend that is asked with CloudEvents may answer in the binary mode", async () => {
+  let answer: Answer = binary;
+  const { port, stop } = await serve(async (request, response) => {
+    for await (const _chunk of request);
+    answer(response, request);
+  });
+  stops.push(stop);
+  const settings = { endpoint: `http://127.0.0.1:${port}/hooks`, ...WAYS["cloudevents"] };
+  const client = await open(await messageloop(settings, []), { encoding: "json", extended: true });
+  await client.connect();
+  for (answer of [binary, binaryRaw]) {
+    const event = valueAs(await client.rpc("get", "", "shop.a"), "rpcReply");
+    expect([event.id, event.source, event.type]).toEqual(["a1", "/orders", "order"]);
+    expect(event.attributes["subject"]?.attr.value).toBe("café, 100%");
+    expect(textOf(event)).toBe('{"total":3}');
+  }
+  // Headers and body have one bound together.
+  const url = await messageloop({ ...settings, response_bytes: 1_024 }, []);
+  const narrow = await open(url, { encoding: "json", extended: true });
+  await narrow.connect();
+  for (const [length, kind] of [
+    [800, "rpcReply"],
+    [1_000, "error PROXY_ERROR"],
+  ] as const) {
+    const attributes = { "ce-specversion": "1.0", "ce-id": "a", "ce-source": "/", "ce-type": "t" };
+    answer = (response) =>
+      response
+        .writeHead(200, { ...attributes, "content-type": "text/plain" })
+        .end("x".repeat(length));
+    expect(kindOf(await narrow.rpc("get", "", "shop.a"))).toBe(kind);
   }
 });
 
