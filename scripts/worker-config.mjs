@@ -12,6 +12,7 @@ const file = configFileHere(process.env);
 try {
   const config = await loadWorkerConfig(file);
   await writeWorkerConfig(config, out);
+  for (const warning of config.warnings) console.warn(warning);
   if (file !== undefined) console.log(`${file} is valid for Workers`);
   for (const line of secretLines(config.secrets)) console.log(line);
 } catch (error) {

@@ -11,7 +11,7 @@ import { TokenRefusal } from "./checks.ts";
 import { Keys } from "./keys.ts";
 import { narrowed } from "./narrow.ts";
 import type { AuthPlatform } from "./platform.ts";
-import type { AuthSettings } from "./settings.ts";
+import { type AuthSettings, LACK_OF_AUTHENTICATOR } from "./settings.ts";
 import { SubscriptionTokens } from "./subscription-tokens.ts";
 import { Verifier } from "./verifier.ts";
 
@@ -111,9 +111,7 @@ export function lackOf(
   { authenticate }: Backends,
 ): SettingsError | undefined {
   if (!required || jwt !== undefined || authenticate !== undefined) return undefined;
-  const message =
-    "needs somebody who can say who a client is: a key in auth.jwt, or a backend that authenticates";
-  return new SettingsError([{ path: "auth.required", message }]);
+  return new SettingsError([{ path: "auth.required", message: LACK_OF_AUTHENTICATOR }]);
 }
 
 /** The application's backends with another authenticator, and tokens of subscriptions that are looked at before. */

@@ -49,6 +49,10 @@ export interface AuthSettings {
   readonly subscriptionTokens: readonly string[];
 }
 
+/** What `auth.required` comes to where nobody reads a token. */
+export const LACK_OF_AUTHENTICATOR =
+  "needs somebody who can say who a client is: a key in auth.jwt, or a backend that authenticates";
+
 /** As long as what it makes: a shorter secret can be guessed from a single token. */
 const MIN_SECRET_BYTES = 32;
 const NOT_A_SECRET = `must be a text of at least ${MIN_SECRET_BYTES} bytes that nobody can guess`;

@@ -2,6 +2,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
+import { meaningOf } from "../../src/config/meaning.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import {
   checkWithoutSecrets,
@@ -71,7 +72,10 @@ test("what a deployment needs is listed as it is told", () => {
   const [, file = ""] = blocks("yaml");
   const uses: readonly SecretUse[] = checkWithoutSecrets(configSchema, parse(file), "worker");
   const [told = ""] = blocks("", "Secrets");
-  expect(["config.yaml is valid for Workers", ...secretLines(uses), ""].join("\n")).toBe(told);
+  const anonymous = { required: false, tokens: false, authenticator: undefined };
+  const facts = { ...anonymous, keeper: "objects", findsUsers: true, tellsEvents: false } as const;
+  const lines = [...meaningOf(facts), ...secretLines(uses)];
+  expect(["config.yaml is valid for Workers", ...lines, ""].join("\n")).toBe(told);
 });
 
 test("mistakes are told as the page says", () => {

@@ -340,17 +340,21 @@ describe("check", () => {
   test("says that a file is valid, and starts nothing", async () => {
     const { port, release } = await takenPort();
     await writeFile(file, `transport: { websocket: { addr: ":${port}" } }\n`);
-    const valid = { code: 0, stdout: `${file} is valid\n`, stderr: "" };
+    const anonymous =
+      "Every client is anonymous: nobody says who it is, and no token is asked for.";
+    const valid = { code: 0, stdout: `${file} is valid\n${anonymous}\n`, stderr: "" };
     expect(await runCli(["check", "--config", file])).toEqual(valid);
     expect(await runCli(["check", "--config-dir", folder])).toEqual(valid);
     await release();
     const { code, stdout } = await runCli(["check", "--config", EXAMPLE]);
-    expect([code, stdout]).toEqual([0, `${EXAMPLE} is valid\n`]);
+    expect([code, stdout]).toEqual([0, `${EXAMPLE} is valid\n${anonymous}\n`]);
     const env = { MESSAGELOOP_SERVER_HTTP_ADR: "x" };
     const json = await runCli(["check", "--json"], { env });
     expect(json).toMatchObject({ code: 0, stderr: "" });
     const warnings = [expect.stringMatching(/^MESSAGELOOP_SERVER_HTTP_ADR: is no/)];
-    expect(jsonLines(json.stdout)).toEqual([{ host: "server", file: null, secrets: [], warnings }]);
+    expect(jsonLines(json.stdout)).toEqual([
+      { host: "server", file: null, secrets: [], meaning: [anonymous], warnings },
+    ]);
   });
 
   test("says why a user may or may not", async () => {

@@ -37,7 +37,7 @@ export function proxyConfig({ proxy, hooks, server }: WrittenProxy, host: Host):
     backends,
     hooks: { authenticate, subscribe, events, byRoutes: compatibility !== undefined },
     rpcEcho: server.rpc_echo ?? backends.length === 0,
-    warnings: [...unchecked(backends), ...(hooks === undefined ? unhooked(backends) : [])],
+    warnings: [...unchecked(backends), ...unhooked({ proxy, hooks })],
   };
 }
 
@@ -94,19 +94,43 @@ function unchecked(backends: readonly BackendConfig[]): string[] {
     .map(({ name }) => `proxy: the certificate of ${name} is not checked`);
 }
 
+/** The tables as a file has them, where it is valid: what has a default may be left out. */
+export interface WrittenRoutes {
+  readonly proxy?:
+    | readonly {
+        readonly routes?:
+          | readonly {
+              readonly channel?: string | undefined;
+              readonly method?: string | undefined;
+            }[]
+          | undefined;
+      }[]
+    | undefined;
+  readonly hooks?: WrittenHooks["hooks"];
+}
+
 /** A file of v0.1.1 means more by its routes than it does here, where hooks have names. */
-function unhooked(backends: readonly BackendConfig[]): string[] {
-  const routes = backends.flatMap((backend) => backend.routes);
-  const asked = {
-    authenticate: routes.some(
-      ({ channel, method }) =>
-        new Glob(channel).test("") && new Glob(method).test(AUTHENTICATE_METHOD),
-    ),
-    subscribe: routes.some(({ method }) => new Glob(method).test(SUBSCRIBE_METHOD)),
-  };
+export function unhooked(written: WrittenRoutes): string[] {
+  if (written.hooks !== undefined) return [];
+  const asked = askedByRoutes(written);
   return (["authenticate", "subscribe"] as const)
     .filter((hook) => asked[hook])
     .map((hook) => `hooks.${hook}: ${NOBODY}`);
+}
+
+/** What routes decide beside RPCs where they decide as in v0.1.1. */
+export function askedByRoutes({ proxy = [] }: WrittenRoutes): {
+  readonly authenticate: boolean;
+  readonly subscribe: boolean;
+} {
+  const routes = proxy.flatMap((backend) => backend.routes ?? []);
+  return {
+    authenticate: routes.some(
+      ({ channel = "", method = "" }) =>
+        new Glob(channel).test("") && new Glob(method).test(AUTHENTICATE_METHOD),
+    ),
+    subscribe: routes.some(({ method = "" }) => new Glob(method).test(SUBSCRIBE_METHOD)),
+  };
 }
 
 const NOBODY =

@@ -36,6 +36,7 @@ async function bundle({ out, ...options }: BundleOptions): Promise<void> {
     const { message } = error as Error;
     throw new Failure(oneLine(`cannot write ${out}: ${message}`), EXIT_WRONG);
   }
+  for (const warning of config.warnings) process.stderr.write(`${warning}\n`);
   process.stdout.write(`${out} is written\n`);
   for (const line of secretLines(config.secrets)) process.stdout.write(`${line}\n`);
 }

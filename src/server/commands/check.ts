@@ -2,9 +2,9 @@
 import { type Command, Option } from "commander";
 import { explain } from "../../access/explain.ts";
 import type { AccessRules } from "../../access/rules.ts";
-import { lackOf } from "../../auth/authentication.ts";
 import { channelProblem } from "../../channels/names.ts";
 import { patternProblem } from "../../channels/patterns.ts";
+import { type DeploymentFacts, lockout, meaningOf } from "../../config/meaning.ts";
 import { ACTIONS } from "../../engine/ports/access.ts";
 import { NOBODY } from "../../engine/ports/identity.ts";
 import { type Host, parseSettings } from "../../engine/settings/settings.ts";
@@ -30,8 +30,9 @@ const HELP = `
 It reads the same as serve does, opens no port, and does not look into certificates. With --host
 worker it reads the same as the build of the Worker does: nothing else of the environment counts, a
 setting that Workers cannot honour is an error, and the secrets are listed that a deployment needs.
-What is wrong is on standard error, one problem a line, and so is what is only warned of. With
---json a valid configuration is one line, {host, file, secrets, warnings}.
+Of a valid configuration it says what that means on the host: who clients are, and what outlives a
+process. What is wrong is on standard error, one problem a line, and so is what is only warned of.
+With --json a valid configuration is one line, {host, file, secrets, meaning, warnings}.
 
 With --explain it says whether a user may do something in a channel, and which rules of access say
 so. The action is one of subscribe, publish, presence, history, survey and rpc; to subscribe there may
@@ -76,23 +77,32 @@ async function check(options: CheckOptions): Promise<void> {
   if (options.client !== undefined) throw new Failure("--client is for --explain", EXIT_WRONG);
   if (options.host === "worker") {
     const file = fileOf(options);
-    const { secrets } = await readWorkerConfig(file);
-    tell(options, file, secrets, []);
+    tell(options, file, await readWorkerConfig(file));
     return;
   }
   const { config, file, secrets, unknown } = await readConfig(options);
-  const warnings = [...config.proxy.warnings, ...lackingIn(config)];
-  tell(options, file, secrets, [...unknown.map(sentenceOf), ...warnings]);
+  const facts = factsOf(config);
+  const lack = lockout(facts);
+  const warnings = [...config.proxy.warnings, ...(lack === undefined ? [] : [lack])];
+  tell(options, file, {
+    secrets,
+    meaning: meaningOf(facts),
+    warnings: [...unknown.map(sentenceOf), ...warnings],
+  });
 }
 
-/** That nobody says who clients are, though somebody must: a program around the server may have who does. */
-function lackingIn({ auth, proxy }: ServerConfig): readonly string[] {
-  const reached = { authenticate: async () => NOBODY };
-  const lack = lackOf(
-    auth,
-    configuredBackends(proxy, () => reached),
-  );
-  return lack === undefined ? [] : [`${lack.message}; serve does not start without`];
+function factsOf({ auth, proxy, redis, api, settings }: ServerConfig): DeploymentFacts {
+  const asked = configuredBackends(proxy, () => ({ authenticate: async () => NOBODY }));
+  const { authenticate: name, byRoutes, events } = proxy.hooks;
+  const routed = byRoutes && asked.authenticate !== undefined ? "routes" : undefined;
+  return {
+    required: auth.required,
+    tokens: auth.jwt !== undefined,
+    authenticator: name === undefined ? routed : { name },
+    keeper: redis === undefined ? "memory" : "redis",
+    findsUsers: api.keys.length > 0 || settings.maxUserConnections > 0,
+    tellsEvents: byRoutes || Object.values(events).some((one) => one !== undefined),
+  };
 }
 
 /** @throws Failure with one line for each problem */
@@ -108,16 +118,16 @@ export async function readWorkerConfig(file: string | undefined): Promise<Worker
 function tell(
   { host, json }: CheckOptions,
   file: string | undefined,
-  secrets: WorkerConfig["secrets"],
-  warnings: readonly string[],
+  { secrets, meaning, warnings }: Pick<WorkerConfig, "secrets" | "meaning" | "warnings">,
 ): void {
   if (json) {
-    printJson({ host, file: file ?? null, secrets, warnings });
+    printJson({ host, file: file ?? null, secrets, meaning, warnings });
     return;
   }
   for (const warning of warnings) process.stderr.write(`${warning}\n`);
   const suffix = host === "worker" ? " for Workers" : "";
   process.stdout.write(`${file ?? "the configuration without a file"} is valid${suffix}\n`);
+  for (const sentence of meaning) process.stdout.write(`${sentence}\n`);
   // Here they are there: they have been read.
   if (host === "server") return;
   for (const line of secretLines(secrets)) process.stdout.write(`${line}\n`);

@@ -1,10 +1,17 @@
 /** The configuration for the other host: what a Worker is built with, checked before it is deployed. */
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { type DeploymentFacts, lockout, meaningOf } from "../../config/meaning.ts";
 import { configSchema } from "../../config/schema.ts";
 import { checkWithoutSecrets, type SecretUse } from "../../engine/settings/secrets.ts";
 import { SettingsError } from "../../engine/settings/settings.ts";
-import { kindProblems, type WrittenHooks } from "../../proxy/settings/settings.ts";
+import {
+  askedByRoutes,
+  kindProblems,
+  unhooked,
+  type WrittenHooks,
+  type WrittenRoutes,
+} from "../../proxy/settings/settings.ts";
 import { configError, readConfigFile } from "./file.ts";
 
 /** What a Worker takes, and what has to be there when it runs. */
@@ -13,6 +20,10 @@ export interface WorkerConfig {
   readonly tables: unknown;
   /** In the order of the file. */
   readonly secrets: readonly SecretUse[];
+  /** What it comes to, as sentences. */
+  readonly meaning: readonly string[];
+  /** What an operator should look at although it is valid. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -28,10 +39,47 @@ export async function loadWorkerConfig(file: string | undefined): Promise<Worker
     const { proxy = [] } = (tables ?? {}) as Partial<WrittenHooks>;
     const problems = kindProblems(proxy, "worker");
     if (problems.length > 0) throw new SettingsError(problems);
-    return { tables, secrets };
+    const written = (tables ?? {}) as WrittenTables;
+    const facts = factsOf(written);
+    const lack = lockout(facts);
+    return {
+      tables,
+      secrets,
+      meaning: meaningOf(facts),
+      warnings: [...unhooked(written), ...(lack === undefined ? [] : [lack])],
+    };
   } catch (error) {
     throw configError(error, "worker", file);
   }
+}
+
+/** The tables as the file has them. What is a secret is not at hand, and need not be for what is looked at. */
+interface WrittenTables extends WrittenRoutes {
+  readonly auth?: {
+    readonly required?: boolean;
+    readonly jwt?: Partial<Record<"hmac_secret" | "public_key" | "jwks_url", unknown>>;
+  };
+  readonly api?: { readonly keys?: unknown };
+  readonly limits?: { readonly connections_per_user?: number };
+}
+
+function factsOf(written: WrittenTables): DeploymentFacts {
+  const { auth = {}, api = {}, hooks = {}, limits = {} } = written;
+  const { hmac_secret, public_key, jwks_url } = auth.jwt ?? {};
+  const tokens = [hmac_secret, public_key, jwks_url].some((key) => key !== undefined);
+  const { authenticate: name, subscribe: _, compatibility, ...events } = hooks;
+  const byRoutes = compatibility !== undefined;
+  const routed = byRoutes && askedByRoutes(written).authenticate ? "routes" : undefined;
+  const { keys = [] } = api;
+  const hasKey = !Array.isArray(keys) || keys.length > 0;
+  return {
+    required: auth.required ?? tokens,
+    tokens,
+    authenticator: name === undefined ? routed : { name },
+    keeper: "objects",
+    findsUsers: hasKey || (limits.connections_per_user ?? 0) > 0,
+    tellsEvents: byRoutes || Object.keys(events).length > 0,
+  };
 }
 
 /**
