@@ -12,7 +12,7 @@ export const LINE_EVERY_MS = 3_000;
 /** Kinds that are told apart by more than their messages. */
 const MAX_KINDS = 1_000;
 /** Fields that tell kinds of one message apart: their values are names of ours, or of the configuration. */
-const KIND_FIELDS = ["check", "backend", "reason", "what", "method"] as const;
+const KIND_FIELDS = ["check", "backend", "calls", "reason", "what", "method"] as const;
 
 interface Kind {
   /** When there may be as many lines as at first, by the steady clock in milliseconds. */

@@ -10,6 +10,7 @@ import { configuredBackends, over } from "../../proxy/configured.ts";
 import type { Post } from "../../proxy/http/call.ts";
 import { type HttpPlatform, httpBackends } from "../../proxy/http-backends.ts";
 import { bindingOf, type Fetch } from "./binding.ts";
+import { CallReport } from "./call-report.ts";
 import { FetchSender } from "./fetch.ts";
 
 /** Configurations of which the log has been told already: an isolate has many gateways, and one configuration. */
@@ -69,7 +70,10 @@ function postTo(config: BackendConfig, bindings: object, platform: HttpPlatform)
   const { binding, concurrency } = config;
   const most = binding === undefined ? Math.min(concurrency, MAX_CONNECTIONS) : concurrency;
   const guard = new BackendGuard({ ...config, concurrency: most }, platform);
-  return guarded(guard, (request, cancellation) => sender.send(request, cancellation));
+  const post = guarded(guard, (request, cancellation) => sender.send(request, cancellation));
+  const report = new CallReport({ ...platform, stats: () => guard.stats() });
+  return (request, cancellation, timeoutMs) =>
+    post(request, cancellation, timeoutMs).finally(() => report.ended());
 }
 
 function fetchOf({ binding, name }: BackendConfig, bindings: object): Fetch {
