@@ -25,6 +25,7 @@ import {
 } from "./gen/messageloop/v1/service_pb.js";
 import { checkJson } from "./json-strict.ts";
 import { eventJson } from "./plain-json/event.ts";
+import { plainInbound } from "./plain-json/inbound.ts";
 import { wellShaped } from "./wire-shape.ts";
 
 /**
@@ -124,7 +125,12 @@ function encodeOutboundJson(message: OutboundMessage): string {
 
 /** What comes in from outside is held to all that protobuf JSON says. */
 function decodeInboundJson(frame: Frame): InboundMessage {
-  return decodeJson(InboundMessageSchema, frame, (value) => checkJson(InboundMessageSchema, value));
+  try {
+    const value = parsed(frame);
+    return plainInbound(value) ?? readJson(InboundMessageSchema, value, true);
+  } catch (error) {
+    throw undecodable(error);
+  }
 }
 
 /**
@@ -139,7 +145,7 @@ export function decodeStrict<Desc extends DescMessage>(
   frame: Frame,
 ): MessageShape<Desc> {
   if (encoding === "proto") return decodeProtobuf(schema, frame, true);
-  return decodeJson(schema, frame, (value) => checkJson(schema, value));
+  return decodeJson(schema, frame, true);
 }
 
 /** The other way: JSON as text, protobuf as bytes. */
@@ -154,17 +160,28 @@ export function encode<Desc extends DescMessage>(
 function decodeJson<Desc extends DescMessage>(
   schema: Desc,
   frame: Frame,
-  check?: (value: JsonValue) => void,
+  strict = false,
 ): MessageShape<Desc> {
   try {
-    const text = typeof frame === "string" ? frame : getTextEncoding().decodeUtf8(frame, true);
-    // JSON.parse before fromJson: a repeated key takes its last value instead of being refused.
-    const value = JSON.parse(text) as JsonValue;
-    check?.(value);
-    return fromJson(schema, value, { ignoreUnknownFields: true, recursionLimit: JSON_DEPTH });
+    return readJson(schema, parsed(frame), strict);
   } catch (error) {
     throw undecodable(error);
   }
+}
+
+function parsed(frame: Frame): JsonValue {
+  const text = typeof frame === "string" ? frame : getTextEncoding().decodeUtf8(frame, true);
+  // JSON.parse before fromJson: a repeated key takes its last value instead of being refused.
+  return JSON.parse(text) as JsonValue;
+}
+
+function readJson<Desc extends DescMessage>(
+  schema: Desc,
+  value: JsonValue,
+  strict: boolean,
+): MessageShape<Desc> {
+  if (strict) checkJson(schema, value);
+  return fromJson(schema, value, { ignoreUnknownFields: true, recursionLimit: JSON_DEPTH });
 }
 
 function decodeProtobuf<Desc extends DescMessage>(

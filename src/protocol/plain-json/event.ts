@@ -157,10 +157,10 @@ function plainAttribute(json: JsonValue | undefined): CloudEventAttributeValue["
   }
 }
 
-function isText(value: JsonValue | undefined): value is string {
+export function isText(value: JsonValue | undefined): value is string {
   return typeof value === "string" && value.isWellFormed();
 }
 
-function isObject(value: JsonValue | undefined): value is JsonObject {
+export function isObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,0 +1,69 @@
+/**
+ * Frames that clients send most, publishes and RPCs in JSON, without the runtime, which walks over a schema for them.
+ * Whatever else a frame holds is left to it.
+ */
+import type { JsonValue } from "@bufbuild/protobuf";
+import type { InboundMessage } from "../gen/messageloop/v1/service_pb.js";
+import { isObject, isText, plainEvent } from "./event.ts";
+
+/** A client's clock as its SDKs write it. Any other form is for the runtime. */
+const CLOCK = /^(?:0|[1-9]\d{0,18})$/;
+
+/**
+ * A publish or an RPC out of its protobuf JSON.
+ *
+ * @returns undefined where it is another request, or holds anything that is seldom, or wrong: then the runtime has to
+ * say what it is
+ */
+export function plainInbound(json: JsonValue): InboundMessage | undefined {
+  if (!isObject(json)) return undefined;
+  const message: InboundMessage = {
+    $typeName: "messageloop.v1.InboundMessage",
+    id: "",
+    channel: "",
+    method: "",
+    metadata: {},
+    time: 0n,
+    envelope: { case: undefined },
+    again: false,
+  };
+  for (const name of Object.keys(json)) {
+    const value = json[name];
+    switch (name) {
+      case "id":
+      case "channel":
+      case "method":
+        if (!isText(value)) return undefined;
+        message[name] = value;
+        break;
+      case "metadata":
+        if (!isTexts(value)) return undefined;
+        message.metadata = value;
+        break;
+      case "time":
+        if (typeof value !== "string" || !CLOCK.test(value)) return undefined;
+        message.time = BigInt(value);
+        break;
+      case "again":
+        if (typeof value !== "boolean") return undefined;
+        message.again = value;
+        break;
+      case "publish":
+      case "rpc_request": {
+        const event = plainEvent(value);
+        if (event === undefined || message.envelope.case !== undefined) return undefined;
+        const kind = name === "publish" ? name : "rpcRequest";
+        message.envelope = { case: kind, value: event };
+        break;
+      }
+      default:
+        return undefined;
+    }
+  }
+  return message.envelope.case === undefined ? undefined : message;
+}
+
+function isTexts(json: JsonValue | undefined): json is { [name: string]: string } {
+  if (!isObject(json)) return false;
+  return Object.keys(json).every((name) => isText(name) && isText(json[name]));
+}
