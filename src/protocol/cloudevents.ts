@@ -51,14 +51,17 @@ export function canonicalEvent(event: CloudEvent): CloudEvent {
   }
   if (event.data.case === "textData") checkText(event.data.value, "text_data");
   if (event.data.case === "protoData") checkText(event.data.value.typeUrl, "proto_data.type_url");
-  return create(CloudEventSchema, {
-    id: event.id,
-    source: event.source,
-    specVersion: event.specVersion || "1.0",
-    type: event.type,
+  const { id, source, specVersion, type, data } = event;
+  return {
+    $typeName: "io.cloudevents.v1.CloudEvent",
+    id,
+    source,
+    specVersion: specVersion || "1.0",
+    type,
     attributes,
-    data: event.data,
-  });
+    // A message may be given as an object with its fields.
+    data: data.case === "protoData" ? create(CloudEventSchema, { data }).data : { ...data },
+  };
 }
 
 /**
@@ -131,7 +134,9 @@ function contentTypeOf({ attributes }: CloudEvent): string {
 
 /** An attribute's value as a message. */
 export function attribute(attr: CloudEventAttributeValue["attr"]): CloudEventAttributeValue {
-  return create(CloudEventAttributeValueSchema, { attr });
+  // A message may be given as an object with its fields.
+  if (attr.case === "ceTimestamp") return create(CloudEventAttributeValueSchema, { attr });
+  return { $typeName: "io.cloudevents.v1.CloudEventAttributeValue", attr: { ...attr } };
 }
 
 function checkAttribute(name: string, value: CloudEventAttributeValue): void {

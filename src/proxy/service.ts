@@ -20,7 +20,6 @@ import {
   AuthenticateRequestSchema,
   AuthenticateResponseSchema,
   type Caller as CallerMessage,
-  CallerSchema,
   type Grant as GrantMessage,
   OnConnectedRequestSchema,
   OnConnectedResponseSchema,
@@ -206,18 +205,25 @@ function rpcMessage({
   metadata,
   caller,
 }: RpcRequest): MessageShape<typeof RPCRequestSchema> {
-  return create(RPCRequestSchema, {
+  return {
+    $typeName: "messageloop.proxy.v1.RPCRequest",
     id,
     channel,
     method,
     payload,
     caller: callerMessage(caller),
     metadata: { ...metadata },
-  });
+  };
 }
 
 function callerMessage({ sessionId, userId, clientId, clientType }: Caller): CallerMessage {
-  return create(CallerSchema, { sessionId, userId, clientId, clientType });
+  return {
+    $typeName: "messageloop.proxy.v1.Caller",
+    sessionId,
+    userId,
+    clientId,
+    clientType,
+  };
 }
 
 function hook<I extends DescMessage, O extends DescMessage>(
