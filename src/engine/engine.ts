@@ -437,7 +437,7 @@ export class Engine {
    * Asks the subscribers of a channel, on all nodes. Ends when all have answered or left, or when the
    * time is over.
    *
-   * @throws MessagingError BAD_REQUEST for a question that is not a valid event, TOO_LARGE where more than 10,000
+   * @throws MessagingError BAD_REQUEST for what is no channel, and a question that is not a valid event, TOO_LARGE where more than 10,000
    * are subscribed, RATE_LIMITED where as many surveys are open as may be, UNAVAILABLE where it is not known which
    * nodes have subscribers; nobody has been asked then.
    *
@@ -449,6 +449,7 @@ export class Engine {
     question: CloudEvent,
     { timeoutMs = SURVEY_TIMEOUT_MS, cancellation }: SurveyOptions = {},
   ): Promise<SurveyOutcome> {
+    checkChannel(channel);
     // More than it may be is cut, and so may be infinite.
     checkCount(Math.min(timeoutMs, MAX_SURVEY_TIMEOUT_MS), "timeoutMs");
     return await this.#node.surveyRuns.run({

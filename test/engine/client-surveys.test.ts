@@ -195,6 +195,17 @@ test("rules of access narrow who may ask in a channel that has surveys", async (
   expect(kinds(asker.transport)).toEqual(["error ACL_ERROR", "surveyResult"]);
 });
 
+test.each(["", "poll.**", "poll..a", "**"])(
+  "what is no channel, such as %j, is BAD_REQUEST whatever the rules say of it",
+  async (channel) => {
+    const access = rulesOf("deny", rule("allow", "poll.a"), rule("deny", "poll.closed"));
+    const { join } = room({ access });
+    const asker = await join("poll.a");
+    await send(asker.session, ask(channel));
+    expect(kinds(asker.transport)).toEqual(["error BAD_REQUEST"]);
+  },
+);
+
 test("a question that is no valid event is BAD_REQUEST, and none at all is one", async () => {
   const { join } = room();
   const [asker, member] = [await join("poll.a"), await join("poll.a")];

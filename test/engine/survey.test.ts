@@ -66,6 +66,17 @@ function requestIdOf(frame: unknown): string {
   return requestId;
 }
 
+test.each(["", "poll.*", "**", "poll..a", "poll\n", "x".repeat(256)])(
+  "a survey of what is no channel, such as %j, is refused and asks nobody",
+  async (channel) => {
+    const { engine, one, transports } = await room();
+    await engine.subscribe(one.id, ["poll.*", "**"]);
+    await expect(engine.survey(channel, question)).rejects.toMatchObject({ code: "BAD_REQUEST" });
+    expect(kinds(transports[0] as never)).toEqual(["connected"]);
+    expect(engine.stats().surveys).toBe(0);
+  },
+);
+
 test("a survey ends as soon as all have answered, each answer with its kind of data", async () => {
   const { engine, one, two, transports } = await room();
   const outcome = engine.survey("poll", question);

@@ -519,6 +519,10 @@ export const API_CASES: readonly ApiCase[] = [
       });
       const none = { channel: api.host.name("empty"), payload: event("anyone?") };
       expect(await api.call("survey", none)).toEqual({});
+      for (const channel of ["", `${room}.*`, "**", "a..b"]) {
+        const refused = await api.outcome("survey", { ...none, channel });
+        expect([channel, refused.code]).toEqual([channel, "invalid_argument"]);
+      }
       expect((await api.outcome("survey", { ...none, timeout_ms: -1 })).code).toBe(
         "invalid_argument",
       );

@@ -27,8 +27,12 @@ export async function surveyRequest(
   message: InboundMessage,
   request: SurveyRequest,
 ): Promise<void> {
-  mustBeAllowed(context, "survey", message.channel);
-  if (context.client.can("survey")) await survey(context, message, request);
+  const { channel } = message;
+  const asks = context.client.can("survey");
+  // What is no channel is none whatever the rules say of it. An echo may name anything, as in v0.1.1.
+  if (asks) checkChannel(channel);
+  mustBeAllowed(context, "survey", channel);
+  if (asks) await survey(context, message, request);
   else echo(context, message, request);
 }
 
@@ -84,10 +88,9 @@ async function survey(
 /**
  * Whether the client may put a question to a channel.
  *
- * @throws MessagingError BAD_REQUEST for what is no channel, or one without surveys; ACL_ERROR
+ * @throws MessagingError BAD_REQUEST for a channel without surveys, ACL_ERROR for one that the client does not have
  */
 function mayAsk({ node, channels }: RequestContext, channel: string): void {
-  checkChannel(channel);
   if (!node.rules.of(channel).survey) {
     throw new MessagingError("BAD_REQUEST", "surveys are switched off for this channel");
   }
