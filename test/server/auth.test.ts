@@ -286,6 +286,28 @@ describe("messageloop token", () => {
     });
   });
 
+  test("reads auth alone: the rest may be for Workers, and its secrets need not be here", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "messageloop-token-"));
+    try {
+      const file = join(folder, "config.yaml");
+      const proxy = [{ name: "app", binding: "APP", signing_secrets: [{ secret: "HOOKS" }] }];
+      const auth = { jwt: { hmac_secret: { secret: "TOKENS" }, algorithms: ["HS256"] } };
+      await writeFile(file, JSON.stringify({ auth, proxy, hooks: { connected: "app" } }));
+      const args = ["token", "--config", file, "--user", "ada"];
+      const { code, stdout, stderr } = await runCli(args, { env: { TOKENS: SECRET } });
+      expect([code, stderr]).toEqual([0, ""]);
+      const { open } = await start({ jwt: { ...auth.jwt, hmac_secret: SECRET } });
+      expect(first(await open({ token: stdout.trim() }))).toBe("connected");
+      const without = await runCli(args);
+      expect([without.code, without.stderr]).toEqual([
+        2,
+        `${file}: auth.jwt.hmac_secret: is missing: the environment has no variable TOKENS\n`,
+      ]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
   test("signs with a private key as well", async () => {
     const jwt = { public_key: pemOf(KEYS.EdDSA.publicKey), algorithms: ["EdDSA"] };
     const pkcs8 = (alg: keyof typeof KEYS) =>

@@ -1,14 +1,15 @@
 /** `token`: makes a token that a server of the same configuration takes, for development. */
 import { readFile } from "node:fs/promises";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { AuthSettings } from "../../auth/settings.ts";
 import { algorithmOf, makeToken, type SigningKey } from "../../auth/token.ts";
 import { ACTIONS, type Action, type Grant } from "../../engine/ports/access.ts";
 import { BadValue } from "../../engine/session/application-values.ts";
 import { answeredIdentity } from "../../engine/session/backend-answers.ts";
 import { parseDuration } from "../../engine/settings/duration.ts";
 import { MAX_TOKEN_BYTES } from "../../protocol/limits.ts";
-import type { ServerConfig } from "../config/config.ts";
-import { addConfigOptions, CONFIG_HELP, type ConfigOptions, readConfig } from "./config-options.ts";
+import { ConfigError, loadAuth } from "../config/file.ts";
+import { addFileOptions, type ConfigOptions, FILE_HELP, fileOf } from "./config-options.ts";
 import { EXIT_WRONG, Failure, oneLine } from "./failure.ts";
 import { addHelp } from "./help.ts";
 import { addJsonOption, type OutputOptions, printJson } from "./output.ts";
@@ -18,7 +19,9 @@ It is signed with auth.jwt.hmac_secret of the configuration, or with a private k
 the server has, and says the issuer and the audience of the configuration. In production the application's own service
 makes tokens; docs/authentication.md says what may stand in them. With --json it is one line, {token, expiresAt}.
 
-${CONFIG_HELP}
+${FILE_HELP}
+Of it auth alone is read, whichever host it is for, with the secret that it names there: {secret: NAME} is a variable of
+the environment. MESSAGELOOP_AUTH_JWT_HMAC_SECRET and MESSAGELOOP_AUTH_JWT_PUBLIC_KEY stand above the file.
 
 Examples:
   messageloop token --config config.yaml --user ada
@@ -40,9 +43,10 @@ interface TokenOptions extends ConfigOptions, OutputOptions {
 }
 
 export function configure(command: Command): void {
-  addJsonOption(addConfigOptions(command))
+  const ttl = new Option("--ttl <duration>", "how long it is good");
+  addJsonOption(addFileOptions(command))
     .requiredOption("--user <id>", "whom it stands for")
-    .option("--ttl <duration>", "how long it is good", duration, 3_600_000)
+    .addOption(ttl.argParser(duration).default(3_600_000, "1h"))
     .option("--id <id>", "its own id, by which it can be revoked")
     .option("--client <id>", "the client id that its bearer has to connect with")
     .option("--channel <name>", "a channel that a session has by it; several times", listed, NONE)
@@ -52,15 +56,15 @@ export function configure(command: Command): void {
 }
 
 async function token(options: TokenOptions): Promise<void> {
-  const { config } = await readConfig(options);
-  const key = await keyOf(options, config);
+  const { jwt } = await authOf(options);
+  const key = await keyOf(options, jwt);
   const issuedAt = Date.now();
   const expiresAt = issuedAt + options.ttl;
   const { user: userId, id: tokenId, client, channel, grant } = options;
   const channels = channel.length === 0 ? undefined : channel;
   const granted = grant.length === 0 ? undefined : grant;
   checked({ userId, tokenId, channels, grants: granted });
-  const { issuers = [], audiences = [] } = config.auth.jwt ?? {};
+  const { issuers = [], audiences = [] } = jwt ?? {};
   const made = await signed(key, {
     userId,
     tokenId,
@@ -79,8 +83,17 @@ async function token(options: TokenOptions): Promise<void> {
   else process.stdout.write(`${made}\n`);
 }
 
-async function keyOf({ privateKey }: TokenOptions, config: ServerConfig): Promise<SigningKey> {
-  const { jwt } = config.auth;
+/** @throws Failure with one line for each problem */
+async function authOf(options: ConfigOptions): Promise<AuthSettings> {
+  try {
+    return await loadAuth({ config: fileOf(options), env: process.env });
+  } catch (error) {
+    if (error instanceof ConfigError) throw new Failure(error.message, EXIT_WRONG);
+    throw error;
+  }
+}
+
+async function keyOf({ privateKey }: TokenOptions, jwt: AuthSettings["jwt"]): Promise<SigningKey> {
   if (privateKey === undefined) {
     if (jwt?.hmacSecret !== undefined) return { secret: jwt.hmacSecret };
     throw new Failure("it needs auth.jwt.hmac_secret, or --private-key", EXIT_WRONG);

@@ -57,6 +57,23 @@ export async function loadConfig(source: ConfigSource): Promise<ServerConfig> {
   }
 }
 
+/**
+ * What a configuration says of tokens. What else it says is not looked at: it may be for another host, and its secrets
+ * may be elsewhere.
+ *
+ * @throws ConfigError
+ */
+export async function loadAuth(source: ConfigSource): Promise<ServerConfig["auth"]> {
+  const file = configFile(source);
+  const { value, variables } = withEnvironment(await readConfigFile(file), source.env);
+  const { auth } = (value ?? {}) as { readonly auth?: unknown };
+  try {
+    return parseConfig(auth === undefined ? {} : { auth }, secretsOf(source.env)).auth;
+  } catch (error) {
+    throw configError(error, "server", file, variables);
+  }
+}
+
 /** The file that a source names, if it does. */
 export function configFile({ config, configDir }: ConfigSource): string | undefined {
   return config ?? (configDir === undefined ? undefined : join(configDir, FILE_NAME));
