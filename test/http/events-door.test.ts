@@ -262,8 +262,11 @@ test("the header is newer than the address that a client was made with", async (
   const address = "/channels/chat.a/events?last_event_id=e-1";
   await ask(address, bearer(KEY));
   await ask(address, { headers: { ...bearer(KEY).headers, "last-event-id": "e-2" } });
+  // One that is empty says nothing: what the address says must not be lost by it.
+  await ask(address, { headers: { ...bearer(KEY).headers, "last-event-id": "" } });
   await ask("/channels/chat.a/events?last_event_id=%2Ae-1%2Cchat.a%3De-2", bearer(KEY));
-  expect(opened.map(({ lastEventId }) => lastEventId)).toEqual(["e-1", "e-2", "*e-1,chat.a=e-2"]);
+  const ids = opened.map(({ lastEventId }) => lastEventId);
+  expect(ids).toEqual(["e-1", "e-2", "e-1", "*e-1,chat.a=e-2"]);
 });
 
 test("a page of an origin that is allowed is told so, and one of any other is refused before any work", async () => {

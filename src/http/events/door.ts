@@ -195,10 +195,10 @@ function checkMethod(method: string): void {
   throw new MessagingError("METHOD_NOT_ALLOWED", "events are read by GET");
 }
 
-/** The header is newer than the address that a client was made with. */
+/** The header is newer than the address that a client was made with; an empty one says nothing. */
 function lastEventIdOf(request: Request): string {
-  const header = request.headers.get("Last-Event-ID");
-  return header ?? new URL(request.url).searchParams.get("last_event_id") ?? "";
+  const header = request.headers.get("Last-Event-ID") ?? "";
+  return header || (new URL(request.url).searchParams.get("last_event_id") ?? "");
 }
 
 function disconnectFor({ code }: MessagingError): Disconnect {
