@@ -5,7 +5,12 @@ import { WebSocket } from "ws";
 import { API_CASES, Api, CHANNELS, event, KEY_ENTRIES, KEYS, LIMITS } from "../http/api/cases.ts";
 import { type ApiDriver, clientDriver, jsonDriver } from "../http/api/driver.ts";
 import { CLOUDEVENTS_CASES } from "../http/cloudevents/cases.ts";
-import { refuseGarbage, refuseLongRequests, refuseSlowRequests } from "../http/refused-bodies.ts";
+import {
+  readContentTypes,
+  refuseGarbage,
+  refuseLongRequests,
+  refuseSlowRequests,
+} from "../http/refused-bodies.ts";
 import { Client, type ConnectInit, valueAs } from "../support/client.ts";
 import { startWorkerd } from "../support/workerd.ts";
 import type { RunningServer } from "../support/wrangler.ts";
@@ -101,7 +106,7 @@ test("native gRPC is refused with what there is instead", async () => {
 test("what is no call has a status, a code and a message", async () => {
   const cases = [
     [{ headers: { ...json, "Content-Type": "text/plain" }, body: "{}" }, 415, "UNSUPPORTED_TYPE"],
-    [{ method: "GET", headers: json }, 405, "BAD_REQUEST"],
+    [{ method: "GET", headers: json }, 405, "METHOD_NOT_ALLOWED"],
     [{ headers: json, body: "{" }, 400, "invalid_argument"],
     [{ headers: json, body: " ".repeat(5_000_000) }, 429, "resource_exhausted"],
     [{ headers: { "Content-Type": "application/json" }, body: "{}" }, 401, "unauthenticated"],
@@ -114,6 +119,10 @@ test("what is no call has a status, a code and a message", async () => {
       expect.objectContaining({ code, message: expect.any(String) }),
     ]);
   }
+});
+
+test("content types are read with their parameters, and what is none of a call says so", async () => {
+  await readContentTypes(server.url);
 });
 
 test("what cannot be decoded is refused in words of our own, by every call", async () => {

@@ -230,3 +230,49 @@ export async function refuseGarbage(base: string): Promise<void> {
   );
   expect(wrong.flat()).toEqual([]);
 }
+
+const NO_JSON = [415, "UNSUPPORTED_TYPE"] as const;
+/** Content types of one call, and what becomes of it: the status, and a part of the answer. */
+const CONTENT_TYPES: readonly (readonly [string, number, string])[] = [
+  ["application/json", 200, "{}"],
+  ["Application/JSON;charset=UTF-8", 200, "{}"],
+  ['application/json;  charset="utf-8"', 200, "{}"],
+  ["application/json; charset=utf-8; profile=x", 200, "{}"],
+  ["application/json; charset=utf-16", ...NO_JSON],
+  ["application/json; charset=iso-8859-1", ...NO_JSON],
+  ["application/jsonp", ...NO_JSON],
+  ["text/json", ...NO_JSON],
+  ["", ...NO_JSON],
+];
+
+/** The parameters of a content type, and the types that are none of a call, at every door of calls alike. */
+export async function readContentTypes(base: string): Promise<void> {
+  const wrong: unknown[] = [];
+  const check = async (
+    path: string,
+    init: RequestInit,
+    [status, says]: readonly [number, string],
+  ): Promise<void> => {
+    const answer = await fetch(`${base}${path}`, { method: "POST", body: "{}", ...init });
+    const text = await answer.text();
+    if (answer.status !== status || !text.includes(says)) {
+      wrong.push([path, init, answer.status, text.slice(0, 200)]);
+    }
+  };
+  // Also of calls that only the library can answer.
+  for (const more of [{}, { "Connect-Timeout-Ms": "60000" }]) {
+    for (const [type, status, says] of CONTENT_TYPES) {
+      const headers = { ...KEY, ...more, "Content-Type": type };
+      await check(API, { headers }, [status, says]);
+      // It is the secret that this one lacks.
+      const send = status === 200 ? ([404, "not_found"] as const) : NO_JSON;
+      await check(`${MESSAGING}/Send`, { headers }, send);
+    }
+  }
+  await check(`${MESSAGING}/Open`, { headers: JSON_TYPE }, [415, "application/connect+json"]);
+  const get = { method: "GET", body: null };
+  for (const path of [API, `${MESSAGING}/Send`, `${MESSAGING}/Open`]) {
+    await check(path, get, [405, "METHOD_NOT_ALLOWED"]);
+  }
+  expect(wrong).toEqual([]);
+}

@@ -28,6 +28,7 @@ import {
 import { type ApiDriver, clientDriver, jsonDriver } from "../http/api/driver.ts";
 import { CLOUDEVENTS_CASES } from "../http/cloudevents/cases.ts";
 import {
+  readContentTypes,
   refuseGarbage,
   refuseLongRequests,
   refuseLongRequestsByHttp2,
@@ -162,8 +163,8 @@ describe("what is no call", () => {
       "UNSUPPORTED_TYPE",
     ],
     ["none", { headers: authorized }, 415, "UNSUPPORTED_TYPE"],
-    ["another method", { method: "PUT", headers: json, body: "{}" }, 405, "BAD_REQUEST"],
-    ["GET", { method: "GET", headers: json }, 405, "BAD_REQUEST"],
+    ["another method", { method: "PUT", headers: json, body: "{}" }, 405, "METHOD_NOT_ALLOWED"],
+    ["GET", { method: "GET", headers: json }, 405, "METHOD_NOT_ALLOWED"],
     ["no JSON", { headers: json, body: "{" }, 400, "invalid_argument"],
     ["a list", { headers: json, body: "[]" }, 400, "invalid_argument"],
     ["an empty body", { headers: json }, 400, "invalid_argument"],
@@ -365,6 +366,35 @@ test("CloudEvents over HTTP/2 on the gRPC port", async () => {
   const chunks = await stream.setEncoding("utf8").toArray();
   session.close();
   expect([headers[":status"], JSON.parse(chunks.join(""))]).toMatchObject([200, { id: "1" }]);
+});
+
+test("content types are read with their parameters, and what is none of a call says so", async () => {
+  await readContentTypes(`http://127.0.0.1:${ports.websocket}`);
+});
+
+test("a body that says that it is too long is refused before it comes", async () => {
+  const head = [
+    `POST /${METHOD} HTTP/1.1`,
+    "Host: a",
+    `Authorization: Bearer ${KEYS.all.key}`,
+    "Content-Type: application/json",
+    `Content-Length: ${MAX_API_REQUEST_BYTES + 1}`,
+  ];
+  const socket = dialRaw(ports.http, `${head.join("\r\n")}\r\n\r\n{`);
+  const began = performance.now();
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1.1 429 /);
+  expect(performance.now() - began).toBeLessThan(5_000);
+  socket.destroy();
+});
+
+test("the admin port says where streams of events are", async () => {
+  const answer = await fetch(`${admin}/channels/room/events`, { headers: authorized });
+  expect(answer.status).toBe(404);
+  expect(await answer.json()).toEqual({
+    code: "NOT_FOUND",
+    message: "streams of events are on the ports for clients",
+  });
 });
 
 test("what cannot be decoded is refused in words of our own, by every call", async () => {

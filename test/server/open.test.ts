@@ -226,7 +226,11 @@ describe("a Send that is refused", () => {
         429,
         '{"code":"resource_exhausted"',
       ],
-      [call(started.http1, "{}", { "Content-Type": "text/plain" }), 415, ""],
+      [
+        call(started.http1, "{}", { "Content-Type": "text/plain" }),
+        415,
+        '{"code":"UNSUPPORTED_TYPE"',
+      ],
       [call(started.http1, "{}", { "Content-Encoding": "br" }), 501, '{"code":"unimplemented"'],
     ] as const) {
       const { status: got, text } = await answer;

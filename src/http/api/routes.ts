@@ -16,20 +16,15 @@ import {
   type HandlerContext,
   type Interceptor,
 } from "@connectrpc/connect";
-import {
-  createAsyncIterable,
-  type UniversalHandler,
-  type UniversalHandlerFn,
-} from "@connectrpc/connect/protocol";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import type { Engine } from "../../engine/engine.ts";
 import { encode, type Frame } from "../../protocol/codec.ts";
 import { MAX_API_REQUEST_BYTES } from "../../protocol/limits.ts";
-import { utf8Encode } from "../../protocol/utf8.ts";
+import { outspoken } from "../call-type.ts";
 import type { Principal } from "../keys/keys.ts";
-import { withoutEndlessDeadline } from "../streaming/deadline.ts";
 import { type Form, OPAQUE, TEXT, TEXT_OPTIONS } from "../streaming/forms.ts";
 import { opaque } from "../streaming/opaque.ts";
-import { byContentType, lastHandler } from "../streaming/service.ts";
+import { byContentType, lastHandler, unary } from "../streaming/service.ts";
 import { cancellationOf, KEY_PEER } from "./context.ts";
 import { decodeRequest } from "./request.ts";
 import type { ApiMethod, ApiService } from "./service.ts";
@@ -60,7 +55,8 @@ export function apiRoutes(options: ApiRoutesOptions): (router: ConnectRouter) =>
         calling(router, options, method, TEXT),
       ];
       const refused = (error: ConnectError): void => service.ended(method, error);
-      return withOwnRefusals(opaque(byContentType(bytes, text), MAX_API_REQUEST_BYTES, refused));
+      const calls = opaque(byContentType(bytes, text), MAX_API_REQUEST_BYTES, refused);
+      return outspoken(unary(calls), WORDS);
     });
     router.handlers.push(...handlers);
   };
@@ -123,30 +119,8 @@ async function answered(
   }
 }
 
-/** A handler of the library, whose refusals of what is no call of its own say what is wrong, in our form. */
-function withOwnRefusals(handler: UniversalHandler): UniversalHandler {
-  const handle: UniversalHandlerFn = async (request) => {
-    const answer = await handler({ ...request, header: withoutEndlessDeadline(request.header) });
-    const refusal = REFUSALS.get(answer.status);
-    if (refusal === undefined || answer.body !== undefined) return answer;
-    const { code, message, ...header } = refusal;
-    return {
-      ...answer,
-      header: new Headers({ "content-type": "application/json; charset=utf-8", ...header }),
-      body: createAsyncIterable([utf8Encode(JSON.stringify({ code, message }))]),
-    };
-  };
-  return Object.assign(handle, { ...handler });
-}
-
-const REFUSALS: ReadonlyMap<number, Readonly<Record<string, string>>> = new Map([
-  [405, { code: "BAD_REQUEST", message: "calls of the API are POST", allow: "POST" }],
-  [
-    415,
-    {
-      code: "UNSUPPORTED_TYPE",
-      message:
-        "the content type is neither application/json nor application/proto, nor one of gRPC",
-    },
-  ],
-]);
+/** What the library says of a call that is none, in words of ours. */
+const WORDS = {
+  method: "calls of the API are POST",
+  type: "the content type is neither application/json nor application/proto, nor one of gRPC",
+};

@@ -8,6 +8,7 @@ import { errorToJson } from "@connectrpc/connect/protocol-connect";
 import type { Engine } from "../../engine/engine.ts";
 import type { Cancellation } from "../../engine/ports/backends.ts";
 import { type Encoding, encode } from "../../protocol/codec.ts";
+import { plainEncodingOf } from "../call-type.ts";
 import type { KeyPeer } from "../keys/keys.ts";
 import { callStatusOf } from "../statuses.ts";
 import { decodeRequest } from "./request.ts";
@@ -27,7 +28,6 @@ export interface UnaryAnswer {
   readonly body: string | Uint8Array;
 }
 
-const PLAIN_TYPE = /^application\/(json|proto)(?:\s*;.*)?$/i;
 /** What only the library knows how to do. */
 const SPECIAL = ["connect-timeout-ms", "content-encoding"];
 
@@ -49,10 +49,9 @@ export class UnaryApi {
   find(head: UnaryHead): PlainCall | undefined {
     const method = this.#methods.get(head.path);
     if (method === undefined || head.method !== "POST") return undefined;
-    const [, type] = PLAIN_TYPE.exec(head.header("content-type") ?? "") ?? [];
-    if (type === undefined) return undefined;
+    const encoding = plainEncodingOf(head.header("content-type") ?? "");
+    if (encoding === undefined) return undefined;
     if (SPECIAL.some((name) => head.header(name) !== undefined)) return undefined;
-    const encoding = type.toLowerCase() === "json" ? "json" : "proto";
     return new PlainCall(this.#service, method, encoding, head);
   }
 }

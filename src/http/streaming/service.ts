@@ -35,6 +35,7 @@ import {
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { largestSend } from "../../protocol/limits.ts";
 import { utf8Length } from "../../protocol/utf8.ts";
+import { outspoken } from "../call-type.ts";
 import { type Admission, admit, type Door } from "../cors.ts";
 import type { HandshakeRules } from "../handshake.ts";
 import { toConnectError } from "../statuses.ts";
@@ -101,9 +102,22 @@ export function streamingRoutes(host: StreamingHost): (router: ConnectRouter) =>
     const [sendBytes, sendText] = [sending(router, host, OPAQUE), sending(router, host, TEXT)];
     const open = opaque(byContentType(openBytes, openText), host.maxMessageBytes);
     const send = opaque(byContentType(sendBytes, sendText), largestSend(host.maxMessageBytes));
-    router.handlers.push(atDoor(host, streamed(open)), atDoor(host, unary(send)));
+    router.handlers.push(
+      atDoor(host, outspoken(streamed(open), OPEN_WORDS)),
+      atDoor(host, outspoken(unary(send), SEND_WORDS)),
+    );
   };
 }
+
+const METHOD = "calls are POST";
+const OPEN_WORDS = {
+  method: METHOD,
+  type: "the content type is neither application/connect+json nor application/connect+proto, nor one of gRPC",
+};
+const SEND_WORDS = {
+  method: METHOD,
+  type: "the content type is neither application/json nor application/proto, nor one of gRPC",
+};
 
 /** Takes the handler that was added last out of a router again, to put another one around it. */
 export function lastHandler(router: ConnectRouter): UniversalHandler {

@@ -127,6 +127,11 @@ function readWhole(request: IncomingMessage): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
+    const tooLong = (): void => {
+      const text = `a request has at most ${MAX_API_REQUEST_BYTES} bytes`;
+      reject(new ConnectError(text, Code.ResourceExhausted));
+    };
+    if (Number(request.headers["content-length"]) > MAX_API_REQUEST_BYTES) tooLong();
     request.on("data", (chunk: Buffer) => {
       length += chunk.length;
       if (length <= MAX_API_REQUEST_BYTES) {
@@ -134,8 +139,7 @@ function readWhole(request: IncomingMessage): Promise<Uint8Array> {
         return;
       }
       chunks.length = 0;
-      const text = `a request has at most ${MAX_API_REQUEST_BYTES} bytes`;
-      reject(new ConnectError(text, Code.ResourceExhausted));
+      tooLong();
     });
     request.once("end", () =>
       resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)),
