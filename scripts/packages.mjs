@@ -14,7 +14,13 @@ const SDK = {
   /** Modules of dist/lib. The server has all others. */
   owns: /^(?:client|protocol)\/|^index$/,
   /** Export to module. */
-  entries: { ".": "index" },
+  entries: {
+    ".": "index",
+    "./protobuf": "client/protobuf/index",
+    "./v0": "client/v0/index",
+  },
+  /** What only some entries import: whoever uses those installs it beside. */
+  optional: ["@bufbuild/protobuf"],
   /** Exports from before the server was a package of its own, and what stands for them now. */
   aliases: {
     "./server": "messageloop-server/deprecated",
@@ -38,6 +44,7 @@ const SERVER = {
     "./ports": "ports",
     "./deprecated": "server/deprecated",
   },
+  optional: [],
   aliases: {},
   bin: { messageloop: "server/cli" },
   files: ["dist/page", "docs", "config.example.yaml"],
@@ -116,7 +123,7 @@ function write(description) {
   put(join(folder, "package.json"), `${JSON.stringify(manifest(description), null, 2)}\n`);
 }
 
-function manifest({ name, description, node, entries, aliases, internal, bin }) {
+function manifest({ name, description, node, entries, optional, aliases, internal, bin }) {
   const { version, license, repository, homepage, keywords, type, sideEffects } = project;
   const modules = { ...entries };
   for (const path of Object.keys(aliases)) modules[path] = path.slice("./".length);
@@ -126,7 +133,9 @@ function manifest({ name, description, node, entries, aliases, internal, bin }) 
     path,
     { types: file(module, ".d.ts"), default: file(module, ".js") },
   ];
-  const peers = [...new Set(Object.values(aliases).map((target) => target.split("/")[0]))];
+  const targets = Object.values(aliases).map((target) => target.split("/")[0]);
+  const peers = [...new Set([...optional, ...targets])];
+  const needed = [...contents.get(name).imports].filter((one) => !optional.includes(one));
   const all = {
     ...{ name, version, description, license, repository, homepage, keywords, type, sideEffects },
     engines: { node },
@@ -134,7 +143,7 @@ function manifest({ name, description, node, entries, aliases, internal, bin }) 
     bin: Object.fromEntries(
       Object.entries(bin).map(([command, module]) => [command, file(module, ".js")]),
     ),
-    dependencies: Object.fromEntries([...contents.get(name).imports].sort().map(versionOf)),
+    dependencies: Object.fromEntries(needed.sort().map(versionOf)),
     peerDependencies: Object.fromEntries(peers.map(versionOf)),
     peerDependenciesMeta: Object.fromEntries(peers.map((peer) => [peer, { optional: true }])),
   };

@@ -1,33 +1,57 @@
 /** The package's root: the client SDK. */
 export {
-  dial,
-  MessageLoopClient,
-  type PublishResult,
-  type ReceivedMessage,
-  type ServerSubscription,
-} from "./client/client.ts";
-export type { CloseInfo } from "./client/connection.ts";
+  Client,
+  type ClientEvents,
+  type History,
+  type HistoryOptions,
+  type HistoryPage,
+  type Presence,
+  type PublishOptions,
+  type RequestOptions,
+  type SurveyAnswer,
+  type SurveyHandler,
+  type SurveyOptions,
+  type SurveyQuestion,
+  type SurveyResult,
+} from "./client/core/client.ts";
+export type { CloudEvent } from "./client/core/cloud-event.ts";
+export type { ConnectionState, StateChange, TokenRequest } from "./client/core/connection.ts";
 export {
-  type CloudEvent,
   type CloudEventInit,
   createCloudEvent,
   type ExtensionValue,
-} from "./client/events.ts";
+} from "./client/core/create-event.ts";
+export type { DetailEvent, Listener, ListenerOptions, Signal } from "./client/core/emitter.ts";
+export type { Gap, Member, ReceivedMessage } from "./client/core/message.ts";
+export type { ClientOptions } from "./client/core/options.ts";
+export type {
+  Clock,
+  PublishQueue,
+  PublishResult,
+  QueueContext,
+  QueueFactory,
+  QueueItem,
+  QueueSession,
+  Surroundings,
+  Transport,
+  TransportEnd,
+  TransportEvents,
+  TransportFactory,
+} from "./client/core/ports.ts";
+export type {
+  MessageHandler,
+  PresenceChange,
+  SubscribeOptions,
+  Subscription,
+  SubscriptionEvents,
+  SubscriptionState,
+} from "./client/core/subscription.ts";
+export type { DataOf, Schemas, StandardSchema } from "./client/core/types.ts";
 export {
-  type ClientOption,
-  type ClientOptions,
   type WebSocketConstructor,
   type WebSocketLike,
-  withAutoSubscribe,
-  withClientId,
-  withClientType,
-  withConnectTimeout,
-  withEncoding,
-  withRequestTimeout,
-  withToken,
-  withVersion,
-  withWebSocket,
-} from "./client/options.ts";
-export type { SurveyAnswer, SurveyHandler, SurveyResult, SurveyTerms } from "./client/surveys.ts";
-export type { Encoding } from "./protocol/codec.ts";
+  webSocket,
+} from "./client/core/websocket.ts";
+export { createClient, dial } from "./client/dial.ts";
+export type { Codec, Frame, Position } from "./client/wire/frames.ts";
 export { MessagingError } from "./protocol/errors.ts";

@@ -11,8 +11,9 @@ import {
   textElsewhere,
   unset,
 } from "../engine/settings/settings.ts";
+import { utf8Length } from "../protocol/lean/utf8-length.ts";
 import { TOKEN_LEEWAY_MS } from "../protocol/limits.ts";
-import { utf8Encode, utf8Length } from "../protocol/utf8.ts";
+import { utf8Encode } from "../protocol/utf8.ts";
 import {
   ALGORITHMS,
   type Algorithm,

@@ -1,7 +1,7 @@
 /** The grammar of channel names: words separated by dots, at most 255 bytes, no control characters. */
 import { MessagingError } from "../protocol/errors.ts";
+import { utf8Length } from "../protocol/lean/utf8-length.ts";
 import { MAX_CHANNEL_BYTES } from "../protocol/limits.ts";
-import { utf8Length } from "../protocol/utf8.ts";
 
 /** Whether a name holds a word that is a wildcard: `*` anywhere, `**` as the last word. */
 export function isPattern(name: string): boolean {

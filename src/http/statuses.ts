@@ -4,9 +4,9 @@
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
-import { ERRORS, type ErrorCode } from "../protocol/codes.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import { ErrorSchema } from "../protocol/gen/messageloop/shared/v1/errors_pb.js";
+import { ERROR_KINDS, type ErrorCode } from "../protocol/lean/error-kinds.ts";
 
 /** What an error is elsewhere. */
 export interface Status {
@@ -38,7 +38,7 @@ export const STATUSES: Readonly<Record<ErrorCode, Status>> = {
 const OF_BACKENDS: Status = { http: 403, connect: Code.PermissionDenied };
 
 export function statusOf({ code }: Pick<MessagingError, "code">): Status {
-  return Object.hasOwn(ERRORS, code) ? STATUSES[code as ErrorCode] : OF_BACKENDS;
+  return Object.hasOwn(ERROR_KINDS, code) ? STATUSES[code as ErrorCode] : OF_BACKENDS;
 }
 
 /**

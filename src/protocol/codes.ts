@@ -2,6 +2,7 @@
  * The one table of disconnect and error codes. Server, SDK and documentation read it; nothing else
  * invents a code.
  */
+import { ERROR_KINDS, type ErrorCode } from "./lean/error-kinds.ts";
 
 /** What ends a connection: the WebSocket close code and its reason. */
 export interface Disconnect {
@@ -135,108 +136,46 @@ export interface ErrorEntry {
 }
 
 export const ERRORS = {
-  BAD_REQUEST: {
-    type: "client_error",
-    retry: false,
-    counts: true,
-    meaning: "The frame or a value in it is not valid.",
-  },
-  AUTH_ERROR: { type: "auth_error", retry: false, counts: true, meaning: "Authentication failed." },
-  ACL_ERROR: {
-    type: "acl_error",
-    retry: false,
-    counts: true,
-    meaning: "The user may not do this.",
-  },
-  RPC_TIMEOUT: {
-    type: "timeout",
-    retry: true,
-    counts: false,
-    meaning: "The backend did not answer in time.",
-  },
-  PROXY_ERROR: { type: "proxy_error", retry: true, counts: false, meaning: "The backend failed." },
-  RATE_LIMITED: {
-    type: "client_error",
-    retry: true,
-    counts: false,
-    meaning: "Too much at once: wait retry_after_ms.",
-  },
-  UNAVAILABLE: {
-    type: "server_error",
-    retry: true,
-    counts: false,
-    meaning: "The outcome is unknown: retry with the same event id.",
-  },
-  OUTCOME_UNKNOWN: {
-    type: "client_error",
-    retry: false,
-    counts: false,
-    meaning: "The event may have been published or not, and to publish it again could do so twice.",
-  },
-  INTERNAL_ERROR: {
-    type: "server_error",
-    retry: false,
-    counts: true,
-    meaning: "The request could not be done.",
-  },
-  NOT_FOUND: {
-    type: "client_error",
-    retry: false,
-    counts: true,
-    meaning: "There is nothing of this name.",
-  },
-  METHOD_NOT_ALLOWED: {
-    type: "client_error",
-    retry: false,
-    counts: true,
-    meaning: "A request over HTTP has a method that its path does not have.",
-  },
-  REQUEST_TIMEOUT: {
-    type: "client_error",
-    retry: true,
-    counts: false,
-    meaning: "A request over HTTP was not whole in time.",
-  },
-  TOO_LARGE: {
-    type: "client_error",
-    retry: false,
-    counts: true,
-    meaning:
-      "A request over HTTP, an answer to a survey or who it is to ask is more than it may be.",
-  },
-  UNSUPPORTED_TYPE: {
-    type: "client_error",
-    retry: false,
-    counts: true,
-    meaning: "A request over HTTP has a content type that is not read there.",
-  },
-  UNIMPLEMENTED: {
-    type: "server_error",
-    retry: false,
-    counts: false,
-    meaning: "This deployment does not have what was asked for.",
-  },
-  DISCONNECT_ERROR: {
-    type: "transport_error",
-    retry: true,
-    counts: false,
-    meaning: "A stream's last message before it ends.",
-  },
-} as const satisfies Record<string, ErrorEntry>;
-
-export type ErrorCode = keyof typeof ERRORS;
+  BAD_REQUEST: entry("BAD_REQUEST", "The frame or a value in it is not valid."),
+  AUTH_ERROR: entry("AUTH_ERROR", "Authentication failed."),
+  ACL_ERROR: entry("ACL_ERROR", "The user may not do this."),
+  RPC_TIMEOUT: entry("RPC_TIMEOUT", "The backend did not answer in time."),
+  PROXY_ERROR: entry("PROXY_ERROR", "The backend failed."),
+  RATE_LIMITED: entry("RATE_LIMITED", "Too much at once: wait retry_after_ms."),
+  UNAVAILABLE: entry("UNAVAILABLE", "The outcome is unknown: retry with the same event id."),
+  OUTCOME_UNKNOWN: entry(
+    "OUTCOME_UNKNOWN",
+    "The event may have been published or not, and to publish it again could do so twice.",
+  ),
+  INTERNAL_ERROR: entry("INTERNAL_ERROR", "The request could not be done."),
+  NOT_FOUND: entry("NOT_FOUND", "There is nothing of this name."),
+  METHOD_NOT_ALLOWED: entry(
+    "METHOD_NOT_ALLOWED",
+    "A request over HTTP has a method that its path does not have.",
+  ),
+  REQUEST_TIMEOUT: entry("REQUEST_TIMEOUT", "A request over HTTP was not whole in time."),
+  TOO_LARGE: entry(
+    "TOO_LARGE",
+    "A request over HTTP, an answer to a survey or who it is to ask is more than it may be.",
+  ),
+  UNSUPPORTED_TYPE: entry(
+    "UNSUPPORTED_TYPE",
+    "A request over HTTP has a content type that is not read there.",
+  ),
+  UNIMPLEMENTED: entry("UNIMPLEMENTED", "This deployment does not have what was asked for."),
+  DISCONNECT_ERROR: entry("DISCONNECT_ERROR", "A stream's last message before it ends."),
+} as const satisfies Record<ErrorCode, ErrorEntry>;
 
 const BY_CODE: ReadonlyMap<number, DisconnectEntry> = new Map(
   Object.values(DISCONNECTS).map((entry) => [entry.code, entry]),
 );
 
-/** Whether a client that meets a close code should come back by itself. */
-export function reconnects(code: number): boolean {
-  // Of the codes that belong to applications the lower half says come back, the upper half stay away.
-  return BY_CODE.get(code)?.reconnect ?? (code < 3500 || (code >= 4000 && code < 4500));
-}
-
 /** The documented entry of a close code, or undefined for a code that is not ours. */
 export function disconnectFor(code: number): DisconnectEntry | undefined {
   return BY_CODE.get(code);
+}
+
+function entry(code: ErrorCode, meaning: string): ErrorEntry {
+  const [type, retry, counts] = ERROR_KINDS[code];
+  return { type, retry, counts, meaning };
 }

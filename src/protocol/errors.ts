@@ -3,10 +3,20 @@
  * the edge turns it into an error envelope. Any other error is ours to mend and reaches clients
  * only as INTERNAL_ERROR with a fixed text.
  */
-import type { JsonObject } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import { ERRORS, type ErrorCode } from "./codes.ts";
-import { type Error as ErrorMessage, ErrorSchema } from "./gen/messageloop/shared/v1/errors_pb.js";
+import { ERROR_KINDS, type ErrorCode } from "./lean/error-kinds.ts";
+
+// The types of the protobuf runtime, written out: who uses the SDK alone has none of it.
+type JsonValue = number | string | boolean | null | JsonObject | JsonValue[];
+type JsonObject = { [name: string]: JsonValue };
+
+/** `messageloop.shared.v1.Error` as a message. */
+type ErrorMessage = {
+  $typeName: "messageloop.shared.v1.Error";
+  code: string;
+  type: string;
+  message: string;
+  metadata?: JsonObject | undefined;
+};
 
 /** An error with a code from the table; `type` and `retry` follow from it for known codes. */
 export class MessagingError extends Error {
@@ -21,6 +31,8 @@ export class MessagingError extends Error {
   readonly counts: boolean;
   /** `retry_after_ms` (number, milliseconds) stands here when the server asks for a pause. */
   readonly metadata: JsonObject | undefined;
+  /** In the SDK: how the connection ended that this is about. */
+  readonly close: { readonly code: number; readonly reason: string } | undefined;
 
   constructor(
     code: ErrorCode | (string & {}),
@@ -29,13 +41,16 @@ export class MessagingError extends Error {
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     // A backend's code may be anything at run time, and nothing that every object has is in the table.
-    const known = typeof code === "string" && Object.hasOwn(ERRORS, code);
-    const entry = known ? ERRORS[code as ErrorCode] : undefined;
+    const known = typeof code === "string" && Object.hasOwn(ERROR_KINDS, code);
+    const [type, retry, counts] = known
+      ? ERROR_KINDS[code as ErrorCode]
+      : (["error", false, false] as const);
     this.code = code;
-    this.type = options.type ?? entry?.type ?? "error";
-    this.retry = entry?.retry ?? false;
-    this.counts = options.counts ?? entry?.counts ?? false;
+    this.type = options.type ?? type;
+    this.retry = retry;
+    this.counts = options.counts ?? counts;
     this.metadata = options.metadata;
+    this.close = options.close;
   }
 
   /** Anything thrown, as a MessagingError. A foreign error's text is kept as cause, never as message. */
@@ -45,7 +60,7 @@ export class MessagingError extends Error {
   }
 
   /** An error envelope's or acknowledgement's error, as received. */
-  static fromMessage(message: ErrorMessage): MessagingError {
+  static fromMessage(message: Omit<ErrorMessage, "$typeName">): MessagingError {
     return new MessagingError(message.code, message.message || "Server error", {
       type: message.type,
       ...(message.metadata === undefined ? {} : { metadata: message.metadata }),
@@ -54,19 +69,22 @@ export class MessagingError extends Error {
 
   /** The form it has on the wire. */
   toMessage(): ErrorMessage {
-    return create(ErrorSchema, {
+    // Written out instead of created: pages that load this class have no protobuf.
+    return {
+      $typeName: "messageloop.shared.v1.Error",
       code: this.code,
       type: this.type,
       message: this.message,
       ...(this.metadata === undefined ? {} : { metadata: this.metadata }),
-    });
+    };
   }
 }
 
 export interface MessagingErrorOptions {
-  type?: string;
+  type?: string | undefined;
   /** Default: what the table says of the code. */
   counts?: boolean;
-  metadata?: JsonObject;
+  metadata?: JsonObject | undefined;
+  close?: { readonly code: number; readonly reason: string } | undefined;
   cause?: unknown;
 }

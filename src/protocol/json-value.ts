@@ -2,7 +2,7 @@
  * JSON values that applications hand over, which no parser has made: what is wrong with them, before
  * anything tries to encode them.
  */
-import { utf8Length } from "./utf8.ts";
+import { utf8Length } from "./lean/utf8-length.ts";
 
 export interface JsonBounds {
   /** How deep objects and lists may nest, the outermost counted. */

@@ -10,9 +10,9 @@ import type { Encoding, Frame } from "./codec.ts";
 import { type CloudEvent, CloudEventSchema } from "./gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Entry } from "./gen/messageloop/internal/v1/internal_pb.js";
 import { PublisherSchema } from "./gen/messageloop/v1/service_pb.js";
+import { utf8Length } from "./lean/utf8-length.ts";
 import { MAX_JOINED_BYTES, MAX_JOINED_MESSAGES } from "./limits.ts";
 import { eventJson } from "./plain-json/event.ts";
-import { utf8Length } from "./utf8.ts";
 
 /** Which of the four encodings a session takes. */
 export type Variant = 0 | 1 | 2 | 3;

@@ -1,5 +1,6 @@
 /** UTF-8 without ambient types: the protobuf runtime's encoder is the only one the neutral rooms know. */
 import { getTextEncoding } from "@bufbuild/protobuf/wire";
+import { utf8Length } from "./lean/utf8-length.ts";
 
 /** Bytes of a string. Lone surrogates become U+FFFD; check `isWellFormed` first where that matters. */
 export function utf8Encode(text: string): Uint8Array<ArrayBuffer> {
@@ -9,22 +10,6 @@ export function utf8Encode(text: string): Uint8Array<ArrayBuffer> {
 /** A string from bytes; bytes that are not UTF-8 become U+FFFD. */
 export function utf8Decode(bytes: Uint8Array): string {
   return getTextEncoding().decodeUtf8(bytes);
-}
-
-/** Length of a string in bytes of UTF-8. */
-export function utf8Length(text: string): number {
-  let length = text.length;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit < 0x80) continue;
-    if (unit < 0x800) length += 1;
-    else if (unit >= 0xd800 && unit < 0xdc00 && i + 1 < text.length) {
-      // A pair is four bytes for two units.
-      length += 2;
-      i++;
-    } else length += 2;
-  }
-  return length;
 }
 
 /** The longest prefix of at most `limit` bytes that does not cut a character. */

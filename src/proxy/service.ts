@@ -13,7 +13,6 @@ import type {
   RpcRequest,
 } from "../engine/ports/backends.ts";
 import type { Identity } from "../engine/ports/identity.ts";
-import type { ErrorCode } from "../protocol/codes.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
@@ -41,6 +40,7 @@ import {
   type UserInfo,
 } from "../protocol/gen/messageloop/proxy/v1/proxy_pb.js";
 import type { Error as ErrorMessage } from "../protocol/gen/messageloop/shared/v1/errors_pb.js";
+import type { ErrorCode } from "../protocol/lean/error-kinds.ts";
 
 /** Something that a backend is asked or told: a procedure of `ProxyService`. */
 export interface Hook<I extends DescMessage = DescMessage, O extends DescMessage = DescMessage> {

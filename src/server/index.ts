@@ -13,7 +13,7 @@ export {
   type LogRules,
   RuleBook,
 } from "../channels/rules.ts";
-export { fromWireEvent, toWireEvent } from "../client/events.ts";
+export { fromWireEvent, toWireEvent } from "../client/v0/events.ts";
 export type { Address } from "../config/address.ts";
 export type { ClientSession as Session, Engine, PublishOptions } from "../engine/engine.ts";
 export type { Action } from "../engine/ports/access.ts";
@@ -57,7 +57,6 @@ export {
   type Disconnect,
   type DisconnectEntry,
   ERRORS,
-  type ErrorCode,
   type ErrorEntry,
 } from "../protocol/codes.ts";
 export { MessagingError, type MessagingErrorOptions } from "../protocol/errors.ts";
@@ -70,6 +69,7 @@ export {
   type EntryBody,
   EntryBodySchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+export type { ErrorCode } from "../protocol/lean/error-kinds.ts";
 export {
   AUTHENTICATE_METHOD,
   createRouter,

@@ -1,6 +1,6 @@
 /** `messageloop-server/worker`: what a Worker of the application's own is made of. */
 export { covers, overlaps } from "../channels/patterns.ts";
-export { fromWireEvent, toWireEvent } from "../client/events.ts";
+export { fromWireEvent, toWireEvent } from "../client/v0/events.ts";
 export {
   type AuthenticateRequest,
   type AuthorizeSubscribeRequest,

@@ -13,7 +13,7 @@ import {
   withClientId,
   withEncoding,
   withWebSocket,
-} from "../../src/index.ts";
+} from "../../src/client/v0/index.ts";
 import { example } from "./example.ts";
 
 const wsUrl = `${inject("url").replace("http", "ws")}/ws`;

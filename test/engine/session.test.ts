@@ -1,8 +1,8 @@
 /** The session's clocks and limits, with time in the test's hand. */
 import { expect, test } from "vitest";
 import { codecFor } from "../../src/protocol/codec.ts";
-import { reconnects } from "../../src/protocol/codes.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
+import { reconnects } from "../../src/protocol/lean/reconnects.ts";
 import { connect, kinds, scene, send, subscribe } from "./scene.ts";
 
 test("without connect the session ends after 10 s, whatever else it sends", async () => {

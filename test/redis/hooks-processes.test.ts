@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { dial, type MessageLoopClient } from "../../src/index.ts";
+import { dial, type MessageLoopClient } from "../../src/client/v0/index.ts";
 import { type CliServer, startServer } from "../server/process.ts";
 import { eventually } from "../support/eventually.ts";
 import { newPrefix } from "./nodes.ts";

@@ -10,7 +10,7 @@ import {
   type MessageLoopClient,
   type ReceivedMessage,
   withToken,
-} from "../../src/index.ts";
+} from "../../src/client/v0/index.ts";
 import { type CliServer, runCli, startServer, until } from "../server/process.ts";
 import { eventually } from "../support/eventually.ts";
 import { settledPort } from "../support/ports.ts";

@@ -38,7 +38,12 @@ const SIDES = ["objects/gateway", "objects/channel", "objects/pattern-index", "o
 const OBJECT = [...CORE, ...SHARED, "worker/sql"];
 
 /** The files of the protocol that need no protobuf. */
-const LEAN = ["protocol/errors.ts"];
+const LEAN = [
+  "protocol/lean/error-kinds.ts",
+  "protocol/errors.ts",
+  "protocol/lean/reconnects.ts",
+  "protocol/lean/utf8-length.ts",
+];
 
 /** A room is a folder with all that is below it, except the rooms that have a line of their own. */
 const LAWS: Readonly<Record<string, Law>> = {
@@ -129,7 +134,7 @@ const LAWS: Readonly<Record<string, Law>> = {
     rooms: [...BASE, "engine/settings", "auth", "http", "proxy", "proxy/settings"],
     packages: ["valibot"],
   },
-  "http/console": { rooms: ["client", "protocol"], packages: [] },
+  "http/console": { rooms: ["client", "client/core", "client/v0", "protocol"], packages: [] },
   worker: {
     rooms: [
       ...CORE,
@@ -149,7 +154,7 @@ const LAWS: Readonly<Record<string, Law>> = {
       "worker/doors",
     ],
     // Events as applications see them; the rest of the SDK has no place in a Worker.
-    files: ["client/events.ts"],
+    files: ["client/v0/events.ts"],
     packages: [PROTOBUF, "hono", "cloudflare:"],
   },
   // What the Worker answers without waking a gateway for it, or in front of one.
@@ -230,11 +235,11 @@ const LAWS: Readonly<Record<string, Law>> = {
       "server/transport",
       "server/redis",
     ],
-    files: ["client/events.ts", "ports.ts"],
+    files: ["client/v0/events.ts", "ports.ts"],
     packages: [PROTOBUF, "node:", "@hono/node-server", "commander", "pino", ...CONNECT],
   },
   "server/commands": {
-    rooms: [...CORE, "auth", "config", "proxy", "server", "server/config", "client"],
+    rooms: [...CORE, "auth", "config", "proxy", "server", "server/config", "client/v0"],
     packages: [PROTOBUF, "node:", "commander", "ws", ...CONNECT],
   },
   "server/backends": {
@@ -256,19 +261,29 @@ const LAWS: Readonly<Record<string, Law>> = {
     files: ["server/start-error.ts"],
     packages: ["node:", "redis"],
   },
-  client: { rooms: ["protocol"], packages: [PROTOBUF] },
   // What every page loads: nothing of protobuf.
+  client: { rooms: ["client/core", "client/queue"], packages: [] },
   "client/wire": { rooms: [], files: LEAN, packages: [] },
   "client/core": { rooms: ["client/wire"], files: LEAN, packages: [] },
+  "client/protobuf": { rooms: ["client/wire"], files: LEAN, packages: [] },
   "client/queue": { rooms: ["client/core", "client/wire"], files: LEAN, packages: [] },
+  // The API of v0.1.1, which hands out messages of protobuf.
+  "client/v0": {
+    rooms: ["protocol", "client/core", "client/wire", "client/protobuf"],
+    packages: [PROTOBUF],
+  },
   // What applications test themselves with: a server without sockets, and time that passes on demand.
   "client/testing": {
     rooms: ["client/core", "client/wire"],
     files: LEAN,
     packages: [],
   },
-  // The root export is the SDK; some of the SDK's words, such as its error, are the protocol's.
-  "index.ts": { rooms: ["client", "protocol"], packages: [] },
+  // The root export is the SDK; its error is the protocol's.
+  "index.ts": {
+    rooms: ["client", "client/core", "client/wire", "client/queue"],
+    files: LEAN,
+    packages: [],
+  },
   // What programs need that implement a port.
   "ports.ts": { rooms: CORE, packages: [] },
 };

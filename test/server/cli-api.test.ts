@@ -5,7 +5,12 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createCloudEvent, dial, type MessageLoopClient, withToken } from "../../src/index.ts";
+import {
+  createCloudEvent,
+  dial,
+  type MessageLoopClient,
+  withToken,
+} from "../../src/client/v0/index.ts";
 import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer, type Server } from "../../src/server/server.ts";
 import { authenticate, CHANNELS, KEY_ENTRIES, KEYS } from "../http/api/cases.ts";

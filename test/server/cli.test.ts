@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { createCloudEvent, dial } from "../../src/index.ts";
+import { createCloudEvent, dial } from "../../src/client/v0/index.ts";
 import {
   type Backends,
   createServer,

@@ -4,7 +4,12 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { createCloudEvent, dial, type ReceivedMessage, withToken } from "../../src/index.ts";
+import {
+  createCloudEvent,
+  dial,
+  type ReceivedMessage,
+  withToken,
+} from "../../src/client/v0/index.ts";
 import { FREE_PORTS } from "./process.ts";
 
 const root = new URL("../../", import.meta.url);

@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { expect, onTestFinished, test } from "vitest";
-import { dial } from "../../src/index.ts";
+import { dial } from "../../src/client/v0/index.ts";
 import { ProxyService } from "../../src/protocol/gen/messageloop/proxy/v1/proxy_pb.js";
 import { createServer, parseConfig } from "../../src/server/index.ts";
 import { eventually } from "../support/eventually.ts";

@@ -1,8 +1,8 @@
 /** Lifecycle hooks of a server in a program: what was told has arrived when it has stopped. */
 import { expect, onTestFinished, test } from "vitest";
+import { dial } from "../../src/client/v0/index.ts";
 import { type LifecycleEvent, SESSION_KINDS } from "../../src/engine/ports/lifecycle.ts";
 import type { HookTargets } from "../../src/hooks/hooks.ts";
-import { dial } from "../../src/index.ts";
 import { createServer, parseConfig } from "../../src/server/index.ts";
 import { eventually, sleep } from "../support/eventually.ts";
 

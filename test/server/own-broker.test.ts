@@ -7,7 +7,7 @@ import {
   dial,
   type MessageLoopClient,
   type ReceivedMessage,
-} from "../../src/index.ts";
+} from "../../src/client/v0/index.ts";
 import {
   type Broker,
   createServer,

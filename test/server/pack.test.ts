@@ -151,10 +151,11 @@ test("the SDK alone is at most two packages and 4 MB", async () => {
 test("a program imports the SDK alone, and its compiler knows the types", async () => {
   await writeFile(
     join(sdkOnly, "probe.ts"),
-    `import { createCloudEvent, dial, MessagingError, withConnectTimeout } from "messageloop";
+    `import { createCloudEvent, dial, MessagingError } from "messageloop";
+import { protobuf } from "messageloop/protobuf";
 
 const event = createCloudEvent({ source: "/probe", type: "question" });
-const refused = await dial("ws://127.0.0.1:1/ws", [withConnectTimeout(5_000)]).catch(
+const refused = await dial("ws://127.0.0.1:1/ws", { connectTimeoutMs: 5_000, encoding: protobuf }).catch(
   (error: unknown) => error,
 );
 const code: string = refused instanceof MessagingError ? refused.code : "none";
@@ -272,8 +273,8 @@ const server = createServer({ config, broker, backends });
 const { websocket } = await server.start();
 const client = await dial(\`ws://127.0.0.1:\${websocket}/ws\`);
 const answer = await client.rpc("room", "ask", event, { timeoutMs: 5_000 });
-const text: string = String(answer.data);
-const refused = await client.subscribe("room").catch((error: unknown) => error);
+const text: string = String(answer);
+const refused = await client.subscribe("room").ready.catch((error: unknown) => error);
 console.log(text, refused instanceof ServerError && refused.code, before === createServer);
 await client.close();
 await server.stop();

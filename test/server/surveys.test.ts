@@ -1,6 +1,6 @@
 /** Surveys by the SDK, against a server: what it asks and answers, and that what goes wrong later rejects. */
 import { afterEach, expect, test } from "vitest";
-import { createCloudEvent, dial, type MessageLoopClient } from "../../src/index.ts";
+import { createCloudEvent, dial, type MessageLoopClient } from "../../src/client/v0/index.ts";
 import {
   createServer,
   parseConfig,

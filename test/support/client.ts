@@ -12,7 +12,7 @@ import {
   type OutboundMessage,
   type SubscriptionSchema,
 } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { utf8Length } from "../../src/protocol/utf8.ts";
+import { utf8Length } from "../../src/protocol/lean/utf8-length.ts";
 import { decodeStrictV1 } from "./strict-v1.ts";
 
 export type Inbound = Exclude<MessageInitShape<typeof InboundMessageSchema>, { $typeName: string }>;

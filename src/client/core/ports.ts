@@ -3,6 +3,7 @@
  * while there is none. Tests and other implementations put their own in the place of each. Types only.
  */
 import type { Frame, WireEvent } from "../wire/frames.ts";
+import type { Signal } from "./emitter.ts";
 
 /** Time and chance. */
 export interface Clock {
@@ -157,7 +158,7 @@ export interface PublishQueue {
    * @param signal ends the wait: an item that was not sent is taken out, one that was is forgotten, and in both cases
    * the promise rejects with the signal's reason
    */
-  add(item: QueueItem, signal?: AbortSignal): Promise<PublishResult>;
+  add(item: QueueItem, signal?: Signal): Promise<PublishResult>;
   /** A session stands. What waits is sent; what a store has of this user comes first. Called inside of a frame. */
   opened(session: QueueSession): void;
   /** The session is over. Promises of `QueueSession.send` have been rejected, or will be in this turn. */

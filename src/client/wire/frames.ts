@@ -1,6 +1,6 @@
 /**
  * The frames of the protocol as plain objects. Names are those of the wire's JSON, so that JSON needs no translation;
- * what JSON leaves out because it is empty may be missing here as well. 64-bit integers are numbers, and bytes are a
+ * what JSON leaves out because it is empty may be missing here as well, and a member that is undefined is not there. 64-bit integers are numbers, and bytes are a
  * `Uint8Array` whatever the encoding.
  */
 
@@ -41,22 +41,22 @@ export interface WireEvent {
 }
 
 export interface WireError {
-  readonly code?: string;
-  readonly type?: string;
-  readonly message?: string;
-  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly code?: string | undefined;
+  readonly type?: string | undefined;
+  readonly message?: string | undefined;
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** A subscription as it is asked for. */
 export interface SubscriptionRequest {
   /** A channel or a pattern. */
   readonly channel: string;
-  readonly ephemeral?: boolean;
-  readonly token?: string;
-  readonly recover?: boolean;
-  readonly since?: Position;
-  readonly rewind?: number;
-  readonly positions?: Readonly<Record<string, Position>>;
+  readonly ephemeral?: boolean | undefined;
+  readonly token?: string | undefined;
+  readonly recover?: boolean | undefined;
+  readonly since?: Position | undefined;
+  readonly rewind?: number | undefined;
+  readonly positions?: Readonly<Record<string, Position>> | undefined;
 }
 
 /** A subscription as it is acknowledged. */
@@ -67,51 +67,53 @@ export interface SubscriptionAnswer {
 }
 
 export interface ConnectRequest {
-  readonly client_id?: string;
-  readonly client_type?: string;
-  readonly token?: string;
-  readonly version?: string;
-  readonly subscriptions?: readonly SubscriptionRequest[];
-  readonly capabilities?: readonly string[];
+  readonly client_id?: string | undefined;
+  readonly client_type?: string | undefined;
+  readonly token?: string | undefined;
+  readonly version?: string | undefined;
+  readonly subscriptions?: readonly SubscriptionRequest[] | undefined;
+  readonly capabilities?: readonly string[] | undefined;
+  /** The largest message that the client reads, in bytes. */
+  readonly max_frame_bytes?: number | undefined;
 }
 
 /** From client to server. Beside `id`, `channel`, `method`, `metadata`, `time` and `again` exactly one member is there. */
 export interface InboundFrame {
-  readonly id?: string;
-  readonly channel?: string;
-  readonly method?: string;
-  readonly metadata?: Readonly<Record<string, string>>;
+  readonly id?: string | undefined;
+  readonly channel?: string | undefined;
+  readonly method?: string | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
   /** Client clock, Unix milliseconds. */
-  readonly time?: number;
-  readonly connect?: ConnectRequest;
+  readonly time?: number | undefined;
+  readonly connect?: ConnectRequest | undefined;
   readonly subscribe?: { readonly subscriptions: readonly SubscriptionRequest[] };
   readonly unsubscribe?: { readonly subscriptions: readonly SubscriptionRequest[] };
-  readonly rpc_request?: WireEvent;
-  readonly ping?: Readonly<Record<string, never>>;
-  readonly publish?: WireEvent;
+  readonly rpc_request?: WireEvent | undefined;
+  readonly ping?: Readonly<Record<string, never>> | undefined;
+  readonly publish?: WireEvent | undefined;
   /** Of a publish: it may have been published before. */
-  readonly again?: boolean;
+  readonly again?: boolean | undefined;
   readonly sub_refresh?: {
-    readonly channels?: readonly string[];
-    readonly tokens?: Readonly<Record<string, string>>;
+    readonly channels?: readonly string[] | undefined;
+    readonly tokens?: Readonly<Record<string, string>> | undefined;
   };
   readonly survey_request?: {
-    readonly request_id?: string;
-    readonly payload?: WireEvent;
-    readonly timeout_ms?: number;
-    readonly others_only?: boolean;
+    readonly request_id?: string | undefined;
+    readonly payload?: WireEvent | undefined;
+    readonly timeout_ms?: number | undefined;
+    readonly others_only?: boolean | undefined;
   };
   readonly survey_response?: {
-    readonly request_id?: string;
-    readonly payload?: WireEvent;
-    readonly error?: WireError;
+    readonly request_id?: string | undefined;
+    readonly payload?: WireEvent | undefined;
+    readonly error?: WireError | undefined;
   };
   readonly received?: { readonly bytes: number };
   readonly history_request?: {
     readonly channel: string;
-    readonly since?: Position;
-    readonly limit?: number;
-    readonly reverse?: boolean;
+    readonly since?: Position | undefined;
+    readonly limit?: number | undefined;
+    readonly reverse?: boolean | undefined;
   };
   readonly presence_request?: { readonly channel: string };
   readonly refresh?: { readonly token: string };

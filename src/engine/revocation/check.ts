@@ -1,7 +1,7 @@
 /** What a program, or a call of the server API, wants to have revoked. */
 import { MessagingError } from "../../protocol/errors.ts";
+import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 import { MAX_REVOCATION_MS, MAX_TOKEN_ID_BYTES, MAX_USER_ID_BYTES } from "../../protocol/limits.ts";
-import { utf8Length } from "../../protocol/utf8.ts";
 import type { Revocation } from "../ports/revocations.ts";
 
 /**

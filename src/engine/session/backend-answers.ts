@@ -5,13 +5,14 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { patternProblem } from "../../channels/patterns.ts";
 import { canonicalEvent } from "../../protocol/cloudevents.ts";
-import type { ErrorCode } from "../../protocol/codes.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import {
   type CloudEvent,
   CloudEventSchema,
 } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { jsonProblem } from "../../protocol/json-value.ts";
+import type { ErrorCode } from "../../protocol/lean/error-kinds.ts";
+import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 import {
   MAX_ERROR_BYTES,
   MAX_ERROR_CODE_BYTES,
@@ -22,7 +23,7 @@ import {
   MAX_TOKEN_ID_BYTES,
   MAX_USER_ID_BYTES,
 } from "../../protocol/limits.ts";
-import { utf8Cut, utf8Length } from "../../protocol/utf8.ts";
+import { utf8Cut } from "../../protocol/utf8.ts";
 import { errorText } from "../error-text.ts";
 import { ACTIONS, type Action, type Grant } from "../ports/access.ts";
 import { SubscriptionConsent } from "../ports/backends.ts";

@@ -10,7 +10,7 @@ import {
   type Subscription,
   SubscriptionSchema,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
-import { utf8Length } from "../../protocol/utf8.ts";
+import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 
 /** What an item takes beside itself, in bytes: its tag and length, or a comma. */
 const ITEM_BYTES = 8;

@@ -3,8 +3,8 @@ import { eventKey } from "../../channels/event-key.ts";
 import type { RuleBook } from "../../channels/rules.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 import { MAX_EVENT_KEY_BYTES } from "../../protocol/limits.ts";
-import { utf8Length } from "../../protocol/utf8.ts";
 import type { Random } from "../ports/platform.ts";
 
 /** Who means the same event by the same source and id. */

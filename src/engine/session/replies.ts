@@ -3,13 +3,14 @@
  * Refusals are counted: a client whose requests keep failing is closed.
  */
 import { type Codec, codecFor } from "../../protocol/codec.ts";
-import { DISCONNECTS, type Disconnect, reconnects } from "../../protocol/codes.ts";
+import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
 import { type OutboundEnvelope, reply, unsolicited } from "../../protocol/envelopes.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import type {
   InboundMessage,
   OutboundMessage,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { reconnects } from "../../protocol/lean/reconnects.ts";
 import { ERROR_WINDOW_MS } from "../../protocol/limits.ts";
 import { type SizedFrame, sized } from "../../protocol/publication-frames.ts";
 import type { LogGap, Position } from "../ports/broker.ts";

@@ -6,20 +6,21 @@
  * closed in the end, from whichever state. What else a client may say is in `requests/`.
  */
 import { type Codec, codecFor, type Encoding, type Frame } from "../../protocol/codec.ts";
-import { DISCONNECTS, type Disconnect, reconnects } from "../../protocol/codes.ts";
+import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import type {
   SessionMarks,
   SessionRecord,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { Connect, InboundMessage } from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { reconnects } from "../../protocol/lean/reconnects.ts";
+import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 import {
   frameLimit,
   type SizedFrame,
   type Variant,
   variantOf,
 } from "../../protocol/publication-frames.ts";
-import { utf8Length } from "../../protocol/utf8.ts";
 import type { LogGap, Position } from "../ports/broker.ts";
 import type { Peer, Transport } from "../ports/transport.ts";
 import type { ChannelsOwner } from "../subscription/ports.ts";

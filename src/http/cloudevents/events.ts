@@ -3,11 +3,12 @@ import { attributeHeaders, binaryEvent, headerBytes } from "../../protocol/binar
 import { MessagingError } from "../../protocol/errors.ts";
 import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { elementsOf } from "../../protocol/json-text.ts";
+import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 import { MAX_BATCH_EVENTS, MAX_BATCH_REQUEST_BYTES } from "../../protocol/limits.ts";
 import { mediaTypeOf } from "../../protocol/media-type.ts";
 import { bad } from "../../protocol/structured/attributes.ts";
 import { structuredEvent } from "../../protocol/structured/read.ts";
-import { utf8Length } from "../../protocol/utf8.ts";
+import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 
 const STRUCTURED = "application/cloudevents+json";
 const BATCHED = "application/cloudevents-batch+json";

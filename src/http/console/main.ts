@@ -1,13 +1,13 @@
 /** A chat on one channel: the smallest program that shows the platform at work. */
-import { dial, type MessageLoopClient, type ReceivedMessage } from "../../client/client.ts";
-import type { CloseInfo } from "../../client/connection.ts";
-import { createCloudEvent } from "../../client/events.ts";
+import { dial, type MessageLoopClient, type ReceivedMessage } from "../../client/v0/client.ts";
+import type { CloseInfo } from "../../client/v0/connection.ts";
+import { createCloudEvent } from "../../client/v0/events.ts";
 import {
   withAutoSubscribe,
   withClientId,
   withClientType,
   withEncoding,
-} from "../../client/options.ts";
+} from "../../client/v0/options.ts";
 import { disconnectFor } from "../../protocol/codes.ts";
 
 /** Messages shown; older ones leave the page. */

@@ -5,12 +5,13 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { isPattern } from "../../channels/names.ts";
 import { matcherOf } from "../../channels/patterns.ts";
-import { DISCONNECTS, type Disconnect, reconnects } from "../../protocol/codes.ts";
+import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
 import {
   type InboundMessage,
   InboundMessageSchema,
   type SubscriptionSchema,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { reconnects } from "../../protocol/lean/reconnects.ts";
 import { MAX_REPLAY_BUFFER_BYTES } from "../../protocol/limits.ts";
 import { type SizedFrame, sized } from "../../protocol/publication-frames.ts";
 import { HEARTBEAT, retryAfterCut, retryWhenSentAway, writeBlock } from "./blocks.ts";

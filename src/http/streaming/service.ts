@@ -33,8 +33,8 @@ import {
   MessagingService,
   SendResponseSchema,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 import { largestSend } from "../../protocol/limits.ts";
-import { utf8Length } from "../../protocol/utf8.ts";
 import { outspoken } from "../call-type.ts";
 import { type Admission, admit, type Door } from "../cors.ts";
 import type { HandshakeRules } from "../handshake.ts";

@@ -6,6 +6,7 @@ import { coveredBy, patternProblem } from "../../channels/patterns.ts";
 import type { Action, Grant } from "../../engine/ports/access.ts";
 import type { Clock, Hmac } from "../../engine/ports/platform.ts";
 import { MessagingError } from "../../protocol/errors.ts";
+import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 import {
   MAX_TICKET_CHANNELS,
   MAX_TICKET_LENGTH,
@@ -13,7 +14,7 @@ import {
   MAX_USER_ID_BYTES,
 } from "../../protocol/limits.ts";
 import { sameBytes } from "../../protocol/same-bytes.ts";
-import { utf8Encode, utf8Length } from "../../protocol/utf8.ts";
+import { utf8Encode } from "../../protocol/utf8.ts";
 import { readClaims, type TicketClaims, takeApart, withMac, writeClaims } from "./ticket.ts";
 
 /** A secret that tickets are signed with. */

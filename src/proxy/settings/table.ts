@@ -13,7 +13,7 @@ import {
   wholeNumbers,
 } from "../../engine/settings/settings.ts";
 import { MessagingError } from "../../protocol/errors.ts";
-import { utf8Length } from "../../protocol/utf8.ts";
+import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 import { isNetwork } from "../addresses.ts";
 import {
   type BackendKind,

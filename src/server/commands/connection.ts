@@ -1,8 +1,12 @@
 /** How the client commands reach a server: their common options, and one connection by the SDK. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { WebSocket } from "ws";
-import { dial, type MessageLoopClient } from "../../client/client.ts";
-import { type Connection, type ConnectionEvents, openConnection } from "../../client/connection.ts";
+import { dial, type MessageLoopClient } from "../../client/v0/client.ts";
+import {
+  type Connection,
+  type ConnectionEvents,
+  openConnection,
+} from "../../client/v0/connection.ts";
 import {
   buildOptions,
   type ClientOption,
@@ -12,7 +16,7 @@ import {
   withToken,
   withVersion,
   withWebSocket,
-} from "../../client/options.ts";
+} from "../../client/v0/options.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import { VERSION } from "../version.ts";
 import { Failure, oneLine } from "./failure.ts";

@@ -1,6 +1,6 @@
 /** Events of the command line: made from arguments and standard input. */
 import type { Command } from "commander";
-import { type CloudEvent, createCloudEvent } from "../../client/events.ts";
+import { type CloudEvent, createCloudEvent } from "../../client/v0/events.ts";
 import { EXIT_WRONG, Failure } from "./failure.ts";
 
 export interface EventOptions {

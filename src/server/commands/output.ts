@@ -1,7 +1,7 @@
 /** What commands print: lines of JSON for programs, and of text for people. */
 import type { Command } from "commander";
-import type { ReceivedMessage } from "../../client/client.ts";
-import type { CloudEvent } from "../../client/events.ts";
+import type { ReceivedMessage } from "../../client/v0/client.ts";
+import type { CloudEvent } from "../../client/v0/events.ts";
 import type { Gap, StreamPosition } from "../../protocol/gen/messageloop/v1/service_pb.js";
 
 export interface OutputOptions {

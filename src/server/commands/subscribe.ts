@@ -2,8 +2,8 @@
 import { type Command, Option } from "commander";
 import { isPattern } from "../../channels/names.ts";
 import { matches } from "../../channels/patterns.ts";
-import { type ReceivedMessage, receivedMessage } from "../../client/client.ts";
-import { type Connection, unexpected } from "../../client/connection.ts";
+import { type ReceivedMessage, receivedMessage } from "../../client/v0/client.ts";
+import { type Connection, unexpected } from "../../client/v0/connection.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import type {
   Message,

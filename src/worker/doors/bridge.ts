@@ -10,7 +10,7 @@
 import type { Clock, Timers } from "../../engine/ports/platform.ts";
 import type { Frame } from "../../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
-import { utf8Length } from "../../protocol/utf8.ts";
+import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 import { closeSocket, closeWord } from "../close.ts";
 
 /** How long a gateway may take to end a session that it was asked to end, in milliseconds. */

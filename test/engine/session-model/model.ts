@@ -8,12 +8,13 @@
  */
 import { eventKey } from "../../../src/channels/event-key.ts";
 import { codecFor, type Encoding } from "../../../src/protocol/codec.ts";
-import { type Disconnect, reconnects } from "../../../src/protocol/codes.ts";
+import type { Disconnect } from "../../../src/protocol/codes.ts";
 import type {
   InboundMessage,
   OutboundMessage,
 } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
 import type { SizedFrame } from "../../../src/protocol/publication-frames.ts";
+import { reconnects } from "../../../src/protocol/lean/reconnects.ts";
 import { decodeStrictV1 } from "../../support/strict-v1.ts";
 import {
   type Call,

@@ -7,8 +7,8 @@ import type {
   InboundMessage,
   Subscription as SubscriptionMessage,
 } from "../../../protocol/gen/messageloop/v1/service_pb.js";
+import { utf8Length } from "../../../protocol/lean/utf8-length.ts";
 import { MAX_CLIENT_NAME_BYTES } from "../../../protocol/limits.ts";
-import { utf8Length } from "../../../protocol/utf8.ts";
 import type { Subject } from "../../ports/access.ts";
 import { uint64Of } from "../../subscription/positions.ts";
 import type { JoinOutcome } from "../../subscription/session-channels.ts";

@@ -5,7 +5,7 @@
 import type { Encoding, Frame } from "../../../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect } from "../../../protocol/codes.ts";
 import { MessagingError } from "../../../protocol/errors.ts";
-import { utf8Length } from "../../../protocol/utf8.ts";
+import { utf8Length } from "../../../protocol/lean/utf8-length.ts";
 import type { SessionHost } from "../ports.ts";
 import type { Replies } from "../replies.ts";
 import { checkedSeq, SendOrder, type Sized } from "./send-order.ts";

@@ -1,6 +1,6 @@
 /** `history`: prints what a channel's log has. */
 import { type Command, Option } from "commander";
-import { receivedMessage } from "../../../client/client.ts";
+import { receivedMessage } from "../../../client/v0/client.ts";
 import type { Message, StreamPosition } from "../../../protocol/gen/messageloop/v1/service_pb.js";
 import { addHelp } from "../help.ts";
 import {

@@ -29,7 +29,7 @@ import {
   type InboundMessage,
   MessagingService,
 } from "../../../protocol/gen/messageloop/v1/service_pb.js";
-import { utf8Length } from "../../../protocol/utf8.ts";
+import { utf8Length } from "../../../protocol/lean/utf8-length.ts";
 import { type CallsOptions, serveSession } from "./session-call.ts";
 import { PausableTransport } from "./stream-transport.ts";
 

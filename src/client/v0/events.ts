@@ -1,14 +1,14 @@
 /** CloudEvents as applications see them, and their way to the wire and back. */
 import { create } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { PROTOBUF_CONTENT_TYPE } from "../protocol/cloudevents.ts";
+import { PROTOBUF_CONTENT_TYPE } from "../../protocol/cloudevents.ts";
 import {
   type CloudEventAttributeValue,
   CloudEventAttributeValueSchema,
   CloudEventSchema,
   type CloudEvent as WireEvent,
-} from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import { utf8Decode } from "../protocol/utf8.ts";
+} from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import { utf8Decode } from "../../protocol/utf8.ts";
 
 /** What an extension attribute may hold; numbers are 32-bit integers. */
 export type ExtensionValue = string | number | boolean | Uint8Array | Date;

@@ -1,5 +1,5 @@
 /** What can be set when dialling. */
-import type { Encoding } from "../protocol/codec.ts";
+import type { Encoding } from "../../protocol/codec.ts";
 
 /** A WebSocket constructor: the global one, or that of the `ws` package on Node before 22. */
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;

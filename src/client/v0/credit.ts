@@ -3,8 +3,8 @@
  * a client that leaves more than its credit unacknowledged, instead of keeping for it what it does not
  * read.
  */
-import type { Frame } from "../protocol/codec.ts";
-import { utf8Length } from "../protocol/utf8.ts";
+import type { Frame } from "../../protocol/codec.ts";
+import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 
 /** Reports per credit: early enough that a client that keeps up never comes near the bound. */
 const REPORTS_PER_CREDIT = 4;

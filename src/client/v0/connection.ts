@@ -3,9 +3,8 @@
  * credit, and nothing of what an application subscribes to. A connection that has ended does not come back.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type Codec, codecFor } from "../protocol/codec.ts";
-import { reconnects } from "../protocol/codes.ts";
-import { MessagingError } from "../protocol/errors.ts";
+import { type Codec, codecFor } from "../../protocol/codec.ts";
+import { MessagingError } from "../../protocol/errors.ts";
 import {
   type Connected,
   type Disconnect,
@@ -13,7 +12,8 @@ import {
   InboundMessageSchema,
   type Message,
   type OutboundMessage,
-} from "../protocol/gen/messageloop/v1/service_pb.js";
+} from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { reconnects } from "../../protocol/lean/reconnects.ts";
 import { Credit } from "./credit.ts";
 import type { ClientOptions, WebSocketLike } from "./options.ts";
 import { type Deadline, deferred, PendingRequests } from "./pending.ts";

@@ -1,7 +1,8 @@
 /** Requests that wait for their answer. Each settles exactly once. */
-import type { ErrorCode } from "../protocol/codes.ts";
-import { MessagingError } from "../protocol/errors.ts";
-import type { OutboundMessage } from "../protocol/gen/messageloop/v1/service_pb.js";
+
+import { MessagingError } from "../../protocol/errors.ts";
+import type { OutboundMessage } from "../../protocol/gen/messageloop/v1/service_pb.js";
+import type { ErrorCode } from "../../protocol/lean/error-kinds.ts";
 
 /** How long an answer may take, and who gets its parts. */
 export interface Deadline {

@@ -2,14 +2,14 @@
  * The client that applications hold. Every promise settles: with the server's answer, with its error, at its
  * deadline, or when the connection is lost.
  */
-import { MessagingError } from "../protocol/errors.ts";
+import { MessagingError } from "../../protocol/errors.ts";
 import type {
   Connected,
   Message,
   OutboundMessage,
   Subscription,
   SurveyRequest,
-} from "../protocol/gen/messageloop/v1/service_pb.js";
+} from "../../protocol/gen/messageloop/v1/service_pb.js";
 import {
   type CloseInfo,
   type Connection,

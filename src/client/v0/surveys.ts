@@ -1,12 +1,12 @@
 /** Surveys as applications see them: what has come of one, and how to answer those of others. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { MessagingError } from "../protocol/errors.ts";
+import { MessagingError } from "../../protocol/errors.ts";
 import type {
   OutboundMessage,
   SurveyRequest,
   SurveyResponseSchema,
-} from "../protocol/gen/messageloop/v1/service_pb.js";
-import { MAX_SURVEY_TIMEOUT_MS, SURVEY_TIMEOUT_MS } from "../protocol/limits.ts";
+} from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { MAX_SURVEY_TIMEOUT_MS, SURVEY_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { unexpected } from "./connection.ts";
 import { type CloudEvent, fromWireEvent, toWireEvent } from "./events.ts";
 

@@ -1,0 +1,78 @@
+/** What applications receive. */
+import type { Position, WireGap, WireMember, WireMessage } from "../wire/frames.ts";
+import { type CloudEvent, fromWireEvent } from "./cloud-event.ts";
+
+/** A delivered event and its place in the channel. */
+export interface ReceivedMessage<T = unknown> {
+  /** `epoch-offset`, the same for every subscriber; of a message that is in no log a name of its own. */
+  readonly id: string;
+  /** The channel, also where a pattern has brought it; empty where the server has sent it to the session itself. */
+  readonly channel: string;
+  /** Dense per channel and epoch, from 1; 0 of a message that is in no log, whose epoch is empty. */
+  readonly offset: number;
+  readonly epoch: string;
+  /** When the server took the event, Unix milliseconds. */
+  readonly time: number;
+  /** It was missed, or asked for, and comes out of the log. */
+  readonly replay: boolean;
+  /** Who published it. Only `userId` is authenticated. */
+  readonly publisher: {
+    readonly clientId: string;
+    readonly userId: string;
+    readonly sessionId: string;
+  };
+  /** Metadata of the publish request. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The event's data. */
+  readonly data: T;
+  readonly event: CloudEvent<T>;
+}
+
+/** Messages that a subscriber does not get. */
+export interface Gap {
+  /** The channel; a pattern where messages of channels may be missing that nobody knows of. */
+  readonly channel: string;
+  /**
+   * `head_trimmed`: the log holds no more; `expired`: they were too old; `epoch_changed`: the log has begun anew; `limit`:
+   * too many for one replay, history has them; `unavailable`: not known.
+   */
+  readonly reason: string;
+  /** The missing messages lie after it. Undefined where it is not known. */
+  readonly after: Position | undefined;
+  /** The last that is missing. In the epoch of `after` the offsets between them are the hole. */
+  readonly until: Position | undefined;
+}
+
+/** One user on one client, with any number of sessions. */
+export interface Member {
+  readonly userId: string;
+  readonly clientId: string;
+  /** Only where both other names are empty: then every session is a member. */
+  readonly sessionId: string;
+  /** When it joined, Unix milliseconds. */
+  readonly time: number;
+}
+
+/** @throws what is wrong with an event that applications have no form for */
+export function receivedMessage(message: WireMessage): ReceivedMessage {
+  const { id = "", channel = "", offset = 0, epoch = "", time = 0, replay = false } = message;
+  const { client_id = "", user_id = "", session_id = "" } = message.publisher ?? {};
+  const event = fromWireEvent(message.payload ?? {});
+  return {
+    ...{ id, channel, offset, epoch, time, replay },
+    publisher: { clientId: client_id, userId: user_id, sessionId: session_id },
+    metadata: message.metadata ?? {},
+    data: event.data,
+    event,
+  };
+}
+
+export function gapOf(gap: WireGap): Gap {
+  const { channel = "", reason = "unavailable", after, until } = gap;
+  return { channel, reason, after, until };
+}
+
+export function memberOf(member: WireMember): Member {
+  const { user_id = "", client_id = "", session_id = "", time = 0 } = member;
+  return { userId: user_id, clientId: client_id, sessionId: session_id, time };
+}

@@ -1,0 +1,17 @@
+/** Patterns of channels: `*` stands for one word, and `**` at the end for any number of words. */
+
+export function isPattern(name: string): boolean {
+  return name.split(".").some((word) => word === "*" || word === "**");
+}
+
+/** Whether a pattern, or a name, stands for a channel. */
+export function stands(pattern: string, channel: string): boolean {
+  const words = channel.split(".");
+  const parts = pattern.split(".");
+  const rest = parts.at(-1) === "**";
+  if (rest) parts.pop();
+  return (
+    (rest ? words.length >= parts.length : words.length === parts.length) &&
+    parts.every((part, i) => part === "*" || part === words[i])
+  );
+}

@@ -1,0 +1,126 @@
+/** Requests that wait for their answer. Each settles exactly once. */
+import { MessagingError } from "../../protocol/errors.ts";
+import type { InboundFrame, OutboundFrame, WireError } from "../wire/frames.ts";
+import { quiet, type Signal } from "./emitter.ts";
+import type { Clock } from "./ports.ts";
+
+/** A member of an answer. */
+export type AnswerKind = Exclude<keyof OutboundFrame, "id" | "metadata" | "time" | "error">;
+export type Answer<Kind extends AnswerKind> = NonNullable<OutboundFrame[Kind]>;
+
+/** What a request is answered by, and how long that may take. */
+export interface Terms<Kind extends AnswerKind, T> {
+  readonly kind: Kind;
+  /** What the answer, with all of its parts, means. Called inside of its frame, before anything that came later. */
+  readonly take: (answers: Answer<Kind>[]) => T;
+  /** Milliseconds. */
+  readonly timeoutMs: number;
+  /** What an answer that does not come in time is called. Default UNAVAILABLE. */
+  readonly late?: string;
+  readonly signal?: Signal | undefined;
+}
+
+interface Pending {
+  readonly frame: InboundFrame;
+  readonly kind: AnswerKind;
+  answered(frame: OutboundFrame): void;
+  fail(error: unknown): void;
+}
+
+export class Requests {
+  readonly #clock: Clock;
+  readonly #pending = new Map<string, Pending>();
+  /** Those of them that wait for a connection. */
+  readonly #unsent = new Map<string, Pending>();
+  #counter = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * Waits for the answer to a frame, which `flush` sends.
+   *
+   * @returns a promise whose rejection may be ignored
+   */
+  add<Kind extends AnswerKind, T>(frame: InboundFrame, terms: Terms<Kind, T>): Promise<T> {
+    const { kind, take, timeoutMs, late = "UNAVAILABLE", signal } = terms;
+    const id = `${++this.#counter}`;
+    return quiet(
+      new Promise<T>((resolve, reject) => {
+        const answers: Answer<Kind>[] = [];
+        const settle = (): void => {
+          this.#pending.delete(id);
+          this.#unsent.delete(id);
+          cancel();
+          signal?.removeEventListener("abort", abort);
+        };
+        const fail = (error: unknown): void => {
+          settle();
+          reject(error);
+        };
+        const abort = (): void => fail(signal?.reason);
+        const cancel = this.#clock.after(timeoutMs, () =>
+          fail(new MessagingError(late, "no answer in time")),
+        );
+        const answered = (answer: OutboundFrame): void => {
+          answers.push(answer[kind] as Answer<Kind>);
+          if (answer.survey_result?.more) return;
+          settle();
+          try {
+            resolve(take(answers));
+          } catch (error) {
+            reject(error);
+          }
+        };
+        const pending = { frame: { id, ...frame }, kind, answered, fail };
+        this.#pending.set(id, pending);
+        this.#unsent.set(id, pending);
+        if (signal?.aborted) abort();
+        signal?.addEventListener("abort", abort);
+      }),
+    );
+  }
+
+  /** Sends what was not sent yet, in its order. @param send throws what the request rejects with */
+  flush(send: (frame: InboundFrame) => void): void {
+    for (const [id, pending] of this.#unsent) {
+      this.#unsent.delete(id);
+      try {
+        send(pending.frame);
+      } catch (error) {
+        pending.fail(error);
+      }
+    }
+  }
+
+  /** Returns false for a frame that is nobody's answer. */
+  answer(frame: OutboundFrame): boolean {
+    const pending = this.#pending.get(frame.id ?? "");
+    if (pending === undefined) return false;
+    if (frame.error !== undefined) pending.fail(errorOf(frame.error));
+    // Anything else is of a later version, whatever its id.
+    else if (frame[pending.kind] !== undefined) pending.answered(frame);
+    return true;
+  }
+
+  /** @param all those that were not sent, too */
+  fail(error: MessagingError, all = false): void {
+    for (const [id, pending] of [...this.#pending]) {
+      if (all || !this.#unsent.has(id)) pending.fail(error);
+    }
+  }
+}
+
+/** An error of a frame. */
+export function errorOf({ code = "", type, message, metadata }: WireError): MessagingError {
+  // What JSON has read is JSON.
+  const known = metadata as MessagingError["metadata"];
+  return new MessagingError(code, message || "Server error", { type, metadata: known });
+}
+
+/** How long the server asks to wait, in milliseconds; 0 where it does not. */
+export function retryAfterMs({ metadata }: MessagingError): number {
+  const asked = metadata?.["retry_after_ms"];
+  return typeof asked === "number" ? asked : 0;
+}

@@ -1,0 +1,182 @@
+/** A subscription as the application holds it. */
+import { MessagingError } from "../../protocol/errors.ts";
+import { Emitter, quiet, type Signal } from "./emitter.ts";
+import type { Gap, Member, ReceivedMessage } from "./message.ts";
+import type { Topic, TopicOptions } from "./topic.ts";
+
+/**
+ * - `subscribing`: wanted, and not acknowledged by this connection yet
+ * - `subscribed`: messages come
+ * - `refused`: the server does not allow it; it is asked again with another token
+ * - `ended`: by the application, by the server, or because the client is closed
+ */
+export type SubscriptionState = "subscribing" | "subscribed" | "refused" | "ended";
+
+/** Someone has come or gone, or the list of members is told anew because changes were lost on the way. */
+export type PresenceChange =
+  | { readonly channel: string; readonly kind: "join" | "leave"; readonly member: Member }
+  | { readonly channel: string; readonly kind: "members"; readonly members: readonly Member[] };
+
+/** Events of a subscription. */
+export interface SubscriptionEvents<T = unknown> {
+  message: ReceivedMessage<T>;
+  /** Messages are missing: for good, or until they are asked for from history. */
+  gap: Gap;
+  /** All that was missed has come, but for gaps that were told before. */
+  recovered: { readonly channel: string };
+  presence: PresenceChange;
+  statechange: {
+    readonly state: SubscriptionState;
+    readonly previous: SubscriptionState;
+    readonly error: MessagingError | undefined;
+  };
+}
+
+/** What is done with each message. What it throws, or rejects with, goes to `onError`. */
+export type MessageHandler<T = unknown> = (message: ReceivedMessage<T>) => unknown;
+
+export interface SubscribeOptions<T = unknown> extends TopicOptions {
+  /** Is given each message. Without it they wait for `for await`, or go to listeners of `message`. */
+  readonly onMessage?: MessageHandler<T>;
+  /** Ends the subscription. */
+  readonly signal?: Signal;
+}
+
+/** A subscription to whatever its data is. */
+// biome-ignore lint/suspicious/noExplicitAny: its listeners take what its channel carries, which nobody here knows.
+export type Handle = Subscription<any>;
+
+/** What a subscription needs of its client. */
+export interface SubscriptionOwner {
+  end(subscription: Handle): Promise<void>;
+  setToken(subscription: Handle, token: string): Promise<void>;
+  failed(error: unknown): void;
+}
+
+/** Messages that wait for an iterator. */
+const MOST_WAITING = 1_000;
+
+/**
+ * A channel, or a pattern, whose messages this client receives; made by `client.subscribe`. It comes through losses of the
+ * connection by itself, and then gets what it has missed.
+ *
+ * @example
+ * const subscription = client.subscribe("news.*");
+ * for await (const { channel, data } of subscription) console.log(channel, data);
+ */
+export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
+  /** The channel or pattern. */
+  readonly channel: string;
+  /**
+   * Settles with the server's first answer.
+   *
+   * @throws MessagingError (as a rejection, which may be ignored) with the server's code
+   */
+  readonly ready: Promise<void>;
+  /** @internal */
+  readonly topic: Topic<Handle>;
+  readonly #owner: SubscriptionOwner;
+  readonly #handler: MessageHandler<T> | undefined;
+  #state: SubscriptionState = "subscribing";
+  #error: MessagingError | undefined;
+  #settle: { resolve: () => void; reject: (error: unknown) => void } | undefined;
+  /** What waits for an iterator; undefined where none is to come. */
+  #waiting: ReceivedMessage<T>[] | undefined;
+  #overflowed = false;
+  #wake = (): void => {};
+
+  /** @internal */
+  constructor(
+    topic: Topic<Handle>,
+    owner: SubscriptionOwner,
+    handler: MessageHandler<T> | undefined,
+  ) {
+    super((error) => owner.failed(error));
+    this.topic = topic;
+    this.channel = topic.name;
+    this.#owner = owner;
+    this.#handler = handler;
+    if (handler === undefined) this.#waiting = [];
+    this.ready = quiet(
+      new Promise((resolve, reject) => {
+        this.#settle = { resolve, reject };
+      }),
+    );
+  }
+
+  get state(): SubscriptionState {
+    return this.#state;
+  }
+
+  /** Why it was refused, or has ended. */
+  get error(): MessagingError | undefined {
+    return this.#error;
+  }
+
+  /** Ends the subscription: nothing comes of it after the call. Resolves when the server has ended it, too. */
+  unsubscribe(): Promise<void> {
+    return this.#owner.end(this);
+  }
+
+  /** Brings a new token for this subscription, in the place of that of its options. */
+  setToken(token: string): Promise<void> {
+    return this.#owner.setToken(this, token);
+  }
+
+  /**
+   * Messages in their order; ends with the subscription. Those since `subscribe` are there, where no handler was given.
+   *
+   * @throws MessagingError RATE_LIMITED (from `next`) when more than 1,000 were waiting
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<ReceivedMessage<T>, void, undefined> {
+    this.#waiting ??= [];
+    const waiting = this.#waiting;
+    try {
+      for (;;) {
+        if (this.#overflowed) {
+          throw new MessagingError("RATE_LIMITED", "messages came faster than they were taken");
+        }
+        const next = waiting.shift();
+        if (next !== undefined) yield next;
+        else if (this.#state === "ended") return;
+        else {
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+        }
+      }
+    } finally {
+      this.#waiting = undefined;
+    }
+  }
+
+  /** @internal */
+  deliver(message: ReceivedMessage<T>): void {
+    if (this.#state === "ended") return;
+    if (this.#handler !== undefined) this.hand(this.#handler, message);
+    this.emit("message", message);
+    if (this.#waiting === undefined || this.#overflowed) return;
+    if (this.#waiting.length < MOST_WAITING) this.#waiting.push(message);
+    else {
+      this.#overflowed = true;
+      this.#waiting.length = 0;
+    }
+    this.#wake();
+  }
+
+  /** @internal */
+  enter(state: SubscriptionState, error?: MessagingError): void {
+    const previous = this.#state;
+    this.#error = error;
+    if (state === previous || previous === "ended") return;
+    this.#state = state;
+    if (state === "subscribed") this.#settle?.resolve();
+    else if (state !== "subscribing") {
+      this.#settle?.reject(
+        error ?? new MessagingError("UNAVAILABLE", "the subscription has ended"),
+      );
+    }
+    this.#wake();
+    this.emit("statechange", { state, previous, error });
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * A channel or a pattern that a client is subscribed to, whatever the number of subscriptions that the application has to it:
+ * what was delivered of it, and from where it goes on after a loss.
+ */
+import type { MessagingError } from "../../protocol/errors.ts";
+import { utf8Length } from "../../protocol/lean/utf8-length.ts";
+import type { Position, SubscriptionRequest, WireGap, WireMessage } from "../wire/frames.ts";
+import { isPattern } from "./patterns.ts";
+
+/** How a channel is subscribed to. */
+export interface TopicOptions {
+  /** Not a member of the channel's presence. */
+  readonly ephemeral?: boolean | undefined;
+  /** For this subscription alone. */
+  readonly token?: string | undefined;
+  /** Begin after this position, such as that of the last message that was stored. */
+  readonly since?: Position | undefined;
+  /** Begin with the last so many messages. */
+  readonly rewind?: number | undefined;
+}
+
+/** Channels whose positions are kept for one pattern: those heard last. */
+const MOST_CHANNELS = 2_000;
+
+export class Topic<Handle> {
+  readonly name: string;
+  readonly isPattern: boolean;
+  options: TopicOptions;
+  /** The application's subscriptions; none where the server has made it. */
+  readonly handles = new Set<Handle>();
+  /** Messages come of it. */
+  live = false;
+  /** The connection's attempt that has asked for it last. */
+  asked = 0;
+  /** Why the server refuses it, and by which token. */
+  refused: { readonly error: MessagingError; readonly token: string } | undefined;
+  retries = 0;
+  /** Cancels the next try. */
+  stopRetry = (): void => {};
+  /** The acknowledged request has asked for what was missed, and its verdict has not come. */
+  recovering = false;
+  /** Where it goes on: of a channel after its last message, of a pattern from when on it is heard. */
+  #position: Position | undefined;
+  /** The same by an acknowledgement, before the verdict. */
+  #acknowledged: Position | undefined;
+  /** The last message of each channel that was delivered, those heard last at the end. */
+  readonly #delivered = new Map<string, Position>();
+
+  constructor(name: string, options: TopicOptions) {
+    this.name = name;
+    this.isPattern = isPattern(name);
+    this.options = options;
+  }
+
+  /** What asks for it, in at most so many bytes. It begins where the application says, and goes on where it is. */
+  request(room: number): SubscriptionRequest {
+    const { since, rewind } = this.options;
+    const position = this.#position;
+    if (position === undefined) return { ...this.renewal(), since, rewind };
+    const positions = this.isPattern ? this.#positions(room) : undefined;
+    return { ...this.renewal(), since: position, positions };
+  }
+
+  /** What asks a live pattern to be heard from now on, so that a later recovery has less to look for. */
+  renewal(): SubscriptionRequest {
+    const { ephemeral, token } = this.options;
+    return { channel: this.name, ephemeral, token };
+  }
+
+  /** The server has granted it. @param asked what it was asked */
+  granted(position: Position | undefined, { since, rewind }: SubscriptionRequest): void {
+    const isNew = !this.live;
+    this.live = true;
+    this.refused = undefined;
+    this.retries = 0;
+    this.recovering = Boolean(since ?? rewind);
+    this.#acknowledged = position;
+    // Of a channel that is live already everything up to here may still be on its way.
+    if (!this.recovering && (isNew || this.isPattern)) this.#reach(position);
+  }
+
+  /** What was missed has come, or is told by a gap. */
+  recovered(channel: string, position: Position | undefined): void {
+    if (channel === this.name) {
+      this.recovering = false;
+      this.#reach(this.isPattern ? this.#acknowledged : position);
+    }
+    if (!this.isPattern || channel !== this.name) this.#skip(channel, position);
+  }
+
+  /**
+   * Notes a message.
+   *
+   * @returns false for one that was delivered before; what is missing before it, where something is
+   */
+  accept({ channel = "", epoch = "", offset = 0 }: WireMessage): boolean | WireGap {
+    // Of no log.
+    if (!epoch) return true;
+    const position = { epoch, offset };
+    const last = this.#delivered.get(channel);
+    if (last?.epoch === epoch && offset <= (last.offset ?? 0)) return false;
+    const before = last ?? (this.isPattern ? undefined : this.#position);
+    if (this.isPattern) {
+      this.#delivered.delete(channel);
+      if (this.#delivered.size >= MOST_CHANNELS) {
+        for (const oldest of this.#delivered.keys()) {
+          this.#delivered.delete(oldest);
+          break;
+        }
+      }
+    } else this.#position = position;
+    this.#delivered.set(channel, position);
+    // The verdict of a recovery tells what is missing by itself.
+    if (this.recovering || before?.epoch !== epoch || offset <= (before.offset ?? 0) + 1)
+      return true;
+    return { channel, reason: "unavailable", after: before, until: { epoch, offset: offset - 1 } };
+  }
+
+  /** A hole is known: nobody waits for what lies in it. */
+  passed({ channel = this.name, until }: WireGap): void {
+    if (channel !== this.name || !this.isPattern) this.#skip(channel, until);
+    if (channel === this.name && !this.isPattern) this.#reach(until);
+  }
+
+  #reach(position: Position | undefined): void {
+    if (position?.epoch) this.#position = position;
+  }
+
+  #skip(channel: string, position: Position | undefined): void {
+    const last = this.#delivered.get(channel);
+    if (!position?.epoch || last === undefined) return;
+    const isBehind = last.epoch === position.epoch && (last.offset ?? 0) >= (position.offset ?? 0);
+    if (!isBehind) this.#delivered.set(channel, position);
+  }
+
+  /** As many as there is room for, those heard last first. */
+  #positions(room: number): Record<string, Position> {
+    const positions: Record<string, Position> = {};
+    let left = room;
+    for (const [channel, position] of [...this.#delivered].reverse()) {
+      // As JSON, with its punctuation; protobuf takes less.
+      left -= utf8Length(channel) + position.epoch.length + 50;
+      if (left < 0) break;
+      positions[channel] = position;
+    }
+    return positions;
+  }
+}

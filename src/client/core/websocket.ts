@@ -1,0 +1,105 @@
+/** The transport of WebSockets, whatever the runtime. */
+import { MessagingError } from "../../protocol/errors.ts";
+import type { Frame } from "../wire/frames.ts";
+import type { Transport, TransportEvents, TransportFactory } from "./ports.ts";
+
+/** A WebSocket constructor: the global one, or that of the `ws` package on Node before 22. */
+export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
+
+/** The part of a WebSocket that the SDK uses. */
+export interface WebSocketLike {
+  binaryType: string;
+  readonly readyState: number;
+  /** Null in Workers. */
+  readonly protocol?: string | null | undefined;
+  send(data: string | Uint8Array<ArrayBuffer>): void;
+  close(code?: number, reason?: string): void;
+  addEventListener(type: "open" | "error", listener: () => void): void;
+  addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
+  addEventListener(
+    type: "close",
+    listener: (event: { code: number; reason: string }) => void,
+  ): void;
+}
+
+const OPEN = 1;
+/** What a WebSocket reports when no close frame came; Deno says 0. */
+const LOST = 1006;
+
+/**
+ * WebSockets of the runtime, or of the given constructor.
+ *
+ * @example
+ * import { WebSocket } from "ws";
+ * await dial(url, { transports: [webSocket(WebSocket)] });
+ */
+export function webSocket(given?: WebSocketConstructor): TransportFactory {
+  return {
+    name: "websocket",
+    open: (url, subprotocol, events) => open(given ?? ownConstructor(), url, subprotocol, events),
+  };
+}
+
+function ownConstructor(): WebSocketConstructor {
+  const own = globalThis.WebSocket as unknown as WebSocketConstructor | undefined;
+  if (own !== undefined) return own;
+  throw new MessagingError("UNAVAILABLE", "no WebSocket here: pass one, such as that of ws");
+}
+
+function open(
+  WebSocketClass: WebSocketConstructor,
+  url: string,
+  subprotocol: string,
+  events: TransportEvents,
+): Transport {
+  const socket = connect(WebSocketClass, url, subprotocol);
+  let over = false;
+  const end = (code: number, reason: string, fatal = false): void => {
+    if (over) return;
+    over = true;
+    events.ended({ code: code || LOST, reason, fatal });
+  };
+  const send = (frame: Frame): void => {
+    if (socket.readyState === OPEN) socket.send(frame);
+  };
+  const close = (code: number, reason: string): void => {
+    try {
+      socket.close(code, reason);
+    } catch {
+      // It was never open, or has an end already.
+    }
+  };
+  socket.binaryType = "arraybuffer";
+  // All of them before anything can come: what shares a packet with the handshake is told at once.
+  socket.addEventListener("open", () => {
+    const { protocol = subprotocol } = socket;
+    if (protocol === subprotocol || protocol === null) return events.opened();
+    // Some runtimes open without what was asked for, or with something else.
+    close(1000, "wrong subprotocol");
+    end(LOST, `the server answered with subprotocol "${protocol}", not ${subprotocol}`, true);
+  });
+  socket.addEventListener("message", ({ data }) => {
+    if (over) return;
+    if (data === "pong") events.alive();
+    else events.frame(data instanceof ArrayBuffer ? new Uint8Array(data) : String(data));
+  });
+  // A close follows, which says more.
+  socket.addEventListener("error", () => {});
+  socket.addEventListener("close", ({ code, reason }) => end(code, reason));
+  return { send, close, ping: () => send("ping") };
+}
+
+function connect(
+  WebSocketClass: WebSocketConstructor,
+  url: string,
+  subprotocol: string,
+): WebSocketLike {
+  try {
+    // A page may name a path alone.
+    const address = new URL(url, globalThis.location?.href);
+    address.protocol = address.protocol.replace("http", "ws");
+    return new WebSocketClass(address.href, [subprotocol]);
+  } catch (cause) {
+    throw new MessagingError("BAD_REQUEST", `${url} is no WebSocket URL`, { cause });
+  }
+}

@@ -1,0 +1,18 @@
+/** Frames as protobuf, without a runtime of protobuf. */
+import type { Codec, OutboundFrame } from "../wire/frames.ts";
+import { json, undecodable } from "../wire/json.ts";
+import { read } from "./reader.ts";
+import { write } from "./writer.ts";
+
+export const protobuf: Codec = {
+  subprotocol: "messageloop+proto",
+  encode: (frame) => write(frame, "Inbound"),
+  decode(frame): OutboundFrame {
+    if (typeof frame === "string") return json.decode(frame);
+    try {
+      return read(frame, "Outbound");
+    } catch (cause) {
+      throw undecodable(cause);
+    }
+  },
+};

@@ -1,0 +1,199 @@
+/** Reads protobuf into plain objects. */
+import { exact } from "../wire/json.ts";
+import { type Field, SHAPES } from "./schema.ts";
+import { timestampText } from "./timestamps.ts";
+
+type Bag = Record<string, unknown>;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+/** Shorter texts are read faster one by one. */
+const SHORT = 24;
+
+/**
+ * A message of a shape.
+ *
+ * @throws RangeError for bytes that are none, and for an integer beyond 2^53 - 1
+ */
+export function read(bytes: Uint8Array, shape: string): Bag {
+  return new Reader(bytes).message(shape, bytes.length);
+}
+
+class Reader {
+  #at = 0;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  message(name: string, end: number): Bag {
+    const shape = SHAPES.get(name);
+    const value: Bag = {};
+    while (this.#at < end) {
+      const tag = this.#integer();
+      const field = shape?.get(tag >>> 3);
+      if (field === undefined || (tag & 7) !== wireType(field)) this.#skip(tag & 7);
+      else if (field.many === "*") {
+        const list = value[field.name] as unknown[] | undefined;
+        const member = this.#value(field.type);
+        if (list === undefined) value[field.name] = [member];
+        else list.push(member);
+      } else if (field.many === "%") this.#entry(value, field);
+      else value[field.name] = this.#value(field.type);
+    }
+    if (this.#at > end) throw new RangeError("a message is cut short");
+    return value;
+  }
+
+  #entry(value: Bag, { name, type }: Field): void {
+    const end = this.#end();
+    let key = "";
+    let member: unknown = type === "s" ? "" : {};
+    while (this.#at < end) {
+      const tag = this.#integer();
+      if (tag === 0x0a) key = this.#text();
+      else if (tag === 0x12) member = this.#value(type);
+      else this.#skip(tag & 7);
+    }
+    // Without a prototype, which a name could be of.
+    value[name] ??= Object.create(null);
+    (value[name] as Bag)[key] = member;
+  }
+
+  #value(type: string): unknown {
+    switch (type) {
+      case "s":
+        return this.#text();
+      case "b":
+        return this.#chunk().slice();
+      case "t":
+        return this.#integer() !== 0;
+      case "u":
+        return exact(this.#integer());
+      case "i":
+        return this.#integer(true);
+      case "T":
+        return this.#timestamp();
+      case "S":
+        return this.#struct();
+      default:
+        return this.message(type, this.#end());
+    }
+  }
+
+  #integer(signed = false): number {
+    const bytes = this.#bytes;
+    let byte = bytes[this.#at++] ?? 0;
+    if (byte < 0x80) return byte;
+    let low = byte & 0x7f;
+    /** What stands above the lowest 28 bits. */
+    let high = 0;
+    for (let shift = 7; byte >= 0x80; shift += 7) {
+      if (shift > 63) throw new RangeError("an integer has no end");
+      byte = bytes[this.#at++] ?? 0;
+      if (shift < 28) low |= (byte & 0x7f) << shift;
+      else high += (byte & 0x7f) * 2 ** (shift - 28);
+    }
+    if (signed && high >= 2 ** 35) high -= 2 ** 36;
+    return low + high * 2 ** 28;
+  }
+
+  /** Where what comes with a length ends. */
+  #end(): number {
+    const length = this.#integer();
+    const end = this.#at + length;
+    if (end > this.#bytes.length) throw new RangeError("a message is cut short");
+    return end;
+  }
+
+  #chunk(): Uint8Array {
+    const end = this.#end();
+    const chunk = this.#bytes.subarray(this.#at, end);
+    this.#at = end;
+    return chunk;
+  }
+
+  #text(): string {
+    const chunk = this.#chunk();
+    if (chunk.length > SHORT) return utf8.decode(chunk);
+    let text = "";
+    for (const byte of chunk) {
+      if (byte >= 0x80) return utf8.decode(chunk);
+      text += String.fromCharCode(byte);
+    }
+    return text;
+  }
+
+  #timestamp(): string {
+    const end = this.#end();
+    let [seconds, nanos] = [0, 0];
+    while (this.#at < end) {
+      const tag = this.#integer();
+      if (tag === 0x08) seconds = this.#integer(true);
+      else if (tag === 0x10) nanos = this.#integer(true);
+      else this.#skip(tag & 7);
+    }
+    return timestampText(seconds, nanos);
+  }
+
+  /** `google.protobuf.Struct`, which is a map from text to values. */
+  #struct(): Bag {
+    const end = this.#end();
+    const value: Bag = {};
+    while (this.#at < end) {
+      if (this.#integer() !== 0x0a) throw new RangeError("a Struct has an unknown field");
+      const entryEnd = this.#end();
+      let key = "";
+      let member: unknown = null;
+      while (this.#at < entryEnd) {
+        const tag = this.#integer();
+        if (tag === 0x0a) key = this.#text();
+        else if (tag === 0x12) member = this.#any();
+        else this.#skip(tag & 7);
+      }
+      Object.defineProperty(value, key, { value: member, enumerable: true });
+    }
+    return value;
+  }
+
+  /** `google.protobuf.Value`. */
+  #any(): unknown {
+    const end = this.#end();
+    let value: unknown = null;
+    while (this.#at < end) {
+      const tag = this.#integer();
+      if (tag === 0x11) {
+        const { buffer, byteOffset } = this.#bytes;
+        value = new DataView(buffer, byteOffset + this.#at, 8).getFloat64(0, true);
+        this.#at += 8;
+      } else if (tag === 0x1a) value = this.#text();
+      else if (tag === 0x20) value = this.#integer() !== 0;
+      else if (tag === 0x2a) value = this.#struct();
+      else if (tag === 0x32) value = this.#list();
+      else this.#skip(tag & 7);
+    }
+    return value;
+  }
+
+  #list(): unknown[] {
+    const end = this.#end();
+    const list: unknown[] = [];
+    while (this.#at < end) {
+      if (this.#integer() !== 0x0a) throw new RangeError("a list has an unknown field");
+      list.push(this.#any());
+    }
+    return list;
+  }
+
+  #skip(wire: number): void {
+    if (wire === 0) this.#integer();
+    else if (wire === 1) this.#at += 8;
+    else if (wire === 2) this.#at = this.#end();
+    else if (wire === 5) this.#at += 4;
+    else throw new RangeError(`wire type ${wire}`);
+  }
+}
+
+function wireType({ many, type }: Field): number {
+  return many !== "%" && (type === "t" || type === "u" || type === "i") ? 0 : 2;
+}

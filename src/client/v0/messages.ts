@@ -1,0 +1,118 @@
+/** The frames of v0.1.1, made and read as messages of the generated schema. */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { MessagingError } from "../../protocol/errors.ts";
+import type { Error as ErrorMessage } from "../../protocol/gen/messageloop/shared/v1/errors_pb.js";
+import {
+  type InboundMessage,
+  InboundMessageSchema,
+  type OutboundMessage,
+} from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { type CloudEvent, toWireEvent } from "./events.ts";
+
+type Init = Exclude<MessageInitShape<typeof InboundMessageSchema>, InboundMessage>;
+type Envelope = NonNullable<Init["envelope"]>;
+
+/** Ids of one millisecond differ by this counter. */
+let counter = 0;
+const MOST_IDS = 10_000;
+
+/** An id for a frame: Unix nanoseconds, as far as the clock has them, and a counter. */
+export function generateMessageId(): string {
+  counter = (counter + 1) % MOST_IDS;
+  return `${BigInt(Date.now()) * 1_000_000n}-${counter}`;
+}
+
+/** What is subscribed to in a connect. */
+export interface SubscriptionInit {
+  readonly channel: string;
+  readonly ephemeral?: boolean;
+  readonly token?: string;
+}
+
+export function createConnectMessage(
+  clientId: string,
+  clientType: string,
+  token: string,
+  version: string,
+  subscriptions: readonly SubscriptionInit[] = [],
+): InboundMessage {
+  const value = { clientId, clientType, token, version, subscriptions: [...subscriptions] };
+  return message({ case: "connect", value });
+}
+
+export function createSubscribeMessage(
+  channels: readonly string[],
+  ephemeral = false,
+): InboundMessage {
+  const subscriptions = channels.map((channel) => ({ channel, ephemeral }));
+  return message({ case: "subscribe", value: { subscriptions } });
+}
+
+export function createUnsubscribeMessage(channels: readonly string[]): InboundMessage {
+  const subscriptions = channels.map((channel) => ({ channel }));
+  return message({ case: "unsubscribe", value: { subscriptions } });
+}
+
+/** @throws TypeError for what CloudEvents cannot carry */
+export function createPublishMessage(channel: string, event: CloudEvent): InboundMessage {
+  return message({ case: "publish", value: toWireEvent(event) }, { channel });
+}
+
+/** @throws TypeError for what CloudEvents cannot carry */
+export function createRPCRequestMessage(
+  channel: string,
+  method: string,
+  event: CloudEvent,
+): InboundMessage {
+  return message({ case: "rpcRequest", value: toWireEvent(event) }, { channel, method });
+}
+
+export function createPingMessage(): InboundMessage {
+  return message({ case: "ping", value: {} });
+}
+
+/** Tokens are not sent, as in v0.1.1. */
+export function createSubRefreshMessage(
+  subscriptions: readonly { readonly channel: string; readonly token?: string }[],
+): InboundMessage {
+  const channels = subscriptions.map(({ channel }) => channel);
+  return message({ case: "subRefresh", value: { channels } });
+}
+
+/** Kinds of frames from the server that v0.1.1 knows. */
+const KINDS = [
+  "connected",
+  "subscribeAck",
+  "unsubscribeAck",
+  "publishAck",
+  "publication",
+  "rpcReply",
+  "pong",
+  "subRefreshAck",
+] as const;
+
+/** A frame from the server. Of an error, or of a kind that v0.1.1 does not know, the data is an error. */
+export interface ParsedMessage {
+  readonly type: (typeof KINDS)[number] | "error";
+  readonly data: unknown;
+  readonly id: string;
+}
+
+export function parseOutboundMessage({ id, envelope }: OutboundMessage): ParsedMessage {
+  const type = KINDS.find((kind) => kind === envelope.case);
+  if (type !== undefined) return { type, data: envelope.value, id };
+  const data =
+    envelope.case === "error" ? serverError(envelope.value) : new Error("Unknown message type");
+  return { type: "error", data, id };
+}
+
+function serverError(error: ErrorMessage): MessagingError {
+  return MessagingError.fromMessage(error);
+}
+
+function message(
+  envelope: Envelope,
+  rest: { readonly channel?: string; readonly method?: string } = {},
+): InboundMessage {
+  return create(InboundMessageSchema, { id: generateMessageId(), ...rest, envelope });
+}

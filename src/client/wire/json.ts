@@ -1,0 +1,83 @@
+/** Frames as JSON: `JSON.parse`, and then what JSON has no form for. */
+import { MessagingError } from "../../protocol/errors.ts";
+import type { Codec, Frame, OutboundFrame } from "./frames.ts";
+
+type Bag = Record<string, unknown>;
+
+/** The 64-bit integers, which come as text. */
+const INTEGERS: ReadonlySet<string> = new Set([
+  "offset",
+  "time",
+  "number",
+  "credit_bytes",
+  "expires_at",
+]);
+
+/** The text of a frame. */
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+export const json: Codec = {
+  subprotocol: "messageloop+json",
+  encode: (frame) => JSON.stringify(frame, bytesAsText),
+  decode(frame: Frame): OutboundFrame {
+    try {
+      const value: unknown = JSON.parse(typeof frame === "string" ? frame : utf8.decode(frame));
+      if (typeof value !== "object" || value === null) throw new TypeError("not an object");
+      mend(value as Bag);
+      return value;
+    } catch (cause) {
+      throw undecodable(cause);
+    }
+  },
+};
+
+/** What any codec says of a frame that is none. */
+export function undecodable(cause?: unknown): MessagingError {
+  return new MessagingError("BAD_REQUEST", "the server's frame cannot be read", { cause });
+}
+
+/** An integer as a number. @throws RangeError beyond 2^53 - 1, where numbers are not exact */
+export function exact(value: unknown): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) throw new RangeError(`${value} is no integer below 2^53`);
+  return number;
+}
+
+/** Turns the text of integers and bytes into what they are, in place. */
+function mend(value: Bag): void {
+  for (const key in value) {
+    const member = value[key];
+    if (typeof member === "object" && member !== null) {
+      if (key === "payload" || key === "rpc_reply") mendEvent(member as Bag);
+      // Of an application, whatever the names in it are.
+      else if (key !== "metadata") mend(member as Bag);
+    } else if (INTEGERS.has(key)) value[key] = exact(member);
+  }
+}
+
+function mendEvent(event: Bag): void {
+  if (typeof event["binary_data"] === "string") {
+    event["binary_data"] = fromBase64(event["binary_data"]);
+  }
+  const attributes = event["attributes"] as Record<string, Bag> | undefined;
+  for (const name in attributes) {
+    const attribute = attributes[name];
+    if (typeof attribute?.["ce_bytes"] === "string") {
+      attribute["ce_bytes"] = fromBase64(attribute["ce_bytes"]);
+    }
+  }
+}
+
+function bytesAsText(_key: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? toBase64(value) : value;
+}
+
+function toBase64(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text);
+}
+
+function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+}

@@ -1,0 +1,27 @@
+/**
+ * What follows from an error's code. Apart from the table for people, because every page that loads the SDK loads this.
+ */
+
+/** `error.type`, whether a retry may help, and whether the error counts towards 3509. */
+type Kind = readonly [type: string, retry: boolean, counts: boolean];
+
+export const ERROR_KINDS = {
+  BAD_REQUEST: ["client_error", false, true],
+  AUTH_ERROR: ["auth_error", false, true],
+  ACL_ERROR: ["acl_error", false, true],
+  RPC_TIMEOUT: ["timeout", true, false],
+  PROXY_ERROR: ["proxy_error", true, false],
+  RATE_LIMITED: ["client_error", true, false],
+  UNAVAILABLE: ["server_error", true, false],
+  OUTCOME_UNKNOWN: ["client_error", false, false],
+  INTERNAL_ERROR: ["server_error", false, true],
+  NOT_FOUND: ["client_error", false, true],
+  METHOD_NOT_ALLOWED: ["client_error", false, true],
+  REQUEST_TIMEOUT: ["client_error", true, false],
+  TOO_LARGE: ["client_error", false, true],
+  UNSUPPORTED_TYPE: ["client_error", false, true],
+  UNIMPLEMENTED: ["server_error", false, false],
+  DISCONNECT_ERROR: ["transport_error", true, false],
+} as const satisfies Record<string, Kind>;
+
+export type ErrorCode = keyof typeof ERROR_KINDS;
