@@ -1,0 +1,268 @@
+/** The SDK's own codecs against the generated schema and the codecs of the server. */
+import {
+  create,
+  type DescField,
+  type DescMessage,
+  equals,
+  fromBinary,
+  type Message,
+  ScalarType,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { reflect } from "@bufbuild/protobuf/reflect";
+import { StructSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { describe, expect, test } from "vitest";
+import { protobuf } from "../../../src/client/protobuf/codec.ts";
+import { SHAPES } from "../../../src/client/protobuf/schema.ts";
+import { write } from "../../../src/client/protobuf/writer.ts";
+import type { InboundFrame, OutboundFrame } from "../../../src/client/wire/frames.ts";
+import { json } from "../../../src/client/wire/json.ts";
+import { codecFor, encodeJson } from "../../../src/protocol/codec.ts";
+import {
+  InboundMessageSchema,
+  OutboundMessageSchema,
+} from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
+import { type SeededRandom, seed, seededRandom, steps } from "../../support/random.ts";
+
+const TEXTS = ["", "a", "ä", "\u{1f600}", "\u0000", '"\\</', "x".repeat(200)];
+const INTEGERS = [0, 1, 127, 128, 300, 2 ** 28, 2 ** 31, 2 ** 35 + 7, 2 ** 53 - 1];
+
+/** A message with anything in it that a peer may send, but for what JSON has no form for; `structs` are left to be made. */
+function randomMessage(
+  desc: DescMessage,
+  random: SeededRandom,
+  structs: { left: number },
+  depth = 0,
+): Message {
+  if (desc.typeName === TimestampSchema.typeName) {
+    const seconds = BigInt(random.pick([0, 1, -1, -62_135_596_800, 253_402_300_799]));
+    return create(TimestampSchema, { seconds, nanos: random.pick([0, 1, 5_000, 120_000_000]) });
+  }
+  const message = reflect(desc);
+  for (const member of desc.members) {
+    const skipped = !random.chance(depth === 0 || desc.typeName.endsWith("Value") ? 1 : 0.6);
+    if (skipped && member.kind !== "oneof") continue;
+    const field =
+      member.kind === "oneof"
+        ? random.pick(member.fields.filter(({ name }) => name !== "proto_data"))
+        : member;
+    if (field.fieldKind === "list") {
+      const list = message.get(field);
+      for (let i = random.int(3); i > 0; i--) list.add(scalarOf(field, random, structs, depth));
+    } else if (field.fieldKind === "map") {
+      const map = message.get(field);
+      for (let i = random.int(3); i > 0; i--) {
+        map.set(random.pick(TEXTS), scalarOf(field, random, structs, depth));
+      }
+    } else if (field.message?.typeName === StructSchema.typeName) {
+      structs.left -= 1;
+      if (structs.left < 0) continue;
+      Object.assign(message.message, { [field.localName]: randomStruct(random) });
+    } else message.set(field, scalarOf(field, random, structs, depth));
+  }
+  return message.message;
+}
+
+function scalarOf(
+  field: DescField,
+  random: SeededRandom,
+  structs: { left: number },
+  depth: number,
+): never {
+  return value() as never;
+
+  function value(): unknown {
+    if (field.message !== undefined) {
+      return reflect(field.message, randomMessage(field.message, random, structs, depth + 1));
+    }
+    switch (field.scalar) {
+      case ScalarType.STRING:
+        return random.pick(TEXTS);
+      case ScalarType.BYTES:
+        return random.bytes(random.int(40));
+      case ScalarType.BOOL:
+        return random.chance(0.5);
+      case ScalarType.UINT64:
+        return BigInt(random.pick(INTEGERS));
+      case ScalarType.UINT32:
+        return random.pick(INTEGERS) % 2 ** 32;
+      case ScalarType.INT32:
+        return random.pick([0, -1, 1, -(2 ** 31), 2 ** 31 - 1]);
+      default:
+        throw new Error(`${field.name} is of an unknown type`);
+    }
+  }
+}
+
+function randomStruct(random: SeededRandom, depth = 0): Record<string, unknown> {
+  const value = (): unknown =>
+    random.pick([
+      () => null,
+      () => random.pick([0, -1.5, 1e300, 7]),
+      () => random.pick(TEXTS),
+      () => random.chance(0.5),
+      () => (depth > 2 ? 1 : randomStruct(random, depth + 1)),
+      () => Array.from({ length: random.int(3) }, () => (depth > 2 ? 1 : value())),
+    ])();
+  return Object.fromEntries(
+    Array.from({ length: random.int(4) }, () => [random.pick(TEXTS), value()]),
+  );
+}
+
+test("the table of the protobuf codec is that of the proto file", () => {
+  const seen = new Set<string>();
+  const compare = (desc: DescMessage, name: string): void => {
+    if (seen.has(name)) return;
+    seen.add(name);
+    const shape = SHAPES.get(name);
+    for (const field of desc.fields) {
+      const own = shape?.get(field.name);
+      expect(own, `${desc.typeName}.${field.name}`).toBeDefined();
+      if (own === undefined) continue;
+      const many = { list: "*", map: "%", message: "", scalar: "", enum: "?" }[field.fieldKind];
+      expect([own.number, own.many], field.name).toEqual([field.number, many]);
+      expect(shape?.get(field.number)).toBe(own);
+      const message = field.message;
+      if (message === undefined) expect(own.type, field.name).toBe(letterOf(field));
+      else if (message.typeName === TimestampSchema.typeName) expect(own.type).toBe("T");
+      else if (message.typeName === StructSchema.typeName) expect(own.type).toBe("S");
+      else compare(message, own.type);
+    }
+    expect(shape?.size).toBe(desc.fields.length * 2);
+  };
+  compare(InboundMessageSchema, "Inbound");
+  compare(OutboundMessageSchema, "Outbound");
+  expect(seen).toEqual(new Set([...SHAPES.keys()]));
+});
+
+function letterOf(field: DescField): string | undefined {
+  const letters: Partial<Record<ScalarType, string>> = {
+    [ScalarType.STRING]: "s",
+    [ScalarType.BYTES]: "b",
+    [ScalarType.BOOL]: "t",
+    [ScalarType.UINT64]: "u",
+    [ScalarType.UINT32]: "u",
+    [ScalarType.INT32]: "i",
+  };
+  return field.scalar === undefined ? undefined : letters[field.scalar];
+}
+
+test("what the server writes reads the same in JSON, in protobuf and by the generated schema", () => {
+  for (let step = 0; step < steps(2_000); step++) {
+    const random = seededRandom(seed() + step);
+    const message = randomMessage(OutboundMessageSchema, random, { left: 100 }) as never;
+    const text = encodeJson(OutboundMessageSchema, message);
+    const bytes = toBinary(OutboundMessageSchema, message);
+    const byJson = json.decode(text);
+    const byProtobuf = protobuf.decode(bytes);
+    expect(byProtobuf, `step ${step}: ${text}`).toEqual(byJson);
+    const again = fromBinary(OutboundMessageSchema, write(byJson, "Outbound"));
+    expect(equals(OutboundMessageSchema, again, message), `step ${step}: ${text}`).toBe(true);
+  }
+});
+
+test("what the SDK writes is the same frame to the server in JSON and in protobuf", () => {
+  for (let step = 0; step < steps(2_000); step++) {
+    const random = seededRandom(seed() + step);
+    // A server refuses frames with more than one: no client needs them.
+    const message = randomMessage(InboundMessageSchema, random, { left: 1 }) as never;
+    const frame = JSON.parse(encodeJson(InboundMessageSchema, message)) as InboundFrame;
+    const bytes = toBinary(InboundMessageSchema, message);
+    expect(
+      equals(InboundMessageSchema, fromBinary(InboundMessageSchema, bytes), message),
+      `step ${step}`,
+    ).toBe(true);
+    const plain = plainOf(frame);
+    const [byJson, byProtobuf] = [
+      codecFor("json").decodeInbound(json.encode(plain)),
+      codecFor("proto").decodeInbound(protobuf.encode(plain)),
+    ];
+    expect(equals(InboundMessageSchema, byJson, message), `step ${step}`).toBe(true);
+    expect(byProtobuf, `step ${step}`).toEqual(byJson);
+    expect(equals(InboundMessageSchema, byProtobuf, message), `step ${step}`).toBe(true);
+  }
+});
+
+/** JSON's form as a frame: with numbers and bytes in the place of their texts. */
+function plainOf(frame: InboundFrame): InboundFrame {
+  const integers = new Set(["offset", "time", "bytes"]);
+  const bytes = new Set(["binary_data", "ce_bytes"]);
+  return JSON.parse(JSON.stringify(frame), (key, value: unknown) => {
+    if (typeof value !== "string") return value;
+    if (integers.has(key) && /^\d+$/.test(value)) return Number(value);
+    return bytes.has(key) ? new Uint8Array(Buffer.from(value, "base64")) : value;
+  }) as InboundFrame;
+}
+
+describe("protobuf", () => {
+  test("a message of its own in an event stays what it is", () => {
+    const value = new Uint8Array([1, 2, 3]);
+    const publish = { id: "e", proto_data: { type_url: "x/y.Z", value } };
+    const { envelope } = codecFor("proto").decodeInbound(protobuf.encode({ publish }));
+    expect(envelope).toMatchObject({
+      case: "publish",
+      value: { data: { case: "protoData", value: { typeUrl: "x/y.Z", value } } },
+    });
+  });
+
+  test("unknown fields of every wire type are skipped, and known ones of another one as well", () => {
+    const known = [0x0a, 1, 0x61];
+    const unknown = [
+      ...[0xa0, 0x3f, 1],
+      ...[0xa1, 0x3f, 1, 2, 3, 4, 5, 6, 7, 8],
+      ...[0xa2, 0x3f, 2, 1, 2],
+      ...[0xa5, 0x3f, 1, 2, 3, 4],
+      ...[0x08, 5],
+    ];
+    expect(protobuf.decode(new Uint8Array([...unknown, ...known]))).toEqual({ id: "a" });
+  });
+
+  test("a large message is written with a longer length", () => {
+    for (const length of [0, 127, 128, 16_383, 16_384, 70_000, 2_100_000]) {
+      const publish = { text_data: "x".repeat(length), attributes: {} };
+      const { envelope } = codecFor("proto").decodeInbound(protobuf.encode({ publish, id: "y" }));
+      expect(envelope).toMatchObject({ value: { data: { value: publish.text_data } } });
+    }
+  });
+
+  test.each([
+    ["cut in a text", [0x0a, 5, 0x61]],
+    ["cut in a message", [0x5a, 9, 0x0a]],
+    ["an integer without end", [0x18, ...Array.from({ length: 12 }, () => 0xff)]],
+    ["a group", [0x0b]],
+    ["text that is no UTF-8", [0x0a, 1, 0xff]],
+  ])("%s is no frame", (_name, bytes) => {
+    expect(() => protobuf.decode(new Uint8Array(bytes))).toThrow("cannot be read");
+  });
+});
+
+test.each(["", "{", "[]x", "null", "1", '"pong"'])("%j is no frame in JSON", (text) => {
+  expect(() => json.decode(text)).toThrow("cannot be read");
+});
+
+test("an offset beyond 2^53 - 1 is refused in both encodings", () => {
+  const largest = Number.MAX_SAFE_INTEGER;
+  for (const offset of [`"${largest}"`, largest]) {
+    expect(json.decode(`{"publish_ack":{"offset":${offset}}}`).publish_ack?.offset).toBe(largest);
+  }
+  for (const offset of ['"9007199254740992"', "9007199254740992", '"x"', '"1.5"']) {
+    expect(() => json.decode(`{"publish_ack":{"offset":${offset}}}`)).toThrow("cannot be read");
+  }
+  for (const offset of [2n ** 53n, 2n ** 64n - 1n]) {
+    const message = create(OutboundMessageSchema, {
+      envelope: { case: "publishAck", value: { offset } },
+    });
+    const bytes = toBinary(OutboundMessageSchema, message);
+    expect(() => protobuf.decode(bytes)).toThrow("cannot be read");
+  }
+});
+
+test("names in an application's metadata are its own", () => {
+  const frame: OutboundFrame = json.decode(
+    '{"error":{"code":"X","metadata":{"offset":"7","time":"x"}},"metadata":{"time":"noon"}}',
+  );
+  expect(frame).toEqual({
+    error: { code: "X", metadata: { offset: "7", time: "x" } },
+    metadata: { time: "noon" },
+  });
+});
