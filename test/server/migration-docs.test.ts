@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { dial, withToken } from "../../src/index.ts";
+import { dial, withToken } from "../../src/client/v0/index.ts";
 import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer, type Server } from "../../src/server/server.ts";
 import { authenticate, KEY_ENTRIES, KEYS } from "../http/api/cases.ts";

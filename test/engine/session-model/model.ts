@@ -13,8 +13,8 @@ import type {
   InboundMessage,
   OutboundMessage,
 } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
-import type { SizedFrame } from "../../../src/protocol/publication-frames.ts";
 import { reconnects } from "../../../src/protocol/lean/reconnects.ts";
+import type { SizedFrame } from "../../../src/protocol/publication-frames.ts";
 import { decodeStrictV1 } from "../../support/strict-v1.ts";
 import {
   type Call,
