@@ -8,7 +8,6 @@ import { MAX_BATCH_EVENTS, MAX_BATCH_REQUEST_BYTES } from "../../protocol/limits
 import { mediaTypeOf } from "../../protocol/media-type.ts";
 import { bad } from "../../protocol/structured/attributes.ts";
 import { structuredEvent } from "../../protocol/structured/read.ts";
-import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 
 const STRUCTURED = "application/cloudevents+json";
 const BATCHED = "application/cloudevents-batch+json";
