@@ -1,7 +1,8 @@
-/** What docs/cloudflare.md says of the runtime is of the version that is installed, and the tests that it names exist. */
+/** What pages say of runtimes and libraries is of the versions that are installed, and the tests that they name exist. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { expect, test } from "vitest";
+import { codecFor } from "../../src/protocol/codec.ts";
 
 const root = new URL("../../", import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, root), "utf8");
@@ -41,4 +42,20 @@ test("docs/runtimes.md is of the versions that its check installs, and of the pr
   const { devDependencies } = JSON.parse(read("package.json"));
   expect({ bun: told("Bun"), deno: told("Deno"), ws: told("ws") }).toEqual(dependencies);
   expect(devDependencies.node).toMatch(new RegExp(`^${told("Node")}\\.`));
+});
+
+test("docs/clients.md is of the versions that its samples have", () => {
+  const page = read("docs/clients.md");
+  const [, go] = /coder\/websocket v(\S+)/.exec(read("examples/clients/go/go.mod")) ?? [];
+  const [, python] =
+    /websockets==(\S+)/.exec(read("examples/clients/python/requirements.txt")) ?? [];
+  expect(page).toContain(`coder/websocket ${go} `);
+  expect(page).toContain(`websockets ${python} `);
+});
+
+test("what docs/clients.md has a client send can be read", () => {
+  const { decodeInbound } = codecFor("json");
+  const frames = [...read("docs/clients.md").matchAll(/^```json\n(.*?)^```/gms)];
+  const kinds = frames.map(([, frame = ""]) => decodeInbound(frame.trim()).envelope.case);
+  expect(kinds).toEqual(["connect", "received", "connect"]);
 });

@@ -99,7 +99,7 @@ def take(frame):
         if "error" in entry:
             raise (OSError if entry["error"]["code"] in RETRY else SystemExit)(entry["error"])
         since = since or entry["position"]
-        window = frame["connected"].get("dedup_window_ms", 0) / 1000 - 30
+        window = max(0, frame["connected"].get("dedup_window_ms", 0) / 1000 - 30)
     for message in frame.get("publication", {}).get("messages", []):
         print(message["payload"]["text_data"], flush=True)
         if "epoch" in message:  # What is not in the log has no position.
