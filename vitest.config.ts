@@ -123,7 +123,6 @@ export default defineConfig({
           ...COMPARING,
           environment: "node",
           include: [ALONE],
-          globalSetup: ["test/support/build-programs.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

@@ -2,8 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import WebSocket from "ws";
 import { Client, valueAs } from "../support/client.ts";
-import { startWorkerd } from "../support/workerd.ts";
-import type { RunningServer } from "../support/wrangler.ts";
+import { type RunningServer, startWrangler } from "../support/wrangler.ts";
 
 const CHANNELS = 200;
 const TOGETHER = 16;
@@ -16,7 +15,7 @@ let server: RunningServer;
 
 beforeAll(async () => {
   const classes = ["BareDurableObject"];
-  server = await startWorkerd({ main: "worker-bare-entry", classes });
+  server = await startWrangler({ main: "test/worker/bare-entry.ts", classes });
 });
 
 afterAll(async () => {

@@ -19,7 +19,6 @@ export const WORKERS = {
   worker: "src/worker/index.ts",
   "worker-entry": "test/worker/entry.ts",
   "worker-api-entry": "test/worker/api-entry.ts",
-  "worker-bare-entry": "test/worker/bare-entry.ts",
 } as const;
 
 export type WorkerName = keyof typeof WORKERS;

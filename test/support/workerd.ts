@@ -10,7 +10,7 @@ import { BUNDLES, programPath, TERMS, type WorkerName } from "./programs.ts";
 import type { RunningServer, WranglerOptions } from "./wrangler.ts";
 
 export interface WorkerdOptions
-  extends Pick<WranglerOptions, "classes" | "entrypoints" | "vars" | "port" | "storage"> {
+  extends Pick<WranglerOptions, "entrypoints" | "vars" | "port" | "storage"> {
   /** The module; default the deployed one, without its page and without a config.yaml. */
   readonly main?: WorkerName;
 }
@@ -18,7 +18,6 @@ export interface WorkerdOptions
 /** Starts a Worker and waits until it listens. It ends at once, as in a crash. */
 export async function startWorkerd({
   main = "worker",
-  classes = [],
   entrypoints = {},
   vars = {},
   ...serving
@@ -31,7 +30,7 @@ export async function startWorkerd({
   const { port, pids, stop } = await serveWorker(
     {
       modules: { "main.js": readFileSync(programPath(main), "utf8") },
-      objects: [...objects, ...classes],
+      objects,
       callsOut: true,
       // Every deployment has this table.
       vars: { messageloop: {}, ...vars },
