@@ -452,6 +452,17 @@ test("a survey that is ended is answered with what there is, and one that is not
   expect([time.now(), surveys.size]).toEqual([before, 0]);
 });
 
+test("a survey that is over before it comes asks nobody, and so many are remembered", async () => {
+  const { asked, call, surveys, time } = ofThree();
+  surveys.end("1");
+  expect(await surveys.ask({ ...call, most: 3 })).toEqual({ answers: [], silent: [] });
+  expect(asked).toEqual([]);
+  surveys.end("1");
+  for (let i = 0; i < 1_000; i++) surveys.end(`other ${i}`);
+  await time.until(surveys.ask({ ...call, most: 3 }));
+  expect(asked).toEqual(["one", "two", "three"]);
+});
+
 test("a node asks no more than were counted, those first who came first, and an older node has all asked", async () => {
   const { asked, call, surveys, time } = ofThree();
   expect((await time.until(surveys.ask({ ...call, most: 2 }))).silent).toEqual(["one", "two"]);

@@ -42,9 +42,14 @@ export interface SurveysHost {
   respondents(channel: string): readonly Respondent[];
 }
 
+/** Surveys that are over before they have begun that a node remembers. */
+const MAX_OVER = 1_000;
+
 export class Surveys {
   readonly #host: SurveysHost;
   readonly #open = new Map<string, OpenSurvey>();
+  /** Those that are over before they have begun here, the oldest first: between nodes calls may overtake each other. */
+  readonly #over = new Set<string>();
   #dropped = 0;
 
   constructor(host: SurveysHost) {
@@ -80,6 +85,7 @@ export class Surveys {
     const { id, channel, question, timeoutMs, most, except } = asked;
     const known = this.#open.get(id);
     if (known !== undefined) return await known.outcome;
+    if (this.#over.delete(id)) return { answers: [], silent: [] };
     const respondents = this.#respondents(channel, except).slice(0, most);
     if (respondents.length === 0) return { answers: [], silent: [] };
     this.#checkRoom();
@@ -140,7 +146,16 @@ export class Surveys {
 
   /** Nobody waits for a survey any more: it ends with what has been answered. */
   end(id: string): void {
-    this.#open.get(id)?.finish();
+    const survey = this.#open.get(id);
+    if (survey !== undefined) {
+      survey.finish();
+      return;
+    }
+    this.#over.add(id);
+    for (const oldest of this.#over) {
+      if (this.#over.size <= MAX_OVER) break;
+      this.#over.delete(oldest);
+    }
   }
 
   /** A session has ended: nobody waits for it any more. */
