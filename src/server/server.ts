@@ -90,7 +90,7 @@ export interface ServerOptions {
   readonly backends?: Backends;
   /** Who is told of lifecycle events. Default: whom the configuration names, which is nobody. */
   readonly hooks?: HookTargets;
-  /** Default: none. */
+  /** Of each kind of warning and info it gets a bounded number, see docs/operations.md. Default: none. */
   readonly logger?: Logger;
 }
 
