@@ -67,7 +67,7 @@ export interface QueueStore {
 
 /** What a keeper knows of a user's items. */
 export interface Found {
-  /** To be sent by this page from now on. */
+  /** To be sent by this page from now on. Some of it the page may have: other pages may have sent it meanwhile. */
   readonly found: readonly KeptItem[];
   /** Ids that another page has taken over from this one. */
   readonly taken: readonly string[];
@@ -78,7 +78,7 @@ export interface Found {
 /** What a queue is kept by. Failures go to its report; a queue that is not kept works from memory. */
 export interface Keeper {
   /** A user has connected. @param here ids of what the queue has. Never rejects. */
-  open(user: string, here: ReadonlySet<string>): Promise<Found>;
+  open(user: string, here: readonly string[]): Promise<Found>;
   /** An item is new or has changed. */
   keep(user: string, item: KeptItem): void;
   /** An item is done with. */
@@ -145,7 +145,7 @@ export class StoreKeeper implements Keeper {
     );
   }
 
-  async open(user: string, here: ReadonlySet<string>): Promise<Found> {
+  async open(user: string, here: readonly string[]): Promise<Found> {
     const key = this.#keyOf(user);
     // What the former user has left is nobody's, and may be sent by another page.
     if (this.#key !== undefined && this.#key !== key) this.#leave(undefined);
@@ -221,7 +221,7 @@ export class StoreKeeper implements Keeper {
     await this.#letGo?.();
   }
 
-  async #claim(key: string, owner: string, here: ReadonlySet<string>): Promise<Found> {
+  async #claim(key: string, owner: string, here: readonly string[]): Promise<Found> {
     const owners = await this.#store.owners(key);
     // Asked for after the owners: a page has its lock before it has items, so that without one it has gone.
     const held = await this.#store.held();
@@ -229,11 +229,9 @@ export class StoreKeeper implements Keeper {
     const gone = others.filter((name) => !held.includes(name));
     const claimed = await this.#store.claim(key, [...gone, ...this.#names, ""], owner);
     const ids = new Set(claimed.map(({ id }) => id));
-    const taken = [...here].filter((id) => this.#own.get(id)?.stored === true && !ids.has(id));
-    // What bore the name already is of this page, and so is what it had when this began, or is done with by now.
-    const found = claimed.filter(
-      (one) => one.owner !== owner && !here.has(one.id) && !this.#dropped.has(one.id),
-    );
+    const taken = here.filter((id) => this.#own.get(id)?.stored === true && !ids.has(id));
+    // What bore the name already was not away.
+    const found = claimed.filter((one) => one.owner !== owner && !this.#dropped.has(one.id));
     for (const id of taken) this.#own.delete(id);
     for (const { id, order } of found) this.#own.set(id, { key, order, stored: true });
     return { found, taken, others: others.length > gone.length };

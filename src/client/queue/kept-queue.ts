@@ -60,14 +60,23 @@ export class KeptQueue extends MemoryQueue {
   }
 
   async #load(session: QueueSession): Promise<void> {
-    const here = new Set([...this.waiting, ...this.flying].map(idOf));
-    const { found, taken, others } = await this.#keeper.open(session.userId, here);
+    const { found, taken, others } = await this.#keeper.open(session.userId, [
+      ...this.#here().keys(),
+    ]);
     // Then they lie under a name that the keeper lets go of.
     if (this.closed || this.user !== session.userId) return;
     for (const entry of this.waiting) {
       if (taken.includes(idOf(entry))) this.fail(entry, "another page has it now", true);
     }
-    this.waiting = new Set([...found.map((kept) => this.#restored(kept)), ...this.waiting]);
+    const here = this.#here();
+    const restored: Entry[] = [];
+    for (const kept of found) {
+      const own = here.get(kept.id);
+      // Another page had taken it, may have sent it, and has gone.
+      if (own !== undefined) own.sent ??= this.#restored(kept).sent;
+      else restored.push(this.#restored(kept));
+    }
+    this.waiting = new Set([...restored, ...this.waiting]);
     this.#goOn(session);
     if (!others || this.session !== session) return;
     this.#endLook = this.context.clock.after(LOOK_MS, () => {
@@ -75,9 +84,13 @@ export class KeptQueue extends MemoryQueue {
     });
   }
 
+  #here(): ReadonlyMap<string, Entry> {
+    return new Map([...this.waiting, ...this.flying].map((entry) => [idOf(entry), entry]));
+  }
+
+  /** @param session for which it was waited; another one goes on when its own look is over */
   #goOn(session: QueueSession): void {
-    if (this.session !== session) return;
-    this.held = false;
+    if (this.session === session) this.held = false;
     this.flush();
   }
 

@@ -294,6 +294,24 @@ describe("several tabs", () => {
     expect(browser.ids).toEqual(["alive"]);
   });
 
+  test("an item that comes back from a page that has sent it and gone may have been published", async () => {
+    const browser = new Browser();
+    const [one, two] = [browser.page(), browser.page()];
+    await connected(browser, one);
+    one.lose();
+    one.add("a");
+    await browser.clock.advance(0);
+    one.leave();
+    expect((await connected(browser, two)).ids).toEqual(["a"]);
+    two.end();
+    one.back();
+    const session = await connected(browser, one);
+    expect(session.ids).toEqual(["a again"]);
+    answerAll(session);
+    await browser.clock.advance(0);
+    expect(one.of).toEqual({ a: "1" });
+  });
+
   test("a page that was left and back before anybody else came goes on with its own", async () => {
     const browser = new Browser();
     const page = browser.page();
@@ -442,6 +460,8 @@ test("whatever tabs do, nothing is published twice or as another, and all that i
       }
       const ids = server.log.map(({ id }) => id);
       expect(ids).toHaveLength(new Set(ids).size);
+      // Two pages have never sent one item, though the server would have known it.
+      expect(server.firsts).toHaveLength(new Set(server.firsts).size);
       for (const { id, user } of server.log) expect(owner.get(id) ?? user).toBe(user);
       expect(browser.ids).toEqual([]);
       for (const { page } of tabs) {

@@ -33,6 +33,8 @@ export interface Logged {
 export class Server {
   readonly clock: ManualClock;
   readonly log: Logged[] = [];
+  /** What was sent as something that was never sent before. */
+  readonly firsts: string[] = [];
   windowMs = WINDOW_MS;
   /** What has to be added to the device's clock to have the server's. */
   ahead = 0;
@@ -88,6 +90,7 @@ export class TestSession implements QueueSession {
   send(one: QueueItem, again: boolean): Promise<PublishResult> {
     return new Promise((resolve, reject) => {
       this.#open.add(reject);
+      if (!again) this.#server.firsts.push(one.id);
       let result: PublishResult | undefined;
       let refused = false;
       const lostAt = this.#server.now() + LATEST_MS;
