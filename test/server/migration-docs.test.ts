@@ -1,16 +1,28 @@
-/** The pages for those who come from elsewhere: every call of theirs that is shown does what it says, of a live server. */
+/**
+ * The pages for those who come from elsewhere: the client of each runs against a live server, every call that is shown does
+ * what it says, and the client hears what is published so.
+ */
 import { execFile } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { build } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { dial, withToken } from "../../src/client/v0/index.ts";
+import type { Client } from "../../src/index.ts";
 import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer, type Server } from "../../src/server/server.ts";
 import { authenticate, KEY_ENTRIES, KEYS } from "../http/api/cases.ts";
+import { eventually } from "../support/eventually.ts";
 
-const root = new URL("../../", import.meta.url);
+const root = fileURLToPath(new URL("../../", import.meta.url));
 const PAGES = globSync("docs/migrate-from-*.md", { cwd: root });
 const SHOWN = "http://localhost:8080";
+const SHOWN_SOCKET = "wss://example.com/ws";
+
+interface Given {
+  getToken(): string;
+  render(what: unknown): void;
+}
 
 let server: Server;
 let url: string;
@@ -35,25 +47,55 @@ afterAll(async () => {
   await server?.stop();
 });
 
-/** The commands of a page, block after block. */
-function commands(page: string): string[] {
-  const text = readFileSync(new URL(page, root), "utf8");
-  return [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block = ""]) => block);
+function blocks(page: string, language: string): string[] {
+  const text = readFileSync(`${root}${page}`, "utf8");
+  return [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+    .filter(([, its]) => its === language)
+    .map(([, , block = ""]) => block);
 }
 
-test("there are pages with calls", () => {
+/** Runs a page's program to its end, and returns the client that it has made. */
+async function run(program: string, given: Given): Promise<Client> {
+  const lines = program.replaceAll(`"${SHOWN_SOCKET}"`, JSON.stringify(url)).split("\n");
+  const imports = lines.filter((line) => line.startsWith("import "));
+  const body = lines.filter((line) => !line.startsWith("import "));
+  const result = await build({
+    stdin: {
+      contents: [
+        ...imports,
+        "export async function run({ getToken, render }) {",
+        "let saved;",
+        ...body,
+        "return client;",
+        "}",
+      ].join("\n"),
+      resolveDir: root,
+      loader: "ts",
+    },
+    bundle: true,
+    format: "esm",
+    write: false,
+    alias: { messageloop: `${root}src/index.ts` },
+  });
+  const code = result.outputFiles[0]?.text ?? "";
+  const module = await import(`data:text/javascript,${encodeURIComponent(code)}`);
+  return await module.run(given);
+}
+
+test("there are pages with a client and with calls", () => {
   expect(PAGES.length).toBe(4);
-  expect(PAGES.filter((page) => commands(page).length === 0)).toEqual([]);
+  expect(PAGES.filter((page) => blocks(page, "sh").length === 0)).toEqual([]);
+  expect(PAGES.filter((page) => blocks(page, "ts").length !== 1)).toEqual([]);
 });
 
-test.each(PAGES)("the calls of %s succeed", async (page) => {
-  const client = await dial(url, [withToken("ada")]);
-  const env = {
-    ...process.env,
-    MESSAGELOOP_API_KEY: KEYS.all.key,
-    SESSION: client.getSessionId() ?? "",
-  };
-  for (const block of commands(page)) {
+test.each(PAGES)("%s shows what works", async (page) => {
+  const rendered: unknown[] = [];
+  const client = await run(blocks(page, "ts")[0] ?? "", {
+    getToken: () => "ada",
+    render: (what) => rendered.push(what),
+  });
+  const env = { ...process.env, MESSAGELOOP_API_KEY: KEYS.all.key, SESSION: client.sessionId };
+  for (const block of blocks(page, "sh")) {
     const script = block
       .replaceAll(SHOWN, api)
       .replaceAll(/^curl /gm, "curl -sS --fail-with-body -w '\\n' ");
@@ -66,5 +108,6 @@ test.each(PAGES)("the calls of %s succeed", async (page) => {
       expect(answer).not.toMatch(/"(?:\w+_)?errors?":|"results":\{[^}]*false/);
     }
   }
+  await eventually(() => JSON.stringify(rendered).includes("hello"));
   await client.close();
 });
