@@ -156,7 +156,7 @@ export const TOKEN_ROWS: readonly Row[] = [
 export const RPC_HTTP_ROWS: readonly Row[] = [
   publishRow("rpc-http", "50 clients that call a backend over HTTP", {
     load: { subscribers: 50, channels: 50, publishers: 50 },
-    window: 50,
+    window: 25,
     rate: 1_000,
   }),
 ];
