@@ -33,7 +33,12 @@ const OK: BackendResponse = { status: 200, contentType: "", body: new Uint8Array
 class Cancel implements Cancellation {
   cancelled = false;
   late = false;
+  readonly withinMs: number;
   readonly #callbacks: (() => void)[] = [];
+
+  constructor(withinMs = Number.POSITIVE_INFINITY) {
+    this.withinMs = withinMs;
+  }
 
   onCancel(callback: () => void): void {
     if (this.cancelled) callback();
@@ -56,11 +61,19 @@ function backend(config: Partial<BackendConfig> = {}) {
     info: (message: string, fields?: unknown) => lines.push([message, fields]),
   };
   let opened = 0;
+  /** What timers were asked for, in milliseconds. */
+  const timed: number[] = [];
+  const timers = {
+    after: (ms: number, callback: () => void) => {
+      timed.push(ms);
+      return time.after(ms, callback);
+    },
+  };
   const guard = new BackendGuard(
     { ...CONFIG, ...config },
     {
       clock: time,
-      timers: time,
+      timers,
       logger,
       opened: () => {
         opened += 1;
@@ -102,7 +115,7 @@ function backend(config: Partial<BackendConfig> = {}) {
     await time.pass(0);
     return await promise;
   };
-  return { now, time, lines, call, sent, lane, opened: () => opened };
+  return { now, time, timed, lines, call, sent, lane, opened: () => opened };
 }
 
 const refused = () => new NotSent("unreachable", "cannot connect: ECONNREFUSED");
@@ -207,6 +220,22 @@ test("a caller's deadline that has passed is a timeout of the backend", async ()
   cancel.cancel(true);
   expect(await now(calling)).toBe("timeout");
   expect(lane("rpc")?.outcomes).toMatchObject({ timeout: 1, cancelled: 0 });
+});
+
+test("who has a deadline that is not longer keeps the time alone", async () => {
+  const { now, time, timed, call, sent } = backend();
+  const same = new Cancel(1_000);
+  const calls = [call("rpc", same), call("rpc", new Cancel(1_001))];
+  await time.pass(0);
+  expect(timed).toEqual([1_000]);
+  sent[0]?.answer();
+  expect(await now(calls[0])).toBe(200);
+  await time.pass(1_000);
+  expect(await now(calls[1])).toBe("timeout");
+  const late = call("rpc", same);
+  await time.pass(0);
+  same.cancel(true);
+  expect(await now(late)).toBe("timeout");
 });
 
 test("what was not sent is sent again, once and within the time, whatever it is", async () => {

@@ -7,6 +7,11 @@ export interface Cancellation {
   readonly cancelled: boolean;
   /** Whether it was cancelled because the deadline has passed. Default: it is not known. */
   readonly late?: boolean;
+  /**
+   * When its deadline passes, in milliseconds since it was made: it is cancelled then, and whoever needs no shorter one
+   * need not keep the time. Default: it may have none.
+   */
+  readonly withinMs?: number;
   /** Called once; at once when already cancelled. */
   onCancel(callback: () => void): void;
 }

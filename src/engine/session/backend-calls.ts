@@ -67,7 +67,7 @@ export class BackendCalls {
    * backend's own has a `correlation_id` in its metadata, by which the line in the log is found.
    */
   run<T>(terms: CallTerms<T>, call: BackendCall): Promise<T> {
-    const source = new CancellationSource(this.#logger);
+    const source = new CancellationSource(this.#logger, terms.timeoutMs);
     this.#open ??= new Set();
     const open = this.#open.add(source);
     return new Promise<T>((resolve, reject) => {
@@ -144,13 +144,15 @@ async function started<T>(
 }
 
 class CancellationSource implements Cancellation {
+  readonly withinMs: number;
   readonly #logger: Logger;
   #cancelled = false;
   #late = false;
   #callbacks: (() => void)[] = [];
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, withinMs: number) {
     this.#logger = logger;
+    this.withinMs = withinMs;
   }
 
   get cancelled(): boolean {

@@ -3,7 +3,7 @@ import { BackendFailure, type Cancellation } from "../../engine/ports/backends.t
 import type { Timers } from "../../engine/ports/platform.ts";
 
 export class OpenCall implements Cancellation {
-  readonly #stop: () => void;
+  readonly #stop: (() => void) | undefined;
   #callbacks: (() => void)[] = [];
   #failure: BackendFailure | undefined;
   #closed = false;
@@ -11,8 +11,11 @@ export class OpenCall implements Cancellation {
 
   /** @param outer whoever asked; a cancellation that came late is a deadline that passed, and no client that left */
   constructor(timers: Timers, timeoutMs: number, outer: Cancellation) {
-    const late = () => new BackendFailure("timeout", `no answer within ${timeoutMs} ms`);
-    this.#stop = timers.after(timeoutMs, () => this.#end(late()));
+    // Most often both have the same deadline, and one timer for it is enough.
+    if (outer.withinMs === undefined || outer.withinMs > timeoutMs) {
+      const late = () => new BackendFailure("timeout", `no answer within ${timeoutMs} ms`);
+      this.#stop = timers.after(timeoutMs, () => this.#end(late()));
+    }
     outer.onCancel(() => {
       const passed = outer.late === true;
       this.#end(
@@ -51,7 +54,7 @@ export class OpenCall implements Cancellation {
   /** Nobody waits any more: the deadline is nothing that could pass. */
   close(): void {
     this.#closed = true;
-    this.#stop();
+    this.#stop?.();
     this.#callbacks = [];
     this.#reject = undefined;
   }
@@ -59,7 +62,7 @@ export class OpenCall implements Cancellation {
   #end(failure: BackendFailure): void {
     if (this.#closed || this.#failure !== undefined) return;
     this.#failure = failure;
-    this.#stop();
+    this.#stop?.();
     this.#reject?.(failure);
     for (const callback of this.#callbacks.splice(0)) callback();
   }
