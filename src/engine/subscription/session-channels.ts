@@ -4,6 +4,7 @@
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { checkChannel, isPattern } from "../../channels/names.ts";
+import type { ChannelRules } from "../../channels/rules.ts";
 import { SmallMap } from "../../channels/small-map.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import type {
@@ -16,12 +17,15 @@ import {
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import type { Position, SubscribeResult } from "../ports/broker.ts";
 import type { TokenBucket } from "../token-bucket.ts";
+import { askedByPatterns } from "./asked-by-patterns.ts";
 import { higher, ORIGINS, type Origin, type Subscription } from "./hub.ts";
+import { type Absence, readHead, recoverFromTime } from "./pattern-recovery.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { countOf, positionMessage, positionOf, uint64Of } from "./positions.ts";
 import { SessionReads } from "./reads.ts";
 import {
   type LogReader,
+  onlyGap,
   type RecoveryRequest,
   type RecoveryResult,
   type ReplayBudget,
@@ -53,6 +57,8 @@ export interface Joined {
 
 interface Recovery {
   readonly request: RecoveryRequest;
+  /** In place of the request: what was missed meanwhile is asked for. */
+  readonly absence?: Absence;
   /** Up to here the log is replayed; what comes behind arrives live. */
   readonly until: Position;
   /** Whether the session may be given what was before. */
@@ -209,6 +215,10 @@ export class SessionChannels {
         }
       }),
     );
+    for (const [channel, one] of joined) {
+      const recovery = fresh.has(channel) ? this.#owedByPatterns(one, patterns, terms) : undefined;
+      if (recovery !== undefined) joined.set(channel, { ...one, recovery });
+    }
     for (const channel of unique.keys()) undecided.delete(channel);
     if (undecided.size === 0) this.#undecided = undefined;
     if (errors.size > 0 && !terms.extended) {
@@ -282,6 +292,24 @@ export class SessionChannels {
     const planned = plan(subscription, request, reached, position);
     const recovery = { ...planned, permitted: terms.mayReadHistory(channel) };
     return { joined: { subscription, recovery }, position };
+  }
+
+  /** What patterns of the request ask of a channel that this subscription brings from now on. */
+  #owedByPatterns(
+    { subscription, recovery }: Joined,
+    patterns: readonly JoinedPattern[],
+    terms: JoinTerms,
+  ): Recovery | undefined {
+    const { channel, floor: until } = subscription;
+    // What is live by another pattern was not missed.
+    if (recovery !== undefined || until === undefined || this.#patterns?.covers(channel)) {
+      return undefined;
+    }
+    const asked = askedByPatterns(channel, patterns);
+    if (asked === undefined) return undefined;
+    const permitted = terms.mayReadHistory(channel);
+    if ("since" in asked) return { request: { since: asked.since, rewind: 0 }, until, permitted };
+    return { request: { since: undefined, rewind: 0 }, absence: asked.absence, until, permitted };
   }
 
   /** How far the session is in a channel that it hears already. */
@@ -384,15 +412,37 @@ export class SessionChannels {
 
   async #recover(
     subscription: Subscription,
-    { request, until, permitted }: Recovery,
+    { request, absence, until, permitted }: Recovery,
     budget: ReplayBudget,
   ): Promise<void> {
     const { channel } = subscription;
-    const recoverable = permitted && this.#host.rules.of(channel).recovery;
-    const found = await recover(this.#reader, channel, request, until, budget, recoverable);
-    if (this.#owner.ended) return;
+    const rules = this.#host.rules.of(channel);
+    const recovery = permitted && rules.recovery;
+    const found =
+      absence === undefined
+        ? await recover(this.#reader, channel, request, until, budget, recovery)
+        : await this.#meanwhile(channel, until, absence, budget, { ...rules, recovery });
+    if (found === undefined || this.#owner.ended) return;
     await this.#replay(channel, until.epoch, found);
     if (!this.#owner.ended) this.#owner.tellRecovered(channel, until, found.gap);
+  }
+
+  /** What was missed of a channel that its client has never seen; undefined where that is nothing. */
+  async #meanwhile(
+    channel: string,
+    until: Position,
+    absence: Absence,
+    budget: ReplayBudget,
+    rules: ChannelRules,
+  ): Promise<RecoveryResult | undefined> {
+    const head = await readHead(this.#reader, channel);
+    if (head?.position.epoch !== until.epoch) return onlyGap("unavailable", undefined, until);
+    const { oldest } = head;
+    const then = {
+      position: until,
+      oldest: (oldest?.offset ?? 0) > until.offset ? undefined : oldest,
+    };
+    return await recoverFromTime(this.#reader, channel, then, absence, budget, rules);
   }
 
   /** Reads what was too much for the buffer. */

@@ -91,6 +91,49 @@ export const patternRecoveryCases: readonly Case[] = [
     },
   },
   {
+    rules: ["W5", "W6"],
+    title:
+      "a channel that the same request asks for by itself gets what the pattern would have brought of it",
+    kinds: EXTENDED,
+    async run(context) {
+      const root = context.channel();
+      const pattern = `${root}.*`;
+      const [seen, fresh] = [`${root}.seen`, `${root}.fresh`];
+      const publisher = await context.client();
+      const gone = await context.client({ subscriptions: [{ channel: pattern }] }, RECOVERING);
+      const epoch = await fill(publisher, seen, 2);
+      await gone.received(2);
+      const since = placeOf(gone, pattern);
+      gone.socket.terminate();
+      await fill(publisher, seen, 3);
+      const freshEpoch = await fill(publisher, fresh, 2);
+      const wanted = { channel: pattern, ...(since && { since }), positions: positionsOf(gone) };
+      const client = await context.client(
+        { subscriptions: [{ channel: seen }, wanted, { channel: fresh }] },
+        RECOVERING,
+      );
+      await client.until(() => client.all("recovered").length === 3);
+      await publisher.publish(seen, "live");
+      await publisher.publish(fresh, "live");
+      await client.received(7);
+      const subscribed = (channel: string): string =>
+        `subscribed ${place(placeOf(client, channel))}`;
+      assert.deepEqual(journal(client, seen), [
+        subscribed(seen),
+        ...run("replay", epoch, 3, 5),
+        `recovered ${epoch}-5`,
+        `live ${epoch}-6`,
+      ]);
+      assert.deepEqual(journal(client, fresh), [
+        subscribed(fresh),
+        ...run("replay", freshEpoch, 1, 2),
+        `recovered ${freshEpoch}-2`,
+        `live ${freshEpoch}-3`,
+      ]);
+      assert.deepEqual(verdicts(client), { [seen]: "all", [fresh]: "all", [pattern]: "all" });
+    },
+  },
+  {
     rules: ["W6"],
     title:
       "of a channel that is older than the pattern and was never seen nobody can say what is missing",
