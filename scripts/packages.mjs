@@ -17,6 +17,7 @@ const SDK = {
   entries: {
     ".": "index",
     "./protobuf": "client/protobuf/index",
+    "./indexeddb": "client/queue/indexeddb",
     "./v0": "client/v0/index",
   },
   /** What only some entries import: whoever uses those installs it beside. */

@@ -53,5 +53,6 @@ export {
   webSocket,
 } from "./client/core/websocket.ts";
 export { createClient, dial } from "./client/dial.ts";
+export { memoryQueue, type QueueBounds } from "./client/queue/queue.ts";
 export type { Codec, Frame, Position } from "./client/wire/frames.ts";
 export { MessagingError } from "./protocol/errors.ts";

@@ -2,6 +2,7 @@
 import { Client } from "./core/client.ts";
 import type { ClientOptions } from "./core/options.ts";
 import type { QueueFactory } from "./core/ports.ts";
+import { memoryQueue } from "./queue/queue.ts";
 
 /**
  * Connects to a server and waits until the session stands. From then on the client comes back by itself after a loss.
@@ -47,5 +48,5 @@ export function createClient<Channels extends object = Record<string, unknown>>(
 }
 
 function queueOf(queue: QueueFactory | false | undefined): QueueFactory | undefined {
-  return queue === false ? undefined : queue;
+  return queue === false ? undefined : (queue ?? memoryQueue());
 }

@@ -142,7 +142,6 @@ const SURVEY_TIMEOUT_MS = 5_000;
 const MAX_SURVEY_TIMEOUT_MS = 60_000;
 /** How much longer than the server waits for answers its result may take, in milliseconds. */
 const SURVEY_MARGIN_MS = 5_000;
-const PONG_TIMEOUT_MS = 10_000;
 /** What a publish takes beside its channel and data, in bytes. */
 const FRAME_BYTES = 256;
 
@@ -200,17 +199,15 @@ export class Client<
     }
     this.#connection = new Connection(
       {
-        ...{ url, clientId, clock, patient, reconnect: true, pingIntervalMs: undefined },
-        clientType: options.clientType ?? "sdk",
-        version: options.version ?? "1.0.0",
-        token: options.token ?? "",
-        getToken: options.getToken,
+        clientType: "sdk",
+        version: "1.0.0",
+        token: "",
+        transports: [webSocket()],
+        connectTimeoutMs: 30_000,
+        surroundings: page,
+        ...options,
+        ...{ url, clientId, clock, patient, capabilities: CAPABILITIES },
         codec: encoding === "json" ? json : encoding,
-        transports: options.transports ?? [webSocket()],
-        capabilities: CAPABILITIES,
-        connectTimeoutMs: options.connectTimeoutMs ?? 30_000,
-        pongTimeoutMs: PONG_TIMEOUT_MS,
-        surroundings: options.surroundings ?? page,
       },
       {
         subscriptions: (room): readonly SubscriptionRequest[] => this.#topics.requests(room),

@@ -47,18 +47,17 @@ export interface ConnectionOptions {
   readonly clientType: string;
   readonly version: string;
   readonly token: string;
-  readonly getToken:
-    | ((request: TokenRequest) => string | null | Promise<string | null>)
-    | undefined;
+  readonly getToken?: (request: TokenRequest) => string | null | Promise<string | null>;
   readonly codec: Codec;
   readonly transports: readonly TransportFactory[];
   readonly capabilities: readonly string[];
   readonly connectTimeoutMs: number;
-  readonly pongTimeoutMs: number;
-  /** In place of what the server asks for; 0 sends none. */
-  readonly pingIntervalMs: number | undefined;
-  /** False ends at the first loss. */
-  readonly reconnect: boolean;
+  /** Default 10,000. */
+  readonly pongTimeoutMs?: number;
+  /** Default: what the server asks for. 0 sends none. */
+  readonly pingIntervalMs?: number;
+  /** False ends at the first loss. Default true. */
+  readonly reconnect?: boolean;
   /** False ends when the first attempt fails. */
   readonly patient: boolean;
   readonly clock: Clock;
@@ -85,6 +84,7 @@ export interface ConnectionOwner {
 /** A first try comes within it, and each further one within the double of the one before. */
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 20_000;
+const PONG_TIMEOUT_MS = 10_000;
 /** How long a pong that may lie behind a late timer has after its time is over. */
 const PONG_GRACE_MS = 1_000;
 /** How long `close` waits for the server. */
@@ -380,7 +380,7 @@ export class Connection {
     this.#transport?.ping();
     // The oldest ping without an answer decides, whatever was sent since.
     if (this.#timers.has("pong")) return;
-    this.#timer("pong", this.#options.pongTimeoutMs, () => {
+    this.#timer("pong", this.#options.pongTimeoutMs ?? PONG_TIMEOUT_MS, () => {
       // In a page that was hidden or asleep the answer may lie behind this timer: it comes before the next one.
       this.#timer("pong", PONG_GRACE_MS, () => this.#drop("no answer to ping"));
     });
@@ -396,7 +396,7 @@ export class Connection {
   }
 
   #lose({ code, reason, fatal = false }: TransportEnd): void {
-    const { reconnect, patient, transports } = this.#options;
+    const { reconnect = true, patient, transports } = this.#options;
     // What never opens may be blocked on the way: then another kind gets through.
     if (!this.#isOpen && !this.#hasOpened && !fatal) {
       this.#choice += 1;

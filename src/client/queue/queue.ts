@@ -5,6 +5,7 @@
  * recognise it, so that nothing is published twice; after that nobody can know, and its promise says so.
  */
 import { MessagingError } from "../../protocol/errors.ts";
+import type { Signal } from "../core/emitter.ts";
 import type {
   PublishQueue,
   PublishResult,
@@ -85,7 +86,7 @@ export class MemoryQueue implements PublishQueue {
     this.#bounds = { items: 100, bytes: 1 << 20, ageMs: 3_600_000, ...bounds };
   }
 
-  add(item: QueueItem, signal?: AbortSignal): Promise<PublishResult> {
+  add(item: QueueItem, signal?: Signal): Promise<PublishResult> {
     let abort = (): void => {};
     const settled = new Promise<PublishResult>((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);

@@ -1,0 +1,40 @@
+/** What a page has to load of the SDK, in bytes of gzip. The numbers in sdk-budget.json only ever go down. */
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+const PROGRAMS = {
+  core: 'export { dial } from "./src/index.ts";',
+  "with protobuf":
+    'export { dial } from "./src/index.ts"; export { protobuf } from "./src/client/protobuf/index.ts";',
+};
+
+test.each(Object.entries(PROGRAMS))(
+  "%s keeps to its budget, and to what a browser has",
+  async (name, contents) => {
+    const budgets = JSON.parse(
+      await readFile(`${root}test/repo/sdk-budget.json`, "utf8"),
+    ) as Record<string, number>;
+    const { outputFiles, metafile } = await build({
+      stdin: { contents, resolveDir: root, loader: "ts" },
+      bundle: true,
+      minify: true,
+      format: "esm",
+      platform: "browser",
+      metafile: true,
+      write: false,
+    });
+    const [bundle] = outputFiles;
+    const bytes = gzipSync(bundle?.contents ?? "", { level: 9 }).length;
+    expect(bytes).toBeLessThanOrEqual(budgets[name] ?? 0);
+    // A budget that is far from what it holds lets anything in.
+    expect(bytes).toBeGreaterThan((budgets[name] ?? 0) * 0.95);
+    expect(
+      Object.keys(metafile.inputs).filter((path) => /node_modules|protocol\/gen/.test(path)),
+    ).toEqual([]);
+  },
+);
