@@ -134,7 +134,7 @@ const LAWS: Readonly<Record<string, Law>> = {
     rooms: [...BASE, "engine/settings", "auth", "http", "proxy", "proxy/settings"],
     packages: ["valibot"],
   },
-  "http/console": { rooms: ["client", "client/core", "client/v0", "protocol"], packages: [] },
+  "http/console": { rooms: ["client", "client/core", "client/protobuf", "protocol"], packages: [] },
   worker: {
     rooms: [
       ...CORE,
