@@ -34,6 +34,8 @@ export class RemoteKeys {
   #failed = false;
   /** While it is being fetched. Never rejects. */
   #fetching: Promise<void> | undefined;
+  /** From when on it is known what was stored. Never rejects. */
+  #loaded: Promise<void> | undefined;
 
   constructor(url: string, algorithms: readonly Algorithm[], platform: AuthPlatform) {
     this.#url = url;
@@ -48,6 +50,7 @@ export class RemoteKeys {
 
   /** @throws TokenRefusal for a key that the issuer has not, MessagingError UNAVAILABLE where nobody knows now */
   async find(algorithm: Algorithm, keyId: string | undefined): Promise<CryptoKey> {
+    if (this.#set === undefined) await this.#load();
     if (this.#serving === undefined) await this.#retry();
     else if (this.#now - this.#fetched >= JWKS_FRESH_MS) this.#inBackground(this.#retry());
     const known = this.#known(algorithm, keyId);
@@ -102,16 +105,51 @@ export class RemoteKeys {
     background(fetching, this.#platform.logger, "fetching the issuer's keys");
   }
 
+  /** Takes what an earlier life of the host has stored, as old as it is. */
+  #load(): Promise<void> {
+    this.#loaded ??= this.#takeStored();
+    return this.#loaded;
+  }
+
+  async #takeStored(): Promise<void> {
+    const { clock, keyStore, logger } = this.#platform;
+    try {
+      const stored = keyStore?.load(this.#url);
+      if (stored === undefined) return;
+      const set = await KeySet.read(stored.bytes, this.#algorithms);
+      // A clock that was set back says nothing of how old it is.
+      const age = Math.max(clock.now() - stored.fetchedAt, 0);
+      if (this.#set !== undefined) return;
+      this.#set = set;
+      this.#fetched = this.#now - age;
+    } catch (error) {
+      const fields = { url: this.#url, error: errorText(error) };
+      logger.warn("the issuer's keys that were kept cannot be read", fields);
+    }
+  }
+
+  #store(bytes: Uint8Array): void {
+    const { clock, keyStore, logger } = this.#platform;
+    try {
+      keyStore?.store(this.#url, { bytes, fetchedAt: clock.now() });
+    } catch (error) {
+      const fields = { url: this.#url, error: errorText(error) };
+      logger.warn("the issuer's keys cannot be kept", fields);
+    }
+  }
+
   async #take(): Promise<void> {
     const { fetchBytes, logger } = this.#platform;
     const limits = { maxBytes: MAX_JWKS_BYTES, timeoutMs: JWKS_TIMEOUT_MS };
     try {
-      const set = await KeySet.read(await fetchBytes(this.#url, limits), this.#algorithms);
+      const bytes = await fetchBytes(this.#url, limits);
+      const set = await KeySet.read(bytes, this.#algorithms);
       if (set.size === 0) logger.warn("the issuer has no key that can be used", { url: this.#url });
       else if (this.#failed) logger.info?.("the issuer's keys are there again", { url: this.#url });
       this.#set = set;
       this.#fetched = this.#now;
       this.#failed = false;
+      this.#store(bytes);
     } catch (error) {
       const fields = { url: this.#url, error: errorText(error) };
       logger.warn("the issuer's keys cannot be fetched", fields);

@@ -1,6 +1,7 @@
 /** Keys of an issuer: how they are kept and fetched again, and what becomes of clients while they cannot be. */
 import { generateKeyPairSync } from "node:crypto";
 import { expect, test } from "vitest";
+import type { KeptKeys, KeyStore } from "../../src/auth/platform.ts";
 import { goodToken, jwkOf, KEYS, SECRET, tokenOf } from "../support/tokens.ts";
 import { NOW, scene } from "./scene.ts";
 
@@ -12,7 +13,7 @@ const CLAIMS = { sub: "ada", exp: NOW + 86_400 };
 /** What the issuer answers next: a set of keys, a text, or a failure. */
 type Answer = readonly object[] | string | Error;
 
-function world(first: Answer, more: object = {}) {
+function world(first: Answer, more: object = {}, keyStore?: KeyStore) {
   const issuer = { answer: first, asked: 0, wait: Promise.resolve() };
   const fetchBytes = async (url: string) => {
     expect(url).toBe(URL);
@@ -24,7 +25,19 @@ function world(first: Answer, more: object = {}) {
     return new TextEncoder().encode(text);
   };
   const jwt = { jwks_url: URL, algorithms: ["RS256", "ES256", "EdDSA"], ...more };
-  return { issuer, ...scene({ jwt }, { fetchBytes }) };
+  return { issuer, ...scene({ jwt }, { fetchBytes, ...(keyStore && { keyStore }) }) };
+}
+
+/** A place for keys, and what is there. */
+function keyStore() {
+  const stored = new Map<string, KeptKeys>();
+  return {
+    stored,
+    load: (url: string) => stored.get(url),
+    store: (url: string, keys: KeptKeys): void => {
+      stored.set(url, keys);
+    },
+  };
 }
 
 /** A token by one of the keys of tests. */
@@ -186,4 +199,58 @@ test("keys can be fetched before the first client comes", async () => {
   expect(issuer.asked).toBe(1);
   await show(by("ES256", "k"));
   expect(issuer.asked).toBe(1);
+});
+
+test("keys that were stored serve in the host's next life, fresh ones without a fetch", async () => {
+  const store = keyStore();
+  await world([jwkOf("ES256", { kid: "k" })], {}, store).show(by("ES256", "k"));
+  const { clock, issuer, show } = world(new Error("down"), {}, store);
+  clock.time += 299_999;
+  expect((await show(by("ES256", "k"))).userId).toBe("ada");
+  expect(issuer.asked).toBe(0);
+  clock.time += 1;
+  expect((await show(by("ES256", "k"))).userId).toBe("ada");
+  expect(issuer.asked).toBe(1);
+});
+
+test("they serve for an hour from when they were fetched, however many lives that is", async () => {
+  const store = keyStore();
+  await world([jwkOf("ES256", { kid: "k" })], {}, store).show(by("ES256", "k"));
+  for (let minutes = 10; minutes < 60; minutes += 10) {
+    const life = world(new Error("down"), {}, store);
+    life.clock.time += minutes * 60_000;
+    expect((await life.show(by("ES256", "k"))).userId).toBe("ada");
+    // It may be a new key.
+    expect(await life.refused(by("ES256", "new"))).toBe(UNAVAILABLE);
+  }
+  const last = world(new Error("down"), {}, store);
+  last.clock.time += 3_600_000;
+  expect(await last.refused(by("ES256", "k"))).toBe(UNAVAILABLE);
+  last.issuer.answer = [jwkOf("ES256", { kid: "new" })];
+  last.clock.time += 5_000;
+  expect((await last.show(by("ES256", "new"))).userId).toBe("ada");
+  const next = world(new Error("down"), {}, store);
+  next.clock.time += 3_700_000;
+  expect((await next.show(by("ES256", "new"))).userId).toBe("ada");
+});
+
+test("a store that holds garbage, or fails, is a warning, and the issuer is asked", async () => {
+  const garbage = keyStore();
+  garbage.store(URL, { bytes: new TextEncoder().encode("<html>"), fetchedAt: NOW * 1_000 });
+  const failing: KeyStore = {
+    load: () => {
+      throw new Error("full");
+    },
+    store: () => {
+      throw new Error("full");
+    },
+  };
+  for (const store of [garbage, failing]) {
+    const { issuer, lines, show } = world([jwkOf("ES256", { kid: "k" })], {}, store);
+    expect((await show(by("ES256", "k"))).userId).toBe("ada");
+    expect(issuer.asked).toBe(1);
+    const told = lines.map(({ message }) => message);
+    expect(told).toContain("the issuer's keys that were kept cannot be read");
+    expect(told.includes("the issuer's keys cannot be kept")).toBe(store === failing);
+  }
 });

@@ -1,6 +1,6 @@
 /** Authentication with a clock in the test's hand, and what its log says. */
 import { Authentication } from "../../src/auth/authentication.ts";
-import type { FetchBytes } from "../../src/auth/platform.ts";
+import type { FetchBytes, KeyStore } from "../../src/auth/platform.ts";
 import type { Backends, Cancellation } from "../../src/engine/ports/backends.ts";
 import type { Identity } from "../../src/engine/ports/identity.ts";
 import type { Hmac, LogFields } from "../../src/engine/ports/platform.ts";
@@ -18,6 +18,8 @@ export interface SceneOptions {
   readonly fetchBytes?: FetchBytes;
   /** Default that of Node. */
   readonly hmac?: Hmac;
+  /** Default none. */
+  readonly keyStore?: KeyStore;
 }
 
 export interface Line {
@@ -27,7 +29,7 @@ export interface Line {
 
 export function scene(
   auth: object,
-  { application = {}, fetchBytes, hmac = nodeHmac }: SceneOptions = {},
+  { application = {}, fetchBytes, hmac = nodeHmac, keyStore }: SceneOptions = {},
 ) {
   const lines: Line[] = [];
   const clock = { time: NOW * 1_000, now: () => clock.time };
@@ -38,7 +40,13 @@ export function scene(
   const nowhere: FetchBytes = async () => {
     throw new Error("nothing is to be fetched here");
   };
-  const platform = { clock, logger, fetchBytes: fetchBytes ?? nowhere, hmac };
+  const platform = {
+    clock,
+    logger,
+    fetchBytes: fetchBytes ?? nowhere,
+    hmac,
+    ...(keyStore && { keyStore }),
+  };
   const settings = parseConfig({ auth }).auth;
   const authentication = new Authentication(settings, platform, application);
   const { backends } = authentication;

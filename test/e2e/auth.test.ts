@@ -1,7 +1,10 @@
 /** Tokens on the Worker as it is deployed: the secret from its own place, and an issuer that does what it likes. */
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { Client, kindOf, texts, valueAs } from "../support/client.ts";
@@ -10,6 +13,7 @@ import { startWorkerd } from "../support/workerd.ts";
 import type { RunningServer } from "../support/wrangler.ts";
 
 let server: RunningServer;
+let storage: string;
 let issuer: Server;
 let asked = 0;
 /** What the issuer does when it is asked; an answer of its keys by default. */
@@ -20,27 +24,34 @@ const answering = (value: object) => (response: ServerResponse) => {
   response.end(JSON.stringify(value));
 };
 
+async function start(): Promise<RunningServer> {
+  const { port } = issuer.address() as AddressInfo;
+  const jwks_url = `http://127.0.0.1:${port}/jwks.json`;
+  return await startWorkerd({
+    storage,
+    vars: {
+      messageloop: { auth: { jwt: { jwks_url, algorithms: ["HS256", "ES256"] } } },
+      MESSAGELOOP_AUTH_JWT_HMAC_SECRET: SECRET,
+    },
+  });
+}
+
 beforeAll(async () => {
+  storage = await mkdtemp(join(tmpdir(), "messageloop-auth-"));
   issuer = createServer((_, response) => {
     asked += 1;
     answer(response);
   });
   issuer.listen(0, "127.0.0.1");
   await once(issuer, "listening");
-  const { port } = issuer.address() as AddressInfo;
-  const jwks_url = `http://127.0.0.1:${port}/jwks.json`;
-  server = await startWorkerd({
-    vars: {
-      messageloop: { auth: { jwt: { jwks_url, algorithms: ["HS256", "ES256"] } } },
-      MESSAGELOOP_AUTH_JWT_HMAC_SECRET: SECRET,
-    },
-  });
+  server = await start();
 });
 
 afterAll(async () => {
   await server?.stop();
   issuer?.closeAllConnections();
   issuer?.close();
+  await rm(storage, { recursive: true, force: true });
 });
 
 async function open(token: string, extended = true): Promise<Client<WebSocket>> {
@@ -133,5 +144,15 @@ test("keys of an issuer that is back are good, and so is a new one", async () =>
   const before = asked;
   const flood = Array.from({ length: 20 }, (_, index) => open(by(`made-up-${index}`)));
   expect(new Set((await Promise.all(flood)).map(first))).toEqual(new Set(["error AUTH_ERROR"]));
+  expect(asked).toBe(before);
+});
+
+test("keys that were fetched serve on where a gateway wakes while the issuer is away", async () => {
+  await server.stop();
+  answer = (response) => response.writeHead(500).end();
+  server = await start();
+  const before = asked;
+  expect(first(await open(by("new")))).toBe("connected");
+  // They are still fresh.
   expect(asked).toBe(before);
 });

@@ -46,6 +46,7 @@ import { SessionRecords } from "./attachment.ts";
 import { SqlChannelRegistrations } from "./channel-registration-table.ts";
 import { ConnectWatch } from "./connect-watch.ts";
 import { Doubts } from "./doubts.ts";
+import { SqlIssuerKeys } from "./issuer-keys.ts";
 import { SqlPatternRegistrations } from "./pattern-registration-table.ts";
 import { SqlUserRegistrations } from "./user-registration-table.ts";
 
@@ -131,7 +132,13 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     });
     this.#authentication = new Authentication(
       this.#settings.auth,
-      { clock, logger: this.#logger, fetchBytes, hmac: webHmac },
+      {
+        clock,
+        logger: this.#logger,
+        fetchBytes,
+        hmac: webHmac,
+        keyStore: new SqlIssuerKeys(sql),
+      },
       gatewayBackends(this.backends(), this.#settings.proxy, env, {
         ...platform,
         random,
