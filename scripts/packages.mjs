@@ -16,8 +16,9 @@ const SDK = {
   /** Export to module. */
   entries: {
     ".": "index",
-    "./protobuf": "client/protobuf/index",
     "./indexeddb": "client/queue/indexeddb",
+    "./protobuf": "client/protobuf/index",
+    "./testing": "client/testing/index",
     "./v0": "client/v0/index",
   },
   /** What only some entries import: whoever uses those installs it beside. */

@@ -7,6 +7,8 @@ import { type QueueStore, type StoredItem, StoreKeeper } from "./keeper.ts";
 import { KeptQueue } from "./kept-queue.ts";
 import type { QueueBounds } from "./queue.ts";
 
+export type { QueueBounds } from "./queue.ts";
+
 const DATABASE = "messageloop";
 const ITEMS = "items";
 /** Nothing of a list is greater. */
