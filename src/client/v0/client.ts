@@ -18,7 +18,7 @@ import {
   unexpected,
 } from "./connection.ts";
 import { type CloudEvent, fromWireEvent, toWireEvent } from "./events.ts";
-import { buildOptions, type ClientOption } from "./options.ts";
+import { buildOptions, type ClientOption, type ClientOptions } from "./options.ts";
 import {
   type SurveyHandler,
   type SurveyResult,
@@ -65,8 +65,6 @@ export interface ServerSubscription {
 
 /** Messages kept for a handler that is set later than they arrive. */
 const MAX_UNHANDLED = 1_000;
-/** Longer than the server waits for a backend by default, so that its own answer comes first. */
-const RPC_TIMEOUT_MS = 35_000;
 /** How much longer than the server waits for answers its result may take, in milliseconds. */
 const SURVEY_MARGIN_MS = 5_000;
 
@@ -81,17 +79,37 @@ export async function dial(
   url: string,
   options: readonly ClientOption[] = [],
 ): Promise<MessageLoopClient> {
-  const built = buildOptions(options);
-  const client = new MessageLoopClient((events) => openConnection(url, built, events));
-  await client.opened;
-  return client;
+  return await MessageLoopClient.dial(url, options);
+}
+
+/** What the client of v0.1.1 can do. */
+export interface IClient {
+  connect(): Promise<void>;
+  close(): Promise<void>;
+  subscribe(...channels: string[]): Promise<void>;
+  unsubscribe(...channels: string[]): Promise<void>;
+  publish(channel: string, event: CloudEvent): Promise<unknown>;
+  rpc(
+    channel: string,
+    method: string,
+    event: CloudEvent,
+    options?: { timeout?: number },
+  ): Promise<CloudEvent>;
+  onMessage(handler: (messages: ReceivedMessage[]) => void): void;
+  onError(handler: (error: MessagingError) => void): void;
+  onConnected(handler: (sessionId: string) => void): void;
+  onClosed(handler: (info: CloseInfo) => void): void;
+  getSessionId(): string | null;
+  isConnected(): boolean;
+  getSubscribedChannels(): string[];
 }
 
 /** A connected client; made by {@link dial}. */
-export class MessageLoopClient {
+export class MessageLoopClient implements IClient {
   /** Settles when the server has answered connect. @internal */
   readonly opened: Promise<void>;
   readonly #connection: Connection;
+  readonly #options: ClientOptions;
   readonly #channels = new Set<string>();
   #sessionId: string | null = null;
   #asksSurveys = false;
@@ -105,7 +123,8 @@ export class MessageLoopClient {
   #onClosed: ((info: CloseInfo) => void) | undefined;
 
   /** @internal */
-  constructor(open: (events: ConnectionEvents) => Connection) {
+  constructor(options: ClientOptions, open: (events: ConnectionEvents) => Connection) {
+    this.#options = options;
     this.#connection = open({
       connected: (answer) => this.#connected(answer),
       messages: (messages) => this.#take(messages),
@@ -114,6 +133,26 @@ export class MessageLoopClient {
       closed: (info) => this.#lost(info),
     });
     this.opened = this.#connection.opened;
+  }
+
+  /** The same as {@link dial}. */
+  static async dial(
+    url: string,
+    options: readonly ClientOption[] = [],
+  ): Promise<MessageLoopClient> {
+    const built = buildOptions(options);
+    const client = new MessageLoopClient(built, (events) => openConnection(url, built, events));
+    await client.opened;
+    return client;
+  }
+
+  /**
+   * Does nothing: `dial` has connected already.
+   *
+   * @throws MessagingError (as a rejection) UNAVAILABLE where the connection has ended
+   */
+  async connect(): Promise<void> {
+    if (!this.isConnected()) throw new MessagingError("UNAVAILABLE", "Not connected");
   }
 
   /**
@@ -135,7 +174,7 @@ export class MessageLoopClient {
    * Asks the application's backend and resolves with its answer; without a backend the server sends
    * the event back as it was.
    *
-   * @param options `timeoutMs`: milliseconds until it rejects, default 35,000
+   * @param options `timeout` or `timeoutMs`: milliseconds until it rejects. Default: `withRPCTimeout`
    * @throws MessagingError with the server's or the backend's code; `RPC_TIMEOUT` when no answer
    * came in time, `UNAVAILABLE` when the connection was lost.
    */
@@ -143,7 +182,10 @@ export class MessageLoopClient {
     channel: string,
     method: string,
     event: CloudEvent,
-    { timeoutMs = RPC_TIMEOUT_MS }: { timeoutMs?: number } = {},
+    {
+      timeout = this.#options.rpcTimeoutMs,
+      timeoutMs = timeout,
+    }: { timeout?: number; timeoutMs?: number } = {},
   ): Promise<CloudEvent> {
     const answer = await this.#connection.request(
       { case: "rpcRequest", value: toWireEvent(event) },
@@ -186,7 +228,8 @@ export class MessageLoopClient {
    * @throws MessagingError of the first refused channel; the others stay subscribed.
    */
   async subscribe(...channels: string[]): Promise<void> {
-    const subscriptions = channels.map((channel) => ({ channel }));
+    const { ephemeral } = this.#options;
+    const subscriptions = channels.map((channel) => ({ channel, ephemeral }));
     const answer = await this.#connection.request({ case: "subscribe", value: { subscriptions } });
     if (answer.envelope.case !== "subscribeAck") throw unexpected(answer);
     const refused = this.#accept(answer.envelope.value.subscriptions);
@@ -246,6 +289,12 @@ export class MessageLoopClient {
     this.#onError = handler;
   }
 
+  /** Sets the handler of the session's beginning; called at once where it stands already. */
+  onConnected(handler: (sessionId: string) => void): void {
+    const sessionId = this.#sessionId;
+    if (sessionId !== null) queueMicrotask(() => this.#hand(handler, sessionId));
+  }
+
   /** Sets the handler of the connection's end; called at once when it has ended already. */
   onClosed(handler: (info: CloseInfo) => void): void {
     this.#onClosed = handler;
@@ -260,6 +309,11 @@ export class MessageLoopClient {
 
   isConnected(): boolean {
     return this.#sessionId !== null;
+  }
+
+  /** The same as {@link isConnected}. */
+  isConnectedToServer(): boolean {
+    return this.isConnected();
   }
 
   /** The channels the server has acknowledged, and those that its own side has subscribed this client to. */

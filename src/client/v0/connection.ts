@@ -56,8 +56,6 @@ export interface RequestTerms extends Deadline {
   readonly method?: string;
 }
 
-/** How long a pong may take, in milliseconds. */
-const PONG_TIMEOUT_MS = 10_000;
 const NORMAL_CLOSURE = 1000;
 /** What a WebSocket reports when no close frame came. */
 const LOST_CONNECTION = 1006;
@@ -90,6 +88,7 @@ export class Connection {
   readonly #socket: WebSocketLike;
   readonly #codec: Codec;
   readonly #events: ConnectionEvents;
+  readonly #options: ClientOptions;
   readonly #pending: PendingRequests;
   readonly #credit = new Credit((bytes) =>
     this.tell({ case: "received", value: { bytes: BigInt(bytes) } }),
@@ -112,6 +111,7 @@ export class Connection {
     this.#socket = socket;
     this.#codec = codec;
     this.#events = events;
+    this.#options = options;
     this.#pending = new PendingRequests(options.requestTimeoutMs);
     socket.binaryType = "arraybuffer";
     const { promise, resolve, reject } = deferred<void>();
@@ -177,7 +177,8 @@ export class Connection {
       this.#credit.grant(Number(connected.creditBytes));
     }
     for (const { messages } of connected.publications) this.#events.messages(messages);
-    if (connected.pingIntervalMs > 0) this.#schedulePing(connected.pingIntervalMs);
+    const pingIntervalMs = this.#options.pingIntervalMs ?? connected.pingIntervalMs;
+    if (pingIntervalMs > 0) this.#schedulePing(pingIntervalMs);
   }
 
   /** Says what has no answer. After the end nobody is told. */
@@ -233,7 +234,10 @@ export class Connection {
     this.#pingTimer = setTimeout(() => {
       this.#socket.send("ping");
       // The oldest ping without an answer decides, whatever was sent since.
-      this.#pongTimer ??= setTimeout(() => this.#drop(), PONG_TIMEOUT_MS);
+      this.#pongTimer ??= setTimeout(() => {
+        this.#events.error(new MessagingError("UNAVAILABLE", "Pong timeout"));
+        this.#drop();
+      }, this.#options.pingTimeoutMs);
       this.#schedulePing(intervalMs);
     }, intervalMs);
   }
@@ -264,7 +268,10 @@ function connectEnvelope(options: ClientOptions): Envelope {
       clientType: options.clientType,
       token: options.token,
       version: options.version,
-      subscriptions: options.autoSubscribe.map((channel) => ({ channel })),
+      subscriptions: options.autoSubscribe.map((channel) => ({
+        channel,
+        ephemeral: options.ephemeral,
+      })),
       capabilities: [...options.capabilities],
     },
   };

@@ -32,6 +32,14 @@ export interface ClientOptions {
   connectTimeoutMs: number;
   /** Milliseconds until a request without an answer rejects. */
   requestTimeoutMs: number;
+  /** Milliseconds until an RPC without an answer rejects. */
+  rpcTimeoutMs: number;
+  /** Milliseconds from one ping to the next; 0 sends none, undefined as often as the server asks. */
+  pingIntervalMs: number | undefined;
+  /** Milliseconds that a pong may take. */
+  pingTimeoutMs: number;
+  /** Subscriptions are no members of presence. */
+  ephemeral: boolean;
   webSocket: WebSocketConstructor | undefined;
 }
 
@@ -49,6 +57,11 @@ export function buildOptions(options: readonly ClientOption[]): ClientOptions {
     capabilities: ["survey", "control", "credit"],
     connectTimeoutMs: 30_000,
     requestTimeoutMs: 10_000,
+    // Longer than the server waits for a backend by default, so that its own answer comes first.
+    rpcTimeoutMs: 35_000,
+    pingIntervalMs: undefined,
+    pingTimeoutMs: 10_000,
+    ephemeral: false,
     webSocket: undefined,
   };
   for (const option of options) option(built);
@@ -108,6 +121,34 @@ export function withConnectTimeout(ms: number): ClientOption {
 export function withRequestTimeout(ms: number): ClientOption {
   return (options) => {
     options.requestTimeoutMs = ms;
+  };
+}
+
+/** How long an RPC waits for its answer, in milliseconds. Default 35,000. */
+export function withRPCTimeout(ms: number): ClientOption {
+  return (options) => {
+    options.rpcTimeoutMs = ms;
+  };
+}
+
+/** How often the client pings, in milliseconds; 0 disables it. Default: as often as the server asks. */
+export function withPingInterval(ms: number): ClientOption {
+  return (options) => {
+    options.pingIntervalMs = ms;
+  };
+}
+
+/** How long a pong may take, in milliseconds, until the connection is taken for lost. Default 10,000. */
+export function withPingTimeout(ms: number): ClientOption {
+  return (options) => {
+    options.pingTimeoutMs = ms;
+  };
+}
+
+/** Subscriptions of this client are no members of presence. Default false. */
+export function withEphemeral(ephemeral: boolean): ClientOption {
+  return (options) => {
+    options.ephemeral = ephemeral;
   };
 }
 
