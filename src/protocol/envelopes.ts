@@ -1,5 +1,5 @@
 /** Builders of outbound messages. A reply echoes the request's id and metadata. */
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, isMessage, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   type InboundMessage,
   type OutboundMessage,
@@ -17,12 +17,18 @@ export function reply(
   time: number,
   envelope: OutboundEnvelope,
 ): OutboundMessage {
-  return create(OutboundMessageSchema, {
-    id: request.id,
-    metadata: request.metadata,
+  const { id, metadata } = request;
+  if (!isMessage(envelope.value)) {
+    return create(OutboundMessageSchema, { id, metadata, time: BigInt(time), envelope });
+  }
+  return {
+    $typeName: "messageloop.v1.OutboundMessage",
+    id,
+    metadata,
     time: BigInt(time),
-    envelope,
-  });
+    // Its value is whole already, as the event of an answer to an RPC is.
+    envelope: envelope as OutboundMessage["envelope"],
+  };
 }
 
 /** A message nobody asked for; `id` is a fresh random UUID. */
