@@ -30,15 +30,25 @@ const LAST: IDBValidKey = [];
 export function indexedDBQueue(bounds: QueueBounds = {}): QueueFactory {
   return (context) => {
     const { clock, url, report } = context;
-    const { origin, pathname } = new URL(url, globalThis.location?.href);
     const keeper = new StoreKeeper(new IndexedDBStore(), {
-      place: origin + pathname,
+      place: placeOf(url),
       report,
       name: () => crypto.randomUUID(),
       after: (ms, run) => clock.after(ms, run),
     });
     return new KeptQueue(context, keeper, bounds);
   };
+}
+
+/** A URL without its query, which may hold a secret. */
+function placeOf(url: string): string {
+  try {
+    const { origin, pathname } = new URL(url, globalThis.location?.href);
+    return origin + pathname;
+  } catch {
+    // The connection says what is wrong with it, and nobody is ever connected there.
+    return "";
+  }
 }
 
 export class IndexedDBStore implements QueueStore {
@@ -119,11 +129,12 @@ export class IndexedDBStore implements QueueStore {
   }
 
   watch(leave: () => void, back: () => void): () => void {
-    addEventListener("pagehide", leave);
-    addEventListener("pageshow", back);
+    // Servers that render pages have neither.
+    globalThis.addEventListener?.("pagehide", leave);
+    globalThis.addEventListener?.("pageshow", back);
     return () => {
-      removeEventListener("pagehide", leave);
-      removeEventListener("pageshow", back);
+      globalThis.removeEventListener?.("pagehide", leave);
+      globalThis.removeEventListener?.("pageshow", back);
     };
   }
 

@@ -34,7 +34,7 @@ export interface SessionHost {
   forget(session: FakeSession): void;
 }
 
-const CAPABILITIES = ["control", "history", "presence", "recovery", "refresh", "survey"];
+const CAPABILITIES = ["control", "history", "presence", "recovery", "refresh"];
 
 /** A connection that a test can look at and end. */
 export class FakeSession {
