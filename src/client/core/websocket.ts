@@ -14,6 +14,8 @@ export interface WebSocketLike {
   readonly protocol?: string | null | undefined;
   send(data: string | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
+  /** Of the `ws` package: ends it without the other side. */
+  terminate?(): void;
   addEventListener(type: "open" | "error", listener: () => void): void;
   addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
   addEventListener(
@@ -23,6 +25,8 @@ export interface WebSocketLike {
 }
 
 const OPEN = 1;
+/** How long a peer may take to answer a close, where the runtime would let it keep the process alive. */
+const CLOSE_TIMEOUT_MS = 1_000;
 /** What a WebSocket reports when no close frame came; Deno says 0. */
 const LOST = 1006;
 
@@ -52,11 +56,16 @@ function open(
   subprotocol: string,
   events: TransportEvents,
 ): Transport {
-  const socket = connect(WebSocketClass, url, subprotocol);
+  let terminate = (): void => socket.terminate?.();
+  const socket = connect(WebSocketClass, url, subprotocol, (raw) => {
+    terminate = () => raw.destroy();
+  });
   let over = false;
+  let closing: ReturnType<typeof setTimeout> | undefined;
   const end = (code: number, reason: string, fatal = false): void => {
     if (over) return;
     over = true;
+    clearTimeout(closing);
     events.ended({ code: code || LOST, reason, fatal });
   };
   const send = (frame: Frame): void => {
@@ -65,6 +74,7 @@ function open(
   const close = (code: number, reason: string): void => {
     try {
       socket.close(code, reason);
+      if (!over) closing ??= setTimeout(() => terminate(), CLOSE_TIMEOUT_MS);
     } catch {
       // It was never open, or has an end already.
     }
@@ -89,17 +99,61 @@ function open(
   return { send, close, ping: () => send("ping") };
 }
 
+/** @param opened is given the TCP socket, on Node */
 function connect(
   WebSocketClass: WebSocketConstructor,
   url: string,
   subprotocol: string,
+  opened: (raw: RawSocket) => void,
 ): WebSocketLike {
   try {
     // A page may name a path alone.
     const address = new URL(url, globalThis.location?.href);
     address.protocol = address.protocol.replace("http", "ws");
-    return new WebSocketClass(address.href, [subprotocol]);
+    const isNode = globalThis.navigator?.userAgent?.startsWith("Node.js");
+    const protocols = [subprotocol];
+    if (!isNode || WebSocketClass !== (globalThis.WebSocket as unknown)) {
+      return new WebSocketClass(address.href, protocols);
+    }
+    // Node's own WebSocket has no way to give up a peer that answers no close, and the process would never end.
+    const options = { protocols, dispatcher: dispatcher(opened) };
+    return new WebSocketClass(address.href, options as never);
   } catch (cause) {
     throw new MessagingError("BAD_REQUEST", `${url} is no WebSocket URL`, { cause });
   }
+}
+
+/** A TCP socket of Node. */
+interface RawSocket {
+  destroy(): void;
+}
+
+/** What undici, which Node's WebSocket is made of, sends a request with, and what that tells. */
+interface Dispatcher {
+  dispatch(options: unknown, handler: object): boolean;
+}
+
+/** The dispatcher of all requests, which shows the socket of this one. */
+function dispatcher(opened: (raw: RawSocket) => void): Dispatcher {
+  return {
+    dispatch(options, handler) {
+      // Its name ends with a number that differs by version.
+      const name = Object.getOwnPropertySymbols(globalThis).findLast(({ description }) =>
+        description?.startsWith("undici.globalDispatcher"),
+      );
+      const shared = name && (globalThis as unknown as Record<symbol, Dispatcher>)[name];
+      const watched = new Proxy(handler, {
+        get(target, name) {
+          const member: unknown = Reflect.get(target, name);
+          if (typeof member !== "function") return member;
+          return (...terms: unknown[]): unknown => {
+            // `onUpgrade`, and `onRequestUpgrade` in later versions: the socket is the last one.
+            if (/upgrade$/i.test(String(name))) opened(terms.at(-1) as RawSocket);
+            return Reflect.apply(member, target, terms);
+          };
+        },
+      });
+      return shared?.dispatch(options, watched) ?? false;
+    },
+  };
 }
