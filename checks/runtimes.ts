@@ -1,6 +1,6 @@
 /**
  * `npm run check:runtimes`: what the WebSockets of browsers and runtimes do, by one program that runs in each of them, is what
- * docs/runtimes.md says.
+ * docs/runtimes.md says. And the SDK loses nothing in any of the runtimes, by another program.
  */
 import { execFile } from "node:child_process";
 import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
@@ -10,9 +10,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
+import { build } from "esbuild";
 import { setup as findChromium } from "../scripts/chromium.mjs";
 import { setup as findFirefox } from "../scripts/firefox.mjs";
 import { launch } from "../test/e2e/browsers.ts";
+import { live } from "./doors/clients.ts";
+import { startHost } from "./doors/host.ts";
 import { Report } from "./report.ts";
 import { type BareServer, startBareServer } from "./runtimes/bare-server.ts";
 
@@ -25,6 +28,12 @@ interface Looked {
 }
 
 type Look = (server: BareServer, nobody: string) => Promise<Looked>;
+
+/** The part that is about the SDK. */
+const SDK = "SDK";
+/** Versions of Node that the SDK is for, beside this one, by the names of their packages. */
+const OLDER = ["node20", "node22"] as const;
+const DENO = ["run", "--quiet", "--no-config", "--no-lock", "--allow-all"];
 
 /** Beyond any of them, in milliseconds. */
 const PATIENCE_MS = 180_000;
@@ -43,39 +52,70 @@ const table = tableOf(await readFile(new URL("docs/runtimes.md", root), "utf8"))
 const server = await startBareServer();
 const folder = await mkdtemp(join(tmpdir(), "messageloop-runtimes-"));
 try {
-  await report.part("installs Bun, Deno and ws", async () => {
+  await report.part("installs Bun, Deno, Node and ws", async () => {
     await cp(fileURLToPath(new URL("runtimes", import.meta.url)), folder, { recursive: true });
     await inFolder("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
-    // What its own script does after the installation, and it alone.
+    // What their own scripts do after the installation, and they alone.
     await inFolder(process.execPath, ["node_modules/bun/install.js"]);
+    for (const name of OLDER) {
+      const { execPath } = process;
+      const cwd = join(folder, "node_modules", name);
+      await run(execPath, ["installArchSpecificPackage.js"], { cwd, timeout: PATIENCE_MS });
+    }
   });
   const looks: Readonly<Record<string, Look>> = {
     Chromium: browser("Chromium"),
     Firefox: browser("Firefox"),
     Node: program(process.execPath, process.version.slice(1)),
     Bun: program("node_modules/.bin/bun", await versionOf("bun")),
-    Deno: program("node_modules/.bin/deno", await versionOf("deno"), [
-      ...["run", "--quiet", "--no-config", "--no-lock", "--allow-all"],
-    ]),
+    Deno: program("node_modules/.bin/deno", await versionOf("deno"), DENO),
     ws: program(process.execPath, await versionOf("ws"), [], ["ws"]),
   };
-  const names = positionals.length > 0 ? positionals : Object.keys(looks);
+  const all = [...Object.keys(looks), SDK];
+  const wanted = positionals.length > 0 ? positionals : all;
+  const names = wanted.filter((name) => name !== SDK);
   const nobody = `ws://127.0.0.1:${await freePort()}/`;
   // Most of the time is waiting for closes.
   await Promise.all(
     names.map((name) =>
       report.part(name, async () => {
         const look = looks[name];
-        if (look === undefined) throw new Error(`there are ${Object.keys(looks).join(", ")}`);
+        if (look === undefined) throw new Error(`there are ${all.join(", ")}`);
         compare(name, await look(server, nobody));
       }),
     ),
   );
+  if (wanted.includes(SDK)) await report.part(SDK, sdk);
 } finally {
   await server.stop();
   await rm(folder, { recursive: true, force: true });
 }
 report.end();
+
+/** The SDK publishes and reads through cuts of the connection, as the samples in other languages do. */
+async function sdk(): Promise<void> {
+  await build({
+    entryPoints: [fileURLToPath(new URL("src/index.ts", root))],
+    outfile: join(folder, "messageloop.mjs"),
+    bundle: true,
+    format: "esm",
+  });
+  const older = OLDER.map((name) => [name, `node_modules/${name}/bin/node`, "sdk.mjs"] as const);
+  const programs: readonly (readonly [string, string, ...string[]])[] = [
+    ...older,
+    ["node24", process.execPath, "sdk.mjs"],
+    ["bun", "node_modules/.bin/bun", "sdk.mjs"],
+    ["deno", "node_modules/.bin/deno", ...DENO, "sdk.mjs"],
+  ];
+  const host = await startHost("server");
+  try {
+    for (const [name, ...command] of programs) {
+      await live(report, host, { name, folder, command }, values.plant);
+    }
+  } finally {
+    await host.stop();
+  }
+}
 
 function compare(name: string, { version, seen }: Looked): void {
   const column = table.columns.find((one) => one.name === name);

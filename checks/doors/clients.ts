@@ -4,7 +4,7 @@
  * They stay away after one that says so.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { join } from "node:path";
+import { resolve as pathOf } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { eventually } from "../../test/support/eventually.ts";
@@ -21,7 +21,7 @@ const BURST = 50;
 const TOTAL = 4 * BURST + 2;
 
 /** A program that is called with the address of the server and a channel. */
-interface Sample {
+export interface Sample {
   readonly name: string;
   readonly folder: string;
   readonly command: readonly [string, ...string[]];
@@ -65,7 +65,12 @@ async function installed(report: Report, folders: Workshop[]): Promise<Sample[]>
   ];
 }
 
-async function live(report: Report, host: DoorHost, sample: Sample, plant: boolean): Promise<void> {
+export async function live(
+  report: Report,
+  host: DoorHost,
+  sample: Sample,
+  plant: boolean,
+): Promise<void> {
   const life = new Life(host, sample);
   try {
     await life.begin();
@@ -134,7 +139,7 @@ class Life {
     const { folder, command } = this.#sample;
     const [program, ...args] = command;
     const address = `${this.between.origin.replace("http", "ws")}/ws`;
-    const child = spawn(join(folder, program), [...args, address, this.channel], {
+    const child = spawn(pathOf(folder, program), [...args, address, this.channel], {
       cwd: folder,
       stdio: ["pipe", "pipe", "pipe"],
     });

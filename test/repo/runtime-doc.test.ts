@@ -40,7 +40,7 @@ test("docs/runtimes.md is of the versions that its check installs, and of the pr
     new RegExp(`\\| ${name} (\\S+) \\|`).exec(head)?.[1];
   const { dependencies } = JSON.parse(read("checks/runtimes/package.json"));
   const { devDependencies } = JSON.parse(read("package.json"));
-  expect({ bun: told("Bun"), deno: told("Deno"), ws: told("ws") }).toEqual(dependencies);
+  expect(dependencies).toMatchObject({ bun: told("Bun"), deno: told("Deno"), ws: told("ws") });
   expect(devDependencies.node).toMatch(new RegExp(`^${told("Node")}\\.`));
 });
 

@@ -20,6 +20,7 @@ since = None  # Where to go on: the position of the last message.
 unacked = {}  # What was published and has no answer, by the event's id: it is sent again, and counts once.
 deadlines = {}  # Until when that may be.
 window = 0.0  # How long the server knows an event again, in seconds, less what a message may take on its way.
+tries = 0  # To connect, since there was a session.
 wait = 0.0  # How long the server wants the client to stay away, in seconds.
 
 
@@ -93,12 +94,12 @@ async def session():
 
 
 def take(frame):
-    global since, wait, window
+    global since, tries, wait, window
     if "connected" in frame:
         entry = frame["connected"]["subscriptions"][0]
         if "error" in entry:
             raise (OSError if entry["error"]["code"] in RETRY else SystemExit)(entry["error"])
-        since = since or entry["position"]
+        since, tries = since or entry["position"], 0
         window = max(0, frame["connected"].get("dedup_window_ms", 0) / 1000 - 30)
     for message in frame.get("publication", {}).get("messages", []):
         print(message["payload"]["text_data"], flush=True)
@@ -118,13 +119,13 @@ def take(frame):
 
 async def run():
     """Returns the close code that says not to come back."""
-    tries = 0
+    global tries
     while True:
         code = None
         try:
             await session()
         except ConnectionClosed as closed:
-            code, tries = closed.rcvd and closed.rcvd.code, 0
+            code = closed.rcvd and closed.rcvd.code
         except (OSError, WebSocketException) as error:
             print("no connection:", repr(error), file=sys.stderr)
         if not comes_back(code):
