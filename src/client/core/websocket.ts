@@ -24,6 +24,7 @@ export interface WebSocketLike {
   ): void;
 }
 
+const CONNECTING = 0;
 const OPEN = 1;
 /** How long a peer may take to answer a close, where the runtime would let it keep the process alive. */
 const CLOSE_TIMEOUT_MS = 1_000;
@@ -82,6 +83,7 @@ function open(
   socket.binaryType = "arraybuffer";
   // All of them before anything can come: what shares a packet with the handshake is told at once.
   socket.addEventListener("open", () => {
+    if (over) return close(1000, "");
     const { protocol = subprotocol } = socket;
     if (protocol === subprotocol || protocol === null) return events.opened();
     // Some runtimes open without what was asked for, or with something else.
@@ -93,8 +95,10 @@ function open(
     if (data === "pong") events.alive();
     else events.frame(data instanceof ArrayBuffer ? new Uint8Array(data) : String(data));
   });
-  // A close follows, which says more.
-  socket.addEventListener("error", () => {});
+  // A close follows, which says more; but in Node 20 and 22 none does where the server is away or says no.
+  socket.addEventListener("error", () => {
+    if (socket.readyState === CONNECTING) end(LOST, "");
+  });
   socket.addEventListener("close", ({ code, reason }) => end(code, reason));
   return { send, close, ping: () => send("ping") };
 }

@@ -56,6 +56,8 @@ export interface RequestTerms extends Deadline {
   readonly method?: string;
 }
 
+/** State of a socket that is not open yet. */
+const CONNECTING = 0;
 const NORMAL_CLOSURE = 1000;
 /** What a WebSocket reports when no close frame came. */
 const LOST_CONNECTION = 1006;
@@ -136,13 +138,16 @@ export class Connection {
         );
     });
     socket.addEventListener("message", ({ data }) => this.#receive(data));
-    // An error is always followed by a close, which says more.
-    socket.addEventListener("error", () => {});
-    socket.addEventListener("close", ({ code, reason }) => {
+    const closed = ({ code, reason }: { code: number; reason: string }): void => {
       clearTimeout(deadline);
       reject(new MessagingError("UNAVAILABLE", `connection closed: ${code} ${reason}`.trim()));
       this.#lost(code, reason);
+    };
+    // A close follows, which says more; but in Node 20 and 22 none does where the server is away or says no.
+    socket.addEventListener("error", () => {
+      if (socket.readyState === CONNECTING) closed({ code: LOST_CONNECTION, reason: "" });
     });
+    socket.addEventListener("close", closed);
   }
 
   /**

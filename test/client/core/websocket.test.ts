@@ -108,6 +108,26 @@ test("the end is told once, with 1006 where the runtime has no code", () => {
   expect(log).toEqual(["opened", { code: 1006, reason: "", fatal: false }]);
 });
 
+// Node 20.20 and 22.23 tell nothing but the error of a server that is away or says no, in the state CONNECTING.
+test("an error before it is open is the end, without a close and whatever comes later", () => {
+  const { socket, log } = begin();
+  socket.emit("error");
+  expect(log).toEqual([{ code: 1006, reason: "", fatal: false }]);
+  socket.emit("close", { code: 1006, reason: "" });
+  socket.open();
+  expect(log).toHaveLength(1);
+  expect(socket.closes).toHaveLength(1);
+});
+
+test("an error of a connection that is open is not: the close says more", () => {
+  const { socket, log } = begin();
+  socket.open();
+  socket.emit("error");
+  expect(log).toEqual(["opened"]);
+  socket.emit("close", { code: 3512, reason: "server going away" });
+  expect(log).toEqual(["opened", { code: 3512, reason: "server going away", fatal: false }]);
+});
+
 test("nothing is sent before it is open and after it has closed, and closing twice is harmless", () => {
   const { transport, socket } = begin();
   transport.send("early");

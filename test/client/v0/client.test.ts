@@ -3,11 +3,14 @@ import { expect, test } from "vitest";
 import {
   type CloseInfo,
   createCloudEvent,
+  dial,
   type MessageLoopClient,
   type MessagingError,
   type ReceivedMessage,
+  withConnectTimeout,
+  withWebSocket,
 } from "../../../src/client/v0/index.ts";
-import { connected, dialled } from "./scripted-socket.ts";
+import { connected, dialled, ScriptedSocket } from "./scripted-socket.ts";
 
 const ENCODINGS = ["json", "proto"] as const;
 const EVENT = createCloudEvent({ source: "/s", type: "t" });
@@ -155,6 +158,23 @@ test.each(["lost", "closed"])(
     await expect(client.publish("c", EVENT)).rejects.toMatchObject({ code: "UNAVAILABLE" });
   },
 );
+
+// Node 20 and 22 tell nothing but the error of a server that is away or says no.
+test("dial rejects at once where nothing but an error comes", async () => {
+  const sockets: ScriptedSocket[] = [];
+  class KeptSocket extends ScriptedSocket {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols);
+      sockets.push(this);
+    }
+  }
+  const dialling = dial("ws://scripted", [withWebSocket(KeptSocket), withConnectTimeout(60_000)]);
+  sockets[0]?.fail();
+  await expect(dialling).rejects.toMatchObject({
+    code: "UNAVAILABLE",
+    message: "connection closed: 1006",
+  });
+});
 
 test("dial rejects when the connection ends before the session stands", async () => {
   const { socket, dialling } = dialled("json");

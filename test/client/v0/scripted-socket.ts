@@ -79,6 +79,11 @@ export class ScriptedSocket implements WebSocketLike {
     this.#emit("close", { code, reason });
   }
 
+  /** It was never open, and nothing but an error says so. */
+  fail(): void {
+    this.#emit("error", {});
+  }
+
   #emit(type: string, event: object): void {
     for (const listener of this.#listeners.get(type) ?? []) listener(event as never);
   }
