@@ -143,7 +143,8 @@ describe("the command line", () => {
     const { code, stdout, stderr } = await runCli(["check"], { env: TYPO });
     expect([code, stdout, stderr]).toEqual([
       0,
-      "the configuration without a file is valid\n",
+      "the configuration without a file is valid\n" +
+        "Every client is anonymous: nobody says who it is, and no token is asked for.\n",
       `${SENTENCE}\n`,
     ]);
   });

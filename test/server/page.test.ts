@@ -43,10 +43,12 @@ async function behind(prefix: string, target: string): Promise<string> {
   return `http://127.0.0.1:${(proxy.address() as AddressInfo).port}${prefix}`;
 }
 
-/** Every address that the page at an address names, and that of its WebSocket. */
+/** Every file that the page at an address is made of, and the address of its WebSocket. */
 async function addressesOf(page: string): Promise<{ files: string[]; endpoint: string }> {
   const html = await (await fetch(page)).text();
-  const files = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, name]) => name ?? "");
+  const files = [...html.matchAll(/<(?:script|link)\b[^>]* (?:src|href)="([^"]+)"/g)].map(
+    ([, name]) => name ?? "",
+  );
   const [, path] = /name="messageloop-path" content="([^"]*)"/.exec(html) ?? [];
   return {
     files: files
