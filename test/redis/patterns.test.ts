@@ -285,6 +285,8 @@ test.each(["nothing", "a join"])(
 test("what gets lost without a trace is found, and nothing from before the pattern", async () => {
   const { one, other } = await stage({ refreshMs: 300 });
   await other.publish("a.old", "before");
+  // What came in the millisecond of the pattern's beginning may have been missed.
+  await sleep(5);
   await one.broker.subscribePattern("a.*");
   one.deafen(true);
   await other.publish("a.old", "lost");
