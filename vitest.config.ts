@@ -55,8 +55,6 @@ export default defineConfig({
           name: "server",
           ...WAITING,
           environment: "node",
-          // Its files keep nothing beside their objects either.
-          isolate: false,
           restoreMocks: true,
           include: ["test/server/**/*.test.ts"],
           exclude: ["test/**/*.load.test.ts"],
