@@ -6,8 +6,8 @@ import { createCloudEvent, dial, webSocket } from "./messageloop.mjs";
 const [url, channel] = process.argv.slice(2);
 // Node 20 has no WebSocket of its own.
 const own = typeof globalThis.WebSocket === "undefined";
-const transports = own ? { transports: [webSocket((await import("ws")).WebSocket)] } : {};
-const client = await dial(url, { clientId: "", ...transports });
+const transport = webSocket(own ? (await import("ws")).WebSocket : undefined);
+const client = await dial(url, { clientId: "", transport });
 client.subscribe(channel, ({ data }) => console.log(data));
 client.addEventListener("statechange", ({ detail }) => {
   if (detail.state === "closed") process.exit(1);

@@ -14,7 +14,7 @@ function world(options: Omit<FakeServerOptions, "clock"> = {}) {
     const onError = (error: MessagingError): void => {
       errors.push(error);
     };
-    const all = { clock, transports: [server.transport], onError, ...more };
+    const all = { clock, transport: server.transport, onError, ...more };
     return new Client("ws://fake", all, memoryQueue(), true);
   };
   return { clock, server, make, errors };

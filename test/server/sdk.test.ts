@@ -50,7 +50,7 @@ function cuttable() {
     }
   }
   const transport = webSocket(Kept as unknown as WebSocketConstructor);
-  return { transports: [transport], cut: () => sockets.at(-1)?.terminate() };
+  return { transport, cut: () => sockets.at(-1)?.terminate() };
 }
 
 async function connect(url: string, options: ClientOptions = {}): Promise<Client> {
@@ -106,8 +106,8 @@ test.each(ENCODINGS)(
   "%s: after a cut nothing is missing and nothing comes twice",
   async (_name, encoding) => {
     const { url } = await start();
-    const { transports, cut } = cuttable();
-    const reader = await connect(url, { encoding, transports });
+    const { transport, cut } = cuttable();
+    const reader = await connect(url, { encoding, transport });
     const writer = await connect(url);
     const heard: string[] = [];
     const gaps: unknown[] = [];

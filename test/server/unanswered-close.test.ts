@@ -41,7 +41,7 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 const OWN = "";
-const OF_WS = `import { WebSocket } from "ws"; options.transports = [webSocket(WebSocket)];`;
+const OF_WS = `import { WebSocket } from "ws"; options.transport = webSocket(WebSocket);`;
 
 test.each([
   ["Node's own WebSocket", OWN],

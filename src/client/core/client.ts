@@ -202,7 +202,7 @@ export class Client<
         clientType: "sdk",
         version: "1.0.0",
         token: "",
-        transports: [webSocket()],
+        transport: webSocket(),
         connectTimeoutMs: 30_000,
         surroundings: page,
         ...options,

@@ -49,7 +49,7 @@ export interface ConnectionOptions {
   readonly token: string;
   readonly getToken?: (request: TokenRequest) => string | null | Promise<string | null>;
   readonly codec: Codec;
-  readonly transports: readonly TransportFactory[];
+  readonly transport: TransportFactory;
   readonly capabilities: readonly string[];
   readonly connectTimeoutMs: number;
   /** Default 10,000. */
@@ -118,11 +118,6 @@ export class Connection {
   readonly #timers = new Map<string, () => void>();
   #generation = 0;
   #transport: Transport | undefined;
-  /** The transport that is used, or is to be tried. */
-  #choice = 0;
-  #isOpen = false;
-  /** Whether any transport has ever opened: then none other is tried. */
-  #hasOpened = false;
   #attempts = 0;
   /** Attempts since the last connection that lasted. */
   #failures = 0;
@@ -260,13 +255,11 @@ export class Connection {
   }
 
   #open(generation: number): void {
-    const { url, codec, transports } = this.#options;
+    const { url, codec, transport: factory } = this.#options;
     const current = (run: () => void) => {
       if (generation === this.#generation) run();
     };
-    this.#isOpen = false;
     try {
-      const factory = transports[this.#choice % transports.length] as TransportFactory;
       const transport = factory.open(url, codec.subprotocol, {
         opened: () => current(() => this.#connect()),
         frame: (frame) => current(() => this.#receive(frame)),
@@ -286,8 +279,6 @@ export class Connection {
   }
 
   #connect(): void {
-    this.#isOpen = true;
-    this.#hasOpened = true;
     const { clientId, clientType, version, capabilities, codec } = this.#options;
     const room = (this.maxMessageBytes || USUAL_MESSAGE_BYTES) - 1024 - this.token.length;
     const connect = {
@@ -395,17 +386,8 @@ export class Connection {
     this.#lose({ code: LOST, reason });
   }
 
-  #lose({ code, reason, fatal = false }: TransportEnd): void {
-    const { reconnect = true, patient, transports } = this.#options;
-    // What never opens may be blocked on the way: then another kind gets through.
-    if (!this.#isOpen && !this.#hasOpened && !fatal) {
-      this.#choice += 1;
-      if (this.#choice < transports.length) {
-        this.#abandon()?.close(COMES_BACK, reason);
-        this.#attempt();
-        return;
-      }
-    }
+  #lose({ code, reason, fatal = false, retryAfterMs: pauseMs = 0 }: TransportEnd): void {
+    const { reconnect = true, patient } = this.#options;
     const told = this.#told;
     const refusal = this.#refusal;
     // The close frame may have been lost after what announced it.
@@ -428,7 +410,8 @@ export class Connection {
       this.#tokenAt = Number.NEGATIVE_INFINITY;
       this.#tokenReason = "expired";
     }
-    const askedMs = Math.max(told?.retry_after_ms ?? 0, refusal ? retryAfterMs(refusal) : 0);
+    const refusedMs = refusal ? retryAfterMs(refusal) : 0;
+    const askedMs = Math.max(told?.retry_after_ms ?? 0, refusedMs, pauseMs);
     const delayMs = Math.max(this.#delay(), askedMs);
     this.#notBefore = this.#clock.elapsed() + askedMs;
     this.#abandon()?.close(COMES_BACK, "connection lost");

@@ -23,8 +23,8 @@ export interface ClientOptions<Channels extends object = Record<string, unknown>
   readonly getToken?: (request: TokenRequest) => string | null | Promise<string | null>;
   /** `json`, or the codec of `messageloop/protobuf`. Default `json`. */
   readonly encoding?: "json" | Codec;
-  /** Ways to the server, the best first; the next one is tried where one never opens. Default: WebSocket. */
-  readonly transports?: readonly TransportFactory[];
+  /** The way to the server. Default: `webSocket()`. */
+  readonly transport?: TransportFactory;
   /** What keeps publishes while there is no connection; false keeps none. Default: 100, 1 MiB, one hour, in memory. */
   readonly queue?: QueueFactory | false;
   /** What channels must carry: checked when publishing and when receiving. */

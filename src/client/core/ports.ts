@@ -40,6 +40,8 @@ export interface TransportEnd {
   readonly reason: string;
   /** Set where another try cannot help, such as a URL that is none or a wrong subprotocol. */
   readonly fatal?: boolean;
+  /** How long the server asks to stay away, in milliseconds. Default 0. */
+  readonly retryAfterMs?: number;
 }
 
 /**
@@ -48,7 +50,7 @@ export interface TransportEnd {
  * promise, for frames of one packet follow each other without microtasks between them in some runtimes.
  */
 export interface TransportEvents {
-  /** Frames can be sent. Once at most, before any frame. */
+  /** Frames can be sent, which may not be to say that anybody has answered. Once at most, before any frame. */
   opened(): void;
   /** One whole message. */
   frame(frame: Frame): void;

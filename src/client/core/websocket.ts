@@ -36,7 +36,7 @@ const LOST = 1006;
  *
  * @example
  * import { WebSocket } from "ws";
- * await dial(url, { transports: [webSocket(WebSocket)] });
+ * await dial(url, { transport: webSocket(WebSocket) });
  */
 export function webSocket(given?: WebSocketConstructor): TransportFactory {
   return {

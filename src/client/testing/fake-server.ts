@@ -39,7 +39,7 @@ export interface FakeServerOptions {
  * @example
  * const clock = new ManualClock();
  * const server = new FakeServer({ clock });
- * const client = await dial("ws://fake", { clock, transports: [server.transport] });
+ * const client = await dial("ws://fake", { clock, transport: server.transport });
  * server.publish("room", { id: "1", source: "/test", type: "t", text_data: "hello" });
  * server.cut();
  */

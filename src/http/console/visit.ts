@@ -55,7 +55,7 @@ export class Visit {
       clientId: name,
       clientType: "web",
       encoding: encoding === "proto" ? protobuf : "json",
-      transports: [network],
+      transport: network,
       onError: (error) => complain(error.message),
     });
     this.#client.addEventListener("statechange", ({ detail }) => this.#changed(detail));

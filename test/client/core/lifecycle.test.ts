@@ -290,33 +290,19 @@ test("a pong that lies behind a late timer is seen", async () => {
   expect(scene.client.state).toBe("connected");
 });
 
-test("another kind of transport is tried where one never opens, and what has opened is kept", async () => {
-  const scene = new Scene({ transports: [] });
-  const names: string[] = [];
-  const transports = ["first", "second"].map((name) => {
-    const factory = scene.factory(name);
-    const open: typeof factory.open = (...terms) => {
-      names.push(name);
-      return factory.open(...terms);
-    };
-    return { name, open };
-  });
-  const other = new Scene({ transports, patient: false });
-  expect(names).toEqual(["first"]);
-  scene.transport.end(1006);
-  expect(names).toEqual(["first", "second"]);
-  scene.transport.connect();
-  expect(other.client.state).toBe("connected");
-  for (let i = 0; i < 3; i++) {
-    scene.transport.end(1006);
-    await other.clock.advance(20_000);
-  }
-  expect(new Set(names.slice(2))).toEqual(new Set(["second"]));
+test("a pause that only the transport has heard of is kept as well", async () => {
+  const scene = connectedScene();
+  scene.transport.end(1006, "HTTP 503", { retryAfterMs: 7_000 });
+  scene.page.wake();
+  await scene.clock.advance(6_999);
+  expect(scene.transports).toHaveLength(1);
+  await scene.clock.advance(1);
+  expect(scene.transports).toHaveLength(2);
 });
 
 test("a transport that says that no try can help ends it", async () => {
   const scene = new Scene();
-  scene.transport.end(1006, "the server answered with another subprotocol", true);
+  scene.transport.end(1006, "the server answered with another subprotocol", { fatal: true });
   await expect(scene.client.ready).rejects.toThrow("another subprotocol");
 });
 

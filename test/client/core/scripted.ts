@@ -5,6 +5,7 @@ import type {
   QueueFactory,
   Surroundings,
   Transport,
+  TransportEnd,
   TransportEvents,
   TransportFactory,
 } from "../../../src/client/core/ports.ts";
@@ -69,8 +70,8 @@ export class ScriptedTransport implements Transport {
     this.frame({ id: this.last.id ?? "", ...frame });
   }
 
-  end(code: number, reason = "", fatal = false): void {
-    this.#events.ended({ code, reason, fatal });
+  end(code: number, reason = "", more: Omit<TransportEnd, "code" | "reason"> = {}): void {
+    this.#events.ended({ code, reason, ...more });
   }
 
   /** Opens and answers connect: every subscription that it asks for is granted, unless the answer says otherwise. */
@@ -133,7 +134,7 @@ export class Scene {
         clientId: "me",
         clock: this.clock,
         surroundings: this.page,
-        transports: [this.factory()],
+        transport: this.factory(),
         onError: (error) => this.errors.push(error),
         ...rest,
       },
@@ -143,9 +144,9 @@ export class Scene {
     this.client.addEventListener("statechange", ({ detail }) => this.states.push(detail.state));
   }
 
-  factory(name = "scripted"): TransportFactory {
+  factory(): TransportFactory {
     return {
-      name,
+      name: "scripted",
       open: (url, subprotocol, events) => {
         const transport = new ScriptedTransport(url, subprotocol, events);
         this.transports.push(transport);
