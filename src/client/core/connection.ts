@@ -400,7 +400,7 @@ export class Connection {
       refusal?.message ?? `connection closed: ${close.code} ${close.reason}`.trim(),
       { close, metadata: refusal?.metadata },
     );
-    const comesBack = !fatal && (told?.reconnect ?? reconnects(close.code));
+    const comesBack = !fatal && (told ? told.reconnect : reconnects(close.code));
     const isFirst = this.#connectedAt === undefined && this.#failures === 0;
     if (!comesBack || !reconnect || (isFirst && !patient)) {
       this.#end(error);

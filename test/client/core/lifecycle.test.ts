@@ -105,6 +105,11 @@ test("what the server says before it closes stands above the code", async () => 
   away.transport.frame({ disconnect: { code: 3512, reason: "x", reconnect: false } });
   away.transport.end(3512);
   expect(away.client.state).toBe("closed");
+  // On the wire nothing stands for false.
+  const brief = connectedScene();
+  brief.transport.frame({ disconnect: { code: 3512, reason: "x" } });
+  brief.transport.end(3512);
+  expect(brief.client.state).toBe("closed");
   // The close frame was lost.
   const lost = connectedScene();
   lost.transport.frame({ disconnect: { code: 3503, reason: "banned", reconnect: false } });
