@@ -1,19 +1,18 @@
 /** The package's root: the client SDK. */
-export {
-  Client,
-  type ClientEvents,
-  type History,
-  type HistoryOptions,
-  type HistoryPage,
-  type Presence,
-  type PublishOptions,
-  type RequestOptions,
-  type SurveyAnswer,
-  type SurveyHandler,
-  type SurveyOptions,
-  type SurveyQuestion,
-  type SurveyResult,
-} from "./client/core/client.ts";
+export type {
+  History,
+  HistoryOptions,
+  HistoryPage,
+  Presence,
+  PublishOptions,
+  RequestOptions,
+  SurveyAnswer,
+  SurveyHandler,
+  SurveyOptions,
+  SurveyQuestion,
+  SurveyResult,
+} from "./client/core/calls/calls.ts";
+export { Client, type ClientEvents } from "./client/core/client.ts";
 export type { CloudEvent } from "./client/core/cloud-event.ts";
 export type { ConnectionState, StateChange, TokenRequest } from "./client/core/connection.ts";
 export {

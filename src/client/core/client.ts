@@ -1,16 +1,20 @@
 /** The client that applications hold. */
 import { MessagingError } from "../../protocol/errors.ts";
-import { utf8Length } from "../../protocol/lean/utf8-length.ts";
-import type {
-  ConnectedFrame,
-  InboundFrame,
-  OutboundFrame,
-  Position,
-  SubscriptionRequest,
-  WireEvent,
-  WireMessage,
-} from "../wire/frames.ts";
+import type { InboundFrame, OutboundFrame, Position, WireMessage } from "../wire/frames.ts";
 import { json } from "../wire/json.ts";
+import { utf8Length } from "../wire/sizes.ts";
+import type {
+  History,
+  HistoryOptions,
+  HistoryPage,
+  Presence,
+  PublishOptions,
+  RequestOptions,
+  SurveyHandler,
+  SurveyOptions,
+  SurveyResult,
+} from "./calls/calls.ts";
+import { surveyAnswer, surveyResult } from "./calls/surveys.ts";
 import {
   type CloudEvent,
   fromWireEvent,
@@ -18,23 +22,22 @@ import {
   randomUuid,
   toWireEvent,
 } from "./cloud-event.ts";
-import { Connection, type ConnectionState, closedError, type StateChange } from "./connection.ts";
-import { Emitter, quiet, type Signal } from "./emitter.ts";
-import { page, systemClock } from "./environment.ts";
 import {
-  type Gap,
-  gapOf,
-  type Member,
-  memberOf,
-  type ReceivedMessage,
-  receivedMessage,
-} from "./message.ts";
+  type Connection,
+  type ConnectionState,
+  closedError,
+  connectionOf,
+  type StateChange,
+} from "./connection.ts";
+import { deferred, Emitter, quiet, type Signal, whenAborted } from "./emitter.ts";
+import { page, systemClock } from "./environment.ts";
+import { gapOf, memberOf, type ReceivedMessage, receivedMessage } from "./message.ts";
 import type { ClientOptions } from "./options.ts";
 import { stands } from "./patterns.ts";
 import type { PublishQueue, PublishResult, QueueFactory, QueueItem } from "./ports.ts";
-import { type Answer, type AnswerKind, errorOf } from "./requests.ts";
+import type { Answer, AnswerKind } from "./requests.ts";
 import type { MessageHandler, SubscribeOptions, Subscription } from "./subscription.ts";
-import { type TopicEvents, Topics } from "./topics.ts";
+import { type FrameHandlers, type TopicEvents, type Topics, topicsOf } from "./topics/topics.ts";
 import type { DataOf, StandardSchema } from "./types.ts";
 import { webSocket } from "./websocket.ts";
 
@@ -46,94 +49,6 @@ export interface ClientEvents extends TopicEvents {
   /** Tokens that end soon: of these subscriptions, or of the connection where none is named and there is no `getToken`. */
   tokenexpiring: { readonly channels: readonly string[]; readonly expiresAt: number };
 }
-
-/** What any request may be given. */
-export interface RequestOptions {
-  /** Milliseconds until it rejects. */
-  readonly timeoutMs?: number;
-  /** Rejects it with the signal's reason. What was sent may have been done. */
-  readonly signal?: Signal;
-}
-
-export interface PublishOptions {
-  /** Kept beside the event, and delivered with it. */
-  readonly metadata?: Readonly<Record<string, string>>;
-  readonly signal?: Signal;
-}
-
-export interface HistoryOptions extends RequestOptions {
-  /** Messages after this position, or before it with `reverse`. Default: from the oldest, or the newest. */
-  readonly since?: Position;
-  /** Messages of a page at most. 0 asks for the position only. Default: as many as a page holds. */
-  readonly limit?: number;
-  /** Newest first. */
-  readonly reverse?: boolean;
-}
-
-export interface HistoryPage<T = unknown> {
-  /** In the order that was asked for. */
-  readonly messages: readonly ReceivedMessage<T>[];
-  /** Head of the log; undefined where there is none. */
-  readonly position: Position | undefined;
-  /** What lies between `since` and the first message and is not there any more. */
-  readonly gap: Gap | undefined;
-  /** There are more messages in this direction: ask again from the last one. */
-  readonly more: boolean;
-}
-
-/** A page, as a promise; and all messages from there on, as they are asked for. */
-export interface History<T = unknown> extends Promise<HistoryPage<T>> {
-  [Symbol.asyncIterator](): AsyncGenerator<ReceivedMessage<T>, void, undefined>;
-}
-
-export interface Presence {
-  /** Those first who joined first, at most 1,000. */
-  readonly members: readonly Member[];
-  /** How many there are. */
-  readonly total: number;
-}
-
-export interface SurveyOptions extends RequestOptions {
-  /** Milliseconds that the server waits for answers: default 5,000, at most 60,000. */
-  readonly timeoutMs?: number;
-  /** This client is not asked itself. Default false. */
-  readonly othersOnly?: boolean;
-}
-
-/** What one session has answered: data, an error, or neither. */
-export interface SurveyAnswer<T = unknown> {
-  readonly sessionId: string;
-  /** Who authentication says it is; empty without authentication. */
-  readonly userId: string;
-  /** The client's own name for itself; it proves nothing. */
-  readonly clientId: string;
-  readonly data: T | undefined;
-  readonly event: CloudEvent<T> | undefined;
-  readonly error: MessagingError | undefined;
-}
-
-export interface SurveyResult<T = unknown> {
-  /** At most one of each session. */
-  readonly answers: readonly SurveyAnswer<T>[];
-  /** Ids of the sessions that were asked and have not answered. */
-  readonly silent: readonly string[];
-  /** Servers of which it is not known what their sessions have answered, and why. */
-  readonly unreached: readonly { readonly node: string; readonly reason: string }[];
-}
-
-/** A question to the subscribers of a channel. */
-export interface SurveyQuestion {
-  readonly channel: string;
-  readonly data: unknown;
-  readonly event: CloudEvent;
-}
-
-/**
- * Answers a survey with data or an event.
- *
- * @throws MessagingError is the answer then; anything else is a failure, which is told as `INTERNAL_ERROR`
- */
-export type SurveyHandler = (question: SurveyQuestion) => unknown;
 
 const CAPABILITIES = ["recovery", "presence", "history", "survey", "control", "refresh", "credit"];
 /** Longer than the server waits for a backend by default, so that its own answer comes first. */
@@ -160,13 +75,16 @@ export class Client<
    * @throws MessagingError (as a rejection, which may be ignored) with the server's code, and how the connection ended
    */
   readonly ready: Promise<void>;
-  readonly #options: ClientOptions<Channels>;
+  readonly #ready = deferred();
+  readonly #onError: ClientOptions["onError"];
   readonly #connection: Connection;
   readonly #topics: Topics;
   readonly #queue: PublishQueue | undefined;
+  #queueEnd: Promise<void> | undefined;
+  /** Whether the end of the queue is to remove what its store has. */
+  #forgets = false;
   readonly #schemas: [string, StandardSchema][];
   readonly #requestTimeoutMs: number;
-  #settle: { resolve: () => void; reject: (error: unknown) => void } | undefined;
   #onSurvey: SurveyHandler | undefined;
   #reporting = false;
 
@@ -182,22 +100,20 @@ export class Client<
   ) {
     super((error) => this.#failed(error));
     const { clientId = randomUuid(), clock = systemClock, encoding = "json", signal } = options;
+    const { requestTimeoutMs = 10_000, schemas = {}, onError } = options;
     this.clientId = clientId;
-    this.#options = options;
-    this.#requestTimeoutMs = options.requestTimeoutMs ?? 10_000;
-    this.#schemas = Object.entries(options.schemas ?? {}) as [string, StandardSchema][];
-    this.ready = quiet(
-      new Promise((resolve, reject) => {
-        this.#settle = { resolve, reject };
-      }),
-    );
+    this.ready = this.#ready.promise;
+    this.#onError = onError;
+    this.#requestTimeoutMs = requestTimeoutMs;
+    this.#schemas = Object.entries(schemas);
     if (typeof encoding === "string" && encoding !== "json") {
       throw new MessagingError(
         "BAD_REQUEST",
         `for ${encoding} pass the codec of messageloop/protobuf as encoding`,
       );
     }
-    this.#connection = new Connection(
+    const report = (error: unknown): void => this.#report(error);
+    this.#connection = connectionOf(
       {
         clientType: "sdk",
         version: "1.0.0",
@@ -210,30 +126,64 @@ export class Client<
         codec: encoding === "json" ? json : encoding,
       },
       {
-        subscriptions: (room): readonly SubscriptionRequest[] => this.#topics.requests(room),
-        connected: (frame, time) => this.#connected(frame, time),
-        frame: (frame) => this.#frame(frame),
+        subscriptions: (room) => this.#topics.requests(room),
+        connected: (frame, time) => {
+          this.#topics.connected(frame);
+          this.#queue?.opened({
+            userId: this.userId,
+            dedupWindowMs: frame.dedup_window_ms ?? 0,
+            time,
+            send: (item, again) => this.#send(item, again),
+          });
+        },
+        frame: (frame) => {
+          for (const kind of kinds) {
+            const member = frame[kind];
+            if (member !== undefined) handlers[kind]?.(member as never);
+          }
+        },
         refreshed: () => this.#topics.refreshed(),
-        lost: (error) => this.#lost(error),
-        changed: (change) => this.#changed(change),
-        report: (error) => this.#report(error),
+        lost: (error) => {
+          const isOver = this.state === "closed";
+          this.#topics.lost(isOver ? error : undefined);
+          this.#queue?.lost();
+          if (isOver) this.#endQueue()?.catch(report);
+        },
+        changed: (change) => {
+          if (change.state === "connected") this.#ready.resolve();
+          else if (change.state === "closed") this.#ready.reject(change.error ?? closedError());
+          this.emit("statechange", change);
+        },
+        report,
       },
     );
-    this.#topics = new Topics({
-      ...{ connection: this.#connection, clock, requestTimeoutMs: this.#requestTimeoutMs },
+    this.#topics = topicsOf({
+      ...{ connection: this.#connection, clock, requestTimeoutMs },
       received: (message) => this.#received(message),
       emit: (type, detail) => this.emit(type, detail as ClientEvents[typeof type]),
       failed: (error) => this.#failed(error),
     });
-    this.#queue = queue?.({ url, clock, report: (error) => this.#report(error) });
-    const end = (): void => {
-      this.close().catch(() => {});
+    const handlers: FrameHandlers = {
+      ...this.#topics.handlers,
+      survey_request: ({ payload = {}, request_id = "" }) => {
+        surveyAnswer(
+          payload,
+          this.#onSurvey,
+          (value) => this.#event(value),
+          (error) => this.#failed(error),
+        )
+          .then((answer) => this.#connection.tell({ survey_response: { request_id, ...answer } }))
+          .catch(report);
+      },
+      token_expiring: ({ channels = [], expires_at: expiresAt = 0 }) =>
+        this.emit("tokenexpiring", { channels, expiresAt }),
     };
-    if (signal?.aborted) end();
-    else {
-      signal?.addEventListener("abort", end);
-      this.#connection.start();
-    }
+    const kinds = Object.keys(handlers) as (keyof OutboundFrame)[];
+    this.#queue = queue?.({ url, clock, report });
+    whenAborted(signal, () => {
+      this.close().catch(report);
+    });
+    if (!signal?.aborted) this.#connection.start();
   }
 
   get state(): ConnectionState {
@@ -305,10 +255,10 @@ export class Client<
     { timeoutMs = RPC_TIMEOUT_MS, signal }: RequestOptions = {},
   ): Promise<Response> {
     return this.#ask(
-      () => ({ channel, method, rpc_request: this.#event(request) }),
+      () => ({ channel, method, rpc_request: toWireEvent(this.#event(request)) }),
       "rpc_reply",
       { timeoutMs, signal, late: "RPC_TIMEOUT" },
-      ([reply]) => fromWireEvent(reply ?? {}).data as Response,
+      ([reply = {}]) => fromWireEvent(reply).data as Response,
     );
   }
 
@@ -322,10 +272,7 @@ export class Client<
       () => ({ presence_request: { channel } }),
       "presence",
       options,
-      ([answer]) => ({
-        members: (answer?.members ?? []).map(memberOf),
-        total: answer?.total ?? 0,
-      }),
+      ([{ members = [], total = 0 } = {}]) => ({ members: members.map(memberOf), total }),
     );
   }
 
@@ -376,27 +323,13 @@ export class Client<
     return this.#ask(
       () => {
         if (!(asked > 0)) throw new MessagingError("BAD_REQUEST", "timeoutMs is not above 0");
-        const payload = this.#event(question);
+        const payload = toWireEvent(this.#event(question));
         const terms = { timeout_ms: timeoutMs, others_only: othersOnly };
         return { channel, survey_request: { request_id: payload.id ?? "", payload, ...terms } };
       },
       "survey_result",
       { timeoutMs: timeoutMs + SURVEY_MARGIN_MS, signal },
-      (parts) => ({
-        answers: parts.flatMap(({ answers = [] }) =>
-          answers.map(({ session_id = "", user_id = "", client_id = "", payload, error }) => {
-            const event = payload && (fromWireEvent(payload) as CloudEvent<T>);
-            return {
-              ...{ sessionId: session_id, userId: user_id, clientId: client_id },
-              ...{ data: event?.data, event, error: error && errorOf(error) },
-            };
-          }),
-        ),
-        silent: parts.flatMap(({ silent = [] }) => silent),
-        unreached: parts.flatMap(({ unreached = [] }) =>
-          unreached.map(({ node = "", reason = "" }) => ({ node, reason })),
-        ),
-      }),
+      surveyResult<T>,
     );
   }
 
@@ -420,8 +353,9 @@ export class Client<
    * @param options `forget`: publishes that wait in a store are removed from it. Default false: a later client sends them
    */
   close({ forget = false }: { readonly forget?: boolean } = {}): Promise<void> {
-    const closing = [this.#connection.close(), this.#queue?.close(forget)];
-    return Promise.all(closing).then(() => {});
+    this.#forgets = forget;
+    const closing = this.#connection.close();
+    return Promise.all([closing, this.#endQueue()]).then(() => {});
   }
 
   async #publish(
@@ -429,21 +363,17 @@ export class Client<
     data: unknown,
     { metadata, signal }: PublishOptions,
   ): Promise<PublishResult> {
-    signal?.throwIfAborted();
-    if (this.state === "closed") throw closedError();
-    const checked = isCloudEvent(data)
-      ? { ...data, data: this.#checked(channel, data.data) }
-      : this.#checked(channel, data);
-    const event = this.#event(checked);
+    const given = this.#event(data);
+    const event = toWireEvent({ ...given, data: this.#checked(channel, given.data) });
     const { id = "", text_data = "", binary_data = [] } = event;
     const size = utf8Length(channel) + utf8Length(text_data) + binary_data.length + FRAME_BYTES;
     const item = { id, channel, event, size, metadata };
     return this.#queue === undefined
-      ? this.#sendItem(item, false, signal)
+      ? this.#send(item, false, signal)
       : this.#queue.add(item, signal);
   }
 
-  #sendItem(
+  #send(
     { channel, event, metadata }: QueueItem,
     again: boolean,
     signal?: Signal,
@@ -452,12 +382,18 @@ export class Client<
       () => ({ channel, publish: event, metadata, again: again || undefined }),
       "publish_ack",
       { signal },
-      ([ack]) => ({
-        offset: ack?.offset ?? 0,
-        epoch: ack?.epoch ?? "",
-        duplicate: ack?.duplicate ?? false,
-      }),
+      ([{ offset = 0, epoch = "", duplicate = false } = {}]) => ({ offset, epoch, duplicate }),
     );
+  }
+
+  #endQueue(): Promise<void> | undefined {
+    const end = this.#queueEnd;
+    const forgets = this.#forgets;
+    this.#forgets = false;
+    if (end === undefined) this.#queueEnd = this.#queue?.close(forgets);
+    // The server may have ended the client before the application logs its user out.
+    else if (forgets) this.#queueEnd = end.then(() => this.#queue?.close(true));
+    return this.#queueEnd;
   }
 
   #page<T>(
@@ -468,13 +404,11 @@ export class Client<
       () => ({ history_request: { channel, limit, reverse, since } }),
       "history",
       terms,
-      ([answer]) => ({
-        messages: (answer?.messages ?? []).map(
-          (message) => receivedMessage(message) as ReceivedMessage<T>,
-        ),
-        position: answer?.position,
-        gap: answer?.gap && gapOf({ channel, ...answer.gap }),
-        more: answer?.more ?? false,
+      ([{ messages = [], position, gap, more = false } = {}]) => ({
+        messages: messages.map((message) => receivedMessage(message) as ReceivedMessage<T>),
+        position,
+        gap: gap && gapOf({ channel, ...gap }),
+        more,
       }),
     );
   }
@@ -496,14 +430,11 @@ export class Client<
     }
   }
 
-  /** Data or an event as the wire carries it. */
-  #event(value: unknown): WireEvent {
+  /** What is an event already, or data in one of its own. */
+  #event(value: unknown): CloudEvent {
+    if (isCloudEvent(value)) return value;
     const source = `/clients/${encodeURIComponent(this.clientId)}`;
-    return toWireEvent(
-      isCloudEvent(value)
-        ? value
-        : { id: randomUuid(), source, specversion: "1.0", type: "message", data: value },
-    );
+    return { id: randomUuid(), source, specversion: "1.0", type: "message", data: value };
   }
 
   /** @throws MessagingError BAD_REQUEST */
@@ -534,60 +465,6 @@ export class Client<
     }
   }
 
-  #connected(frame: ConnectedFrame, time: number): void {
-    this.#topics.connected(frame);
-    for (const publication of frame.publications ?? []) this.#topics.frame({ publication });
-    this.#queue?.opened({
-      userId: this.userId,
-      dedupWindowMs: frame.dedup_window_ms ?? 0,
-      time,
-      send: (item, again) => this.#sendItem(item, again),
-    });
-  }
-
-  #frame(frame: OutboundFrame): void {
-    const { survey_request: request, token_expiring: expiring } = frame;
-    if (expiring !== undefined) {
-      const { channels = [], expires_at: expiresAt = 0 } = expiring;
-      if (channels.length > 0 || !this.#options.getToken)
-        this.emit("tokenexpiring", { channels, expiresAt });
-    } else if (request !== undefined) {
-      this.#answer(request.payload ?? {}, request.request_id ?? "").catch((error) =>
-        this.#report(error),
-      );
-    } else this.#topics.frame(frame);
-  }
-
-  async #answer(payload: WireEvent, request_id: string): Promise<void> {
-    try {
-      const handler = this.#onSurvey;
-      if (handler === undefined)
-        throw new MessagingError("UNIMPLEMENTED", "this client answers no surveys");
-      const event = fromWireEvent(payload);
-      const answer = await handler({ channel: event.source, data: event.data, event });
-      this.#connection.tell({ survey_response: { request_id, payload: this.#event(answer) } });
-    } catch (error) {
-      if (!(error instanceof MessagingError)) this.#failed(error);
-      const { code, type, message, metadata } = MessagingError.from(error);
-      this.#connection.tell({
-        survey_response: { request_id, error: { code, type, message, metadata } },
-      });
-    }
-  }
-
-  #lost(error: MessagingError): void {
-    this.#topics.lost(this.state === "closed" ? error : undefined);
-    this.#queue?.lost();
-  }
-
-  #changed(change: StateChange): void {
-    if (change.state === "connected") this.#settle?.resolve();
-    else if (change.state === "closed") {
-      this.#settle?.reject(change.error ?? closedError());
-    }
-    this.emit("statechange", change);
-  }
-
   #failed(cause: unknown): void {
     this.#report(
       new MessagingError("INTERNAL_ERROR", "a handler of the application failed", { cause }),
@@ -596,7 +473,7 @@ export class Client<
 
   #report(cause: unknown): void {
     const error = MessagingError.from(cause);
-    const { onError } = this.#options;
+    const onError = this.#onError;
     // What fails while it is told of a failure must not be told for ever.
     if (this.#reporting || onError === undefined) console.error(error);
     if (this.#reporting) return;

@@ -20,10 +20,6 @@ export interface CloudEvent<T = unknown> {
   [extension: string]: unknown;
 }
 
-/** Names that no extension has. */
-export const CORE_NAMES =
-  /^(?:id|source|specversion|type|datacontenttype|dataschema|subject|time|data)$/;
-
 /** Whether something is an event, and not only the data of one. */
 export function isCloudEvent(value: unknown): value is CloudEvent {
   const { id, source, type, specversion } = (value ?? {}) as Partial<CloudEvent>;
@@ -36,26 +32,17 @@ export function isCloudEvent(value: unknown): value is CloudEvent {
  * @throws TypeError for an attribute value or data that CloudEvents cannot carry.
  */
 export function toWireEvent(event: CloudEvent): WireEvent {
+  const { id, source, specversion, type, data, ...others } = event;
+  const { datacontenttype = contentTypeOf(data) } = others;
   const attributes: Record<string, WireAttribute> = {};
-  const contentType = event.datacontenttype ?? contentTypeOf(event.data);
-  if (contentType !== undefined) attributes["datacontenttype"] = { ce_string: contentType };
-  if (event.subject !== undefined) attributes["subject"] = { ce_string: event.subject };
-  if (event.dataschema !== undefined) attributes["dataschema"] = { ce_uri: event.dataschema };
-  if (event.time !== undefined) attributes["time"] = attributeOf("time", new Date(event.time));
-  for (const [name, value] of Object.entries(event)) {
-    if (!CORE_NAMES.test(name) && value !== undefined && value !== null) {
-      attributes[name] = attributeOf(name, value);
-    }
+  for (const [name, value] of Object.entries({ ...others, datacontenttype })) {
+    if (value === undefined || value === null) continue;
+    attributes[name] =
+      name === "dataschema"
+        ? { ce_uri: value as string }
+        : attributeOf(name, name === "time" ? new Date(value as string) : value);
   }
-  const { id, source, type } = event;
-  return {
-    id,
-    source,
-    spec_version: event.specversion || "1.0",
-    type,
-    attributes,
-    ...wireData(event.data),
-  };
+  return { id, source, spec_version: specversion || "1.0", type, attributes, ...wireData(data) };
 }
 
 /** A received event as applications see it. Data that claims to be JSON but is not stays text. */
@@ -86,15 +73,13 @@ export function fromWireEvent(wire: WireEvent): CloudEvent {
   return event;
 }
 
-/** A random UUID, also where a page without TLS hides `crypto.randomUUID`. */
+/** A random UUID. */
 export function randomUuid(): string {
-  return (
-    crypto.randomUUID?.() ??
-    "10000000-1000-4000-8000-100000000000".replace(/[018]/g, (digit) => {
-      const [random = 0] = crypto.getRandomValues(new Uint8Array(1));
-      return (Number(digit) ^ (random & (15 >> (Number(digit) / 4)))).toString(16);
-    })
-  );
+  if (crypto.randomUUID) return crypto.randomUUID();
+  // A page without TLS has none, but the address of everything that is made in it ends with one.
+  const url = URL.createObjectURL(new Blob());
+  URL.revokeObjectURL(url);
+  return url.slice(-36);
 }
 
 /** What data is sent as. */

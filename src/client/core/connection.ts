@@ -6,7 +6,6 @@
  */
 import { MessagingError } from "../../protocol/errors.ts";
 import { reconnects } from "../../protocol/lean/reconnects.ts";
-import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 import type {
   Codec,
   ConnectedFrame,
@@ -15,8 +14,11 @@ import type {
   OutboundFrame,
   SubscriptionRequest,
 } from "../wire/frames.ts";
+import { frameLength } from "../wire/sizes.ts";
+import { deferred } from "./emitter.ts";
 import type { Clock, Surroundings, Transport, TransportEnd, TransportFactory } from "./ports.ts";
-import { type AnswerKind, errorOf, Requests, retryAfterMs, type Terms } from "./requests.ts";
+import { type AnswerKind, errorOf, requestsOf, retryAfterMs, type Terms } from "./requests.ts";
+import { FIRST_DELAY_MS, longestDelay, timerOf } from "./timer.ts";
 
 /**
  * - `connecting`: on the way, or waiting for the next try
@@ -81,9 +83,6 @@ export interface ConnectionOwner {
   report(error: unknown): void;
 }
 
-/** A first try comes within it, and each further one within the double of the one before. */
-const FIRST_DELAY_MS = 500;
-const LONGEST_DELAY_MS = 20_000;
 const PONG_TIMEOUT_MS = 10_000;
 /** How long a pong that may lie behind a late timer has after its time is over. */
 const PONG_GRACE_MS = 1_000;
@@ -101,295 +100,302 @@ const TOKEN_EXPIRED = 3513;
 /** No close frame came. */
 const LOST = 1006;
 
-export class Connection {
-  state: ConnectionState = "connecting";
-  token: string;
-  sessionId = "";
-  userId = "";
-  capabilities: readonly string[] = [];
-  /** 0 while the server has not said. */
-  maxMessageBytes = 0;
-  readonly #options: ConnectionOptions;
-  readonly #clock: Clock;
-  readonly #owner: ConnectionOwner;
-  readonly #requests: Requests;
-  readonly #unwatch: () => void;
-  /** What cancels each timer, by its purpose. */
-  readonly #timers = new Map<string, () => void>();
-  #generation = 0;
-  #transport: Transport | undefined;
-  #attempts = 0;
-  /** Attempts since the last connection that lasted. */
-  #failures = 0;
-  #connectedAt: number | undefined;
-  /** Before this no attempt is made, by `Clock.elapsed`. */
-  #notBefore = 0;
-  #tokenAt = Number.NEGATIVE_INFINITY;
-  #tokenReason: TokenRequest["reason"] = "connect";
-  #asleep = false;
-  /** What the server has said before it closed. */
-  #told: OutboundFrame["disconnect"];
-  #refusal: MessagingError | undefined;
-  #received = 0;
-  #reported = 0;
-  #reportAt = Number.POSITIVE_INFINITY;
-  #closing: Promise<void> | undefined;
-  /** The transport that is being closed, and who waits for that. */
-  #leaving: Transport | undefined;
-  #gone = (): void => {};
-
-  constructor(options: ConnectionOptions, owner: ConnectionOwner) {
-    this.#options = options;
-    this.#clock = options.clock;
-    this.#owner = owner;
-    this.#requests = new Requests(options.clock);
-    this.token = options.token;
-    this.#unwatch = options.surroundings.watch(
-      () => this.#wake(),
-      () => this.#sleep(),
-    );
-  }
-
+export interface Connection {
+  readonly state: ConnectionState;
+  readonly token: string;
+  /** The session's public id; empty before the first. */
+  readonly sessionId: string;
+  readonly userId: string;
+  /** How many bytes of a frame's content the server takes. */
+  readonly room: number;
   /** Begins the first attempt. */
-  start(): void {
-    this.#attempt();
-  }
-
+  start(): void;
   /**
    * Asks the server, as soon as there is a connection.
    *
    * @throws MessagingError (as a rejection, which may be ignored)
    */
-  request<Kind extends AnswerKind, T>(frame: InboundFrame, terms: Terms<Kind, T>): Promise<T> {
-    const answer = this.#requests.add(frame, terms);
-    if (this.state === "closed") this.#requests.fail(closedError(), true);
-    else if (this.state === "connected") this.#flush();
-    return answer;
-  }
-
+  request<Kind extends AnswerKind, T>(frame: InboundFrame, terms: Terms<Kind, T>): Promise<T>;
   /** Says what has no answer. Without a connection nobody is told. */
-  tell(frame: InboundFrame): void {
-    if (this.state === "connected") this.#send(this.#options.codec.encode(frame));
-  }
-
+  tell(frame: InboundFrame): void;
   /** Takes a new token, and brings it to the server where there is a connection. */
-  async refresh(token: string): Promise<void> {
-    this.#takeToken(token);
-    if (this.state !== "connected") return;
-    await this.request(
-      { refresh: { token } },
-      { kind: "refresh_ack", take: () => this.#owner.refreshed(), timeoutMs: 10_000 },
-    );
-  }
-
+  refresh(token: string): Promise<void>;
   /** Ends the connection for good. Resolves when the server has answered, or after a second. */
-  close(error?: MessagingError): Promise<void> {
-    if (this.#closing === undefined) {
-      this.#closing = new Promise((resolve) => {
-        this.#gone = () => {
-          this.#cancel("close");
-          resolve();
-        };
-      });
-      this.#shut(error);
-    }
-    return this.#closing;
-  }
+  close(error?: MessagingError): Promise<void>;
+}
 
-  #shut(error: MessagingError | undefined): void {
-    const transport = this.#abandon();
-    this.#leaving = transport;
-    this.#unwatch();
-    this.#leave("closed", error);
-    if (transport === undefined) this.#gone();
-    else {
-      transport.close(1000, "client closing");
-      this.#timer("close", CLOSE_TIMEOUT_MS, this.#gone);
-    }
-  }
+export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner): Connection {
+  const { url, codec, clock, getToken } = options;
+  const requests = requestsOf(clock);
+  /** Of an attempt, of the pause before the next one, or of the end. */
+  const limit = timerOf(clock);
+  const beat = timerOf(clock);
+  const pong = timerOf(clock);
+  const closed = deferred();
+  let state: ConnectionState = "connecting";
+  let { token } = options;
+  let sessionId = "";
+  let userId = "";
+  /** 0 while the server has not said. */
+  let maxMessageBytes = 0;
+  let generation = 0;
+  let transport: Transport | undefined;
+  let hasTried = false;
+  /** No attempt is under way: the page was left, or there is a pause before the next one. */
+  let isIdle = false;
+  /** Attempts since the last connection that lasted. */
+  let failures = 0;
+  let connectedAt: number | undefined;
+  /** Before this no attempt is made, by `Clock.elapsed`. */
+  let notBefore = 0;
+  let tokenAt = Number.NEGATIVE_INFINITY;
+  let tokenReason: TokenRequest["reason"] = "connect";
+  /** What the server has said before it closed. */
+  let told: OutboundFrame["disconnect"];
+  let refusal: MessagingError | undefined;
+  let received = 0;
+  let reported = 0;
+  let reportEvery = 0;
+  /** The transport that is being closed. */
+  let leaving: Transport | undefined;
+
+  /** The same function, but for what comes of it when something else has begun. */
+  const current = <Given extends unknown[], T>(run: (...given: Given) => T) => {
+    const mine = generation;
+    return (...given: Given): T | undefined => (mine === generation ? run(...given) : undefined);
+  };
+
+  /** Makes all that was there belong to the past, and returns its transport. */
+  const abandon = (): Transport | undefined => {
+    const former = transport;
+    transport = undefined;
+    generation += 1;
+    for (const timer of [limit, beat, pong]) timer.stop();
+    isIdle = false;
+    received = 0;
+    reported = 0;
+    reportEvery = Number.POSITIVE_INFINITY;
+    return former;
+  };
+
+  /** @param tell happens in the new state, before the change is told */
+  const enter = (
+    next: ConnectionState,
+    tell: () => void,
+    error?: MessagingError,
+    retryInMs?: number,
+  ): void => {
+    const previous = state;
+    // The owner, or the application, may end it meanwhile.
+    const changed = current(() => owner.changed({ state: next, previous, error, retryInMs }));
+    state = next;
+    tell();
+    changed();
+  };
 
   /** The session is over, if there was one. */
-  #leave(state: ConnectionState, error?: MessagingError, retryInMs?: number): void {
-    const generation = this.#generation;
-    const previous = this.state;
-    // Before anybody is told, so that whoever asks now finds it so.
-    this.state = state;
+  const leave = (next: ConnectionState, error?: MessagingError, retryInMs?: number): void => {
     const why = error ?? closedError();
-    this.#requests.fail(why, state === "closed");
-    this.#owner.lost(why);
-    // The owner may have closed it.
-    if (generation === this.#generation) this.#owner.changed({ state, previous, error, retryInMs });
-  }
-
-  #attempt(): void {
-    const generation = this.#begin();
-    this.#attempts += 1;
-    this.#refusal = undefined;
-    this.#told = undefined;
-    this.#timer("connect", this.#options.connectTimeoutMs, () => this.#drop("no answer in time"));
-    const { getToken } = this.#options;
-    const fresh = this.#clock.elapsed() - this.#tokenAt < TOKEN_REUSE_MS;
-    if (getToken === undefined || fresh || (this.#attempts === 1 && this.token !== "")) {
-      this.#open(generation);
-      return;
-    }
-    // Also what it throws is a rejection.
-    const asking = (async () => getToken({ reason: this.#tokenReason }))();
-    asking.then(
-      (token) => {
-        if (generation !== this.#generation) return;
-        if (token === null) {
-          this.#end(new MessagingError("AUTH_ERROR", "getToken has no token"));
-          return;
-        }
-        this.#takeToken(token);
-        this.#open(generation);
-      },
-      (cause: unknown) => {
-        if (generation !== this.#generation) return;
-        const error = new MessagingError("UNAVAILABLE", "getToken has failed", { cause });
-        this.#owner.report(error);
-        this.#lose({ code: LOST, reason: error.message });
-      },
-    );
-  }
-
-  #open(generation: number): void {
-    const { url, codec, transport: factory } = this.#options;
-    const current = (run: () => void) => {
-      if (generation === this.#generation) run();
+    const tell = (): void => {
+      requests.fail(why, next === "closed");
+      owner.lost(why);
     };
-    try {
-      const transport = factory.open(url, codec.subprotocol, {
-        opened: () => current(() => this.#connect()),
-        frame: (frame) => current(() => this.#receive(frame)),
-        alive: () => current(() => this.#alive()),
-        ended: (end) => {
-          if (transport === this.#leaving) this.#gone();
-          current(() => {
-            this.#transport = undefined;
-            this.#lose(end);
-          });
-        },
-      });
-      this.#transport = transport;
-    } catch (error) {
-      this.#end(MessagingError.from(error));
+    enter(next, tell, error, retryInMs);
+  };
+
+  const close = (error?: MessagingError): Promise<void> => {
+    if (state === "closed") return closed.promise;
+    leaving = abandon();
+    unwatch();
+    leave("closed", error);
+    if (leaving === undefined) closed.resolve();
+    else {
+      leaving.close(1000, "client closing");
+      limit.set(CLOSE_TIMEOUT_MS, closed.resolve);
     }
-  }
+    return closed.promise;
+  };
 
-  #connect(): void {
-    const { clientId, clientType, version, capabilities, codec } = this.#options;
-    const room = (this.maxMessageBytes || USUAL_MESSAGE_BYTES) - 1024 - this.token.length;
-    const connect = {
-      client_id: clientId,
-      client_type: clientType,
-      token: this.token,
-      version,
-      subscriptions: this.#owner.subscriptions(room),
-      capabilities,
-    };
-    this.#send(codec.encode({ id: "0", connect }));
-  }
+  const end = (error: unknown): void => {
+    close(MessagingError.from(error)).catch(() => {});
+  };
 
-  #receive(data: Frame): void {
-    this.#alive();
-    this.#received += typeof data === "string" ? utf8Length(data) : data.length;
-    try {
-      this.#take(this.#options.codec.decode(data));
-    } catch (error) {
-      this.#owner.report(error);
-    }
-    this.#report();
-  }
+  const room = (): number => (maxMessageBytes || USUAL_MESSAGE_BYTES) - 1024;
 
-  #take(frame: OutboundFrame): void {
-    if (frame.disconnect !== undefined) this.#told = frame.disconnect;
-    else if (this.state === "connected") {
-      if (this.#requests.answer(frame)) return;
-      if (frame.error !== undefined) this.#owner.report(errorOf(frame.error));
-      else this.#owner.frame(frame);
-      if (frame.token_expiring !== undefined) this.#tokenExpiring(frame.token_expiring.channels);
-    } else if (frame.connected !== undefined) this.#connected(frame.connected, frame.time ?? 0);
-    // A close follows, whose code decides.
-    else if (frame.error !== undefined) this.#refusal = errorOf(frame.error);
-  }
+  const send = (frame: Frame): void => transport?.send(frame);
 
-  #connected(frame: ConnectedFrame, time: number): void {
-    const generation = this.#generation;
-    this.#cancel("connect");
-    this.sessionId = frame.session_id ?? "";
-    this.userId = frame.user_id ?? "";
-    this.capabilities = frame.capabilities ?? [];
-    this.maxMessageBytes = frame.max_message_bytes ?? 0;
-    this.#connectedAt = this.#clock.elapsed();
-    const credit = this.capabilities.includes("credit") ? (frame.credit_bytes ?? 0) : 0;
-    if (credit > 0) this.#reportAt = credit / REPORTS_PER_CREDIT;
-    const previous = this.state;
-    this.state = "connected";
-    this.#beat(this.#options.pingIntervalMs ?? frame.ping_interval_ms ?? 0);
-    this.#owner.connected(frame, time);
-    // The owner, or the application, may have ended it by now.
-    if (generation === this.#generation) this.#flush();
-    if (generation !== this.#generation) return;
-    this.#owner.changed({ state: "connected", previous, error: undefined, retryInMs: undefined });
-  }
+  const tell = (frame: InboundFrame): void => {
+    if (state === "connected") send(codec.encode(frame));
+  };
 
-  #flush(): void {
-    const { codec } = this.#options;
-    this.#requests.flush((frame) => {
+  const flush = (): void =>
+    requests.flush((frame) => {
       const encoded = codec.encode(frame);
-      const bytes = typeof encoded === "string" ? utf8Length(encoded) : encoded.length;
-      if (this.maxMessageBytes > 0 && bytes > this.maxMessageBytes) {
-        const text = `${bytes} bytes are more than the ${this.maxMessageBytes} that the server takes`;
+      const bytes = frameLength(encoded);
+      if (maxMessageBytes > 0 && bytes > maxMessageBytes) {
+        const text = `${bytes} bytes are more than the ${maxMessageBytes} that the server takes`;
         throw new MessagingError("TOO_LARGE", text);
       }
-      this.#send(encoded);
+      send(encoded);
     });
-  }
 
-  #send(frame: Frame): void {
-    this.#transport?.send(frame);
-  }
+  const request: Connection["request"] = (frame, terms) => {
+    const answer = requests.add(frame, terms);
+    if (state === "closed") requests.fail(closedError(), true);
+    else if (state === "connected") flush();
+    return answer;
+  };
 
-  /** Tells how much has come in, where the server wants to know. */
-  #report(): void {
-    if (this.#received - this.#reported < this.#reportAt || this.state !== "connected") return;
-    this.#reported = this.#received;
-    this.tell({ received: { bytes: this.#received } });
-  }
+  /** A token of the application. Also what it throws is a rejection. */
+  const ask = async (reason: TokenRequest["reason"]): Promise<string | null> =>
+    getToken?.({ reason }) ?? null;
 
-  #beat(intervalMs: number): void {
-    if (intervalMs <= 0) return;
-    this.#timer("ping", intervalMs, () => {
-      this.#ping();
-      this.#beat(intervalMs);
+  const takeToken = (fresh: string): void => {
+    token = fresh;
+    tokenAt = clock.elapsed();
+    tokenReason = "connect";
+  };
+
+  const refresh = async (fresh: string): Promise<void> => {
+    takeToken(fresh);
+    if (state !== "connected") return;
+    const take = (): void => owner.refreshed();
+    await request({ refresh: { token } }, { kind: "refresh_ack", take, timeoutMs: 10_000 });
+  };
+
+  const attempt = (): void => {
+    abandon();
+    refusal = undefined;
+    told = undefined;
+    limit.set(options.connectTimeoutMs, () => drop("no answer in time"));
+    const hasToken = !hasTried && token !== "";
+    hasTried = true;
+    if (getToken === undefined || hasToken || clock.elapsed() - tokenAt < TOKEN_REUSE_MS) {
+      open();
+      return;
+    }
+    ask(tokenReason).then(
+      current((fresh) => {
+        if (fresh === null) end(new MessagingError("AUTH_ERROR", "getToken has no token"));
+        else {
+          takeToken(fresh);
+          open();
+        }
+      }),
+      current((cause) => {
+        const error = new MessagingError("UNAVAILABLE", "getToken has failed", { cause });
+        owner.report(error);
+        drop(error.message);
+      }),
+    );
+  };
+
+  const open = (): void => {
+    const lost = current((why: TransportEnd) => {
+      transport = undefined;
+      lose(why);
     });
-  }
+    try {
+      const opened = options.transport.open(url, codec.subprotocol, {
+        opened: current(connect),
+        frame: current(receive),
+        alive: current(pong.stop),
+        ended(why) {
+          if (opened === leaving) {
+            limit.stop();
+            closed.resolve();
+          }
+          lost(why);
+        },
+      });
+      transport = opened;
+    } catch (error) {
+      end(error);
+    }
+  };
 
-  #ping(): void {
-    this.#transport?.ping();
+  const connect = (): void => {
+    const { clientId, clientType, version, capabilities } = options;
+    const subscriptions = owner.subscriptions(room() - token.length);
+    const names = { client_id: clientId, client_type: clientType };
+    send(
+      codec.encode({ id: "0", connect: { ...names, token, version, subscriptions, capabilities } }),
+    );
+  };
+
+  const receive = (data: Frame): void => {
+    pong.stop();
+    received += frameLength(data);
+    try {
+      take(codec.decode(data));
+    } catch (error) {
+      owner.report(error);
+    }
+    if (received - reported < reportEvery || state !== "connected") return;
+    reported = received;
+    tell({ received: { bytes: received } });
+  };
+
+  const take = (frame: OutboundFrame): void => {
+    const { connected, disconnect, error, token_expiring: expiring } = frame;
+    if (disconnect !== undefined) told = disconnect;
+    else if (state !== "connected") {
+      if (connected !== undefined) begin(connected, frame.time ?? 0);
+      // A close follows, whose code decides.
+      else if (error !== undefined) refusal = errorOf(error);
+    } else if (!requests.answer(frame)) {
+      if (error !== undefined) owner.report(errorOf(error));
+      // The tokens of subscriptions are the application's own.
+      else if (getToken && expiring && !expiring.channels?.length) {
+        const renew = current((fresh: string | null) =>
+          fresh === null ? undefined : refresh(fresh),
+        );
+        ask("expiring")
+          .then(renew)
+          .catch(current((why) => owner.report(why)));
+      } else owner.frame(frame);
+    }
+  };
+
+  const begin = (frame: ConnectedFrame, time: number): void => {
+    const { session_id = "", user_id = "", max_message_bytes = 0, ping_interval_ms = 0 } = frame;
+    limit.stop();
+    sessionId = session_id;
+    userId = user_id;
+    maxMessageBytes = max_message_bytes;
+    connectedAt = clock.elapsed();
+    const credit = frame.capabilities?.includes("credit") && frame.credit_bytes;
+    if (credit) reportEvery = credit / REPORTS_PER_CREDIT;
+    enter("connected", () => {
+      const goOn = current(flush);
+      pingEvery(options.pingIntervalMs ?? ping_interval_ms);
+      owner.connected(frame, time);
+      goOn();
+    });
+  };
+
+  const ping = (): void => {
+    transport?.ping();
     // The oldest ping without an answer decides, whatever was sent since.
-    if (this.#timers.has("pong")) return;
-    this.#timer("pong", this.#options.pongTimeoutMs ?? PONG_TIMEOUT_MS, () => {
+    if (pong.runs()) return;
+    pong.set(options.pongTimeoutMs ?? PONG_TIMEOUT_MS, () => {
       // In a page that was hidden or asleep the answer may lie behind this timer: it comes before the next one.
-      this.#timer("pong", PONG_GRACE_MS, () => this.#drop("no answer to ping"));
+      pong.set(PONG_GRACE_MS, () => drop("no answer to ping"));
     });
-  }
+  };
 
-  #alive(): void {
-    this.#cancel("pong");
-  }
+  const pingEvery = (ms: number): void => {
+    if (ms <= 0) return;
+    beat.set(ms, () => {
+      ping();
+      pingEvery(ms);
+    });
+  };
 
   /** Ends a connection that does not answer, without waiting for its close handshake. */
-  #drop(reason: string): void {
-    this.#lose({ code: LOST, reason });
-  }
+  const drop = (reason: string): void => lose({ code: LOST, reason });
 
-  #lose({ code, reason, fatal = false, retryAfterMs: pauseMs = 0 }: TransportEnd): void {
-    const { reconnect = true, patient } = this.#options;
-    const told = this.#told;
-    const refusal = this.#refusal;
+  const lose = ({ code, reason, fatal, retryAfterMs: pauseMs = 0 }: TransportEnd): void => {
     // The close frame may have been lost after what announced it.
     const close =
       told?.code === undefined || code !== LOST
@@ -401,107 +407,75 @@ export class Connection {
       { close, metadata: refusal?.metadata },
     );
     const comesBack = !fatal && (told ? told.reconnect : reconnects(close.code));
-    const isFirst = this.#connectedAt === undefined && this.#failures === 0;
-    if (!comesBack || !reconnect || (isFirst && !patient)) {
-      this.#end(error);
+    const isFirst = connectedAt === undefined && failures === 0;
+    if (!comesBack || options.reconnect === false || (isFirst && !options.patient)) {
+      end(error);
       return;
     }
     if (close.code === TOKEN_EXPIRED) {
-      this.#tokenAt = Number.NEGATIVE_INFINITY;
-      this.#tokenReason = "expired";
+      tokenAt = Number.NEGATIVE_INFINITY;
+      tokenReason = "expired";
     }
     const refusedMs = refusal ? retryAfterMs(refusal) : 0;
     const askedMs = Math.max(told?.retry_after_ms ?? 0, refusedMs, pauseMs);
-    const delayMs = Math.max(this.#delay(), askedMs);
-    this.#notBefore = this.#clock.elapsed() + askedMs;
-    this.#abandon()?.close(COMES_BACK, "connection lost");
-    this.#timer("retry", delayMs, () => this.#attempt());
-    this.#leave("connecting", error, delayMs);
-  }
+    const delayMs = Math.max(delay(), askedMs);
+    notBefore = clock.elapsed() + askedMs;
+    abandon()?.close(COMES_BACK, "connection lost");
+    wait(delayMs);
+    leave("connecting", error, delayMs);
+  };
+
+  const wait = (ms: number): void => {
+    isIdle = true;
+    limit.set(ms, attempt);
+  };
 
   /** A random time, in milliseconds. The longer connections do not last, the longer it may be. */
-  #delay(): number {
-    const bound = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures);
-    const lasted = this.#connectedAt === undefined ? 0 : this.#clock.elapsed() - this.#connectedAt;
-    this.#connectedAt = undefined;
-    const healthy = lasted >= bound;
-    this.#failures = healthy ? 1 : this.#failures + 1;
-    return this.#clock.random() * (healthy ? FIRST_DELAY_MS : bound);
-  }
+  const delay = (): number => {
+    const bound = longestDelay(failures);
+    const healthy = connectedAt !== undefined && clock.elapsed() - connectedAt >= bound;
+    connectedAt = undefined;
+    failures = healthy ? 1 : failures + 1;
+    return clock.random() * (healthy ? FIRST_DELAY_MS : bound);
+  };
 
-  #end(error: MessagingError): void {
-    this.close(error).catch(() => {});
-  }
+  const unwatch = options.surroundings.watch(
+    () => {
+      // Only this client can have been cut.
+      if (state === "connected") ping();
+      else if (isIdle) wait(Math.max(0, notBefore - clock.elapsed()));
+    },
+    () => {
+      // The page is left: what it has open would hear nothing, and look alive to the server.
+      if (state === "closed") return;
+      abandon()?.close(1000, "page left");
+      isIdle = true;
+      leave("connecting", new MessagingError("UNAVAILABLE", "the page was left"));
+    },
+  );
 
-  /** Only this client can have been cut. */
-  #wake(): void {
-    if (this.state === "connected") this.#ping();
-    else if (this.#asleep || this.#timers.has("retry")) {
-      this.#asleep = false;
-      const waitMs = Math.max(0, this.#notBefore - this.#clock.elapsed());
-      this.#timer("retry", waitMs, () => this.#attempt());
-    }
-  }
-
-  /** The page is left: what it has open would hear nothing, and look alive to the server. */
-  #sleep(): void {
-    if (this.state === "closed") return;
-    this.#asleep = true;
-    this.#abandon()?.close(1000, "page left");
-    this.#leave("connecting", new MessagingError("UNAVAILABLE", "the page was left"));
-  }
-
-  #tokenExpiring(channels: readonly string[] = []): void {
-    const { getToken } = this.#options;
-    if (channels.length > 0 || getToken === undefined) return;
-    const generation = this.#generation;
-    (async () => {
-      const token = await getToken({ reason: "expiring" });
-      if (generation === this.#generation && token !== null) await this.refresh(token);
-    })().catch((error: unknown) => {
-      if (generation === this.#generation) this.#owner.report(error);
-    });
-  }
-
-  #takeToken(token: string): void {
-    this.token = token;
-    this.#tokenAt = this.#clock.elapsed();
-    this.#tokenReason = "connect";
-  }
-
-  /** Makes all that was there belong to the past, and returns its transport. */
-  #abandon(): Transport | undefined {
-    const transport = this.#transport;
-    this.#transport = undefined;
-    this.#begin();
-    return transport;
-  }
-
-  #begin(): number {
-    for (const cancel of this.#timers.values()) cancel();
-    this.#timers.clear();
-    this.#received = 0;
-    this.#reported = 0;
-    this.#reportAt = Number.POSITIVE_INFINITY;
-    this.#generation += 1;
-    return this.#generation;
-  }
-
-  #timer(purpose: string, ms: number, run: () => void): void {
-    this.#cancel(purpose);
-    this.#timers.set(
-      purpose,
-      this.#clock.after(ms, () => {
-        this.#timers.delete(purpose);
-        run();
-      }),
-    );
-  }
-
-  #cancel(purpose: string): void {
-    this.#timers.get(purpose)?.();
-    this.#timers.delete(purpose);
-  }
+  return {
+    get state() {
+      return state;
+    },
+    get token() {
+      return token;
+    },
+    get sessionId() {
+      return sessionId;
+    },
+    get userId() {
+      return userId;
+    },
+    get room() {
+      return room();
+    },
+    start: attempt,
+    request,
+    tell,
+    refresh,
+    close,
+  };
 }
 
 /** What becomes of everything when the application closes its client. */

@@ -1,5 +1,8 @@
 /** Events that applications make. */
-import { type CloudEvent, CORE_NAMES, contentTypeOf, randomUuid } from "./cloud-event.ts";
+import { type CloudEvent, contentTypeOf, randomUuid } from "./cloud-event.ts";
+
+/** Names that no extension has. */
+const CORE_NAMES = /^(?:id|source|specversion|type|datacontenttype|dataschema|subject|time|data)$/;
 
 /** What an extension attribute may hold; numbers are 32-bit integers. */
 export type ExtensionValue = string | number | boolean | Uint8Array | Date;

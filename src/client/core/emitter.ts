@@ -96,3 +96,27 @@ export function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
 }
+
+/** A promise whose rejection may be ignored, and what settles it. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export function deferred<T = void>(): Deferred<T> {
+  let settle = {} as Omit<Deferred<T>, "promise">;
+  const promise = quiet<T>(
+    new Promise((resolve, reject) => {
+      settle = { resolve, reject };
+    }),
+  );
+  return { promise, ...settle };
+}
+
+/** Calls when a signal aborts, or at once where it has. @returns what ends the wait */
+export function whenAborted(signal: Signal | undefined, run: () => void): () => void {
+  if (signal?.aborted) run();
+  signal?.addEventListener("abort", run);
+  return () => signal?.removeEventListener("abort", run);
+}

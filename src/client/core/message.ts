@@ -1,6 +1,15 @@
 /** What applications receive. */
-import type { Position, WireGap, WireMember, WireMessage } from "../wire/frames.ts";
+import type { Position, WireGap, WireMember, WireMessage, WirePublisher } from "../wire/frames.ts";
 import { type CloudEvent, fromWireEvent } from "./cloud-event.ts";
+
+/** Who somebody is. */
+export interface Identity {
+  /** The client's own name for itself; it proves nothing. */
+  readonly clientId: string;
+  /** Who authentication says it is; empty without authentication. */
+  readonly userId: string;
+  readonly sessionId: string;
+}
 
 /** A delivered event and its place in the channel. */
 export interface ReceivedMessage<T = unknown> {
@@ -16,11 +25,7 @@ export interface ReceivedMessage<T = unknown> {
   /** It was missed, or asked for, and comes out of the log. */
   readonly replay: boolean;
   /** Who published it. Only `userId` is authenticated. */
-  readonly publisher: {
-    readonly clientId: string;
-    readonly userId: string;
-    readonly sessionId: string;
-  };
+  readonly publisher: Identity;
   /** Metadata of the publish request. */
   readonly metadata: Readonly<Record<string, string>>;
   /** The event's data. */
@@ -56,11 +61,10 @@ export interface Member {
 /** @throws what is wrong with an event that applications have no form for */
 export function receivedMessage(message: WireMessage): ReceivedMessage {
   const { id = "", channel = "", offset = 0, epoch = "", time = 0, replay = false } = message;
-  const { client_id = "", user_id = "", session_id = "" } = message.publisher ?? {};
   const event = fromWireEvent(message.payload ?? {});
   return {
     ...{ id, channel, offset, epoch, time, replay },
-    publisher: { clientId: client_id, userId: user_id, sessionId: session_id },
+    publisher: identityOf(message.publisher),
     metadata: message.metadata ?? {},
     data: event.data,
     event,
@@ -73,6 +77,13 @@ export function gapOf(gap: WireGap): Gap {
 }
 
 export function memberOf(member: WireMember): Member {
-  const { user_id = "", client_id = "", session_id = "", time = 0 } = member;
-  return { userId: user_id, clientId: client_id, sessionId: session_id, time };
+  return { ...identityOf(member), time: member.time ?? 0 };
+}
+
+export function identityOf({
+  client_id = "",
+  user_id = "",
+  session_id = "",
+}: WirePublisher = {}): Identity {
+  return { clientId: client_id, userId: user_id, sessionId: session_id };
 }

@@ -1,7 +1,7 @@
 /** Patterns of channels: `*` stands for one word, and `**` at the end for any number of words. */
 
 export function isPattern(name: string): boolean {
-  return name.split(".").some((word) => word === "*" || word === "**");
+  return /(^|\.)\*\*?(\.|$)/.test(name);
 }
 
 /** Whether a pattern, or a name, stands for a channel. */

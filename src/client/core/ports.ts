@@ -167,8 +167,8 @@ export interface PublishQueue {
   lost(): void;
   /**
    * The client is closed: every promise rejects, and nothing is sent any more. A store keeps its items for the next
-   * client, unless `forget`: then those of the current user are removed from it. Resolves when that is done, after a
-   * second at the latest.
+   * client, unless `forget`: then those of the current user are removed from it, also where it was closed before. Resolves
+   * when that is done, after a second at the latest.
    */
   close(forget: boolean): Promise<void>;
 }

@@ -1,7 +1,7 @@
 /** Requests that wait for their answer. Each settles exactly once. */
 import { MessagingError } from "../../protocol/errors.ts";
 import type { InboundFrame, OutboundFrame, WireError } from "../wire/frames.ts";
-import { quiet, type Signal } from "./emitter.ts";
+import { deferred, type Signal, whenAborted } from "./emitter.ts";
 import type { Clock } from "./ports.ts";
 
 /** A member of an answer. */
@@ -27,89 +27,86 @@ interface Pending {
   fail(error: unknown): void;
 }
 
-export class Requests {
-  readonly #clock: Clock;
-  readonly #pending = new Map<string, Pending>();
-  /** Those of them that wait for a connection. */
-  readonly #unsent = new Map<string, Pending>();
-  #counter = 0;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
+export interface Requests {
   /**
    * Waits for the answer to a frame, which `flush` sends.
    *
    * @returns a promise whose rejection may be ignored
    */
-  add<Kind extends AnswerKind, T>(frame: InboundFrame, terms: Terms<Kind, T>): Promise<T> {
-    const { kind, take, timeoutMs, late = "UNAVAILABLE", signal } = terms;
-    const id = `${++this.#counter}`;
-    return quiet(
-      new Promise<T>((resolve, reject) => {
-        const answers: Answer<Kind>[] = [];
-        const settle = (): void => {
-          this.#pending.delete(id);
-          this.#unsent.delete(id);
-          cancel();
-          signal?.removeEventListener("abort", abort);
-        };
-        const fail = (error: unknown): void => {
-          settle();
-          reject(error);
-        };
-        const abort = (): void => fail(signal?.reason);
-        const cancel = this.#clock.after(timeoutMs, () =>
-          fail(new MessagingError(late, "no answer in time")),
-        );
-        const answered = (answer: OutboundFrame): void => {
-          answers.push(answer[kind] as Answer<Kind>);
-          if (answer.survey_result?.more) return;
-          settle();
-          try {
-            resolve(take(answers));
-          } catch (error) {
-            reject(error);
-          }
-        };
-        const pending = { frame: { id, ...frame }, kind, answered, fail };
-        this.#pending.set(id, pending);
-        this.#unsent.set(id, pending);
-        if (signal?.aborted) abort();
-        signal?.addEventListener("abort", abort);
-      }),
-    );
-  }
-
+  add<Kind extends AnswerKind, T>(frame: InboundFrame, terms: Terms<Kind, T>): Promise<T>;
   /** Sends what was not sent yet, in its order. @param send throws what the request rejects with */
-  flush(send: (frame: InboundFrame) => void): void {
-    for (const [id, pending] of this.#unsent) {
-      this.#unsent.delete(id);
-      try {
-        send(pending.frame);
-      } catch (error) {
-        pending.fail(error);
-      }
-    }
-  }
-
+  flush(send: (frame: InboundFrame) => void): void;
   /** Returns false for a frame that is nobody's answer. */
-  answer(frame: OutboundFrame): boolean {
-    const pending = this.#pending.get(frame.id ?? "");
-    if (pending === undefined) return false;
-    if (frame.error !== undefined) pending.fail(errorOf(frame.error));
-    // Anything else is of a later version, whatever its id.
-    else if (frame[pending.kind] !== undefined) pending.answered(frame);
-    return true;
-  }
-
+  answer(frame: OutboundFrame): boolean;
   /** @param all those that were not sent, too */
-  fail(error: MessagingError, all = false): void {
-    for (const [id, pending] of [...this.#pending]) {
-      if (all || !this.#unsent.has(id)) pending.fail(error);
-    }
-  }
+  fail(error: MessagingError, all: boolean): void;
+}
+
+export function requestsOf(clock: Clock): Requests {
+  const pending = new Map<string, Pending>();
+  /** Those of them that wait for a connection. */
+  const unsent = new Map<string, Pending>();
+  let counter = 0;
+  return {
+    add<Kind extends AnswerKind, T>(frame: InboundFrame, terms: Terms<Kind, T>): Promise<T> {
+      const { kind, take, timeoutMs, late = "UNAVAILABLE", signal } = terms;
+      const id = `${++counter}`;
+      const { promise, resolve, reject } = deferred<T>();
+      const answers: Answer<Kind>[] = [];
+      let forget: (() => void) | undefined;
+      const settle = (): void => {
+        pending.delete(id);
+        unsent.delete(id);
+        cancel();
+        forget?.();
+      };
+      const fail = (error: unknown): void => {
+        settle();
+        reject(error);
+      };
+      const cancel = clock.after(timeoutMs, () =>
+        fail(new MessagingError(late, "no answer in time")),
+      );
+      const answered = (answer: OutboundFrame): void => {
+        answers.push(answer[kind] as Answer<Kind>);
+        if (answer.survey_result?.more) return;
+        settle();
+        try {
+          resolve(take(answers));
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const request = { frame: { id, ...frame }, kind, answered, fail };
+      pending.set(id, request);
+      unsent.set(id, request);
+      forget = whenAborted(signal, () => fail(signal?.reason));
+      return promise;
+    },
+    flush(send) {
+      for (const [id, { frame, fail }] of unsent) {
+        unsent.delete(id);
+        try {
+          send(frame);
+        } catch (error) {
+          fail(error);
+        }
+      }
+    },
+    answer(frame) {
+      const request = pending.get(frame.id ?? "");
+      if (request === undefined) return false;
+      if (frame.error !== undefined) request.fail(errorOf(frame.error));
+      // Anything else is of a later version, whatever its id.
+      else if (frame[request.kind] !== undefined) request.answered(frame);
+      return true;
+    },
+    fail(error, all) {
+      for (const [id, request] of [...pending]) {
+        if (all || !unsent.has(id)) request.fail(error);
+      }
+    },
+  };
 }
 
 /** An error of a frame. */

@@ -1,8 +1,8 @@
 /** A subscription as the application holds it. */
 import { MessagingError } from "../../protocol/errors.ts";
-import { Emitter, quiet, type Signal } from "./emitter.ts";
+import { deferred, Emitter, quiet, type Signal } from "./emitter.ts";
 import type { Gap, Member, ReceivedMessage } from "./message.ts";
-import type { Topic, TopicOptions } from "./topic.ts";
+import type { Topic, TopicOptions } from "./topics/topic.ts";
 
 /**
  * - `subscribing`: wanted, and not acknowledged by this connection yet
@@ -79,7 +79,7 @@ export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
   readonly #handler: MessageHandler<T> | undefined;
   #state: SubscriptionState = "subscribing";
   #error: MessagingError | undefined;
-  #settle: { resolve: () => void; reject: (error: unknown) => void } | undefined;
+  readonly #answered = deferred();
   /** What waits for an iterator; undefined where none is to come. */
   #waiting: ReceivedMessage<T>[] | undefined;
   #overflowed = false;
@@ -97,11 +97,7 @@ export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
     this.#owner = owner;
     this.#handler = handler;
     if (handler === undefined) this.#waiting = [];
-    this.ready = quiet(
-      new Promise((resolve, reject) => {
-        this.#settle = { resolve, reject };
-      }),
-    );
+    this.ready = this.#answered.promise;
   }
 
   get state(): SubscriptionState {
@@ -115,12 +111,12 @@ export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
 
   /** Ends the subscription: nothing comes of it after the call. Resolves when the server has ended it, too. */
   unsubscribe(): Promise<void> {
-    return this.#owner.end(this);
+    return quiet(this.#owner.end(this));
   }
 
   /** Brings a new token for this subscription, in the place of that of its options. */
   setToken(token: string): Promise<void> {
-    return this.#owner.setToken(this, token);
+    return quiet(this.#owner.setToken(this, token));
   }
 
   /**
@@ -170,9 +166,9 @@ export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
     this.#error = error;
     if (state === previous || previous === "ended") return;
     this.#state = state;
-    if (state === "subscribed") this.#settle?.resolve();
+    if (state === "subscribed") this.#answered.resolve();
     else if (state !== "subscribing") {
-      this.#settle?.reject(
+      this.#answered.reject(
         error ?? new MessagingError("UNAVAILABLE", "the subscription has ended"),
       );
     }

@@ -132,10 +132,15 @@ interface RawSocket {
   destroy(): void;
 }
 
-/** What undici, which Node's WebSocket is made of, sends a request with, and what that tells. */
+/** What undici, which Node's WebSocket is made of, sends a request with. */
 interface Dispatcher {
-  dispatch(options: unknown, handler: object): boolean;
+  dispatch(options: unknown, handler: UpgradeHandler): boolean;
 }
+
+/** The part of it that is told of an upgrade, by a name that differs by version. The socket comes last. */
+type UpgradeHandler = Partial<
+  Record<"onUpgrade" | "onRequestUpgrade", (...terms: unknown[]) => unknown>
+>;
 
 /** The dispatcher of all requests, which shows the socket of this one. */
 function dispatcher(opened: (raw: RawSocket) => void): Dispatcher {
@@ -146,18 +151,15 @@ function dispatcher(opened: (raw: RawSocket) => void): Dispatcher {
         description?.startsWith("undici.globalDispatcher"),
       );
       const shared = name && (globalThis as unknown as Record<symbol, Dispatcher>)[name];
-      const watched = new Proxy(handler, {
-        get(target, name) {
-          const member: unknown = Reflect.get(target, name);
-          if (typeof member !== "function") return member;
-          return (...terms: unknown[]): unknown => {
-            // `onUpgrade`, and `onRequestUpgrade` in later versions: the socket is the last one.
-            if (/upgrade$/i.test(String(name))) opened(terms.at(-1) as RawSocket);
-            return Reflect.apply(member, target, terms);
-          };
-        },
-      });
-      return shared?.dispatch(options, watched) ?? false;
+      for (const name of ["onUpgrade", "onRequestUpgrade"] as const) {
+        const told = handler[name];
+        if (told === undefined) continue;
+        handler[name] = (...terms) => {
+          opened(terms.at(-1) as RawSocket);
+          return told.apply(handler, terms);
+        };
+      }
+      return shared?.dispatch(options, handler) ?? false;
     },
   };
 }

@@ -141,6 +141,8 @@ export class IndexedDBStore implements QueueStore {
   async end(): Promise<void> {
     await this.#last;
     this.#database?.close();
+    // It is opened again where it is to be emptied after that.
+    this.#opening = undefined;
   }
 
   /** @throws where the database was closed under this page */

@@ -5,7 +5,7 @@
  * recognise it, so that nothing is published twice; after that nobody can know, and its promise says so.
  */
 import { MessagingError } from "../../protocol/errors.ts";
-import type { Signal } from "../core/emitter.ts";
+import { deferred, whenAborted } from "../core/emitter.ts";
 import type {
   PublishQueue,
   PublishResult,
@@ -14,6 +14,8 @@ import type {
   QueueItem,
   QueueSession,
 } from "../core/ports.ts";
+import { retryAfterMs } from "../core/requests.ts";
+import { timerOf } from "../core/timer.ts";
 
 /** What may wait while there is no connection. */
 export interface QueueBounds {
@@ -59,205 +61,207 @@ export interface Entry {
  * @example const client = await dial(url, { queue: memoryQueue({ items: 1_000 }) });
  */
 export function memoryQueue(bounds?: QueueBounds): QueueFactory {
-  return (context) => new MemoryQueue(context, bounds);
+  return (context) => queueOf(context, bounds);
 }
 
-export class MemoryQueue implements PublishQueue {
-  protected readonly context: QueueContext;
-  protected session: QueueSession | undefined;
-  /** Who was connected last. */
-  protected user: string | undefined;
-  /** In the order in which they are sent. */
-  protected waiting = new Set<Entry>();
-  /** Sent in this session, and not answered. */
-  protected readonly flying = new Set<Entry>();
-  protected closed = false;
-  /** Nothing is sent meanwhile. */
-  protected held = false;
-  readonly #bounds: Required<QueueBounds>;
-  #windowMs = 0;
-  /** What has to be added to the elapsed time to have the server's. */
-  #ahead = Number.NaN;
-  #endPause: (() => void) | undefined;
-  #endTimer: (() => void) | undefined;
-
-  constructor(context: QueueContext, bounds?: QueueBounds) {
-    this.context = context;
-    this.#bounds = { items: 100, bytes: 1 << 20, ageMs: 3_600_000, ...bounds };
-  }
-
-  add(item: QueueItem, signal?: Signal): Promise<PublishResult> {
-    let abort = (): void => {};
-    const settled = new Promise<PublishResult>((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      if (this.closed) return reject(notSent("the client is closed"));
-      const entry: Entry = {
-        item,
-        user: this.user,
-        born: this.now(),
-        sent: undefined,
-        resolve,
-        reject,
-      };
-      if (!this.#ready || this.waiting.size > 0) {
-        let { size } = item;
-        for (const other of this.waiting) size += other.item.size;
-        if (this.waiting.size >= this.#bounds.items || size > this.#bounds.bytes) {
-          return reject(new MessagingError("RATE_LIMITED", "too much waits to be sent"));
-        }
-        this.rest(entry);
-        this.keep(entry);
-      } else this.#send(entry);
-      abort = () => {
-        if (this.take(entry)) reject(signal?.reason);
-      };
-      signal?.addEventListener("abort", abort);
-    });
-    const end = (): void => signal?.removeEventListener("abort", abort);
-    if (signal) settled.then(end, end);
-    return settled;
-  }
-
-  opened(session: QueueSession): void {
-    const { userId, dedupWindowMs, time } = session;
-    this.session = session;
-    this.user = userId;
-    this.#windowMs = dedupWindowMs;
-    this.#ahead = time - this.context.clock.elapsed();
-    for (const entry of this.waiting) {
-      if (entry.user === undefined) {
-        entry.user = userId;
-        this.keep(entry);
-      } else if (entry.user !== userId) this.fail(entry, "another user has connected", true);
-    }
-    this.flush();
-  }
-
-  lost(): void {
-    this.session = undefined;
-    this.#endPause?.();
-    this.#endPause = undefined;
-    this.waiting = new Set([...this.flying, ...this.waiting]);
-    this.flying.clear();
-    this.#soon();
-  }
-
-  async close(_forget: boolean): Promise<void> {
-    this.closed = true;
-    this.lost();
-    for (const entry of this.waiting) this.fail(entry, "the client is closed", true);
-  }
-
+/** What keeps items beyond the life of their page. */
+export interface Keeping {
   /** An item is new, or has changed. */
-  protected keep(_: Entry): void {}
-
+  keep(entry: Entry): void;
   /** An item is done with. */
-  protected drop(_: Entry): void {}
+  drop(entry: Entry): void;
+  /** This page gives an item up, which stays where it is kept. */
+  leave(entry: Entry): void;
+}
 
-  protected now(): Moment {
-    const elapsed = this.context.clock.elapsed();
-    return { elapsed, server: elapsed + this.#ahead, device: this.context.clock.now() };
-  }
+/** A queue in memory, and what else is needed of it where its items are kept. */
+export interface MemoryQueue extends PublishQueue {
+  /** What is to be sent, in its order. */
+  waiting(): ReadonlySet<Entry>;
+  /** Sent in this session, and not answered. */
+  readonly flying: ReadonlySet<Entry>;
+  /** Puts items before those that wait. */
+  restore(entries: readonly Entry[]): void;
+  /** Whether nothing is sent, whatever waits. */
+  hold(isHeld: boolean): void;
+  /** Sends what waits, if it can be sent, and gives up what may not be any more. */
+  flush(): void;
+  now(): Moment;
+  /** How long ago a moment was, in milliseconds. */
+  age(then: Moment): number;
+  /** @param kept whether it stays where it is kept, for its user */
+  fail(entry: Entry, reason: string, kept: boolean): void;
+}
+
+export function queueOf(
+  { clock }: QueueContext,
+  bounds: QueueBounds = {},
+  keeping?: Keeping,
+): MemoryQueue {
+  const { items = 100, bytes = 1 << 20, ageMs = 3_600_000 } = bounds;
+  const timer = timerOf(clock);
+  const pause = timerOf(clock);
+  const flying = new Set<Entry>();
+  let waiting = new Set<Entry>();
+  let session: QueueSession | undefined;
+  /** Who was connected last. */
+  let user: string | undefined;
+  let isClosed = false;
+  let isHeld = false;
+  let windowMs = 0;
+  /** What has to be added to the elapsed time to have the server's. */
+  let ahead = Number.NaN;
+
+  const now = (): Moment => {
+    const elapsed = clock.elapsed();
+    return { elapsed, server: elapsed + ahead, device: clock.now() };
+  };
 
   /** @param careful whether it must not be too low, whatever has happened to clocks */
-  protected age(then: Moment, careful = false): number {
-    const now = this.now();
-    const age = Math.max(now.elapsed - then.elapsed, now.server - then.server || 0);
-    return careful ? Math.max(age, now.device - then.device) : age;
-  }
+  const age = (then: Moment, careful = false): number => {
+    const { elapsed, server, device } = now();
+    const known = Math.max(elapsed - then.elapsed, server - then.server || 0);
+    return careful ? Math.max(known, device - then.device) : known;
+  };
 
-  protected rest(entry: Entry): void {
-    this.waiting.add(entry);
-    this.#soon();
-  }
-
-  /** Sends what waits, if it can be sent. */
-  protected flush(): void {
-    this.#tidy();
-    for (const entry of this.waiting) {
-      if (!this.#ready) return;
-      this.waiting.delete(entry);
-      this.#send(entry);
-    }
-    // Nothing is left that a process would have to stay for.
-    this.#endTimer?.();
-  }
+  const canSend = (): boolean => session !== undefined && !isHeld && !pause.runs();
 
   /** @returns whether it was still to be settled */
-  protected take(entry: Entry): boolean {
-    const there = this.waiting.delete(entry) || this.flying.delete(entry);
-    if (there) this.drop(entry);
+  const take = (entry: Entry): boolean => {
+    const there = waiting.delete(entry) || flying.delete(entry);
+    if (there) keeping?.drop(entry);
     return there;
-  }
+  };
 
-  /** @param kept whether it stays where it is kept, for its user */
-  protected fail(entry: Entry, reason: string, kept?: boolean): void {
-    if (kept) this.waiting.delete(entry);
-    else this.take(entry);
+  const fail = (entry: Entry, reason: string, kept: boolean): void => {
+    if (kept) {
+      waiting.delete(entry);
+      keeping?.leave(entry);
+    } else take(entry);
     const cause = notSent(reason);
     entry.reject(
       entry.sent ? new MessagingError("OUTCOME_UNKNOWN", "outcome unknown", { cause }) : cause,
     );
-  }
+  };
 
-  get #ready(): boolean {
-    return this.session !== undefined && !this.held && this.#endPause === undefined;
-  }
+  /** Gives up what may not be sent any more, and comes back when there may be more of it. */
+  const tidy = (): void => {
+    timer.stop();
+    let next = Number.POSITIVE_INFINITY;
+    for (const entry of waiting) {
+      const { born, sent } = entry;
+      const left = sent ? windowMs - MARGIN_MS - age(sent, true) : ageMs - age(born);
+      if (left > 0) next = Math.min(next, left);
+      else fail(entry, "there was no connection in time", false);
+    }
+    if (waiting.size > 0) timer.set(next, tidy);
+  };
 
-  #send(entry: Entry): void {
-    const session = this.session as QueueSession;
+  /** Not at once: an answer that has come before the end of the session is still on its way to its promise. */
+  const tidySoon = (): void => timer.set(0, tidy);
+
+  const rest = (entry: Entry): void => {
+    waiting.add(entry);
+    tidySoon();
+    keeping?.keep(entry);
+  };
+
+  /** Sends what waits, if it can be sent. */
+  const flush = (): void => {
+    tidy();
+    for (const entry of waiting) {
+      if (!canSend()) return;
+      waiting.delete(entry);
+      send(entry);
+    }
+    // Nothing is left that a process would have to stay for.
+    timer.stop();
+  };
+
+  const send = (entry: Entry): void => {
+    const mine = session as QueueSession;
     const again = entry.sent !== undefined;
-    entry.sent ??= this.now();
-    this.flying.add(entry);
-    this.keep(entry);
-    session.send(entry.item, again).then(
+    entry.sent ??= now();
+    flying.add(entry);
+    keeping?.keep(entry);
+    mine.send(entry.item, again).then(
       (result) => {
-        if (this.take(entry)) entry.resolve(result);
+        if (take(entry)) entry.resolve(result);
       },
       (error: unknown) => {
-        const { code, retry, metadata } = MessagingError.from(error);
-        if (!retry) {
-          if (this.take(entry)) entry.reject(error);
-        } else if (session === this.session && this.flying.delete(entry)) {
+        const refusal = MessagingError.from(error);
+        if (!refusal.retry) {
+          if (take(entry)) entry.reject(error);
+        } else if (mine === session && flying.delete(entry)) {
           // Of anything but UNAVAILABLE it is known that this time has published nothing.
-          if (code !== "UNAVAILABLE" && !again) entry.sent = undefined;
-          this.rest(entry);
-          this.keep(entry);
-          this.#pause(Number(metadata?.["retry_after_ms"]) || PAUSE_MS);
+          if (refusal.code !== "UNAVAILABLE" && !again) entry.sent = undefined;
+          rest(entry);
+          if (!pause.runs()) pause.set(retryAfterMs(refusal) || PAUSE_MS, flush);
         }
       },
     );
-  }
+  };
 
-  #pause(ms: number): void {
-    this.#endPause ??= this.context.clock.after(ms, () => {
-      this.#endPause = undefined;
-      this.flush();
-    });
-  }
+  const lost = (): void => {
+    session = undefined;
+    pause.stop();
+    waiting = new Set([...flying, ...waiting]);
+    flying.clear();
+    tidySoon();
+  };
 
-  #soon(): void {
-    this.#endTimer?.();
-    // Not at once: an answer that has come before the end of the session is still on its way to its promise.
-    this.#endTimer = this.context.clock.after(0, () => this.#tidy());
-  }
-
-  /** Gives up what may not be sent any more, and comes back when there may be more of it. */
-  #tidy(): void {
-    this.#endTimer?.();
-    let next = Number.POSITIVE_INFINITY;
-    for (const entry of this.waiting) {
-      const { born, sent } = entry;
-      const left = sent
-        ? this.#windowMs - MARGIN_MS - this.age(sent, true)
-        : this.#bounds.ageMs - this.age(born);
-      if (left > 0) next = Math.min(next, left);
-      else this.fail(entry, "there was no connection in time");
-    }
-    if (this.waiting.size > 0) {
-      this.#endTimer = this.context.clock.after(next, () => this.#tidy());
-    }
-  }
+  return {
+    add(item, signal) {
+      const { promise, resolve, reject } = deferred<PublishResult>();
+      const entry: Entry = { item, user, born: now(), sent: undefined, resolve, reject };
+      let { size } = item;
+      for (const other of waiting) size += other.item.size;
+      if (signal?.aborted) reject(signal.reason);
+      else if (isClosed) reject(notSent("the client is closed"));
+      else if (canSend() && waiting.size === 0) send(entry);
+      else if (waiting.size >= items || size > bytes) {
+        reject(new MessagingError("RATE_LIMITED", "too much waits to be sent"));
+      } else rest(entry);
+      if (signal) {
+        const forget = whenAborted(signal, () => {
+          if (take(entry)) reject(signal.reason);
+        });
+        promise.then(forget, forget);
+      }
+      return promise;
+    },
+    opened(next) {
+      session = next;
+      user = next.userId;
+      windowMs = next.dedupWindowMs;
+      ahead = next.time - clock.elapsed();
+      for (const entry of waiting) {
+        if (entry.user === undefined) {
+          entry.user = user;
+          keeping?.keep(entry);
+        } else if (entry.user !== user) fail(entry, "another user has connected", true);
+      }
+      flush();
+    },
+    lost,
+    async close() {
+      isClosed = true;
+      lost();
+      for (const entry of waiting) fail(entry, "the client is closed", true);
+    },
+    waiting: () => waiting,
+    flying,
+    restore(entries) {
+      waiting = new Set([...entries, ...waiting]);
+    },
+    hold(held) {
+      isHeld = held;
+    },
+    flush,
+    now,
+    age,
+    fail,
+  };
 }
 
 function notSent(reason: string): MessagingError {

@@ -1,7 +1,7 @@
 /**
  * The frames of the protocol as plain objects. Names are those of the wire's JSON, so that JSON needs no translation;
- * what JSON leaves out because it is empty may be missing here as well, and a member that is undefined is not there. 64-bit integers are numbers, and bytes are a
- * `Uint8Array` whatever the encoding.
+ * what JSON leaves out because it is empty may be missing here as well, and a member that is undefined is not there.
+ * 64-bit integers are numbers, and bytes are a `Uint8Array` whatever the encoding.
  */
 
 /** A whole message of a transport: text for JSON, bytes for protobuf. */

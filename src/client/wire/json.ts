@@ -56,15 +56,15 @@ function mend(value: Bag): void {
 }
 
 function mendEvent(event: Bag): void {
-  if (typeof event["binary_data"] === "string") {
-    event["binary_data"] = fromBase64(event["binary_data"]);
-  }
+  mendBytes(event, "binary_data");
   const attributes = event["attributes"] as Record<string, Bag> | undefined;
-  for (const name in attributes) {
-    const attribute = attributes[name];
-    if (typeof attribute?.["ce_bytes"] === "string") {
-      attribute["ce_bytes"] = fromBase64(attribute["ce_bytes"]);
-    }
+  for (const name in attributes) mendBytes(attributes[name] ?? {}, "ce_bytes");
+}
+
+function mendBytes(value: Bag, key: string): void {
+  const text = value[key];
+  if (typeof text === "string") {
+    value[key] = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   }
 }
 
@@ -76,8 +76,4 @@ function toBase64(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += String.fromCharCode(byte);
   return btoa(text);
-}
-
-function fromBase64(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }

@@ -1,5 +1,5 @@
 /** What applications ask of a client, and that every promise settles. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createCloudEvent } from "../../../src/client/core/create-event.ts";
 import { MessagingError } from "../../../src/protocol/errors.ts";
 import { connectedScene, ignore, Scene } from "./scripted.ts";
@@ -36,6 +36,23 @@ test("data is published as an event of this client", async () => {
   expect(scene.transport.last.publish?.id).toMatch(/^[0-9a-f-]{36}$/);
   scene.transport.answer({ publish_ack: { offset: 7, epoch: "e" } });
   expect(await publishing).toEqual({ offset: 7, epoch: "e", duplicate: false });
+});
+
+test("a page without TLS has names for its events as well", () => {
+  const { randomUUID } = crypto;
+  vi.stubGlobal("crypto", { getRandomValues: crypto.getRandomValues.bind(crypto) });
+  try {
+    const scene = connectedScene();
+    ignore(scene.client.publish("c", 1));
+    ignore(scene.client.publish("c", 2));
+    const ids = scene.transport.sent.slice(1).map(({ publish }) => publish?.id ?? "");
+    expect(ids).toHaveLength(2);
+    expect(ids[0]).not.toBe(ids[1]);
+    for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+  } finally {
+    vi.unstubAllGlobals();
+  }
+  expect(crypto.randomUUID).toBe(randomUUID);
 });
 
 test.each([

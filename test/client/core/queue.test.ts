@@ -97,3 +97,42 @@ test("closing settles what waits", async () => {
   await one.clock.advance(0);
   expect([waits.is, later.is]).toEqual(["OUTCOME_UNKNOWN", "UNAVAILABLE"]);
 });
+
+test("a server that ends the client for good settles what waits", async () => {
+  const one = scene();
+  last(one).connect(connected);
+  const sent = became(one.client.publish("room", "a"));
+  await one.clock.advance(0);
+  last(one).end(1006);
+  const waits = became(one.client.publish("room", "b"));
+  await one.clock.advance(10_000);
+  last(one).end(3500, "banned");
+  await one.clock.advance(0);
+  const late = became(one.client.publish("room", "c"));
+  await one.clock.advance(0);
+  expect(one.client.state).toBe("closed");
+  expect([sent.is, waits.is, late.is]).toEqual(["OUTCOME_UNKNOWN", "UNAVAILABLE", "UNAVAILABLE"]);
+});
+
+test("what the server has left in a store by ending the client is forgotten when its user logs out", async () => {
+  const closes: boolean[] = [];
+  const one = new Scene({
+    queueFactory: (context) => {
+      const queue = memoryQueue()(context);
+      return {
+        ...queue,
+        close: (forget) => {
+          closes.push(forget);
+          return queue.close(forget);
+        },
+      };
+    },
+  });
+  last(one).connect(connected);
+  last(one).end(3500, "banned");
+  expect(closes).toEqual([false]);
+  await one.client.close();
+  expect(closes).toEqual([false]);
+  await one.client.close({ forget: true });
+  expect(closes).toEqual([false, true]);
+});

@@ -209,6 +209,19 @@ describe("the end of a client", () => {
     expect((await connected(browser, browser.page(), "bob")).ids).toEqual(["bob's"]);
   });
 
+  test("also forgets what it has left before", async () => {
+    const browser = new Browser();
+    const page = browser.page();
+    await connected(browser, page);
+    page.lose();
+    page.add("a");
+    await page.queue.close(false);
+    expect(browser.ids).toEqual(["a"]);
+    await page.queue.close(true);
+    expect(browser.ids).toEqual([]);
+    expect(page.reports).toEqual([]);
+  });
+
   test("is not held up by a store that does not answer", async () => {
     const browser = new Browser();
     const page = browser.page();

@@ -8,7 +8,7 @@ import type {
 } from "../../../src/client/core/ports.ts";
 import { type QueueStore, type StoredItem, StoreKeeper } from "../../../src/client/queue/keeper.ts";
 import { KeptQueue } from "../../../src/client/queue/kept-queue.ts";
-import { MemoryQueue, type QueueBounds } from "../../../src/client/queue/queue.ts";
+import { memoryQueue, type QueueBounds } from "../../../src/client/queue/queue.ts";
 import { ManualClock } from "../../../src/client/testing/manual-clock.ts";
 import { MessagingError } from "../../../src/protocol/errors.ts";
 import { seed } from "../../support/random.ts";
@@ -163,7 +163,7 @@ export function memoryScene(bounds?: QueueBounds) {
   const server = new Server(clock);
   const reports: unknown[] = [];
   const context: QueueContext = { clock, url: URL_HERE, report: (error) => reports.push(error) };
-  const queue = new MemoryQueue(context, bounds);
+  const queue = memoryQueue(bounds)(context);
   const { of, watch } = outcomes();
   const add = (id: string, size?: number, signal?: AbortSignal): void =>
     watch(id, queue.add(item(id, size), signal));
@@ -206,6 +206,7 @@ class PageStore implements QueueStore {
   back = (): void => {};
   /** Its page has gone, and nothing of it runs any more. */
   gone = false;
+  #isOpen = false;
 
   constructor(browser: Browser) {
     this.#browser = browser;
@@ -220,6 +221,7 @@ class PageStore implements QueueStore {
   async open(): Promise<void> {
     await this.#answer(undefined);
     if (this.#browser.missing) throw new Error("there is no store");
+    this.#isOpen = true;
   }
 
   async put(one: StoredItem): Promise<void> {
@@ -236,6 +238,7 @@ class PageStore implements QueueStore {
   }
 
   async clear(key: string): Promise<void> {
+    if (!this.#isOpen) throw new Error("the store is not open");
     for (const [name, one] of this.#browser.items) {
       if (one.key === key) this.#browser.items.delete(name);
     }
@@ -272,6 +275,7 @@ class PageStore implements QueueStore {
   }
 
   async end(): Promise<void> {
+    this.#isOpen = false;
     await this.#answer(undefined);
   }
 

@@ -2,10 +2,10 @@
  * A channel or a pattern that a client is subscribed to, whatever the number of subscriptions that the application has to it:
  * what was delivered of it, and from where it goes on after a loss.
  */
-import type { MessagingError } from "../../protocol/errors.ts";
-import { utf8Length } from "../../protocol/lean/utf8-length.ts";
-import type { Position, SubscriptionRequest, WireGap, WireMessage } from "../wire/frames.ts";
-import { isPattern } from "./patterns.ts";
+import type { MessagingError } from "../../../protocol/errors.ts";
+import type { Position, SubscriptionRequest, WireGap, WireMessage } from "../../wire/frames.ts";
+import { utf8Length } from "../../wire/sizes.ts";
+import { isPattern } from "../patterns.ts";
 
 /** How a channel is subscribed to. */
 export interface TopicOptions {
@@ -83,9 +83,9 @@ export class Topic<Handle> {
   recovered(channel: string, position: Position | undefined): void {
     if (channel === this.name) {
       this.recovering = false;
-      this.#reach(this.isPattern ? this.#acknowledged : position);
+      if (this.isPattern) this.#reach(this.#acknowledged);
     }
-    if (!this.isPattern || channel !== this.name) this.#skip(channel, position);
+    this.passed({ channel, until: position });
   }
 
   /**
@@ -100,37 +100,32 @@ export class Topic<Handle> {
     const last = this.#delivered.get(channel);
     if (last?.epoch === epoch && offset <= (last.offset ?? 0)) return false;
     const before = last ?? (this.isPattern ? undefined : this.#position);
-    if (this.isPattern) {
-      this.#delivered.delete(channel);
-      if (this.#delivered.size >= MOST_CHANNELS) {
-        for (const oldest of this.#delivered.keys()) {
-          this.#delivered.delete(oldest);
-          break;
-        }
-      }
-    } else this.#position = position;
+    if (this.isPattern) this.#delivered.delete(channel);
+    else this.#position = position;
     this.#delivered.set(channel, position);
+    if (this.#delivered.size > MOST_CHANNELS) {
+      const [oldest = ""] = this.#delivered.keys();
+      this.#delivered.delete(oldest);
+    }
     // The verdict of a recovery tells what is missing by itself.
     if (this.recovering || before?.epoch !== epoch || offset <= (before.offset ?? 0) + 1)
       return true;
     return { channel, reason: "unavailable", after: before, until: { epoch, offset: offset - 1 } };
   }
 
-  /** A hole is known: nobody waits for what lies in it. */
-  passed({ channel = this.name, until }: WireGap): void {
-    if (channel !== this.name || !this.isPattern) this.#skip(channel, until);
-    if (channel === this.name && !this.isPattern) this.#reach(until);
+  /** Nobody waits any more for what lies up to there: it has come, or is a hole that is known. */
+  passed({ channel = this.name, until }: { channel?: string; until?: Position | undefined }): void {
+    // Of a pattern that is a time, and no place in a channel.
+    if (this.isPattern && channel === this.name) return;
+    if (!this.isPattern) this.#reach(until);
+    const last = this.#delivered.get(channel);
+    if (!until?.epoch || last === undefined) return;
+    const isBehind = last.epoch === until.epoch && (last.offset ?? 0) >= (until.offset ?? 0);
+    if (!isBehind) this.#delivered.set(channel, until);
   }
 
   #reach(position: Position | undefined): void {
     if (position?.epoch) this.#position = position;
-  }
-
-  #skip(channel: string, position: Position | undefined): void {
-    const last = this.#delivered.get(channel);
-    if (!position?.epoch || last === undefined) return;
-    const isBehind = last.epoch === position.epoch && (last.offset ?? 0) >= (position.offset ?? 0);
-    if (!isBehind) this.#delivered.set(channel, position);
   }
 
   /** As many as there is room for, those heard last first. */

@@ -1,0 +1,39 @@
+/** Waiting: one time limit at a time, and how long to wait before another try. */
+import type { Clock } from "./ports.ts";
+
+/** A time limit that is set anew, or called off, as often as need be. */
+export interface Timer {
+  /** Calls after so many milliseconds; what was set before is called off. */
+  set(ms: number, run: () => void): void;
+  stop(): void;
+  /** Whether something is to be called. */
+  runs(): boolean;
+}
+
+export function timerOf(clock: Clock): Timer {
+  let cancel: (() => void) | undefined;
+  const stop = (): void => {
+    cancel?.();
+    cancel = undefined;
+  };
+  return {
+    set(ms, run) {
+      stop();
+      cancel = clock.after(ms, () => {
+        cancel = undefined;
+        run();
+      });
+    },
+    stop,
+    runs: () => cancel !== undefined,
+  };
+}
+
+/** A first try comes within it, in milliseconds. */
+export const FIRST_DELAY_MS = 500;
+const LONGEST_DELAY_MS = 20_000;
+
+/** Within how many milliseconds a try comes that follows so many failures: the double for each, up to 20 s. */
+export function longestDelay(failures: number): number {
+  return Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures);
+}
