@@ -92,6 +92,7 @@ test("messages of every channel of a pattern arrive on all gateways, once, besid
   await publisher.publish(`${word}.1`, "d");
   await publisher.publish(`${word}.2`, "d");
   await plain.received(8);
+  await both.received(10);
   expect(heard(both, `${word}.1`)).toEqual(["a", "b", "c", "d"]);
   expect(heard(both, `${word}.2`)).toEqual(["a", "b", "c"]);
 });

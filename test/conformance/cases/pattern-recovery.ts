@@ -208,7 +208,8 @@ export const patternRecoveryCases: readonly Case[] = [
       assert.equal(verdicts(off)[`${lost}.a`], "unavailable");
       const other = await recovering(`${plain}.*`, `${plain}.a`, at("other", 1n));
       assert.equal(verdicts(other)[`${plain}.a`], "epoch_changed");
-      assert.equal(other.messages.length, 2);
+      // What was published to the channel beside it may still be on its way.
+      assert.equal(other.messages.filter(({ channel }) => channel === `${plain}.a`).length, 2);
       const beyond = await recovering(`${plain}.*`, `${plain}.a`, at(epoch, 9n));
       assert.equal(verdicts(beyond)[`${plain}.a`], "epoch_changed");
       const nothing = await recovering(`${plain}.*`, `${plain}.a`, at("", 1n));
