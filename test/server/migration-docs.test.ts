@@ -3,18 +3,16 @@
  * what it says, and the client hears what is published so.
  */
 import { execFile } from "node:child_process";
-import { globSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { globSync } from "node:fs";
 import { promisify } from "node:util";
-import { build } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Client } from "../../src/index.ts";
 import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer, type Server } from "../../src/server/server.ts";
 import { authenticate, KEY_ENTRIES, KEYS } from "../http/api/cases.ts";
+import { blocks, bundled, root } from "../support/doc-blocks.ts";
 import { eventually } from "../support/eventually.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
 const PAGES = globSync("docs/migrate-from-*.md", { cwd: root });
 const SHOWN = "http://localhost:8080";
 const SHOWN_SOCKET = "wss://example.com/ws";
@@ -47,37 +45,21 @@ afterAll(async () => {
   await server?.stop();
 });
 
-function blocks(page: string, language: string): string[] {
-  const text = readFileSync(`${root}${page}`, "utf8");
-  return [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
-    .filter(([, its]) => its === language)
-    .map(([, , block = ""]) => block);
-}
-
 /** Runs a page's program to its end, and returns the client that it has made. */
 async function run(program: string, given: Given): Promise<Client> {
   const lines = program.replaceAll(`"${SHOWN_SOCKET}"`, JSON.stringify(url)).split("\n");
   const imports = lines.filter((line) => line.startsWith("import "));
   const body = lines.filter((line) => !line.startsWith("import "));
-  const result = await build({
-    stdin: {
-      contents: [
-        ...imports,
-        "export async function run({ getToken, render }) {",
-        "let saved;",
-        ...body,
-        "return client;",
-        "}",
-      ].join("\n"),
-      resolveDir: root,
-      loader: "ts",
-    },
-    bundle: true,
-    format: "esm",
-    write: false,
-    alias: { messageloop: `${root}src/index.ts` },
-  });
-  const code = result.outputFiles[0]?.text ?? "";
+  const code = await bundled(
+    [
+      ...imports,
+      "export async function run({ getToken, render }) {",
+      "let saved;",
+      ...body,
+      "return client;",
+      "}",
+    ].join("\n"),
+  );
   const module = await import(`data:text/javascript,${encodeURIComponent(code)}`);
   return await module.run(given);
 }

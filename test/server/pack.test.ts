@@ -1,101 +1,107 @@
 /**
- * The two packages as others install them: built and packed out of a copy of the repository, since other tests
- * use what is built here, and unpacked beside what they say that they depend on, and nothing else.
+ * The two packages as others install them, unpacked beside what they say that they depend on, and nothing else. What needs
+ * tools of its own is in `npm run check:packages`.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import {
-  cp,
   mkdir,
   mkdtemp,
-  readdir,
   readFile,
   realpath,
   rename,
   rm,
-  stat,
   symlink,
   writeFile,
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { dirname, join } from "node:path";
+import { build } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { blocks } from "../support/doc-blocks.ts";
+import {
+  type Archive,
+  entriesOf,
+  environment,
+  importing,
+  manifestOf,
+  NAMES,
+  packInto,
+  root,
+  run,
+  sizeOf,
+} from "../support/packed.ts";
 import { FREE_PORTS, runCli, startCli, startServer, until } from "./process.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-/** What is no source, or of no use to the build. */
-const LEFT_OUT = new Set([".git", ".wrangler", "bench", "dist", "node_modules", "test"]);
-const NAMES = ["messageloop", "messageloop-server"] as const;
 const MB = 1_000_000;
-
-/** What npm says of an archive that it has made. */
-interface Archive {
-  readonly name: string;
-  readonly filename: string;
-  readonly files: readonly { readonly path: string; readonly mode: number }[];
-}
-
-interface Manifest {
-  readonly version: string;
-  readonly bin?: Readonly<Record<string, string>>;
-  readonly dependencies?: Readonly<Record<string, string>>;
-  readonly [field: string]: unknown;
-}
+/** What only those install who use the server. */
+const SERVER = "messageloop-server";
 
 let folder: string;
 let archives: readonly Archive[];
-/** A program that has installed the SDK alone, and one that has the server as well. */
+/** A program that has installed the SDK alone, one that has what any of its entries needs, and one with the server. */
 let sdkOnly: string;
+let whole: string;
 let both: string;
 let cli: string;
 
 beforeAll(async () => {
   folder = await realpath(await mkdtemp(join(tmpdir(), "messageloop-pack-")));
-  const copy = join(folder, "copy");
-  await mkdir(copy);
-  for (const name of await readdir(root)) {
-    if (!LEFT_OUT.has(name)) await cp(join(root, name), join(copy, name), { recursive: true });
-  }
-  await symlink(join(root, "node_modules"), join(copy, "node_modules"));
-  // What an earlier build has left must not come along.
-  for (const left of ["dist/lib/stale", "dist/messageloop/lib/stale"]) {
-    await mkdir(join(copy, left), { recursive: true });
-    await writeFile(join(copy, left, "old.js"), "");
-  }
-  run(process.execPath, copy, "scripts/build.mjs");
-  const folders = NAMES.map((name) => `./dist/${name}`);
-  const told = run("npm", copy, "pack", "--json", "--pack-destination", folder, ...folders);
-  archives = Object.values(JSON.parse(told) as Archive[]);
-  sdkOnly = await install("sdk", ["messageloop"]);
+  archives = await packInto(folder);
+  sdkOnly = await program("sdk");
+  const archive = join(folder, archiveOf("messageloop").filename);
+  run("npm", sdkOnly, "install", "--offline", "--no-audit", "--no-fund", archive);
+  whole = await install("whole", ["messageloop"]);
+  await linkPeers(whole);
   both = await install("server", NAMES);
   cli = join(both, "node_modules/messageloop-server/lib/server/cli.js");
 }, 120_000);
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+/** An empty program. */
+async function program(name: string): Promise<string> {
+  const place = join(folder, name);
+  await mkdir(place);
+  await writeFile(join(place, "package.json"), '{ "private": true, "type": "module" }');
+  return place;
+}
+
 /** A program with packages as npm puts them: unpacked, their commands and what they depend on beside them. */
-async function install(program: string, names: readonly string[]): Promise<string> {
-  const place = join(folder, program);
+async function install(name: string, names: readonly string[]): Promise<string> {
+  const place = await program(name);
   const modules = join(place, "node_modules");
   await mkdir(join(modules, ".bin"), { recursive: true });
-  await writeFile(join(place, "package.json"), '{ "private": true, "type": "module" }');
   for (const name of names) {
     run("tar", modules, "-xzf", join(folder, archiveOf(name).filename));
     await rename(join(modules, "package"), join(modules, name));
   }
   for (const name of names) {
-    const { bin = {}, dependencies = {} } = await manifest(join(modules, name));
+    const { bin = {}, dependencies = {} } = await manifestOf(join(modules, name));
     for (const [command, file] of Object.entries(bin)) {
       await symlink(join("..", name, file), join(modules, ".bin", command));
     }
-    for (const dependency of Object.keys(dependencies)) {
-      if (existsSync(join(modules, dependency))) continue;
-      await mkdir(dirname(join(modules, dependency)), { recursive: true });
-      await symlink(join(root, "node_modules", dependency), join(modules, dependency));
-    }
+    for (const dependency of Object.keys(dependencies)) await link(modules, dependency);
   }
   return place;
+}
+
+/** What the SDK's entries need of others, with its types, as programs install it that use them. */
+async function linkPeers(place: string): Promise<void> {
+  const modules = join(place, "node_modules");
+  const { peerDependencies = {} } = await manifestOf(join(modules, "messageloop"));
+  for (const peer of Object.keys(peerDependencies)) {
+    if (peer === SERVER) continue;
+    await link(modules, peer);
+    const types = join("@types", peer);
+    if (existsSync(join(root, "node_modules", types))) await link(modules, types);
+  }
+}
+
+async function link(modules: string, dependency: string): Promise<void> {
+  if (existsSync(join(modules, dependency))) return;
+  await mkdir(dirname(join(modules, dependency)), { recursive: true });
+  await symlink(join(root, "node_modules", dependency), join(modules, dependency));
 }
 
 function archiveOf(name: string): Archive {
@@ -133,19 +139,51 @@ test.each([
 });
 
 test.each(NAMES)("%s says who it is and where it comes from", async (name) => {
-  const own = await manifest(join(both, "node_modules", name));
-  const { version, license, repository, homepage, keywords } = await manifest(root);
+  const own = await manifestOf(join(both, "node_modules", name));
+  const { version, license, repository, homepage, keywords } = await manifestOf(root);
   expect(own).toMatchObject({ name, version, license, repository, homepage, keywords });
   expect(own["private"]).toBeUndefined();
   expect(homepage).toMatch(/^https:/);
   expect(keywords).toContain("realtime");
 });
 
-test("the SDK alone is at most two packages and 4 MB", async () => {
-  const places = [...(await installed(join(sdkOnly, "node_modules/messageloop")))];
-  expect(places.length).toBeLessThanOrEqual(2);
-  const sizes = await Promise.all(places.map(sizeOf));
-  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(4 * MB);
+test("npm installs at most two packages and 4 MB for the SDK alone", async () => {
+  const modules = join(sdkOnly, "node_modules");
+  const lock = await readFile(join(modules, ".package-lock.json"), "utf8");
+  const { packages } = JSON.parse(lock) as { packages: Readonly<Record<string, unknown>> };
+  expect(Object.keys(packages)).toContain("node_modules/messageloop");
+  expect(Object.keys(packages).length).toBeLessThanOrEqual(2);
+  expect(await sizeOf(modules)).toBeLessThan(4 * MB);
+});
+
+test("each entry of the SDK has types by both ways of finding them, and runs in Node", async () => {
+  const entries = await entriesOf(join(whole, "node_modules/messageloop"));
+  expect(entries).toEqual(expect.arrayContaining(["messageloop", "messageloop/v0"]));
+  await writeFile(join(whole, "entries.ts"), importing(entries));
+  await writeFile(
+    join(whole, "names.mjs"),
+    'import { all } from "./entries.ts";\nfor (const [entry, its] of Object.entries(all)) console.log(entry, Object.keys(its).length > 0);\n',
+  );
+  check(whole, ["--module", "nodenext", "--lib", "es2024", "--types", ""], "entries.ts");
+  const bundler = ["--module", "esnext", "--moduleResolution", "bundler", "--lib", "es2024,dom"];
+  check(whole, [...bundler, "--types", ""], "entries.ts");
+  const told = run(process.execPath, whole, "names.mjs").trim().split("\n");
+  expect(told).toEqual(entries.map((entry) => `${entry} true`));
+});
+
+test("a bundle of every entry of the SDK for browsers contains nothing of Node", async () => {
+  const entries = await entriesOf(join(whole, "node_modules/messageloop"));
+  const { outputFiles, metafile } = await build({
+    stdin: { contents: importing(entries), resolveDir: whole, loader: "ts" },
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    metafile: true,
+    write: false,
+  });
+  expect(outputFiles[0]?.text).not.toMatch(/["'`]node:/);
+  const imported = Object.values(metafile.outputs).flatMap(({ imports }) => imports);
+  expect(imported).toEqual([]);
 });
 
 test("a program imports the SDK alone, and its compiler knows the types", async () => {
@@ -170,7 +208,7 @@ console.log(answer.join(" "));
 });
 
 test("the built command serves, publishes and subscribes", async () => {
-  const { version } = await manifest(join(both, "node_modules/messageloop-server"));
+  const { version } = await manifestOf(join(both, "node_modules/messageloop-server"));
   const options = { cli };
   const stdout = `${version}\n`;
   expect(await runCli(["--version"], options)).toEqual({ code: 0, stdout, stderr: "" });
@@ -193,35 +231,39 @@ test("the built command serves, publishes and subscribes", async () => {
   expect((await server.ended).code).toBe(0);
 });
 
-test("npx messageloop serve", async () => {
-  const { files } = archiveOf("messageloop-server");
-  expect(files.find(({ path }) => path === "lib/server/cli.js")?.mode).toBe(0o755);
-  // A group of its own: npx hands no signal on to what it runs.
-  const child = spawn("npx", ["messageloop", "serve"], {
-    cwd: both,
-    env: { ...environment(), ...FREE_PORTS, npm_config_offline: "true" },
-    stdio: ["ignore", "pipe", "inherit"],
-    detached: true,
-  });
-  const ended = new Promise((resolve) => child.once("close", resolve));
-  try {
-    const port = await new Promise<string>((resolve, reject) => {
-      let output = "";
-      child.stdout.on("data", (chunk: Buffer) => {
-        output += chunk.toString();
-        const found = /"listener":"http".*?"port":(\d+)/.exec(output)?.[1];
-        if (found !== undefined) resolve(found);
-      });
-      child.once("close", () => reject(new Error(`it has ended: ${output}`)));
+test.each(["npx messageloop serve", blocks("docs/quickstart.md", "sh")[0]?.trim() ?? ""])(
+  "%s",
+  async (command) => {
+    const { files } = archiveOf(SERVER);
+    expect(files.find(({ path }) => path === "lib/server/cli.js")?.mode).toBe(0o755);
+    const [program = "", ...args] = command.split(" ");
+    // A group of its own: npx hands no signal on to what it runs.
+    const child = spawn(program, args, {
+      cwd: both,
+      env: { ...environment(), ...FREE_PORTS, npm_config_offline: "true" },
+      stdio: ["ignore", "pipe", "inherit"],
+      detached: true,
     });
-    await expect
-      .poll(async () => (await fetch(`http://127.0.0.1:${port}/health/ready`)).status)
-      .toBe(200);
-  } finally {
-    if (child.pid !== undefined) process.kill(-child.pid, "SIGTERM");
-  }
-  await ended;
-});
+    const ended = new Promise((resolve) => child.once("close", resolve));
+    try {
+      const port = await new Promise<string>((resolve, reject) => {
+        let output = "";
+        child.stdout.on("data", (chunk: Buffer) => {
+          output += chunk.toString();
+          const found = /"listener":"http".*?"port":(\d+)/.exec(output)?.[1];
+          if (found !== undefined) resolve(found);
+        });
+        child.once("close", () => reject(new Error(`it has ended: ${output}`)));
+      });
+      await expect
+        .poll(async () => (await fetch(`http://127.0.0.1:${port}/health/ready`)).status)
+        .toBe(200);
+    } finally {
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGTERM");
+    }
+    await ended;
+  },
+);
 
 test("programs import the server, its ports and the Worker, and their compilers know the types", async () => {
   await writeFile(
@@ -321,46 +363,4 @@ function check(cwd: string, options: readonly string[], ...rest: string[]): void
   const strict = ["--strict", "--exactOptionalPropertyTypes", "--noEmit", "--target", "es2024"];
   const libraries = ["--skipLibCheck", "false"];
   run(join(root, "node_modules/.bin/tsc"), cwd, ...strict, ...libraries, ...options, ...rest);
-}
-
-async function manifest(place: string): Promise<Manifest> {
-  return JSON.parse(await readFile(join(place, "package.json"), "utf8")) as Manifest;
-}
-
-/** A package and all that it brings along. */
-async function installed(place: string, found = new Set<string>()): Promise<Set<string>> {
-  const real = await realpath(place);
-  if (found.has(real)) return found;
-  found.add(real);
-  for (const name of Object.keys((await manifest(real)).dependencies ?? {})) {
-    const own = join(real, "node_modules", name);
-    await installed(existsSync(own) ? own : join(root, "node_modules", name), found);
-  }
-  return found;
-}
-
-async function sizeOf(place: string): Promise<number> {
-  const entries = await readdir(place, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile());
-  const sizes = files.map(
-    async ({ parentPath, name }) => (await stat(join(parentPath, name))).size,
-  );
-  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
-}
-
-/** The Node that runs this test comes first. */
-function environment(): NodeJS.ProcessEnv {
-  const path = [dirname(process.execPath), process.env["PATH"] ?? ""].join(delimiter);
-  return { ...process.env, PATH: path, npm_config_update_notifier: "false" };
-}
-
-/** Runs a tool to its end; returns what it printed. */
-function run(command: string, cwd: string, ...args: string[]): string {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    cwd,
-    encoding: "utf8",
-    env: environment(),
-  });
-  if (status !== 0) throw new Error(`${command} failed: ${error ?? ""}\n${stdout}${stderr}`);
-  return stdout;
 }

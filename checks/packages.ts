@@ -1,0 +1,332 @@
+/**
+ * `npm run check:packages`: the packages as npm packs them are in order, say the tools that look for mistakes in packages, and a
+ * program that installs the SDK works, with old and new compilers, and bundled by Vite and by esbuild.
+ */
+import { execFile, spawnSync } from "node:child_process";
+import { createReadStream } from "node:fs";
+import {
+  appendFile,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  writeFile,
+} from "node:fs/promises";
+import { createServer as createFileServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs, promisify } from "node:util";
+import { build } from "esbuild";
+import { setup as findChromium } from "../scripts/chromium.mjs";
+import { parseConfig } from "../src/server/config/config.ts";
+import { createServer } from "../src/server/server.ts";
+import { launch } from "../test/e2e/browsers.ts";
+import {
+  type Archive,
+  entriesOf,
+  environment,
+  importing,
+  manifestOf,
+  packInto,
+  run,
+  sizeOf,
+} from "../test/support/packed.ts";
+import { MAIN, MISTAKES, PAGE, RUN, TALK } from "./packages/program.ts";
+import { Report } from "./report.ts";
+
+const MOST_PACKAGES = 2;
+const MOST_MB = 4;
+const SDK = "messageloop";
+/** The compilers that programs may have, by the names of their packages. */
+const COMPILERS = ["typescript", "typescript5", "typescript57"] as const;
+/** What programs without and with a page tell their compiler. */
+const RESOLUTIONS = {
+  nodenext: { module: "nodenext", lib: ["es2024"] },
+  bundler: { module: "esnext", moduleResolution: "bundler", lib: ["es2024", "dom"] },
+} as const;
+const STRICT = {
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  skipLibCheck: false,
+  noEmit: true,
+  target: "es2022",
+  types: [],
+} as const;
+/** Beyond what a bundle takes, in milliseconds. */
+const PATIENCE_MS = 60_000;
+const CONTENT_TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript",
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { plant: { type: "boolean", default: false } },
+});
+
+/** What a bundle says of itself when it runs. */
+interface Told {
+  readonly talk: string;
+  readonly entries: readonly string[];
+}
+
+const exec = promisify(execFile);
+const report = new Report("packages");
+const folder = await realpath(await mkdtemp(join(tmpdir(), "messageloop-packages-")));
+const program = join(folder, "program");
+try {
+  const archives = await packInto(folder);
+  if (values.plant) await plant(archives);
+  const parts: Readonly<Record<string, () => unknown>> = {
+    size: () => size(archives),
+    publint: () => publint(archives),
+    types: () => areTheTypesWrong(archives),
+    compilers,
+    bundles,
+  };
+  const names = positionals.length > 0 ? positionals : Object.keys(parts);
+  const isInstalled = await installProgram(archives);
+  for (const name of isInstalled ? names : []) {
+    await report.part(name, async () => {
+      const part = parts[name];
+      if (part === undefined) throw new Error(`there are ${Object.keys(parts).join(", ")}`);
+      await part();
+    });
+  }
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+report.end();
+
+function pathOf({ filename }: Archive): string {
+  return join(folder, filename);
+}
+
+function sdkOf(archives: readonly Archive[]): Archive {
+  return archives.find(({ name }) => name === SDK) as Archive;
+}
+
+/** Makes mistakes in the SDK's archive: one that each part has to find. */
+async function plant(archives: readonly Archive[]): Promise<void> {
+  const path = pathOf(sdkOf(archives));
+  run("tar", folder, "-xzf", path);
+  const place = join(folder, "package");
+  const manifest = JSON.parse(await readFile(join(place, "package.json"), "utf8"));
+  manifest.exports["./protobuf"].types = MISTAKES.types;
+  await writeFile(join(place, "package.json"), JSON.stringify(manifest));
+  const entry = join(place, "lib/index.js");
+  await writeFile(entry, MISTAKES.import + (await readFile(entry, "utf8")));
+  await appendFile(join(place, "lib/index.d.ts"), MISTAKES.declaration);
+  await writeFile(join(place, "lib/more.js"), Buffer.alloc(MISTAKES.bytes));
+  run("tar", folder, "-czf", path, "package");
+}
+
+/** The tools, what the SDK's entries need of others, and the SDK. */
+async function installProgram(archives: readonly Archive[]): Promise<boolean> {
+  await report.part("installs", async () => {
+    await mkdir(program);
+    for (const file of ["package.json", "package-lock.json"]) {
+      await cp(fileURLToPath(new URL(`packages/${file}`, import.meta.url)), join(program, file));
+    }
+    const quiet = ["--no-audit", "--no-fund"];
+    run("npm", program, "ci", "--ignore-scripts", ...quiet);
+    run(
+      "npm",
+      program,
+      "install",
+      "--no-save",
+      "--prefer-offline",
+      ...quiet,
+      pathOf(sdkOf(archives)),
+    );
+    const { peerDependencies = {} } = await manifestOf(join(program, "node_modules", SDK));
+    const { dependencies = {} } = await manifestOf(program);
+    const differing = Object.entries(peerDependencies).filter(
+      ([name, version]) => name !== "messageloop-server" && dependencies[name] !== version,
+    );
+    report.expect(
+      differing.length === 0,
+      `checks/packages has what the SDK's entries need: ${differing.map(String).join(" ") || "all"}`,
+    );
+    const entries = await entriesOf(join(program, "node_modules", SDK));
+    await writeFile(join(program, "entries.ts"), importing(entries));
+    await writeFile(join(program, "main.ts"), MAIN);
+    await writeFile(join(program, "index.html"), PAGE);
+    await writeFile(join(program, "run.mjs"), RUN);
+    report.say(`entries: ${entries.join(" ")}`);
+  });
+  return report.broken.length === 0;
+}
+
+/** What comes of an installation of the SDK alone. */
+async function size(archives: readonly Archive[]): Promise<void> {
+  const alone = join(folder, "alone");
+  await mkdir(alone);
+  await writeFile(join(alone, "package.json"), '{ "private": true }');
+  run("npm", alone, "install", "--no-audit", "--no-fund", pathOf(sdkOf(archives)));
+  const modules = join(alone, "node_modules");
+  const lock = JSON.parse(await readFile(join(modules, ".package-lock.json"), "utf8"));
+  const packages = Object.keys(lock.packages);
+  const mb = (await sizeOf(modules)) / 1e6;
+  report.expect(
+    packages.includes(`node_modules/${SDK}`) && packages.length <= MOST_PACKAGES && mb <= MOST_MB,
+    `the SDK alone is ${packages.length} of ${MOST_PACKAGES} packages and ${mb.toFixed(2)} of ${MOST_MB} MB`,
+  );
+}
+
+function publint(archives: readonly Archive[]): void {
+  for (const archive of archives) {
+    const { said } = tool("publint", "run", pathOf(archive), "--strict", "--level", "suggestion");
+    report.expect(said.endsWith("All good!"), `publint, ${archive.name}: ${said}`);
+  }
+}
+
+/** Of modules of ECMAScript alone, which is what the packages have. */
+function areTheTypesWrong(archives: readonly Archive[]): void {
+  for (const archive of archives) {
+    const terms = ["--profile", "esm-only", "--no-emoji", "--no-color", "--format", "ascii"];
+    const { ok, said } = tool("attw", pathOf(archive), ...terms);
+    const seen = said.match(/^bundler: OK/gm)?.length ?? 0;
+    report.expect(
+      ok && seen > 0,
+      `are-the-types-wrong, ${archive.name}: ${ok ? `${seen} entries are OK` : said}`,
+    );
+  }
+}
+
+async function compilers(): Promise<void> {
+  for (const [resolution, options] of Object.entries(RESOLUTIONS)) {
+    const settings = { compilerOptions: { ...STRICT, ...options }, files: ["main.ts"] };
+    await writeFile(join(program, `tsconfig.${resolution}.json`), JSON.stringify(settings));
+  }
+  for (const name of COMPILERS) {
+    const place = join(program, "node_modules", name);
+    const { version } = await manifestOf(place);
+    for (const resolution of Object.keys(RESOLUTIONS)) {
+      const tsc = [join(place, "bin/tsc"), "-p", `tsconfig.${resolution}.json`];
+      const { ok, said } = outcome(process.execPath, ...tsc);
+      report.expect(ok, `TypeScript ${version}, ${resolution}: ${ok ? "no complaint" : said}`);
+    }
+  }
+}
+
+/** The same program by both bundlers; each bundle talks to a server, that of esbuild in Node and both in Chromium. */
+async function bundles(): Promise<void> {
+  const entries = await entriesOf(join(program, "node_modules", SDK));
+  const web = await serveFiles(program);
+  const any = { addr: "127.0.0.1:0" };
+  const server = createServer({
+    config: parseConfig({
+      server: { http: any, drain_timeout: "1s" },
+      transport: { websocket: { ...any, allowed_origins: [web.origin] }, grpc: any },
+    }),
+  });
+  const { websocket } = await server.start();
+  const url = `ws://127.0.0.1:${websocket}/ws`;
+  const judge = (where: string, { talk, entries: its }: Told): void => {
+    report.expect(
+      talk === TALK && its.join() === entries.join(),
+      `${where}: says "${talk}", with ${its.length} of ${entries.length} entries`,
+    );
+  };
+  try {
+    await report.part("esbuild", async () => {
+      await build({
+        entryPoints: [join(program, "main.ts")],
+        outfile: join(program, "esbuild/main.js"),
+        bundle: true,
+        format: "esm",
+        platform: "browser",
+        logLevel: "silent",
+      });
+      const text = await readFile(join(program, "esbuild/main.js"), "utf8");
+      report.expect(!ofNode(text), "esbuild: the bundle has nothing of Node");
+      await writeFile(join(program, "esbuild/index.html"), PAGE.replace("main.ts", "main.js"));
+      const args = ["run.mjs", "esbuild/main.js", url];
+      const inNode = await exec(process.execPath, args, { cwd: program, timeout: PATIENCE_MS });
+      judge("esbuild, Node", JSON.parse(inNode.stdout) as Told);
+      judge("esbuild, Chromium", await inChromium(`${web.origin}/esbuild/index.html`, url));
+    });
+    await report.part("Vite", async () => {
+      const { ok, said } = tool(
+        "vite",
+        "build",
+        "--base",
+        "./",
+        "--outDir",
+        "vite",
+        "--logLevel",
+        "warn",
+      );
+      const assets = await readdir(join(program, "vite/assets"));
+      const texts = await Promise.all(
+        assets.map((name) => readFile(join(program, "vite/assets", name), "utf8")),
+      );
+      report.expect(
+        ok && said === "" && texts.length > 0 && !texts.some(ofNode),
+        `Vite: the bundle has nothing of Node: ${said || "no warning"}`,
+      );
+      judge("Vite, Chromium", await inChromium(`${web.origin}/vite/index.html`, url));
+    });
+  } finally {
+    await server.stop();
+    web.stop();
+  }
+}
+
+/** Whether a bundle imports, or was given an empty module in the place of, what only Node has. */
+function ofNode(text: string): boolean {
+  return /["'`]node:|__vite-browser-external/.test(text);
+}
+
+async function inChromium(page: string, url: string): Promise<Told> {
+  findChromium();
+  const browser = await launch("Chromium");
+  try {
+    const opened = await browser.open(page);
+    const script = `check.talk(${JSON.stringify(url)}).then((talk) => ({ talk, entries: check.entries }))`;
+    return (await opened.evaluate(script)) as Told;
+  } finally {
+    await browser.close();
+  }
+}
+
+async function serveFiles(place: string): Promise<{ readonly origin: string; stop(): void }> {
+  const files = createFileServer((request, response) => {
+    const { pathname } = new URL(request.url ?? "/", "http://localhost");
+    const stream = createReadStream(join(place, pathname));
+    response.setHeader("Content-Type", CONTENT_TYPES[extname(pathname)] ?? "text/plain");
+    stream.on("error", () => response.writeHead(404).end()).pipe(response);
+  });
+  await new Promise<void>((resolve) => files.listen(0, "127.0.0.1", resolve));
+  const { port } = files.address() as AddressInfo;
+  const stop = (): void => {
+    files.close();
+    files.closeAllConnections();
+  };
+  return { origin: `http://127.0.0.1:${port}`, stop };
+}
+
+interface Outcome {
+  readonly ok: boolean;
+  readonly said: string;
+}
+
+/** What an installed command says, however it ends. */
+function tool(name: string, ...args: string[]): Outcome {
+  return outcome(process.execPath, join(program, "node_modules/.bin", name), ...args);
+}
+
+function outcome(command: string, ...args: string[]): Outcome {
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd: program,
+    encoding: "utf8",
+    env: environment(),
+  });
+  return { ok: status === 0, said: `${stdout}${stderr}`.trim() };
+}
