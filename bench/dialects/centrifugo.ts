@@ -89,11 +89,12 @@ function command(id: number, field: number, request: Buffer): Buffer {
 }
 
 /** A field with a length: a text, bytes or a message. */
-function bytes(field: number, value: Buffer): Buffer {
+export function bytes(field: number, value: Buffer): Buffer {
   return Buffer.concat([varint((field << 3) | 2), varint(value.length), value]);
 }
 
-function varint(value: number): Buffer {
+/** A number as protobuf has it. */
+export function varint(value: number): Buffer {
   const digits: number[] = [];
   let rest = value;
   for (; rest > 0x7f; rest = Math.floor(rest / 0x80)) digits.push((rest % 0x80) | 0x80);
