@@ -1,13 +1,15 @@
 /** Reads protobuf into plain objects. */
 import { exact } from "../wire/json.ts";
-import { type Field, SHAPES } from "./schema.ts";
+import { type Field, type Memory, SHAPES } from "./schema.ts";
 import { timestampText } from "./timestamps.ts";
 
 type Bag = Record<string, unknown>;
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
-/** Shorter texts are read faster one by one. */
-const SHORT = 24;
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** Texts beyond it are not remembered, in bytes. */
+const SHORT = 64;
+/** Names in maps and documents. */
+const NAMES: Memory = { last: "" };
 
 /**
  * A message of a shape.
@@ -32,27 +34,28 @@ class Reader {
     while (this.#at < end) {
       const tag = this.#integer();
       const field = shape?.get(tag >>> 3);
-      if (field === undefined || (tag & 7) !== wireType(field)) this.#skip(tag & 7);
+      if (field === undefined || (tag & 7) !== field.wire) this.#skip(tag & 7);
+      else if (field.many === "") value[field.name] = this.#value(field);
       else if (field.many === "*") {
         const list = value[field.name] as unknown[] | undefined;
-        const member = this.#value(field.type);
+        const member = this.#value(field);
         if (list === undefined) value[field.name] = [member];
         else list.push(member);
-      } else if (field.many === "%") this.#entry(value, field);
-      else value[field.name] = this.#value(field.type);
+      } else this.#entry(value, field);
     }
     if (this.#at > end) throw new RangeError("a message is cut short");
     return value;
   }
 
-  #entry(value: Bag, { name, type }: Field): void {
+  #entry(value: Bag, field: Field): void {
+    const { name, type } = field;
     const end = this.#end();
     let key = "";
     let member: unknown = type === "s" ? "" : {};
     while (this.#at < end) {
       const tag = this.#integer();
-      if (tag === 0x0a) key = this.#text();
-      else if (tag === 0x12) member = this.#value(type);
+      if (tag === 0x0a) key = this.#text(NAMES);
+      else if (tag === 0x12) member = this.#value(field);
       else this.#skip(tag & 7);
     }
     // Without a prototype, which a name could be of.
@@ -60,10 +63,10 @@ class Reader {
     (value[name] as Bag)[key] = member;
   }
 
-  #value(type: string): unknown {
-    switch (type) {
+  #value(field: Field): unknown {
+    switch (field.type) {
       case "s":
-        return this.#text();
+        return this.#text(field);
       case "b":
         return this.#chunk().slice();
       case "t":
@@ -77,7 +80,7 @@ class Reader {
       case "S":
         return this.#struct();
       default:
-        return this.message(type, this.#end());
+        return this.message(field.type, this.#end());
     }
   }
 
@@ -113,14 +116,19 @@ class Reader {
     return chunk;
   }
 
-  #text(): string {
-    const chunk = this.#chunk();
-    if (chunk.length > SHORT) return utf8.decode(chunk);
-    let text = "";
-    for (const byte of chunk) {
-      if (byte >= 0x80) return utf8.decode(chunk);
-      text += String.fromCharCode(byte);
-    }
+  /** Most texts of a field are the one before, and comparing takes less time than decoding. */
+  #text(memory: Memory): string {
+    const end = this.#end();
+    const start = this.#at;
+    const { last } = memory;
+    this.#at = end;
+    let equal = end - start === last.length;
+    for (let i = start; equal && i < end; i++)
+      equal = this.#bytes[i] === last.charCodeAt(i - start);
+    if (equal) return last;
+    const text = utf8.decode(this.#bytes.subarray(start, end));
+    // ASCII alone has as many bytes as units, and they are the same.
+    if (text.length === end - start && text.length <= SHORT) memory.last = text;
     return text;
   }
 
@@ -147,7 +155,7 @@ class Reader {
       let member: unknown = null;
       while (this.#at < entryEnd) {
         const tag = this.#integer();
-        if (tag === 0x0a) key = this.#text();
+        if (tag === 0x0a) key = this.#text(NAMES);
         else if (tag === 0x12) member = this.#any();
         else this.#skip(tag & 7);
       }
@@ -166,7 +174,7 @@ class Reader {
         const { buffer, byteOffset } = this.#bytes;
         value = new DataView(buffer, byteOffset + this.#at, 8).getFloat64(0, true);
         this.#at += 8;
-      } else if (tag === 0x1a) value = this.#text();
+      } else if (tag === 0x1a) value = this.#text(NAMES);
       else if (tag === 0x20) value = this.#integer() !== 0;
       else if (tag === 0x2a) value = this.#struct();
       else if (tag === 0x32) value = this.#list();
@@ -192,8 +200,4 @@ class Reader {
     else if (wire === 5) this.#at += 4;
     else throw new RangeError(`wire type ${wire}`);
   }
-}
-
-function wireType({ many, type }: Field): number {
-  return many !== "%" && (type === "t" || type === "u" || type === "i") ? 0 : 2;
 }

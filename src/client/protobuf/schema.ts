@@ -47,13 +47,20 @@ TokenExpiring 1expires_at:u 2channels:*s
 Inbound 1id:s 2channel:s 3method:s 4metadata:%s 5time:u 11connect:Connect 12subscribe:Subscriptions 13unsubscribe:Subscriptions 14rpc_request:Event 15ping:Empty 16publish:Event 17sub_refresh:SubRefresh 20survey_request:SurveyRequest 21survey_response:SurveyResponse 32received:Received 33history_request:HistoryRequest 34presence_request:PresenceRequest 35refresh:Refresh 36again:t
 Outbound 1id:s 2metadata:%s 3time:u 11error:Error 12connected:Connected 13subscribe_ack:Subscriptions 14unsubscribe_ack:Subscriptions 15rpc_reply:Event 16pong:Empty 17publish_ack:PublishAck 18publication:Publication 19sub_refresh_ack:RefreshedSubscriptions 20survey_request:SurveyRequest 21survey_response:SurveyResponse 32disconnect:Disconnect 33recovered:Recovered 34gap:Gap 35history:History 36presence:Presence 37presence_event:PresenceEvent 38opened:Opened 39subscribed:Subscriptions 40unsubscribed:Subscriptions 41survey_result:SurveyResult 42refresh_ack:RefreshAck 43token_expiring:TokenExpiring`;
 
-export interface Field {
+/** What was read last, if it is short. */
+export interface Memory {
+  last: string;
+}
+
+export interface Field extends Memory {
   readonly number: number;
   readonly name: string;
   /** "" for a single value. */
   readonly many: "" | "*" | "%";
   /** A scalar's letter, or the name of a message. */
   readonly type: string;
+  /** How it stands in a message: 0 a number, 2 with a length. */
+  readonly wire: number;
 }
 
 /** The fields of a message, by number and by name. */
@@ -70,7 +77,8 @@ export const SHAPES: ReadonlyMap<string, Shape> = new Map(
 
 function read(text: string): [number | string, Field][] {
   const [, number, name = "", many, type = ""] = /^(\d+)(\w+):([*%]?)(\w+)$/.exec(text) ?? [];
-  const field = { number: Number(number), name, many: many as Field["many"], type };
+  const wire = many !== "%" && /^[tui]$/.test(type) ? 0 : 2;
+  const field = { number: Number(number), name, many: many as Field["many"], type, wire, last: "" };
   return [
     [field.number, field],
     [name, field],

@@ -217,6 +217,13 @@ describe("protobuf", () => {
     expect(protobuf.decode(new Uint8Array([...unknown, ...known]))).toEqual({ id: "a" });
   });
 
+  test("a text is read as it is, whatever was read before", () => {
+    // Of the third the units are the bytes of the first.
+    const texts = ["ä", "a", "Ã¤", "ä", "a", "b", "\ufeffa", "x".repeat(70), "x".repeat(71), "ä"];
+    const read = texts.map((id) => protobuf.decode(write({ id }, "Outbound")).id);
+    expect(read).toEqual(texts);
+  });
+
   test("a large message is written with a longer length", () => {
     for (const length of [0, 127, 128, 16_383, 16_384, 70_000, 2_100_000]) {
       const publish = { text_data: "x".repeat(length), attributes: {} };
