@@ -91,7 +91,7 @@ const SIDES = {
     const ear = new Ear();
     const client = createClient("ws://fake/ws", {
       encoding: isBinary ? protobuf : "json",
-      transports: [webSocket(FakeSocket)],
+      transport: webSocket(FakeSocket),
     });
     client.subscribe(work.channel, ({ data }) => ear.note(data));
     await client.ready;

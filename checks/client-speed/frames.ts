@@ -64,7 +64,7 @@ export async function ourFrames(
         },
       }),
   };
-  const subscriber = createClient(url, { encoding, transports: [recording] });
+  const subscriber = createClient(url, { encoding, transport: recording });
   let heard = 0;
   // Asked for in connect, so that there is one answer.
   subscriber.subscribe(CHANNEL, () => {

@@ -49,12 +49,12 @@ class Cuttable extends WebSocket {
 const SIDES = {
   ours: {
     async join(channels, heard) {
-      const client = createClient(url, { transports: [webSocket(Cuttable)] });
+      const client = createClient(url, { transport: webSocket(Cuttable) });
       const subscriptions = channels.map((channel) => client.subscribe(channel, heard));
       await Promise.all(subscriptions.map(({ ready }) => ready));
     },
     async publisher() {
-      const client = createClient(url, { transports: [webSocket(WebSocket)] });
+      const client = createClient(url, { transport: webSocket(WebSocket) });
       await client.ready;
       return (channel, data) => client.publish(channel, data);
     },
