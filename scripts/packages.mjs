@@ -22,7 +22,7 @@ const SDK = {
     "./v0": "client/v0/index",
   },
   /** What only some entries import: whoever uses those installs it beside. */
-  optional: ["@bufbuild/protobuf"],
+  optional: ["@bufbuild/protobuf", "cloudevents"],
   /** Exports from before the server was a package of its own, and what stands for them now. */
   aliases: {
     "./server": "messageloop-server/deprecated",
@@ -63,8 +63,10 @@ const COMMENT_OR_SPECIFIER =
 const built = join(root, "dist/lib");
 const project = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const taken = new Set();
-/** The text of each file in `lib`, and the packages that it imports, by package. */
-const contents = new Map(PACKAGES.map(({ name }) => [name, { texts: {}, imports: new Set() }]));
+/** The text of each file in `lib`, and the packages that it imports, by package; some by names that depend on the runtime. */
+const contents = new Map(
+  PACKAGES.map(({ name }) => [name, { texts: {}, imports: new Set(), inner: new Set() }]),
+);
 
 for (const { entries, bin } of PACKAGES) {
   for (const module of [...Object.values(entries), ...Object.values(bin)]) take(module);
@@ -87,9 +89,13 @@ function take(module) {
 /** What is to stand in a module for what it imports by `name`. */
 function specifier(module, name) {
   const owner = ownerOf(module);
-  const { imports } = contents.get(owner.name);
+  const { imports, inner } = contents.get(owner.name);
   if (!name.startsWith(".")) {
-    if (!/^(?:node|cloudflare):/.test(name)) imports.add(/^(?:@[^/]+\/)?[^/]+/.exec(name)[0]);
+    const isInner = name.startsWith("#");
+    if (isInner) inner.add(name);
+    for (const one of isInner ? Object.values(conditions(name)) : [name]) {
+      if (!/^(?:node|cloudflare):/.test(one)) imports.add(/^(?:@[^/]+\/)?[^/]+/.exec(one)[0]);
+    }
     return name;
   }
   // Declarations name sources, or leave the ending out, which Node's way of finding modules does not know.
@@ -101,6 +107,12 @@ function specifier(module, name) {
   if (other.internal === undefined) throw new Error(`${module} must not import ${target}`);
   imports.add(other.name);
   return `${other.name}/${other.internal}/${target}`;
+}
+
+/** What a name of package.json's `imports` stands for in each runtime. Types are for the compiler here. */
+function conditions(name) {
+  const { types, ...others } = project.imports[name];
+  return others;
 }
 
 function ownerOf(module) {
@@ -142,6 +154,7 @@ function manifest({ name, description, node, entries, optional, aliases, interna
     ...{ name, version, description, license, repository, homepage, keywords, type, sideEffects },
     engines: { node },
     exports: Object.fromEntries(Object.entries(modules).map(exported)),
+    imports: Object.fromEntries([...contents.get(name).inner].map((one) => [one, conditions(one)])),
     bin: Object.fromEntries(
       Object.entries(bin).map(([command, module]) => [command, file(module, ".js")]),
     ),
@@ -155,7 +168,9 @@ function manifest({ name, description, node, entries, optional, aliases, interna
 
 function versionOf(name) {
   const ours = PACKAGES.some((one) => one.name === name);
-  const version = ours ? project.version : project.dependencies[name];
+  const { dependencies, devDependencies } = project;
+  // What is optional is for others, and here for the tests.
+  const version = ours ? project.version : (dependencies[name] ?? devDependencies[name]);
   if (version === undefined) throw new Error(`${name} is imported, and is no dependency`);
   return [name, version];
 }

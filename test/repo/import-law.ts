@@ -239,7 +239,18 @@ const LAWS: Readonly<Record<string, Law>> = {
     packages: [PROTOBUF, "node:", "@hono/node-server", "commander", "pino", ...CONNECT],
   },
   "server/commands": {
-    rooms: [...CORE, "auth", "config", "proxy", "server", "server/config", "client/v0"],
+    rooms: [
+      ...CORE,
+      "auth",
+      "config",
+      "proxy",
+      "server",
+      "server/config",
+      "client/core",
+      "client/protobuf",
+      "client/wire",
+    ],
+    files: ["client/v0/events.ts"],
     packages: [PROTOBUF, "node:", "commander", "ws", ...CONNECT],
   },
   "server/backends": {
@@ -267,10 +278,10 @@ const LAWS: Readonly<Record<string, Law>> = {
   "client/core": { rooms: ["client/wire"], files: LEAN, packages: [] },
   "client/protobuf": { rooms: ["client/wire"], files: LEAN, packages: [] },
   "client/queue": { rooms: ["client/core", "client/wire"], files: LEAN, packages: [] },
-  // The API of v0.1.1, which hands out messages of protobuf.
+  // The API of v0.1.1, which hands out messages of protobuf and events of the CloudEvents SDK.
   "client/v0": {
-    rooms: ["protocol", "client/core", "client/wire", "client/protobuf"],
-    packages: [PROTOBUF],
+    rooms: ["protocol", "client/core", "client/wire", "client/protobuf", "client/queue"],
+    packages: [PROTOBUF, "#cloudevents"],
   },
   // What applications test themselves with: a server without sockets, and time that passes on demand.
   "client/testing": {

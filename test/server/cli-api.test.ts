@@ -9,6 +9,7 @@ import {
   createCloudEvent,
   dial,
   type MessageLoopClient,
+  withClientId,
   withToken,
 } from "../../src/client/v0/index.ts";
 import { parseConfig } from "../../src/server/config/config.ts";
@@ -75,7 +76,7 @@ function failed({ code, stdout, stderr }: Outcome): string {
 }
 
 async function client(user: string): Promise<MessageLoopClient> {
-  const one = await dial(url, [withToken(user)]);
+  const one = await dial(url, [withClientId(""), withToken(user)]);
   clients.push(one);
   return one;
 }

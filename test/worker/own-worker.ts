@@ -1,5 +1,5 @@
 /** A Worker as an application writes it: its own backends, its own routes, MessageLoop's objects. */
-import { createCloudEvent } from "../../src/client/v0/events.ts";
+import { createCloudEvent } from "../../src/client/core/create-event.ts";
 import {
   type Backends,
   createRouter,

@@ -31,7 +31,8 @@ export interface CloudEventInit<T = unknown> {
  */
 export function createCloudEvent<T = unknown>(init: CloudEventInit<T>): CloudEvent<T> {
   const { extensions = {}, id = randomUuid(), source, type, time, ...rest } = init;
-  if (!source || !type) throw new TypeError("a CloudEvent needs a source and a type");
+  if (!source) throw new TypeError("a CloudEvent needs a source");
+  if (!type) throw new TypeError("a CloudEvent needs a type");
   const event: CloudEvent<T> = { id, source, specversion: "1.0", type };
   const contentType = rest.datacontenttype ?? contentTypeOf(rest.data);
   if (contentType !== undefined) event.datacontenttype = contentType;

@@ -1,8 +1,11 @@
 /** `google.protobuf.Timestamp` as the text that JSON has for it. */
 
-/** RFC 3339, with as many decimals as there are. @throws RangeError outside of the years 1 to 9999 */
+/**
+ * RFC 3339, with as many decimals as there are. What is beyond all dates is text that is no time, for whoever reads it: the
+ * rest of the frame has to be read all the same.
+ */
 export function timestampText(seconds: number, nanos: number): string {
-  const text = new Date(seconds * 1_000).toISOString();
+  const text = new Date(seconds * 1_000).toJSON() ?? "no time";
   const decimals =
     nanos === 0
       ? ""

@@ -3,22 +3,37 @@
  * deadline, or when the connection is lost.
  */
 import { MessagingError } from "../../protocol/errors.ts";
+import { toWireEvent } from "../core/cloud-event.ts";
+import { type Connection, connectionOf, type StateChange } from "../core/connection.ts";
+import { page, systemClock } from "../core/environment.ts";
+import type { ReceivedMessage as Arrived } from "../core/message.ts";
 import type {
-  Connected,
-  Message,
-  OutboundMessage,
-  Subscription,
-  SurveyRequest,
-} from "../../protocol/gen/messageloop/v1/service_pb.js";
-import {
-  type CloseInfo,
-  type Connection,
-  type ConnectionEvents,
-  openConnection,
-  unexpected,
-} from "./connection.ts";
-import { type CloudEvent, fromWireEvent, toWireEvent } from "./events.ts";
+  PublishQueue,
+  QueueItem,
+  PublishResult as QueueResult,
+  Surroundings,
+} from "../core/ports.ts";
+import { webSocket } from "../core/websocket.ts";
+import { protobuf } from "../protobuf/codec.ts";
+import { memoryQueue } from "../queue/queue.ts";
+import type { Codec, ConnectedFrame, OutboundFrame } from "../wire/frames.ts";
+import { json } from "../wire/json.ts";
+import { utf8Length } from "../wire/sizes.ts";
+import { type CloudEvent, type EventLike, plainEvent, receivedEvent } from "./cloud-event.ts";
+import { Handlers } from "./handlers.ts";
+import { type CloseInfo, Line } from "./line.ts";
 import { buildOptions, type ClientOption, type ClientOptions } from "./options.ts";
+import { cloudEvents } from "./peers.ts";
+import {
+  type Gap,
+  gapOf,
+  messageOf,
+  type PublishResult,
+  type ReceivedMessage,
+  type ServerSubscription,
+  serverSubscription,
+} from "./received.ts";
+import { Subscriptions } from "./subscriptions.ts";
 import {
   type SurveyHandler,
   type SurveyResult,
@@ -28,52 +43,23 @@ import {
   surveyTimeout,
 } from "./surveys.ts";
 
-/** A delivered event and its place in the channel. */
-export interface ReceivedMessage {
-  /** `epoch-offset`, the same for every subscriber; of a message that is in no log a name of its own. */
-  id: string;
-  channel: string;
-  /** Dense per channel and epoch, from 1; 0 of a message that is in no log, whose epoch is empty. */
-  offset: bigint;
-  epoch: string;
-  /** When the server took the event, Unix milliseconds. */
-  time: number;
-  /** Who published it. Only `userId` is authenticated. */
-  publisher: { clientId: string; userId: string; sessionId: string };
-  /** Metadata of the publish request. */
-  metadata: Readonly<Record<string, string>>;
-  event: CloudEvent;
-}
-
-/** Where a published event stands. */
-export interface PublishResult {
-  offset: bigint;
-  epoch: string;
-  /** The event was in the log already; `offset` is where. */
-  duplicate: boolean;
-}
-
-/** A subscription that the server's side has made, and where its channel stood then. */
-export interface ServerSubscription {
-  /** A channel or a pattern. */
-  channel: string;
-  /** The channel's log; of a pattern what its own position names. */
-  epoch: string;
-  /** The last event before the subscription; of a pattern a time in Unix milliseconds. */
-  offset: bigint;
-}
-
-/** Messages kept for a handler that is set later than they arrive. */
-const MAX_UNHANDLED = 1_000;
+/** What is announced to the server. */
+const CAPABILITIES = ["survey", "control", "credit"];
 /** How much longer than the server waits for answers its result may take, in milliseconds. */
 const SURVEY_MARGIN_MS = 5_000;
+/** What the core leaves a pong that may lie behind a late timer, in milliseconds. */
+const PONG_GRACE_MS = 1_000;
+/** What a publish takes beside its channel and data, in bytes. */
+const FRAME_BYTES = 256;
+/** A client that does not come back has nothing to do with what becomes of its page. */
+const NOWHERE: Surroundings = { watch: () => () => {} };
 
 /**
  * Connects to a server and waits until the session stands.
  *
  * @param url such as `ws://localhost:9080/ws`
  * @throws MessagingError with the server's code when it refuses, `UNAVAILABLE` when it cannot be
- * reached or does not answer in time.
+ * reached or does not answer in time; `UNIMPLEMENTED` where the package `cloudevents` is not installed.
  */
 export async function dial(
   url: string,
@@ -88,11 +74,11 @@ export interface IClient {
   close(): Promise<void>;
   subscribe(...channels: string[]): Promise<void>;
   unsubscribe(...channels: string[]): Promise<void>;
-  publish(channel: string, event: CloudEvent): Promise<unknown>;
+  publish(channel: string, event: EventLike): Promise<unknown>;
   rpc(
     channel: string,
     method: string,
-    event: CloudEvent,
+    event: EventLike,
     options?: { timeout?: number },
   ): Promise<CloudEvent>;
   onMessage(handler: (messages: ReceivedMessage[]) => void): void;
@@ -106,53 +92,91 @@ export interface IClient {
 
 /** A connected client; made by {@link dial}. */
 export class MessageLoopClient implements IClient {
-  /** Settles when the server has answered connect. @internal */
-  readonly opened: Promise<void>;
-  readonly #connection: Connection;
   readonly #options: ClientOptions;
-  readonly #channels = new Set<string>();
-  #sessionId: string | null = null;
+  readonly #line: Line;
+  readonly #connection: Connection;
+  readonly #subscriptions: Subscriptions;
+  readonly #queue: PublishQueue | undefined;
+  readonly #handlers = new Handlers();
+  #settle: { resolve: () => void; reject: (error: unknown) => void } | undefined;
   #asksSurveys = false;
+  /** The application has asked for the end, which is told when the server has answered. */
+  #isClosing = false;
   #closed: CloseInfo | undefined;
-  #unhandled: ReceivedMessage[] = [];
-  #onMessage: ((messages: ReceivedMessage[]) => void) | undefined;
-  #onSubscribed: ((subscriptions: ServerSubscription[]) => void) | undefined;
-  #onUnsubscribed: ((channels: string[]) => void) | undefined;
-  #onSurvey: SurveyHandler | undefined;
-  #onError: ((error: MessagingError) => void) | undefined;
-  #onClosed: ((info: CloseInfo) => void) | undefined;
+  /** What the frame that is being read has brought. */
+  readonly #arrived = new Set<Arrived>();
 
-  /** @internal */
-  constructor(options: ClientOptions, open: (events: ConnectionEvents) => Connection) {
+  private constructor(url: string, options: ClientOptions) {
+    const { reconnect, requestTimeoutMs, pingIntervalMs, pingTimeoutMs } = options;
+    const report = (error: unknown): void => this.#handlers.report(error);
     this.#options = options;
-    this.#connection = open({
-      connected: (answer) => this.#connected(answer),
-      messages: (messages) => this.#take(messages),
-      notice: (envelope) => this.#notice(envelope),
-      error: (error) => this.#report(error),
-      closed: (info) => this.#lost(info),
+    this.#line = new Line(codecOf(options), webSocket(options.webSocket));
+    this.#connection = connectionOf(
+      {
+        url,
+        clientId: options.clientId,
+        clientType: options.clientType,
+        version: options.version,
+        token: options.token,
+        codec: this.#line.codec,
+        transport: this.#line.transport,
+        capabilities: reconnect ? [...CAPABILITIES, "recovery"] : CAPABILITIES,
+        connectTimeoutMs: options.connectTimeoutMs,
+        pongTimeoutMs: Math.max(0, pingTimeoutMs - PONG_GRACE_MS),
+        ...(pingIntervalMs === undefined ? {} : { pingIntervalMs }),
+        reconnect,
+        patient: false,
+        clock: systemClock,
+        surroundings: reconnect ? page : NOWHERE,
+      },
+      {
+        subscriptions: (room) => this.#subscriptions.requests(room),
+        connected: (frame, time) => this.#connected(frame, time),
+        frame: (frame) => this.#frame(frame),
+        refreshed: () => {},
+        lost: (error) => this.#lost(error),
+        changed: (change) => this.#changed(change),
+        report,
+      },
+    );
+    this.#subscriptions = new Subscriptions({
+      connection: this.#connection,
+      requestTimeoutMs,
+      ephemeral: options.ephemeral,
+      received: (message) => this.#arrived.add(message),
+      gap: (gap) => {
+        // What came before it in the same frame.
+        this.#deliver();
+        this.#handlers.hand(this.#handlers.gap, gapOf(gap));
+      },
+      ended: (channel, error) => {
+        report(error);
+        this.#handlers.hand(this.#handlers.unsubscribed, [channel]);
+      },
+      report,
     });
-    this.opened = this.#connection.opened;
+    if (reconnect) this.#queue = memoryQueue()({ url, clock: systemClock, report });
   }
 
-  /** The same as {@link dial}. */
+  /** The same as the function `dial`. */
   static async dial(
     url: string,
     options: readonly ClientOption[] = [],
   ): Promise<MessageLoopClient> {
-    const built = buildOptions(options);
-    const client = new MessageLoopClient(built, (events) => openConnection(url, built, events));
-    await client.opened;
+    // Before anything comes that would have no form for applications.
+    cloudEvents();
+    const client = new MessageLoopClient(url, buildOptions(options));
+    await client.#open();
     return client;
   }
 
   /**
    * Does nothing: `dial` has connected already.
    *
-   * @throws MessagingError (as a rejection) UNAVAILABLE where the connection has ended
+   * @throws MessagingError (as a rejection) UNAVAILABLE where there is no connection
    */
   async connect(): Promise<void> {
-    if (!this.isConnected()) throw new MessagingError("UNAVAILABLE", "Not connected");
+    if (!this.isConnected()) throw notConnected();
   }
 
   /**
@@ -160,14 +184,15 @@ export class MessageLoopClient implements IClient {
    *
    * @throws MessagingError with the server's code; `UNAVAILABLE` means that the outcome is unknown.
    */
-  async publish(channel: string, event: CloudEvent): Promise<PublishResult> {
-    const answer = await this.#connection.request(
-      { case: "publish", value: toWireEvent(event) },
-      { channel },
-    );
-    if (answer.envelope.case !== "publishAck") throw unexpected(answer);
-    const { offset, epoch, duplicate } = answer.envelope.value;
-    return { offset, epoch, duplicate };
+  async publish(channel: string, event: EventLike): Promise<PublishResult> {
+    this.#requireOpen();
+    const wire = toWireEvent(plainEvent(event));
+    const { id = "", text_data = "", binary_data = [] } = wire;
+    const size = utf8Length(channel) + utf8Length(text_data) + binary_data.length + FRAME_BYTES;
+    const item = { id, channel, event: wire, size };
+    const published = this.#queue?.add(item) ?? this.#send(item, false);
+    const { offset, epoch, duplicate } = await published;
+    return { offset: BigInt(offset), epoch, duplicate };
   }
 
   /**
@@ -181,18 +206,23 @@ export class MessageLoopClient implements IClient {
   async rpc(
     channel: string,
     method: string,
-    event: CloudEvent,
+    event: EventLike,
     {
       timeout = this.#options.rpcTimeoutMs,
       timeoutMs = timeout,
     }: { timeout?: number; timeoutMs?: number } = {},
   ): Promise<CloudEvent> {
-    const answer = await this.#connection.request(
-      { case: "rpcRequest", value: toWireEvent(event) },
-      { channel, method, timeoutMs, late: "RPC_TIMEOUT" },
+    this.#requireOpen();
+    const request = toWireEvent(plainEvent(event));
+    return await this.#connection.request(
+      { channel, method, rpc_request: request },
+      {
+        kind: "rpc_reply",
+        take: ([reply]) => receivedEvent(reply ?? {}),
+        timeoutMs,
+        late: "RPC_TIMEOUT",
+      },
     );
-    if (answer.envelope.case !== "rpcReply") throw unexpected(answer);
-    return fromWireEvent(answer.envelope.value);
   }
 
   /**
@@ -206,20 +236,22 @@ export class MessageLoopClient implements IClient {
    * @example
    * const { answers, silent } = await client.survey("class.7", question, { timeoutMs: 10_000 });
    */
-  async survey(channel: string, event: CloudEvent, terms: SurveyTerms = {}): Promise<SurveyResult> {
+  async survey(channel: string, event: EventLike, terms: SurveyTerms = {}): Promise<SurveyResult> {
     const timeoutMs = surveyTimeout(terms);
+    this.#requireOpen();
     if (!this.#asksSurveys) {
       throw new MessagingError("UNIMPLEMENTED", "the server has no surveys of clients");
     }
-    const { othersOnly = false } = terms;
-    const payload = toWireEvent(event);
-    const value = { requestId: event.id, payload, timeoutMs, othersOnly };
-    const parts: OutboundMessage[] = [];
-    const last = await this.#connection.request(
-      { case: "surveyRequest", value },
-      { channel, timeoutMs: timeoutMs + SURVEY_MARGIN_MS, onPart: (part) => parts.push(part) },
+    const request = {
+      request_id: event.id,
+      payload: toWireEvent(plainEvent(event)),
+      timeout_ms: timeoutMs,
+      others_only: terms.othersOnly ?? false,
+    };
+    return await this.#connection.request(
+      { channel, survey_request: request },
+      { kind: "survey_result", take: surveyResult, timeoutMs: timeoutMs + SURVEY_MARGIN_MS },
     );
-    return surveyResult([...parts, last]);
   }
 
   /**
@@ -228,23 +260,14 @@ export class MessageLoopClient implements IClient {
    * @throws MessagingError of the first refused channel; the others stay subscribed.
    */
   async subscribe(...channels: string[]): Promise<void> {
-    const { ephemeral } = this.#options;
-    const subscriptions = channels.map((channel) => ({ channel, ephemeral }));
-    const answer = await this.#connection.request({ case: "subscribe", value: { subscriptions } });
-    if (answer.envelope.case !== "subscribeAck") throw unexpected(answer);
-    const refused = this.#accept(answer.envelope.value.subscriptions);
-    if (refused !== undefined) throw refused;
+    this.#requireOpen();
+    await this.#subscriptions.subscribe(channels);
   }
 
   /** Ends subscriptions. Resolves when the server has ended them. */
   async unsubscribe(...channels: string[]): Promise<void> {
-    const subscriptions = channels.map((channel) => ({ channel }));
-    const answer = await this.#connection.request({
-      case: "unsubscribe",
-      value: { subscriptions },
-    });
-    if (answer.envelope.case !== "unsubscribeAck") throw unexpected(answer);
-    for (const channel of channels) this.#channels.delete(channel);
+    this.#requireOpen();
+    await this.#subscriptions.unsubscribe(channels);
   }
 
   /**
@@ -253,10 +276,7 @@ export class MessageLoopClient implements IClient {
    * connection goes on; without a handler of errors it is uncaught, as in any other callback.
    */
   onMessage(handler: (messages: ReceivedMessage[]) => void): void {
-    this.#onMessage = handler;
-    const waiting = this.#unhandled;
-    this.#unhandled = [];
-    if (waiting.length > 0) queueMicrotask(() => this.#deliver(waiting));
+    this.#handlers.message = handler;
   }
 
   /**
@@ -266,12 +286,22 @@ export class MessageLoopClient implements IClient {
    * @example client.onSubscribed((all) => console.log(all.map(({ channel }) => channel)));
    */
   onSubscribed(handler: (subscriptions: ServerSubscription[]) => void): void {
-    this.#onSubscribed = handler;
+    this.#handlers.subscribed = handler;
   }
 
   /** Sets the handler of subscriptions that the server's side has ended: channels and patterns. */
   onUnsubscribed(handler: (channels: string[]) => void): void {
-    this.#onUnsubscribed = handler;
+    this.#handlers.unsubscribed = handler;
+  }
+
+  /**
+   * Sets the handler of messages that are missing: of a subscription that stood while they were published, and that cannot
+   * be brought back.
+   *
+   * @example client.onGap(({ channel, reason }) => reload(channel, reason));
+   */
+  onGap(handler: (gap: Gap) => void): void {
+    this.#handlers.gap = handler;
   }
 
   /**
@@ -281,34 +311,38 @@ export class MessageLoopClient implements IClient {
    * @example client.onSurvey((question, channel) => createCloudEvent({ source: "/me", type: "answer", data: "yes" }));
    */
   onSurvey(handler: SurveyHandler): void {
-    this.#onSurvey = handler;
+    this.#handlers.survey = handler;
   }
 
-  /** Sets the handler of errors that belong to no request, those of the application's handlers included. */
+  /**
+   * Sets the handler of errors that belong to no request: those of the application's handlers, and why a connection was lost
+   * that comes back.
+   */
   onError(handler: (error: MessagingError) => void): void {
-    this.#onError = handler;
+    this.#handlers.error = handler;
   }
 
-  /** Sets the handler of the session's beginning; called at once where it stands already. */
+  /** Sets the handler of a session's beginning; called at once where one stands already. */
   onConnected(handler: (sessionId: string) => void): void {
-    const sessionId = this.#sessionId;
-    if (sessionId !== null) queueMicrotask(() => this.#hand(handler, sessionId));
+    this.#handlers.connected = handler;
+    const sessionId = this.getSessionId();
+    if (sessionId !== null) queueMicrotask(() => this.#handlers.hand(handler, sessionId));
   }
 
-  /** Sets the handler of the connection's end; called at once when it has ended already. */
+  /** Sets the handler of the client's end; called at once when it has ended already. */
   onClosed(handler: (info: CloseInfo) => void): void {
-    this.#onClosed = handler;
+    this.#handlers.closed = handler;
     const closed = this.#closed;
-    if (closed !== undefined) queueMicrotask(() => this.#hand(handler, closed));
+    if (closed !== undefined) queueMicrotask(() => this.#handlers.hand(handler, closed));
   }
 
-  /** The session's public id, or null before and after the connection. */
+  /** The session's public id, or null before, between and after connections. */
   getSessionId(): string | null {
-    return this.#sessionId;
+    return this.isConnected() ? this.#connection.sessionId : null;
   }
 
   isConnected(): boolean {
-    return this.#sessionId !== null;
+    return this.#connection.state === "connected";
   }
 
   /** The same as {@link isConnected}. */
@@ -318,144 +352,139 @@ export class MessageLoopClient implements IClient {
 
   /** The channels the server has acknowledged, and those that its own side has subscribed this client to. */
   getSubscribedChannels(): string[] {
-    return [...this.#channels];
+    return this.#subscriptions.channels;
   }
 
-  /** Closes the connection and resolves when it is closed. Pending requests reject. */
-  close(): Promise<void> {
-    return this.#connection.close();
+  /**
+   * Ends the client. Resolves when the server has answered, after a second at the latest; pending requests reject, and nothing
+   * is delivered after the call.
+   */
+  async close(): Promise<void> {
+    const isFirst = this.#connection.state !== "closed";
+    this.#isClosing = true;
+    await Promise.all([this.#connection.close(), this.#queue?.close(false)]);
+    if (isFirst) this.#end(undefined);
   }
 
-  #connected({ sessionId, subscriptions, capabilities }: Connected): void {
-    const refused = this.#accept(subscriptions);
-    if (refused !== undefined) throw refused;
-    this.#sessionId = sessionId;
-    this.#asksSurveys = capabilities.includes("survey");
+  /** Resolves when the server has answered connect. */
+  #open(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+      this.#subscriptions.add(this.#options.autoSubscribe);
+      this.#connection.start();
+    });
   }
 
-  /** Notes granted subscriptions and returns the first refusal. */
-  #accept(subscriptions: readonly Subscription[]): MessagingError | undefined {
-    let refused: MessagingError | undefined;
-    for (const { channel, error } of subscriptions) {
-      if (error === undefined) this.#channels.add(channel);
-      else refused ??= MessagingError.fromMessage(error);
+  /** @throws MessagingError UNAVAILABLE where no connection will come any more */
+  #requireOpen(): void {
+    if (this.#connection.state === "closed") throw notConnected();
+  }
+
+  #send({ channel, event }: QueueItem, again: boolean): Promise<QueueResult> {
+    return this.#connection.request(
+      { channel, publish: event, again: again || undefined },
+      {
+        kind: "publish_ack",
+        take: ([ack]) => ({
+          offset: ack?.offset ?? 0,
+          epoch: ack?.epoch ?? "",
+          duplicate: ack?.duplicate ?? false,
+        }),
+        timeoutMs: this.#options.requestTimeoutMs,
+      },
+    );
+  }
+
+  #connected(frame: ConnectedFrame, time: number): void {
+    this.#asksSurveys = frame.capabilities?.includes("survey") ?? false;
+    const refused = this.#subscriptions.connected(frame);
+    if (refused !== undefined) {
+      this.#connection.close(refused).catch(() => {});
+      return;
     }
-    return refused;
+    this.#queue?.opened({
+      userId: this.#connection.userId,
+      dedupWindowMs: frame.dedup_window_ms ?? 0,
+      time,
+      send: (item, again) => this.#send(item, again),
+    });
+    this.#deliver();
   }
 
-  #notice(envelope: OutboundMessage["envelope"]): void {
-    if (envelope.case === "subscribed") this.#subscribed(envelope.value.subscriptions);
-    else if (envelope.case === "unsubscribed") this.#unsubscribed(envelope.value.subscriptions);
-    else if (envelope.case === "surveyRequest") this.#asked(envelope.value);
-  }
-
-  #subscribed(subscriptions: readonly Subscription[]): void {
-    this.#accept(subscriptions);
-    const made = subscriptions.map(({ channel, position }) => ({
-      channel,
-      epoch: position?.epoch ?? "",
-      offset: position?.offset ?? 0n,
-    }));
-    this.#hand(this.#onSubscribed, made);
-  }
-
-  #unsubscribed(subscriptions: readonly Subscription[]): void {
-    const channels = subscriptions.map(({ channel }) => channel);
-    for (const channel of channels) this.#channels.delete(channel);
-    this.#hand(this.#onUnsubscribed, channels);
-  }
-
-  #asked(request: SurveyRequest): void {
-    surveyResponse(request, this.#onSurvey, (error) => this.#thrown(error))
-      .then((value) => this.#connection.tell({ case: "surveyResponse", value }))
-      .catch(raise);
-  }
-
-  #take(messages: readonly Message[]): void {
-    const received = messages.flatMap((message) => this.#readable(message));
-    if (received.length === 0) return;
-    if (this.#onMessage !== undefined) this.#deliver(received);
-    else if (this.#unhandled.length + received.length <= MAX_UNHANDLED) {
-      this.#unhandled.push(...received);
-    } else {
-      this.#report(
-        new MessagingError(
-          "RATE_LIMITED",
-          "messages were dropped: no handler is set with onMessage",
-        ),
-      );
+  #frame(frame: OutboundFrame): void {
+    const { survey_request: question, subscribed, unsubscribed } = frame;
+    if (question !== undefined) {
+      surveyResponse(question, this.#handlers.survey, (error) => this.#handlers.thrown(error))
+        .then((survey_response) => this.#connection.tell({ survey_response }))
+        .catch((error: unknown) => this.#handlers.report(error));
+      return;
     }
-  }
-
-  /** A message that has no form for applications must not take others with it. */
-  #readable(message: Message): ReceivedMessage[] {
-    try {
-      return [receivedMessage(message)];
-    } catch (error) {
-      this.#report(MessagingError.from(error));
-      return [];
+    this.#subscriptions.frame(frame);
+    this.#deliver();
+    if (subscribed !== undefined) {
+      const made = (subscribed.subscriptions ?? []).map(serverSubscription);
+      this.#handlers.hand(this.#handlers.subscribed, made);
     }
-  }
-
-  #deliver(messages: ReceivedMessage[]): void {
-    this.#hand(this.#onMessage, messages);
-  }
-
-  /** Gives something to the application. Its mistakes must not look like the connection's. */
-  #hand<T>(handler: ((value: T) => unknown) | undefined, value: T): void {
-    try {
-      const outcome = handler?.(value);
-      if (outcome instanceof Promise) outcome.catch((error: unknown) => this.#thrown(error));
-    } catch (error) {
-      this.#thrown(error);
+    if (unsubscribed !== undefined) {
+      const channels = (unsubscribed.subscriptions ?? []).map(({ channel = "" }) => channel);
+      this.#handlers.hand(this.#handlers.unsubscribed, channels);
     }
   }
 
-  #thrown(cause: unknown): void {
-    if (this.#onError === undefined) raise(cause);
-    else {
-      const text = "a handler of the application failed";
-      this.#report(new MessagingError("INTERNAL_ERROR", text, { cause }));
+  #lost(error: MessagingError): void {
+    this.#subscriptions.lost(this.#connection.state === "closed" ? error : undefined);
+    this.#queue?.lost();
+  }
+
+  #changed({ state, error }: StateChange): void {
+    if (state === "connected") {
+      this.#settle?.resolve();
+      this.#handlers.hand(this.#handlers.connected, this.#connection.sessionId);
+      return;
+    }
+    if (state === "closed") this.#settle?.reject(error ?? notConnected());
+    if (this.#isClosing || error === undefined) return;
+    const isSilent = error.close !== undefined && this.#line.isSilent;
+    if (isSilent) this.#handlers.report(new MessagingError("UNAVAILABLE", "Pong timeout"));
+    else if (state === "connecting") this.#handlers.report(error);
+    if (state === "closed") {
+      this.#queue?.close(false).catch(() => {});
+      this.#end(error);
     }
   }
 
-  #report(error: MessagingError): void {
-    try {
-      const outcome: unknown = this.#onError?.(error);
-      if (outcome instanceof Promise) outcome.catch(raise);
-    } catch (thrown) {
-      raise(thrown);
-    }
-  }
-
-  #lost(info: CloseInfo): void {
+  /** @param error why; undefined where the application has asked for it */
+  #end(error: MessagingError | undefined): void {
+    const info = this.#line.closed(error);
     this.#closed = info;
-    this.#sessionId = null;
-    this.#hand(this.#onClosed, info);
+    this.#handlers.hand(this.#handlers.closed, info);
+  }
+
+  /** Gives out what one frame has brought. A message that has no form for applications takes no others with it. */
+  #deliver(): void {
+    const arrived = [...this.#arrived];
+    this.#arrived.clear();
+    this.#handlers.deliver(
+      arrived.flatMap((message) => {
+        try {
+          return [messageOf(message)];
+        } catch (error) {
+          this.#handlers.report(error);
+          return [];
+        }
+      }),
+    );
   }
 }
 
-/** Lets an error of the application's surface as its own, outside of the event of the socket. */
-function raise(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
+/** @throws MessagingError BAD_REQUEST for an encoding that there is not */
+function codecOf({ encoding }: ClientOptions): Codec {
+  if (encoding === "json") return json;
+  if (encoding === "proto") return protobuf;
+  throw new MessagingError("BAD_REQUEST", `there is no encoding ${String(encoding)}`);
 }
 
-/** @internal */
-export function receivedMessage(message: Message): ReceivedMessage {
-  const { clientId = "", userId = "", sessionId = "" } = message.publisher ?? {};
-  return {
-    id: message.id,
-    channel: message.channel,
-    offset: message.offset,
-    epoch: message.epoch,
-    time: Number(message.time),
-    publisher: { clientId, userId, sessionId },
-    metadata: message.metadata,
-    event:
-      message.payload === undefined
-        ? { id: "", source: "", specversion: "1.0", type: "" }
-        : fromWireEvent(message.payload),
-  };
+/** What is asked of a client that has ended. */
+function notConnected(): MessagingError {
+  return new MessagingError("UNAVAILABLE", "Not connected");
 }

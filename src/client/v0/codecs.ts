@@ -1,16 +1,18 @@
 /** The codecs of v0.1.1: whole frames as messages of the generated schema. */
-import { codecFor, type Encoding } from "../../protocol/codec.ts";
+import type { Encoding } from "../../protocol/codec.ts";
 import type {
   InboundMessage,
   OutboundMessage,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { generated } from "./peers.ts";
 
 /** One encoding of frames. */
 export interface Codec {
   /** The subprotocol that asks for it. */
   name(): string;
+  /** @throws MessagingError UNIMPLEMENTED where `@bufbuild/protobuf` is not installed */
   encode(message: InboundMessage): string | Uint8Array;
-  /** @throws MessagingError BAD_REQUEST for what is no frame */
+  /** @throws MessagingError BAD_REQUEST for what is no frame; UNIMPLEMENTED as above */
   decode(data: string | Uint8Array): OutboundMessage;
   /** Whether frames are bytes. */
   useBytes(): boolean;
@@ -24,15 +26,15 @@ class EncodingCodec implements Codec {
   }
 
   name(): string {
-    return codecFor(this.#encoding).subprotocol;
+    return `messageloop+${this.#encoding}`;
   }
 
   encode(message: InboundMessage): string | Uint8Array {
-    return codecFor(this.#encoding).encodeInbound(message);
+    return generated().codecFor(this.#encoding).encodeInbound(message);
   }
 
   decode(data: string | Uint8Array): OutboundMessage {
-    return codecFor(this.#encoding).decodeOutbound(data);
+    return generated().codecFor(this.#encoding).decodeOutbound(data);
   }
 
   useBytes(): boolean {

@@ -1,28 +1,19 @@
-/** `messageloop/v0`: the SDK of v0.1.1. */
+/**
+ * `messageloop/v0`: the SDK of v0.1.1. It needs two packages beside this one: `cloudevents`, and for what makes or takes
+ * messages of protobuf by hand `@bufbuild/protobuf`.
+ */
 
 export type { Encoding } from "../../protocol/codec.ts";
 export { MessagingError } from "../../protocol/errors.ts";
-export {
-  dial,
-  type IClient,
-  MessageLoopClient,
-  type PublishResult,
-  type ReceivedMessage,
-  type ServerSubscription,
-} from "./client.ts";
+export type { CloudEventInit, ExtensionValue } from "../core/create-event.ts";
+export type { WebSocketConstructor, WebSocketLike } from "../core/websocket.ts";
+export { dial, type IClient, MessageLoopClient } from "./client.ts";
+export { type CloudEvent, createCloudEvent, type EventLike } from "./cloud-event.ts";
 export { type Codec, JSONCodec, jsonCodec, ProtobufCodec, protobufCodec } from "./codecs.ts";
-export type { CloseInfo } from "./connection.ts";
+export type { CloseInfo } from "./line.ts";
 export {
-  type CloudEvent,
-  type CloudEventInit,
-  createCloudEvent,
-  type ExtensionValue,
-  fromWireEvent as fromProtoCloudEvent,
-  fromWireEvent as protoToCloudEvent,
-  toWireEvent as cloudEventToProto,
-  toWireEvent as toProtoCloudEvent,
-} from "./events.ts";
-export {
+  cloudEventToProto,
+  cloudEventToProto as toProtoCloudEvent,
   createConnectMessage,
   createPingMessage,
   createPublishMessage,
@@ -33,12 +24,12 @@ export {
   generateMessageId,
   type ParsedMessage,
   parseOutboundMessage,
+  protoToCloudEvent,
+  protoToCloudEvent as fromProtoCloudEvent,
 } from "./messages.ts";
 export {
   type ClientOption,
   type ClientOptions,
-  type WebSocketConstructor,
-  type WebSocketLike,
   withAutoSubscribe,
   withClientId,
   withClientType,
@@ -47,12 +38,14 @@ export {
   withEphemeral,
   withPingInterval,
   withPingTimeout,
+  withReconnect,
   withRequestTimeout,
   withRPCTimeout,
   withToken,
   withVersion,
   withWebSocket,
 } from "./options.ts";
+export type { Gap, PublishResult, ReceivedMessage, ServerSubscription } from "./received.ts";
 export type { SurveyAnswer, SurveyHandler, SurveyResult, SurveyTerms } from "./surveys.ts";
 export {
   type Transport,

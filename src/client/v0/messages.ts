@@ -1,16 +1,35 @@
-/** The frames of v0.1.1, made and read as messages of the generated schema. */
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+/**
+ * The frames of v0.1.1, made and read as messages of the generated schema. Whatever makes one throws a MessagingError,
+ * UNIMPLEMENTED, where `@bufbuild/protobuf` is not installed.
+ */
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { MessagingError } from "../../protocol/errors.ts";
+import type { CloudEvent as EventMessage } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Error as ErrorMessage } from "../../protocol/gen/messageloop/shared/v1/errors_pb.js";
-import {
-  type InboundMessage,
+import type {
+  InboundMessage,
   InboundMessageSchema,
-  type OutboundMessage,
+  OutboundMessage,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
-import { type CloudEvent, toWireEvent } from "./events.ts";
+import { type CloudEvent, type EventLike, eventOf, plainEvent } from "./cloud-event.ts";
+import { generated } from "./peers.ts";
 
 type Init = Exclude<MessageInitShape<typeof InboundMessageSchema>, InboundMessage>;
 type Envelope = NonNullable<Init["envelope"]>;
+
+/**
+ * An event as a message.
+ *
+ * @throws TypeError for what CloudEvents cannot carry
+ */
+export function cloudEventToProto(event: EventLike): EventMessage {
+  return generated().toWireEvent(plainEvent(event));
+}
+
+/** The event of a message. Data that claims to be JSON but is not stays text. */
+export function protoToCloudEvent(message: EventMessage): CloudEvent {
+  return eventOf(generated().fromWireEvent(message));
+}
 
 /** Ids of one millisecond differ by this counter. */
 let counter = 0;
@@ -54,17 +73,17 @@ export function createUnsubscribeMessage(channels: readonly string[]): InboundMe
 }
 
 /** @throws TypeError for what CloudEvents cannot carry */
-export function createPublishMessage(channel: string, event: CloudEvent): InboundMessage {
-  return message({ case: "publish", value: toWireEvent(event) }, { channel });
+export function createPublishMessage(channel: string, event: EventLike): InboundMessage {
+  return message({ case: "publish", value: cloudEventToProto(event) }, { channel });
 }
 
 /** @throws TypeError for what CloudEvents cannot carry */
 export function createRPCRequestMessage(
   channel: string,
   method: string,
-  event: CloudEvent,
+  event: EventLike,
 ): InboundMessage {
-  return message({ case: "rpcRequest", value: toWireEvent(event) }, { channel, method });
+  return message({ case: "rpcRequest", value: cloudEventToProto(event) }, { channel, method });
 }
 
 export function createPingMessage(): InboundMessage {
@@ -114,5 +133,6 @@ function message(
   envelope: Envelope,
   rest: { readonly channel?: string; readonly method?: string } = {},
 ): InboundMessage {
+  const { create, InboundMessageSchema } = generated();
   return create(InboundMessageSchema, { id: generateMessageId(), ...rest, envelope });
 }

@@ -1,22 +1,7 @@
 /** What can be set when dialling. */
 import type { Encoding } from "../../protocol/codec.ts";
-
-/** A WebSocket constructor: the global one, or that of the `ws` package on Node before 22. */
-export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
-
-/** The part of a WebSocket that the SDK uses. */
-export interface WebSocketLike {
-  binaryType: string;
-  readonly readyState: number;
-  send(data: string | Uint8Array<ArrayBuffer>): void;
-  close(code?: number, reason?: string): void;
-  addEventListener(type: "open" | "error", listener: () => void): void;
-  addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
-  addEventListener(
-    type: "close",
-    listener: (event: { code: number; reason: string }) => void,
-  ): void;
-}
+import { randomUuid } from "../core/cloud-event.ts";
+import type { WebSocketConstructor } from "../core/websocket.ts";
 
 /** Settings of one client, filled in by the `with…` options. */
 export interface ClientOptions {
@@ -26,8 +11,6 @@ export interface ClientOptions {
   token: string;
   version: string;
   autoSubscribe: readonly string[];
-  /** What is announced to the server. Any entry makes an extended client, which receives the whole event. */
-  capabilities: readonly string[];
   /** Milliseconds until `dial` gives up. */
   connectTimeoutMs: number;
   /** Milliseconds until a request without an answer rejects. */
@@ -41,6 +24,8 @@ export interface ClientOptions {
   /** Subscriptions are no members of presence. */
   ephemeral: boolean;
   webSocket: WebSocketConstructor | undefined;
+  /** A connection that is lost comes back. */
+  reconnect: boolean;
 }
 
 /** Changes one setting. */
@@ -49,12 +34,11 @@ export type ClientOption = (options: ClientOptions) => void;
 export function buildOptions(options: readonly ClientOption[]): ClientOptions {
   const built: ClientOptions = {
     encoding: "json",
-    clientId: "",
+    clientId: randomUuid(),
     clientType: "sdk",
     token: "",
     version: "1.0.0",
     autoSubscribe: [],
-    capabilities: ["survey", "control", "credit"],
     connectTimeoutMs: 30_000,
     requestTimeoutMs: 10_000,
     // Longer than the server waits for a backend by default, so that its own answer comes first.
@@ -63,6 +47,7 @@ export function buildOptions(options: readonly ClientOption[]): ClientOptions {
     pingTimeoutMs: 10_000,
     ephemeral: false,
     webSocket: undefined,
+    reconnect: false,
   };
   for (const option of options) option(built);
   return built;
@@ -75,7 +60,7 @@ export function withEncoding(encoding: Encoding): ClientOption {
   };
 }
 
-/** The client's own name for itself. Other clients see it; it proves nothing. */
+/** The client's own name for itself. Other clients see it; it proves nothing. Default: a random UUID. */
 export function withClientId(clientId: string): ClientOption {
   return (options) => {
     options.clientId = clientId;
@@ -138,7 +123,10 @@ export function withPingInterval(ms: number): ClientOption {
   };
 }
 
-/** How long a pong may take, in milliseconds, until the connection is taken for lost. Default 10,000. */
+/**
+ * How long a pong may take, in milliseconds, until the connection is taken for lost. Default 10,000. It has a second in any
+ * case, so that a timer that comes late is not taken for a pong that does not come.
+ */
 export function withPingTimeout(ms: number): ClientOption {
   return (options) => {
     options.pingTimeoutMs = ms;
@@ -156,5 +144,20 @@ export function withEphemeral(ephemeral: boolean): ClientOption {
 export function withWebSocket(webSocket: WebSocketConstructor): ClientOption {
   return (options) => {
     options.webSocket = webSocket;
+  };
+}
+
+/**
+ * A connection that is lost comes back by itself: the same subscriptions stand, what was missed is recovered, and publishes
+ * wait until they can be sent. Without it, as in v0.1.1, a client ends with its connection.
+ *
+ * `onConnected` is told of each session, `onError` of each loss, `onGap` of messages that cannot be recovered, and
+ * `onClosed` of the end: after `close()`, or when the server wants this client to stay away.
+ *
+ * @example await dial(url, [withReconnect(), withAutoSubscribe("news")]);
+ */
+export function withReconnect(): ClientOption {
+  return (options) => {
+    options.reconnect = true;
   };
 }

@@ -1,14 +1,9 @@
 /** Surveys as applications see them: what has come of one, and how to answer those of others. */
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { MessagingError } from "../../protocol/errors.ts";
-import type {
-  OutboundMessage,
-  SurveyRequest,
-  SurveyResponseSchema,
-} from "../../protocol/gen/messageloop/v1/service_pb.js";
-import { MAX_SURVEY_TIMEOUT_MS, SURVEY_TIMEOUT_MS } from "../../protocol/limits.ts";
-import { unexpected } from "./connection.ts";
-import { type CloudEvent, fromWireEvent, toWireEvent } from "./events.ts";
+import { surveyResult as resultOf, surveyAnswer } from "../core/calls/surveys.ts";
+import type { Answer } from "../core/requests.ts";
+import type { InboundFrame } from "../wire/frames.ts";
+import { type CloudEvent, type EventLike, normalized, plainEvent } from "./cloud-event.ts";
 
 /** What one session has answered: an event, an error, or neither. */
 export interface SurveyAnswer {
@@ -46,38 +41,31 @@ export interface SurveyTerms {
 export type SurveyHandler = (
   question: CloudEvent,
   channel: string,
-) => CloudEvent | Promise<CloudEvent>;
+) => EventLike | Promise<EventLike>;
+
+const TIMEOUT_MS = 5_000;
+const LONGEST_TIMEOUT_MS = 60_000;
 
 /**
  * How long the server is to wait for answers, in milliseconds.
  *
  * @throws MessagingError BAD_REQUEST
  */
-export function surveyTimeout({ timeoutMs = SURVEY_TIMEOUT_MS }: SurveyTerms): number {
+export function surveyTimeout({ timeoutMs = TIMEOUT_MS }: SurveyTerms): number {
   if (!(timeoutMs > 0)) throw new MessagingError("BAD_REQUEST", "timeoutMs is not above 0");
-  return Math.min(Math.ceil(timeoutMs), MAX_SURVEY_TIMEOUT_MS);
+  return Math.min(Math.ceil(timeoutMs), LONGEST_TIMEOUT_MS);
 }
 
 /** The parts of a result as one. */
-export function surveyResult(parts: readonly OutboundMessage[]): SurveyResult {
-  const results = parts.map((part) => {
-    if (part.envelope.case !== "surveyResult") throw unexpected(part);
-    return part.envelope.value;
-  });
+export function surveyResult(parts: readonly Answer<"survey_result">[]): SurveyResult {
+  const { answers, silent, unreached } = resultOf(parts);
   return {
-    answers: results
-      .flatMap(({ answers }) => answers)
-      .map(({ sessionId, userId, clientId, payload, error }) => ({
-        sessionId,
-        userId,
-        clientId,
-        event: payload === undefined ? undefined : fromWireEvent(payload),
-        error: error === undefined ? undefined : MessagingError.fromMessage(error),
-      })),
-    silent: results.flatMap(({ silent }) => silent),
-    unreached: results
-      .flatMap(({ unreached }) => unreached)
-      .map(({ node, reason }) => ({ node, reason })),
+    answers: answers.map(({ sessionId, userId, clientId, event, error }) => ({
+      ...{ sessionId, userId, clientId, error },
+      event: event && normalized(event),
+    })),
+    silent: [...silent],
+    unreached: [...unreached],
   };
 }
 
@@ -87,19 +75,15 @@ export function surveyResult(parts: readonly OutboundMessage[]): SurveyResult {
  * @param failed is told what the handler has thrown that is no answer
  */
 export async function surveyResponse(
-  { requestId, payload }: SurveyRequest,
+  { request_id, payload = {} }: Answer<"survey_request">,
   handler: SurveyHandler | undefined,
   failed: (error: unknown) => void,
-): Promise<MessageInitShape<typeof SurveyResponseSchema>> {
-  try {
-    if (handler === undefined) {
-      throw new MessagingError("UNIMPLEMENTED", "this client answers no surveys");
-    }
-    if (payload === undefined) throw new MessagingError("BAD_REQUEST", "the question is missing");
-    const answer = await handler(fromWireEvent(payload), payload.source);
-    return { requestId, payload: toWireEvent(answer) };
-  } catch (error) {
-    if (!(error instanceof MessagingError)) failed(error);
-    return { requestId, error: MessagingError.from(error).toMessage() };
-  }
+): Promise<NonNullable<InboundFrame["survey_response"]>> {
+  const answer = await surveyAnswer(
+    payload,
+    handler && (({ event, channel }) => handler(normalized(event), channel)),
+    (value) => plainEvent(value as EventLike),
+    failed,
+  );
+  return { request_id, ...answer };
 }

@@ -72,7 +72,7 @@ function bytesAsText(_key: string, value: unknown): unknown {
   return value instanceof Uint8Array ? toBase64(value) : value;
 }
 
-function toBase64(bytes: Uint8Array): string {
+export function toBase64(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += String.fromCharCode(byte);
   return btoa(text);

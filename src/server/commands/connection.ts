@@ -1,22 +1,15 @@
-/** How the client commands reach a server: their common options, and one connection by the SDK. */
+/** How the client commands reach a server: their common options, and one connection of the SDK's. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { WebSocket } from "ws";
-import { dial, type MessageLoopClient } from "../../client/v0/client.ts";
-import {
-  type Connection,
-  type ConnectionEvents,
-  openConnection,
-} from "../../client/v0/connection.ts";
-import {
-  buildOptions,
-  type ClientOption,
-  type WebSocketConstructor,
-  withClientType,
-  withEncoding,
-  withToken,
-  withVersion,
-  withWebSocket,
-} from "../../client/v0/options.ts";
+import { type CloudEvent, fromWireEvent, toWireEvent } from "../../client/core/cloud-event.ts";
+import { type Connection, connectionOf } from "../../client/core/connection.ts";
+import { systemClock } from "../../client/core/environment.ts";
+import type { PublishResult } from "../../client/core/ports.ts";
+import type { AnswerKind, Terms } from "../../client/core/requests.ts";
+import { type WebSocketConstructor, webSocket } from "../../client/core/websocket.ts";
+import { protobuf } from "../../client/protobuf/codec.ts";
+import type { InboundFrame, OutboundFrame } from "../../client/wire/frames.ts";
+import { json } from "../../client/wire/json.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import { VERSION } from "../version.ts";
 import { Failure, oneLine } from "./failure.ts";
@@ -26,6 +19,23 @@ export interface ConnectionOptions {
   readonly token?: string;
   readonly proto?: true;
 }
+
+/** What a command hears that it has not asked for. */
+export interface Listener {
+  frame(frame: OutboundFrame): void;
+  error(error: MessagingError): void;
+  closed(close: { readonly code: number; readonly reason: string }): void;
+}
+
+/** Milliseconds until the server is given up. */
+const CONNECT_TIMEOUT_MS = 30_000;
+/** Milliseconds until a request without an answer fails. */
+const REQUEST_TIMEOUT_MS = 10_000;
+/** Longer than the server waits for a backend by default, so that its own answer comes first. */
+const RPC_TIMEOUT_MS = 35_000;
+/** `credit` says that we read. */
+const CAPABILITIES = ["control", "credit"];
+const NOBODY: Listener = { frame() {}, error() {}, closed() {} };
 
 export function addConnectionOptions(command: Command): Command {
   return command
@@ -41,61 +51,77 @@ export function addConnectionOptions(command: Command): Command {
     .option("--proto", "speak protobuf instead of JSON");
 }
 
+/** One session with a server. */
+export class Session {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  async publish(channel: string, event: CloudEvent): Promise<PublishResult> {
+    const [ack] = await this.request({ channel, publish: toWireEvent(event) }, "publish_ack");
+    const { offset = 0, epoch = "", duplicate = false } = ack ?? {};
+    return { offset, epoch, duplicate };
+  }
+
+  /** Asks the application's backend. */
+  async rpc(
+    channel: string,
+    method: string,
+    event: CloudEvent,
+    timeoutMs = RPC_TIMEOUT_MS,
+  ): Promise<CloudEvent> {
+    const frame = { channel, method, rpc_request: toWireEvent(event) };
+    const [reply] = await this.request(frame, "rpc_reply", { timeoutMs, late: "RPC_TIMEOUT" });
+    return fromWireEvent(reply ?? {});
+  }
+
+  /** Resolves with the answer, in its parts. */
+  request<Kind extends AnswerKind>(
+    frame: InboundFrame,
+    kind: Kind,
+    terms: Partial<Pick<Terms<Kind, unknown>, "late" | "timeoutMs">> = {},
+  ): Promise<NonNullable<OutboundFrame[Kind]>[]> {
+    const take = (answers: NonNullable<OutboundFrame[Kind]>[]) => answers;
+    return this.#connection.request(frame, {
+      ...{ kind, take, timeoutMs: REQUEST_TIMEOUT_MS },
+      ...terms,
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+}
+
 /**
  * Runs a command's work on a connection, which is closed afterwards.
  *
+ * @param capabilities what is announced beside that this client reads
  * @throws Failure with one line for whatever the server or the network refuses.
  */
 export async function withConnection<T>(
   options: ConnectionOptions,
-  work: (client: MessageLoopClient) => Promise<T>,
+  work: (session: Session) => Promise<T>,
+  listener: Listener = NOBODY,
+  capabilities: readonly string[] = [],
 ): Promise<T> {
-  return await run(options, [], (all) => dial(options.url, all), work);
-}
-
-/**
- * The same for what the client of applications does not offer: a connection as it is.
- *
- * @param capabilities what is announced
- */
-export async function withSession(
-  options: ConnectionOptions,
-  capabilities: readonly string[],
-  events: ConnectionEvents,
-  work: (connection: Connection) => Promise<void>,
-): Promise<void> {
-  const announced: ClientOption = (built) => {
-    built.capabilities = capabilities;
-  };
-  const open = async (all: readonly ClientOption[]): Promise<Connection> => {
-    const connection = openConnection(options.url, buildOptions(all), events);
-    await connection.opened;
-    return connection;
-  };
-  await run(options, [announced], open, work);
-}
-
-async function run<Opened extends { close(): Promise<void> }, T>(
-  options: ConnectionOptions,
-  more: readonly ClientOption[],
-  open: (all: readonly ClientOption[]) => Promise<Opened>,
-  work: (opened: Opened) => Promise<T>,
-): Promise<T> {
-  const opened = await connect(options, more, open);
+  const session = await connect(options, listener, [...CAPABILITIES, ...capabilities]);
   try {
-    return await work(opened);
+    return await work(session);
   } catch (error) {
     throw failure(error);
   } finally {
-    await opened.close();
+    await session.close();
   }
 }
 
-async function connect<Opened>(
-  { url, token = "", proto }: ConnectionOptions,
-  more: readonly ClientOption[],
-  open: (all: readonly ClientOption[]) => Promise<Opened>,
-): Promise<Opened> {
+async function connect(
+  options: ConnectionOptions,
+  listener: Listener,
+  capabilities: readonly string[],
+): Promise<Session> {
   let reason: string | undefined;
   class Socket extends WebSocket {
     constructor(address: string, protocols: string[]) {
@@ -107,18 +133,56 @@ async function connect<Opened>(
     }
   }
   try {
-    return await open([
-      withWebSocket(Socket as unknown as WebSocketConstructor),
-      withClientType("cli"),
-      withVersion(VERSION),
-      withEncoding(proto === true ? "proto" : "json"),
-      withToken(token),
-      ...more,
-    ]);
+    const transport = webSocket(Socket as unknown as WebSocketConstructor);
+    return await open(options, transport, listener, capabilities);
   } catch (error) {
     const why = reason === undefined ? failure(error).message : oneLine(reason);
-    throw new Failure(`cannot connect to ${url}: ${why}`);
+    throw new Failure(`cannot connect to ${options.url}: ${why}`);
   }
+}
+
+/** Resolves when the server has answered connect. It ends with its connection. */
+function open(
+  { url, token = "", proto }: ConnectionOptions,
+  transport: ReturnType<typeof webSocket>,
+  listener: Listener,
+  capabilities: readonly string[],
+): Promise<Session> {
+  return new Promise((resolve, reject) => {
+    const connection = connectionOf(
+      {
+        ...{ url, token, capabilities },
+        clientId: "",
+        clientType: "cli",
+        version: VERSION,
+        codec: proto === true ? protobuf : json,
+        transport,
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        reconnect: false,
+        patient: false,
+        clock: systemClock,
+        surroundings: { watch: () => () => {} },
+      },
+      {
+        subscriptions: () => [],
+        connected: ({ publications = [] }) => {
+          for (const publication of publications) listener.frame({ publication });
+        },
+        frame: (frame) => listener.frame(frame),
+        refreshed: () => {},
+        lost: () => {},
+        changed: ({ state, error }) => {
+          if (state === "connected") resolve(new Session(connection));
+          else if (error !== undefined) {
+            reject(error);
+            listener.closed(error.close ?? { code: 0, reason: error.message });
+          }
+        },
+        report: (error) => listener.error(MessagingError.from(error)),
+      },
+    );
+    connection.start();
+  });
 }
 
 /** An error of the SDK as the line that a command ends with. */

@@ -1,6 +1,7 @@
 /** Events of the command line: made from arguments and standard input. */
 import type { Command } from "commander";
-import { type CloudEvent, createCloudEvent } from "../../client/v0/events.ts";
+import type { CloudEvent } from "../../client/core/cloud-event.ts";
+import { createCloudEvent } from "../../client/core/create-event.ts";
 import { EXIT_WRONG, Failure } from "./failure.ts";
 
 export interface EventOptions {

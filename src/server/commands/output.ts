@@ -1,11 +1,23 @@
 /** What commands print: lines of JSON for programs, and of text for people. */
 import type { Command } from "commander";
-import type { ReceivedMessage } from "../../client/v0/client.ts";
-import type { CloudEvent } from "../../client/v0/events.ts";
-import type { Gap, StreamPosition } from "../../protocol/gen/messageloop/v1/service_pb.js";
+import type { CloudEvent } from "../../client/core/cloud-event.ts";
+import type { ReceivedMessage } from "../../client/core/message.ts";
 
 export interface OutputOptions {
   readonly json?: true;
+}
+
+/** A place in a log, as the client protocol and the server API have it. */
+interface Position {
+  readonly epoch: string;
+  readonly offset?: number | bigint;
+}
+
+/** What is missing, as both have it. */
+interface Gap {
+  readonly reason?: string;
+  readonly after?: Position | undefined;
+  readonly until?: Position | undefined;
 }
 
 /** What lies between two cells of a row. */
@@ -50,24 +62,24 @@ function escaped(character: string): string {
 }
 
 /** A place as people copy it: the form of a message's id. */
-export function positionText({ epoch, offset }: Pick<StreamPosition, "epoch" | "offset">): string {
+export function positionText({ epoch, offset = 0 }: Position): string {
   return `${epoch}-${offset}`;
 }
 
 /** A place for programs. Offsets of our logs are below 2^53. */
-export function positionJson(position: StreamPosition | undefined): object | null {
+export function positionJson(position: Position | undefined): object | null {
   if (position === undefined) return null;
-  return { epoch: position.epoch, offset: Number(position.offset) };
+  return { epoch: position.epoch, offset: Number(position.offset ?? 0) };
 }
 
-export function gapJson({ reason, after, until }: Gap): object {
+export function gapJson({ reason = "unavailable", after, until }: Gap): object {
   return { reason, after: positionJson(after), until: positionJson(until) };
 }
 
-export function gapText({ reason, after, until }: Gap): string {
+export function gapText({ reason = "unavailable", after, until }: Gap): string {
   const from = after === undefined ? "" : ` after ${positionText(after)}`;
   // The place before all messages of a log says nothing to people.
-  const to = until === undefined || until.offset === 0n ? "" : ` up to ${positionText(until)}`;
+  const to = until === undefined || !until.offset ? "" : ` up to ${positionText(until)}`;
   return `messages are missing${from}${to} (${reason})`;
 }
 
@@ -81,19 +93,10 @@ export function eventJson(event: CloudEvent): Record<string, unknown> {
 }
 
 /** A message for programs. */
-export function messageJson(
-  { id, channel, offset, epoch, time, publisher, metadata, event }: ReceivedMessage,
-  replay: boolean,
-): object {
+export function messageJson({ event, ...rest }: ReceivedMessage): object {
+  const { id, channel, offset, epoch, time, replay, publisher, metadata } = rest;
   return {
-    id,
-    channel,
-    offset: Number(offset),
-    epoch,
-    time,
-    replay,
-    publisher,
-    metadata,
+    ...{ id, channel, offset, epoch, time, replay, publisher, metadata },
     event: eventJson(event),
   };
 }

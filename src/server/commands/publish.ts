@@ -59,7 +59,7 @@ async function publish(
   const event = eventOf(options, TYPE, read ? await readInput() : data);
   const place =
     api === undefined
-      ? await withConnection(options, (client) => client.publish(channel, event))
+      ? await withConnection(options, (session) => session.publish(channel, event))
       : await byApi({ ...options, api }, channel, event, { transient, dedup });
   if (place === undefined) {
     if (json) printJson({ channel, transient });

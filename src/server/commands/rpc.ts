@@ -27,7 +27,7 @@ Examples:
 `;
 
 interface RpcOptions extends EventOptions, ConnectionOptions, OutputOptions {
-  /** Milliseconds; undefined leaves it to the SDK. */
+  /** Milliseconds; undefined as long as backends have by default. */
   readonly timeout?: number;
 }
 
@@ -48,9 +48,8 @@ async function rpc(
   options: RpcOptions,
 ): Promise<void> {
   const event = eventOf(options, method, data === "-" ? await readInput() : data);
-  const terms = options.timeout === undefined ? {} : { timeoutMs: options.timeout };
-  await withConnection(options, async (client) => {
-    const answer = await client.rpc(channel, method, event, terms);
+  await withConnection(options, async (session) => {
+    const answer = await session.rpc(channel, method, event, options.timeout);
     if (options.json) printJson(eventJson(answer));
     else printRow(answer.type, dataText(answer));
   });

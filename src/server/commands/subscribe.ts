@@ -2,15 +2,23 @@
 import { type Command, Option } from "commander";
 import { isPattern } from "../../channels/names.ts";
 import { matches } from "../../channels/patterns.ts";
-import { type ReceivedMessage, receivedMessage } from "../../client/v0/client.ts";
-import { type Connection, unexpected } from "../../client/v0/connection.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { type ReceivedMessage, receivedMessage } from "../../client/core/message.ts";
+import { errorOf } from "../../client/core/requests.ts";
 import type {
-  Message,
-  OutboundMessage,
-  Subscription,
-} from "../../protocol/gen/messageloop/v1/service_pb.js";
-import { addConnectionOptions, type ConnectionOptions, withSession } from "./connection.ts";
+  OutboundFrame,
+  Position,
+  SubscriptionAnswer,
+  SubscriptionRequest,
+  WireMessage,
+} from "../../client/wire/frames.ts";
+import type { MessagingError } from "../../protocol/errors.ts";
+import {
+  addConnectionOptions,
+  type ConnectionOptions,
+  type Listener,
+  type Session,
+  withConnection,
+} from "./connection.ts";
 import { EXIT_WRONG, Failure, oneLine } from "./failure.ts";
 import { addHelp } from "./help.ts";
 import {
@@ -60,8 +68,8 @@ Examples:
   messageloop subscribe chat.room --json | jq .event.data
 `;
 
-/** `credit` says that we read; the others bring what is printed beside events. */
-const CAPABILITIES = ["control", "credit", "recovery"];
+/** It brings what is printed beside events. */
+const CAPABILITIES = ["recovery"];
 
 interface Since {
   /** Undefined where the one channel of the command line is meant. */
@@ -76,11 +84,9 @@ interface SubscribeOptions extends ConnectionOptions, OutputOptions {
 }
 
 /** An entry of the request. */
-interface Entry {
-  readonly channel: string;
-  readonly rewind: number;
-  since?: Place;
-  readonly positions: Record<string, Place>;
+interface Entry extends SubscriptionRequest {
+  since?: Position;
+  readonly positions: Record<string, Position>;
 }
 
 export function configure(command: Command): void {
@@ -102,14 +108,15 @@ export function configure(command: Command): void {
 async function subscribe(channels: readonly string[], options: SubscribeOptions): Promise<void> {
   const entries = entriesOf(channels, options);
   const printer = new Printer(options);
-  await withSession(options, CAPABILITIES, printer, async (connection) => {
+  const work = async (session: Session): Promise<void> => {
     const signalled = new Promise<void>((resolve) => {
       // A second signal finds no handler and ends the process at once.
       process.once("SIGINT", () => resolve());
       process.once("SIGTERM", () => resolve());
     });
-    await Promise.race([signalled, begin(connection, entries, printer).then(() => printer.ended)]);
-  });
+    await Promise.race([signalled, begin(session, entries, printer).then(() => printer.ended)]);
+  };
+  await withConnection(options, work, printer, CAPABILITIES);
 }
 
 /**
@@ -117,17 +124,12 @@ async function subscribe(channels: readonly string[], options: SubscribeOptions)
  *
  * @throws Failure with a line for each that is refused
  */
-async function begin(
-  connection: Connection,
-  subscriptions: Entry[],
-  printer: Printer,
-): Promise<void> {
-  const answer = await connection.request({ case: "subscribe", value: { subscriptions } });
-  if (answer.envelope.case !== "subscribeAck") throw unexpected(answer);
-  const { subscriptions: acknowledged } = answer.envelope.value;
+async function begin(session: Session, subscriptions: Entry[], printer: Printer): Promise<void> {
+  const [answer] = await session.request({ subscribe: { subscriptions } }, "subscribe_ack");
+  const acknowledged = answer?.subscriptions ?? [];
   const refused = acknowledged.flatMap(({ channel, error }) => {
     if (error === undefined) return [];
-    const { code, message } = MessagingError.fromMessage(error);
+    const { code, message } = errorOf(error);
     return [oneLine(`cannot subscribe to ${channel}: ${code}: ${message}`)];
   });
   if (refused.length > 0) throw new Failure(refused.join("\n"));
@@ -135,13 +137,13 @@ async function begin(
 }
 
 /** Prints what a session is told, and knows when that was enough. */
-class Printer {
+class Printer implements Listener {
   /** Resolves when there were as many events as wanted; rejects when the connection is lost first. */
   readonly ended: Promise<void>;
   readonly #json: boolean;
   #left: number;
   /** What comes in one packet with the acknowledgement is printed after it. */
-  #waiting: (() => void)[] | undefined = [];
+  #waiting: OutboundFrame[] | undefined = [];
   #resolve: () => void = () => {};
   #reject: (error: Failure) => void = () => {};
 
@@ -156,25 +158,16 @@ class Printer {
     this.ended.catch(() => {});
   }
 
-  connected(): void {
-    // There is nothing to print before the acknowledgement.
-  }
-
-  subscribed(subscriptions: readonly Subscription[]): void {
+  subscribed(subscriptions: readonly SubscriptionAnswer[]): void {
     this.#subscribed(subscriptions);
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
-    for (const print of waiting) print();
+    for (const frame of waiting) this.#frame(frame);
   }
 
-  messages(messages: readonly Message[]): void {
-    this.#print(() => {
-      for (const message of messages) this.#message(message);
-    });
-  }
-
-  notice(envelope: OutboundMessage["envelope"]): void {
-    this.#print(() => this.#notice(envelope));
+  frame(frame: OutboundFrame): void {
+    if (this.#waiting === undefined) this.#frame(frame);
+    else this.#waiting.push(frame);
   }
 
   error(error: MessagingError): void {
@@ -185,50 +178,41 @@ class Printer {
     this.#reject(new Failure(oneLine(`connection lost: ${code} ${reason}`)));
   }
 
-  #print(print: () => void): void {
-    if (this.#waiting === undefined) print();
-    else this.#waiting.push(print);
+  #frame({ publication, recovered, gap, subscribed, unsubscribed }: OutboundFrame): void {
+    for (const message of publication?.messages ?? []) this.#message(message);
+    if (subscribed !== undefined) this.#subscribed(subscribed.subscriptions ?? []);
+    if (unsubscribed !== undefined) this.#unsubscribed(unsubscribed.subscriptions ?? []);
+    if (recovered !== undefined) this.#recovered(recovered);
+    if (gap !== undefined) {
+      const { channel } = gap;
+      if (this.#json) printJson({ gap: { channel, ...gapJson(gap) } });
+      else printNote(`${channel}: ${gapText(gap)}`);
+    }
   }
 
-  #message(message: Message): void {
+  #message(message: WireMessage): void {
     if (this.#left === 0) return;
     this.#left -= 1;
     const received = receivedMessage(message);
-    if (this.#json) printJson(messageJson(received, message.replay));
+    if (this.#json) printJson(messageJson(received));
     else printRow(...messageCells(received));
     if (this.#left === 0) this.#resolve();
   }
 
-  #notice(envelope: OutboundMessage["envelope"]): void {
-    switch (envelope.case) {
-      case "subscribed":
-        this.#subscribed(envelope.value.subscriptions);
-        break;
-      case "unsubscribed": {
-        const channels = envelope.value.subscriptions.map(({ channel }) => channel);
-        if (this.#json) printJson({ unsubscribed: channels });
-        else printNote(`the server has ended ${channels.join(", ")}`);
-        break;
-      }
-      case "recovered": {
-        const { channel, position, gap } = envelope.value;
-        const missing = gap === undefined ? null : gapJson(gap);
-        const told = { channel, position: positionJson(position), gap: missing };
-        if (this.#json) printJson({ recovered: told });
-        else printNote(`recovered ${channel}: ${gap ? gapText(gap) : "nothing is missing"}`);
-        break;
-      }
-      case "gap": {
-        const { channel } = envelope.value;
-        if (this.#json) printJson({ gap: { channel, ...gapJson(envelope.value) } });
-        else printNote(`${channel}: ${gapText(envelope.value)}`);
-        break;
-      }
-      default:
-    }
+  #recovered({ channel, position, gap }: NonNullable<OutboundFrame["recovered"]>): void {
+    const missing = gap === undefined ? null : gapJson(gap);
+    const told = { channel, position: positionJson(position), gap: missing };
+    if (this.#json) printJson({ recovered: told });
+    else printNote(`recovered ${channel}: ${gap ? gapText(gap) : "nothing is missing"}`);
   }
 
-  #subscribed(subscriptions: readonly Subscription[]): void {
+  #unsubscribed(subscriptions: readonly SubscriptionAnswer[]): void {
+    const channels = subscriptions.map(({ channel }) => channel);
+    if (this.#json) printJson({ unsubscribed: channels });
+    else printNote(`the server has ended ${channels.join(", ")}`);
+  }
+
+  #subscribed(subscriptions: readonly SubscriptionAnswer[]): void {
     if (this.#json) {
       printJson({
         subscribed: subscriptions.map(({ channel, position }) => ({
@@ -238,7 +222,7 @@ class Printer {
       });
       return;
     }
-    const places = subscriptions.map(({ channel, position }) =>
+    const places = subscriptions.map(({ channel = "", position }) =>
       position === undefined ? channel : `${channel} at ${positionText(position)}`,
     );
     printNote(`subscribed to ${places.join(", ")}`);
@@ -259,7 +243,8 @@ function entriesOf(
   { since = [], rewind = 0 }: SubscribeOptions,
 ): Entry[] {
   const entries = channels.map((channel): Entry => ({ channel, rewind, positions: {} }));
-  for (const { channel = only(channels), position } of since) {
+  for (const { channel = only(channels), position: place } of since) {
+    const position = { epoch: place.epoch, offset: Number(place.offset) };
     const exact = entries.filter((entry) => entry.channel === channel);
     for (const entry of exact) entry.since = position;
     if (exact.length > 0) continue;

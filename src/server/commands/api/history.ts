@@ -1,6 +1,7 @@
 /** `history`: prints what a channel's log has. */
 import { type Command, Option } from "commander";
-import { receivedMessage } from "../../../client/v0/client.ts";
+import type { ReceivedMessage } from "../../../client/core/message.ts";
+import { fromWireEvent } from "../../../client/v0/events.ts";
 import type { Message, StreamPosition } from "../../../protocol/gen/messageloop/v1/service_pb.js";
 import { addHelp } from "../help.ts";
 import {
@@ -92,9 +93,26 @@ async function printAll(
 
 function print(message: Message, json: boolean): void {
   const received = receivedMessage(message);
-  if (json) printJson(messageJson(received, message.replay));
+  if (json) printJson(messageJson(received));
   else {
     const { time, id, event } = received;
     printRow(new Date(time).toISOString(), id, event.type, dataText(event));
   }
+}
+
+/** A message of the server API as applications see it. */
+function receivedMessage(message: Message): ReceivedMessage {
+  const { id, channel, epoch, replay, metadata } = message;
+  const { clientId = "", userId = "", sessionId = "" } = message.publisher ?? {};
+  const event = message.payload
+    ? fromWireEvent(message.payload)
+    : { id: "", source: "", specversion: "1.0", type: "" };
+  return {
+    ...{ id, channel, epoch, replay, metadata },
+    offset: Number(message.offset),
+    time: Number(message.time),
+    publisher: { clientId, userId, sessionId },
+    data: event.data,
+    event,
+  };
 }

@@ -1,5 +1,6 @@
 /** `publish --api`: one event into a channel, by the server API. */
-import { type CloudEvent, toWireEvent } from "../../../client/v0/events.ts";
+import type { CloudEvent } from "../../../client/core/cloud-event.ts";
+import { toWireEvent } from "../../../client/v0/events.ts";
 import { Failure } from "../failure.ts";
 import { refusal, withApi } from "./connection.ts";
 import type { ApiOptions } from "./options.ts";

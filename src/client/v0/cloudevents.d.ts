@@ -1,0 +1,10 @@
+/**
+ * The part of the `cloudevents` package that is used, in the place of its own declarations: those need Node's, which a
+ * program for pages has not.
+ */
+
+/** An event. What its constructor makes of one without a time has the time of that moment. */
+export declare class CloudEvent {
+  constructor();
+  toJSON(): Record<string, unknown>;
+}
