@@ -5,6 +5,13 @@
 
 /** An event. What its constructor makes of one without a time has the time of that moment. */
 export declare class CloudEvent {
-  constructor();
+  id: string;
+  source: string;
+  specversion: string;
+  type: string;
+  time?: string;
+  data?: unknown;
+  [extension: string]: unknown;
+  constructor(event?: Readonly<Record<string, unknown>>);
   toJSON(): Record<string, unknown>;
 }

@@ -1,6 +1,7 @@
 /** Events of the SDK of v0.1.1: instances of the class that the `cloudevents` package has. */
-import { CloudEvent as OfPackage } from "cloudevents";
+
 import { expect, test } from "vitest";
+import { CloudEvent as OfPackage } from "#cloudevents";
 import * as sdk from "../../../src/client/v0/index.ts";
 import { connected, type ScriptedSocket } from "./scripted-socket.ts";
 
