@@ -18,6 +18,7 @@ const SDK = {
     ".": "index",
     "./indexeddb": "client/queue/indexeddb",
     "./protobuf": "client/protobuf/index",
+    "./stream": "client/stream/index",
     "./testing": "client/testing/index",
     "./v0": "client/v0/index",
   },

@@ -2,8 +2,11 @@
 import { expectTypeOf, test } from "vitest";
 import type { Client } from "../../src/client/core/client.ts";
 import type { ReceivedMessage } from "../../src/client/core/message.ts";
-import type { PublishResult } from "../../src/client/core/ports.ts";
+import type { ClientOptions } from "../../src/client/core/options.ts";
+import type { PublishResult, TransportFactory } from "../../src/client/core/ports.ts";
 import type { DataOf } from "../../src/client/core/types.ts";
+import { webSocket } from "../../src/client/core/websocket.ts";
+import { connectStream, eventStream, fallback } from "../../src/client/stream/index.ts";
 
 interface ChatMessage {
   text: string;
@@ -47,4 +50,16 @@ test("publishing and subscribing are held to it", () => {
     client.addEventListener("nothing", () => {});
   };
   expectTypeOf(typed).toBeFunction();
+});
+
+test("a client takes one transport, which may be several", () => {
+  const ticket = async (channel: string) => `of ${channel}`;
+  const transport = fallback([webSocket(), connectStream(), eventStream({ ticket })]);
+  expectTypeOf(transport).toEqualTypeOf<TransportFactory>();
+  expectTypeOf({ transport }).toExtend<ClientOptions>();
+  // @ts-expect-error: a list is none.
+  const list: ClientOptions = { transport: [webSocket()] };
+  // @ts-expect-error: a ticket is a text.
+  const numbers = eventStream({ ticket: () => 7 });
+  expectTypeOf([list, numbers]).toBeArray();
 });

@@ -278,6 +278,7 @@ const LAWS: Readonly<Record<string, Law>> = {
   "client/core": { rooms: ["client/wire"], files: LEAN, packages: [] },
   "client/protobuf": { rooms: ["client/wire"], files: LEAN, packages: [] },
   "client/queue": { rooms: ["client/core", "client/wire"], files: LEAN, packages: [] },
+  "client/stream": { rooms: ["client/core", "client/wire"], files: LEAN, packages: [] },
   // The API of v0.1.1, which hands out messages of protobuf and events of the CloudEvents SDK.
   "client/v0": {
     rooms: ["protocol", "client/core", "client/wire", "client/protobuf", "client/queue"],

@@ -11,6 +11,7 @@ const PROGRAMS = {
   core: 'export { dial } from "./src/index.ts";',
   "with protobuf":
     'export { dial } from "./src/index.ts"; export { protobuf } from "./src/client/protobuf/index.ts";',
+  stream: 'export { connectStream, eventStream, fallback } from "./src/client/stream/index.ts";',
 };
 
 test.each(Object.entries(PROGRAMS))(

@@ -23,7 +23,7 @@ export interface ClientOptions<Channels extends object = Record<string, unknown>
   readonly getToken?: (request: TokenRequest) => string | null | Promise<string | null>;
   /** `json`, or the codec of `messageloop/protobuf`. Default `json`. */
   readonly encoding?: "json" | Codec;
-  /** The way to the server. Default: `webSocket()`. */
+  /** The way to the server. Default: `webSocket()`; `messageloop/stream` has others. */
   readonly transport?: TransportFactory;
   /** What keeps publishes while there is no connection; false keeps none. Default: 100, 1 MiB, one hour, in memory. */
   readonly queue?: QueueFactory | false;
