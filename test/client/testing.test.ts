@@ -136,6 +136,25 @@ test("tokens, access, RPC, presence and history are the application's to decide"
   expect(more).toBe(true);
 });
 
+test("a member with several sessions joins with the first and leaves with the last", async () => {
+  const { clock, make } = world();
+  const told: string[] = [];
+  make()
+    .subscribe("room")
+    .addEventListener("presence", ({ detail }) => told.push(detail.kind));
+  const [one, two] = [make({ clientId: "tab" }), make({ clientId: "tab" })];
+  await clock.advance(0);
+  for (const client of [one, two]) {
+    client.subscribe("room");
+    await clock.advance(0);
+  }
+  expect(told).toEqual(["join"]);
+  await Promise.all([one.close(), clock.advance(2_000)]);
+  expect(told).toEqual(["join"]);
+  await Promise.all([two.close(), clock.advance(2_000)]);
+  expect(told).toEqual(["join", "leave"]);
+});
+
 test("a close code that is final ends the client, and one with a delay brings it back after that", async () => {
   const { clock, server, make } = world();
   const [one, two] = [make(), make()];

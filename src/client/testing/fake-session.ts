@@ -291,8 +291,19 @@ export class FakeSession {
 
   #presence(channel: string, change: "join" | "leave"): void {
     if (isPattern(channel)) return;
-    const member = { user_id: this.userId, client_id: this.clientId };
-    for (const session of this.#server.sessions) {
+    const { userId, clientId } = this;
+    const sessions = this.#server.sessions;
+    // Sessions of one user on one client are one member.
+    const isStill = sessions.some(
+      (other) =>
+        other !== this &&
+        other.userId === userId &&
+        other.clientId === clientId &&
+        other.channels.includes(channel),
+    );
+    if (isStill && (userId !== "" || clientId !== "")) return;
+    const member = { user_id: userId, client_id: clientId };
+    for (const session of sessions) {
       if (session === this || !session.hears(channel)) continue;
       if (!session.#capabilities.includes("presence")) continue;
       session.tell({ presence_event: { channel, [change]: member } });
