@@ -7,6 +7,8 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } fro
 import { dirname, join, posix } from "node:path";
 import { root } from "./run.mjs";
 
+const project = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+
 const SDK = {
   name: "messageloop",
   description: "Realtime messaging for browsers, Node and Workers: the SDK and the protocol",
@@ -18,12 +20,17 @@ const SDK = {
     ".": "index",
     "./indexeddb": "client/queue/indexeddb",
     "./protobuf": "client/protobuf/index",
+    "./react": "client/react/index",
     "./stream": "client/stream/index",
     "./testing": "client/testing/index",
     "./v0": "client/v0/index",
   },
-  /** What only some entries import: whoever uses those installs it beside. */
-  optional: ["@bufbuild/protobuf", "cloudevents"],
+  /** What only some entries import, and of which versions: whoever uses those installs it beside. */
+  optional: {
+    "@bufbuild/protobuf": project.dependencies["@bufbuild/protobuf"],
+    cloudevents: project.devDependencies.cloudevents,
+    react: ">=18",
+  },
   /** Exports from before the server was a package of its own, and what stands for them now. */
   aliases: {
     "./server": "messageloop-server/deprecated",
@@ -47,7 +54,7 @@ const SERVER = {
     "./ports": "ports",
     "./deprecated": "server/deprecated",
   },
-  optional: [],
+  optional: {},
   aliases: {},
   bin: { messageloop: "server/cli" },
   files: ["dist/page", "docs", "config.example.yaml"],
@@ -62,7 +69,6 @@ const COMMENT_OR_SPECIFIER =
   /^[ \t]*(?:\/\*[\s\S]*?\*\/|\/\/.*)|(\bfrom\s*|\bimport\s*\(?\s*)"([^"\n]+)"/gm;
 
 const built = join(root, "dist/lib");
-const project = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const taken = new Set();
 /** The text of each file in `lib`, and the packages that it imports, by package; some by names that depend on the runtime. */
 const contents = new Map(
@@ -149,8 +155,8 @@ function manifest({ name, description, node, entries, optional, aliases, interna
     { types: file(module, ".d.ts"), default: file(module, ".js") },
   ];
   const targets = Object.values(aliases).map((target) => target.split("/")[0]);
-  const peers = [...new Set([...optional, ...targets])];
-  const needed = [...contents.get(name).imports].filter((one) => !optional.includes(one));
+  const peers = { ...optional, ...Object.fromEntries(targets.map(versionOf)) };
+  const needed = [...contents.get(name).imports].filter((one) => !(one in optional));
   const all = {
     ...{ name, version, description, license, repository, homepage, keywords, type, sideEffects },
     engines: { node },
@@ -160,8 +166,10 @@ function manifest({ name, description, node, entries, optional, aliases, interna
       Object.entries(bin).map(([command, module]) => [command, file(module, ".js")]),
     ),
     dependencies: Object.fromEntries(needed.sort().map(versionOf)),
-    peerDependencies: Object.fromEntries(peers.map(versionOf)),
-    peerDependenciesMeta: Object.fromEntries(peers.map((peer) => [peer, { optional: true }])),
+    peerDependencies: peers,
+    peerDependenciesMeta: Object.fromEntries(
+      Object.keys(peers).map((peer) => [peer, { optional: true }]),
+    ),
   };
   const isEmpty = (value) => typeof value === "object" && Object.keys(value).length === 0;
   return Object.fromEntries(Object.entries(all).filter(([, value]) => !isEmpty(value)));

@@ -12,6 +12,8 @@ const DOCUMENTS = [
   "bench/README.md",
   "bench/peers/README.md",
   "checks/README.md",
+  "examples/README.md",
+  "examples/*/README.md",
 ];
 
 /** Lines of the shell blocks of a document. */

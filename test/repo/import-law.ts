@@ -290,6 +290,8 @@ const LAWS: Readonly<Record<string, Law>> = {
     files: LEAN,
     packages: [],
   },
+  // The SDK as hooks, by what it exports.
+  "client/react": { rooms: [], files: ["index.ts"], packages: ["react"] },
   // The root export is the SDK; its error is the protocol's.
   "index.ts": {
     rooms: ["client", "client/core", "client/wire", "client/queue"],

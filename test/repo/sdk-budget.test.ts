@@ -12,6 +12,8 @@ const PROGRAMS = {
   "with protobuf":
     'export { dial } from "./src/index.ts"; export { protobuf } from "./src/client/protobuf/index.ts";',
   stream: 'export { connectStream, eventStream, fallback } from "./src/client/stream/index.ts";',
+  /** The hooks alone: React and the core are there anyway. */
+  react: 'export * from "./src/client/react/index.ts";',
 };
 
 test.each(Object.entries(PROGRAMS))(
@@ -26,6 +28,7 @@ test.each(Object.entries(PROGRAMS))(
       minify: true,
       format: "esm",
       platform: "browser",
+      external: name === "react" ? ["react", "../../index.ts"] : [],
       metafile: true,
       write: false,
     });

@@ -207,6 +207,35 @@ console.log(answer.join(" "));
   expect(run(process.execPath, sdkOnly, "probe.ts")).toBe("1.0 UNAVAILABLE\n");
 });
 
+test("a program with React has hooks, which a server renders without connecting", async () => {
+  const modules = join(whole, "node_modules");
+  for (const name of ["react-dom", "@types/react-dom"]) await link(modules, name);
+  await writeFile(
+    join(whole, "react-probe.ts"),
+    `import { createHooks } from "messageloop/react";
+import { createElement } from "react";
+import { renderToString } from "react-dom/server";
+
+const { MessageLoopProvider, useChannel } = createHooks<{ "chat.*": { text: string } }>();
+
+function Room() {
+  const { messages, state } = useChannel("chat.lobby", { rewind: 5 });
+  const texts: string[] = messages.map(({ data }) => data.text);
+  return createElement("p", null, state, ...texts);
+}
+
+declare const console: { log(text: string): void };
+console.log(renderToString(createElement(MessageLoopProvider, { url: "ws://127.0.0.1:1/ws" }, createElement(Room))));
+`,
+  );
+  // The declarations of react-dom name what browsers and servers have.
+  check(whole, ["--module", "nodenext", "--lib", "es2024,dom", "--types", ""], "react-probe.ts");
+  expect(run(process.execPath, whole, "react-probe.ts")).toBe("<p>subscribing</p>\n");
+  const { peerDependencies, peerDependenciesMeta } = await manifestOf(join(modules, "messageloop"));
+  expect(peerDependencies).toMatchObject({ react: ">=18" });
+  expect(peerDependenciesMeta).toMatchObject({ react: { optional: true } });
+});
+
 test("the built command serves, publishes and subscribes", async () => {
   const { version } = await manifestOf(join(both, "node_modules/messageloop-server"));
   const options = { cli };

@@ -10,7 +10,15 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("../../", import.meta.url));
 export const NAMES = ["messageloop", "messageloop-server"] as const;
 /** What is no source, or of no use to the build. */
-const LEFT_OUT = new Set([".git", ".wrangler", "bench", "dist", "node_modules", "test"]);
+const LEFT_OUT = new Set([
+  ".git",
+  ".wrangler",
+  "bench",
+  "dist",
+  "examples",
+  "node_modules",
+  "test",
+]);
 
 /** What npm says of an archive that it has made. */
 export interface Archive {
