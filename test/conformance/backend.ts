@@ -42,7 +42,7 @@ export interface ToldSurvey {
 
 /** @param engine of the node that the request came in on */
 export function suiteBackend(engine: () => Engine, authentication: boolean): Backends {
-  let cancelled = 0;
+  let [hanging, cancelled] = [0, 0];
   const trouble = new Trouble();
   const rpc = async (
     request: RpcRequest,
@@ -67,10 +67,13 @@ export function suiteBackend(engine: () => Engine, authentication: boolean): Bac
         await sleep(Number(text));
         return request.payload;
       case "hang":
+        hanging += 1;
         cancellation.onCancel(() => {
           cancelled += 1;
         });
         return await new Promise(() => {});
+      case "hanging":
+        return answer(`${hanging}`);
       case "cancelled":
         return answer(`${cancelled}`);
       case "whoami":

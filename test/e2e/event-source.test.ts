@@ -226,6 +226,8 @@ test.concurrent.each(HOSTS)(
     if (world === undefined) throw new Error(`${where} has not been started`);
     const { host, app, link } = world;
     const { api } = host;
+    // An earlier try may have left it down.
+    await link.up();
     const readers = await startReaders(link.origin, app);
     const reading = ({ lasting, brief }: ReaderState): boolean => begun(lasting) && begun(brief);
     await all(readers, reading);

@@ -7,6 +7,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer as createMessageServer } from "../../src/server/server.ts";
+import { settledPort } from "../support/ports.ts";
 
 let browser: Browser;
 let origin = "";
@@ -35,7 +36,6 @@ afterAll(async () => {
   for (const cleanup of cleanups.reverse()) await cleanup();
 });
 
-/** @param port 0 for any */
 async function serve(port: number) {
   const any = { addr: "127.0.0.1:0" };
   const server = createMessageServer({
@@ -47,8 +47,8 @@ async function serve(port: number) {
       },
     }),
   });
-  const { websocket } = await server.start();
-  return { port: websocket, stop: () => server.stop() };
+  await server.start();
+  return { stop: () => server.stop() };
 }
 
 async function open(page: Page, port: number): Promise<void> {
@@ -65,8 +65,8 @@ test("what was published while the server was away is there when it is back, wha
   const context = await browser.newContext();
   const page = await context.newPage();
   await page.goto(origin);
-  const first = await serve(0);
-  const { port } = first;
+  const port = await settledPort("serve");
+  const first = await serve(port);
   await open(page, port);
   await until(page, 'state === "connected"');
   await page.evaluate('sdk.publish("one")');

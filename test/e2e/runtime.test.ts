@@ -20,6 +20,11 @@ afterAll(async () => {
   await server?.stop();
 });
 
+/** A name that nothing else has: what was noted by another one, in an earlier try too, is not looked at. */
+function fresh(word: string): string {
+  return `${word}-${crypto.randomUUID()}`;
+}
+
 async function notes(name: string): Promise<string[]> {
   return (await (await fetch(`${server.url}/notes/${name}`)).json()) as string[];
 }
@@ -72,64 +77,75 @@ describe.concurrent("the runtime", () => {
     test("a client that has gone is noticed by the first write that fails, by cancel and by the signal", async ({
       expect,
     }) => {
-      await leaves("/readable/leaves");
+      const name = fresh("leaves");
+      await leaves(`/readable/${name}`);
       const all = await eventually(
-        () => notes("leaves"),
+        () => notes(name),
         (some) => some.length === 2,
       );
       expect(all.toSorted()).toEqual(["abort", "cancel undefined"]);
     });
 
     test("a stream that writes nothing is told of nothing", async ({ expect }) => {
-      await leaves("/readable/idle?idle");
+      const name = fresh("idle");
+      await leaves(`/readable/${name}?idle`);
       await sleep(2_000);
-      expect(await notes("idle")).toEqual([]);
+      expect(await notes(name)).toEqual([]);
     });
 
     test("a write after the client has gone rejects with undefined, where waitUntil keeps its function", async ({
       expect,
     }) => {
-      await leaves("/writer/kept?wait");
-      expect((await noted("kept", "finally")).slice(-2)).toEqual(["rejected undefined", "finally"]);
+      const name = fresh("kept");
+      await leaves(`/writer/${name}?wait`);
+      expect((await noted(name, "finally")).slice(-2)).toEqual(["rejected undefined", "finally"]);
     });
 
     test("without waitUntil the function that writes stops at its await: no catch, no finally", async ({
       expect,
     }) => {
-      await leaves("/writer/dropped");
+      const name = fresh("dropped");
+      await leaves(`/writer/${name}`);
       await sleep(2_000);
-      expect(new Set(await notes("dropped"))).toEqual(new Set(["written"]));
+      expect(new Set(await notes(name))).toEqual(new Set(["written"]));
     });
 
     test("a write to a client that does not read waits, and abort ends the invocation", async ({
       expect,
     }) => {
+      const [waits, ends] = [fresh("waits"), fresh("ends")];
       const clients = await Promise.all([
-        neverReads("/unread/waits"),
-        neverReads("/unread/ends?abort"),
+        neverReads(`/unread/${waits}`),
+        neverReads(`/unread/${ends}?abort`),
       ]);
       await sleep(3_000);
-      const [waits, ends] = [await notes("waits"), await notes("ends")];
+      /** What is noted in a second. */
+      const later = async (): Promise<Set<string>> => {
+        const { length } = await notes(waits);
+        await sleep(1_000);
+        return new Set((await notes(waits)).slice(length));
+      };
+      // When all that lies between is full nothing is asked for any more, and all goes on.
+      await eventually(later, (noted) => [...noted].join() === "lives", 20_000);
+      const ended = await notes(ends);
       await sleep(1_000);
-      const later = (await notes("waits")).slice(waits.length);
-      // Nothing is asked for any more, and all goes on.
-      expect(new Set(later)).toEqual(new Set(["lives"]));
-      expect(await notes("ends")).toEqual(ends);
-      expect(ends).toContain("lives");
+      expect(await notes(ends)).toEqual(ended);
+      expect(ended).toContain("lives");
       for (const client of clients) client.destroy();
     });
 
     test("an open socket to an object keeps a stream's function going when its client has gone", async ({
       expect,
     }) => {
-      await leaves("/writer/bridge?socket");
-      const { length: before } = await noted("bridge", "finally");
+      const name = fresh("bridge");
+      await leaves(`/writer/${name}?socket`);
+      const { length: before } = await noted(name, "finally");
       await eventually(
-        () => notes("bridge"),
+        () => notes(name),
         ({ length }) => length > before + 20,
       );
-      await call("bridge", "closeAll");
-      expect(await noted("bridge", "socket closed")).toContain("rejected undefined");
+      await call(name, "closeAll");
+      expect(await noted(name, "socket closed")).toContain("rejected undefined");
     });
   });
 
@@ -137,33 +153,35 @@ describe.concurrent("the runtime", () => {
     test("a peer's close is not answered: the handler has to, and the socket is closing meanwhile", async ({
       expect,
     }) => {
-      const socket = await open("silent", "silent");
+      const name = fresh("silent");
+      const socket = await open(name, "silent");
       socket.send("x");
       socket.close();
-      await noted("silent", 'close 1005 "" true 2 1');
+      await noted(name, 'close 1005 "" true 2 1');
       await sleep(1_000);
       expect(socket.readyState).toBe(WebSocket.CLOSING);
       const code = closed(socket);
-      await call("silent", "answer");
+      await call(name, "answer");
       expect(await code).toBe(1005);
     });
 
     test("in the handler a message still goes out, and a second close is none", async ({
       expect,
     }) => {
-      const socket = await open("twice", "twice");
+      const name = fresh("twice");
+      const socket = await open(name, "twice");
       const messages: string[] = [];
       socket.on("message", (data) => messages.push(`${data}`));
       socket.close(4001, "why");
       expect(await closed(socket)).toBe(4001);
       expect(messages).toEqual(["late"]);
-      const all = await noted("twice", "closed");
+      const all = await noted(name, "closed");
       expect(all).toEqual(["begins with 0", 'close 4001 "why" true 2 1', "closed"]);
     });
 
     test("codes that are none and reasons beyond 123 bytes throw", async ({ expect }) => {
       const wrong = "InvalidAccessError";
-      expect(await call("refusals", "refusals")).toEqual({
+      expect(await call(fresh("refusals"), "refusals")).toEqual({
         sent: ["", "", "", "", "", ""],
         refused: [wrong, wrong, wrong, wrong, wrong, wrong],
         reasons: ["", "SyntaxError"],
@@ -174,16 +192,17 @@ describe.concurrent("the runtime", () => {
     test("a message beyond 32 MiB closes with 1009, and the object hears an error and no close", async ({
       expect,
     }) => {
-      const socket = await open("large");
+      const name = fresh("large");
+      const socket = await open(name);
       let code = 0;
       socket.on("message", () => {});
       socket.on("close", (given) => {
         code = given;
       });
       socket.send(Buffer.alloc(32 * 1024 * 1024 + 1));
-      await noted("large", "error");
+      await noted(name, "error");
       await sleep(500);
-      expect(await notes("large")).toEqual(["begins with 0", "error"]);
+      expect(await notes(name)).toEqual(["begins with 0", "error"]);
       // How long the connection itself lives on is another matter.
       await eventually(
         () => code,
@@ -193,9 +212,10 @@ describe.concurrent("the runtime", () => {
     });
 
     test("an object that is reset closes with 1006", async ({ expect }) => {
-      const socket = await open("reset");
+      const name = fresh("reset");
+      const socket = await open(name);
       const code = closed(socket);
-      await call("reset", "abort");
+      await call(name, "abort");
       expect(await code).toBe(1006);
     });
   });
@@ -206,34 +226,37 @@ describe.concurrent("the runtime", () => {
     test("a time that has passed is now, and the handler's own alarm is gone", async ({
       expect,
     }) => {
+      const name = fresh("past");
       const before = Date.now();
-      const set = (await call("past", "alarmAt", before - 60_000, 0, 0)) as number;
+      const set = (await call(name, "alarmAt", before - 60_000, 0, 0)) as number;
       expect(set).toBeGreaterThanOrEqual(before);
-      expect(await noted("past", FIRST)).toEqual(["begins with 0", FIRST]);
+      expect(await noted(name, FIRST)).toEqual(["begins with 0", FIRST]);
     });
 
     test("a handler that throws is repeated after two seconds or more", async ({ expect }) => {
-      await call("throws", "alarmAt", Date.now(), 1, 0);
-      await noted("throws", FIRST);
+      const name = fresh("throws");
+      await call(name, "alarmAt", Date.now(), 1, 0);
+      await noted(name, FIRST);
       const first = Date.now();
-      await noted("throws", "alarm true 1 null");
+      await noted(name, "alarm true 1 null");
       expect(Date.now() - first).toBeGreaterThan(1_500);
     });
 
     test("one that has set an alarm before it throws is not: that alarm comes, as a first one", async ({
       expect,
     }) => {
-      await call("sets", "alarmAt", Date.now(), 2, 300);
+      const name = fresh("sets");
+      await call(name, "alarmAt", Date.now(), 2, 300);
       await eventually(
-        () => notes("sets"),
+        () => notes(name),
         ({ length }) => length === 4,
       );
       await sleep(3_000);
-      expect(await notes("sets")).toEqual(["begins with 0", FIRST, FIRST, FIRST]);
+      expect(await notes(name)).toEqual(["begins with 0", FIRST, FIRST, FIRST]);
     });
 
     test("deleteAll takes the alarm with it", async ({ expect }) => {
-      expect(await call("deletes", "alarmAfterDeleteAll")).toBeNull();
+      expect(await call(fresh("deletes"), "alarmAfterDeleteAll")).toBeNull();
     });
   });
 
@@ -241,7 +264,7 @@ describe.concurrent("the runtime", () => {
     test("an attachment has 16,384 bytes with what is around it, and one that is refused leaves the last", async ({
       expect,
     }) => {
-      expect(await call("attached", "attachments")).toEqual({
+      expect(await call(fresh("attached"), "attachments")).toEqual({
         buffer: [true, false],
         bytes: [true, false],
         view: false,
@@ -250,7 +273,7 @@ describe.concurrent("the runtime", () => {
     });
 
     test("frames that have come together are all handled before a timer of no delay", async () => {
-      const socket = await open("burst");
+      const socket = await open(fresh("burst"));
       await eventually(async () => {
         const answer = once(socket, "message");
         for (let i = 0; i < 32; i++) socket.send("frame");
@@ -261,10 +284,11 @@ describe.concurrent("the runtime", () => {
     test("an idle object sleeps within thirteen seconds, whatever is answered for it; a timer keeps it awake", {
       timeout: 60_000,
     }, async ({ expect }) => {
+      const name = fresh("leaving");
       const [idle, awake, leaving] = [
-        await open("sleeps"),
-        await open("awake"),
-        await open("leaving"),
+        await open(fresh("sleeps")),
+        await open(fresh("awake")),
+        await open(name),
       ];
       awake.send("stay");
       for (let i = 0; i < 13; i++) {
@@ -285,7 +309,7 @@ describe.concurrent("the runtime", () => {
       ]);
       // One that closes in the sleep is there at the wake, before the event of its end.
       leaving.close(4002);
-      expect(await noted("leaving", "closed")).toEqual([
+      expect(await noted(name, "closed")).toEqual([
         "begins with 0",
         "begins with 1",
         'close 4002 "" true 2 1',
@@ -296,7 +320,7 @@ describe.concurrent("the runtime", () => {
 });
 
 test("an error of an object keeps its name, its text and what it carries, and says that it is remote", async () => {
-  expect(await call("fails", "fail")).toMatchObject({
+  expect(await call(fresh("fails"), "fail")).toMatchObject({
     name: "RangeError",
     message: "a test",
     code: "UNAVAILABLE",
@@ -325,14 +349,14 @@ test("SQL counts a row, and one more for each index that a statement writes", as
     "DELETE FROM indexed WHERE id = 1": [1, 1],
     "DELETE FROM indexed": [2, 0],
   };
-  expect(await call("counts", "counts", Object.keys(statements))).toEqual(
+  expect(await call(fresh("counts"), "counts", Object.keys(statements))).toEqual(
     Object.values(statements),
   );
 });
 
 test("SQL takes a number for REAL and a boolean for text, unless the column makes it another", async () => {
   // A column INTEGER, one TEXT, and one that says nothing.
-  expect(await call("bindings", "bindings")).toEqual([
+  expect(await call(fresh("bindings"), "bindings")).toEqual([
     ["integer", "text", "real"],
     ["integer", "text", "real"],
     ["real", "text", "real"],

@@ -5,6 +5,9 @@ import { WebSocket } from "ws";
 const url = inject("url");
 const wsUrl = `${url.replace("http", "ws")}/ws`;
 
+/** At once on a busy machine: without an answer the library gives up after ten seconds or more. */
+const AT_ONCE_MS = 8_000;
+
 interface Closed {
   readonly code: number;
   readonly reason: string;
@@ -68,10 +71,10 @@ test("the text frame ping is answered by pong, before and after connect", async 
 test("the close handshake is answered at once, with the client's own code", async () => {
   const withCode = await (await Socket.open()).close(4001, "bye");
   expect(withCode).toMatchObject({ code: 4001, reason: "bye" });
-  expect(withCode.tookMs).toBeLessThan(2_000);
+  expect(withCode.tookMs).toBeLessThan(AT_ONCE_MS);
   const without = await (await Socket.open()).close();
   expect(without.code).toBe(1005);
-  expect(without.tookMs).toBeLessThan(2_000);
+  expect(without.tookMs).toBeLessThan(AT_ONCE_MS);
 });
 
 test("protocol errors close with their code and reason", async () => {

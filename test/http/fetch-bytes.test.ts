@@ -6,7 +6,8 @@ import { gzipSync } from "node:zlib";
 import { afterEach, expect, test } from "vitest";
 import { fetchBytes } from "../../src/http/fetch-bytes.ts";
 
-const LIMITS = { maxBytes: 1_000, timeoutMs: 500 };
+/** Time enough for what is not slow on a busy machine. */
+const LIMITS = { maxBytes: 1_000, timeoutMs: 3_000 };
 const servers: Server[] = [];
 
 afterEach(() => {
@@ -96,8 +97,8 @@ test("who is slow is left, before the answer and in the middle of it", async () 
   });
   const began = performance.now();
   const all = await Promise.all([failure(mute), failure(slow)]);
-  expect(performance.now() - began).toBeLessThan(2_000);
-  expect(all).toEqual(new Array(2).fill("Error: it took longer than 500 ms"));
+  expect(performance.now() - began).toBeLessThan(20_000);
+  expect(all).toEqual(new Array(2).fill("Error: it took longer than 3000 ms"));
   await expect.poll(() => left).toBe(2);
 });
 

@@ -4,6 +4,9 @@ import { indexOf, LEASE_TERMS } from "../../src/objects/calls/lease-terms.ts";
 import { delay } from "../support/platform.ts";
 import { enter, go, opened, quiet } from "./pattern-sessions.ts";
 
+/** A process that others keep from its turn may need more than the tool's second. */
+const PATIENT = { timeout: 10_000 };
+
 afterEach(() => {
   vi.restoreAllMocks();
 });
@@ -87,7 +90,7 @@ test("who leaves while the index still tells channels is unsubscribed once more 
     if (method === "subscribe") return new Promise<void>((resolve) => (told = resolve));
   };
   const entering = enter(scene, "a.*");
-  await vi.waitUntil(() => told !== undefined);
+  await vi.waitUntil(() => told !== undefined, PATIENT);
   go(scene, "a.*");
   await quiet(scene);
   // The index may have taken the subscribe after that.
@@ -106,7 +109,7 @@ test("who comes and goes while an end is being told is told to have gone as well
   const heard = Promise.withResolvers<void>();
   scene.patterns.before = (method) => (method === "unsubscribe" ? heard.promise : undefined);
   go(scene, "a.*");
-  await vi.waitUntil(() => scene.patterns.unsubscribes.length === 1);
+  await vi.waitUntil(() => scene.patterns.unsubscribes.length === 1, PATIENT);
   await enter(scene, "a.*");
   go(scene, "a.*");
   heard.resolve();

@@ -102,10 +102,10 @@ test("a survey asks the subscribers of both servers and ends when all have answe
     } as Parameters<typeof client.send>[0]);
   };
   const began = Date.now();
-  const first = ask(600);
+  const first = ask(2_500);
   await Promise.all([answer(near, "near"), answer(far, "far")]);
   const told = await first;
-  expect(Date.now() - began).toBeGreaterThan(400);
+  expect(Date.now() - began).toBeGreaterThan(2_000);
   expect(told.answers.map(({ payload }) => textOf(payload)).sort()).toEqual(["far", "near"]);
   expect(told).toMatchObject({ silent: [silent.id], unreached: [] });
   const again = Date.now();

@@ -16,6 +16,10 @@ import { type Node, type NodeOptions, newPrefix, openNode } from "./nodes.ts";
 import { type RedisServer, redisServer } from "./servers.ts";
 
 const SECRET = "sixteen letters and more";
+/** After three of these a node is lost: long enough that a busy machine makes none so. */
+const BEAT_MS = 500;
+/** How long a call that is answered may take. */
+const PATIENCE_MS = 10_000;
 const ended: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
@@ -34,7 +38,7 @@ async function nodes(server: RedisServer, ...options: readonly Partial<NodeOptio
   const address = { urls: [server.url], cluster: false };
   return await Promise.all(
     options.map(async (own) => {
-      const node = await openNode({ address, prefix, secret: SECRET, beatMs: 300, ...own });
+      const node = await openNode({ address, prefix, secret: SECRET, beatMs: BEAT_MS, ...own });
       ended.push(() => node.close());
       const asked: NodeCall["call"][] = [];
       node.broker.cluster.start(async ({ call }) => {
@@ -71,10 +75,10 @@ test("a node is called by its name, and who is not there is told apart from who 
   const [one, two] = await nodes(await redis(), {}, {});
   await eventually(async () => (await one?.cluster.others("room"))?.length === 1);
   expect(await one?.cluster.others("room")).toEqual([two?.name]);
-  const answer = await one?.cluster.call(two?.name ?? "", disconnect("s"), 2_000);
+  const answer = await one?.cluster.call(two?.name ?? "", disconnect("s"), PATIENCE_MS);
   expect(answer).toEqual({ case: "disconnected", value: true });
   expect(two?.asked).toMatchObject([{ case: "disconnect", value: { sessionId: "s", code: 3503 } }]);
-  expect(await one?.cluster.call("nobody", disconnect("s"), 2_000)).toBeUndefined();
+  expect(await one?.cluster.call("nobody", disconnect("s"), PATIENCE_MS)).toBeUndefined();
   two?.node.crash();
   // It is missed only after some beats: until then nobody knows.
   await expect(one?.cluster.call(two?.name ?? "", disconnect("s"), 200)).rejects.toMatchObject({
@@ -92,8 +96,8 @@ test("what is replayed, changed, signed by others or meant for others is refused
   await eventually(
     async () => (await one?.cluster.others("room"))?.includes(two?.name ?? "") === true,
   );
-  await one?.cluster.call(two?.name ?? "", disconnect("first"), 2_000);
-  await one?.cluster.call(two?.name ?? "", disconnect("second"), 2_000);
+  await one?.cluster.call(two?.name ?? "", disconnect("first"), PATIENCE_MS);
+  await one?.cluster.call(two?.name ?? "", disconnect("second"), PATIENCE_MS);
   const [first, second] = heard as [Uint8Array, Uint8Array];
   const { message, signature } = fromBinary(SignedNodeMessageSchema, second);
   const forged = (
@@ -144,7 +148,7 @@ test("what is replayed, changed, signed by others or meant for others is refused
     "second",
   ]);
   // The sequences that were not obeyed count for nothing.
-  expect(await one?.cluster.call(two?.name ?? "", disconnect("fourth"), 2_000)).toBeDefined();
+  expect(await one?.cluster.call(two?.name ?? "", disconnect("fourth"), PATIENCE_MS)).toBeDefined();
 });
 
 test("an error comes as it was, a failure without its text, and a large answer in pieces", async () => {
@@ -170,10 +174,10 @@ test("an error comes as it was, a failure without its text, and a large answer i
     }),
   ];
   two?.cluster.start(() => (answers.shift() ?? (() => Promise.reject(new Error())))());
-  const failed = await one?.cluster.call(two?.name ?? "", disconnect("s"), 2_000);
+  const failed = await one?.cluster.call(two?.name ?? "", disconnect("s"), PATIENCE_MS);
   expect(failed).toMatchObject({ case: "error", value: { code: "INTERNAL_ERROR" } });
   expect(JSON.stringify(failed)).not.toContain("10.1.2.3");
-  const large = await one?.cluster.call(two?.name ?? "", disconnect("s"), 5_000);
+  const large = await one?.cluster.call(two?.name ?? "", disconnect("s"), PATIENCE_MS);
   if (large?.case !== "survey") throw new Error(`${large?.case}`);
   const sums = large.value.answers.map(({ payload }) =>
     payload?.data.case === "binaryData" ? [payload.data.value.length, payload.data.value[9]] : [],
@@ -230,7 +234,7 @@ test("while Redis may not know all nodes nobody is told that a node is not there
   await server.command("FLUSHALL");
   const began = Date.now();
   let refusals = 0;
-  while (Date.now() - began < 2_000) {
+  while (Date.now() - began < 3_000) {
     const known = await names(one?.node).catch((error: unknown) => {
       expect(error).toMatchObject({ code: "UNAVAILABLE" });
       refusals += 1;
@@ -249,7 +253,7 @@ test("a Redis that has come back with an older list is not believed", async () =
   const prefix = one?.prefix ?? "";
   await server.command("SAVE");
   const later = await openNode({
-    ...{ address: { urls: [server.url], cluster: false }, secret: SECRET, beatMs: 300 },
+    ...{ address: { urls: [server.url], cluster: false }, secret: SECRET, beatMs: BEAT_MS },
     prefix,
   });
   ended.push(() => later.close());

@@ -13,9 +13,12 @@ afterEach(async () => {
   for (const end of ended.splice(0).reverse()) await end();
 });
 
-/** Sooner than a node would look by itself whether it has missed anything. */
+/** When a node looks by itself whether it has missed anything, unless a test says sooner. */
+const LOOKS_MS = 60_000;
+
+/** Sooner than by such a look. */
 async function soon(condition: () => boolean): Promise<void> {
-  await eventually(condition, Boolean, 5_000);
+  await eventually(condition, Boolean, LOOKS_MS / 2);
 }
 
 interface Stage {
@@ -32,7 +35,8 @@ async function stage(options: Partial<NodeOptions> = {}): Promise<Stage> {
   const prefix = newPrefix();
   const address = { urls: [server.url], cluster: false };
   const node = async (own: Partial<NodeOptions> = {}): Promise<Node> => {
-    const opened = await openNode({ address, prefix, beatMs: 500, ...options, ...own });
+    const shared = { address, prefix, beatMs: 500, refreshMs: LOOKS_MS };
+    const opened = await openNode({ ...shared, ...options, ...own });
     ended.push(() => opened.close());
     return opened;
   };

@@ -10,7 +10,8 @@ import { seed, seededRandom, steps } from "../support/random.ts";
 import { type Node, type NodeOptions, newPrefix, openNode, session } from "./nodes.ts";
 import { oneRedis, type Redis, redisCluster } from "./servers.ts";
 
-const GRACE = 500;
+/** Longer than a busy machine takes for what is done within it. */
+const GRACE = 1_500;
 /** One channel on each master of a cluster: the cases take turns. */
 const CHANNELS = ["a", "c", "f"] as const;
 
@@ -252,7 +253,7 @@ function suite(start: () => Promise<Redis>): void {
 
   test("members of a node that is gone leave once, when their grace is over", async () => {
     // M8
-    const [one, other, third] = (await nodes(3, { beatMs: 200 })) as [Node, Node, Node];
+    const [one, other, third] = (await nodes(3, { beatMs: 500 })) as [Node, Node, Node];
     await one.broker.join(channel, session("s", "u"));
     await one.broker.join(channel, session("t", "both"));
     await other.broker.join(channel, session("x", "both"));
@@ -261,7 +262,7 @@ function suite(start: () => Promise<Redis>): void {
     await eventually(() => other.told.length === 3 && third.told.length === 3);
     await eventually(async () => (await other.broker.presence("elsewhere", 9)).total === 0);
     const began = Date.now();
-    await eventually(() => Date.now() - began > 1_000);
+    await eventually(() => Date.now() - began > GRACE + 500);
     await settled(other, third);
     expect(other.lines()).toEqual(["join u", "join both", "leave u"]);
     expect(third.told).toEqual(other.told);

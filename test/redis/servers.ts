@@ -100,6 +100,9 @@ export async function oneRedis(): Promise<Redis> {
 /** Where the slots of each master begin, and where the last one's end. */
 const SLOTS = [0, 5461, 10923, 16384] as const;
 
+/** How long a master may be silent before the others take it for lost: a busy machine may keep it from its turn. */
+const CLUSTER_PATIENCE_MS = 15_000;
+
 /** Three masters that share all slots. */
 export async function redisCluster(): Promise<Redis> {
   const servers = await Promise.all(
@@ -114,10 +117,16 @@ export async function redisCluster(): Promise<Redis> {
     if (server !== first) await server.command("CLUSTER", "MEET", "127.0.0.1", `${first?.port}`);
   }
   for (const server of servers) {
-    await eventually(async () => {
-      const info = String(await server.command("CLUSTER", "INFO"));
-      return info.includes("cluster_state:ok") && info.includes("cluster_known_nodes:3");
-    });
+    await eventually(
+      async () => {
+        const info = String(await server.command("CLUSTER", "INFO"));
+        return info.includes("cluster_state:ok") && info.includes("cluster_known_nodes:3");
+      },
+      Boolean,
+      30_000,
+    );
+    // Only now: they would come to know each other more slowly.
+    await server.command("CONFIG", "SET", "cluster-node-timeout", `${CLUSTER_PATIENCE_MS}`);
   }
   return {
     servers,
@@ -148,13 +157,14 @@ function launch(options: Readonly<Record<string, string>>): ChildProcess {
 }
 
 async function answering(port: number, server: ChildProcess): Promise<void> {
-  await eventually(async () => {
+  const look = async (): Promise<boolean> => {
     if (server.exitCode !== null) throw new Error("the Redis server has ended");
     return await commandAt(port, ["PING"]).then(
       (answer) => answer === "PONG",
       () => false,
     );
-  });
+  };
+  await eventually(look, Boolean, 30_000);
 }
 
 async function commandAt(port: number, args: readonly (string | Buffer)[]): Promise<unknown> {

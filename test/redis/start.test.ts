@@ -31,7 +31,7 @@ afterAll(async () => {
 });
 
 async function problem(address: Partial<RedisAddress>): Promise<string> {
-  const shared = { urls: [server.url], cluster: false, connectTimeoutMs: 1_000 };
+  const shared = { urls: [server.url], cluster: false, connectTimeoutMs: 10_000 };
   return await openRedis({ ...shared, ...address }).then(
     (opened) => {
       opened.close();
@@ -79,7 +79,7 @@ test("a server that is not there is an error at once", async () => {
   expect(await problem({ urls: ["redis://127.0.0.1:1"], cluster: true })).toMatch(
     /^StartError: Redis at 127\.0\.0\.1:1 cannot be used: ./,
   );
-  expect(Date.now() - began).toBeLessThan(5_000);
+  expect(Date.now() - began).toBeLessThan(9_000);
 });
 
 test("a cluster that is not told to be one, and the other way round", async () => {

@@ -489,6 +489,6 @@ describe("a call that is refused in the middle of its body, over HTTP/1.1", () =
     await eventually(() => text.startsWith(`HTTP/1.1 ${status} `));
     socket.write("GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n");
     // An unanswered connection is cut after six seconds.
-    await eventually(() => text.includes('"openapi":"3.1'), Boolean, 3_000);
+    await eventually(() => text.includes('"openapi":"3.1'), Boolean, 5_500);
   });
 });

@@ -5,6 +5,7 @@ import { type ClientHttp2Session, connect as connectHttp2, type Settings } from 
 import type { Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { eventually, sleep } from "../support/eventually.ts";
+import { ownTime } from "../support/own-time.ts";
 import { GrpcClient } from "../support/stream-client.ts";
 import { type ChildServer, startChild } from "./child.ts";
 import { dialRaw, firstLine, frameOf, gone, UPGRADE, upgraded } from "./raw.ts";
@@ -12,7 +13,7 @@ import { dialRaw, firstLine, frameOf, gone, UPGRADE, upgraded } from "./raw.ts";
 const CONNECT = frameOf(JSON.stringify({ id: "c", connect: { client_id: "x" } }));
 const REQUEST = `GET /ws HTTP/1.1\r\nHost: a.test\r\n${UPGRADE}\r\n`;
 /** How long a test waits for an end. */
-const GONE_MS = 15_000;
+const GONE_MS = 30_000;
 const PATH = "/messageloop.v1.MessagingService/MessageLoop";
 
 async function connections(server: ChildServer, count: number, ms?: number): Promise<void> {
@@ -35,10 +36,11 @@ test("1,000 sockets that ignore their close frames are gone within ten seconds",
     sockets.push(...(await Promise.all(some)));
   }
   const closed = async () => (await server.stats()).disconnects["3502"] ?? 0;
-  await eventually(closed, (count) => count === 1_000);
-  const began = performance.now();
-  await connections(server, 0, 15_000);
-  expect(performance.now() - began).toBeLessThan(10_000);
+  await eventually(closed, (count) => count === 1_000, 30_000);
+  const time = ownTime();
+  await connections(server, 0, 30_000);
+  time.stop();
+  expect(time.ms()).toBeLessThan(10_000);
 });
 
 test("clients that come all at once wait in the queue of the system, and need not come again", async () => {
@@ -154,11 +156,12 @@ test("peers that are never used, or not any more, are gone within ten seconds", 
   const { ports } = await startChild();
   const took = await Promise.all(
     Object.entries(PEERS).map(async ([what, open]) => {
-      const began = performance.now();
+      const time = ownTime();
       const end = await open(ports).then(
-        () => performance.now() - began,
+        () => time.ms(),
         () => Number.POSITIVE_INFINITY,
       );
+      time.stop();
       return [what, end] as const;
     }),
   );
@@ -249,7 +252,8 @@ test.each<readonly [string, (server: ChildServer) => Promise<unknown>]>([
 ])("a stop does not wait for %s", async (_, open) => {
   const server = await startChild();
   await open(server);
-  const began = performance.now();
+  const time = ownTime();
   expect(await server.stop()).toBe(0);
-  expect(performance.now() - began).toBeLessThan(3_500);
+  time.stop();
+  expect(time.ms()).toBeLessThan(3_500);
 });

@@ -15,7 +15,7 @@ import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer, type Server } from "../../src/server/server.ts";
 import { EventClient, eventsUrl } from "../support/event-client.ts";
 import { EventReader } from "../support/event-reader.ts";
-import { eventually, sleep } from "../support/eventually.ts";
+import { eventually } from "../support/eventually.ts";
 import { dialRaw } from "./raw.ts";
 
 const KEY = `ml_reader_${"k".repeat(43)}`;
@@ -142,7 +142,7 @@ test("who is silent is there all the same, and heartbeats say that the server is
 });
 
 test("a stream that has lived long enough ends, and its client goes on where it was", async () => {
-  const { server, open } = await start({ stream: { lifetime: "200ms" } });
+  const { server, open } = await start({ stream: { lifetime: "2s" } });
   const client = await open("a");
   await publish(server, "a", "1");
   const end = await client.event("disconnect");
@@ -206,7 +206,9 @@ test("a server that stops says so, on streams and to who comes meanwhile", async
   });
   const request = `GET /channels/a/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${KEY}\r\n`;
   late.write(request);
-  await sleep(50);
+  await once(late, "connect");
+  // The server has accepted it, and read what there is, after some turns of this process.
+  for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
   const stopped = server.stop();
   late.write("\r\n");
   await client.end();

@@ -33,7 +33,7 @@ interface Started {
 async function start(broker: Broker): Promise<Started> {
   const listener = { addr: "127.0.0.1:0" };
   const config = parseConfig({
-    server: { http: listener, drain_timeout: "1s", connect_deadline: "300ms" },
+    server: { http: listener, drain_timeout: "1s", connect_deadline: "2s" },
     transport: { websocket: listener, grpc: listener },
   });
   const warnings: string[] = [];

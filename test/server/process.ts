@@ -7,7 +7,8 @@ import { programPath } from "../support/programs.ts";
 
 /** A folder that has no config.yaml, as the one may have where the tests are run. */
 const HERE = fileURLToPath(new URL(".", import.meta.url));
-const PATIENCE_MS = 20_000;
+/** Less than a test has, so that it is told what the process has printed. */
+const PATIENCE_MS = 50_000;
 /** A server is ended by its test; one that a test forgot does not stay for ever. */
 const SERVER_PATIENCE_MS = 300_000;
 
@@ -19,7 +20,7 @@ export interface CliOptions {
   readonly input?: string | Uint8Array;
   /** Where it runs; default a folder without a config.yaml. */
   readonly cwd?: string;
-  /** When it is killed, in milliseconds; default 20 s, and 300 s for a server. */
+  /** When it is killed, in milliseconds; default 50 s, and 300 s for a server. */
   readonly patienceMs?: number;
 }
 

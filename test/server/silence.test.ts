@@ -85,7 +85,8 @@ test.each([
     expect(kindOf(await late.connect())).toBe("connected");
     const before = performance.now();
     expect(await silent.closed()).toEqual({ code: 3511, reason: "idle timeout" });
-    expect(performance.now() - before).toBeLessThan(4_000);
+    // It would be there for an hour.
+    expect(performance.now() - before).toBeLessThan(9_000);
     expect(alive.close).toBeUndefined();
   },
 );

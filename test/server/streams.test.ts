@@ -103,14 +103,16 @@ test("a client that does not read ends with 3510; the others get everything, in 
 });
 
 test("where much waits, answers go ahead of deliveries; where little does, nothing overtakes", async () => {
-  const { address } = await start();
+  const { engine, address } = await start();
   for (const events of [1, 100]) {
     const reader = await subscriber(new GrpcClient(address, true), "room");
     const publisher = client(new GrpcClient(address, true));
     await publisher.request({ connect: {} });
     reader.pause();
     for (let i = 0; i < events; i++) await publisher.publish("room", "x".repeat(60_000));
+    const { bytesIn } = engine.stats();
     reader.send({ id: "late", ping: {} });
+    await eventually(() => engine.stats().bytesIn > bytesIn);
     await sleep(100);
     reader.resume();
     await reader.until(() => (reader.texts.length >= events ? true : undefined));
@@ -436,7 +438,7 @@ function open(address: string, contentType: string, headers: Record<string, stri
 }
 
 async function event(stream: ClientHttp2Stream, name: "end" | "close"): Promise<void> {
-  await once(stream, name, { signal: AbortSignal.timeout(5_000) });
+  await once(stream, name, { signal: AbortSignal.timeout(15_000) });
 }
 
 function nested(depth: number): string {

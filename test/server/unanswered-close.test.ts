@@ -60,7 +60,7 @@ test.each([
   });
   const output: string[] = [];
   child.stdout.on("data", (data) => output.push(String(data)));
-  const timer = setTimeout(() => child.kill("SIGKILL"), 15_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), 50_000);
   const [code] = await once(child, "exit");
   clearTimeout(timer);
   expect([code, output.join("")]).toEqual([0, "closed function\n"]);

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { LoopLag } from "../../src/server/loop-lag.ts";
 import { RedisWatch } from "../../src/server/redis/watch.ts";
-import { sleep } from "../support/eventually.ts";
+import { eventually, sleep } from "../support/eventually.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -15,10 +15,10 @@ test("a timer that comes late is seen as late, until nobody looks any more", asy
   vi.useRealTimers();
   const lag = new LoopLag();
   lag.start();
-  await vi.waitUntil(() => lag.stats().count > 0);
+  await eventually(() => lag.stats().count > 0);
   const held = performance.now() + 500;
   while (performance.now() < held);
-  await vi.waitUntil(() => lag.stats().sum > 0.2);
+  await eventually(() => lag.stats().sum > 0.2);
   lag.stop();
   const { count } = lag.stats();
   await sleep(600);

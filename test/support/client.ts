@@ -219,7 +219,7 @@ export class Client<Socket extends SocketLike = SocketLike> {
   }
 
   /** Resolves when the socket has closed. */
-  async closed(ms = 10_000): Promise<Closed> {
+  async closed(ms = 20_000): Promise<Closed> {
     const deadline = Date.now() + ms;
     while (this.close === undefined) {
       if (Date.now() >= deadline) throw new Error("still open");

@@ -1,6 +1,6 @@
 /** Waiting in tests: for what comes true, or for time to pass. */
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 20_000;
 /** A look may cost a request: the second comes soon, and those of a long wait are rare. */
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 50;

@@ -40,6 +40,7 @@ export class Link {
   }
 
   async up(): Promise<void> {
+    if (this.#server !== undefined) return;
     const server = createServer((socket) => {
       const behind = connect({ host: "localhost", port: this.#target });
       for (const [one, other] of [

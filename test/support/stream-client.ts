@@ -29,7 +29,7 @@ export interface Plain {
   readonly [field: string]: JsonValue | undefined;
 }
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 20_000;
 /** A client of one stream; how it sends and receives is the affair of its kinds. */
 export abstract class StreamClient {
   /** Everything received, in order. */

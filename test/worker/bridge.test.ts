@@ -58,7 +58,7 @@ test("frames pass in both directions as they are, and a close tells why", async 
 });
 
 test("there is a heartbeat where there was nothing else", async () => {
-  const { bridge, gateway } = scene({ heartbeatMs: 20 });
+  const { bridge, gateway } = scene({ heartbeatMs: 300 });
   expect(await bridge.next()).toEqual({ kind: "heartbeat" });
   gateway.send("m");
   expect(await bridge.next()).toMatchObject({ kind: "frame" });
@@ -87,7 +87,8 @@ test("a client that does not read is closed, and what waits for it is forgotten"
 });
 
 test("who leaves closes the socket, whatever waits, and nothing goes on", async () => {
-  const { bridge, gateway, heard } = scene({ heartbeatMs: 5, lifetimeMs: 20 });
+  const lifetimeMs = 500;
+  const { bridge, gateway, heard } = scene({ heartbeatMs: 5, lifetimeMs });
   gateway.send("never read");
   const waiting = bridge.next();
   await waiting;
@@ -95,7 +96,7 @@ test("who leaves closes the socket, whatever waits, and nothing goes on", async 
   bridge.leave();
   expect(await next).toEqual({ kind: "end", disconnect: undefined });
   await eventually(() => heard.length === 1);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await new Promise((resolve) => setTimeout(resolve, lifetimeMs + 50));
   expect(heard).toEqual([LEFT]);
 });
 

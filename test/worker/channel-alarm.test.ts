@@ -123,7 +123,7 @@ test("a channel that begins with somebody who listens sets an alarm when the las
   const alarm = () => runInDurableObject(object, (_, state) => state.storage.getAlarm());
   expect(await alarm()).toBeNull();
   await client.unsubscribe(channel);
-  await vi.waitUntil(async () => (await alarm()) !== null, { timeout: 5_000 });
+  await vi.waitUntil(async () => (await alarm()) !== null, { timeout: 15_000 });
   // One that is only published to has its end seen to from the start.
   const other = freshChannel();
   await client.publish(other, "1");

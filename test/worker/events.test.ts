@@ -162,7 +162,7 @@ test("heartbeats find out who has left, and its session ends", async () => {
 });
 
 test("a stream that is old ends with 3512 by itself", async () => {
-  const take = workerWith({ messageloop: { transport: { stream: { lifetime: "100ms" } } } });
+  const take = workerWith({ messageloop: { transport: { stream: { lifetime: "1s" } } } });
   const stream = new Stream(await take(`/channels/${freshChannel()}/events`));
   await eventually(() => stream.ended);
   expect(stream.reader.events.map(({ event }) => event)).toEqual(["subscribed", "disconnect"]);

@@ -8,6 +8,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { ChannelFanOut } from "../../src/objects/channel/fan-out.ts";
 import { SqlLogStore } from "../../src/worker/channel/log-store.ts";
 import { ChannelDurableObject } from "../../src/worker/channel/object.ts";
+import { eventually } from "../support/eventually.ts";
 import { delay } from "../support/platform.ts";
 import { abort } from "./abort.ts";
 import { Client, freshChannel, texts } from "./socket.ts";
@@ -146,7 +147,7 @@ for (const moment of ["before the channel has it", "before it hears that the cha
       () => true,
       () => false,
     );
-    await vi.waitUntil(() => reached);
+    await eventually(() => reached);
     await abort(gateway);
     expect((await publisher.closed()).code).toBe(1006);
     released = true;

@@ -29,8 +29,8 @@ async function fill(stub: DurableObjectStub): Promise<() => Promise<void>> {
   });
 }
 
-/** Longest time that an answer may take, in milliseconds: nobody waits for what cannot be. */
-const AT_ONCE_MS = 2_000;
+/** Longest time that an answer may take, in milliseconds: nobody waits for what cannot be, which takes five seconds. */
+const AT_ONCE_MS = 4_000;
 
 /** The code of an error, or of the error in the only entry of an acknowledgement; undefined where all is well. */
 function codeOf({ envelope }: OutboundMessage): string | undefined {

@@ -67,7 +67,7 @@ test("a client subscribes and publishes by Open and Send, through a sleep of its
 
 test("a stream is told that it is there, and ends with a hint after its time", async () => {
   const take = workerWith({
-    transport: { stream: { heartbeat_interval: "20ms", lifetime: "200ms" } },
+    transport: { stream: { heartbeat_interval: "20ms", lifetime: "1s" } },
   });
   const stream = await OpenStream.open(EXTENDED, take);
   expect(await stream.opened()).toMatchObject({ heartbeatIntervalMs: 20 });

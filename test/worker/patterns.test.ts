@@ -15,12 +15,14 @@ import { ChannelDurableObject } from "../../src/worker/channel/object.ts";
 import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
 import { PatternDurableObject } from "../../src/worker/pattern-index/object.ts";
 import { valueAs } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { delay } from "../support/platform.ts";
 import { seed, seededRandom } from "../support/random.ts";
 import { abort } from "./abort.ts";
 import { Client, freshChannel, texts } from "./socket.ts";
 
 const TERMS = { ...LEASE_TERMS };
+const PATIENT = { timeout: 10_000 };
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -188,13 +190,14 @@ test("after a deploy that resets everything a pattern is heard again, and nothin
     const rows = await rowsOf(indexFor(`${word}.1`), query);
     const ours = rows.filter(({ pattern }) => `${pattern}`.startsWith(word));
     expect(ours).toEqual([{ pattern: `${word}.*`, gateway }]);
-  });
+  }, PATIENT);
   const left = await rowsOf(gatewayOf(other), "SELECT * FROM pattern_registrations");
   expect(left).toEqual([]);
 });
 
 test("what an index has of a gateway that knows nothing of it goes with the next lease", async () => {
-  Object.assign(LEASE_TERMS, { leaseMs: 300 });
+  const leaseMs = 1_500;
+  Object.assign(LEASE_TERMS, { leaseMs });
   const word = freshWord();
   const gateway = freshGateway();
   const client = await Client.connect({ gateway, subscribe: [`${word}.*`] });
@@ -206,8 +209,8 @@ test("what an index has of a gateway that knows nothing of it goes with the next
   vi.spyOn(PatternDurableObject.prototype, "unsubscribe").mockImplementation(() => {});
   await client.unsubscribe(`${word}.*`);
   await publisher.publish(`${word}.1`, "2");
-  await vi.waitUntil(() => delivers() === 2);
-  await delay(400);
+  await eventually(() => delivers() === 2);
+  await delay(leaseMs + 100);
   await publisher.publish(`${word}.1`, "3");
   await delay(100);
   expect(delivers()).toBe(2);

@@ -5,6 +5,7 @@ import { expect, test, vi } from "vitest";
 import type { Backends } from "../../src/engine/ports/backends.ts";
 import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
 import { valueAs } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { Client, freshChannel } from "./socket.ts";
 
 const DAY_MS = 86_400_000;
@@ -62,6 +63,6 @@ test("a token that is good for long costs no alarm of its own", async () => {
     "refreshAck",
   );
   // The notice comes half a minute ahead.
-  await vi.waitUntil(async () => (await due(gateway)) < 31_000);
+  await eventually(async () => (await due(gateway)) < 31_000);
   expect(await due(gateway)).toBeGreaterThan(20_000);
 });

@@ -3,6 +3,9 @@ import { afterEach, expect, test, vi } from "vitest";
 import type { CloseInfo, MessageLoopClient, MessagingError } from "../../../src/client/v0/index.ts";
 import { connected, type ScriptedSocket } from "./scripted-socket.ts";
 
+/** A process that others keep from its turn may need more than the tool's second. */
+const PATIENT = { timeout: 10_000 };
+
 afterEach(() => {
   vi.useRealTimers();
   vi.restoreAllMocks();
@@ -54,7 +57,7 @@ test.each([
     });
     publish(socket, "x-1");
     publish(socket, "x-2");
-    await vi.waitUntil(() => errors.length === 2);
+    await vi.waitUntil(() => errors.length === 2, PATIENT);
     expect(errors).toMatchObject([{ code: "INTERNAL_ERROR" }, { code: "INTERNAL_ERROR" }]);
     expect(errors[0]?.cause).toBe(boom);
     expect(seen).toEqual(["x-1", "x-2"]);
@@ -69,7 +72,7 @@ test("so is what a handler throws that is set after messages have come", async (
   client.onMessage(() => {
     throw boom;
   });
-  await vi.waitUntil(() => errors.length === 1);
+  await vi.waitUntil(() => errors.length === 1, PATIENT);
   expect(errors[0]?.cause).toBe(boom);
 });
 
@@ -83,7 +86,7 @@ test("so is what a handler of the end throws, be it set before or after the end"
     if (!late) client.onClosed(fail);
     socket.end(1006);
     if (late) client.onClosed(fail);
-    await vi.waitUntil(() => errors.length === 1);
+    await vi.waitUntil(() => errors.length === 1, PATIENT);
     expect(errors[0]?.cause).toBe(boom);
   }
 });
@@ -95,7 +98,7 @@ test("without a handler of errors the application's own error surfaces, outside 
     throw boom;
   });
   publish(socket, "x-1");
-  await vi.waitUntil(() => surfaced.length === 1);
+  await vi.waitUntil(() => surfaced.length === 1, PATIENT);
   expect(surfaced).toEqual([boom]);
 });
 
@@ -110,7 +113,7 @@ test("what a handler of errors throws surfaces as well, and does not go around i
   });
   publish(socket, "x-1");
   socket.message({ id: "random", envelope: { case: "error", value: { code: "UNAVAILABLE" } } });
-  await vi.waitUntil(() => surfaced.length === 2);
+  await vi.waitUntil(() => surfaced.length === 2, PATIENT);
   expect(surfaced).toEqual([boom, boom]);
 });
 
@@ -204,7 +207,7 @@ test("what a handler of subscriptions throws is told to the handler of errors", 
   for (const kind of ["subscribed", "unsubscribed"] as const) {
     socket.message({ id: "r", envelope: { case: kind, value: { subscriptions } } });
   }
-  await vi.waitUntil(() => errors.length === 2);
+  await vi.waitUntil(() => errors.length === 2, PATIENT);
   expect(errors.map(({ cause }) => cause)).toEqual([boom, boom]);
   expect(client.isConnected()).toBe(true);
 });

@@ -3,6 +3,9 @@ import { expect, test, vi } from "vitest";
 import { createCloudEvent, MessagingError } from "../../../src/client/v0/index.ts";
 import { connected, type ScriptedSocket } from "./scripted-socket.ts";
 
+/** A process that others keep from its turn may need more than the tool's second. */
+const PATIENT = { timeout: 10_000 };
+
 const ENCODINGS = ["json", "proto"] as const;
 const GRANTED = { capabilities: ["survey"] };
 const QUESTION = createCloudEvent({ id: "q", source: "/asker", type: "question", data: "?" });
@@ -20,7 +23,7 @@ function payload(data: string) {
 /** What the SDK has answered last. */
 async function answered(socket: ScriptedSocket, count: number) {
   const answers = () => socket.sent.filter(({ envelope }) => envelope.case === "surveyResponse");
-  await vi.waitUntil(() => answers().length === count);
+  await vi.waitUntil(() => answers().length === count, PATIENT);
   return answers().at(-1)?.envelope.value;
 }
 

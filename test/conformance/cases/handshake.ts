@@ -111,7 +111,8 @@ export const handshakeCases: readonly Case[] = [
       const began = Date.now();
       client.socket.close(4001, "bye");
       assert.deepEqual(await client.closed(), { code: 4001, reason: "bye" });
-      assert.ok(Date.now() - began < 2_000);
+      // The libraries give up after ten seconds and more.
+      assert.ok(Date.now() - began < 8_000);
       const plain = await context.client();
       plain.socket.close();
       assert.equal((await plain.closed()).code, 1005);

@@ -244,8 +244,8 @@ export const openCases: readonly Case[] = [
         () => context.stats(),
         ({ sessions }) => sessions === 0,
       );
-      // The look itself takes time as well.
-      assert.ok(Date.now() - left < 3 * SHORT.heartbeatMs + 1_000);
+      // Long before the stream would have ended by itself: a busy machine needs some time for the look.
+      assert.ok(Date.now() - left < 3 * SHORT.heartbeatMs + SHORT.lifetimeMs / 2);
     },
   },
   {

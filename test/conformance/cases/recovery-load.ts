@@ -15,7 +15,7 @@ const LASTING_MS = 2_000;
 const ENOUGH = 3 * CLIENTS;
 const LATE_MS = 20_000;
 /** Between two publishes of one publisher, so that history is not outrun: a client is away for less. */
-const PAUSE_MS = 20;
+const PAUSE_MS = 40;
 
 type Place = Pick<StreamPosition, "epoch" | "offset">;
 

@@ -1,13 +1,13 @@
 /** RPC: what a backend may do, and that none of it holds up anything else. */
 import assert from "node:assert/strict";
 import { kindOf, textOf, valueAs } from "../../support/client.ts";
-import { eventually, sleep } from "../../support/eventually.ts";
+import { eventually } from "../../support/eventually.ts";
 import { SECRET } from "../backend.ts";
 import { type Case, EXTENDED, ONE } from "../case.ts";
 import { TIGHT } from "../variants.ts";
 
 /** Milliseconds until an answer that comes in time, and long after all that is asked meanwhile. */
-const SLOW = `${TIGHT.rpcTimeoutMs - 400}`;
+const SLOW = `${TIGHT.rpcTimeoutMs / 2}`;
 
 /** What the log calls a failure by. */
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -103,12 +103,12 @@ export const rpcCases: readonly Case[] = [
       context.together();
       const watcher = await context.client();
       const count = async () => Number(textOf(valueAs(await watcher.rpc("cancelled"), "rpcReply")));
-      const before = await count();
+      const hanging = async () => Number(textOf(valueAs(await watcher.rpc("hanging"), "rpcReply")));
+      const [before, begun] = [await count(), await hanging()];
       const client = await context.client();
       // They end with their client.
       for (let i = 0; i < 3; i++) client.rpc("hang").catch(() => {});
-      await client.ping();
-      await sleep(100);
+      await eventually(hanging, (calls) => calls === begun + 3);
       client.socket.terminate();
       await eventually(count, (cancelled) => cancelled === before + 3);
     },

@@ -73,7 +73,7 @@ export const surveyCases: readonly Case[] = [
         "connected",
       );
       const outsider = await context.client();
-      const outcome = survey(outsider, { channel, text: "?", timeoutMs: 1_500 });
+      const outcome = survey(outsider, { channel, text: "?", timeoutMs: 2_500 });
       const { requestId } = await first.next("surveyRequest");
       answer(outsider, requestId, "not asked");
       await outsider.ping();

@@ -9,11 +9,18 @@ import { USER_CONNECTIONS } from "../variants.ts";
 const BRIEF_MS = 3_000;
 /** A host may be so late to notice that a token has expired, in milliseconds. */
 const LATE_MS = 2_500;
+/** A brief token has ended by then, on a busy machine as well. */
+const AT_MOST_MS = BRIEF_MS + LATE_MS + 5_000;
 
 /** Within this time every node has ended the sessions of a revoked token, in milliseconds. */
 const SWEPT_MS = 10_000;
 
 const brief = (user: string, ms = BRIEF_MS): string => `brief:${user}/${ms}`;
+
+/** Asserts that a moment of the server's lies between two of this process', which have the same clock. */
+function assertBetween(moment: number, first: number, last: number): void {
+  assert.ok(moment >= first - 100 && moment <= last + 100, `${first} ${moment} ${last}`);
+}
 
 async function refresh(client: Client, token: string) {
   return await client.request({ envelope: { case: "refresh", value: { token } } });
@@ -29,15 +36,16 @@ export const tokenCases: readonly Case[] = [
       const client = await context.open({ capabilities: ["control"] });
       const began = Date.now();
       valueAs(await client.connect({ token: brief("ada") }), "connected");
+      const connected = Date.now();
       const { expiresAt } = await client.next("tokenExpiring");
-      const told = Date.now() - began;
-      assert.ok(told < BRIEF_MS, `told after ${told} ms`);
-      assert.ok(Math.abs(Number(expiresAt) - began - BRIEF_MS) < 1_000, `${expiresAt}`);
+      const told = client.replies.find(({ envelope }) => envelope.case === "tokenExpiring");
+      assert.ok(Number(told?.time) < Number(expiresAt), `told at ${told?.time}`);
+      assertBetween(Number(expiresAt) - BRIEF_MS, began, connected);
       const { code, reconnect } = await client.next("disconnect");
       assert.deepEqual([code, reconnect], [3513, true]);
       assert.deepEqual(await client.closed(), { code: 3513, reason: "token expired" });
       const lived = Date.now() - began;
-      assert.ok(lived >= BRIEF_MS - 100 && lived < BRIEF_MS + LATE_MS, `closed after ${lived} ms`);
+      assert.ok(lived >= BRIEF_MS - 100 && lived < AT_MOST_MS, `closed after ${lived} ms`);
       // Once, however often the host has looked.
       assert.equal(client.all("tokenExpiring").length, 1);
     },
@@ -256,16 +264,17 @@ export const tokenCases: readonly Case[] = [
         { channel: long, token: "own:b/600000" },
         open,
       );
+      const subscribed = Date.now();
       const { channels, expiresAt } = await client.next("tokenExpiring");
       assert.deepEqual(channels, [brief]);
-      assert.ok(Math.abs(Number(expiresAt) - began - BRIEF_MS) < 1_000, `${expiresAt}`);
+      assertBetween(Number(expiresAt) - BRIEF_MS, began, subscribed);
       const { subscriptions } = await client.next("unsubscribed");
       assert.deepEqual(
         subscriptions.map(({ channel }) => channel),
         [brief],
       );
       const lived = Date.now() - began;
-      assert.ok(lived >= BRIEF_MS - 100 && lived < BRIEF_MS + LATE_MS, `ended after ${lived} ms`);
+      assert.ok(lived >= BRIEF_MS - 100 && lived < AT_MOST_MS, `ended after ${lived} ms`);
       for (const channel of [brief, long, open]) await client.publish(channel, `to ${channel}`);
       // Between channels there is no order.
       const heard = texts(await client.received(2)).toSorted();

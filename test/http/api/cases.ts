@@ -489,7 +489,7 @@ export const API_CASES: readonly ApiCase[] = [
         request_id: "r1",
         channel: room,
         payload: event("how many?"),
-        timeout_ms: 2_000,
+        timeout_ms: 3_500,
       };
       const asked = api.call("survey", request);
       const question = await far.client.until(() =>
