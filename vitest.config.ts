@@ -2,6 +2,7 @@ import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { configDefaults, defineConfig } from "vitest/config";
 import { LongestFirst } from "./test/support/longest-first.ts";
 import { ProjectSeconds } from "./test/support/project-seconds.ts";
+import { SecondTries } from "./test/support/second-tries.ts";
 
 const ALONE = "test/conformance/many-channels.load.test.ts";
 
@@ -16,16 +17,25 @@ const MEASURING = { maxWorkers: 2, sequence: { groupOrder: 2 } };
 /** What compares two times of one moment: a neighbour slows down one of them. */
 const COMPARING = { maxWorkers: 1, sequence: { groupOrder: 3 } };
 
+/** What is waited for comes in time on any machine: the tool would have it in a second. */
+const PATIENT = { expect: { poll: { timeout: 10_000 } } };
+/**
+ * What drives sockets, processes and clocks is tried again when it fails, because of thousands of such tests one that a
+ * busy machine trips up fails the run. `SecondTries` names each of them: it is to be mended.
+ */
+const REAL = { ...PATIENT, retry: 1 };
+
 // noDefaultExport does not apply here: the tool asks for one.
 export default defineConfig({
   test: {
-    reporters: [...configDefaults.reporters, new ProjectSeconds()],
+    reporters: [...configDefaults.reporters, new ProjectSeconds(), new SecondTries()],
     sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
           name: "neutral",
           ...COMPUTING,
+          ...PATIENT,
           environment: "node",
           // Rooms without a platform keep nothing beside their objects: one process loads them once, for many files.
           isolate: false,
@@ -43,6 +53,7 @@ export default defineConfig({
         test: {
           name: "worker",
           ...WAITING,
+          ...REAL,
           include: ["test/worker/**/*.test.ts"],
           // workerd has no environment of its own: a seed must be handed in.
           env: handedIn("MESSAGELOOP_TEST_SEED", "MESSAGELOOP_TEST_SCALE"),
@@ -54,6 +65,7 @@ export default defineConfig({
         test: {
           name: "server",
           ...WAITING,
+          ...REAL,
           environment: "node",
           restoreMocks: true,
           include: ["test/server/**/*.test.ts"],
@@ -68,6 +80,7 @@ export default defineConfig({
         test: {
           name: "bench",
           ...COMPUTING,
+          ...REAL,
           environment: "node",
           include: ["test/bench/**/*.test.ts"],
           testTimeout: 60_000,
@@ -79,6 +92,7 @@ export default defineConfig({
         test: {
           name: "redis",
           ...WAITING,
+          ...REAL,
           environment: "node",
           isolate: false,
           restoreMocks: true,
@@ -94,6 +108,7 @@ export default defineConfig({
         test: {
           name: "conformance",
           ...COMPUTING,
+          ...REAL,
           environment: "node",
           include: ["test/conformance/**/*.test.ts"],
           exclude: ["test/**/*.load.test.ts"],
@@ -107,6 +122,7 @@ export default defineConfig({
         test: {
           name: "load",
           ...MEASURING,
+          ...REAL,
           environment: "node",
           include: ["test/**/*.load.test.ts"],
           exclude: [ALONE],
@@ -119,6 +135,7 @@ export default defineConfig({
         test: {
           name: "alone",
           ...COMPARING,
+          ...REAL,
           environment: "node",
           include: [ALONE],
           testTimeout: 120_000,
@@ -130,6 +147,7 @@ export default defineConfig({
         test: {
           name: "e2e",
           ...WAITING,
+          ...REAL,
           environment: "node",
           include: ["test/e2e/**/*.test.ts"],
           globalSetup: [
