@@ -289,7 +289,12 @@ async function inChromium(page: string, url: string): Promise<Told> {
   const browser = await launch("Chromium");
   try {
     const opened = await browser.open(page);
-    const script = `check.talk(${JSON.stringify(url)}).then((talk) => ({ talk, entries: check.entries }))`;
+    // A page is loaded before modules have run that await others.
+    const script = `(async () => {
+      const over = performance.now() + ${PATIENCE_MS};
+      while (!globalThis.check && performance.now() < over) await new Promise((go) => setTimeout(go, 10));
+      return { talk: await check.talk(${JSON.stringify(url)}), entries: check.entries };
+    })()`;
     return (await opened.evaluate(script)) as Told;
   } finally {
     await browser.close();
