@@ -15,6 +15,8 @@ const SDK = {
   node: ">=20",
   /** Modules of dist/lib. The server has all others. */
   owns: /^(?:client|protocol)\/|^index$/,
+  /** Modules that do something when they are imported, whatever of them is used. */
+  sideEffects: ["client/shared/worker"],
   /** Export to module. */
   entries: {
     ".": "index",
@@ -22,6 +24,8 @@ const SDK = {
     "./protobuf": "client/protobuf/index",
     "./react": "client/react/index",
     "./stream": "client/stream/index",
+    "./shared": "client/shared/index",
+    "./shared-worker": "client/shared/worker",
     "./testing": "client/testing/index",
     "./v0": "client/v0/index",
   },
@@ -48,6 +52,7 @@ const SERVER = {
     "Realtime messaging, self-hosted or on Cloudflare Workers: the server and its command",
   node: ">=22",
   owns: /./,
+  sideEffects: [],
   entries: {
     ".": "server/index",
     "./worker": "worker/library",
@@ -144,12 +149,15 @@ function write(description) {
   put(join(folder, "package.json"), `${JSON.stringify(manifest(description), null, 2)}\n`);
 }
 
-function manifest({ name, description, node, entries, optional, aliases, internal, bin }) {
-  const { version, license, repository, homepage, keywords, type, sideEffects } = project;
+function manifest(packed) {
+  const { name, description, node, entries, optional, aliases, internal, bin } = packed;
+  const { version, license, repository, homepage, keywords, type } = project;
   const modules = { ...entries };
   for (const path of Object.keys(aliases)) modules[path] = path.slice("./".length);
   if (internal !== undefined) modules[`./${internal}/*`] = "*";
   const file = (module, ending) => `./lib/${module}${ending}`;
+  const effects = packed.sideEffects.map((module) => file(module, ".js"));
+  const sideEffects = effects.length > 0 ? effects : project.sideEffects;
   const exported = ([path, module]) => [
     path,
     { types: file(module, ".d.ts"), default: file(module, ".js") },

@@ -6,6 +6,11 @@ import type { ClientOptions } from "../../src/client/core/options.ts";
 import type { PublishResult, TransportFactory } from "../../src/client/core/ports.ts";
 import type { DataOf } from "../../src/client/core/types.ts";
 import { webSocket } from "../../src/client/core/websocket.ts";
+import type {
+  createClient as createShared,
+  dial as dialShared,
+  SharedOptions,
+} from "../../src/client/shared/index.ts";
 import { connectStream, eventStream, fallback } from "../../src/client/stream/index.ts";
 
 interface ChatMessage {
@@ -30,6 +35,17 @@ test("names and patterns say what a channel carries", () => {
   expectTypeOf<DataOf<Channels, "news">>().toEqualTypeOf<{ title: string }>();
   expectTypeOf<DataOf<Channels, "other">>().toBeUnknown();
   expectTypeOf<DataOf<Record<string, unknown>, "any">>().toBeUnknown();
+});
+
+test("a client whose connection is shared is the same", () => {
+  type Create = typeof createShared<Channels>;
+  expectTypeOf<ReturnType<Create>>().toEqualTypeOf<Client<Channels>>();
+  expectTypeOf<ReturnType<typeof dialShared<Channels>>>().resolves.toEqualTypeOf<
+    Client<Channels>
+  >();
+  expectTypeOf<{ clientId: "me"; queue: false }>().toExtend<SharedOptions<Channels>>();
+  // A worker is made by a function.
+  expectTypeOf<{ worker: "/worker.js" }>().not.toExtend<SharedOptions<Channels>>();
 });
 
 test("publishing and subscribing are held to it", () => {

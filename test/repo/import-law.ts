@@ -284,6 +284,12 @@ const LAWS: Readonly<Record<string, Law>> = {
     rooms: ["protocol", "client/core", "client/wire", "client/protobuf", "client/queue"],
     packages: [PROTOBUF, "#cloudevents"],
   },
+  // One connection for many tabs, on both of its sides.
+  "client/shared": {
+    rooms: ["client", "client/core", "client/wire", "client/protobuf"],
+    files: LEAN,
+    packages: [],
+  },
   // What applications test themselves with: a server without sockets, and time that passes on demand.
   "client/testing": {
     rooms: ["client/core", "client/wire"],

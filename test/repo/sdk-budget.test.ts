@@ -14,6 +14,9 @@ const PROGRAMS = {
   stream: 'export { connectStream, eventStream, fallback } from "./src/client/stream/index.ts";',
   /** The hooks alone: React and the core are there anyway. */
   react: 'export * from "./src/client/react/index.ts";',
+  shared: 'export { dial } from "./src/client/shared/index.ts";',
+  "shared worker":
+    'import { serveTabs } from "./src/client/shared/serve-tabs.ts"; import { protobuf } from "./src/client/protobuf/index.ts"; serveTabs({ encodings: [protobuf] });',
 };
 
 test.each(Object.entries(PROGRAMS))(

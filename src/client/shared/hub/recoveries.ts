@@ -1,0 +1,160 @@
+/**
+ * Requests of tabs for what was before. One is under way at a time, so that it is known whose each verdict is, and no other
+ * subscription changes meanwhile: what comes later waits for the last verdict, in its order.
+ */
+import { isPattern, stands } from "../../core/patterns.ts";
+import type { Clock } from "../../core/ports.ts";
+import type { SubscriptionAnswer, SubscriptionRequest, WireGap } from "../../wire/frames.ts";
+import { overlap } from "./patterns.ts";
+import type { Routes } from "./routes.ts";
+import type { Tab } from "./tab.ts";
+
+/** How long the verdicts of one may take, in milliseconds. */
+const TIMEOUT_MS = 60_000;
+const LOST = 1006;
+
+/** A request for what was before. */
+export interface Recovery {
+  readonly tab: Tab;
+  /** Sends it; `expect` or `end` follows. */
+  readonly ask: () => void;
+}
+
+export class Recoveries {
+  readonly #clock: Clock;
+  #waiting: (Recovery | (() => void))[] = [];
+  #current: Recovery | undefined;
+  /** Names whose verdict has not come. */
+  readonly #pending = new Set<string>();
+  #stop = (): void => {};
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The tab that the next verdict is for. */
+  get tab(): Tab | undefined {
+    return this.#current?.tab;
+  }
+
+  add(recovery: Recovery): void {
+    this.#waiting.push(recovery);
+    this.#next();
+  }
+
+  /** Does something else to subscriptions, when it is its turn. */
+  change(run: () => void): void {
+    this.#waiting.push(run);
+    this.#next();
+  }
+
+  /** The server has acknowledged it: these are the verdicts that come. */
+  expect(recovery: Recovery, names: Iterable<string>): void {
+    if (recovery !== this.#current) return;
+    for (const name of names) this.#pending.add(name);
+    if (this.#pending.size === 0) this.end(recovery);
+  }
+
+  verdict(name: string): void {
+    const current = this.#current;
+    if (current === undefined || !this.#pending.delete(name)) return;
+    if (this.#pending.size === 0) this.end(current);
+  }
+
+  /** It is over, or has failed. */
+  end(recovery: Recovery): void {
+    if (recovery !== this.#current) return;
+    this.#stop();
+    this.#pending.clear();
+    this.#current = undefined;
+    this.#next();
+  }
+
+  /** The session has ended. */
+  stop(): void {
+    this.#stop();
+    this.#waiting = [];
+  }
+
+  #next(): void {
+    if (this.#current !== undefined) return;
+    let next = this.#waiting.shift();
+    for (; typeof next === "function"; next = this.#waiting.shift()) next();
+    if (next === undefined) return;
+    const recovery = next;
+    this.#current = recovery;
+    this.#stop = this.#clock.after(TIMEOUT_MS, () => {
+      recovery.tab.end(LOST, "no verdict in time");
+      this.end(recovery);
+    });
+    recovery.ask();
+  }
+}
+
+/** Whether an entry asks for what was before. */
+export function asksForThePast({
+  since,
+  rewind,
+  recover,
+  positions,
+}: SubscriptionRequest): boolean {
+  return Boolean(since ?? rewind ?? recover ?? positions);
+}
+
+/** What a request becomes where the server leaves out what the connection has by other subscriptions. */
+export interface Plan {
+  /** What the tab has asked for, in its order, and then what goes with it. */
+  readonly entries: readonly SubscriptionRequest[];
+  /** Names whose verdict is not for the tab. */
+  readonly silent: ReadonlySet<string>;
+  /** What cannot be known. */
+  readonly gaps: readonly WireGap[];
+}
+
+/**
+ * What to ask the server for in the place of a tab's request. For a pattern that catches up the server replays nothing of a
+ * channel that the connection has by itself, so that it is asked for by itself; and nothing of one that another pattern
+ * brings and the tab has never heard, unless that pattern asks as well.
+ */
+export function planOf(tab: Tab, requested: readonly SubscriptionRequest[], routes: Routes): Plan {
+  const entries = [...requested];
+  const silent = new Set<string>();
+  const gaps: WireGap[] = [];
+  const catchesUp = (entry: SubscriptionRequest): boolean =>
+    isPattern(entry.channel) && asksForThePast(entry);
+  const patterns = requested.filter(catchesUp);
+  if (patterns.length === 0) return { entries, silent, gaps };
+  const own = new Set(requested.map(({ channel }) => channel));
+  /** @param place in the request; its end for what only other tabs have */
+  const add = (entry: SubscriptionRequest, place: number): void => {
+    const name = entry.channel;
+    const beside = patterns.filter(({ channel }) =>
+      isPattern(name) ? overlap(name, channel) : stands(channel, name),
+    );
+    if (beside.length === 0) return;
+    const since = beside.map(({ positions }) => positions?.[name]).find(Boolean);
+    if (isPattern(name)) {
+      entries[place] = { ...entry, recover: true };
+      silent.add(name);
+    } else if (since !== undefined) entries[place] = { ...entry, since };
+    else gaps.push({ channel: name, reason: "unavailable" });
+  };
+  for (const [place, entry] of requested.entries()) {
+    if (!asksForThePast(entry) && (isPattern(entry.channel) || routes.has(entry.channel))) {
+      add(entry, place);
+    }
+  }
+  for (const entry of routes.others(tab, own)) add(entry, entries.length);
+  return { entries, silent, gaps };
+}
+
+/** The names whose verdicts follow an acknowledgement, of those that were asked for. */
+export function verdictsOf(
+  asked: readonly SubscriptionRequest[],
+  answers: readonly SubscriptionAnswer[],
+): string[] {
+  const refused = new Set(answers.filter(({ error }) => error).map(({ channel }) => channel));
+  return asked
+    .filter((entry) => asksForThePast(entry) && !refused.has(entry.channel))
+    .map(({ channel }) => channel);
+}
