@@ -73,6 +73,10 @@ test("a client takes one transport, which may be several", () => {
   const transport = fallback([webSocket(), connectStream(), eventStream({ ticket })]);
   expectTypeOf(transport).toEqualTypeOf<TransportFactory>();
   expectTypeOf({ transport }).toExtend<ClientOptions>();
+  expectTypeOf(connectStream).toBeCallableWith({ fetch: globalThis.fetch });
+  expectTypeOf(eventStream).toBeCallableWith({
+    fetch: (url: string, init: object) => globalThis.fetch(url, init),
+  });
   // @ts-expect-error: a list is none.
   const list: ClientOptions = { transport: [webSocket()] };
   // @ts-expect-error: a ticket is a text.

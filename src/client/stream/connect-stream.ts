@@ -14,6 +14,7 @@ import type {
 import type { Frame } from "../wire/frames.ts";
 import { beside } from "./address.ts";
 import { END, EnvelopeReader, enveloped } from "./envelopes.ts";
+import { type Fetch, type FetchAnswer, ownFetch, piecesOf } from "./fetch.ts";
 import { type Form, formOf, type Opened, type Told } from "./forms.ts";
 import { retryAfterMs } from "./retry-after.ts";
 import { type Outcome, Sends } from "./sends.ts";
@@ -24,7 +25,7 @@ export interface ConnectStreamOptions {
    */
   readonly url?: string;
   /** In the place of the global one. */
-  readonly fetch?: typeof fetch;
+  readonly fetch?: Fetch;
   /** Time and chance, for tests. */
   readonly clock?: Clock;
 }
@@ -48,8 +49,7 @@ const NOT_FOUND = 404;
  * const client = await dial("wss://example.com/ws", { transport: connectStream() });
  */
 export function connectStream(options: ConnectStreamOptions = {}): TransportFactory {
-  const { url: given, clock = systemClock } = options;
-  const call: typeof fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+  const { url: given, fetch: call = ownFetch, clock = systemClock } = options;
   return {
     name: "connect-stream",
     open: (url, subprotocol, events) =>
@@ -64,7 +64,7 @@ export function connectStream(options: ConnectStreamOptions = {}): TransportFact
 interface ConnectStreamTerms {
   readonly address: (method: "Open" | "Send") => string;
   readonly form: Form;
-  readonly call: typeof fetch;
+  readonly call: Fetch;
   readonly clock: Clock;
   readonly events: TransportEvents;
 }
@@ -136,12 +136,10 @@ class ConnectStream implements Transport {
         return;
       }
       // Some runtimes have an answer by its head, others by its first byte: what it says decides.
-      const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done || this.#isOver) break;
+      for await (const piece of piecesOf(answer)) {
+        if (this.#isOver) return;
         this.#heardAt = this.#terms.clock.elapsed();
-        envelopes.read(value);
+        envelopes.read(piece);
       }
       this.#lose("the stream broke off");
     } catch (error) {
@@ -204,7 +202,7 @@ class ConnectStream implements Transport {
       signal,
     });
     // Its connection is free for the next call when all of it is here.
-    await answer.arrayBuffer();
+    await answer.text();
     const { status } = answer;
     if (isOf(answer, type)) return { kind: "taken" };
     if (status === NOT_FOUND) return { kind: "refused", reason: "there is no such stream" };
@@ -260,6 +258,6 @@ class ConnectStream implements Transport {
 }
 
 /** Whether it is the answer of a server that speaks the protocol, and no proxy's. */
-function isOf({ status, headers }: Response, type: string): boolean {
+function isOf({ status, headers }: FetchAnswer, type: string): boolean {
   return status === 200 && (headers.get("Content-Type") ?? "").startsWith(type);
 }

@@ -2,12 +2,13 @@
 import { MessagingError } from "../../protocol/errors.ts";
 import type { Clock } from "../core/ports.ts";
 import { EventLines, type ServerEvent } from "./event-lines.ts";
+import { type Fetch, type FetchAnswer, piecesOf } from "./fetch.ts";
 
 export interface EventReaderTerms {
   /** Asks for what the address needs, such as a ticket. */
   readonly address: () => Promise<URL>;
   readonly headers: Readonly<Record<string, string>>;
-  readonly call: typeof fetch;
+  readonly call: Fetch;
   readonly clock: Clock;
   /** How long the stream may say nothing, in milliseconds. */
   readonly silenceMs: number;
@@ -62,16 +63,14 @@ export class EventReader {
     const lines = new EventLines((one) => {
       if (!this.#isOver) event(one);
     });
-    const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
     this.#heardAt = clock.elapsed();
     this.#watch();
-    for (;;) {
-      const { done, value } = await reader.read();
+    for await (const piece of piecesOf(answer)) {
       if (this.#isOver) return;
-      if (done) throw new MessagingError("UNAVAILABLE", "the event stream ended");
       this.#heardAt = clock.elapsed();
-      lines.read(value);
+      lines.read(piece);
     }
+    throw new MessagingError("UNAVAILABLE", "the event stream ended");
   }
 
   #watch(): void {
@@ -96,7 +95,7 @@ export class EventReader {
 }
 
 /** What an answer says that is no stream. */
-async function refusalOf(answer: Response): Promise<MessagingError> {
+async function refusalOf(answer: FetchAnswer): Promise<MessagingError> {
   const { status } = answer;
   const text = await answer.text();
   // The next stream is asked for with another one.

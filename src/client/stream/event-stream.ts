@@ -17,6 +17,7 @@ import { beside } from "./address.ts";
 import { eventId } from "./event-id.ts";
 import type { ServerEvent } from "./event-lines.ts";
 import { EventReader } from "./event-reader.ts";
+import { type Fetch, ownFetch } from "./fetch.ts";
 import { formOf } from "./forms.ts";
 
 export interface EventStreamOptions {
@@ -32,7 +33,7 @@ export interface EventStreamOptions {
   /** What `transport.stream.heartbeat_interval` of the server is, in milliseconds. Default 15,000. */
   readonly heartbeatMs?: number;
   /** In the place of the global one. */
-  readonly fetch?: typeof fetch;
+  readonly fetch?: Fetch;
   /** Time and chance, for tests. */
   readonly clock?: Clock;
 }
@@ -181,8 +182,7 @@ class EventStreams implements Transport {
       this.#soon(() => refuse(error));
       return;
     }
-    const { fetch: call = (input, init) => globalThis.fetch(input, init), key } = this.#options;
-    const { heartbeatMs = HEARTBEAT_MS } = this.#options;
+    const { fetch: call = ownFetch, heartbeatMs = HEARTBEAT_MS, key } = this.#options;
     const stream: Subscribed = {
       hasBegun: false,
       held: [],

@@ -10,4 +10,5 @@
 export { type ConnectStreamOptions, connectStream } from "./connect-stream.ts";
 export { type EventStreamOptions, eventStream } from "./event-stream.ts";
 export { type FallbackOptions, fallback } from "./fallback.ts";
+export type { Fetch, FetchAnswer } from "./fetch.ts";
 export type { SessionMemory } from "./session-memory.ts";
