@@ -418,7 +418,8 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     }
     const refusedMs = refusal ? retryAfterMs(refusal) : 0;
     const askedMs = Math.max(told?.retry_after_ms ?? 0, refusedMs, pauseMs);
-    const delayMs = Math.max(delay(), askedMs);
+    // The server may have named the same time to everybody.
+    const delayMs = askedMs + delay();
     notBefore = clock.elapsed() + askedMs;
     abandon()?.close(COMES_BACK, "connection lost");
     wait(delayMs);

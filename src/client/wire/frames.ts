@@ -144,7 +144,7 @@ export interface WirePublication {
 export interface WireGap {
   readonly channel?: string;
   readonly reason?: string;
-  readonly after?: Position;
+  readonly after?: Position | undefined;
   readonly until?: Position;
 }
 

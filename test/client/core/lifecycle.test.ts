@@ -154,13 +154,12 @@ test("connections that are lost at once are no better than none", async () => {
   expect(delays).toEqual([500, 999, 1_998, 3_996, 7_992]);
 });
 
-test("the delay that the server names is the least", async () => {
-  const scene = connectedScene();
+test("the delay that the server names is the least, and not the same for all who were told it", async () => {
+  const chances = [0.2, 0.6];
+  const scene = connectedScene({ random: () => chances.shift() ?? 0 });
   scene.transport.frame({ disconnect: { code: 3512, reconnect: true, retry_after_ms: 9_000 } });
   scene.transport.end(3512);
-  // The network is back, but the server has asked for patience.
-  scene.page.wake();
-  await scene.clock.advance(8_999);
+  await scene.clock.advance(9_099);
   expect(scene.transports).toHaveLength(1);
   await scene.clock.advance(1);
   expect(scene.transports).toHaveLength(2);
@@ -168,10 +167,21 @@ test("the delay that the server names is the least", async () => {
   transport.opened();
   transport.answer({ error: { code: "UNAVAILABLE", metadata: { retry_after_ms: 30_000 } } });
   transport.end(1011);
-  await scene.clock.advance(29_999);
+  await scene.clock.advance(30_599);
   expect(scene.transports).toHaveLength(2);
   await scene.clock.advance(1);
   expect(scene.transports).toHaveLength(3);
+});
+
+test("a network that is back is no reason to come before the server has allowed it", async () => {
+  const scene = connectedScene();
+  scene.transport.frame({ disconnect: { code: 3512, reconnect: true, retry_after_ms: 9_000 } });
+  scene.transport.end(3512);
+  scene.page.wake();
+  await scene.clock.advance(8_999);
+  expect(scene.transports).toHaveLength(1);
+  await scene.clock.advance(1);
+  expect(scene.transports).toHaveLength(2);
 });
 
 test("a network that is back is used at once", async () => {

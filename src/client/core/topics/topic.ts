@@ -43,6 +43,8 @@ export class Topic<Handle> {
   #position: Position | undefined;
   /** The same by an acknowledgement, before the verdict. */
   #acknowledged: Position | undefined;
+  /** What the verdict of a recovery has still to tell: what is missing before the first message of each channel. */
+  readonly untold = new Map<string, WireGap>();
   /** The last message of each channel that was delivered, those heard last at the end. */
   readonly #delivered = new Map<string, Position>();
 
@@ -81,6 +83,7 @@ export class Topic<Handle> {
 
   /** What was missed has come, or is told by a gap. */
   recovered(channel: string, position: Position | undefined): void {
+    this.untold.delete(channel);
     if (channel === this.name) {
       this.recovering = false;
       if (this.isPattern) this.#reach(this.#acknowledged);
@@ -99,7 +102,7 @@ export class Topic<Handle> {
     const position = { epoch, offset };
     const last = this.#delivered.get(channel);
     if (last?.epoch === epoch && offset <= (last.offset ?? 0)) return false;
-    const before = last ?? (this.isPattern ? undefined : this.#position);
+    const before = last ?? (this.isPattern ? undefined : (this.#position ?? this.options.since));
     if (this.isPattern) this.#delivered.delete(channel);
     else this.#position = position;
     this.#delivered.set(channel, position);
@@ -107,21 +110,30 @@ export class Topic<Handle> {
       const [oldest = ""] = this.#delivered.keys();
       this.#delivered.delete(oldest);
     }
-    // The verdict of a recovery tells what is missing by itself.
-    if (this.recovering || before?.epoch !== epoch || offset <= (before.offset ?? 0) + 1)
-      return true;
-    return { channel, reason: "unavailable", after: before, until: { epoch, offset: offset - 1 } };
+    const isNext = before?.epoch === epoch ? offset <= (before.offset ?? 0) + 1 : !this.recovering;
+    if (isNext) return true;
+    const gap = {
+      channel,
+      reason: "unavailable",
+      after: before,
+      until: { epoch, offset: offset - 1 },
+    };
+    if (!this.recovering) return gap;
+    // The verdict tells it, with its reason. Of what nobody had a position in all may be missing.
+    if (before ?? (this.isPattern && offset > 1)) this.untold.set(channel, gap);
+    return true;
   }
 
   /** Nobody waits any more for what lies up to there: it has come, or is a hole that is known. */
   passed({ channel = this.name, until }: { channel?: string; until?: Position | undefined }): void {
     // Of a pattern that is a time, and no place in a channel.
     if (this.isPattern && channel === this.name) return;
-    if (!this.isPattern) this.#reach(until);
-    const last = this.#delivered.get(channel);
-    if (!until?.epoch || last === undefined) return;
-    const isBehind = last.epoch === until.epoch && (last.offset ?? 0) >= (until.offset ?? 0);
-    if (!isBehind) this.#delivered.set(channel, until);
+    const last = this.isPattern ? this.#delivered.get(channel) : this.#position;
+    // A verdict may tell a hole after what comes behind it.
+    const isBehind = last?.epoch === until?.epoch && (last?.offset ?? 0) >= (until?.offset ?? 0);
+    if (!until?.epoch || isBehind) return;
+    if (!this.isPattern) this.#position = until;
+    if (last) this.#delivered.set(channel, until);
   }
 
   #reach(position: Position | undefined): void {

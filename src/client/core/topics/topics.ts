@@ -193,7 +193,7 @@ export function topicsOf(terms: TopicsTerms): Topics {
     if (error.retry) {
       const mine = session;
       const delayMs = longestDelay(topic.retries++) * clock.random();
-      topic.stopRetry = clock.after(Math.max(retryAfterMs(error), delayMs), () => {
+      topic.stopRetry = clock.after(retryAfterMs(error) + delayMs, () => {
         if (mine !== session) return;
         topic.asked = 0;
         askRest();
@@ -273,7 +273,7 @@ export function topicsOf(terms: TopicsTerms): Topics {
   /** The topics that something is about which names a channel or a pattern. */
   const about = (name = ""): readonly Topic<Handle>[] => {
     const own = topics.get(name);
-    return own?.isPattern ? [own] : route(name);
+    return (own?.isPattern ? [own] : route(name)).filter(({ live }) => live);
   };
 
   const renewLater = (): void =>
@@ -339,6 +339,9 @@ export function topicsOf(terms: TopicsTerms): Topics {
         topic.live = false;
         topic.recovering = false;
         topic.stopRetry();
+        // No verdict comes of it any more, and the next recovery begins after it.
+        if (!error) for (const gap of topic.untold.values()) missed([topic], gap);
+        topic.untold.clear();
         for (const handle of topic.handles) {
           if (error !== undefined) handle.enter("ended", error);
           else if (topic.refused === undefined) handle.enter("subscribing");
