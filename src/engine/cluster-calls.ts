@@ -3,7 +3,7 @@
  * names. Both ends of the calls between nodes.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { MessagingError } from "../protocol/errors.ts";
+import { errorFrom, errorMessage, MessagingError } from "../protocol/errors.ts";
 import {
   type NodeAnswer,
   NodeAnswerSchema,
@@ -163,7 +163,7 @@ export class ClusterCalls {
           Object.hasOwn(results, channel) && results[channel] === true,
         ]),
       ),
-      errors: mapped(errors, (error) => MessagingError.fromMessage(error)),
+      errors: mapped(errors, (error) => errorFrom(error)),
     };
   }
 
@@ -179,7 +179,7 @@ export class ClusterCalls {
   async #ask(node: string, call: Call): Promise<Answer | undefined> {
     const made = create(NodeCallSchema, { call });
     const answer = await this.#cluster?.call(node, made, CHANNEL_TIMEOUT_MS);
-    if (answer?.case === "error") throw MessagingError.fromMessage(answer.value);
+    if (answer?.case === "error") throw errorFrom(answer.value);
     return answer;
   }
 
@@ -196,7 +196,7 @@ export class ClusterCalls {
         const { results, errors } = await this.#local.subscribe(sessionId, channels);
         const value = {
           results: { ...results },
-          errors: mapped(errors, (error) => error.toMessage()),
+          errors: mapped(errors, (error) => errorMessage(error)),
         };
         return create(NodeAnswerSchema, { answer: { case: "channels", value } }).answer;
       }

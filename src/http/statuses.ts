@@ -4,7 +4,7 @@
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
-import { MessagingError } from "../protocol/errors.ts";
+import { errorMessage, MessagingError } from "../protocol/errors.ts";
 import { ErrorSchema } from "../protocol/gen/messageloop/shared/v1/errors_pb.js";
 import { ERROR_KINDS, type ErrorCode } from "../protocol/lean/error-kinds.ts";
 
@@ -66,7 +66,7 @@ export function problemResponse(
 export function toConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   const known = MessagingError.from(error);
-  const detail = { desc: ErrorSchema, value: known.toMessage() };
+  const detail = { desc: ErrorSchema, value: errorMessage(known) };
   const { connect } = statusOf(known);
   return new ConnectError(known.message, connect, headersOf(known), [detail], known);
 }

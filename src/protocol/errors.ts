@@ -39,7 +39,7 @@ export class MessagingError extends Error {
     message: string,
     options: MessagingErrorOptions = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(message, options);
     // A backend's code may be anything at run time, and nothing that every object has is in the table.
     const known = typeof code === "string" && Object.hasOwn(ERROR_KINDS, code);
     const [type, retry, counts] = known
@@ -58,26 +58,6 @@ export class MessagingError extends Error {
     if (error instanceof MessagingError) return error;
     return new MessagingError("INTERNAL_ERROR", "internal error", { cause: error });
   }
-
-  /** An error envelope's or acknowledgement's error, as received. */
-  static fromMessage(message: Omit<ErrorMessage, "$typeName">): MessagingError {
-    return new MessagingError(message.code, message.message || "Server error", {
-      type: message.type,
-      ...(message.metadata === undefined ? {} : { metadata: message.metadata }),
-    });
-  }
-
-  /** The form it has on the wire. */
-  toMessage(): ErrorMessage {
-    // Written out instead of created: pages that load this class have no protobuf.
-    return {
-      $typeName: "messageloop.shared.v1.Error",
-      code: this.code,
-      type: this.type,
-      message: this.message,
-      ...(this.metadata === undefined ? {} : { metadata: this.metadata }),
-    };
-  }
 }
 
 export interface MessagingErrorOptions {
@@ -87,4 +67,20 @@ export interface MessagingErrorOptions {
   metadata?: JsonObject | undefined;
   close?: { readonly code: number; readonly reason: string } | undefined;
   cause?: unknown;
+}
+
+/** An error envelope's or acknowledgement's error, as received. */
+export function errorFrom(message: Omit<ErrorMessage, "$typeName">): MessagingError {
+  const { code, type, metadata } = message;
+  return new MessagingError(code, message.message || "Server error", { type, metadata });
+}
+
+/** The form that an error has on the wire. */
+export function errorMessage(error: MessagingError): ErrorMessage {
+  const { code, type, message, metadata } = error;
+  return {
+    $typeName: "messageloop.shared.v1.Error",
+    ...{ code, type, message },
+    ...(metadata === undefined ? {} : { metadata }),
+  };
 }

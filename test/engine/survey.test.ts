@@ -10,7 +10,7 @@ import {
 } from "../../src/engine/survey/survey-run.ts";
 import { type SurveyLimits, Surveys } from "../../src/engine/survey/surveys.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
-import { MessagingError } from "../../src/protocol/errors.ts";
+import { errorMessage, MessagingError } from "../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
   SurveyCallSchema,
@@ -270,7 +270,7 @@ const failing = (code: string) => () => Promise.reject(new MessagingError(code, 
 
 test("a node that cannot be asked is named with the reason, and holds nobody up beyond half the time", async () => {
   const told = (code: string): Cluster["call"] => {
-    const error = new MessagingError(code, "no").toMessage();
+    const error = errorMessage(new MessagingError(code, "no"));
     return async () => ({ case: "error", value: error });
   };
   const { asked, run, time } = beside({

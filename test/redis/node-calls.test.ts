@@ -2,7 +2,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "redis";
 import { afterEach, expect, test } from "vitest";
-import { MessagingError } from "../../src/protocol/errors.ts";
+import { errorMessage, MessagingError } from "../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
   type NodeCall,
@@ -204,7 +204,7 @@ test("an answer of which a piece is lost is no answer", async () => {
   await eventually(async () => (await one?.cluster.others("room"))?.length === 1);
   two?.cluster.start(async () => ({
     case: "error",
-    value: new MessagingError("BAD_REQUEST", "x".repeat(600_000)).toMessage(),
+    value: errorMessage(new MessagingError("BAD_REQUEST", "x".repeat(600_000))),
   }));
   const call = one?.cluster.call(two?.name ?? "", disconnect("s"), 1_000);
   await expect(call).rejects.toMatchObject({ code: "UNAVAILABLE" });

@@ -1,7 +1,7 @@
 /** Backends behind the messages of `ProxyService`, on whatever runs the test. */
 import { create, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import type { Backends, Caller, Cancellation } from "../../src/engine/ports/backends.ts";
-import { MessagingError } from "../../src/protocol/errors.ts";
+import { errorMessage, MessagingError } from "../../src/protocol/errors.ts";
 import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
   type AuthenticateRequest,
@@ -112,7 +112,7 @@ async function stated<T>(
   try {
     return { value: await call() };
   } catch (error) {
-    if (error instanceof MessagingError) return { error: error.toMessage() };
+    if (error instanceof MessagingError) return { error: errorMessage(error) };
     throw error;
   }
 }

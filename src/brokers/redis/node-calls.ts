@@ -6,7 +6,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
 import type { Cluster, RefusedMessages } from "../../engine/ports/cluster.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { errorMessage, MessagingError } from "../../protocol/errors.ts";
 import {
   type NodeAnswer,
   type NodeAnswerPiece,
@@ -192,7 +192,7 @@ export class NodeCalls implements Cluster {
       const told = MessagingError.from(error);
       if (told !== error)
         this.#host.warn("a call of another node failed", { error: String(error) });
-      return encoded({ case: "error", value: told.toMessage() });
+      return encoded({ case: "error", value: errorMessage(told) });
     }
   }
 

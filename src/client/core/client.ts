@@ -35,7 +35,7 @@ import { gapOf, memberOf, type ReceivedMessage, receivedMessage } from "./messag
 import type { ClientOptions } from "./options.ts";
 import { stands } from "./patterns.ts";
 import type { PublishQueue, PublishResult, QueueFactory, QueueItem } from "./ports.ts";
-import type { Answer, AnswerKind } from "./requests.ts";
+import type { AnswerKind, Answers } from "./requests.ts";
 import type { MessageHandler, SubscribeOptions, Subscription } from "./subscription.ts";
 import { type FrameHandlers, type TopicEvents, type Topics, topicsOf } from "./topics/topics.ts";
 import type { DataOf, StandardSchema } from "./types.ts";
@@ -76,7 +76,7 @@ export class Client<
    */
   readonly ready: Promise<void>;
   readonly #ready = deferred();
-  readonly #onError: ClientOptions["onError"];
+  readonly #onError: (error: MessagingError) => void;
   readonly #connection: Connection;
   readonly #topics: Topics;
   readonly #queue: PublishQueue | undefined;
@@ -100,7 +100,7 @@ export class Client<
   ) {
     super((error) => this.#failed(error));
     const { clientId = randomUuid(), clock = systemClock, encoding = "json", signal } = options;
-    const { requestTimeoutMs = 10_000, schemas = {}, onError } = options;
+    const { requestTimeoutMs = 10_000, schemas = {}, onError = console.error } = options;
     this.clientId = clientId;
     this.ready = this.#ready.promise;
     this.#onError = onError;
@@ -139,7 +139,7 @@ export class Client<
         frame: (frame) => {
           for (const kind of kinds) {
             const member = frame[kind];
-            if (member !== undefined) handlers[kind]?.(member as never);
+            if (member) handlers[kind]?.(member as never);
           }
         },
         refreshed: () => this.#topics.refreshed(),
@@ -258,7 +258,7 @@ export class Client<
       () => ({ channel, method, rpc_request: toWireEvent(this.#event(request)) }),
       "rpc_reply",
       { timeoutMs, signal, late: "RPC_TIMEOUT" },
-      ([reply = {}]) => fromWireEvent(reply).data as Response,
+      ([reply]) => fromWireEvent(reply).data as Response,
     );
   }
 
@@ -272,7 +272,7 @@ export class Client<
       () => ({ presence_request: { channel } }),
       "presence",
       options,
-      ([{ members = [], total = 0 } = {}]) => ({ members: members.map(memberOf), total }),
+      ([{ members = [], total = 0 }]) => ({ members: members.map(memberOf), total }),
     );
   }
 
@@ -297,7 +297,7 @@ export class Client<
         for (let page = await first; ; ) {
           yield* page.messages;
           const last = page.messages.at(-1);
-          if (!page.more || last === undefined) return;
+          if (!page.more || !last) return;
           page = await next({ epoch: last.epoch, offset: last.offset });
         }
       },
@@ -368,9 +368,7 @@ export class Client<
     const { id = "", text_data = "", binary_data = [] } = event;
     const size = utf8Length(channel) + utf8Length(text_data) + binary_data.length + FRAME_BYTES;
     const item = { id, channel, event, size, metadata };
-    return this.#queue === undefined
-      ? this.#send(item, false, signal)
-      : this.#queue.add(item, signal);
+    return this.#queue?.add(item, signal) ?? this.#send(item, false, signal);
   }
 
   #send(
@@ -382,7 +380,7 @@ export class Client<
       () => ({ channel, publish: event, metadata, again: again || undefined }),
       "publish_ack",
       { signal },
-      ([{ offset = 0, epoch = "", duplicate = false } = {}]) => ({ offset, epoch, duplicate }),
+      ([{ offset = 0, epoch = "", duplicate = false }]) => ({ offset, epoch, duplicate }),
     );
   }
 
@@ -390,7 +388,7 @@ export class Client<
     const end = this.#queueEnd;
     const forgets = this.#forgets;
     this.#forgets = false;
-    if (end === undefined) this.#queueEnd = this.#queue?.close(forgets);
+    if (!end) this.#queueEnd = this.#queue?.close(forgets);
     // The server may have ended the client before the application logs its user out.
     else if (forgets) this.#queueEnd = end.then(() => this.#queue?.close(true));
     return this.#queueEnd;
@@ -404,7 +402,7 @@ export class Client<
       () => ({ history_request: { channel, limit, reverse, since } }),
       "history",
       terms,
-      ([{ messages = [], position, gap, more = false } = {}]) => ({
+      ([{ messages = [], position, gap, more = false }]) => ({
         messages: messages.map((message) => receivedMessage(message) as ReceivedMessage<T>),
         position,
         gap: gap && gapOf({ channel, ...gap }),
@@ -421,7 +419,7 @@ export class Client<
       timeoutMs = this.#requestTimeoutMs,
       ...terms
     }: { timeoutMs?: number; signal?: Signal | undefined; late?: string },
-    take: (answers: Answer<Kind>[]) => T,
+    take: (answers: Answers<Kind>) => T,
   ): Promise<T> {
     try {
       return this.#connection.request(frame(), { kind, take, timeoutMs, ...terms });
@@ -473,12 +471,13 @@ export class Client<
 
   #report(cause: unknown): void {
     const error = MessagingError.from(cause);
-    const onError = this.#onError;
     // What fails while it is told of a failure must not be told for ever.
-    if (this.#reporting || onError === undefined) console.error(error);
-    if (this.#reporting) return;
+    if (this.#reporting) {
+      console.error(error);
+      return;
+    }
     this.#reporting = true;
-    if (onError !== undefined) this.hand(onError, error);
+    this.hand(this.#onError, error);
     this.emit("error", error);
     this.#reporting = false;
   }

@@ -63,7 +63,7 @@ export function fromWireEvent(wire: WireEvent): CloudEvent {
     }
   }
   const { proto_data: message } = wire;
-  if (message !== undefined) {
+  if (message) {
     event.datacontenttype = "application/protobuf";
     event.dataschema = message.type_url ?? "";
     event.data = message.value ?? new Uint8Array();
@@ -98,7 +98,7 @@ function wireData(data: unknown): Pick<WireEvent, "binary_data" | "text_data"> {
 }
 
 function readData(value: string | Uint8Array<ArrayBuffer>, contentType = ""): unknown {
-  const isJson = /^(?:application|text)\/json\b|^[^;]*\+json\b/i.test(contentType);
+  const isJson = /^[^;]*[/+]json\b/i.test(contentType);
   if (!isJson && !/^text\//i.test(contentType)) return value;
   const text = typeof value === "string" ? value : new TextDecoder().decode(value);
   if (!isJson) return text;

@@ -148,13 +148,14 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
   let connectedAt: number | undefined;
   /** Before this no attempt is made, by `Clock.elapsed`. */
   let notBefore = 0;
-  let tokenAt = Number.NEGATIVE_INFINITY;
+  let tokenAt = -TOKEN_REUSE_MS;
   let tokenReason: TokenRequest["reason"] = "connect";
   /** What the server has said before it closed. */
   let told: OutboundFrame["disconnect"];
   let refusal: MessagingError | undefined;
   let received = 0;
   let reported = 0;
+  /** 0 where the server does not want to know. */
   let reportEvery = 0;
   /** The transport that is being closed. */
   let leaving: Transport | undefined;
@@ -174,7 +175,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     isIdle = false;
     received = 0;
     reported = 0;
-    reportEvery = Number.POSITIVE_INFINITY;
+    reportEvery = 0;
     return former;
   };
 
@@ -208,7 +209,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     leaving = abandon();
     unwatch();
     leave("closed", error);
-    if (leaving === undefined) closed.resolve();
+    if (!leaving) closed.resolve();
     else {
       leaving.close(1000, "client closing");
       limit.set(CLOSE_TIMEOUT_MS, closed.resolve);
@@ -270,7 +271,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     limit.set(options.connectTimeoutMs, () => drop("no answer in time"));
     const hasToken = !hasTried && token !== "";
     hasTried = true;
-    if (getToken === undefined || hasToken || clock.elapsed() - tokenAt < TOKEN_REUSE_MS) {
+    if (!getToken || hasToken || clock.elapsed() - tokenAt < TOKEN_REUSE_MS) {
       open();
       return;
     }
@@ -331,20 +332,20 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     } catch (error) {
       owner.report(error);
     }
-    if (received - reported < reportEvery || state !== "connected") return;
+    if (!reportEvery || received - reported < reportEvery || state !== "connected") return;
     reported = received;
     tell({ received: { bytes: received } });
   };
 
   const take = (frame: OutboundFrame): void => {
     const { connected, disconnect, error, token_expiring: expiring } = frame;
-    if (disconnect !== undefined) told = disconnect;
+    if (disconnect) told = disconnect;
     else if (state !== "connected") {
-      if (connected !== undefined) begin(connected, frame.time ?? 0);
+      if (connected) begin(connected, frame.time ?? 0);
       // A close follows, whose code decides.
-      else if (error !== undefined) refusal = errorOf(error);
+      else if (error) refusal = errorOf(error);
     } else if (!requests.answer(frame)) {
-      if (error !== undefined) owner.report(errorOf(error));
+      if (error) owner.report(errorOf(error));
       // The tokens of subscriptions are the application's own.
       else if (getToken && expiring && !expiring.channels?.length) {
         const renew = current((fresh: string | null) =>
@@ -398,7 +399,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
   const lose = ({ code, reason, fatal, retryAfterMs: pauseMs = 0 }: TransportEnd): void => {
     // The close frame may have been lost after what announced it.
     const close =
-      told?.code === undefined || code !== LOST
+      !told?.code || code !== LOST
         ? { code, reason }
         : { code: told.code, reason: told.reason ?? "" };
     const error = new MessagingError(
@@ -413,7 +414,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
       return;
     }
     if (close.code === TOKEN_EXPIRED) {
-      tokenAt = Number.NEGATIVE_INFINITY;
+      tokenAt = -TOKEN_REUSE_MS;
       tokenReason = "expired";
     }
     const refusedMs = refusal ? retryAfterMs(refusal) : 0;

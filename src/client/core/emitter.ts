@@ -59,7 +59,7 @@ export class Emitter<Events extends object> extends Target {
     options?: ListenerOptions,
   ): void {
     let wrapped = this.#wrapped.get(listener);
-    if (wrapped === undefined) {
+    if (!wrapped) {
       const call = typeof listener === "function" ? listener : listener.handleEvent.bind(listener);
       wrapped = (event) => this.hand(call, event);
       this.#wrapped.set(listener, wrapped);

@@ -7,12 +7,14 @@ import type { Clock } from "./ports.ts";
 /** A member of an answer. */
 export type AnswerKind = Exclude<keyof OutboundFrame, "id" | "metadata" | "time" | "error">;
 export type Answer<Kind extends AnswerKind> = NonNullable<OutboundFrame[Kind]>;
+/** An answer is whole, but that of a survey may come in parts. */
+export type Answers<Kind extends AnswerKind> = [Answer<Kind>, ...Answer<Kind>[]];
 
 /** What a request is answered by, and how long that may take. */
 export interface Terms<Kind extends AnswerKind, T> {
   readonly kind: Kind;
   /** What the answer, with all of its parts, means. Called inside of its frame, before anything that came later. */
-  readonly take: (answers: Answer<Kind>[]) => T;
+  readonly take: (answers: Answers<Kind>) => T;
   /** Milliseconds. */
   readonly timeoutMs: number;
   /** What an answer that does not come in time is called. Default UNAVAILABLE. */
@@ -72,7 +74,7 @@ export function requestsOf(clock: Clock): Requests {
         if (answer.survey_result?.more) return;
         settle();
         try {
-          resolve(take(answers));
+          resolve(take(answers as unknown as Answers<Kind>));
         } catch (error) {
           reject(error);
         }
@@ -95,10 +97,10 @@ export function requestsOf(clock: Clock): Requests {
     },
     answer(frame) {
       const request = pending.get(frame.id ?? "");
-      if (request === undefined) return false;
-      if (frame.error !== undefined) request.fail(errorOf(frame.error));
+      if (!request) return false;
+      if (frame.error) request.fail(errorOf(frame.error));
       // Anything else is of a later version, whatever its id.
-      else if (frame[request.kind] !== undefined) request.answered(frame);
+      else if (frame[request.kind]) request.answered(frame);
       return true;
     },
     fail(error, all) {
@@ -118,6 +120,5 @@ export function errorOf({ code = "", type, message, metadata }: WireError): Mess
 
 /** How long the server asks to wait, in milliseconds; 0 where it does not. */
 export function retryAfterMs({ metadata }: MessagingError): number {
-  const asked = metadata?.["retry_after_ms"];
-  return typeof asked === "number" ? asked : 0;
+  return Number(metadata?.["retry_after_ms"]) || 0;
 }

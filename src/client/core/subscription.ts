@@ -1,8 +1,8 @@
 /** A subscription as the application holds it. */
 import { MessagingError } from "../../protocol/errors.ts";
+import type { Position } from "../wire/frames.ts";
 import { deferred, Emitter, quiet, type Signal } from "./emitter.ts";
 import type { Gap, Member, ReceivedMessage } from "./message.ts";
-import type { Topic, TopicOptions } from "./topics/topic.ts";
 
 /**
  * - `subscribing`: wanted, and not acknowledged by this connection yet
@@ -35,6 +35,18 @@ export interface SubscriptionEvents<T = unknown> {
 /** What is done with each message. What it throws, or rejects with, goes to `onError`. */
 export type MessageHandler<T = unknown> = (message: ReceivedMessage<T>) => unknown;
 
+/** How a channel is subscribed to. */
+export interface TopicOptions {
+  /** Not a member of the channel's presence. */
+  readonly ephemeral?: boolean | undefined;
+  /** For this subscription alone. */
+  readonly token?: string | undefined;
+  /** Begin after this position, such as that of the last message that was stored. */
+  readonly since?: Position | undefined;
+  /** Begin with the last so many messages. */
+  readonly rewind?: number | undefined;
+}
+
 export interface SubscribeOptions<T = unknown> extends TopicOptions {
   /** Is given each message. Without it they wait for `for await`, or go to listeners of `message`. */
   readonly onMessage?: MessageHandler<T>;
@@ -48,8 +60,8 @@ export type Handle = Subscription<any>;
 
 /** What a subscription needs of its client. */
 export interface SubscriptionOwner {
-  end(subscription: Handle): Promise<void>;
-  setToken(subscription: Handle, token: string): Promise<void>;
+  end(): Promise<void>;
+  setToken(token: string): Promise<void>;
   failed(error: unknown): void;
 }
 
@@ -73,8 +85,6 @@ export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
    * @throws MessagingError (as a rejection, which may be ignored) with the server's code
    */
   readonly ready: Promise<void>;
-  /** @internal */
-  readonly topic: Topic<Handle>;
   readonly #owner: SubscriptionOwner;
   readonly #handler: MessageHandler<T> | undefined;
   #state: SubscriptionState = "subscribing";
@@ -86,17 +96,12 @@ export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
   #wake = (): void => {};
 
   /** @internal */
-  constructor(
-    topic: Topic<Handle>,
-    owner: SubscriptionOwner,
-    handler: MessageHandler<T> | undefined,
-  ) {
-    super((error) => owner.failed(error));
-    this.topic = topic;
-    this.channel = topic.name;
+  constructor(channel: string, handler: MessageHandler<T> | undefined, owner: SubscriptionOwner) {
+    super(owner.failed);
+    this.channel = channel;
     this.#owner = owner;
     this.#handler = handler;
-    if (handler === undefined) this.#waiting = [];
+    if (!handler) this.#waiting = [];
     this.ready = this.#answered.promise;
   }
 
@@ -111,12 +116,12 @@ export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
 
   /** Ends the subscription: nothing comes of it after the call. Resolves when the server has ended it, too. */
   unsubscribe(): Promise<void> {
-    return quiet(this.#owner.end(this));
+    return quiet(this.#owner.end());
   }
 
   /** Brings a new token for this subscription, in the place of that of its options. */
   setToken(token: string): Promise<void> {
-    return quiet(this.#owner.setToken(this, token));
+    return quiet(this.#owner.setToken(token));
   }
 
   /**
@@ -133,7 +138,7 @@ export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
           throw new MessagingError("RATE_LIMITED", "messages came faster than they were taken");
         }
         const next = waiting.shift();
-        if (next !== undefined) yield next;
+        if (next) yield next;
         else if (this.#state === "ended") return;
         else {
           await new Promise<void>((resolve) => {
@@ -149,9 +154,9 @@ export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
   /** @internal */
   deliver(message: ReceivedMessage<T>): void {
     if (this.#state === "ended") return;
-    if (this.#handler !== undefined) this.hand(this.#handler, message);
+    if (this.#handler) this.hand(this.#handler, message);
     this.emit("message", message);
-    if (this.#waiting === undefined || this.#overflowed) return;
+    if (!this.#waiting || this.#overflowed) return;
     if (this.#waiting.length < MOST_WAITING) this.#waiting.push(message);
     else {
       this.#overflowed = true;

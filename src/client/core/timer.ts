@@ -25,7 +25,7 @@ export function timerOf(clock: Clock): Timer {
       });
     },
     stop,
-    runs: () => cancel !== undefined,
+    runs: () => Boolean(cancel),
   };
 }
 

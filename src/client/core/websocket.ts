@@ -47,7 +47,7 @@ export function webSocket(given?: WebSocketConstructor): TransportFactory {
 
 function ownConstructor(): WebSocketConstructor {
   const own = globalThis.WebSocket as unknown as WebSocketConstructor | undefined;
-  if (own !== undefined) return own;
+  if (own) return own;
   throw new MessagingError("UNAVAILABLE", "no WebSocket here: pass one, such as that of ws");
 }
 
@@ -153,7 +153,7 @@ function dispatcher(opened: (raw: RawSocket) => void): Dispatcher {
       const shared = name && (globalThis as unknown as Record<symbol, Dispatcher>)[name];
       for (const name of ["onUpgrade", "onRequestUpgrade"] as const) {
         const told = handler[name];
-        if (told === undefined) continue;
+        if (!told) continue;
         handler[name] = (...terms) => {
           opened(terms.at(-1) as RawSocket);
           return told.apply(handler, terms);

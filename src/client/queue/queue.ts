@@ -124,7 +124,7 @@ export function queueOf(
     return careful ? Math.max(known, device - then.device) : known;
   };
 
-  const canSend = (): boolean => session !== undefined && !isHeld && !pause.runs();
+  const canSend = (): boolean => Boolean(session) && !isHeld && !pause.runs();
 
   /** @returns whether it was still to be settled */
   const take = (entry: Entry): boolean => {
@@ -147,7 +147,7 @@ export function queueOf(
   /** Gives up what may not be sent any more, and comes back when there may be more of it. */
   const tidy = (): void => {
     timer.stop();
-    let next = Number.POSITIVE_INFINITY;
+    let next = ageMs;
     for (const entry of waiting) {
       const { born, sent } = entry;
       const left = sent ? windowMs - MARGIN_MS - age(sent, true) : ageMs - age(born);
@@ -180,7 +180,7 @@ export function queueOf(
 
   const send = (entry: Entry): void => {
     const mine = session as QueueSession;
-    const again = entry.sent !== undefined;
+    const again = Boolean(entry.sent);
     entry.sent ??= now();
     flying.add(entry);
     keeping?.keep(entry);

@@ -3,7 +3,7 @@
  * UNIMPLEMENTED, where `@bufbuild/protobuf` is not installed.
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { MessagingError } from "../../protocol/errors.ts";
+import { errorFrom, type MessagingError } from "../../protocol/errors.ts";
 import type { CloudEvent as EventMessage } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Error as ErrorMessage } from "../../protocol/gen/messageloop/shared/v1/errors_pb.js";
 import type {
@@ -126,7 +126,7 @@ export function parseOutboundMessage({ id, envelope }: OutboundMessage): ParsedM
 }
 
 function serverError(error: ErrorMessage): MessagingError {
-  return MessagingError.fromMessage(error);
+  return errorFrom(error);
 }
 
 function message(

@@ -1,7 +1,7 @@
 /** Surveys as applications see them: what has come of one, and how to answer those of others. */
 import { MessagingError } from "../../protocol/errors.ts";
 import { surveyResult as resultOf, surveyAnswer } from "../core/calls/surveys.ts";
-import type { Answer } from "../core/requests.ts";
+import type { Answer, Answers } from "../core/requests.ts";
 import type { InboundFrame } from "../wire/frames.ts";
 import { type CloudEvent, type EventLike, normalized, plainEvent } from "./cloud-event.ts";
 
@@ -57,7 +57,7 @@ export function surveyTimeout({ timeoutMs = TIMEOUT_MS }: SurveyTerms): number {
 }
 
 /** The parts of a result as one. */
-export function surveyResult(parts: readonly Answer<"survey_result">[]): SurveyResult {
+export function surveyResult(parts: Answers<"survey_result">): SurveyResult {
   const { answers, silent, unreached } = resultOf(parts);
   return {
     answers: answers.map(({ sessionId, userId, clientId, event, error }) => ({

@@ -22,7 +22,7 @@ export const json: Codec = {
   decode(frame: Frame): OutboundFrame {
     try {
       const value: unknown = JSON.parse(typeof frame === "string" ? frame : utf8.decode(frame));
-      if (typeof value !== "object" || value === null) throw new TypeError("not an object");
+      if (typeof value !== "object" || !value) throw value;
       mend(value as Bag);
       return value;
     } catch (cause) {
@@ -47,7 +47,7 @@ export function exact(value: unknown): number {
 function mend(value: Bag): void {
   for (const key in value) {
     const member = value[key];
-    if (typeof member === "object" && member !== null) {
+    if (typeof member === "object" && member) {
       if (key === "payload" || key === "rpc_reply") mendEvent(member as Bag);
       // Of an application, whatever the names in it are.
       else if (key !== "metadata") mend(member as Bag);

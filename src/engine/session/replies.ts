@@ -5,7 +5,7 @@
 import { type Codec, codecFor } from "../../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
 import { type OutboundEnvelope, reply, unsolicited } from "../../protocol/envelopes.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { errorMessage, MessagingError } from "../../protocol/errors.ts";
 import type {
   InboundMessage,
   OutboundMessage,
@@ -88,7 +88,7 @@ export class Replies {
 
   /** Says what is wrong with a frame that no request could be read from. */
   refuseFrame(error: MessagingError): void {
-    this.tell({ case: "error", value: error.toMessage() });
+    this.tell({ case: "error", value: errorMessage(error) });
     this.countError();
   }
 
@@ -119,7 +119,7 @@ export class Replies {
     const known = MessagingError.from(error);
     if (known !== error) noteFailure(this.#node, sessionId, "request", error);
     debug(this.#node, sessionId, "request refused", refusalOf(message, known, speaker));
-    this.reply(message, { case: "error", value: known.toMessage() });
+    this.reply(message, { case: "error", value: errorMessage(known) });
     if (known.counts) this.countError();
   }
 

@@ -6,7 +6,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { checkChannel, isPattern } from "../../channels/names.ts";
 import type { ChannelRules } from "../../channels/rules.ts";
 import { SmallMap } from "../../channels/small-map.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { errorMessage, MessagingError } from "../../protocol/errors.ts";
 import type {
   SubscriptionRecord,
   SubscriptionRecordSchema,
@@ -546,7 +546,8 @@ function acknowledgement(
   // v0.1.1 echoes the request, token included.
   const echo = { channel, ephemeral, token };
   if (!extended) return create(SubscriptionSchema, echo);
-  if (error !== undefined) return create(SubscriptionSchema, { ...echo, error: error.toMessage() });
+  if (error !== undefined)
+    return create(SubscriptionSchema, { ...echo, error: errorMessage(error) });
   if (position === undefined) return create(SubscriptionSchema, echo);
   return create(SubscriptionSchema, { ...echo, position: positionMessage(position) });
 }

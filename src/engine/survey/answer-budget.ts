@@ -1,6 +1,6 @@
 /** How much of the answers a survey keeps. */
 import { toBinary } from "@bufbuild/protobuf";
-import { MessagingError } from "../../protocol/errors.ts";
+import { errorMessage, MessagingError } from "../../protocol/errors.ts";
 import { CloudEventSchema } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { ErrorSchema } from "../../protocol/gen/messageloop/shared/v1/errors_pb.js";
 import type { SurveyAnswer } from "./outcome.ts";
@@ -8,7 +8,7 @@ import type { SurveyAnswer } from "./outcome.ts";
 /** What an answer says, in bytes of protobuf. */
 export function bytesOf({ payload, error }: SurveyAnswer): number {
   const said = payload === undefined ? 0 : toBinary(CloudEventSchema, payload).length;
-  return said + (error === undefined ? 0 : toBinary(ErrorSchema, error.toMessage()).length);
+  return said + (error === undefined ? 0 : toBinary(ErrorSchema, errorMessage(error)).length);
 }
 
 /** What stands in the place of an answer that is not kept. */

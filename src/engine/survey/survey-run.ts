@@ -3,7 +3,7 @@
  * asked where they are too many; then every node that has subscribers asks its own, all at the same time.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { MessagingError } from "../../protocol/errors.ts";
+import { errorFrom, errorMessage, MessagingError } from "../../protocol/errors.ts";
 import {
   type NodeAnswer,
   NodeAnswerSchema,
@@ -175,7 +175,7 @@ export class SurveyRuns {
         userId,
         clientId,
         payload,
-        error: error === undefined ? undefined : MessagingError.fromMessage(error),
+        error: error === undefined ? undefined : errorFrom(error),
       })),
       silent,
     };
@@ -188,7 +188,7 @@ export class SurveyRuns {
       timeoutMs,
       async () => await cluster?.call(node, made, timeoutMs),
     );
-    if (answer?.case === "error") throw MessagingError.fromMessage(answer.value);
+    if (answer?.case === "error") throw errorFrom(answer.value);
     return answer;
   }
 
@@ -237,7 +237,7 @@ export async function answerSurvey(
     userId,
     clientId,
     ...(payload === undefined ? {} : { payload }),
-    ...(error === undefined ? {} : { error: error.toMessage() }),
+    ...(error === undefined ? {} : { error: errorMessage(error) }),
   }));
   return create(NodeAnswerSchema, {
     answer: { case: "survey", value: { answers: told, silent: [...silent] } },

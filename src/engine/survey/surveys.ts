@@ -4,7 +4,7 @@
  * is named.
  */
 import { canonicalEvent } from "../../protocol/cloudevents.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { errorFrom, MessagingError } from "../../protocol/errors.ts";
 import type { SurveyResponse } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_SURVEY_TIMEOUT_MS } from "../../protocol/limits.ts";
 import type { Timers } from "../ports/platform.ts";
@@ -130,7 +130,7 @@ export class Surveys {
       userId,
       clientId,
       payload: payload === undefined ? undefined : canonicalEvent(payload),
-      error: error === undefined ? undefined : MessagingError.fromMessage(error),
+      error: error === undefined ? undefined : errorFrom(error),
     };
     const { surveyAnswerBytes: most } = this.#host.limits;
     const tooLong =

@@ -3,7 +3,7 @@ import { type ContextKey, createContextKey } from "@connectrpc/connect";
 import type { Engine } from "../../engine/engine.ts";
 import type { Cancellation } from "../../engine/ports/backends.ts";
 import type { Encoding } from "../../protocol/codec.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { errorMessage, MessagingError } from "../../protocol/errors.ts";
 import type { Error as ErrorMessage } from "../../protocol/gen/messageloop/shared/v1/errors_pb.js";
 import type { KeyPeer, Principal } from "../keys/keys.ts";
 
@@ -40,7 +40,7 @@ export function cancellationOf(signal: Signal): Cancellation {
 
 /** An error for an item of an answer, where there is one. */
 export function itemError(error: MessagingError | undefined): { error?: ErrorMessage } {
-  return error === undefined ? {} : { error: error.toMessage() };
+  return error === undefined ? {} : { error: errorMessage(error) };
 }
 
 /** Does it once for each name; those that it fails for have their error. */
@@ -56,7 +56,7 @@ export async function settled<T>(
         results.push([name, await work(name)]);
       } catch (error) {
         if (!(error instanceof MessagingError)) throw error;
-        errors.push([name, error.toMessage()]);
+        errors.push([name, errorMessage(error)]);
       }
     }),
   );

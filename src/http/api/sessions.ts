@@ -3,7 +3,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { patternProblem } from "../../channels/patterns.ts";
 import { eventForJson } from "../../protocol/cloudevents.ts";
 import { DISCONNECTS } from "../../protocol/codes.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { errorMessage, MessagingError } from "../../protocol/errors.ts";
 import {
   type CloudEvent,
   CloudEventSchema,
@@ -55,7 +55,7 @@ export async function subscribe(call: ApiCall, request: Change): Promise<Changed
   return await change(call, request, async (allowed, errors) => {
     const outcome = await call.engine.subscribe(sessionId, allowed);
     for (const [channel, error] of Object.entries(outcome.errors)) {
-      errors.set(channel, error.toMessage());
+      errors.set(channel, errorMessage(error));
     }
     return outcome.results;
   });
@@ -85,7 +85,7 @@ async function change(
       if (problem !== undefined) throw new MessagingError("BAD_REQUEST", problem);
       return true;
     } catch (error) {
-      errors.set(channel, MessagingError.from(error).toMessage());
+      errors.set(channel, errorMessage(MessagingError.from(error)));
       return false;
     }
   });

@@ -4,7 +4,7 @@ import type { Clock, Random } from "../../engine/ports/platform.ts";
 import { codecFor, type Encoding, type Frame } from "../../protocol/codec.ts";
 import type { Disconnect } from "../../protocol/codes.ts";
 import { unsolicited } from "../../protocol/envelopes.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { errorMessage, MessagingError } from "../../protocol/errors.ts";
 import { OutboundMessageSchema } from "../../protocol/gen/messageloop/v1/service_pb.js";
 
 /** Clients whose streams have lived long enough come back within this time, in milliseconds. */
@@ -28,7 +28,7 @@ export function farewell(
   { clock, random }: { readonly clock: Clock; readonly random: Random },
 ): Frame {
   const error = new MessagingError("DISCONNECT_ERROR", reason, { metadata: { code } });
-  const envelope = { case: "error", value: error.toMessage() } as const;
+  const envelope = { case: "error", value: errorMessage(error) } as const;
   return codecFor(encoding).encodeOutbound(unsolicited(random.uuid(), clock.now(), envelope));
 }
 

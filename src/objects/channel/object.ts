@@ -6,7 +6,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { LogRandom } from "../../channels/log-ports.ts";
 import type { ChannelRules } from "../../channels/rules.ts";
 import { background } from "../../engine/background.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { errorMessage, MessagingError } from "../../protocol/errors.ts";
 import {
   GatewaysResponseSchema,
   HearRequestSchema,
@@ -220,6 +220,6 @@ export class ChannelObject implements Called<ChannelStub> {
     if (known !== error) {
       this.#host.platform.logger.warn("a publish failed", { error: String(error) });
     }
-    return known.toMessage();
+    return errorMessage(known);
   }
 }

@@ -4,7 +4,7 @@
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Cluster } from "../../engine/ports/cluster.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { errorMessage, MessagingError } from "../../protocol/errors.ts";
 import {
   type NodeAnswer,
   NodeAnswerSchema,
@@ -87,7 +87,7 @@ export class GatewayCluster implements Cluster {
         const { logger } = this.#host.platform;
         logger.warn("a call of another gateway failed", { error: String(error) });
       }
-      return encoded({ case: "error", value: told.toMessage() });
+      return encoded({ case: "error", value: errorMessage(told) });
     }
   }
 }

@@ -7,7 +7,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
 import type { PublishResult } from "../../engine/ports/broker.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { errorFrom, MessagingError } from "../../protocol/errors.ts";
 import {
   type PublishItem,
   PublishRequestSchema,
@@ -126,7 +126,7 @@ function settle(batch: readonly WaitingPublish[], answer: Uint8Array): void {
   batch.forEach(({ resolve, reject }, index) => {
     const result = results[index];
     if (result === undefined) reject(unavailable("the channel left out an answer"));
-    else if (result.error !== undefined) reject(MessagingError.fromMessage(result.error));
+    else if (result.error !== undefined) reject(errorFrom(result.error));
     else {
       const position = { epoch, offset: Number(result.offset) };
       resolve({ position, duplicate: result.duplicate });

@@ -5,7 +5,7 @@ import { type CloudEvent, fromWireEvent, toWireEvent } from "../../client/core/c
 import { type Connection, connectionOf } from "../../client/core/connection.ts";
 import { systemClock } from "../../client/core/environment.ts";
 import type { PublishResult } from "../../client/core/ports.ts";
-import type { AnswerKind, Terms } from "../../client/core/requests.ts";
+import type { AnswerKind, Answers, Terms } from "../../client/core/requests.ts";
 import { type WebSocketConstructor, webSocket } from "../../client/core/websocket.ts";
 import { protobuf } from "../../client/protobuf/codec.ts";
 import type { InboundFrame, OutboundFrame } from "../../client/wire/frames.ts";
@@ -74,7 +74,7 @@ export class Session {
   ): Promise<CloudEvent> {
     const frame = { channel, method, rpc_request: toWireEvent(event) };
     const [reply] = await this.request(frame, "rpc_reply", { timeoutMs, late: "RPC_TIMEOUT" });
-    return fromWireEvent(reply ?? {});
+    return fromWireEvent(reply);
   }
 
   /** Resolves with the answer, in its parts. */
@@ -82,8 +82,8 @@ export class Session {
     frame: InboundFrame,
     kind: Kind,
     terms: Partial<Pick<Terms<Kind, unknown>, "late" | "timeoutMs">> = {},
-  ): Promise<NonNullable<OutboundFrame[Kind]>[]> {
-    const take = (answers: NonNullable<OutboundFrame[Kind]>[]) => answers;
+  ): Promise<Answers<Kind>> {
+    const take = (answers: Answers<Kind>) => answers;
     return this.#connection.request(frame, {
       ...{ kind, take, timeoutMs: REQUEST_TIMEOUT_MS },
       ...terms,

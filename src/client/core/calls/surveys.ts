@@ -3,11 +3,11 @@ import { MessagingError } from "../../../protocol/errors.ts";
 import type { WireError, WireEvent } from "../../wire/frames.ts";
 import { type CloudEvent, fromWireEvent, toWireEvent } from "../cloud-event.ts";
 import { identityOf } from "../message.ts";
-import { type Answer, errorOf } from "../requests.ts";
+import { type Answers, errorOf } from "../requests.ts";
 import type { SurveyHandler, SurveyResult } from "./calls.ts";
 
 /** What all parts of a result say together. */
-export function surveyResult<T>(parts: readonly Answer<"survey_result">[]): SurveyResult<T> {
+export function surveyResult<T>(parts: Answers<"survey_result">): SurveyResult<T> {
   return {
     answers: parts.flatMap(({ answers = [] }) =>
       answers.map(({ payload, error, ...who }) => {
@@ -35,7 +35,7 @@ export async function surveyAnswer(
   failed: (error: unknown) => void,
 ): Promise<{ readonly payload: WireEvent } | { readonly error: WireError }> {
   try {
-    if (handler === undefined) {
+    if (!handler) {
       throw new MessagingError("UNIMPLEMENTED", "this client answers no surveys");
     }
     const event = fromWireEvent(question);

@@ -3,153 +3,251 @@
  * what was delivered of it, and from where it goes on after a loss.
  */
 import type { MessagingError } from "../../../protocol/errors.ts";
-import type { Position, SubscriptionRequest, WireGap, WireMessage } from "../../wire/frames.ts";
+import type {
+  Position,
+  SubscriptionAnswer,
+  SubscriptionRequest,
+  WireGap,
+  WireMessage,
+} from "../../wire/frames.ts";
 import { utf8Length } from "../../wire/sizes.ts";
 import { isPattern } from "../patterns.ts";
+import type { Clock } from "../ports.ts";
+import { errorOf, retryAfterMs } from "../requests.ts";
+import type { Handle, SubscriptionState, TopicOptions } from "../subscription.ts";
+import { longestDelay } from "../timer.ts";
 
-/** How a channel is subscribed to. */
-export interface TopicOptions {
-  /** Not a member of the channel's presence. */
-  readonly ephemeral?: boolean | undefined;
-  /** For this subscription alone. */
-  readonly token?: string | undefined;
-  /** Begin after this position, such as that of the last message that was stored. */
-  readonly since?: Position | undefined;
-  /** Begin with the last so many messages. */
-  readonly rewind?: number | undefined;
+/** What all topics of a client share. */
+export interface TopicHost {
+  readonly clock: Clock;
+  readonly connection: { readonly token: string };
+  /** Asks for what is wanted now. */
+  ask(): void;
+  /** Nobody wants it any more. */
+  forget(topic: Topic, error?: MessagingError): void;
+  /** Tells what is missing. */
+  missed(topics: readonly Topic[], gap: WireGap): void;
+}
+
+export interface Topic {
+  readonly name: string;
+  readonly isPattern: boolean;
+  /** The application's subscriptions; none where the server has made it. */
+  readonly handles: ReadonlySet<Handle>;
+  /** Whether messages come of it. */
+  isLive(): boolean;
+  /** Whether it is subscribed to in this way. */
+  has(options: TopicOptions): boolean;
+  join(handle: Handle): void;
+  /** @returns whether nobody is left who wants it */
+  leave(handle: Handle): boolean;
+  /** @returns whether the server has to hear of it: messages come by the former one */
+  setToken(token: string): boolean;
+  /**
+   * What asks for it, in at most so many bytes; undefined where it was asked for, or is not to be. It begins where the
+   * application says, and goes on where it is.
+   */
+  request(room: number): SubscriptionRequest | undefined;
+  /** What asks a live pattern to be heard from now on, so that a later recovery has less to look for. */
+  renewal(): SubscriptionRequest | undefined;
+  /** What the server says to a request; undefined where it says nothing, and is to be asked again. */
+  answered(answer: SubscriptionAnswer | undefined, request: SubscriptionRequest): void;
+  refuse(error: MessagingError): void;
+  /**
+   * Notes a message.
+   *
+   * @returns false for one that is not to be delivered, or was before; what is missing before it, where something is
+   */
+  accept(message: WireMessage): boolean | WireGap;
+  /** What was missed has come, or is told by a gap. */
+  recovered(channel: string, position: Position | undefined): void;
+  /** Nobody waits any more for what lies up to there: it has come, or is a hole that is known. */
+  passed(hole: { channel?: string; until?: Position | undefined }): void;
+  /** The connection is lost. @param error why none will come any more */
+  lost(error: MessagingError | undefined): void;
+  /** @param error why its subscriptions end, where there are any */
+  end(error: MessagingError | undefined): void;
 }
 
 /** Channels whose positions are kept for one pattern: those heard last. */
 const MOST_CHANNELS = 2_000;
 
-export class Topic<Handle> {
-  readonly name: string;
-  readonly isPattern: boolean;
-  options: TopicOptions;
-  /** The application's subscriptions; none where the server has made it. */
-  readonly handles = new Set<Handle>();
-  /** Messages come of it. */
-  live = false;
-  /** The connection's attempt that has asked for it last. */
-  asked = 0;
-  /** Why the server refuses it, and by which token. */
-  refused: { readonly error: MessagingError; readonly token: string } | undefined;
-  retries = 0;
-  /** Cancels the next try. */
-  stopRetry = (): void => {};
-  /** The acknowledged request has asked for what was missed, and its verdict has not come. */
-  recovering = false;
-  /** Where it goes on: of a channel after its last message, of a pattern from when on it is heard. */
-  #position: Position | undefined;
-  /** The same by an acknowledgement, before the verdict. */
-  #acknowledged: Position | undefined;
-  /** What the verdict of a recovery has still to tell: what is missing before the first message of each channel. */
-  readonly untold = new Map<string, WireGap>();
+export function topicOf(name: string, given: TopicOptions, host: TopicHost): Topic {
+  const { clock, connection } = host;
+  const heardByPattern = isPattern(name);
+  const handles = new Set<Handle>();
   /** The last message of each channel that was delivered, those heard last at the end. */
-  readonly #delivered = new Map<string, Position>();
+  const delivered = new Map<string, Position>();
+  let options = given;
+  let isOver = false;
+  /** What the verdict of a recovery has still to tell: what is missing before the first message of each channel. */
+  const untold = new Map<string, WireGap>();
+  let isLive = false;
+  /** This session was asked for it. */
+  let isAsked = false;
+  /** The acknowledged request has asked for what was missed, and its verdict has not come. */
+  let isRecovering = false;
+  /** Why the server refuses it, and by which token. */
+  let refused: { readonly error: MessagingError; readonly token: string } | undefined;
+  let retries = 0;
+  let stopRetry = (): void => {};
+  /** Where it goes on: of a channel after its last message, of a pattern from when on it is heard. */
+  let position: Position | undefined;
+  /** The same by an acknowledgement, before the verdict. */
+  let acknowledged: Position | undefined;
 
-  constructor(name: string, options: TopicOptions) {
-    this.name = name;
-    this.isPattern = isPattern(name);
-    this.options = options;
-  }
+  const enter = (state: SubscriptionState, error?: MessagingError): void => {
+    for (const handle of handles) handle.enter(state, error);
+  };
 
-  /** What asks for it, in at most so many bytes. It begins where the application says, and goes on where it is. */
-  request(room: number): SubscriptionRequest {
-    const { since, rewind } = this.options;
-    const position = this.#position;
-    if (position === undefined) return { ...this.renewal(), since, rewind };
-    const positions = this.isPattern ? this.#positions(room) : undefined;
-    return { ...this.renewal(), since: position, positions };
-  }
+  const reach = (to: Position | undefined): void => {
+    if (to?.epoch) position = to;
+  };
 
-  /** What asks a live pattern to be heard from now on, so that a later recovery has less to look for. */
-  renewal(): SubscriptionRequest {
-    const { ephemeral, token } = this.options;
-    return { channel: this.name, ephemeral, token };
-  }
+  const fresh = (): SubscriptionRequest => {
+    const { ephemeral, token } = options;
+    return { channel: name, ephemeral, token };
+  };
 
-  /** The server has granted it. @param asked what it was asked */
-  granted(position: Position | undefined, { since, rewind }: SubscriptionRequest): void {
-    const isNew = !this.live;
-    this.live = true;
-    this.refused = undefined;
-    this.retries = 0;
-    this.recovering = Boolean(since ?? rewind);
-    this.#acknowledged = position;
-    // Of a channel that is live already everything up to here may still be on its way.
-    if (!this.recovering && (isNew || this.isPattern)) this.#reach(position);
-  }
-
-  /** What was missed has come, or is told by a gap. */
-  recovered(channel: string, position: Position | undefined): void {
-    this.untold.delete(channel);
-    if (channel === this.name) {
-      this.recovering = false;
-      if (this.isPattern) this.#reach(this.#acknowledged);
+  /** As many as there is room for, those heard last first. */
+  const positions = (room: number): Record<string, Position> => {
+    const all: Record<string, Position> = {};
+    let left = room;
+    for (const [channel, last] of [...delivered].reverse()) {
+      // As JSON, with its punctuation; protobuf takes less.
+      left -= utf8Length(channel) + last.epoch.length + 50;
+      if (left < 0) break;
+      all[channel] = last;
     }
-    this.passed({ channel, until: position });
-  }
+    return all;
+  };
 
-  /**
-   * Notes a message.
-   *
-   * @returns false for one that was delivered before; what is missing before it, where something is
-   */
-  accept({ channel = "", epoch = "", offset = 0 }: WireMessage): boolean | WireGap {
-    // Of no log.
-    if (!epoch) return true;
-    const position = { epoch, offset };
-    const last = this.#delivered.get(channel);
-    if (last?.epoch === epoch && offset <= (last.offset ?? 0)) return false;
-    const before = last ?? (this.isPattern ? undefined : (this.#position ?? this.options.since));
-    if (this.isPattern) this.#delivered.delete(channel);
-    else this.#position = position;
-    this.#delivered.set(channel, position);
-    if (this.#delivered.size > MOST_CHANNELS) {
-      const [oldest = ""] = this.#delivered.keys();
-      this.#delivered.delete(oldest);
+  const refuse = (error: MessagingError): void => {
+    if (isOver || isLive) return;
+    if (error.retry) {
+      const delayMs = longestDelay(retries++) * clock.random();
+      stopRetry = clock.after(retryAfterMs(error) + delayMs, () => {
+        isAsked = false;
+        host.ask();
+      });
+      return;
     }
-    const isNext = before?.epoch === epoch ? offset <= (before.offset ?? 0) + 1 : !this.recovering;
-    if (isNext) return true;
-    const gap = {
-      channel,
-      reason: "unavailable",
-      after: before,
-      until: { epoch, offset: offset - 1 },
-    };
-    if (!this.recovering) return gap;
-    // The verdict tells it, with its reason. Of what nobody had a position in all may be missing.
-    if (before ?? (this.isPattern && offset > 1)) this.untold.set(channel, gap);
-    return true;
-  }
+    refused = { error, token: connection.token };
+    // What nobody of this application has asked for.
+    if (handles.size === 0) host.forget(topic);
+    enter("refused", error);
+  };
 
-  /** Nobody waits any more for what lies up to there: it has come, or is a hole that is known. */
-  passed({ channel = this.name, until }: { channel?: string; until?: Position | undefined }): void {
+  const passed: Topic["passed"] = ({ channel = name, until }) => {
     // Of a pattern that is a time, and no place in a channel.
-    if (this.isPattern && channel === this.name) return;
-    const last = this.isPattern ? this.#delivered.get(channel) : this.#position;
+    if (heardByPattern && channel === name) return;
+    const last = heardByPattern ? delivered.get(channel) : position;
     // A verdict may tell a hole after what comes behind it.
     const isBehind = last?.epoch === until?.epoch && (last?.offset ?? 0) >= (until?.offset ?? 0);
     if (!until?.epoch || isBehind) return;
-    if (!this.isPattern) this.#position = until;
-    if (last) this.#delivered.set(channel, until);
-  }
+    if (!heardByPattern) position = until;
+    if (last) delivered.set(channel, until);
+  };
 
-  #reach(position: Position | undefined): void {
-    if (position?.epoch) this.#position = position;
-  }
-
-  /** As many as there is room for, those heard last first. */
-  #positions(room: number): Record<string, Position> {
-    const positions: Record<string, Position> = {};
-    let left = room;
-    for (const [channel, position] of [...this.#delivered].reverse()) {
-      // As JSON, with its punctuation; protobuf takes less.
-      left -= utf8Length(channel) + position.epoch.length + 50;
-      if (left < 0) break;
-      positions[channel] = position;
-    }
-    return positions;
-  }
+  const topic: Topic = {
+    name,
+    isPattern: heardByPattern,
+    handles,
+    isLive: () => isLive,
+    has: (wanted) => JSON.stringify(wanted) === JSON.stringify(options),
+    join(handle) {
+      handles.add(handle);
+      if (isLive) handle.enter("subscribed");
+      else if (refused) handle.enter("refused", refused.error);
+    },
+    leave: (handle) => handles.delete(handle) && handles.size === 0 && !isOver,
+    setToken(token) {
+      options = { ...options, token };
+      if (refused) {
+        refused = undefined;
+        isAsked = false;
+        host.ask();
+      }
+      return isLive;
+    },
+    request(room) {
+      if (isLive || isAsked || refused?.token === connection.token) return undefined;
+      isAsked = true;
+      const { since, rewind } = options;
+      if (!position) return { ...fresh(), since, rewind };
+      return {
+        ...fresh(),
+        since: position,
+        positions: heardByPattern ? positions(room) : undefined,
+      };
+    },
+    renewal: () => (heardByPattern && isLive && !isRecovering ? fresh() : undefined),
+    answered(answer, { since, rewind }) {
+      if (isOver) return;
+      if (!answer) isAsked = false;
+      else if (answer.error) refuse(errorOf(answer.error));
+      else {
+        const isNew = !isLive;
+        isLive = true;
+        refused = undefined;
+        retries = 0;
+        isRecovering = Boolean(since ?? rewind);
+        acknowledged = answer.position;
+        // Of a channel that is live already everything up to here may still be on its way.
+        if (!isRecovering && (isNew || heardByPattern)) reach(acknowledged);
+        enter("subscribed");
+      }
+    },
+    refuse,
+    accept({ channel = "", epoch = "", offset = 0 }) {
+      // What is of no log has no place.
+      if (!isLive || !epoch) return isLive;
+      const place = { epoch, offset };
+      const last = delivered.get(channel);
+      if (last?.epoch === epoch && offset <= (last.offset ?? 0)) return false;
+      const before = last ?? (heardByPattern ? undefined : (position ?? options.since));
+      if (heardByPattern) delivered.delete(channel);
+      else position = place;
+      delivered.set(channel, place);
+      if (delivered.size > MOST_CHANNELS) {
+        const [oldest = ""] = delivered.keys();
+        delivered.delete(oldest);
+      }
+      const isNext = before?.epoch === epoch ? offset <= (before.offset ?? 0) + 1 : !isRecovering;
+      if (isNext) return true;
+      const until = { epoch, offset: offset - 1 };
+      const gap = { channel, reason: "unavailable", after: before, until };
+      if (!isRecovering) return gap;
+      // The verdict tells it, with its reason. Of what nobody had a position in all may be missing.
+      if (before ?? (heardByPattern && offset > 1)) untold.set(channel, gap);
+      return true;
+    },
+    recovered(channel, until) {
+      untold.delete(channel);
+      if (channel === name) {
+        isRecovering = false;
+        if (heardByPattern) reach(acknowledged);
+      }
+      passed({ channel, until });
+    },
+    passed,
+    lost(error) {
+      isLive = false;
+      isAsked = false;
+      isRecovering = false;
+      stopRetry();
+      // No verdict comes of it any more, and the next recovery begins after it.
+      if (!error) for (const gap of untold.values()) host.missed([topic], gap);
+      untold.clear();
+      if (error) enter("ended", error);
+      else if (!refused) enter("subscribing");
+    },
+    end(error) {
+      isOver = true;
+      isLive = false;
+      stopRetry();
+      if (error) enter("ended", error);
+    },
+  };
+  return topic;
 }

@@ -16,16 +16,15 @@ import { whenAborted } from "../emitter.ts";
 import { type Gap, gapOf, memberOf, type ReceivedMessage } from "../message.ts";
 import { stands } from "../patterns.ts";
 import type { Clock } from "../ports.ts";
-import { errorOf, retryAfterMs } from "../requests.ts";
+import { errorOf } from "../requests.ts";
 import {
-  type Handle,
   type SubscribeOptions,
   Subscription,
   type SubscriptionEvents,
-  type SubscriptionOwner,
+  type TopicOptions,
 } from "../subscription.ts";
-import { longestDelay, timerOf } from "../timer.ts";
-import { Topic, type TopicOptions } from "./topic.ts";
+import { timerOf } from "../timer.ts";
+import { type Topic, topicOf } from "./topic.ts";
 
 /** What belongs to no subscription of the application, or to all. */
 export interface TopicEvents {
@@ -67,7 +66,7 @@ export type FrameHandlers = {
 };
 
 /** One request, and what it asks for. */
-type Asked = readonly (readonly [Topic<Handle>, SubscriptionRequest])[];
+type Asked = readonly (readonly [Topic, SubscriptionRequest])[];
 
 /** How often a pattern tells the server that it is up to date, in milliseconds. */
 const RENEWAL_MS = 5 * 60_000;
@@ -75,29 +74,26 @@ const RENEWAL_MS = 5 * 60_000;
 const MOST_ROUTES = 5_000;
 
 export function topicsOf(terms: TopicsTerms): Topics {
-  const { connection, clock, requestTimeoutMs: timeoutMs, emit } = terms;
-  const topics = new Map<string, Topic<Handle>>();
+  const { connection, clock, requestTimeoutMs: timeoutMs, emit, failed } = terms;
+  const topics = new Map<string, Topic>();
   /** The topics of each channel that was heard, until any of them changes. */
-  const routes = new Map<string, readonly Topic<Handle>[]>();
+  const routes = new Map<string, readonly Topic[]>();
   const renewal = timerOf(clock);
-  /** Counts connects. What was asked before the last one is over. */
+  /** Counts losses. What was asked before the last one is over. */
   let session = 0;
   let askedByConnect: Asked = [];
 
-  const isKnown = (topic: Topic<Handle>): boolean => topics.get(topic.name) === topic;
-
-  const add = (name: string, options: TopicOptions): Topic<Handle> => {
-    const topic = new Topic<Handle>(name, options);
+  const add = (name: string, options: TopicOptions): Topic => {
+    const topic = topicOf(name, options, { clock, connection, ask: askRest, forget, missed });
     topics.set(name, topic);
     routes.clear();
     return topic;
   };
 
-  const forget = (topic: Topic<Handle>): void => {
-    topic.live = false;
-    topic.stopRetry();
+  const forget = (topic: Topic, error?: MessagingError): void => {
     topics.delete(topic.name);
     routes.clear();
+    topic.end(error);
   };
 
   const request = <Kind extends "subscribe_ack" | "unsubscribe_ack" | "sub_refresh_ack">(
@@ -107,47 +103,21 @@ export function topicsOf(terms: TopicsTerms): Topics {
   ): Promise<void> =>
     connection.request(frame, {
       ...{ kind, timeoutMs },
-      take: ([answer]) => take(answer?.subscriptions ?? []),
+      take: ([{ subscriptions = [] }]) => take(subscriptions),
     });
 
-  const owner: SubscriptionOwner = {
-    failed: terms.failed,
-    async end(subscription) {
-      const { topic } = subscription;
-      subscription.enter("ended");
-      if (!topic.handles.delete(subscription) || topic.handles.size > 0 || !isKnown(topic)) return;
-      forget(topic);
-      if (connection.state !== "connected") return;
-      const subscriptions = [{ channel: topic.name }];
-      await request({ unsubscribe: { subscriptions } }, "unsubscribe_ack", () => {});
-    },
-    async setToken({ topic }, token) {
-      const { name } = topic;
-      topic.options = { ...topic.options, token };
-      if (topic.refused !== undefined) {
-        topic.refused = undefined;
-        topic.asked = 0;
-        askRest();
-      }
-      if (!topic.live) return;
-      const frame = { sub_refresh: { channels: [name], tokens: { [name]: token } } };
-      await request(frame, "sub_refresh_ack", ([answer]) => {
-        if (answer?.error !== undefined) throw errorOf(answer.error);
-      });
-    },
-  };
-
-  /** What is to be asked for and was not in this session, in at most so many bytes; one at least where any is. */
+  /** What is to be asked for, in at most so many bytes; one at least where any is. */
   const wanted = (room: number): Asked => {
-    const asked: (readonly [Topic<Handle>, SubscriptionRequest])[] = [];
+    const asked: (readonly [Topic, SubscriptionRequest])[] = [];
     let left = room;
     for (const topic of topics.values()) {
-      if (topic.live || topic.asked === session) continue;
-      if (topic.refused?.token === connection.token) continue;
       const request = topic.request(room / 2);
+      if (!request) continue;
       left -= utf8Length(JSON.stringify(request));
-      if (left < 0 && asked.length > 0) break;
-      topic.asked = session;
+      if (left < 0 && asked.length > 0) {
+        topic.answered(undefined, request);
+        break;
+      }
       asked.push([topic, request]);
     }
     return asked;
@@ -157,53 +127,23 @@ export function topicsOf(terms: TopicsTerms): Topics {
     while (connection.state === "connected") {
       const asked = wanted(connection.room);
       if (asked.length === 0) return;
-      const mine = session;
-      request({ subscribe: { subscriptions: requestedBy(asked) } }, "subscribe_ack", (answers) =>
-        answered(asked, answers),
-      ).catch((error: unknown) => {
-        if (mine !== session) return;
-        for (const [topic] of asked) refuse(topic, MessagingError.from(error));
-      });
+      ask(asked);
     }
+  };
+
+  const ask = (asked: Asked): void => {
+    const mine = session;
+    request({ subscribe: { subscriptions: requestedBy(asked) } }, "subscribe_ack", (answers) =>
+      answered(asked, answers),
+    ).catch((error: unknown) => {
+      if (mine !== session) return;
+      for (const [topic] of asked) topic.refuse(MessagingError.from(error));
+    });
   };
 
   const answered = (asked: Asked, answers: readonly SubscriptionAnswer[]): void => {
     const byName = new Map(answers.map((answer) => [answer.channel ?? "", answer]));
-    for (const [topic, request] of asked) {
-      const answer = byName.get(topic.name);
-      // Meanwhile the application may have ended it.
-      if (!isKnown(topic)) continue;
-      if (answer === undefined) topic.asked = 0;
-      else if (answer.error !== undefined) refuse(topic, errorOf(answer.error));
-      else grant(topic, answer, request);
-    }
-  };
-
-  const grant = (
-    topic: Topic<Handle>,
-    { position }: SubscriptionAnswer,
-    request: SubscriptionRequest,
-  ): void => {
-    topic.granted(position, request);
-    for (const handle of topic.handles) handle.enter("subscribed");
-  };
-
-  const refuse = (topic: Topic<Handle>, error: MessagingError): void => {
-    if (!isKnown(topic) || topic.live) return;
-    if (error.retry) {
-      const mine = session;
-      const delayMs = longestDelay(topic.retries++) * clock.random();
-      topic.stopRetry = clock.after(retryAfterMs(error) + delayMs, () => {
-        if (mine !== session) return;
-        topic.asked = 0;
-        askRest();
-      });
-      return;
-    }
-    topic.refused = { error, token: connection.token };
-    // What nobody of this application has asked for.
-    if (topic.handles.size === 0) forget(topic);
-    for (const handle of topic.handles) handle.enter("refused", error);
+    for (const [topic, request] of asked) topic.answered(byName.get(topic.name), request);
   };
 
   /** The server's side has made them. */
@@ -211,8 +151,7 @@ export function topicsOf(terms: TopicsTerms): Topics {
     const channels = channelsOf(answers);
     for (const [i, channel] of channels.entries()) {
       const topic = topics.get(channel) ?? add(channel, {});
-      topic.asked = session;
-      grant(topic, answers[i] ?? {}, { channel });
+      topic.answered(answers[i], { channel });
     }
     emit("subscribed", { channels });
   };
@@ -223,25 +162,24 @@ export function topicsOf(terms: TopicsTerms): Topics {
     /** Whether it is for nobody but the client itself. */
     let isStray = concerned.length === 0;
     for (const topic of concerned) {
-      if (!topic.live) continue;
       const accepted = topic.accept(message);
       if (accepted === false) continue;
       if (accepted !== true) missed([topic], accepted);
       received ??= terms.received(message);
-      if (received === undefined) return;
+      if (!received) return;
       isStray ||= topic.handles.size === 0;
       for (const handle of topic.handles) handle.deliver(received);
     }
     if (!isStray) return;
     received ??= terms.received(message);
-    if (received !== undefined) emit("message", received);
+    if (received) emit("message", received);
   };
 
   const published = ({ messages = [] }: WirePublication): void => {
     for (const message of messages) deliver(message);
   };
 
-  const missed = (concerned: readonly Topic<Handle>[], gap: WireGap): void => {
+  const missed = (concerned: readonly Topic[], gap: WireGap): void => {
     const told = gapOf(gap);
     for (const topic of concerned) topic.passed(gap);
     tell(concerned, "gap", told);
@@ -249,7 +187,7 @@ export function topicsOf(terms: TopicsTerms): Topics {
   };
 
   const tell = <Type extends keyof SubscriptionEvents>(
-    concerned: readonly Topic<Handle>[],
+    concerned: readonly Topic[],
     type: Type,
     detail: SubscriptionEvents[Type],
   ): void => {
@@ -258,9 +196,9 @@ export function topicsOf(terms: TopicsTerms): Topics {
     }
   };
 
-  const route = (channel = ""): readonly Topic<Handle>[] => {
+  const route = (channel = ""): readonly Topic[] => {
     let concerned = routes.get(channel);
-    if (concerned === undefined) {
+    if (!concerned) {
       concerned = [...topics.values()].filter(({ isPattern, name }) =>
         isPattern ? stands(name, channel) : name === channel,
       );
@@ -271,43 +209,55 @@ export function topicsOf(terms: TopicsTerms): Topics {
   };
 
   /** The topics that something is about which names a channel or a pattern. */
-  const about = (name = ""): readonly Topic<Handle>[] => {
+  const about = (name = ""): readonly Topic[] => {
     const own = topics.get(name);
-    return (own?.isPattern ? [own] : route(name)).filter(({ live }) => live);
+    return (own?.isPattern ? [own] : route(name)).filter((topic) => topic.isLive());
   };
 
   const renewLater = (): void =>
     renewal.set(RENEWAL_MS, () => {
-      const renewed = [...topics.values()].filter(
-        ({ isPattern, live, recovering }) => isPattern && live && !recovering,
-      );
-      const subscriptions = renewed.map((topic) => topic.renewal());
+      const renewed = [...topics.values()].flatMap((topic) => {
+        const request = topic.renewal();
+        return request ? [[topic, request] as const] : [];
+      });
       renewLater();
-      if (renewed.length === 0) return;
-      request({ subscribe: { subscriptions } }, "subscribe_ack", (answers) => {
-        for (const [i, topic] of renewed.entries()) {
-          const answer = answers[i];
-          // What is refused now goes on as it is.
-          if (topic.live && answer !== undefined && !answer.error)
-            topic.granted(answer.position, topic.renewal());
-        }
-      }).catch(() => {});
+      // What is refused now goes on as it is.
+      if (renewed.length > 0) ask(renewed);
     });
 
   return {
     subscribe<T>(name: string, options: SubscribeOptions<T>): Subscription<T> {
       const { onMessage, signal, ...own } = options;
-      const former = topics.get(name);
-      const isNew = JSON.stringify(former?.options) !== JSON.stringify(own);
-      if (isNew && former?.handles.size) {
-        throw new MessagingError("BAD_REQUEST", `${name} is subscribed to with other options`);
+      let topic = topics.get(name);
+      const isNew = !topic?.has(own);
+      if (isNew) {
+        if (topic?.handles.size) {
+          throw new MessagingError("BAD_REQUEST", `${name} is subscribed to with other options`);
+        }
+        topic?.end(undefined);
+        topic = add(name, own);
       }
-      const topic = isNew || former === undefined ? add(name, own) : former;
-      const subscription = new Subscription<T>(topic, owner, onMessage);
-      topic.handles.add(subscription);
+      const joined = topic as Topic;
+      const subscription = new Subscription<T>(name, onMessage, {
+        failed,
+        async end() {
+          subscription.enter("ended");
+          if (!joined.leave(subscription)) return;
+          forget(joined);
+          if (connection.state !== "connected") return;
+          const subscriptions = [{ channel: name }];
+          await request({ unsubscribe: { subscriptions } }, "unsubscribe_ack", () => {});
+        },
+        async setToken(token) {
+          if (!joined.setToken(token)) return;
+          const frame = { sub_refresh: { channels: [name], tokens: { [name]: token } } };
+          await request(frame, "sub_refresh_ack", ([answer]) => {
+            if (answer?.error) throw errorOf(answer.error);
+          });
+        },
+      });
+      joined.join(subscription);
       if (isNew) askRest();
-      else if (topic.live) subscription.enter("subscribed");
-      else if (topic.refused) subscription.enter("refused", topic.refused.error);
       whenAborted(signal, () => {
         subscription.unsubscribe().catch(() => {});
       });
@@ -315,7 +265,6 @@ export function topicsOf(terms: TopicsTerms): Topics {
     },
 
     requests(room) {
-      session += 1;
       askedByConnect = wanted(room);
       return requestedBy(askedByConnect);
     },
@@ -335,18 +284,7 @@ export function topicsOf(terms: TopicsTerms): Topics {
     lost(error) {
       session += 1;
       renewal.stop();
-      for (const topic of topics.values()) {
-        topic.live = false;
-        topic.recovering = false;
-        topic.stopRetry();
-        // No verdict comes of it any more, and the next recovery begins after it.
-        if (!error) for (const gap of topic.untold.values()) missed([topic], gap);
-        topic.untold.clear();
-        for (const handle of topic.handles) {
-          if (error !== undefined) handle.enter("ended", error);
-          else if (topic.refused === undefined) handle.enter("subscribing");
-        }
-      }
+      for (const topic of topics.values()) topic.lost(error);
     },
 
     handlers: {
@@ -357,29 +295,24 @@ export function topicsOf(terms: TopicsTerms): Topics {
       recovered({ channel = "", position, gap }) {
         const concerned = about(channel);
         for (const topic of concerned) topic.recovered(channel, position);
-        if (gap !== undefined) missed(concerned, { channel, ...gap });
+        if (gap) missed(concerned, { channel, ...gap });
         tell(concerned, "recovered", { channel });
       },
       presence_event({ channel = "", join, leave }) {
-        const kind = join === undefined ? "leave" : "join";
+        const kind = join ? "join" : "leave";
         tell(route(channel), "presence", { channel, kind, member: memberOf(join ?? leave ?? {}) });
       },
       presence({ channel = "", members = [] }) {
-        tell(route(channel), "presence", {
-          channel,
-          kind: "members",
-          members: members.map(memberOf),
-        });
+        const change = { channel, kind: "members", members: members.map(memberOf) } as const;
+        tell(route(channel), "presence", change);
       },
       subscribed: ({ subscriptions }) => subscribed(subscriptions),
       unsubscribed({ subscriptions = [] }) {
         const channels = channelsOf(subscriptions);
+        const error = new MessagingError("ACL_ERROR", "the server has ended the subscription");
         for (const channel of channels) {
           const topic = topics.get(channel);
-          if (topic === undefined) continue;
-          forget(topic);
-          const error = new MessagingError("ACL_ERROR", "the server has ended the subscription");
-          for (const handle of topic.handles) handle.enter("ended", error);
+          if (topic) forget(topic, error);
         }
         emit("unsubscribed", { channels });
       },

@@ -1,6 +1,6 @@
 /** New tokens of subscriptions. Each is looked at as that of a subscribe; a yes keeps the subscription, a no ends it. */
 import { create } from "@bufbuild/protobuf";
-import { MessagingError } from "../../../protocol/errors.ts";
+import { errorMessage, MessagingError } from "../../../protocol/errors.ts";
 import {
   type InboundMessage,
   type SubRefresh,
@@ -75,7 +75,7 @@ async function renew(
   const entries = outcomes.map(({ channel, error }) =>
     create(SubscriptionSchema, {
       channel,
-      ...(error === undefined ? {} : { error: error.toMessage() }),
+      ...(error === undefined ? {} : { error: errorMessage(error) }),
     }),
   );
   const subscriptions = fitErrors(entries, node.settings.maxMessageBytes);

@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { patternProblem } from "../../../channels/patterns.ts";
 import { DISCONNECTS, type Disconnect } from "../../../protocol/codes.ts";
-import { MessagingError } from "../../../protocol/errors.ts";
+import { errorFrom, errorMessage, MessagingError } from "../../../protocol/errors.ts";
 import {
   type InboundMessage,
   type Subscribe,
@@ -158,7 +158,7 @@ export function addition(
     }
     session.save();
     for (const { channel, error } of outcome.acknowledged) {
-      if (error !== undefined) errors.set(channel, MessagingError.fromMessage(error));
+      if (error !== undefined) errors.set(channel, errorFrom(error));
     }
     const granted = outcome.acknowledged.filter(({ error }) => error === undefined);
     tellChange(context, "subscribed", granted);
@@ -199,7 +199,7 @@ async function joinUnasked(
   if (over.length === 0) return outcome;
   const refusal = tooMany(maxSubscriptions);
   const refused = over.map((channel) =>
-    create(SubscriptionSchema, { channel, error: refusal.toMessage() }),
+    create(SubscriptionSchema, { channel, error: errorMessage(refusal) }),
   );
   return {
     ...outcome,

@@ -1,5 +1,6 @@
 /** The result of a client's survey, in messages that the client reads. */
 import { create } from "@bufbuild/protobuf";
+import { errorMessage } from "../../../protocol/errors.ts";
 import {
   type SurveyResult,
   SurveyResultSchema,
@@ -27,7 +28,7 @@ export function* resultParts(
             userId,
             clientId,
             ...(payload === undefined ? {} : { payload: client.eventFor(payload) }),
-            ...(error === undefined ? {} : { error: error.toMessage() }),
+            ...(error === undefined ? {} : { error: errorMessage(error) }),
           },
         ],
       }),

@@ -8,7 +8,7 @@ import {
   type Interceptor,
 } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { MessagingError } from "../../../protocol/errors.ts";
+import { errorFrom } from "../../../protocol/errors.ts";
 import { APIService } from "../../../protocol/gen/messageloop/server/v1/api_pb.js";
 import {
   type Error as ErrorMessage,
@@ -56,7 +56,7 @@ export async function withApi<T>(options: ApiOptions, work: (api: Api) => Promis
 
 /** An item that was refused, as the line that is said of it. */
 export function refusal(error: ErrorMessage): string {
-  const { code, message } = MessagingError.fromMessage(error);
+  const { code, message } = errorFrom(error);
   return oneLine(`${code}: ${message}`);
 }
 
