@@ -107,7 +107,7 @@ export class MessageLoopClient implements IClient {
   readonly #arrived = new Set<Arrived>();
 
   private constructor(url: string, options: ClientOptions) {
-    const { reconnect, requestTimeoutMs, pingIntervalMs, pingTimeoutMs } = options;
+    const { reconnect, requestTimeoutMs, pingIntervalMs, pingTimeoutMs, getToken } = options;
     const report = (error: unknown): void => this.#handlers.report(error);
     this.#options = options;
     this.#line = new Line(codecOf(options), webSocket(options.webSocket));
@@ -120,7 +120,12 @@ export class MessageLoopClient implements IClient {
         token: options.token,
         codec: this.#line.codec,
         transport: this.#line.transport,
-        capabilities: reconnect ? [...CAPABILITIES, "recovery"] : CAPABILITIES,
+        ...(getToken === undefined ? {} : { getToken }),
+        capabilities: [
+          ...CAPABILITIES,
+          ...(reconnect ? ["recovery"] : []),
+          ...(getToken === undefined ? [] : ["refresh"]),
+        ],
         connectTimeoutMs: options.connectTimeoutMs,
         pongTimeoutMs: Math.max(0, pingTimeoutMs - PONG_GRACE_MS),
         ...(pingIntervalMs === undefined ? {} : { pingIntervalMs }),
@@ -447,7 +452,8 @@ export class MessageLoopClient implements IClient {
     const isSilent = error.close !== undefined && this.#line.isSilent;
     if (isSilent) this.#handlers.report(new MessagingError("UNAVAILABLE", "Pong timeout"));
     else if (state === "connecting") this.#handlers.report(error);
-    if (state === "closed") {
+    if (state === "connecting") this.#line.forget();
+    else {
       this.#queue?.close(false).catch(() => {});
       this.#end(error);
     }
@@ -456,6 +462,8 @@ export class MessageLoopClient implements IClient {
   /** @param error why; undefined where the application has asked for it */
   #end(error: MessagingError | undefined): void {
     const info = this.#line.closed(error);
+    // What comes back by itself is over for good.
+    if (this.#options.reconnect) info.reconnect = false;
     this.#closed = info;
     this.#handlers.hand(this.#handlers.closed, info);
   }

@@ -5,6 +5,7 @@
 
 export type { Encoding } from "../../protocol/codec.ts";
 export { MessagingError } from "../../protocol/errors.ts";
+export type { TokenRequest } from "../core/connection.ts";
 export type { CloudEventInit, ExtensionValue } from "../core/create-event.ts";
 export type { WebSocketConstructor, WebSocketLike } from "../core/websocket.ts";
 export { dial, type IClient, MessageLoopClient } from "./client.ts";
@@ -30,12 +31,14 @@ export {
 export {
   type ClientOption,
   type ClientOptions,
+  type GetToken,
   withAutoSubscribe,
   withClientId,
   withClientType,
   withConnectTimeout,
   withEncoding,
   withEphemeral,
+  withGetToken,
   withPingInterval,
   withPingTimeout,
   withReconnect,

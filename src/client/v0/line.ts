@@ -50,7 +50,7 @@ const MOST_REQUESTS = 10_000;
 export class Line {
   readonly codec: Codec;
   readonly transport: TransportFactory;
-  #seen: Seen = { end: undefined, told: undefined, waits: false };
+  #seen = nothing();
   /** What the requests that have no answer yet are answered by. */
   readonly #wanted = new Map<string, AnswerKind>();
 
@@ -77,7 +77,11 @@ export class Line {
   /** @param error why the connection is closed; undefined where the application has closed it */
   closed(error: MessagingError | undefined): CloseInfo {
     const { end, told } = this.#seen;
-    const { code, reason } = end ?? error?.close ?? { code: 1000, reason: "client closing" };
+    const unseen =
+      error === undefined
+        ? { code: 1000, reason: "client closing" }
+        : { code: 1006, reason: error.message };
+    const { code, reason } = end ?? error?.close ?? unseen;
     const comesBack = error !== undefined && end?.fatal !== true;
     return {
       code,
@@ -88,13 +92,18 @@ export class Line {
     };
   }
 
+  /** The connection comes back: how it ended is no news of the end of all. */
+  forget(): void {
+    this.#seen = nothing();
+  }
+
   #open(
     factory: TransportFactory,
     url: string,
     subprotocol: string,
     events: TransportEvents,
   ): Transport {
-    const seen: Seen = { end: undefined, told: undefined, waits: false };
+    const seen = nothing();
     this.#seen = seen;
     this.#wanted.clear();
     const transport = factory.open(url, subprotocol, {
@@ -145,4 +154,8 @@ export class Line {
     if (isAnswer || other === undefined) return frame;
     return { id, error: { code: "INTERNAL_ERROR", message: `unexpected answer: ${other}` } };
   }
+}
+
+function nothing(): Seen {
+  return { end: undefined, told: undefined, waits: false };
 }

@@ -1,7 +1,11 @@
 /** What can be set when dialling. */
 import type { Encoding } from "../../protocol/codec.ts";
 import { randomUuid } from "../core/cloud-event.ts";
+import type { TokenRequest } from "../core/connection.ts";
 import type { WebSocketConstructor } from "../core/websocket.ts";
+
+/** Brings a token; null says that there is none any more, which ends the client. */
+export type GetToken = (request: TokenRequest) => string | null | Promise<string | null>;
 
 /** Settings of one client, filled in by the `with…` options. */
 export interface ClientOptions {
@@ -9,6 +13,7 @@ export interface ClientOptions {
   clientId: string;
   clientType: string;
   token: string;
+  getToken: GetToken | undefined;
   version: string;
   autoSubscribe: readonly string[];
   /** Milliseconds until `dial` gives up. */
@@ -37,6 +42,7 @@ export function buildOptions(options: readonly ClientOption[]): ClientOptions {
     clientId: randomUuid(),
     clientType: "sdk",
     token: "",
+    getToken: undefined,
     version: "1.0.0",
     autoSubscribe: [],
     connectTimeoutMs: 30_000,
@@ -78,6 +84,18 @@ export function withClientType(clientType: string): ClientOption {
 export function withToken(token: string): ClientOption {
   return (options) => {
     options.token = token;
+  };
+}
+
+/**
+ * What brings tokens, since those of `withToken` end some time: before a connection, unless it was asked less than a minute
+ * ago, when a token has expired, and shortly before that on a live connection.
+ *
+ * @example withGetToken(({ reason }) => fetch(`/token?why=${reason}`).then((answer) => answer.text()))
+ */
+export function withGetToken(getToken: GetToken): ClientOption {
+  return (options) => {
+    options.getToken = getToken;
   };
 }
 

@@ -9,6 +9,7 @@ import {
   type MessagingError,
   type ReceivedMessage,
   withAutoSubscribe,
+  withGetToken,
   withPingInterval,
   withReconnect,
   withWebSocket,
@@ -53,6 +54,8 @@ async function started(...options: ClientOption[]): Promise<{
     }
   }
   const dialling = dial("ws://scripted", [withWebSocket(KeptSocket), ...options]);
+  // A token may have to be asked for.
+  await vi.advanceTimersByTimeAsync(0);
   const next = async (): Promise<ScriptedSocket> => {
     const { length } = sockets;
     await vi.advanceTimersByTimeAsync(PAUSE_MS);
@@ -199,6 +202,37 @@ test("a subscription that is refused on the way back is told, and is over", asyn
   expect(client.isConnected()).toBe(true);
 });
 
+test("tokens are brought before a connection, when one has expired, and before that", async () => {
+  const reasons: string[] = [];
+  const { client, sockets, told, next } = await started(
+    ...RECONNECTING,
+    withGetToken(({ reason }) => {
+      reasons.push(reason);
+      return reasons.length < 4 ? `token-${reasons.length}` : null;
+    }),
+  );
+  const tokens = ({ sent }: ScriptedSocket): unknown[] =>
+    sent.flatMap(({ envelope }) =>
+      envelope.case === "connect" || envelope.case === "refresh" ? [envelope.value.token] : [],
+    );
+  const capabilities = ["survey", "control", "credit", "recovery", "refresh"];
+  expect(sockets[0]?.sent[0]).toMatchObject({ envelope: { value: { capabilities } } });
+  sockets[0]?.message({ envelope: { case: "tokenExpiring", value: { expiresAt: 1n } } });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(tokens(sockets[0] as ScriptedSocket)).toEqual(["token-1", "token-2"]);
+  sockets[0]?.answer({ case: "refreshAck", value: {} });
+  sockets[0]?.end(3513, "token expired");
+  const second = await next();
+  second.answer({ case: "connected", value: GRANTED });
+  expect(tokens(second)).toEqual(["token-3"]);
+  second.end(3513, "token expired");
+  await vi.advanceTimersByTimeAsync(PAUSE_MS);
+  expect(reasons).toEqual(["connect", "expiring", "expired", "expired"]);
+  // There is none any more.
+  expect(told.closes).toMatchObject([{ reason: "getToken has no token", reconnect: false }]);
+  await expect(client.publish("a", EVENT)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+});
+
 test("a pong that does not come is a loss like others", async () => {
   const { sockets, told, next } = await started(...RECONNECTING, withPingInterval(5_000));
   await vi.advanceTimersByTimeAsync(15_000);
@@ -217,6 +251,20 @@ test("the end is told where the server wants this client to stay away, and nothi
   await vi.advanceTimersByTimeAsync(60_000);
   expect(told.closes).toEqual([
     { code: 3503, reason: "banned", reconnect: false, retryAfterMs: 0 },
+  ]);
+  expect(sockets).toHaveLength(1);
+});
+
+test("close ends a client that is coming back, and what waits with it", async () => {
+  const { client, sockets, told } = await started(...RECONNECTING);
+  sockets[0]?.end(1006);
+  const publishing = client.publish("a", EVENT);
+  const outcome = expect(publishing).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  await client.close();
+  await outcome;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(told.closes).toEqual([
+    { code: 1000, reason: "client closing", reconnect: false, retryAfterMs: 0 },
   ]);
   expect(sockets).toHaveLength(1);
 });
