@@ -12,6 +12,8 @@ import { BROWSERS, type Browser, type BrowserPage, launch } from "./browsers.ts"
 import { startExample } from "./example-process.ts";
 
 const { key, entry } = makeKey({ id: "examples", rights: ["publish"], patterns: ["**"] });
+/** Of a person before a page, on a busy machine. */
+const PATIENCE_MS = 30_000;
 const cleanups: (() => unknown)[] = [];
 const browsers = new Map<string, Browser>();
 
@@ -107,7 +109,7 @@ class Visitor {
 
   /** Waits until a script comes to something true. */
   async sees(script: string): Promise<void> {
-    await eventually(() => this.run(script), Boolean);
+    await eventually(() => this.run(script), Boolean, PATIENCE_MS);
   }
 
   /** Waits until each of these texts is somewhere in what a selector finds. */
@@ -116,6 +118,7 @@ class Visitor {
     await eventually(
       () => this.run(all) as Promise<string>,
       (seen) => texts.every((text) => seen.includes(text)),
+      PATIENCE_MS,
     );
   }
 }

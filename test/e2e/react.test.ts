@@ -8,6 +8,8 @@ import { eventually } from "../support/eventually.ts";
 import { BROWSERS, type Browser, type BrowserPage, launch } from "./browsers.ts";
 import type { seen as Seen } from "./react-page.ts";
 
+const PATIENCE_MS = 30_000;
+
 let program = "";
 let origin = "";
 let stop = (): void => {};
@@ -55,7 +57,7 @@ describe.each(BROWSERS)("in %s", (name) => {
   /** What there is as soon as the page shows a text. */
   async function shown(text: string): Promise<ReturnType<typeof Seen>> {
     const look = async () => (await page.evaluate("hooks.seen()")) as ReturnType<typeof Seen>;
-    return await eventually(look, (seen) => seen.shown === text);
+    return await eventually(look, (seen) => seen.shown === text, PATIENCE_MS);
   }
 
   test("StrictMode makes one connection and one subscription, and loses and doubles nothing", async () => {

@@ -115,7 +115,7 @@ element("leave").addEventListener("click", () => {
     client = undefined;
     await gone?.close({ forget: true });
     await fetch("/logout", { method: "POST" });
-    status.dataset["state"] = "closed";
+    status.dataset["state"] = "none";
     show(null);
   });
 });
