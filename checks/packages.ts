@@ -147,7 +147,7 @@ async function installProgram(archives: readonly Archive[]): Promise<boolean> {
     const { peerDependencies = {} } = await manifestOf(join(program, "node_modules", SDK));
     const { dependencies = {} } = await manifestOf(program);
     const differing = Object.entries(peerDependencies).filter(
-      ([name, version]) => name !== "messageloop-server" && dependencies[name] !== version,
+      ([name, wanted]) => name !== "messageloop-server" && !meets(dependencies[name], wanted),
     );
     report.expect(
       differing.length === 0,
@@ -161,6 +161,13 @@ async function installProgram(archives: readonly Archive[]): Promise<boolean> {
     report.say(`entries: ${entries.join(" ")}`);
   });
   return report.broken.length === 0;
+}
+
+/** Whether a version is the one that is wanted, or of a major one from which on all are, such as `>=18`. */
+function meets(version: string | undefined, wanted: string): boolean {
+  const least = /^>=(\d+)$/.exec(wanted)?.[1];
+  if (least === undefined) return version === wanted;
+  return Number.parseInt(version ?? "", 10) >= Number(least);
 }
 
 /** What comes of an installation of the SDK alone. */
