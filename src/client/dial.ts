@@ -20,13 +20,11 @@ export async function dial<Channels extends object = Record<string, unknown>>(
   url: string,
   options: ClientOptions<Channels> = {},
 ): Promise<Client<Channels>> {
-  const { signal } = options;
-  signal?.throwIfAborted();
   const client = new Client<Channels>(url, options, queueOf(options.queue), false);
   try {
     await client.ready;
   } catch (error) {
-    signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     throw error;
   }
   return client;

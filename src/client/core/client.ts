@@ -25,7 +25,6 @@ import {
 import {
   type Connection,
   type ConnectionState,
-  closedError,
   connectionOf,
   type StateChange,
 } from "./connection.ts";
@@ -106,10 +105,11 @@ export class Client<
     this.#onError = onError;
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#schemas = Object.entries(schemas);
-    if (typeof encoding === "string" && encoding !== "json") {
+    const codec = encoding === "json" ? json : encoding;
+    if (typeof codec === "string") {
       throw new MessagingError(
         "BAD_REQUEST",
-        `for ${encoding} pass the codec of messageloop/protobuf as encoding`,
+        `for ${codec} pass the codec of messageloop/protobuf as encoding`,
       );
     }
     const report = (error: unknown): void => this.#report(error);
@@ -122,8 +122,7 @@ export class Client<
         connectTimeoutMs: 30_000,
         surroundings: page,
         ...options,
-        ...{ url, clientId, clock, patient, capabilities: CAPABILITIES },
-        codec: encoding === "json" ? json : encoding,
+        ...{ url, clientId, clock, codec, patient, capabilities: CAPABILITIES },
       },
       {
         subscriptions: (room) => this.#topics.requests(room),
@@ -147,11 +146,12 @@ export class Client<
           const isOver = this.state === "closed";
           this.#topics.lost(isOver ? error : undefined);
           this.#queue?.lost();
-          if (isOver) this.#endQueue()?.catch(report);
+          if (!isOver) return;
+          this.#ready.reject(error);
+          this.#endQueue()?.catch(report);
         },
         changed: (change) => {
           if (change.state === "connected") this.#ready.resolve();
-          else if (change.state === "closed") this.#ready.reject(change.error ?? closedError());
           this.emit("statechange", change);
         },
         report,

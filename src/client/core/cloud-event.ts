@@ -62,12 +62,6 @@ export function fromWireEvent(wire: WireEvent): CloudEvent {
       event[name] = isExtension ? new Date(value as string) : value;
     }
   }
-  const { proto_data: message } = wire;
-  if (message) {
-    event.datacontenttype = "application/protobuf";
-    event.dataschema = message.type_url ?? "";
-    event.data = message.value ?? new Uint8Array();
-  }
   const data = wire.text_data ?? wire.binary_data;
   if (data !== undefined) event.data = readData(data, event.datacontenttype);
   return event;
@@ -119,5 +113,5 @@ function attributeOf(name: string, value: unknown): WireAttribute {
   if (value instanceof Date && !Number.isNaN(value.getTime())) {
     return { ce_timestamp: value.toISOString() };
   }
-  throw new TypeError(`attribute ${name} has a value that CloudEvents cannot carry`);
+  throw new TypeError(`CloudEvents cannot carry the value of ${name}`);
 }

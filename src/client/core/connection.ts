@@ -234,7 +234,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
       const encoded = codec.encode(frame);
       const bytes = frameLength(encoded);
       if (maxMessageBytes > 0 && bytes > maxMessageBytes) {
-        const text = `${bytes} bytes are more than the ${maxMessageBytes} that the server takes`;
+        const text = `${bytes} bytes: the server takes ${maxMessageBytes}`;
         throw new MessagingError("TOO_LARGE", text);
       }
       send(encoded);

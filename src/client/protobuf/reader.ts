@@ -1,5 +1,6 @@
 /** Reads protobuf into plain objects. */
 import { exact } from "../wire/json.ts";
+import { plainEvent } from "./plain-event.ts";
 import { type Field, type Memory, SHAPES } from "./schema.ts";
 import { timestampText } from "./timestamps.ts";
 
@@ -44,7 +45,7 @@ class Reader {
       } else this.#entry(value, field);
     }
     if (this.#at > end) throw new RangeError("a message is cut short");
-    return value;
+    return value["proto_data"] ? { ...plainEvent(value) } : value;
   }
 
   #entry(value: Bag, field: Field): void {

@@ -212,8 +212,9 @@ export function queueOf(
 
   return {
     add(item, signal) {
-      const { promise, resolve, reject } = deferred<PublishResult>();
-      const entry: Entry = { item, user, born: now(), sent: undefined, resolve, reject };
+      const { promise, ...settle } = deferred<PublishResult>();
+      const entry: Entry = { item, user, born: now(), sent: undefined, ...settle };
+      const { reject } = settle;
       let { size } = item;
       for (const other of waiting) size += other.item.size;
       if (signal?.aborted) reject(signal.reason);

@@ -12,6 +12,7 @@ import {
   fromWireEvent as fromFrame,
   toWireEvent as toFrame,
 } from "../core/cloud-event.ts";
+import { plainEvent } from "../protobuf/plain-event.ts";
 import type { WireAttribute, WireEvent } from "../wire/frames.ts";
 
 /**
@@ -53,7 +54,7 @@ export function fromWireEvent({ attributes, data, ...names }: EventMessage): Clo
       return fromFrame({ ...event, binary_data: bytes(data.value) });
     case "protoData": {
       const { typeUrl: type_url, value } = data.value;
-      return fromFrame({ ...event, proto_data: { type_url, value: bytes(value) } });
+      return fromFrame(plainEvent({ ...event, proto_data: { type_url, value: bytes(value) } }));
     }
     default:
       return fromFrame(event);

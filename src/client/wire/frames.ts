@@ -36,7 +36,7 @@ export interface WireEvent {
   readonly attributes?: Readonly<Record<string, WireAttribute>>;
   readonly binary_data?: Uint8Array<ArrayBuffer>;
   readonly text_data?: string;
-  /** In protobuf only: JSON connections get `binary_data` in its place. */
+  /** In protobuf only, and there for what is sent alone: what comes is `binary_data`, as on JSON connections. */
   readonly proto_data?: { readonly type_url?: string; readonly value?: Uint8Array<ArrayBuffer> };
 }
 

@@ -12,6 +12,7 @@ import {
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { StructSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
+import { fromWireEvent } from "../../../src/client/core/cloud-event.ts";
 import { protobuf } from "../../../src/client/protobuf/codec.ts";
 import { SHAPES } from "../../../src/client/protobuf/schema.ts";
 import { write } from "../../../src/client/protobuf/writer.ts";
@@ -202,6 +203,32 @@ describe("protobuf", () => {
     expect(envelope).toMatchObject({
       case: "publish",
       value: { data: { case: "protoData", value: { typeUrl: "x/y.Z", value } } },
+    });
+  });
+
+  test("a message of its own in an event comes as its bytes, as on JSON connections", () => {
+    const value = new Uint8Array([1, 2, 3]);
+    const payload = {
+      ...{ id: "e", attributes: { n: { attr: { case: "ceInteger", value: 7 } as const } } },
+      data: { case: "protoData", value: { typeUrl: "x/y.Z", value } } as const,
+    };
+    const message = create(OutboundMessageSchema, {
+      envelope: { case: "publication", value: { messages: [{ channel: "c", payload }] } },
+    });
+    const read = protobuf.decode(toBinary(OutboundMessageSchema, message));
+    const plain = {
+      id: "e",
+      attributes: {
+        n: { ce_integer: 7 },
+        datacontenttype: { ce_string: "application/protobuf" },
+        dataschema: { ce_uri: "x/y.Z" },
+      },
+      binary_data: value,
+    };
+    expect(read.publication?.messages).toEqual([{ channel: "c", payload: plain }]);
+    expect(fromWireEvent(read.publication?.messages?.[0]?.payload ?? {})).toMatchObject({
+      ...{ id: "e", n: 7, datacontenttype: "application/protobuf", dataschema: "x/y.Z" },
+      data: value,
     });
   });
 
