@@ -37,6 +37,8 @@ export type MessageLoopProviderProps<Channels extends object = Record<string, un
        * that were given last. For another user give the provider another `key`.
        */
       readonly options?: ClientOptions<Channels>;
+      /** What makes the client, such as `createClient` of `messageloop/shared`. Default: that of `messageloop`. */
+      readonly createClient?: (url: string, options: ClientOptions<Channels>) => Client<Channels>;
       readonly client?: undefined;
       readonly children?: ReactNode;
     }
@@ -45,6 +47,7 @@ export type MessageLoopProviderProps<Channels extends object = Record<string, un
       readonly client: Client<Channels> | undefined;
       readonly url?: undefined;
       readonly options?: undefined;
+      readonly createClient?: undefined;
       readonly children?: ReactNode;
     };
 
@@ -144,11 +147,11 @@ export function createHooks<
   }
 
   return {
-    MessageLoopProvider({ client, url, options = {}, children }) {
-      const [held, hold] = useState(() => new ProvidedClient({ client, url, options }));
+    MessageLoopProvider({ client, url, options = {}, createClient: create, children }) {
+      const [held, hold] = useState(() => new ProvidedClient({ client, url, options, create }));
       let provided = held;
       if (held.by.client !== client || held.by.url !== url) {
-        provided = new ProvidedClient({ client, url, options });
+        provided = new ProvidedClient({ client, url, options, create });
         hold(provided);
       }
       useEffect(() => {

@@ -24,6 +24,8 @@ export interface ProvidedBy {
   readonly client: AnyClient | undefined;
   readonly url: string | undefined;
   readonly options: AnyClientOptions;
+  /** Makes the client. Default: `createClient` of `messageloop`. */
+  readonly create?: ((url: string, options: AnyClientOptions) => AnyClient) | undefined;
 }
 
 /** How the connection is. */
@@ -125,9 +127,9 @@ export class ProvidedClient {
   }
 
   #begin(): void {
-    const { url } = this.by;
+    const { url, create = createClient } = this.by;
     if (this.#client === undefined && url !== undefined) {
-      this.#client = createClient(url, this.#current());
+      this.#client = create(url, this.#current());
     }
     this.#begun = true;
     const client = this.#client;

@@ -210,6 +210,21 @@ test("what is published before anything is mounted rejects", async () => {
   await expect(provided.publish("room", "x")).rejects.toMatchObject({ code: "UNAVAILABLE" });
 });
 
+test("a client is made by what the application says", async () => {
+  const { clock, server, options } = world();
+  const made: unknown[] = [];
+  const create = (url: string, given: ClientOptions) => {
+    made.push([url, given.clientId]);
+    return createClient(url, given);
+  };
+  const by = { client: undefined, url: "ws://fake", options, create };
+  const leave = new ProvidedClient(by).mount();
+  await clock.advance(0);
+  expect(made).toEqual([["ws://fake", "me"]]);
+  expect(server.sessions).toHaveLength(1);
+  leave();
+});
+
 test("why a client was closed at once is told", async () => {
   const options = { onError: nothing };
   const provided = new ProvidedClient({ client: undefined, url: "no address", options });

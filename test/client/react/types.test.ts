@@ -2,7 +2,13 @@
 import { expectTypeOf, test } from "vitest";
 import type { MessageLoopProviderProps } from "../../../src/client/react/index.ts";
 import { type createHooks, useChannel } from "../../../src/client/react/index.ts";
-import type { Client, PublishResult, ReceivedMessage } from "../../../src/index.ts";
+import { createClient as createShared } from "../../../src/client/shared/index.ts";
+import {
+  type Client,
+  createClient,
+  type PublishResult,
+  type ReceivedMessage,
+} from "../../../src/index.ts";
 
 interface ChatMessage {
   text: string;
@@ -39,6 +45,8 @@ test("a provider has a client or an address, and not both", () => {
     { client: undefined },
     { url: "/ws" },
     { url: "/ws", options: { getToken: () => "t" } },
+    { url: "/ws", createClient },
+    { url: "/ws", createClient: createShared },
     // @ts-expect-error: whose client would it be?
     { url: "/ws", client },
     // @ts-expect-error: options are those of a client that the provider makes.
