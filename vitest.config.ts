@@ -138,7 +138,7 @@ export default defineConfig({
           ...REAL,
           environment: "node",
           include: [ALONE],
-          testTimeout: 120_000,
+          testTimeout: 240_000,
           hookTimeout: 120_000,
         },
       },
