@@ -18,6 +18,7 @@ import { live } from "./doors/clients.ts";
 import { startHost } from "./doors/host.ts";
 import { Report } from "./report.ts";
 import { type BareServer, startBareServer } from "./runtimes/bare-server.ts";
+import { streams } from "./runtimes/streams.ts";
 
 /** By row of the table, what was seen. */
 type Seen = Readonly<Record<string, string>>;
@@ -31,6 +32,8 @@ type Look = (server: BareServer, nobody: string) => Promise<Looked>;
 
 /** The part that is about the SDK. */
 const SDK = "SDK";
+/** Modules of src/ that its programs use. */
+const SDK_ENTRIES = ["index", "client/stream/index", "client/protobuf/index"];
 /** Versions of Node that the SDK is for, beside this one, by the names of their packages. */
 const OLDER = ["node20", "node22"] as const;
 const DENO = ["run", "--quiet", "--no-config", "--no-lock", "--allow-all"];
@@ -92,25 +95,31 @@ try {
 }
 report.end();
 
-/** The SDK publishes and reads through cuts of the connection, as the samples in other languages do. */
+/** The SDK publishes and reads through cuts of the connection, as the samples in other languages do, and by streams. */
 async function sdk(): Promise<void> {
   await build({
-    entryPoints: [fileURLToPath(new URL("src/index.ts", root))],
+    stdin: {
+      contents: SDK_ENTRIES.map((entry) => `export * from "./src/${entry}.ts";`).join("\n"),
+      resolveDir: fileURLToPath(root),
+      loader: "ts",
+    },
     outfile: join(folder, "messageloop.mjs"),
     bundle: true,
     format: "esm",
   });
-  const older = OLDER.map((name) => [name, `node_modules/${name}/bin/node`, "sdk.mjs"] as const);
+  const older = OLDER.map((name) => [name, `node_modules/${name}/bin/node`] as const);
   const programs: readonly (readonly [string, string, ...string[]])[] = [
     ...older,
-    ["node24", process.execPath, "sdk.mjs"],
-    ["bun", "node_modules/.bin/bun", "sdk.mjs"],
-    ["deno", "node_modules/.bin/deno", ...DENO, "sdk.mjs"],
+    ["node24", process.execPath],
+    ["bun", "node_modules/.bin/bun"],
+    ["deno", "node_modules/.bin/deno", ...DENO],
   ];
   const host = await startHost("server");
   try {
     for (const [name, ...command] of programs) {
-      await live(report, host, { name, folder, command }, values.plant);
+      const running = (file: string) => ({ name, folder, command: [...command, file] as const });
+      await live(report, host, running("sdk.mjs"), values.plant);
+      await streams(report, host, running("sdk-stream.mjs"), values.plant);
     }
   } finally {
     await host.stop();
