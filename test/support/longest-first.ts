@@ -16,6 +16,7 @@ export const LONGEST: readonly string[] = [
   "test/server/api.test.ts",
   "test/server/connections.test.ts",
   "test/e2e/event-source.test.ts",
+  "test/e2e/shared.test.ts",
   "test/server/cli.test.ts",
   "test/e2e/restarts.test.ts",
   "test/redis/durable-processes.test.ts",
