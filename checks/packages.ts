@@ -36,7 +36,7 @@ import {
   run,
   sizeOf,
 } from "../test/support/packed.ts";
-import { MAIN, MISTAKES, PAGE, RUN, TALK } from "./packages/program.ts";
+import { MAIN, MISTAKES, PAGE, RUN, TALK, VITE } from "./packages/program.ts";
 import { Report } from "./report.ts";
 
 const MOST_PACKAGES = 2;
@@ -158,6 +158,7 @@ async function installProgram(archives: readonly Archive[]): Promise<boolean> {
     await writeFile(join(program, "main.ts"), MAIN);
     await writeFile(join(program, "index.html"), PAGE);
     await writeFile(join(program, "run.mjs"), RUN);
+    await writeFile(join(program, "vite.config.js"), VITE);
     report.say(`entries: ${entries.join(" ")}`);
   });
   return report.broken.length === 0;

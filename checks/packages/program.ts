@@ -5,6 +5,21 @@ export const PAGE = `<!doctype html>
 <script type="module" src="./main.ts"></script>
 `;
 
+/**
+ * Vite says of every `"use client"` that a bundle may not keep it, which is for frameworks that render on a server. Its plugin for
+ * React leaves that out, as this does.
+ */
+export const VITE = `export default {
+  build: {
+    rolldownOptions: {
+      onwarn: (warning, warn) => {
+        if (warning.code !== "MODULE_LEVEL_DIRECTIVE" || !warning.message.includes("use client")) warn(warning);
+      },
+    },
+  },
+};
+`;
+
 /** Beside it is `entries.ts`, which imports every entry. */
 export const MAIN = `import { type Client, dial, MessagingError } from "messageloop";
 import { protobuf } from "messageloop/protobuf";
