@@ -157,7 +157,7 @@ test("npm installs at most two packages and 4 MB for the SDK alone", async () =>
 });
 
 test("each entry of the SDK has types by both ways of finding them, and runs in Node", async () => {
-  const entries = await entriesOf(join(whole, "node_modules/messageloop"));
+  const { modules: entries } = await entriesOf(join(whole, "node_modules/messageloop"));
   expect(entries).toEqual(expect.arrayContaining(["messageloop", "messageloop/v0"]));
   await writeFile(join(whole, "entries.ts"), importing(entries));
   await writeFile(
@@ -172,9 +172,9 @@ test("each entry of the SDK has types by both ways of finding them, and runs in 
 });
 
 test("a bundle of every entry of the SDK for browsers contains nothing of Node", async () => {
-  const entries = await entriesOf(join(whole, "node_modules/messageloop"));
+  const { modules, scripts } = await entriesOf(join(whole, "node_modules/messageloop"));
   const { outputFiles, metafile } = await build({
-    stdin: { contents: importing(entries), resolveDir: whole, loader: "ts" },
+    stdin: { contents: importing([...modules, ...scripts]), resolveDir: whole, loader: "ts" },
     bundle: true,
     format: "esm",
     platform: "browser",

@@ -59,16 +59,25 @@ export async function manifestOf(place: string): Promise<Manifest> {
   return JSON.parse(await readFile(join(place, "package.json"), "utf8")) as Manifest;
 }
 
-/** What an installed package exports of its own, by what programs import: neither for its server alone nor out of it. */
-export async function entriesOf(place: string): Promise<readonly string[]> {
-  const { name, exports = {} } = await manifestOf(place);
-  const entries: string[] = [];
+export interface Entries {
+  /** What programs import. */
+  readonly modules: readonly string[];
+  /** What runs by itself where it is loaded, such as the script of a worker. */
+  readonly scripts: readonly string[];
+}
+
+/** What an installed package exports of its own, neither for its server alone nor out of it: by what programs name. */
+export async function entriesOf(place: string): Promise<Entries> {
+  const { name, exports = {}, sideEffects } = await manifestOf(place);
+  const withEffects = Array.isArray(sideEffects) ? sideEffects : [];
+  const [modules, scripts]: [string[], string[]] = [[], []];
   for (const [path, { default: file }] of Object.entries(exports)) {
     if (path.includes("*")) continue;
     const text = await readFile(join(place, file), "utf8");
-    if (!text.includes('from "messageloop-server/')) entries.push(`${name}${path.slice(1)}`);
+    if (text.includes('from "messageloop-server/')) continue;
+    (withEffects.includes(file) ? scripts : modules).push(`${name}${path.slice(1)}`);
   }
-  return entries;
+  return { modules, scripts };
 }
 
 /** A program that imports each of the entries, and hands out what it has of them. */
