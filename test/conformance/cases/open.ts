@@ -274,7 +274,7 @@ export const openCases: readonly Case[] = [
       const living = await opened(context);
       const calls = setInterval(() => living.sendRaw("ping"), 500);
       try {
-        assert.deepEqual(await silent.closed(15_000), { code: 3511, reason: "idle timeout" });
+        assert.deepEqual(await silent.closed(40_000), { code: 3511, reason: "idle timeout" });
         assert.equal(living.close, undefined);
         assert.equal(kindOf(await living.ping()), "pong");
       } finally {

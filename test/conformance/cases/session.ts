@@ -261,7 +261,7 @@ export const sessionCases: readonly Case[] = [
         frames.send({ envelope: { case: "ping", value: {} } });
       }, 500);
       try {
-        assert.deepEqual(await silent.closed(15_000), { code: 3511, reason: "idle timeout" });
+        assert.deepEqual(await silent.closed(40_000), { code: 3511, reason: "idle timeout" });
         await sleep(TIGHT.idleMs);
         assert.equal(heartbeats.close, undefined);
         assert.equal(frames.close, undefined);
