@@ -22,7 +22,9 @@ export interface Recovery {
 
 export class Recoveries {
   readonly #clock: Clock;
-  #waiting: (Recovery | (() => void))[] = [];
+  #waiting: (Recovery | (() => Promise<unknown>))[] = [];
+  /** Other changes that are not answered. */
+  #changing = 0;
   #current: Recovery | undefined;
   /** Names whose verdict has not come. */
   readonly #pending = new Set<string>();
@@ -43,7 +45,7 @@ export class Recoveries {
   }
 
   /** Does something else to subscriptions, when it is its turn. */
-  change(run: () => void): void {
+  change(run: () => Promise<unknown>): void {
     this.#waiting.push(run);
     this.#next();
   }
@@ -77,11 +79,26 @@ export class Recoveries {
   }
 
   #next(): void {
-    if (this.#current !== undefined) return;
-    let next = this.#waiting.shift();
-    for (; typeof next === "function"; next = this.#waiting.shift()) next();
-    if (next === undefined) return;
-    const recovery = next;
+    while (this.#current === undefined) {
+      const [next] = this.#waiting;
+      // What is not acknowledged yet may be live before a recovery, which has to allow for it.
+      if (next === undefined || (typeof next !== "function" && this.#changing > 0)) return;
+      this.#waiting.shift();
+      if (typeof next === "function") this.#begin(next);
+      else this.#recover(next);
+    }
+  }
+
+  #begin(change: () => Promise<unknown>): void {
+    this.#changing += 1;
+    const done = (): void => {
+      this.#changing -= 1;
+      this.#next();
+    };
+    change().then(done, done);
+  }
+
+  #recover(recovery: Recovery): void {
     this.#current = recovery;
     this.#stop = this.#clock.after(TIMEOUT_MS, () => {
       recovery.tab.end(LOST, "no verdict in time");

@@ -237,7 +237,7 @@ export class SharedSession {
     const asked = requested.map((entry) => this.#routes.asks(tab, entry));
     for (const { channel } of requested) tab.wanted.add(channel);
     const recovers = requested.some(asksForThePast);
-    const ask = (recovery?: Recovery): void => {
+    const ask = (recovery?: Recovery): Promise<void> => {
       const { entries, silent, gaps } = planOf(tab, asked, this.#routes);
       const take = ([ack]: NonNullable<OutboundFrame["subscribe_ack"]>[]): void => {
         const answers = (ack?.subscriptions ?? []).slice(0, asked.length);
@@ -248,7 +248,7 @@ export class SharedSession {
         this.#silent = silent;
         this.#recoveries.expect(recovery, verdictsOf(entries, ack?.subscriptions ?? []));
       };
-      this.#upstream.connection
+      return this.#upstream.connection
         .request(
           { subscribe: { subscriptions: entries } },
           { kind: "subscribe_ack", take, timeoutMs: REQUEST_TIMEOUT_MS },
@@ -259,7 +259,12 @@ export class SharedSession {
           if (recovery !== undefined) this.#recoveries.end(recovery);
         });
     };
-    const recovery = { tab, ask: () => ask(recovery) };
+    const recovery: Recovery = {
+      tab,
+      ask: () => {
+        ask(recovery).catch(() => {});
+      },
+    };
     if (recovers) this.#recoveries.add(recovery);
     else this.#recoveries.change(() => ask());
   }
