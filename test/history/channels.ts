@@ -13,6 +13,7 @@ export const CHANNEL_RULES = [
   { pattern: "life.short", history_size: 12 },
   { pattern: "life.brief", history_ttl: "1s", position_ttl: "3s" },
   { pattern: "life.fleeting", transient: true },
+  { pattern: "life.other", survey: true },
 ];
 
 const NAMES = ["life.short", "life.brief", "life.fleeting", "life.plain", "life.other"];

@@ -6,8 +6,11 @@
  * Facts are noted as they happen and judged by `check`, when nothing is under way: only then is known
  * who published what at which place.
  */
+import { isPattern } from "../../src/channels/names.ts";
 import { matches } from "../../src/channels/patterns.ts";
+import { ApplicationTruth } from "./application-truth.ts";
 import type {
+  ApplicationFact,
   ChannelFact,
   EventSpec,
   Fact,
@@ -36,6 +39,8 @@ export class HistoryChecker {
   readonly #logs = new Map<string, LogTruth>();
   readonly #listeners = new Map<string, Map<string, ListenerTruth>>();
   readonly #patterns = new Map<string, Map<string, PatternTruth>>();
+  /** By subscription. */
+  readonly #applications = new Map<string, ApplicationTruth>();
   readonly #clock = new PatternClock();
   /** By subscriber and number of the request. */
   readonly #tallies = new Map<string, RequestTally>();
@@ -77,8 +82,12 @@ export class HistoryChecker {
 
   /** Who, of those who listen, has not got all that it is owed up to a head, and why. */
   owed(channel: string, head: Place): readonly string[] {
-    return [...this.#listeners].flatMap(([who, channels]) => {
-      const owed = channels.get(channel)?.owed(head);
+    const owing = [...this.#listeners].map(
+      ([who, channels]) => [who, channels.get(channel)] as const,
+    );
+    return [...owing, ...this.#applications].flatMap(([who, truth]) => {
+      const owed =
+        truth instanceof ApplicationTruth ? truth.owed(channel, head) : truth?.owed(head);
       return owed === undefined ? [] : [`${who} waits in vain: ${owed}`];
     });
   }
@@ -120,6 +129,14 @@ export class HistoryChecker {
           for (const log of this.#logs.values()) log.subscribing(fact.seq);
         }
         break;
+      case "unsent": {
+        const event = this.#attempts.get(fact.attempt);
+        if (event !== undefined) this.#log(event.channel)?.unsent(event);
+        break;
+      }
+      case "application":
+        this.#learnApplication(fact.fact, fact);
+        break;
       case "page": {
         const log = this.#log(fact.channel);
         for (const { place, event } of fact.page.messages) log?.saw(place, event, fact);
@@ -140,6 +157,15 @@ export class HistoryChecker {
         break;
       default:
     }
+  }
+
+  #learnApplication(seen: ApplicationFact, now: Noted): void {
+    // A gap may name a pattern, and without an answer of the channel the subscriber's own words.
+    const log = "channel" in seen ? this.#logs.get(seen.channel) : undefined;
+    if (seen.kind === "message") log?.saw(seen.place, seen.event, now);
+    if (seen.kind !== "gap" || seen.gap.until === undefined) return;
+    const { reason, after, until } = seen.gap;
+    if (reason !== "unavailable" || show(after) !== show(until)) log?.sight(until, now);
   }
 
   #learnSeen(log: LogTruth | undefined, seen: ChannelFact, now: Noted): void {
@@ -195,6 +221,9 @@ export class HistoryChecker {
           fact,
           this.#tally(fact.who, fact.fact),
         );
+        break;
+      case "application":
+        this.#application(fact.who, fact.name).take(fact.fact, fact);
         break;
       case "drop":
         for (const pattern of this.#patterns.get(fact.who)?.values() ?? []) pattern.drop();
@@ -299,6 +328,24 @@ export class HistoryChecker {
     return truth;
   }
 
+  #application(who: string, name: string): ApplicationTruth {
+    let truth = this.#applications.get(who);
+    if (truth === undefined) {
+      truth = new ApplicationTruth({
+        name,
+        clock: this.#clock,
+        logs: [...this.#logs.values()].filter(({ channel }) => matches(name, channel)),
+        much: () => this.#sent.size >= this.#terms.recoveryMessages,
+        report: (channel, problem) => {
+          this.#where = `${who} in ${channel}: `;
+          this.#report(problem);
+        },
+      });
+      this.#applications.set(who, truth);
+    }
+    return truth;
+  }
+
   #tally(who: string, fact: ChannelFact | PatternFact): RequestTally {
     if (fact.kind !== "subscribe") return { replayed: 0 };
     const key = `${who} ${fact.request}`;
@@ -319,7 +366,7 @@ export class HistoryChecker {
 
   /** The facts up to a problem that have to do with it. */
   *#about(problem: Noted): Iterable<Noted> {
-    const who = problem.kind === "seen" || problem.kind === "pattern" ? problem.who : undefined;
+    const who = "who" in problem && problem.kind !== "drop" ? problem.who : undefined;
     const channel = channelOf(problem);
     for (const fact of this.#facts) {
       if (fact.seq > problem.seq) return;
@@ -332,18 +379,24 @@ export class HistoryChecker {
 }
 
 function channelOf(fact: Noted): string | undefined {
+  if (fact.kind === "application") {
+    // What is told of a pattern is about all of its channels.
+    const about = "channel" in fact.fact ? fact.fact.channel : fact.name;
+    return about === fact.name && isPattern(about) ? undefined : about;
+  }
   return "channel" in fact ? fact.channel : undefined;
 }
 
 function nameOf(fact: Noted): string {
   if (fact.kind === "published" && fact.duplicate === true) return "published again";
   if (fact.kind === "pattern") return `pattern ${wordOf(fact.fact)}`;
+  if (fact.kind === "application") return `application ${wordOf(fact.fact)}`;
   if (fact.kind !== "seen") return fact.kind;
-  const { fact: seen } = fact;
-  return seen.kind === "message" && seen.replay ? "replay" : wordOf(seen);
+  return wordOf(fact.fact);
 }
 
-function wordOf(seen: ChannelFact | PatternFact): string {
+function wordOf(seen: ChannelFact | PatternFact | ApplicationFact): string {
+  if (seen.kind === "message" && seen.replay) return "replay";
   if (seen.kind === "recovered") return `recovered ${seen.gap?.reason ?? "all"}`;
   return seen.kind === "gap" ? `gap ${seen.gap.reason}` : seen.kind;
 }
@@ -355,9 +408,22 @@ function line(fact: Noted): string {
     typeof value === "object" && value !== null && "epoch" in value && "offset" in value
       ? show(value as Place)
       : value;
-  const told = fact.kind === "seen" || fact.kind === "pattern" ? fact.fact : rest;
+  const told = "fact" in fact ? fact.fact : rest;
   const text = JSON.stringify(told, short);
-  const about = fact.kind === "seen" ? fact.channel : fact.kind === "pattern" ? fact.pattern : "";
+  const about = aboutOf(fact);
   const where = about === "" || !("who" in fact) ? kind : `${fact.who} ${about}`;
   return `${seq} ${time % 1_000_000} ${where} ${text.length > 200 ? `${text.slice(0, 200)}...` : text}`;
+}
+
+function aboutOf(fact: Noted): string {
+  switch (fact.kind) {
+    case "seen":
+      return fact.channel;
+    case "pattern":
+      return fact.pattern;
+    case "application":
+      return fact.name;
+    default:
+      return "";
+  }
 }

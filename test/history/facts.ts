@@ -96,6 +96,22 @@ export type PatternFact =
     }
   | Extract<ChannelFact, { kind: "ack" | "recovered" | "gap" | "unsubscribe" | "unsubscribed" }>;
 
+/** What an application saw of a subscription that it has by the SDK. */
+export type ApplicationFact =
+  /** For the first time: what is published from now on is owed, and where it was asked for, all after a place. */
+  | { readonly kind: "subscribed"; readonly since: Place | undefined }
+  | {
+      readonly kind: "message";
+      readonly channel: string;
+      readonly place: Place;
+      readonly event: SeenEvent;
+      readonly replay: boolean;
+    }
+  /** Of a channel, or of the pattern where it is not known of which. */
+  | { readonly kind: "gap"; readonly channel: string; readonly gap: SeenGap }
+  /** By the application, or because its client is closed. */
+  | { readonly kind: "ended" };
+
 /** A page of history that was read from its oldest message to its newest. */
 export interface ReadPage {
   readonly messages: readonly { readonly place: Place; readonly event: SeenEvent }[];
@@ -119,6 +135,8 @@ export type Fact =
   | { readonly kind: "unknown"; readonly attempt: number }
   /** It was refused, and surely not published. */
   | { readonly kind: "refused"; readonly attempt: number; readonly code: string }
+  /** Its publisher was told that it was never sent. */
+  | { readonly kind: "unsent"; readonly attempt: number }
   | {
       readonly kind: "seen";
       readonly who: string;
@@ -130,6 +148,13 @@ export type Fact =
       readonly who: string;
       readonly pattern: string;
       readonly fact: PatternFact;
+    }
+  /** `who` is one subscription to `name`, from its beginning to its end. */
+  | {
+      readonly kind: "application";
+      readonly who: string;
+      readonly name: string;
+      readonly fact: ApplicationFact;
     }
   | { readonly kind: "drop"; readonly who: string }
   /** History of a channel is being removed, or has been. Beginning and end have one number. */

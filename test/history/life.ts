@@ -11,6 +11,7 @@ import { Auditor } from "./auditor.ts";
 import { listeners, writers } from "./cast.ts";
 import { HistoryChecker } from "./checker.ts";
 import type { EventSpec, Fact, Place } from "./facts.ts";
+import { Happenings } from "./happenings.ts";
 import type { HostEvent, LifeHost } from "./host.ts";
 import { Listener } from "./listener.ts";
 import { Writer } from "./writer.ts";
@@ -74,12 +75,10 @@ class Life {
   readonly #channels: readonly string[];
   readonly #recent = new Map<string, EventSpec[]>();
   readonly #named = new Map<string, EventSpec>();
-  readonly #happened: Record<string, number> = {};
-  readonly #background = new Set<Promise<void>>();
+  readonly #happenings: Happenings;
   readonly #complaints: string[] = [];
   readonly #choices: readonly (readonly [number, (random: SeededRandom) => void | Promise<void>])[];
   #events = 0;
-  #spans = 0;
   #step = 0;
 
   constructor(options: LifeOptions) {
@@ -97,6 +96,7 @@ class Life {
     const complain = (problem: string): void => {
       this.#complaints.push(problem);
     };
+    this.#happenings = new Happenings(host, (fact) => this.#note(fact), complain);
     this.#listeners = cast.map(
       (part) =>
         new Listener({
@@ -159,7 +159,7 @@ class Life {
     }
     await this.#judge(of(steps, 2), true);
     for (const person of [...this.#listeners, ...this.#writers]) person.drop(true);
-    return { counts: this.#checker.counts, events: this.#happened };
+    return { counts: this.#checker.counts, events: this.#happenings.counts };
   }
 
   /** Those who can be asked something; all, where there are none. */
@@ -294,40 +294,12 @@ class Life {
 
   async #happen(name: string, event: HostEvent, random: SeededRandom): Promise<void> {
     const channel = random.pick(this.#channels);
-    this.#happened[name] = (this.#happened[name] ?? 0) + 1;
-    this.#spans += 1;
-    const span = this.#spans;
-    const what = `${name} ${channel}`;
-    if (event.faulty) this.#note({ kind: "fault", what });
-    if (event.trims) this.#note({ kind: "trim", channel, span, done: false });
-    this.#lose(event, channel, span, false);
-    const running = event.run(channel, random.int(this.#host.places)).then(
-      () => {
-        if (event.faulty) this.#note({ kind: "fault", what });
-        if (event.trims) this.#note({ kind: "trim", channel, span, done: true });
-        this.#lose(event, channel, span, true);
-      },
-      (error: unknown) => {
-        this.#complaints.push(`${name}: ${error}`);
-      },
-    );
-    if (event.waits) await running;
-    else {
-      this.#background.add(running);
-      unawaited(running.then(() => this.#background.delete(running)));
-    }
-  }
-
-  #lose({ loses }: HostEvent, channel: string, span: number, done: boolean): void {
-    for (const [name, { volatile }] of this.#host.channels) {
-      const meant = loses === "all" || (loses === "channel" && name === channel);
-      if (volatile && meant) this.#note({ kind: "loss", channel: name, span, done });
-    }
+    await this.#happenings.happen(name, event, channel, random.int(this.#host.places));
   }
 
   /** Waits until everything owed must have arrived, and judges all that was seen. */
   async #judge(random: SeededRandom, everything = false): Promise<void> {
-    if (everything) await Promise.all(this.#background);
+    if (everything) await this.#happenings.over();
     const away = this.#listeners.filter(({ here }) => !here && random.chance(0.3));
     const deadline = Date.now() + OWED_MS;
     await this.#quiet(random, everything ? [] : away, deadline);

@@ -27,6 +27,8 @@ interface Known {
   readonly fresh: Set<string>;
   /** Acknowledgements to a v1 client name no epoch. */
   bareOffset: number | undefined;
+  /** Its publisher was told that it was never sent. */
+  unsent: boolean;
   /** The first acknowledgement that named an epoch. */
   acknowledged: { readonly seq: number; readonly place: Place } | undefined;
 }
@@ -98,7 +100,16 @@ export class LogTruth {
     if (this.#byText.has(spec.text)) return;
     const behind = new Map(this.#epochs.map(({ name, acknowledged }) => [name, acknowledged]));
     const known = { spec, started: now, behind, offsets: new Map(), fresh: new Set<string>() };
-    this.#byText.set(spec.text, { ...known, bareOffset: undefined, acknowledged: undefined });
+    const told = { bareOffset: undefined, unsent: false, acknowledged: undefined };
+    this.#byText.set(spec.text, { ...known, ...told });
+  }
+
+  /** Its publisher was told that it was never sent: nobody may see it. */
+  unsent({ text }: EventSpec): void {
+    const known = this.#byText.get(text);
+    if (known === undefined) return;
+    known.unsent = true;
+    if (known.offsets.size > 0) this.#report(`"${text}" is told never to have been sent`);
   }
 
   acknowledge(spec: EventSpec, offset: number, epoch: string | undefined, now: Moment): void {
@@ -296,6 +307,7 @@ export class LogTruth {
   #stand(known: Known, { epoch, offset }: Place, now: Moment, how: string): void {
     const { spec, started } = known;
     const at = show({ epoch, offset });
+    if (known.unsent) this.#report(`"${spec.text}" at ${at} is told never to have been sent`);
     const life = this.#sight(epoch, now, started.seq);
     life.top = Math.max(life.top, offset);
     const there = life.events.get(offset);

@@ -192,6 +192,11 @@ export class ProcessHost implements LifeHost {
     return socket;
   }
 
+  /** Where a server takes WebSockets. */
+  port(place: number): number {
+    return Number(new URL(this.#server(place).url).port);
+  }
+
   now(): number {
     return Date.now();
   }

@@ -18,7 +18,8 @@ import { type SeededRandom, seededRandom } from "../support/random.ts";
 
 const listener = { addr: "127.0.0.1:0" };
 const config = parseConfig({
-  server: { http: listener },
+  // A connection that nobody answers on is not waited for; and clients that ping find one out soon.
+  server: { http: listener, drain_timeout: "1s", heartbeat: { ping_interval: "10s" } },
   transport: { websocket: listener, grpc: listener },
   limits: { recovery_messages: RECOVERY_MESSAGES },
   channels: CHANNEL_RULES,
@@ -89,6 +90,11 @@ export class ServerHost implements LifeHost {
   /** @param seed of how long the broker's answers take */
   constructor(seed: number) {
     this.#seed = seed;
+  }
+
+  /** Where it takes WebSockets; another one after each start. */
+  get port(): number {
+    return this.#port;
   }
 
   async start(): Promise<void> {
