@@ -80,9 +80,12 @@ export class Routes {
     this.#cache.clear();
   }
 
-  /** Whether any tab holds it. */
-  has(name: string): boolean {
-    return (this.#names.get(name)?.holders.size ?? 0) > 0;
+  /** Whether the connection has a channel, by itself or by a pattern. */
+  has(channel: string): boolean {
+    for (const [name, { holders }] of this.#names) {
+      if (holders.size > 0 && stands(name, channel)) return true;
+    }
+    return false;
   }
 
   /** What the connection has for other tabs alone, beside some names, as it was asked for. */
