@@ -70,6 +70,8 @@ export interface PatternSubscription {
   granted: boolean;
   /** Whether it has been acknowledged; until then nothing comes of it. */
   live: boolean;
+  /** From which time of the server on the session has heard it; undefined until it is granted, and after a sleep. */
+  heardFrom?: Position;
   /** The same for all patterns of a session. */
   readonly feed: PatternFeed;
 }

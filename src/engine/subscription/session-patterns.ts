@@ -144,6 +144,7 @@ export class SessionPatterns {
     try {
       const { position } = await this.#host.broker.subscribePattern(pattern);
       if (this.#owner.ended) return undefined;
+      if (!subscription.granted) subscription.heardFrom = position;
       subscription.granted = true;
       return { subscription, position, recovery };
     } catch (error) {
@@ -206,15 +207,15 @@ export class SessionPatterns {
   ): Promise<void> {
     const behind = joined.filter(({ recovery }) => recovery !== undefined);
     if (behind.length === 0) return;
-    const others = this.#liveBut(new Set(behind.map(({ subscription }) => subscription.pattern)));
-    // What several patterns stand for is told once; what is live by others was not missed.
+    const asked = new Set(behind.map(({ subscription }) => subscription.pattern));
+    // What several patterns stand for is told once; what others have brought was not missed.
     const told = new Set<string>();
-    const skipped = (channel: string, seen: boolean): boolean =>
-      told.has(channel) || exact(channel) || (!seen && others.match(channel).length > 0);
     for (const one of behind) {
       if (this.#owner.ended) return;
+      const others = this.#heardBefore(one.recovery?.since, asked);
       await this.#recover(one, budget, (channel, seen) => {
-        if (skipped(channel, seen)) return false;
+        if (told.has(channel) || exact(channel)) return false;
+        if (!seen && others.match(channel).length > 0) return false;
         told.add(channel);
         return true;
       });
@@ -228,11 +229,16 @@ export class SessionPatterns {
     this.#host.hub.addPattern(this.#owner, subscription);
   }
 
-  /** The patterns that the session has beside these. */
-  #liveBut(fresh: ReadonlySet<string>): PatternMap<true> {
+  /**
+   * The patterns beside these that have brought all since a position. One that has begun later, with the same request
+   * or before it, has brought nothing of the time between.
+   */
+  #heardBefore(since: Position | undefined, asked: ReadonlySet<string>): PatternMap<true> {
     const others = new PatternMap<true>();
-    for (const { pattern, live } of this.#patterns.values()) {
-      if (live && !fresh.has(pattern)) others.set(pattern, true);
+    for (const { pattern, live, heardFrom } of this.#patterns.values()) {
+      if (!live || asked.has(pattern) || heardFrom === undefined || since === undefined) continue;
+      if (heardFrom.epoch !== since.epoch || heardFrom.offset > since.offset) continue;
+      others.set(pattern, true);
     }
     return others;
   }

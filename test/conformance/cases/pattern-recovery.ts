@@ -134,6 +134,39 @@ export const patternRecoveryCases: readonly Case[] = [
     },
   },
   {
+    rules: ["W5", "W6"],
+    title:
+      "another pattern that has begun since then, and asks for nothing, hides nothing of what was missed",
+    kinds: ONE,
+    async run(context) {
+      for (const together of [true, false]) {
+        const root = context.channel();
+        const [pattern, wider] = [`${root}.*`, `${root}.**`];
+        const fresh = `${root}.fresh`;
+        const publisher = await context.client();
+        const gone = await context.client({ subscriptions: [{ channel: pattern }] }, RECOVERING);
+        const since = placeOf(gone, pattern);
+        gone.socket.terminate();
+        const epoch = await fill(publisher, fresh, 2);
+        const wanted = { channel: pattern, ...(since && { since }) };
+        const client = await context.client(
+          { subscriptions: [{ channel: wider }, ...(together ? [wanted] : [])] },
+          RECOVERING,
+        );
+        if (!together) await client.subscribe(wanted);
+        await client.several("recovered", 2);
+        await publisher.publish(fresh, "live");
+        await client.received(3);
+        assert.deepEqual(journal(client, fresh), [
+          ...run("replay", epoch, 1, 2),
+          `recovered ${epoch}-2`,
+          `live ${epoch}-3`,
+        ]);
+        assert.deepEqual(verdicts(client), { [fresh]: "all", [pattern]: "all" });
+      }
+    },
+  },
+  {
     rules: ["W6"],
     title:
       "of a channel that is older than the pattern and was never seen nobody can say what is missing",
