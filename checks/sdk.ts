@@ -1,6 +1,6 @@
 /**
  * `npm run check:sdk`: clients of the SDK live a random life through a network that fails, and their applications see every message
- * once and in order, or are told what they miss.
+ * once and in order, or get a gap event.
  */
 import { parseArgs } from "node:util";
 import { Report } from "./report.ts";

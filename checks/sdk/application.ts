@@ -137,7 +137,7 @@ export class Application {
     if (this.closed || held.length >= MOST_SUBSCRIPTIONS || held.some(({ special }) => special)) {
       return;
     }
-    // What lies behind nobody can say of a pattern.
+    // The server rewinds channels, and no patterns.
     const rewinds = since === undefined && held.length === 0 && !name.includes("*");
     const rewind = rewinds && random.chance(0.2);
     const terms = rewind ? { rewind: 1 + random.int(30) } : since === undefined ? {} : { since };

@@ -11,7 +11,7 @@ interface Place {
 type Channels = { "cursors.*": Place };
 
 const BOARD = "cursors.board";
-/** Places are told at most so often, in milliseconds; pages draw the way between them. */
+/** Milliseconds between two places that a page sends at least; the others draw the way between them. */
 const PAUSE_MS = 80;
 /** How far an arrow key moves. */
 const STEP = 0.02;
