@@ -2,7 +2,7 @@
 import { peersIn } from "./peers/peers.ts";
 import type { Group } from "./row.ts";
 import { DOOR_ROWS, warmDoor } from "./rows/doors.ts";
-import { warmUp, warmUpInTurn } from "./rows/publish.ts";
+import { warmUp, warmUpAlone, warmUpCalls } from "./rows/publish.ts";
 import { REDIS_ROWS, warmNodes } from "./rows/redis.ts";
 import {
   ACCESS_ROWS,
@@ -36,12 +36,12 @@ export function groupsWith(folder: string | undefined): readonly Group[] {
   return [
     { ...serve, burdened: burdenedServer, rows: SERVER_ROWS },
     { ...server, baselines: bare, ours: embeddedServer, rows: RPC_ROWS },
-    { ...server, warm: warmUpInTurn, baselines: [BARE_RPC], ours: rpcServer, rows: RPC_HTTP_ROWS },
+    { ...server, warm: warmUpCalls, baselines: [BARE_RPC], ours: rpcServer, rows: RPC_HTTP_ROWS },
     { ...server, warm: warmDoor, baselines: doors, ours: byApi, rows: DOOR_ROWS },
     { ...server, baselines: [webSocketServer()], ours: eventsServer, rows: EVENTS_ROWS },
     {
       ...server,
-      warm: warmUpInTurn,
+      warm: warmUpAlone,
       baselines: [anonymousServer()],
       ours: tokenServer,
       rows: TOKEN_ROWS,

@@ -25,6 +25,11 @@ export interface LoadOptions {
   readonly apart?: readonly number[];
   /** Bytes of text in a publish beside its mark. Default 128. */
   readonly padding?: number;
+  /**
+   * Whether a client's publishes may arrive in any order, each of them once: what answers calls answers each as it
+   * ends. Default false.
+   */
+  readonly unordered?: boolean;
   /** How many clients connect at the same time. Default 32. */
   readonly together?: number;
   /** How many clients connect in a second at most. */
@@ -95,6 +100,8 @@ export class Load {
   #streams: readonly Stream[] = [];
   /** For each subscriber the next number of each stream that it hears. */
   readonly #next: readonly Uint32Array[];
+  /** For each subscriber the numbers that came before their turn, where any order will do. */
+  readonly #early: readonly Set<number>[] | undefined;
   /** How many subscribers each channel has. */
   readonly #audience: readonly number[];
   #latency = new Histogram();
@@ -123,6 +130,9 @@ export class Load {
 
   private constructor(options: LoadOptions) {
     const { subscribers, channels = 1, publishers = 1, padding = PADDING } = options;
+    if (options.unordered === true && publishers !== channels) {
+      throw new RangeError("any order will do only where each channel has a publisher of its own");
+    }
     if (publishers % channels !== 0 && channels % publishers !== 0) {
       throw new RangeError("publishers are a multiple of channels, or the reverse");
     }
@@ -137,6 +147,9 @@ export class Load {
     this.#dialects = options.dialects.map(dialectOf);
     const heard = Math.max(1, publishers / channels);
     this.#next = Array.from({ length: subscribers }, () => new Uint32Array(heard));
+    if (options.unordered === true) {
+      this.#early = Array.from({ length: subscribers }, () => new Set<number>());
+    }
     this.#audience = Array.from({ length: channels }, (_, channel) =>
       Math.ceil((subscribers - channel) / channels),
     );
@@ -301,12 +314,15 @@ export class Load {
     const stream = this.#streams[number];
     const next = this.#next[client] as Uint32Array;
     const rank = Math.floor(number / this.#channels);
-    const expected = next[rank];
-    if (stream?.channel !== client % this.#channels || expected !== count) {
+    const expected = next[rank] as number;
+    const early = this.#early?.[client];
+    const inTurn = expected === count || (early !== undefined && isEarly(early, count, expected));
+    if (stream?.channel !== client % this.#channels || !inTurn) {
       this.#break(`subscriber ${client} got publish ${count} instead of ${expected}`);
       return;
     }
-    next[rank] = count + 1;
+    if (expected !== count) early?.add(count);
+    else next[rank] = early === undefined ? count + 1 : afterEarly(early, count + 1);
     this.#delivered += 1;
     if (this.#timed) this.#latency.add(ticksSince(writing.time(data, at), now));
     if (stream.witness === client) this.#witnessed?.();
@@ -359,6 +375,17 @@ export class Load {
     if (this.#broken !== undefined) throw this.#broken;
     return sample;
   }
+}
+
+function isEarly(early: ReadonlySet<number>, count: number, expected: number): boolean {
+  return count > expected && !early.has(count);
+}
+
+/** @returns the first number from `count` on that has not come yet */
+function afterEarly(early: Set<number>, count: number): number {
+  let next = count;
+  while (early.delete(next)) next += 1;
+  return next;
 }
 
 function flush(corked: Set<RawSocket>): void {

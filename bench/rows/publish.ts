@@ -204,12 +204,18 @@ export async function warmUp(stage: Stage): Promise<void> {
   await load.close();
 }
 
-/**
- * The same by clients that speak as the target says alone, because others would not be let in, and at most one publish of
- * a client under way, because what answers calls answers them as they end.
- */
-export async function warmUpInTurn(stage: Stage): Promise<void> {
-  const load = await openLoad(stage, { load: { subscribers: 50, channels: 50, publishers: 50 } });
-  await load.closed({ window: 25, seconds: Math.min(1, stage.seconds) });
-  await load.close();
+/** The same by clients that speak as the target says alone, because others would not be let in. */
+export async function warmUpAlone(stage: Stage): Promise<void> {
+  await warmUpEach(stage, { subscribers: 50, channels: 50, publishers: 50 });
+}
+
+/** The same by clients that call: what answers calls answers each as it ends. */
+export async function warmUpCalls(stage: Stage): Promise<void> {
+  await warmUpEach(stage, { subscribers: 50, channels: 50, publishers: 50, unordered: true });
+}
+
+async function warmUpEach(stage: Stage, load: Publishing["load"]): Promise<void> {
+  const opened = await openLoad(stage, { load });
+  await opened.closed({ window: 25, seconds: Math.min(1, stage.seconds) });
+  await opened.close();
 }

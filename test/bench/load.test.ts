@@ -97,6 +97,21 @@ describe("a load", () => {
     expect(deliveries).toBe((operations * 8) / channels);
   });
 
+  test("takes what is answered out of order where any order will do", async () => {
+    const held: (() => void)[] = [];
+    const port = await bareServer((subscriber, text, count) => {
+      if (count % 5 === 0) held.push(() => subscriber.send(text));
+      else {
+        subscriber.send(text);
+        for (const send of held.splice(0)) send();
+      }
+    });
+    const load = await open(port, { subscribers: 1, unordered: true });
+    const { operations, deliveries } = await load.paced({ rate: 500, seconds: 0.203 });
+    expect(operations).toBe(102);
+    expect(deliveries).toBe(102);
+  });
+
   test("finds marks in base64 as well", async () => {
     const port = await bareServer((subscriber, text) => {
       const [, , data = ""] = text.split(" ");
@@ -188,6 +203,16 @@ describe("a run breaks with", () => {
   ])("%s", async ([, deliver, reason]) => {
     const load = await open(await bareServer(deliver));
     await expect(load.paced({ rate: 500, seconds: PUBLISHES / 500 })).rejects.toThrow(reason);
+  });
+
+  test("an answer that comes twice where any order will do", async () => {
+    const port = await bareServer((subscriber, text, count) => {
+      subscriber.send(text);
+      if (count === FAULTY_AT) subscriber.send(text);
+    });
+    const load = await open(port, { unordered: true });
+    const sample = load.paced({ rate: 500, seconds: PUBLISHES / 500 });
+    await expect(sample).rejects.toThrow(/got publish 19 instead of 20/);
   });
 
   test("more sockets than a process may open", async () => {
