@@ -61,10 +61,18 @@ async function measureGeneration(
       // An older commit may not know what the group is about: the others are measured all the same.
       else for (const row of rows) options.measured(row, target, running);
     }
-    await inTurns(started.map((each) => (turn) => group.warm(stageOf(each, turn))));
+    const failures = await inTurns(
+      started.map((each) => (turn) => failureOf(group.warm(stageOf(each, turn)))),
+    );
+    const warm = started.filter((_, i) => failures[i] === undefined);
+    for (const [i, { target }] of started.entries()) {
+      const failure = failures[i];
+      // A run of half an hour does not end for one target that fails.
+      if (failure !== undefined) for (const row of rows) options.measured(row, target, failure);
+    }
     const order = shuffled(rows, generation);
     for (const [place, row] of order.entries()) {
-      const able = turned(started, generation + place).filter(({ target }) => {
+      const able = turned(warm, generation + place).filter(({ target }) => {
         return row.on?.(target) !== false;
       });
       for (const { target, running } of able) await options.before?.(row, target, running);
@@ -91,6 +99,15 @@ async function startedOr(target: Target): Promise<Running | Error> {
 async function measured(row: Row, stage: Stage): Promise<Measurement | Error> {
   try {
     return await row.measure(stage);
+  } catch (error) {
+    return asError(error);
+  }
+}
+
+async function failureOf(work: Promise<void>): Promise<Error | undefined> {
+  try {
+    await work;
+    return undefined;
   } catch (error) {
     return asError(error);
   }

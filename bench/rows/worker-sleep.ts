@@ -64,7 +64,7 @@ async function sleeper(stage: Stage, subscribers: number): Promise<Sleeper> {
 }
 
 async function woken({ stage, load, active }: Sleeper): ReturnType<typeof cpuDuring> {
-  await pause(active + ASLEEP_MS - performance.now());
+  await pause(Math.max(0, active + ASLEEP_MS - performance.now()));
   const wake = await cpuDuring(stage, () => load.paced({ rate: 10, seconds: 0.1 }));
   expectOneGateway(stage);
   await load.close();
