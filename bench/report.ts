@@ -8,6 +8,7 @@ const BUSY = 0.9;
 const OTHERS = 0.1;
 /** Where more publishes than this leave late, the rate was not quite what it says. */
 const LATE = 0.02;
+const OURS = "messageloop";
 
 /** Our own beside other programs. */
 export function tablesOf(results: Results): string {
@@ -81,30 +82,88 @@ function billedOf(host: string, rows: readonly RowResult[]): string {
   ].join("\n\n");
 }
 
+/** Rows with the programs of the first one have a column for each; others have a line for each of theirs. */
 function measuredOf(host: string, rows: readonly RowResult[]): string {
-  const names = [...new Set(rows.flatMap(({ targets }) => Object.keys(targets)))];
-  const [ours = ""] = names;
-  const others = names.slice(1);
-  const costs = rows.map((row) => [
-    row.name,
-    row.unit,
-    costOf(row, row.targets[ours]),
-    ...others.map((other) => {
-      const ratio = row.ratios[other];
-      return ratio === undefined ? "" : `${costOf(row, row.targets[other])}, ${intervalOf(ratio)}`;
-    }),
-  ]);
-  const rates = rows.map((row) => [
-    row.name,
-    ...latencyOf(row.targets[ours]),
-    ...names.map((name) => rateOf(row.targets[name])),
-  ]);
+  const columns = othersOf(rows[0]).map(columnOf);
+  const wide = rows.filter((row) =>
+    othersOf(row).every((name) => columns.includes(columnOf(name))),
+  );
+  const long = rows.filter((row) => !wide.includes(row));
   return [
     `### ${host}: CPU seconds of a million operations, or bytes of each`,
-    table(["row", "operations", ours, ...others.map((name) => `${name}, ${ours} ÷ it`)], costs),
+    wideCosts(wide, columns),
+    ...(long.length > 0 ? [longCosts(long)] : []),
     `### ${host}: latency at the fixed rate in ms, and operations a second at saturation`,
-    table(["row", "p50", "p99", "p99.9", ...names], rates),
+    wideRates(wide, columns),
+    ...(long.some(isSaturated) ? [longRates(long.filter(isSaturated))] : []),
   ].join("\n\n");
+}
+
+function wideCosts(rows: readonly RowResult[], columns: readonly string[]): string {
+  const lines = rows.map((row) => [
+    row.name,
+    row.unit,
+    costOf(row, oursOf(row)),
+    ...columns.map((column) => besideOf(row, otherOf(row, column))),
+  ]);
+  const head = columns.map((column) => `${column}, ${OURS} ÷ it`);
+  return table(["row", "operations", OURS, ...head], lines);
+}
+
+function longCosts(rows: readonly RowResult[]): string {
+  const lines = rows.flatMap((row) =>
+    othersOf(row).map((other) => {
+      return [row.name, row.unit, costOf(row, oursOf(row)), other, besideOf(row, other)];
+    }),
+  );
+  return table(["row", "operations", OURS, "beside", `its cost, ${OURS} ÷ it`], lines);
+}
+
+function wideRates(rows: readonly RowResult[], columns: readonly string[]): string {
+  const lines = rows.map((row) => [
+    row.name,
+    ...latencyOf(oursOf(row)),
+    rateOf(oursOf(row)),
+    ...columns.map((column) => rateOf(row.targets[otherOf(row, column) ?? ""])),
+  ]);
+  return table(["row", "p50", "p99", "p99.9", OURS, ...columns], lines);
+}
+
+function longRates(rows: readonly RowResult[]): string {
+  const lines = rows.flatMap((row) =>
+    othersOf(row).map((other) => {
+      const rates = [rateOf(oursOf(row)), other, rateOf(row.targets[other])];
+      return [row.name, ...latencyOf(oursOf(row)), ...rates];
+    }),
+  );
+  return table(["row", "p50", "p99", "p99.9", OURS, "beside", "it"], lines);
+}
+
+function besideOf(row: RowResult, other: string | undefined): string {
+  const ratio = row.ratios[other ?? ""];
+  if (ratio === undefined) return "";
+  return `${costOf(row, row.targets[other ?? ""])}, ${intervalOf(ratio)}`;
+}
+
+function isSaturated(row: RowResult): boolean {
+  return oursOf(row)?.saturation !== undefined;
+}
+
+function oursOf({ targets }: RowResult): TargetResult | undefined {
+  return targets[OURS];
+}
+
+function othersOf(row: RowResult | undefined): readonly string[] {
+  return Object.keys(row?.targets ?? {}).filter((name) => name !== OURS);
+}
+
+function otherOf(row: RowResult, column: string): string | undefined {
+  return othersOf(row).find((name) => columnOf(name) === column);
+}
+
+/** A program that speaks one encoding in one row and the other in the next has one column. */
+function columnOf(name: string): string {
+  return name.replace(/-(?:json|proto)$/, "");
 }
 
 function costOf({ cost }: RowResult, target: TargetResult | undefined): string {

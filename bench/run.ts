@@ -15,6 +15,7 @@ import type { Target } from "./target.ts";
 import { ROOT } from "./trees.ts";
 
 const COMMITTED = fileURLToPath(new URL("results.json", import.meta.url));
+const COMMITTED_TABLES = fileURLToPath(new URL("results.md", import.meta.url));
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -140,7 +141,10 @@ function judge(results: Results): readonly string[] {
     }
   }
   console.log(JSON.stringify(results));
-  if (values.save) writeFileSync(COMMITTED, `${JSON.stringify(results, undefined, 1)}\n`);
+  if (values.save) {
+    writeFileSync(COMMITTED, `${JSON.stringify(results, undefined, 1)}\n`);
+    writeFileSync(COMMITTED_TABLES, `# The last run\n\n${tablesOf(results)}\n`);
+  }
   return wrong;
 }
 

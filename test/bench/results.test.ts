@@ -1,4 +1,5 @@
 /** What the bench makes of its measurements. */
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { tablesOf } from "../../bench/report.ts";
 import { type Results, RowMeasurements, worseThan } from "../../bench/results.ts";
@@ -92,4 +93,29 @@ test("a table says where the generator may have been what limits", () => {
   expect(tables).toContain(
     "- fan-out: the generator took 0.50 of a core, bare 0.40 at saturation.",
   );
+});
+
+test("a row beside programs of its own has a line for each, and encodings share a column", () => {
+  const wide = rowBeside("fan-out", ["messageloop", "peer-json"]);
+  const proto = rowBeside("fan-out-proto", ["messageloop", "peer-proto"]);
+  const long = rowBeside("tokens", ["messageloop", "anonymous"]);
+  const rows = [wide, proto, long].flatMap((row) => resultsOf(row, 1).rows);
+  const tables = tablesOf({ ...resultsOf(wide, 1), rows });
+  expect(tables).toContain("| row | operations | messageloop | peer, messageloop ÷ it |");
+  expect(tables).toContain("| fan-out | deliveries | 1.00 | 1.00, **1.00** |");
+  expect(tables).toContain("| fan-out-proto | deliveries | 1.00 | 1.00, **1.00** |");
+  expect(tables).toContain("| tokens | deliveries | 1.00 | anonymous | 1.00, **1.00** |");
+});
+
+function rowBeside(name: string, targets: readonly string[]): RowMeasurements {
+  const row = new RowMeasurements("server", "ns", { ...ROW, name }, targets);
+  for (const target of targets) row.add(target, { cost: 1_000 });
+  return row;
+}
+
+test("the committed tables are those of the committed results", () => {
+  const [results, tables] = ["json", "md"].map((kind) => {
+    return readFileSync(new URL(`../../bench/results.${kind}`, import.meta.url), "utf8");
+  });
+  expect(tables).toBe(`# The last run\n\n${tablesOf(JSON.parse(results ?? ""))}\n`);
 });
