@@ -1,5 +1,5 @@
 /** SPEC.md, the cases that cite its rules, and the tables of codes say the same. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { DISCONNECTS, ERRORS } from "../../src/protocol/codes.ts";
 import { CASES } from "../conformance/cases/index.ts";
@@ -48,6 +48,29 @@ test("every rule is shown by a case, and every case cites rules that exist", () 
   expect(Object.entries(ELSEWHERE).filter(([id, path]) => !shows(id, path))).toEqual([]);
   expect(Object.keys(ALSO).filter((id) => !cited.has(id))).toEqual([]);
   expect(Object.values(ALSO).filter((path) => !existsSync(new URL(path, root)))).toEqual([]);
+});
+
+test("sub-clauses are counted within their rule, and those that texts cite exist", () => {
+  const found = [...spec.matchAll(/^(?:- \*\*([A-Z]\d+)| {2}- \*\*([A-Z]\d+\.\d+))\*\*/gm)];
+  let rule = "";
+  let count = 0;
+  for (const [, id, part] of found) {
+    if (id !== undefined) {
+      rule = id;
+      count = 0;
+    } else expect(part).toBe(`${rule}.${++count}`);
+  }
+  const parts = found.flatMap(([, , part]) => part ?? []);
+  expect(parts.length).toBeGreaterThan(0);
+  const docs = readdirSync(new URL("docs/", root)).map((name) => `docs/${name}`);
+  for (const path of ["SPEC.md", "README.md", ...docs]) {
+    const text = readFileSync(new URL(path, root), "utf8");
+    const cited = [...text.matchAll(/\b[A-Z]\d+\.\d+\b/g)].map(([part]) => part);
+    expect(
+      cited.filter((part) => !parts.includes(part)),
+      path,
+    ).toEqual([]);
+  }
 });
 
 test("the table of close codes is the one of the code", () => {
