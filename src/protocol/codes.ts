@@ -156,7 +156,7 @@ export const ERRORS = {
   REQUEST_TIMEOUT: entry("REQUEST_TIMEOUT", "A request over HTTP was not whole in time."),
   TOO_LARGE: entry(
     "TOO_LARGE",
-    "A request over HTTP, an answer to a survey or who it is to ask is more than it may be.",
+    "A request over HTTP, an answer to a survey, or the number of sessions that a survey asks is more than it may be.",
   ),
   UNSUPPORTED_TYPE: entry(
     "UNSUPPORTED_TYPE",
