@@ -1,6 +1,6 @@
 /**
- * The one authorizer: rules of the configuration and grants of tokens. What a rule denies is refused,
- * whatever allows it. Of the rest somebody who has grants may do what they say, and everybody else what
+ * The one authorizer: rules of the configuration and grants of tokens. An action that a rule denies is refused,
+ * even if another allows it. Of the rest a subject with grants may do what they say. Every other subject may do what
  * rules allow or, where no rule is for it, what the default says.
  */
 import { isPattern } from "../channels/names.ts";
@@ -14,9 +14,9 @@ import { AccessBook, type Terms, type Unfit } from "./terms.ts";
 
 /** Decisions that are remembered about one subject and one action. */
 const MAX_KNOWN = 32;
-/** The same where everybody shares them. */
+/** The same where all subjects share them. */
 const MAX_COMMON = 10_000;
-/** Who has nothing of their own: what is decided about them is decided about everybody. */
+/** A subject without anything of its own: what is decided about it holds for every such subject. */
 const ANYBODY: Subject = { userId: "", clientId: "", clientVouched: false, grants: undefined };
 
 const REFUSALS: Readonly<Record<Action, MessagingError>> = {
@@ -31,11 +31,11 @@ const REFUSALS: Readonly<Record<Action, MessagingError>> = {
 export class RuleAuthorizer implements Authorizer {
   readonly #book: AccessBook;
   readonly #logger: Logger;
-  /** Of actions that have the same terms for everybody without grants. */
+  /** Of actions that have the same terms for all subjects without grants. */
   readonly #common: Decisions = {};
   /** A subject is let go of with its session. */
   readonly #own = new WeakMap<Subject, Decisions>();
-  /** Why rules were not for somebody, as far as the log has been told. */
+  /** Why rules were not for a subject, as far as the log has it. */
   readonly #told = new Set<string>();
 
   constructor(rules: AccessRules, logger: Logger) {

@@ -1,4 +1,4 @@
-/** Why somebody may or may not do something, in words for an operator. */
+/** Why a user may or may not do something, in words for an operator. */
 import { isPattern } from "../channels/names.ts";
 import { covers, overlaps } from "../channels/patterns.ts";
 import type { Action, Subject } from "../engine/ports/access.ts";

@@ -9,27 +9,27 @@ import type { Action, Subject } from "../engine/ports/access.ts";
 export const EFFECTS = ["allow", "deny"] as const;
 export type Effect = (typeof EFFECTS)[number];
 
-/** One rule. It is for whoever does one of its actions in one of its channels, if it is one of its users. */
+/** One rule. It is for a subject that does one of its actions in one of its channels, if the subject is one of its users. */
 export interface AccessRule {
   /** Names and patterns; `{user}` and `{client}` may stand for whole words. */
   readonly channels: readonly string[];
   readonly actions: readonly Action[];
-  /** What denies stands above all that allows, whatever the order. */
+  /** A rule that denies stands above all that allow, in any order. */
   readonly effect: Effect;
-  /** Ids of users, EVERY_USER for everyone who has authenticated; undefined for everybody. */
+  /** Ids of users, EVERY_USER for all that have authenticated; undefined for all subjects. */
   readonly users: readonly string[] | undefined;
 }
 
-/** All rules, and what holds where none of them is for somebody who has no grants. */
+/** All rules, and what holds where none of them is for a subject without grants. */
 export interface AccessRules {
   readonly standard: Effect;
   readonly rules: readonly AccessRule[];
 }
 
-/** Everything is allowed to everybody. */
+/** Everything is allowed to every subject. */
 export const NO_RULES: AccessRules = { standard: "allow", rules: [] };
 
-/** Among the users of a rule: everyone who has authenticated. */
+/** Among the users of a rule: all that have authenticated. */
 export const EVERY_USER = "*";
 
 /** Words that stand for an id. */
@@ -56,7 +56,7 @@ export function isTemplated(pattern: string): boolean {
   return pattern.includes("{") && pattern.split(".").some(isTemplate);
 }
 
-/** A pattern of a rule with the ids of somebody in it, or why the rule is not for them. */
+/** A pattern of a rule with the ids of a subject in it, or why the rule is not for that subject. */
 export type Filled = { readonly pattern: string } | { readonly unfit: string };
 
 export function fill(pattern: string, subject: Subject): Filled {

@@ -19,7 +19,7 @@ export interface Term {
   readonly rule: number | undefined;
 }
 
-/** A rule that is not for somebody, because an id of theirs cannot stand in it. */
+/** A rule that is not for a subject, because an id of the subject cannot stand in it. */
 export interface Unfit {
   readonly rule: number;
   readonly effect: Effect;
@@ -37,7 +37,7 @@ export interface Terms {
 interface ReadRule extends Omit<AccessRule, "users"> {
   readonly place: number;
   readonly users: ReadonlySet<string> | undefined;
-  /** Of channels that are the same for everybody; all who the rule is for share them. */
+  /** Of channels that are the same for every subject; all subjects of the rule share them. */
   readonly fixed: readonly Term[];
   /** Channels with the words `{user}` or `{client}`. */
   readonly templates: readonly string[];
@@ -52,7 +52,7 @@ export class AccessBook {
     this.#rules = rules.map(readRule);
   }
 
-  /** Whether an action has the same terms for everybody without grants. */
+  /** Whether an action has the same terms for all subjects without grants. */
   isCommon(action: Action): boolean {
     return this.#rules.every(
       ({ actions, users, templates }) =>
@@ -95,7 +95,7 @@ function ofGrants(grants: readonly Grant[], action: Action): Term[] {
 
 function isFor({ users }: ReadRule, { userId }: Subject): boolean {
   if (users === undefined) return true;
-  // Who is nobody in particular is none of any users.
+  // An anonymous subject is none of the users.
   return userId !== "" && (users.has(EVERY_USER) || users.has(userId));
 }
 

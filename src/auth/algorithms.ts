@@ -45,7 +45,7 @@ export function readPublicKey(text: string): PublicKey | string {
 /** The algorithm that a private key as PEM signs by, in PKCS #8; undefined for what is none of ours. */
 export function algorithmOfPrivateKey(pem: string): PublicAlgorithm | undefined {
   const der = derOf(unescaped(pem), "PRIVATE KEY");
-  // The same behind a version.
+  // The same after a version.
   return der && kindAfter(der, /^30(?:[0-7].|81..|82....)020100/);
 }
 

@@ -1,5 +1,5 @@
 /**
- * Who clients are: by a token that is read here, by the application's authenticator, or by both, one after the other.
+ * The identity of clients: by a token that is read here, by the application's authenticator, or by both, one after the other.
  * It stands in front of the application's backends as their authenticator.
  */
 import type { AuthenticateRequest, Backends, Cancellation } from "../engine/ports/backends.ts";
@@ -55,7 +55,7 @@ export class Authentication {
     return new SubscriptionTokens({ patterns, verifier: this.#verifier, logger });
   }
 
-  /** What keeps everybody out, so that nothing need be started; undefined where it is in order. */
+  /** What refuses every client, so that nothing need be started; undefined where it is in order. */
   get problem(): SettingsError | undefined {
     return lackOf(this.#settings, this.#application);
   }
@@ -77,7 +77,7 @@ export class Authentication {
       if (!(error instanceof TokenRefusal)) throw error;
       const { sessionId: session } = request;
       this.#platform.logger.info?.("client refused", { session, check: error.check });
-      // The same words for all of them: what is wrong with a token is no business of who shows it.
+      // The same words for all of them: what is wrong with a token is no business of its bearer.
       throw new MessagingError("AUTH_ERROR", "authentication failed");
     }
   }
@@ -96,7 +96,7 @@ export class Authentication {
     return verified === undefined ? this.#ending(answered) : narrowed(verified, answered);
   }
 
-  /** An identity that ends in any case, where everyone's has to. */
+  /** An identity that ends in any case, where every identity has to. */
   #ending(identity: Identity): Identity {
     const { maxLifetimeMs } = this.#settings;
     if (maxLifetimeMs === undefined) return identity;
@@ -105,7 +105,7 @@ export class Authentication {
   }
 }
 
-/** What keeps everybody out: a token is required, and nobody reads one. Undefined where it is in order. */
+/** What refuses every client: a token is required, and nothing reads one. Undefined where it is in order. */
 export function lackOf(
   { jwt, required }: AuthSettings,
   { authenticate }: Backends,

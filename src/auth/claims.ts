@@ -46,7 +46,7 @@ export function readClaims(
  * When a token ends, Unix milliseconds: by its own word, and by the longest time that one may last.
  *
  * @param now Unix milliseconds
- * @throws TokenRefusal for one that has ended, or whose end nobody can tell
+ * @throws TokenRefusal for one that has ended, or whose end cannot be known
  */
 export function endOf(
   { exp, iat }: Claims,

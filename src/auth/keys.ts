@@ -34,7 +34,7 @@ export class Keys {
   }
 
   /**
-   * @throws TokenRefusal where there is no such key, MessagingError UNAVAILABLE where nobody knows now
+   * @throws TokenRefusal where there is no such key, MessagingError UNAVAILABLE where that cannot be known now
    */
   async find({ algorithm, keyId }: NamedKey): Promise<CryptoKey | Uint8Array> {
     if (algorithm === "HS256" && this.secret !== undefined) return this.secret;

@@ -1,4 +1,4 @@
-/** What is left of an identity when somebody else may take away from it, and add nothing. */
+/** What is left of an identity when a second authenticator may take away from it, and add nothing. */
 import { type PatternReading, readPattern } from "../channels/patterns.ts";
 import type { Grant } from "../engine/ports/access.ts";
 import type { Identity } from "../engine/ports/identity.ts";

@@ -48,7 +48,7 @@ export class RemoteKeys {
     this.#inBackground(this.#fetch());
   }
 
-  /** @throws TokenRefusal for a key that the issuer has not, MessagingError UNAVAILABLE where nobody knows now */
+  /** @throws TokenRefusal for a key that the issuer has not, MessagingError UNAVAILABLE where that cannot be known now */
   async find(algorithm: Algorithm, keyId: string | undefined): Promise<CryptoKey> {
     if (this.#set === undefined) await this.#load();
     if (this.#serving === undefined) await this.#retry();
@@ -85,7 +85,7 @@ export class RemoteKeys {
     return this.#now - this.#tried < JWKS_RETRY_MS ? Promise.resolve() : this.#fetch();
   }
 
-  /** Fetches them for a key that is not known: whoever makes up names of keys gets no more than one such fetch. */
+  /** Fetches them for a key that is not known: invented names of keys cause no more than one such fetch. */
   #seek(): Promise<void> {
     if (this.#fetching !== undefined) return this.#fetching;
     if (this.#now - this.#soughtUnknown < JWKS_UNKNOWN_KEY_MS) return Promise.resolve();

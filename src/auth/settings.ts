@@ -50,7 +50,7 @@ export interface AuthSettings {
   readonly subscriptionTokens: readonly string[];
 }
 
-/** What `auth.required` comes to where nobody reads a token. */
+/** What `auth.required` comes to where no key and no backend reads a token. */
 export const LACK_OF_AUTHENTICATOR =
   "needs somebody who can say who a client is: a key in auth.jwt, or a backend that authenticates";
 

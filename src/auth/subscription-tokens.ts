@@ -1,4 +1,4 @@
-/** Tokens of single subscriptions: some channels are for those only who show one that names them. */
+/** Tokens of single subscriptions: some channels are only for sessions that show one that names them. */
 import { covers, overlaps } from "../channels/patterns.ts";
 import {
   type AuthorizeSubscribeRequest,
@@ -34,7 +34,7 @@ export class SubscriptionTokens {
     return async (request, cancellation) => {
       const yes = this.#needs(request.channel) ? await this.#consent(request) : undefined;
       const answer: unknown = await application?.(request, cancellation);
-      // What an application must not answer is for whoever looks at answers.
+      // An answer that an application must not give is for the check of answers.
       return (answer === undefined ? yes : answer) as undefined;
     };
   }

@@ -1,10 +1,10 @@
 /**
  * The key of an event in a channel's dedup window. CloudEvents says that source and id identify an
- * event; who published it is part of the key, so that nobody can hide another's event behind one of
- * their own.
+ * event; its publisher is part of the key, so that no publisher can hide another's event by an event
+ * of its own.
  *
- * @param principal who published: an authenticated user, empty for everyone else; or, from the
- * server's side, whoever the program says it is
+ * @param principal the publisher: an authenticated user, empty for all other clients; or, on the
+ * server's side, a name that the program gives
  */
 export function eventKey(
   side: "user" | "server",
@@ -12,6 +12,6 @@ export function eventKey(
   source: string,
   id: string,
 ): string {
-  // A list as JSON is unambiguous whatever the names hold, and never equals a random id.
+  // A list as JSON is unambiguous for all names, and never equals a random id.
   return JSON.stringify([side, principal, source, id]);
 }

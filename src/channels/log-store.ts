@@ -34,7 +34,7 @@ export interface LogStore {
   /** Time of a row that is there. */
   time(offset: number): number | undefined;
   /**
-   * Writes a row behind the newest. With `reuse` it takes the place of the oldest row, which is
+   * Writes a row after the newest. With `reuse` it takes the place of the oldest row, which is
    * gone afterwards. Costs one row written either way.
    */
   append(row: LogRow, reuse: boolean): void;

@@ -28,7 +28,7 @@ export interface Retained {
 
 /** Which part of history is asked for. */
 export interface PageQuery {
-  /** Exclusive: entries behind it, or before it in reverse. Undefined begins at that end. */
+  /** Exclusive: entries after it, or before it in reverse. Undefined begins at that end. */
   readonly since?: number | undefined;
   /** Entries at most. */
   readonly limit: number;
@@ -143,7 +143,7 @@ export class ChannelLog {
   }
 
   /**
-   * Stored rows in (after, until], ascending and dense, whatever history holds: for deliveries that
+   * Stored rows in (after, until], ascending and dense, also those that history does not hold: for deliveries that
    * are owed. May start later than asked where older rows were dropped.
    */
   read(after: number, until: number): Iterable<LogRow> {
@@ -172,8 +172,8 @@ export class ChannelLog {
   }
 
   /**
-   * Takes the oldest entries out of history until so many bytes of bodies are free. Whoever asks for them
-   * is told that history was too short.
+   * Takes the oldest entries out of history until so many bytes of bodies are free. A request for them
+   * gets the gap that history was too short.
    */
   shed(bytes: number): void {
     let freed = 0;

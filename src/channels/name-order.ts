@@ -1,4 +1,4 @@
-/** The order of channel names, by the bytes of their UTF-8: that of every store, whatever a language compares strings by. */
+/** The order of channel names, by the bytes of their UTF-8: that of every store, and not a language's own order of strings. */
 import { readPattern } from "./patterns.ts";
 
 /** Negative where the left name comes first, 0 for the same name. Neither holds a lone surrogate. */
@@ -24,7 +24,7 @@ export function nameRange(pattern: string): NameRange {
   const { words } = readPattern(pattern);
   const star = words.indexOf("*");
   const literal = (star < 0 ? words : words.slice(0, star)).join(".");
-  // The character behind the dot.
+  // The character after the dot.
   return literal === "" ? { first: "", end: undefined } : { first: literal, end: `${literal}/` };
 }
 

@@ -180,7 +180,7 @@ interface Lookup<Value> {
 }
 
 /**
- * The last look-ups of channels that were asked for more than once. They are not told of a change, of
+ * The last look-ups of channels that were asked for more than once. They do not learn of a change, of
  * which a busy server has many; they find out when they are asked for. A change is counted under the
  * literal words that its pattern begins with, and a channel is concerned by no other changes than
  * those counted under the words that it begins with: `user.7.**` outdates what is below `user.7`, and

@@ -43,7 +43,7 @@ export function matcherOf(pattern: string): (channel: string) => boolean {
   return (channel) => {
     let start = 0;
     for (let i = 0; i < words.length; i++) {
-      // Behind the last word of the channel.
+      // After the last word of the channel.
       if (start > channel.length) return false;
       const dot = channel.indexOf(".", start);
       const stop = dot < 0 ? channel.length : dot;

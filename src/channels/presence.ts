@@ -1,7 +1,7 @@
 /**
- * Who is present in one channel. A member is one user on one client, with any number of sessions on
+ * The members of one channel. A member is one user on one client, with any number of sessions on
  * any nodes; it joins with its first session and leaves when the last has gone. A session that drops
- * may come back within the grace period, and nobody notices. Pure logic over a store; every change
+ * may come back within the grace period, without a leave and a join. Pure logic over a store; every change
  * happens in one synchronous step.
  */
 import type { LogClock } from "./log-ports.ts";
@@ -10,7 +10,7 @@ import { SmallMap } from "./small-map.ts";
 /** A session that is present. */
 export interface MemberSession {
   readonly sessionId: string;
-  /** Authenticated; empty for everyone else. */
+  /** Authenticated; empty for all others. */
   readonly userId: string;
   /** The client's own name for itself. */
   readonly clientId: string;
@@ -73,7 +73,7 @@ export class ChannelPresence {
   readonly #graceMs: number;
   readonly #members = new SmallMap<string, Presence>();
   readonly #sessions = new SmallMap<string, Session>();
-  /** In the order in which their grace ends. Undefined while nobody is leaving, as nearly always. */
+  /** In the order in which their grace ends. Undefined while no session is leaving, as nearly always. */
   #leaving: Set<Session> | undefined;
   #generation = 0;
 
@@ -102,7 +102,7 @@ export class ChannelPresence {
     return this.#generation;
   }
 
-  /** When the next grace ends, Unix milliseconds; undefined when nobody is leaving. */
+  /** When the next grace ends, Unix milliseconds; undefined when no session is leaving. */
   get nextExpiry(): number | undefined {
     for (const { leaving } of this.#leaving ?? []) return leaving;
     return undefined;
@@ -183,7 +183,7 @@ export class ChannelPresence {
 
   /**
    * The next generation: the clock where it has moved on. A channel that forgot its last one, because
-   * everybody had left, still goes on above it.
+   * all members had left, still goes on above it.
    */
   #next(now: number): number {
     this.#generation = Math.max(this.#generation + 1, now);

@@ -61,7 +61,7 @@ export const DEFAULT_CHANNEL_RULES: ChannelRules = {
 };
 
 /**
- * How long a transient channel that nobody listens to keeps its epoch where its process lives on, in
+ * How long a transient channel without listeners keeps its epoch where its process lives on, in
  * milliseconds: a publisher should not meet a new one with every event.
  */
 export const TRANSIENT_POSITION_TTL_MS = 60_000;
@@ -69,7 +69,7 @@ export const TRANSIENT_POSITION_TTL_MS = 60_000;
 /** Channels whose rules are remembered. */
 const MAX_KNOWN = 10_000;
 
-/** Whether there is a channel of a pattern that somebody may use, and that none of the other patterns stands for. */
+/** Whether there is a channel of a pattern that may be used, and that none of the other patterns stands for. */
 export type Reach = (pattern: string, except: readonly string[]) => boolean;
 
 /** Finds the rules of a channel. */
@@ -99,7 +99,7 @@ export class RuleBook {
   }
 
   /**
-   * How long an event that is published again is recognised in whichever channel of somebody's it is recognised at
+   * How long an event that is published again is recognised in every channel of a subject's in which it is recognised at
    * all, in milliseconds; 0 where there is no such channel.
    */
   dedupWindowMs(reach: Reach): number {

@@ -1,10 +1,10 @@
 /**
- * What a valid configuration comes to on a host, for who is about to start or deploy it: who clients are by it, and
+ * What a valid configuration comes to on a host, for its operator: how clients are authenticated by it, and
  * what outlives a process.
  */
 import { LACK_OF_AUTHENTICATOR } from "../auth/settings.ts";
 
-/** What a configuration says of who clients are. */
+/** What a configuration says of authentication. */
 export interface IdentityFacts {
   /** Whether a client must show a token. */
   readonly required: boolean;
@@ -22,7 +22,7 @@ export interface DeploymentFacts extends IdentityFacts {
   readonly keeper: Keeper;
   /** Whether users are found, so that their tokens can be revoked. */
   readonly findsUsers: boolean;
-  /** Whether a backend is told of lifecycle events. */
+  /** Whether lifecycle events are reported to a backend. */
   readonly tellsEvents: boolean;
 }
 
@@ -38,8 +38,8 @@ export function meaningOf(facts: DeploymentFacts): readonly string[] {
 }
 
 /**
- * What keeps everybody out, or would, as a sentence that begins with a path; undefined where it is in order. A
- * program or a Worker of one's own may have who authenticates, so it is no mistake.
+ * What refuses every client, or would, as a sentence that begins with a path; undefined where it is in order. A
+ * program or a Worker of one's own may have an authenticator, so it is no mistake.
  */
 export function lockout({ required, tokens, authenticator, keeper }: DeploymentFacts) {
   if (!required || tokens || authenticator !== undefined) return undefined;

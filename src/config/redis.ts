@@ -1,6 +1,6 @@
 /**
  * The settings of the broker "redis": those that the original documents, and ours. What the original's
- * connections need and ours do not is accepted, so that its files remain valid, and told at the start.
+ * connections need and ours do not is accepted, so that its files remain valid, and reported at the start.
  */
 import * as v from "valibot";
 import {

@@ -43,7 +43,7 @@ import { type Address, parseAddress } from "./address.ts";
 import { isNetwork } from "./network.ts";
 import { redis } from "./redis.ts";
 
-/** Connections that one process holds unless told otherwise. */
+/** Connections that one process holds by default. */
 const MAX_CONNECTIONS = 100_000;
 
 const NOT_AN_ADDRESS = 'must be an address such as ":9080" or "127.0.0.1:9080"';

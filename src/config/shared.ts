@@ -12,7 +12,7 @@ export interface SharedConfig {
   /** Bytes that may wait for one client. */
   readonly maxQueueBytes: number;
   readonly stream: StreamSettings;
-  /** Who clients are. */
+  /** Authentication of clients. */
   readonly auth: AuthSettings;
   /** The application's backends. */
   readonly proxy: ProxyConfig;

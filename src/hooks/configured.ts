@@ -1,4 +1,4 @@
-/** Which backend is told of which lifecycle events, as a configuration says. */
+/** Which lifecycle events go to which backend, as a configuration says. */
 import type { Backends } from "../engine/ports/backends.ts";
 import {
   LIFECYCLE_KINDS,
@@ -17,19 +17,19 @@ const DISCONNECT_METHOD = "disconnect";
 
 /** Which backend an event is for. */
 interface Directions {
-  /** The kinds that some backend may be told of. */
+  /** The kinds that some backend may take. */
   readonly kinds: ReadonlySet<LifecycleKind>;
-  /** The name of the backend; undefined where nobody is told. */
+  /** The name of the backend; undefined where no backend takes it. */
   of(event: Pick<LifecycleEvent, "channel" | "kind">): string | undefined;
-  /** Whether a backend of this name may be told of anything. */
+  /** Whether a backend of this name may take any event. */
   has(name: string): boolean;
 }
 
 /**
  * The targets of a configuration.
  *
- * @param teller makes what one backend is told by; it is asked for those alone that are told of something
- * @param among kinds that whoever asks can tell of
+ * @param teller makes the sender to one backend; it is asked for those backends alone that take some event
+ * @param among kinds that the caller can report
  */
 export function configuredHooks(
   { backends, hooks }: Pick<ProxyConfig, "backends" | "hooks">,
@@ -77,7 +77,7 @@ function byRoutes(backends: readonly BackendConfig[]): Directions {
   };
   const kindsOf = ({ routes }: BackendConfig): readonly LifecycleKind[] =>
     LIFECYCLE_KINDS.filter((kind) => {
-      // v0.1.1 tells nothing of channels.
+      // v0.1.1 reports nothing of channels.
       const told = methods[kind];
       if (told === undefined) return false;
       return routes.some(
@@ -100,7 +100,7 @@ function hasChannel(kind: LifecycleKind): boolean {
   return kind === "subscribed" || kind === "unsubscribed";
 }
 
-/** How a backend is told over HTTP, out of its configuration. */
+/** How events go to a backend over HTTP, out of its configuration. */
 export function tellerTerms({
   kind,
   payload,

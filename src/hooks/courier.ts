@@ -36,7 +36,7 @@ export interface Problem {
   readonly refused: boolean;
 }
 
-/** A backend that is told of lifecycle events. */
+/** A backend to which lifecycle events are reported. */
 export interface HookBackend {
   /** Names it in the log. */
   readonly name: string;
@@ -94,11 +94,11 @@ export class Courier {
   /** What was not taken, to be tried again. */
   #held: Parcel[] = [];
   #flying = 0;
-  /** Failures of the backend in a row, whatever it was sent. */
+  /** Failures of the backend in a row, of all kinds of events. */
   #failures = 0;
   /** When it may be asked again, Unix milliseconds. */
   #resumeAt = 0;
-  /** When the log was told of a failure, Unix milliseconds. */
+  /** When the log had the last line of a failure, Unix milliseconds. */
   #warnedAt = Number.NEGATIVE_INFINITY;
   /** When the outbox may be read again, Unix milliseconds. */
   #readAgainAt = 0;

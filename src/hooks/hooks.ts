@@ -7,9 +7,9 @@ import type {
 } from "../engine/ports/lifecycle.ts";
 import { Courier, type CourierHost, type HookBackend } from "./courier.ts";
 
-/** Who is told of which lifecycle events. */
+/** Which lifecycle events go to which backend. */
 export interface HookTargets {
-  /** The kinds that somebody hears. */
+  /** The kinds that some backend takes. */
   readonly kinds: ReadonlySet<LifecycleKind>;
   /** An event goes to the first that takes it. */
   readonly backends: readonly HookBackend[];
@@ -21,13 +21,13 @@ export class Hooks implements Lifecycle {
   readonly kinds: ReadonlySet<LifecycleKind>;
   readonly #options: HooksOptions;
   readonly #couriers: readonly Courier[];
-  /** Those who wait until nothing waits. */
+  /** Callers that wait until no event waits. */
   #emptied: (() => void)[] = [];
 
   constructor(options: HooksOptions) {
     const { backends, kinds, outbox } = options;
     this.#options = options;
-    // Of whose end it has to tell it learns by the beginning.
+    // It learns by the beginning of a session or a channel that there will be an end to report.
     const learned: LifecycleKind[] = [];
     if (kinds.has("disconnected")) learned.push("connected");
     if (kinds.has("occupied") || kinds.has("vacated")) learned.push("occupied", "vacated");
@@ -79,7 +79,7 @@ export class Hooks implements Lifecycle {
     return kept;
   }
 
-  /** There may be events that are not of this life, or that it was not told of. */
+  /** There may be events that are not of this life, or that it did not learn of. */
   wake(): void {
     for (const courier of this.#couriers) courier.wake();
   }

@@ -1,4 +1,4 @@
-/** An outbox that ends with its process: what has not been delivered by then reaches nobody. */
+/** An outbox that ends with its process: what has not been delivered by then is lost. */
 import type { LifecycleEvent } from "../engine/ports/lifecycle.ts";
 import { MAX_EVENTS, type Outbox, type OutboxPage, type OutboxRow, type Place } from "./outbox.ts";
 
@@ -82,7 +82,7 @@ export class MemoryOutbox implements Outbox {
     this.#head = 0;
   }
 
-  /** Index of the first slot behind a place. */
+  /** Index of the first slot after a place. */
   #indexBehind(place: number): number {
     let [low, high] = [0, this.#slots.length];
     while (low < high) {

@@ -25,7 +25,7 @@ export interface OutboxRow {
 
 export interface OutboxPage {
   readonly rows: readonly OutboxRow[];
-  /** The next page lies behind it; undefined where nothing lay behind this one. */
+  /** The next page begins after it; undefined where nothing was left after this one. */
   readonly next: Place | undefined;
 }
 
@@ -33,7 +33,7 @@ export interface OutboxPage {
  * Events in the order in which they were added. It drops the oldest beyond MAX_EVENTS and counts them.
  *
  * An outbox that outlives the process remembers which sessions are connected, and takes the `disconnected` of one
- * once, whoever tells it.
+ * once, from any node.
  */
 export interface Outbox {
   /** Whether it does; then it has to learn of every `connected`, wanted or not. */
@@ -49,7 +49,7 @@ export interface Outbox {
    */
   add(events: readonly LifecycleEvent[]): Promise<void> | undefined;
   /**
-   * The oldest events behind a place; undefined begins at the first.
+   * The oldest events after a place; undefined begins at the first.
    *
    * @param limit how many are looked at
    */
@@ -105,12 +105,12 @@ export function decodeEvent(bytes: Uint8Array, time = 0, sequence = 0): Lifecycl
   }
 }
 
-/** What becomes the end of a session whose node does not come to tell it; its time is yet to be filled in. */
+/** What becomes the end of a session whose node does not come to report it; its time is yet to be filled in. */
 export function lostEnd(connected: LifecycleEvent, id: string): LifecycleEvent {
   return { ...connected, id, kind: "disconnected" satisfies LifecycleKind, time: 0, code: 1006 };
 }
 
-/** What becomes the end of a channel whose last node does not come to tell it; time and place are yet to be filled in. */
+/** What becomes the end of a channel whose last node does not come to report it; time and place are yet to be filled in. */
 export function lostVacancy(occupied: LifecycleEvent, id: string): LifecycleEvent {
   return { ...occupied, id, kind: "vacated" satisfies LifecycleKind, time: 0, sequence: 0 };
 }

@@ -1,4 +1,4 @@
-/** How one backend is told of lifecycle events, over whichever network. */
+/** How lifecycle events go to one backend, over any network. */
 import type { Cancellation } from "../engine/ports/backends.ts";
 import type { Clock, Hmac } from "../engine/ports/platform.ts";
 import { HOOK_HEADER } from "../proxy/http/backend.ts";
@@ -18,10 +18,10 @@ const MAX_BATCH = 100;
 const BATCH = "events";
 /** Statuses by which a backend says that it does not take what is in a request; others say how the backend is. */
 const REFUSALS: ReadonlySet<number> = new Set([400, 409, 413, 422]);
-/** Nobody waits for an event, and so nobody leaves. */
+/** No caller waits for an event, so that none can leave. */
 const NEVER: Cancellation = { cancelled: false, onCancel: () => {} };
 
-/** What a backend is told by. */
+/** The sender of events to one backend. */
 export type Teller = Pick<HookBackend, "most" | "send">;
 
 export interface TellerPlatform {
@@ -29,7 +29,7 @@ export interface TellerPlatform {
   readonly clock: Clock;
 }
 
-/** How a backend is told over HTTP. */
+/** How events go to a backend over HTTP. */
 export interface TellerTerms {
   readonly kind: "http" | "connect";
   /** Of the kind `http`. */
@@ -44,7 +44,7 @@ export interface TellerTerms {
   readonly timeoutMs: number;
 }
 
-/** Over HTTP, signed. What answers with a status of 200 to 299 has taken the events, whatever else it says. */
+/** Over HTTP, signed. What answers with a status of 200 to 299 has taken the events, with any other content. */
 export function httpTeller(
   terms: TellerTerms,
   post: Post,

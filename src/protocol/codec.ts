@@ -2,7 +2,7 @@
  * The two encodings of the client protocol. A codec turns whole frames into messages and back; it
  * never looks into an event and never decides what a frame means.
  *
- * On a JSON connection every frame is JSON, whatever its opcode. On a protobuf connection binary
+ * On a JSON connection every frame is JSON, with any opcode. On a protobuf connection binary
  * frames are protobuf and text frames are JSON. Replies use the connection's encoding.
  */
 import {

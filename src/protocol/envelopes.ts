@@ -31,7 +31,7 @@ export function reply(
   };
 }
 
-/** A message nobody asked for; `id` is a fresh random UUID. */
+/** A message that answers no request; `id` is a fresh random UUID. */
 export function unsolicited(id: string, time: number, envelope: OutboundEnvelope): OutboundMessage {
   return create(OutboundMessageSchema, { id, time: BigInt(time), envelope });
 }

@@ -5,7 +5,7 @@
  */
 import { ERROR_KINDS, type ErrorCode } from "./lean/error-kinds.ts";
 
-// The types of the protobuf runtime, written out: who uses the SDK alone has none of it.
+// The types of the protobuf runtime, written out: a program that uses the SDK alone has none of it.
 type JsonValue = number | string | boolean | null | JsonObject | JsonValue[];
 type JsonObject = { [name: string]: JsonValue };
 

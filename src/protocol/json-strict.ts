@@ -65,7 +65,7 @@ function messageCheck(schema: DescMessage): Check | undefined {
   const clock = schema.typeName === FRAME;
   const check: Check = (value) => {
     if (!isObject(value)) return;
-    // Nobody looks at a client's clock, so no form of it is a reason to refuse.
+    // A client's clock is not read, so no form of it is a reason to refuse.
     if (clock && value["time"] !== undefined && !isUint64(value["time"])) delete value["time"];
     for (const key of Object.keys(value)) byKey.get(key)?.(value[key], value, key);
   };

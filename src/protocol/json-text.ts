@@ -79,7 +79,7 @@ function afterBlanks(text: string, at: number): number {
   return next;
 }
 
-/** The place behind a value. */
+/** The place after a value. */
 function afterValue(text: string, start: number): number {
   let at = start;
   let depth = 0;
@@ -106,7 +106,7 @@ function afterValue(text: string, start: number): number {
   }
 }
 
-/** The place behind a number, true, false or null, from inside it. */
+/** The place after a number, true, false or null, from inside it. */
 function afterPlain(text: string, start: number): number {
   let at = start;
   while (at < text.length && !" \t\r\n,]}".includes(text[at] ?? "")) at += 1;

@@ -68,9 +68,9 @@ export const MAX_MESSAGE_BYTES = 64 * 1024;
 export const MAX_CLIENT_NAME_BYTES = 255;
 /** Longest channel name in bytes of UTF-8. */
 export const MAX_CHANNEL_BYTES = 255;
-/** Frames that may wait behind a connect that is still being decided. */
+/** Frames that may wait after a connect that is still being decided. */
 export const MAX_WAITING_FRAMES = 64;
-/** Bytes that may wait behind a connect that is still being decided. */
+/** Bytes that may wait after a connect that is still being decided. */
 export const MAX_WAITING_FRAME_BYTES = 256 * 1024;
 /** Messages of a stream opened by Open that are held back until those before them come; more close with 3501. */
 export const MAX_HELD_MESSAGES = 64;
@@ -104,14 +104,14 @@ export const MAX_IN_FLIGHT_RPCS = 32;
 export const RPC_TIMEOUT_MS = 30_000;
 /** How long a survey waits for answers where the caller does not say, in milliseconds. */
 export const SURVEY_TIMEOUT_MS = 5_000;
-/** How long a survey may wait whatever the caller says, in milliseconds. */
+/** How long a survey may wait at most, even if its caller asks for more, in milliseconds. */
 export const MAX_SURVEY_TIMEOUT_MS = 60_000;
 /**
- * How long it may take to count who is to be asked on other nodes, in milliseconds, and not longer than half of what
+ * How long it may take to count the subscribers of other nodes, in milliseconds, and not longer than half of what
  * the survey may wait where that is not very short; a node that has not said it by then is not asked.
  */
 export const SURVEY_COUNT_MS = 2_500;
-/** Subscribers that a survey of a client may ask; with more nobody is asked, and it is TOO_LARGE. */
+/** Subscribers that a survey of a client may ask; with more none is asked, and it is TOO_LARGE. */
 export const SURVEY_AUDIENCE = 1_000;
 /** The same of a survey from the server's side, and the most that a setting may allow clients. */
 export const MAX_SURVEY_AUDIENCE = 10_000;
@@ -123,17 +123,17 @@ export const SURVEY_RESULT_BYTES = 1024 * 1024;
 export const SURVEYS_PER_MINUTE = 10;
 /** Surveys that may be open on one node; one more is RATE_LIMITED. */
 export const OPEN_SURVEYS = 100;
-/** How long whoever finds too many surveys open should wait, in milliseconds. */
+/** How long a caller that finds too many surveys open should wait, in milliseconds. */
 export const SURVEYS_RETRY_MS = 1_000;
 /** How long a backend may take to authenticate or authorize, in milliseconds. */
 export const AUTH_TIMEOUT_MS = 5_000;
-/** How long a revocation is remembered at most, and where nobody says for how long, in milliseconds. */
+/** How long a revocation is remembered at most, and where no time is given, in milliseconds. */
 export const MAX_REVOCATION_MS = 90 * 24 * 3_600_000;
 /** Revocations that a deployment remembers; on Workers there is no such limit, but for MAX_USER_REVOCATIONS. */
 export const MAX_REVOCATIONS = 100_000;
 /** Single tokens of one user that Workers remember as revoked. */
 export const MAX_USER_REVOCATIONS = 1_000;
-/** How long before a connection's token expires its client is told, in milliseconds. */
+/** How long before a connection's token expires its client gets `token_expiring`, in milliseconds. */
 export const TOKEN_NOTICE_MS = 30_000;
 /** How long a channel may take to answer before the request is UNAVAILABLE, in milliseconds. */
 export const CHANNEL_TIMEOUT_MS = 5_000;
@@ -207,7 +207,7 @@ export const MAX_EVENT_ID_CHANNELS = 32;
 export const MAX_USER_ID_BYTES = 255;
 /** Longest token that is read as a JWT, in bytes. */
 export const MAX_TOKEN_BYTES = 8 * 1024;
-/** How far the clock of who issues tokens may be off, in milliseconds. */
+/** How far the clock of an issuer of tokens may be off, in milliseconds. */
 export const TOKEN_LEEWAY_MS = 5_000;
 /** Bytes of an issuer's set of keys; a longer one is not taken. */
 export const MAX_JWKS_BYTES = 64 * 1024;

@@ -21,14 +21,14 @@ export function variantOf(encoding: "json" | "proto", extended: boolean): Varian
   return ((encoding === "proto" ? 2 : 0) + (extended ? 1 : 0)) as Variant;
 }
 
-/** A frame and its length on the wire, measured once for all who get it. */
+/** A frame and its length on the wire, measured once for all its receivers. */
 export interface SizedFrame {
   readonly data: Frame;
   /** Of UTF-8 for text. */
   readonly bytes: number;
   /** Whether it may overtake deliveries where a connection is backed up: answers and control. */
   readonly urgent: boolean;
-  /** The form in which a host puts it on the wire, made by the host for the first who gets it. */
+  /** The form in which a host puts it on the wire, made by the host for its first receiver. */
   prepared: Uint8Array | undefined;
 }
 
@@ -39,7 +39,7 @@ export function sized(data: Frame, urgent = false): SizedFrame {
 
 /** What encoding has cost; shows whether the fast paths were taken. */
 export interface EncodingCounters {
-  /** Messages encoded, by variant. One per message and variant, whatever the number of subscribers. */
+  /** Messages encoded, by variant. One per message and variant, for any number of subscribers. */
   readonly encoded: [number, number, number, number];
   /** Events decoded from the log's bytes. Extended protobuf sessions need none. */
   decoded: number;
@@ -52,7 +52,7 @@ export interface FrameStamp {
   /** Unix milliseconds. */
   now(): number;
   readonly counters: EncodingCounters;
-  /** A variant cannot carry an entry of the batch; told once for each that is met. */
+  /** A variant cannot carry an entry of the batch; reported once for each that is met. */
   unencodable(variant: Variant, error: unknown): void;
 }
 

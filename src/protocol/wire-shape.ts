@@ -1,6 +1,6 @@
 /**
  * A look at protobuf bytes before the runtime reads them, for what it takes for something else or suffers
- * from. It reads a known field by its number alone, whatever wire type the bytes say; such a field counts
+ * from. It reads a known field by its number alone, in any wire type; such a field counts
  * as unknown here. And a frame with more than one Struct is slow to read, so that there may be one.
  */
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";

@@ -1,7 +1,7 @@
 /**
  * What `ce-` headers say. The HTTP binding wants values percent-encoded. The SDKs for JavaScript, Go and Java do
  * not encode, and a percent sign of theirs means itself, while that for Python does: which of the two a sender is
- * has to be told from what it sends.
+ * has to be seen from what it sends.
  */
 import { getTextEncoding } from "@bufbuild/protobuf/wire";
 import { MessagingError } from "../errors.ts";

@@ -1,4 +1,4 @@
-/** Events in the binary mode of HTTP, whoever sends them: attributes in headers, the data is the body. */
+/** Events in the binary mode of HTTP, of any sender: attributes in headers, the data is the body. */
 import { getTextEncoding } from "@bufbuild/protobuf/wire";
 import type { CloudEvent } from "../gen/io/cloudevents/v1/cloudevents_pb.js";
 import { mediaTypeOf } from "../media-type.ts";
@@ -8,7 +8,7 @@ import { attributeTexts, headerText } from "./header-value.ts";
 const PREFIX = "ce-";
 /** What libraries of HTTP say of a body that is empty. */
 const FORM = "application/x-www-form-urlencoded";
-/** What stands between name and value of a header, and behind it. */
+/** What stands between name and value of a header, and after it. */
 const SEPARATORS = 4;
 
 /** The headers of an event, by attribute, as they came. */
@@ -33,7 +33,7 @@ export function headerBytes(headers: ReadonlyMap<string, string>): number {
 }
 
 /**
- * An event out of its headers and its body. An empty body is no data: HTTP does not tell the two apart.
+ * An event out of its headers and its body. An empty body is no data: HTTP has one form for both.
  *
  * @param isText whether values of headers have been read as UTF-8, see {@link headerText}
  * @throws MessagingError BAD_REQUEST for what is no event
@@ -65,7 +65,7 @@ function dataOf(contentType: string, body: Uint8Array): Data {
     try {
       return { case: "textData", value: getTextEncoding().decodeUtf8(body, true) };
     } catch {
-      // Then they are bytes, whatever the header says of them.
+      // Then they are bytes, even if the header says text.
     }
   }
   return { case: "binaryData", value: body };

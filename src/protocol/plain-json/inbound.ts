@@ -1,6 +1,6 @@
 /**
  * Frames that clients send most, publishes and RPCs in JSON, without the runtime, which walks over a schema for them.
- * Whatever else a frame holds is left to it.
+ * All other frames are left to it.
  */
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { InboundMessage } from "../gen/messageloop/v1/service_pb.js";

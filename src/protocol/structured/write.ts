@@ -1,4 +1,4 @@
-/** Events as JSON documents on the way out, for whatever speaks CloudEvents. */
+/** Events as JSON documents on the way out, for programs that speak CloudEvents. */
 import { toJson } from "@bufbuild/protobuf";
 import { base64Encode, getTextEncoding } from "@bufbuild/protobuf/wire";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
@@ -81,7 +81,7 @@ function dataMember(
     return ["data_base64", JSON.stringify(base64Encode(utf8Encode(data.value)))];
   }
   const bytes = data.case === "binaryData" ? data.value : undefined;
-  // HTTP has no way to tell an empty body from none either.
+  // HTTP does not distinguish an empty body from none either.
   if (bytes === undefined || bytes.length === 0) return ["data", undefined];
   const read = text ? utf8OrNothing(bytes) : undefined;
   if (read !== undefined && !json) return ["data", JSON.stringify(read)];
