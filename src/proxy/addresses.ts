@@ -1,5 +1,5 @@
 /**
- * Addresses that no backend has: those of the link, where clouds hand out credentials to whoever asks, and those
+ * Addresses that no backend has: those of the link, where clouds hand out credentials to any caller, and those
  * that are no single host's. An address of IPv4 is found in every form in which IPv6 carries one.
  */
 

@@ -67,7 +67,7 @@ export interface BackendConfig {
   readonly routes: readonly RoutePattern[];
 }
 
-/** Which backend decides what is no RPC and which is told, by its name; undefined where none does or is. */
+/** Which backend decides what is no RPC, and to which one events are reported, by its name; undefined where there is none. */
 export interface HookConfig {
   readonly authenticate: string | undefined;
   readonly subscribe: string | undefined;

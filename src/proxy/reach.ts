@@ -20,7 +20,7 @@ export class Reach {
   readonly #nodes: GlobNode[] = [];
   /** The node in which each glob ends, by the order of the globs. */
   readonly #ends: number[] = [];
-  /** First units of the classes that no glob tells apart; the dot has one for itself. */
+  /** First units of the classes that no glob distinguishes; the dot has one for itself. */
   readonly #classes: readonly number[];
   /** One unit for each class, or undefined where no channel has one of it. */
   readonly #samples: readonly (number | undefined)[];
@@ -55,7 +55,7 @@ export class Reach {
    */
   of(pattern: string): ReadonlySet<number> | undefined {
     const { tokens, open } = this.#tokensOf(pattern);
-    // Behind the last token: the end, then a dot that begins a further word, then that word.
+    // After the last token: the end, then a dot that begins a further word, then that word.
     const end = tokens.length;
     const found = new Set<number>();
     const visited = new Set<number>();

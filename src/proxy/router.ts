@@ -21,7 +21,7 @@ export const AUTHENTICATE_METHOD = "$authenticate";
 export const SUBSCRIBE_METHOD = "subscribe";
 
 /**
- * An empty router; a backend for everything else goes behind the more special ones.
+ * An empty router; a backend for everything else goes after the more special ones.
  *
  * A subscription to a pattern is granted only where no channel that the pattern stands for is refused:
  * every route that decides about one of them is asked, with the pattern as `channel`.
@@ -46,7 +46,7 @@ export class ProxyRouter implements Backends {
   /** Made for the first pattern after a route was added. */
   #reach: { readonly routes: readonly Route[]; readonly reach: Reach } | undefined;
 
-  /** Adds a route behind those that are there. @throws MessagingError BAD_REQUEST for a bad glob. */
+  /** Adds a route after those that are there. @throws MessagingError BAD_REQUEST for a bad glob. */
   add({ channel, method }: RoutePattern, backends: Backends): this {
     this.#routes.push({ channel: new Glob(channel), method: new Glob(method), backends });
     this.#reach = undefined;
@@ -59,7 +59,7 @@ export class ProxyRouter implements Backends {
       ?.backends;
   }
 
-  /** Present only where some route leads to an authenticator: then everyone is authenticated. */
+  /** Present only where some route leads to an authenticator: then every client is authenticated. */
   get authenticate(): Backends["authenticate"] {
     const backends = this.find("", AUTHENTICATE_METHOD);
     return backends?.authenticate?.bind(backends);
@@ -75,7 +75,7 @@ export class ProxyRouter implements Backends {
     const asking = [...new Set(asked)].map(
       async (backends) => await backends?.authorizeSubscribe?.(request, cancellation),
     );
-    // What a backend answers is no yes: whoever asked the router sees it, and refuses.
+    // A backend's answer is no yes: the caller of the router sees it, and refuses.
     return (await Promise.all(asking)).find((answer) => answer !== undefined);
   }
 

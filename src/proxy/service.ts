@@ -1,6 +1,6 @@
 /**
  * `ProxyService`, which is what every backend over a network is asked by, as Backends: what the messages are made
- * of, and what the answers mean. How they get there is whoever's `call` it is.
+ * of, and what the answers mean. Each `call` brings them there in its own way.
  */
 import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import type { Action, Grant } from "../engine/ports/access.ts";
@@ -42,7 +42,7 @@ import {
 import type { Error as ErrorMessage } from "../protocol/gen/messageloop/shared/v1/errors_pb.js";
 import type { ErrorCode } from "../protocol/lean/error-kinds.ts";
 
-/** Something that a backend is asked or told: a procedure of `ProxyService`. */
+/** Something that a backend is asked, or that is reported to it: a procedure of `ProxyService`. */
 export interface Hook<I extends DescMessage = DescMessage, O extends DescMessage = DescMessage> {
   /** What requests, the log and metrics call it. */
   readonly name: string;
@@ -51,7 +51,7 @@ export interface Hook<I extends DescMessage = DescMessage, O extends DescMessage
   readonly input: I;
   readonly output: O;
   /**
-   * What the client is told where a backend refuses without words of its own, such as by status 403. Undefined where
+   * What the client gets where a backend refuses without words of its own, such as by status 403. Undefined where
    * that is a failure.
    */
   readonly refusal: readonly [code: ErrorCode, text: string] | undefined;
@@ -142,7 +142,7 @@ export function createBackends(call: Call): EveryBackend {
   };
 }
 
-/** Values are looked at where all answers are: whoever names nobody there has authenticated nobody. */
+/** Values are looked at where all answers are: a backend that names no user there has authenticated none. */
 function identityOf(userInfo: UserInfo | undefined): Identity {
   if (userInfo === undefined) return { userId: "" };
   const { id, clientVouched, tokenId, expiresAt, channels, capabilities } = userInfo;
@@ -160,7 +160,7 @@ function grantOf({ pattern, actions }: GrantMessage): Grant {
   return { pattern, actions: actions as Action[] };
 }
 
-/** What a backend states is told to the client; whoever takes the answer looks at its parts. */
+/** What a backend states goes to the client; the taker of the answer checks its parts. */
 function refuseIf(error: ErrorMessage | undefined): void {
   if (error === undefined) return;
   const { code, type, message, metadata } = error;

@@ -9,7 +9,7 @@ export function objectCalls({ exports }: Pick<DurableObjectState, "exports">): O
     gateway: (name) => {
       const region = parseGatewayName(name)?.region;
       const place = region === undefined ? {} : { locationHint: region };
-      // Who calls a gateway first, perhaps for a session that never was, must not have it live near itself.
+      // The first caller of a gateway, perhaps for a session that never was, must not have it live near itself.
       return exports.GatewayDurableObject.getByName(name, place);
     },
     index: (name) => exports.PatternDurableObject.getByName(name),

@@ -5,7 +5,7 @@ export const CAPABILITIES: HostCapabilities = {
   name: "worker",
   bidirectionalStreams: false,
   grpc: false,
-  // A socket of the runtime does not tell what lies in its buffer.
+  // A socket of the runtime does not show what lies in its buffer.
   observesBackpressure: false,
   slowsSenders: false,
   freeHeartbeat: true,

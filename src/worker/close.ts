@@ -23,7 +23,7 @@ export function closeSocket(socket: ClosableSocket, { code, reason }: Disconnect
 
 /** Answers a peer's close frame with its own code. */
 export function answerClose(socket: ClosableSocket, code: number, reason: string): void {
-  // 1006 means that there was no close frame, and so nobody to answer.
+  // 1006 means that there was no close frame, and so no peer to answer.
   if (code === 1006) return;
   // 1005 means a close frame without a code; it must not be sent as one.
   if (code === 1005) closeQuietly(socket);
@@ -41,7 +41,7 @@ function closeQuietly(socket: ClosableSocket): void {
 /** What the bridge of a door says to the gateway by itself, where else frames of its client are. */
 const CLOSE_WORD = "close ";
 
-/** Asks a gateway to end the session of a bridge, so that its client is told as any other. */
+/** Asks a gateway to end the session of a bridge, so that its client gets the reason as any other. */
 export function closeWord(code: number, retryAfterMs = 0): string {
   return `${CLOSE_WORD}${code} ${retryAfterMs}`;
 }

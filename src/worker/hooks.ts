@@ -18,7 +18,7 @@ export interface ObjectHooksHost {
 }
 
 export class ObjectHooks {
-  /** Undefined where nobody is told of anything. */
+  /** Undefined where no event is reported. */
   readonly lifecycle: Hooks | undefined;
   readonly #host: ObjectHooksHost;
   readonly #outbox: SqlOutbox | undefined;
@@ -62,7 +62,7 @@ export class ObjectHooks {
   }
 
   /**
-   * Tells of the sessions that a reset has taken.
+   * Reports the sessions that a reset has taken.
    *
    * @param live whether a session is there
    */

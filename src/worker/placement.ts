@@ -14,7 +14,7 @@ export type Refusal = "full" | "busy";
 export const DOOR_HEADER = "x-messageloop-door";
 /** `stream`: the client sends by calls of its own, and the door writes heartbeats so often, in milliseconds. */
 export const HEARTBEAT_HEADER = "x-messageloop-heartbeat";
-/** `events`: the client reads only, and the door knows who it is; percent-encoded. */
+/** `events`: the client reads only, and the door knows its user; percent-encoded. */
 export const USER_HEADER = "x-messageloop-user";
 /** `events`: when the client's ticket was made, Unix milliseconds; left out where it has shown a key. */
 export const ISSUED_HEADER = "x-messageloop-issued";
@@ -30,7 +30,7 @@ const QUIET_MS = 60_000;
 export const REGIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
 export type Region = (typeof REGIONS)[number];
 
-/** What a request tells of where it comes from; every part may be missing. */
+/** What a request says of where it comes from; every part may be missing. */
 export interface Origin {
   readonly continent?: unknown;
   readonly longitude?: unknown;
@@ -61,7 +61,7 @@ export function gatewayName(region: Region, shard: number): string {
   return `${region}-${shard}`;
 }
 
-/** The region of a gateway's name, or undefined when nobody here made that name. */
+/** The region of a gateway's name, or undefined for a name that was not made here. */
 export function parseGatewayName(name: string): { region: Region; shard: number } | undefined {
   const [, prefix, digits] = /^([a-z]+)-(0|[1-9][0-9]?)$/.exec(name) ?? [];
   const region = REGIONS.find((candidate) => candidate === prefix);
@@ -92,7 +92,7 @@ export class Placement {
   }
 
   /**
-   * A gateway refused and told the width it knows. Doubles the width and picks a shard of the new
+   * A gateway refused and named the width that it knows. Doubles the width and picks a shard of the new
    * half; at the widest, any shard.
    */
   refused(region: Region, told: number): number {

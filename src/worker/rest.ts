@@ -1,5 +1,5 @@
 /**
- * Answers that end behind what their clients still send. The runtime closes a connection whose answer has ended before
+ * Answers that end after what their clients still send. The runtime closes a connection whose answer has ended before
  * its request, and the answer is lost on its way.
  */
 import { discardRest, type KeepAlive } from "../http/body.ts";

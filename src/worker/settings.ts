@@ -16,7 +16,7 @@ export interface WorkerSettings extends Settings, SharedConfig {
   readonly maxUnheardBytes: number;
   readonly maxSockets: number;
   readonly maxUpgradesPerSecond: number;
-  /** Who may use the server API; nobody may where there are none. */
+  /** The keys of the server API; it is closed where there are none. */
   readonly apiKeys: readonly KeyEntry[];
   /** What tickets are signed with, the first of them; none are made without any. */
   readonly ticketKeys: readonly TicketKey[];
@@ -92,12 +92,12 @@ function withBindings(config: SharedConfig, env: object): SharedConfig {
   return config;
 }
 
-/** Whether channels are listed: where nobody can ask for it, it would cost for nothing. */
+/** Whether channels are listed: where no key can ask for it, it would cost for nothing. */
 export function listsChannels({ apiKeys }: WorkerSettings): boolean {
   return apiKeys.length > 0;
 }
 
-/** Whether users are found: where nobody can ask for it, and nobody counts their connections, it would cost likewise. */
+/** Whether users are found: where no key can ask for it, and connections are not counted, it would cost likewise. */
 export function keepsDirectory({ apiKeys, maxUserConnections }: WorkerSettings): boolean {
   return apiKeys.length > 0 || maxUserConnections > 0;
 }

@@ -34,7 +34,7 @@ export interface GatewayStub {
 /** Finds a gateway by its name. */
 export type Gateways = (name: string, region: Region) => GatewayStub;
 
-/** What a door of the Worker tells the gateway that it connects a client to. */
+/** What a door of the Worker passes to the gateway that it connects a client to. */
 export type DoorTerms = {
   /** Where its client comes from. */
   readonly region: Region;
@@ -46,7 +46,7 @@ export type DoorTerms = {
     }
   | {
       readonly door: "events";
-      /** Who the client is, as the door has found out; empty for nobody in particular. */
+      /** The user of the client, as the door has found out; empty for an anonymous one. */
       readonly user: string;
       /** When its ticket was made, Unix milliseconds; undefined where it has shown a key. */
       readonly issuedAt: number | undefined;
@@ -88,7 +88,7 @@ export function regionFrom(request: Request): Region {
   return regionOf((request as { cf?: Origin }).cf);
 }
 
-/** Puts the door's word in the place of whatever a client has said there. */
+/** Puts the door's word in the place of what a client has said there. */
 function say(headers: Headers, terms: DoorTerms | undefined): void {
   headers.delete(DOOR_HEADER);
   headers.delete(HEARTBEAT_HEADER);

@@ -25,7 +25,7 @@ export class Circuit {
   #openedAt: number | undefined;
   #probing = false;
 
-  /** @param changed is told of each opening and closing */
+  /** @param changed is called at each opening and closing */
   constructor(config: CircuitConfig, changed: (state: "closed" | "open") => void) {
     this.#config = config;
     this.#changed = changed;
@@ -44,7 +44,7 @@ export class Circuit {
     return !this.#probing && (waited < 0 || waited >= this.#config.pauseMs);
   }
 
-  /** Lets a call through, or undefined. Each that was let through is told to `ended`. */
+  /** Lets a call through, or undefined. Each that was let through is given to `ended`. */
   enter(now: number): Permit | undefined {
     if (!this.passes(now)) return undefined;
     if (this.#openedAt === undefined) return ORDINARY;

@@ -1,7 +1,7 @@
 /** What a backend's calls have come to, for operators. */
 import type { FailureReason } from "../../engine/ports/backends.ts";
 
-/** How a call ended: with an answer that could be read as one, whatever it says, or why with none. */
+/** How a call ended: with any answer that could be read as one, or why with none. */
 export type CallOutcome = "answered" | FailureReason;
 
 /**
@@ -22,8 +22,8 @@ export const CALL_OUTCOMES = [
 ] as const satisfies readonly CallOutcome[];
 
 /**
- * Kinds of calls, each with places and a circuit of its own: RPCs, questions about who somebody is and what they may
- * do, and what a backend is only told.
+ * Kinds of calls, each with places and a circuit of its own: RPCs, questions of authentication and
+ * access, and events that are only reported.
  */
 export type CallLane = "rpc" | "access" | "events";
 

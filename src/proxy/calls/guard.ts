@@ -5,7 +5,7 @@ import type { Post } from "../http/call.ts";
 import { type BackendStats, type CallLane, type LaneStats, laneOf } from "./counts.ts";
 import { type CallPlatform, Lane, type LaneCall } from "./lane.ts";
 
-/** Statuses of whatever stands before a backend that is not there. */
+/** Statuses of a proxy before a backend that is not there. */
 const GATEWAY_STATUSES: ReadonlySet<number> = new Set([502, 503, 504]);
 
 export class BackendGuard {
@@ -23,7 +23,7 @@ export class BackendGuard {
    * Runs a call within the bounds of the backend.
    *
    * @param hook what the backend is asked, such as `rpc`
-   * @throws BackendFailure, or whatever else the call fails with
+   * @throws BackendFailure, or what the call fails with
    */
   run<T>(
     hook: string,
@@ -40,7 +40,7 @@ export class BackendGuard {
     return { name: this.#config.name, lanes };
   }
 
-  /** RPCs are one for themselves: a client that has many of them under way keeps nobody from being authenticated. */
+  /** RPCs are one for themselves: a client that has many of them under way keeps no client from being authenticated. */
   #lane(name: CallLane): Lane {
     let lane = this.#lanes.get(name);
     if (lane === undefined) {

@@ -16,7 +16,7 @@ export interface CallPlatform {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
-  /** Told where calls are not made any more, because the backend fails. */
+  /** Called where calls are not made any more, because the backend fails. */
   readonly opened?: () => void;
 }
 
@@ -120,7 +120,7 @@ export class Lane {
     };
   }
 
-  /** Waits for a place. @param given is told of it, also where the call ends at the same time */
+  /** Waits for a place. @param given is called with it, also where the call ends at the same time */
   #queued(open: OpenCall, given: () => void): Promise<void> {
     return open.until(
       () =>

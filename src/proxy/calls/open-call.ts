@@ -1,4 +1,4 @@
-/** One call of a backend while somebody waits for it: it ends by itself, at its deadline, or when it is cancelled. */
+/** One call of a backend while its caller waits: it ends by itself, at its deadline, or when it is cancelled. */
 import { BackendFailure, type Cancellation } from "../../engine/ports/backends.ts";
 import type { Timers } from "../../engine/ports/platform.ts";
 
@@ -9,7 +9,7 @@ export class OpenCall implements Cancellation {
   #closed = false;
   #reject: ((failure: BackendFailure) => void) | undefined;
 
-  /** @param outer whoever asked; a cancellation that came late is a deadline that passed, and no client that left */
+  /** @param outer the caller; a cancellation that came late is a deadline that passed, and no client that left */
   constructor(timers: Timers, timeoutMs: number, outer: Cancellation) {
     // Most often both have the same deadline, and one timer for it is enough.
     if (outer.withinMs === undefined || outer.withinMs > timeoutMs) {
@@ -51,7 +51,7 @@ export class OpenCall implements Cancellation {
     });
   }
 
-  /** Nobody waits any more: the deadline is nothing that could pass. */
+  /** The caller waits no more: the deadline is nothing that could pass. */
   close(): void {
     this.#closed = true;
     this.#stop?.();

@@ -42,7 +42,7 @@ export function httpCall({ post, form, path, timeoutMs, signer }: HttpCallOption
       response = await post(request, cancellation, timeoutMs);
     } catch (error) {
       if (error instanceof BackendFailure) throw error;
-      // Whatever a host throws is a failure: a MessagingError of it would be told to the client.
+      // Every exception of a host is a failure: a MessagingError of it would be sent to the client.
       throw new BackendFailure("unreachable", errorText(error), { cause: error });
     }
     return form.read(hook, response);

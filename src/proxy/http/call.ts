@@ -8,7 +8,7 @@ export interface BackendRequest {
   /** What the backend is asked: `rpc`, `authenticate`, `subscribe_acl` and so on, for metrics and the log. */
   readonly hook: string;
   /**
-   * By name, in lower case; Content-Type is not among them. They stand above whatever headers the operator has set
+   * By name, in lower case; Content-Type is not among them. They stand above the headers that the operator has set
    * for the backend. Values are printable ASCII.
    */
   readonly headers: Readonly<Record<string, string>>;
@@ -37,7 +37,7 @@ export interface AttributeHeaders {
 }
 
 /**
- * Sends one request and resolves with the answer, whatever its status is. MUST NOT follow redirects, MUST bound
+ * Sends one request and resolves with the answer, of any status. MUST NOT follow redirects, MUST bound
  * time and bytes, and MUST stop when the call is cancelled.
  *
  * Rejects with a BackendFailure, whose text is for the log alone.

@@ -1,6 +1,6 @@
 /**
  * Requests as CloudEvents in the structured mode, which the SDKs of CloudEvents and frameworks that build on them
- * take. An RPC is the client's own event; whatever else there is to say of it stands in extension attributes, so
+ * take. An RPC is the client's own event; all else about it stands in extension attributes, so
  * that it is in the body and signed with it. Any other request is an event of ours around its message.
  */
 import { create, type DescMessage, isMessage, type MessageShape } from "@bufbuild/protobuf";
@@ -72,7 +72,7 @@ export function cloudEventsForm(random: Random): Form {
 
 /**
  * The client's event. What CloudEvents wants of every event and this one does not have is taken from the request.
- * No attribute of the client's own can stand in the place of one that says who it is.
+ * No attribute of the client's own can stand in the place of one that names its user.
  */
 function rpcText({ id, channel, method, payload, caller, metadata }: RPCRequest): string {
   const event = payload ?? create(CloudEventSchema);

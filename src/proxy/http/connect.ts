@@ -65,7 +65,7 @@ export function connectForm(encoding: "proto" | "json"): Form {
 }
 
 /**
- * What a code of Connect or gRPC means. The message beside it is for nobody.
+ * What a code of Connect or gRPC means. The message beside it is not passed on.
  *
  * @param code as Connect writes it, such as `permission_denied`
  */

@@ -41,7 +41,7 @@ export const v011Form: Form = {
   read(hook, response) {
     // It has no other way to refuse than a status.
     checkStatus(hook, response, (status) => status >= 400 && status < 500 && !LATER.has(status));
-    // Go says text/plain where a handler says nothing, and nobody has looked at it.
+    // Go says text/plain where a handler says nothing, and no server has looked at it.
     const { value } = objectIn(response.body);
     return messageOf(hook.output, renamed(hook.output, value));
   },
@@ -51,7 +51,7 @@ function fieldsOf({ fields }: DescMessage): DescField[] {
   return fields.filter(({ number }) => number < FIRST_NEW_FIELD);
 }
 
-/** An error as well where v0.1.1 has none: whoever states one to a subscription has not granted it. */
+/** An error as well where v0.1.1 has none: a backend that states one to a subscription has not granted it. */
 function readFieldsOf({ fields }: DescMessage): DescField[] {
   return fields.filter(({ number, name }) => number < FIRST_NEW_FIELD || name === "error");
 }

@@ -63,7 +63,7 @@ const OWN_HEADERS: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** Headers by whose names somebody is let in. */
+/** Headers that let a caller in. */
 const CREDENTIALS = /^(?:proxy-)?authorization$|^cookie$|api-?key|secret|token|password/i;
 
 const headers = v.optional(
@@ -321,10 +321,10 @@ export const rpcEntries = {
   rpc_echo: key(switches, "true without proxy, false with it"),
 };
 
-/** Hooks that name a backend: the two that decide, and those that are told of what has happened. */
+/** Hooks that name a backend: the two that decide, and those that report what has happened. */
 const NAMING = ["authenticate", "subscribe", ...LIFECYCLE_KINDS] as const;
 
-/** `hooks`: which backend decides what is no RPC, and which is told. Undefined where nothing is said of it. */
+/** `hooks`: which backend decides what is no RPC, and to which one events are reported. Undefined where nothing is said of it. */
 export const hookEntries = v.optional(
   v.pipe(
     table({

@@ -1,5 +1,5 @@
 /**
- * Signatures of requests, by which a backend tells what this server has sent from what others have, and that
+ * Signatures of requests, by which a backend knows that this server has sent them, and that
  * nothing of it was changed.
  */
 import { base64Encode } from "@bufbuild/protobuf/wire";

@@ -13,7 +13,7 @@ import { bindingOf, type Fetch } from "./binding.ts";
 import { CallReport } from "./call-report.ts";
 import { FetchSender } from "./fetch.ts";
 
-/** Configurations of which the log has been told already: an isolate has many gateways, and one configuration. */
+/** Configurations that the log has already: an isolate has many gateways, and one configuration. */
 const told = new WeakSet<ProxyConfig>();
 
 /**
@@ -38,7 +38,7 @@ export function gatewayBackends(
 
 /**
  * Calls of one kind over the network that may be under way at once: an object has six connections that wait for an
- * answer, and what has none left for it waits where nobody sees it.
+ * answer, and a call that has none left for it waits unseen.
  */
 const MAX_CONNECTIONS = 4;
 
@@ -49,9 +49,9 @@ function reach(config: BackendConfig, bindings: object, platform: HttpPlatform):
 }
 
 /**
- * Who is told of lifecycle events by one object.
+ * The backends to which one object reports lifecycle events.
  *
- * @param among kinds that the object can tell of
+ * @param among kinds that the object can report
  */
 export function objectHooks(
   config: ProxyConfig,
@@ -64,7 +64,7 @@ export function objectHooks(
   return configuredHooks(config, teller, among);
 }
 
-/** Requests to one backend; each who asks for them has bounds and circuits of its own. */
+/** Requests to one backend; each caller has bounds and circuits of its own. */
 function postTo(config: BackendConfig, bindings: object, platform: HttpPlatform): Post {
   const sender = new FetchSender(config, fetchOf(config, bindings));
   const { binding, concurrency } = config;

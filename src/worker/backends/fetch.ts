@@ -18,7 +18,7 @@ export class FetchSender {
   }
 
   /**
-   * Sends one request. Whoever asks keeps the time, and cancels.
+   * Sends one request. The caller keeps the time, and cancels.
    *
    * @throws BackendFailure
    */

@@ -18,7 +18,7 @@ export class SqlGatewayStore implements GatewayStore {
   constructor(sql: SqlLike, fresh = false) {
     this.#sql = sql;
     this.#fresh = fresh;
-    // One call for both: a channel that is new is made while somebody waits.
+    // One call for both: a channel that is new is made while a caller waits.
     sql.exec(
       `CREATE TABLE IF NOT EXISTS gateways (
         name TEXT PRIMARY KEY, registration TEXT NOT NULL, confirmed INTEGER,

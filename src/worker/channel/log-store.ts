@@ -23,7 +23,7 @@ export class SqlLogStore implements LogStore {
   constructor(sql: SqlLike, fresh = false) {
     this.#sql = sql;
     this.#fresh = fresh;
-    // One call for all: a channel that is new is made while somebody waits. `removed` is a table of its own,
+    // One call for all: a channel that is new is made while a caller waits. `removed` is a table of its own,
     // so that logs from before history could be removed need no change.
     sql.exec(
       `CREATE TABLE IF NOT EXISTS meta (id INTEGER PRIMARY KEY, epoch TEXT NOT NULL);

@@ -51,7 +51,7 @@ export class ChannelDurableObject extends DurableObject<Env> implements Called<C
   }
 
   /**
-   * Who is told of which events of channels. A class of the application's own overrides it; without that it is as the
+   * The backends to which events of channels are reported. A class of the application's own overrides it; without that it is as the
    * settings `proxy` and `hooks` say.
    */
   protected hooks(): HookTargets {

@@ -1,4 +1,4 @@
-/** To whom a channel reports that it exists, in its Durable Object's SQLite: one row, in a table that only who reports has. */
+/** The region to which a channel reports that it exists, in its Durable Object's SQLite: one row, in a table of channels that report. */
 import type { Reported, ReportedStore } from "../../objects/ports/channel-store.ts";
 import { hasTable, type SqlLike } from "../sql/sql.ts";
 

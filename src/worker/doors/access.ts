@@ -1,4 +1,4 @@
-/** Who may do what at the doors of an isolate, made once for its settings: failures with keys are counted in one place. */
+/** The rights of callers at the doors of an isolate, made once for its settings: failures with keys are counted in one place. */
 import { RuleAuthorizer } from "../../access/authorizer.ts";
 import type { Authorizer } from "../../engine/ports/access.ts";
 import { Keys } from "../../http/keys/keys.ts";

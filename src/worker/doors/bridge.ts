@@ -3,8 +3,8 @@
  * by itself would keep it awake. The bridge is the gateway's client, over a WebSocket that the gateway can sleep
  * on; it writes heartbeats and ends streams that are old without waking it.
  *
- * The runtime tells nobody that a client has left until a write to it fails, and an open socket keeps all of this
- * going after that. So whoever writes to the client calls `leave` then, and heartbeats see to it that writes come. A
+ * The runtime does not report that a client has left until a write to it fails, and an open socket keeps all of this
+ * going after that. So a writer to the client calls `leave` then, and heartbeats see to it that writes come. A
  * write to a client that does not read never fails: such a client is abandoned some time after its end.
  */
 import type { Clock, Timers } from "../../engine/ports/platform.ts";
@@ -92,7 +92,7 @@ export class Bridge {
   }
 
   /**
-   * Has the gateway end the session, so that its client is told as any other.
+   * Has the gateway end the session, so that its client gets the reason as any other.
    *
    * @param retryAfterMs how long the client should wait before it comes back, in milliseconds
    */
@@ -152,7 +152,7 @@ export class Bridge {
     } else this.#wake?.();
   }
 
-  /** One timer, whatever is written: it looks how long that is ago. */
+  /** One timer, for any number of writes: it looks how long that is ago. */
   #beatAfter(ms: number): void {
     this.#after(ms, () => {
       const { clock, heartbeatMs } = this.#options;

@@ -55,7 +55,7 @@ async function answer(
   const leave = (): void => gone.abort();
   request.signal.addEventListener("abort", leave, { once: true });
   const call = {
-    // Whatever it is: what this door cannot do it says by itself.
+    // For every call: what this door cannot do it says by itself.
     httpVersion: "2.0",
     method: request.method,
     url: request.url,
@@ -92,7 +92,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /**
  * A body that is made as fast as it is read. The runtime says that a client has gone when a write fails, and not
- * before; a handler that waits for something else is not told by the library, so it hears of it by the signal.
+ * before; a handler that waits for something else hears nothing of that from the library, so it learns it by the signal.
  */
 function streamOf(body: AsyncIterable<Uint8Array>, gone: () => void): ReadableStream<Uint8Array> {
   const chunks = body[Symbol.asyncIterator]();

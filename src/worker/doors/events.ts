@@ -1,4 +1,4 @@
-/** Server-sent events in the Worker. A stream ends here, with a bridge to its gateway behind it, which can sleep. */
+/** Server-sent events in the Worker. A stream ends here, with a bridge to its gateway, which can sleep. */
 import type { AdmittedEvents } from "../../http/events/door.ts";
 import { EventStream, HEARTBEAT_FRAME } from "../../http/events/event-stream.ts";
 import { codecFor } from "../../protocol/codec.ts";
@@ -10,7 +10,7 @@ import { connectToGateway } from "../upgrade.ts";
 import { Bridge } from "./bridge.ts";
 import { abandon, type Caller } from "./caller.ts";
 
-/** Answers who may have a stream. */
+/** Answers requests that may have a stream. */
 export async function openEvents(
   events: AdmittedEvents,
   settings: WorkerSettings,
@@ -33,7 +33,7 @@ export async function openEvents(
 }
 
 /**
- * What the session of a gateway's socket says, made as fast as it is read. That the client has gone the runtime tells
+ * What the session of a gateway's socket says, made as fast as it is read. The runtime reports that the client has gone
  * when a write fails, which heartbeats see to.
  */
 function bodyOf(

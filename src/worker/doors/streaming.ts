@@ -1,5 +1,5 @@
 /**
- * Open and Send in the Worker. A stream of Open ends here, with a bridge to its gateway behind it; a Send arrives in
+ * Open and Send in the Worker. A stream of Open ends here, with a bridge to its gateway; a Send arrives in
  * any isolate, and goes to the gateway that the session's id names.
  */
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";

@@ -159,7 +159,7 @@ interface Carried {
   spilled: boolean;
 }
 
-/** Marks alone, to be written behind a record. */
+/** Marks alone, to be written after a record. */
 function encodeMarks(marks: SessionMarks): Uint8Array {
   return toBinary(SessionRecordSchema, create(SessionRecordSchema, { marks }));
 }

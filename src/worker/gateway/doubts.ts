@@ -1,5 +1,5 @@
 /**
- * Who seems to be silent may only seem so: the time of day may have been set forward, or the machine have
+ * A client that seems to be silent may only seem so: the time of day may have been set forward, or the machine have
  * stood still, and the runtime has no other clock. So silence counts only when it is seen a second time, one
  * idle timeout after it was seen first. What was seen outlives the sleep of the object.
  */

@@ -19,7 +19,7 @@ export class SqlPatternRegistrations implements PatternRegistrationTable {
         unsettled INTEGER NOT NULL
       ) WITHOUT ROWID`,
     );
-    // Counted here and not taken from the clock: on another machine that may be behind.
+    // Counted here and not taken from the clock: on another machine that may be slow.
     sql.exec(
       "CREATE TABLE IF NOT EXISTS pattern_version (id INTEGER PRIMARY KEY, last INTEGER NOT NULL)",
     );

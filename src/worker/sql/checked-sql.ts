@@ -1,6 +1,6 @@
 /**
  * An object's database whose failures are errors with a code: a disk that is full is no mistake of the
- * client, and whoever waits for a write is told so at once.
+ * client, and the waiter for a write hears so at once.
  */
 import { unavailable } from "../../objects/timers.ts";
 import { Trouble, type TroubleHost } from "../../objects/trouble.ts";

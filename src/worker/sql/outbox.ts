@@ -17,7 +17,7 @@ import {
 import { bufferOf, hasTable, type SqlLike, type SqlValue } from "./sql.ts";
 
 export interface SqlOutboxTerms {
-  /** The kinds that somebody hears. */
+  /** The kinds that some backend takes. */
   readonly kinds: ReadonlySet<LifecycleKind>;
   readonly clock: Clock;
   readonly random: Random;
@@ -97,12 +97,12 @@ export class SqlOutbox implements Outbox {
     try {
       for (const { place } of rows) this.#delete(Number(place));
     } catch {
-      // They have been taken, and are sent again by a later life: the database has told the log why.
+      // They have been taken, and are sent again by a later life: the log has the reason from the database.
     }
   }
 
   /**
-   * Tells the end of those that are remembered as connected and are not there: the object was reset under them.
+   * Reports the end of those that are remembered as connected and are not there: the object was reset under them.
    *
    * @param live whether a session is there
    */
@@ -156,7 +156,7 @@ export class SqlOutbox implements Outbox {
     return [...this.#sql.exec(query, session)].length > 0;
   }
 
-  /** No place is used again within a life, which goes on behind those that it has read. */
+  /** No place is used again within a life, which goes on after those that it has read. */
   #lastPlace(): number {
     this.#last ??= this.#number("SELECT max(place) AS number FROM lifecycle_events");
     return this.#last;
