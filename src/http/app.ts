@@ -60,12 +60,12 @@ export function createApp(options: AppOptions): Hono {
   return app;
 }
 
-/** 503 that spreads those who come back. */
+/** 503 that spreads clients that come back. */
 export function delayedRetry(): Response {
   return plain(503, "Service Unavailable", { "Retry-After": `${retryAfterSeconds()}` });
 }
 
-/** How long one of many who are refused should wait before it comes back, in seconds. */
+/** How long one of many refused clients should wait before it comes back, in seconds. */
 export function retryAfterSeconds(): number {
   return 1 + Math.floor(Math.random() * RETRY_SPREAD_S);
 }

@@ -53,7 +53,7 @@ class CallBody implements AsyncIterableIterator<Uint8Array> {
   constructor(source: AsyncIterator<Uint8Array>, host: BodyHost) {
     this.#source = source;
     this.#host = host;
-    // Whoever waits for it may have what it waits for by then.
+    // Its waiter may have what it waits for by then.
     this.#late.promise.catch(() => {});
   }
 

@@ -12,7 +12,7 @@ import { mediaTypeOf } from "../protocol/media-type.ts";
 import { utf8Encode } from "../protocol/utf8.ts";
 
 /**
- * How the message of a call of the plain kind is encoded, whatever parameters its content type has: of these only another
+ * How the message of a call of the plain kind is encoded, with any parameters of its content type: of these only another
  * charset than UTF-8 means anything. Undefined for every other type.
  */
 export function plainEncodingOf(contentType: string): Encoding | undefined {
@@ -24,7 +24,7 @@ export function plainEncodingOf(contentType: string): Encoding | undefined {
   return name === "application/proto" ? "proto" : undefined;
 }
 
-/** What callers are told whom the library refuses. */
+/** What callers get that the library refuses. */
 export interface CallWords {
   /** Of another method than POST. */
   readonly method: string;

@@ -1,6 +1,6 @@
 /**
  * Which pages may use a door over HTTP: those that may connect by WebSocket. A page is always named by its origin and
- * never by `*`, and its browser is never told that it may send cookies, which no door reads.
+ * never by `*`, and its browser never gets leave to send cookies, which no door reads.
  */
 import { type HandshakeRequest, type HandshakeRules, strangeness } from "./handshake.ts";
 
@@ -19,7 +19,7 @@ export type Admission =
   | {
       /** The door answers. */
       readonly admitted: true;
-      /** Go with its answer, whatever that is. */
+      /** Go with its answer, of any kind. */
       readonly headers: Readonly<Record<string, string>>;
     }
   | {
@@ -32,7 +32,7 @@ export type Admission =
       readonly reason: string | undefined;
     };
 
-/** How long a browser may remember what it was told of a door, in seconds. Chromium takes no more. */
+/** How long a browser may remember the answer about a door, in seconds. Chromium takes no more. */
 const MAX_AGE_S = 7_200;
 
 /**
@@ -49,7 +49,7 @@ export function admit(request: HandshakeRequest, rules: HandshakeRules, door: Do
     return { admitted: false, status: 403, headers, text: "Forbidden", reason };
   }
   const origin = request.header("Origin");
-  // What is kept of an answer is not for a page of another origin, nor for who is no page.
+  // What is kept of an answer is not for a page of another origin, nor for a client that is no page.
   if (origin === null) return { admitted: true, headers: { Vary: "Origin" } };
   const named = { Vary: "Origin", "Access-Control-Allow-Origin": origin };
   if (request.method === "OPTIONS" && request.header("Access-Control-Request-Method") !== null) {

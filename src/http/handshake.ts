@@ -22,7 +22,7 @@ export interface HandshakeRules {
   readonly allowedOrigins?: readonly string[];
   /**
    * Hosts that the server goes by, such as `app.example`, on any port, or `app.example:8443`, on that
-   * one. A request to any other is refused, whatever its Origin. Default: every host is the server's own.
+   * one. A request to any other is refused, with any Origin. Default: every host is the server's own.
    */
   readonly allowedHosts?: readonly string[];
 }
@@ -73,7 +73,7 @@ export function asksForWebSocket(request: Pick<HandshakeRequest, "header">): boo
 
 /**
  * A page of another site can reach the server under a name of that site (DNS rebinding), and then its
- * Origin agrees with the Host. Only a list of the server's own names tells them apart.
+ * Origin agrees with the Host. Only a list of the server's own names distinguishes them.
  */
 function foreignHost(
   request: Pick<HandshakeRequest, "header">,

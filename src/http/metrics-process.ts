@@ -1,4 +1,4 @@
-/** What a process tells of itself, beside what its engine counts. */
+/** What a process reports of itself, beside what its engine counts. */
 import type { HistogramStats } from "../engine/counters.ts";
 import { type BackendStats, CALL_OUTCOMES, type LaneStats } from "../proxy/calls/counts.ts";
 import { CALL_CODES, type CallStats } from "./api/call-counts.ts";
@@ -25,7 +25,7 @@ export interface ProcessFacts {
     readonly heap: number;
     readonly external: number;
   };
-  /** Errors that nobody has caught. */
+  /** Errors that were not caught. */
   readonly uncaught: { readonly exception: number; readonly rejection: number };
   /** Lines of the log that were lost. */
   readonly logLinesLost: number;

@@ -4,7 +4,7 @@ import { DURATION_BUCKETS, type HistogramStats } from "../engine/counters.ts";
 export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 export interface Sample {
-  /** What stands behind the family's name; only histograms have any. */
+  /** What stands after the family's name; only histograms have any. */
   readonly suffix?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly value: number;

@@ -12,7 +12,7 @@ interface CommandEntry {
   /** Name and arguments. */
   readonly usage: string;
   readonly description: string;
-  /** Goes on when nobody reads what it prints. */
+  /** Goes on when what it prints is not read. */
   readonly outlivesReader?: true;
   /** Only the command that is run is loaded: a client needs no server. */
   readonly load: () => Promise<{ configure(command: Command): void }>;
@@ -101,7 +101,7 @@ Examples:
 `;
 
 process.stdout.on("error", readerGone);
-// What goes wrong is said there; where nobody listens the exit code says it.
+// What goes wrong is said there; without a reader the exit code says it.
 process.stderr.on("error", () => {});
 
 try {

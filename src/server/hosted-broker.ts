@@ -47,7 +47,7 @@ type BrokerConfig = Pick<ServerConfig, "api" | "redis" | "settings" | "maxRetain
  * The broker that a configuration asks for.
  *
  * @param node names this process among those that share a broker
- * @param lifecycle what is told of lifecycle events; undefined for nothing
+ * @param lifecycle where lifecycle events are reported; undefined for nothing
  */
 export function hostedBroker(
   { api, redis, settings, maxRetainedBytes }: BrokerConfig,
@@ -56,7 +56,7 @@ export function hostedBroker(
   lifecycle?: RedisLifecycleTerms,
 ): HostedBroker {
   const { rules, maxChannels, maxUserConnections } = settings;
-  // Nobody else asks who is where, or how often.
+  // Nothing else asks which sessions a user has, or how many.
   const keepsDirectory = api.keys.length > 0 || maxUserConnections > 0;
   if (redis !== undefined)
     return new HostedRedis({ config: redis, rules, keepsDirectory, logger, node, lifecycle });
@@ -65,7 +65,7 @@ export function hostedBroker(
   return givenBroker(new MemoryBroker({ ...time, ...bounds, random: { epoch: shortId }, rules }));
 }
 
-/** A broker that nobody has to open: the one in memory, or one that a program brings and closes. */
+/** A broker that needs not be opened: the one in memory, or one that a program brings and closes. */
 export function givenBroker(broker: Broker): HostedBroker {
   return {
     broker,
@@ -96,7 +96,7 @@ export function flush(
   }
 }
 
-/** Has a broker forget what nobody needs. One that fails keeps no silent session from being found. */
+/** Has a broker forget what is not needed. One that fails keeps no silent session from being found. */
 export function sweep(broker: Broker, logger: Logger): void {
   try {
     broker.sweep?.();

@@ -4,7 +4,7 @@
  * bound and counted, and the log itself says so when it is read again.
  */
 
-/** Bytes that may wait for whoever reads the log. */
+/** Bytes that may wait for the reader of the log. */
 const MAX_UNWRITTEN_BYTES = 1024 * 1024;
 
 /** The part of a writable stream that is used. */
@@ -19,7 +19,7 @@ export class LogOutput {
   /** Hears once of each time in which lines are lost, with the reason. */
   readonly #trouble: (reason: string) => void;
   #lost = 0;
-  /** Lost lines that the log has not told of yet. */
+  /** Lost lines that the log does not mention yet. */
   #untold = 0;
   #pending = 0;
   #drained: (() => void)[] = [];

@@ -11,7 +11,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** A logger that leaves out the levels that are not written, but for the two gravest. */
 export interface ServerLogger extends Logger {
-  /** Something that must not happen, such as an exception that nobody has caught. */
+  /** Something that must not happen, such as an exception that was not caught. */
   error(message: string, fields?: Fields): void;
 }
 
@@ -30,7 +30,7 @@ const RECORD_KEYS: ReadonlySet<string> = new Set(["level", "time", "message"]);
 const SECRET = /token|password|authorization|payload|secret|cookie|^data$|[_-]data$/i;
 
 /**
- * A logger that writes to standard output unless told otherwise.
+ * A logger that writes to standard output by default.
  *
  * @param level the least severe that is written
  * @param stream must not throw; by default a log that cannot be written loses lines, and nothing else
@@ -91,7 +91,7 @@ function harmless(value: unknown, depth: number): unknown {
   // An error's own fields may hold anything; its text is what a person needs.
   if (value instanceof Error) return value.stack ?? String(value);
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
-  // Bytes are somebody's payload, whatever their key.
+  // Bytes are a payload, under any key.
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return REDACTED;
   if (depth <= 0) return "[deep]";
   if (Array.isArray(value)) return value.map((inner) => harmless(inner, depth - 1));

@@ -1,5 +1,5 @@
 /**
- * What becomes of an error that nobody has caught. One client's misfortune must not end everybody's
+ * What becomes of an error that was not caught. One client's misfortune must not end every
  * connection, so the server logs it, counts it and goes on; a line in the log at level error is a
  * fault of the software that its authors want to hear of.
  */
@@ -9,7 +9,7 @@ import type { ServerLogger } from "./logger.ts";
 const LINES_PER_WINDOW = 20;
 const WINDOW_MS = 60_000;
 
-/** Errors that nobody has caught since the process started. */
+/** Errors that were not caught since the process started. */
 export interface UncaughtErrors {
   /** Thrown by a callback of the event loop. */
   readonly exception: number;
@@ -19,15 +19,15 @@ export interface UncaughtErrors {
 
 const counted = { exception: 0, rejection: 0 };
 
-/** One count for the process, whatever runs in it. Zero where `surviveErrors` was never called. */
+/** One count for the process and all that runs in it. Zero where `surviveErrors` was never called. */
 export const uncaughtErrors: UncaughtErrors = counted;
 
-/** From now on an error that nobody catches ends the process no more. */
+/** From now on an error that is not caught ends the process no more. */
 export function surviveErrors(logger: ServerLogger): void {
   let since = Number.NEGATIVE_INFINITY;
   let lines = 0;
   let unlogged = 0;
-  // A promise that nobody handles comes here as well, which its origin says.
+  // A promise that is not handled comes here as well, which its origin says.
   process.on("uncaughtException", (error, origin) => {
     const kind = origin === "unhandledRejection" ? "rejection" : "exception";
     counted[kind] += 1;

@@ -33,7 +33,7 @@ export class ServerClock implements Clock {
     return time - this.#lost;
   }
 
-  /** From here on a time in which nobody looks is one in which the process could not. */
+  /** From here on a time without a look is one in which the process could not look. */
   start(): void {
     this.#last = this.#time();
     this.#timer = setInterval(() => this.steady(), LOOK_MS).unref();

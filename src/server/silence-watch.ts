@@ -45,7 +45,7 @@ export class SilenceWatch {
   #schedule(ms: number): void {
     this.#due = this.#engine.steadyNow() + ms;
     this.#sweep = setTimeout(() => {
-      // What waits in the sockets is read before anybody is called silent.
+      // What waits in the sockets is read before any client counts as silent.
       this.#expiring = setImmediate(() => this.#look());
     }, ms).unref();
   }

@@ -1,4 +1,4 @@
-/** What a call of the server API knows of whoever makes it. */
+/** What a call of the server API knows of its caller. */
 import { type ContextKey, createContextKey } from "@connectrpc/connect";
 import type { Engine } from "../../engine/engine.ts";
 import type { Cancellation } from "../../engine/ports/backends.ts";
@@ -15,7 +15,7 @@ export interface ApiCall {
   readonly principal: Principal;
   /** Of the answer. */
   readonly encoding: Encoding;
-  /** Says when nobody waits for the answer any more; undefined where the host does not know. */
+  /** Says when the caller waits for the answer no more; undefined where the host does not know. */
   readonly cancellation?: Cancellation | undefined;
 }
 

@@ -156,7 +156,7 @@ const NO_SESSION = new MessagingError("NOT_FOUND", "there is no such session");
 /** v1 callers may leave the payload out. */
 const NOTHING: CloudEvent = create(CloudEventSchema);
 
-/** What may be told of an item; anything else is for the whole call, whose failure is logged. */
+/** What may be reported of an item; anything else is for the whole call, whose failure is logged. */
 function told(error: unknown): MessagingError {
   if (error instanceof MessagingError) return error;
   throw error;

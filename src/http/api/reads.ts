@@ -1,4 +1,4 @@
-/** What the server API tells of channels: history, who is present, which there are. */
+/** What the server API says of channels: history, members, which there are. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { base64Decode, base64Encode, getTextEncoding } from "@bufbuild/protobuf/wire";
 import { channelProblem, checkChannel } from "../../channels/names.ts";
@@ -33,7 +33,7 @@ import type { ApiCall } from "./context.ts";
 const LISTED_CHANNELS = 100;
 /** Pages of other channels that are passed over for a key that may not read them. */
 const MAX_HIDDEN_PAGES = 50;
-/** Stands before the name in a cursor, so that another form can be told from this one. */
+/** Stands before the name in a cursor, so that another form can be distinguished from this one. */
 const CURSOR = "1:";
 
 export async function history(
@@ -111,7 +111,7 @@ export async function channels(
   };
 }
 
-/** A page of what a key may read. The name that the next one begins behind is one of those as well. */
+/** A page of what a key may read. The name after which the next one begins is one of those as well. */
 async function readable(
   engine: Engine,
   principal: Principal,

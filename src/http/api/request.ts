@@ -30,7 +30,7 @@ export function decodeRequest<Desc extends DescMessage>(
   }
 }
 
-/** The field that is behind an error, such as `Publication.payload`. */
+/** The field that caused an error, such as `Publication.payload`. */
 function fieldOf(error: unknown): string | undefined {
   for (let at = error; at instanceof Error; at = at.cause) {
     if (!isFieldError(at)) continue;

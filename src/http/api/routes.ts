@@ -37,7 +37,7 @@ export interface ApiRoutesOptions {
   readonly interceptors?: readonly Interceptor[];
 }
 
-/** Who has made the call: found before its body is read. */
+/** The caller: found before its body is read. */
 const PRINCIPAL = createContextKey<Principal | undefined>(undefined);
 
 /**

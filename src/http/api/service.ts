@@ -1,6 +1,6 @@
 /**
- * The calls of the server API, whichever protocol brings them: who may make one, what it does, and what becomes
- * of what goes wrong.
+ * The calls of the server API, in every protocol: which caller may make one, what it does, and what becomes
+ * of its failures.
  */
 import type {
   DescMessage,
@@ -79,7 +79,7 @@ export class ApiService {
   /**
    * Whichever way a call came: it has ended, and is counted.
    *
-   * @param error what its caller is told; undefined where it was done
+   * @param error what its caller gets; undefined where it was done
    */
   ended({ desc }: Pick<ApiMethod, "desc">, error?: ConnectError): void {
     this.#counts.count(desc.name, error);
@@ -114,7 +114,7 @@ export class ApiService {
     }
   }
 
-  /** What a caller is told of what went wrong. What nobody foresaw is for the log. */
+  /** What a caller gets of a failure. One that was not foreseen is for the log. */
   told({ desc }: Pick<ApiMethod, "desc">, error: unknown): ConnectError {
     if (!(error instanceof MessagingError || error instanceof ConnectError)) {
       this.#logger.warn("an API call failed", { method: desc.name, error: errorText(error) });

@@ -1,6 +1,6 @@
 /**
  * Calls of the server API by the unary protocol of Connect, which is plain HTTP, without the library: it makes
- * a dozen objects for each call, and reads JSON twice. Whatever is not of the plain kind is for its routes.
+ * a dozen objects for each call, and reads JSON twice. All that is not of the plain kind is for its routes.
  */
 import { create, type DescMessage } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
@@ -72,8 +72,8 @@ export class PlainCall {
   /**
    * Answers it. Never rejects.
    *
-   * @param read reads the body, once it is known who calls; it rejects for one that cannot be had
-   * @param cancellation says when nobody waits for the answer any more
+   * @param read reads the body, once the caller is known; it rejects for one that cannot be had
+   * @param cancellation says when the caller waits for the answer no more
    */
   async answer(
     peer: KeyPeer,

@@ -1,5 +1,5 @@
 /**
- * `POST /channels/{channel}`: events by the HTTP binding of CloudEvents, from whatever SDK, into the engine. It
+ * `POST /channels/{channel}`: events by the HTTP binding of CloudEvents, from any SDK, into the engine. It
  * is for servers, which have a key; pages have none, so that no preflight is answered here and no cookie read.
  */
 import type { Engine } from "../../engine/engine.ts";
@@ -16,7 +16,7 @@ export interface CloudEventsOptions {
   /** Asked for once it is known that there is something to publish. */
   readonly engine: () => Engine;
   readonly peer: KeyPeer;
-  /** Told once the key is known to be good for it: the request may take its time from then on. */
+  /** Called once the key is known to be good for it: the request may take its time from then on. */
   readonly admitted?: () => void;
   /** Whether the host has read values of headers as UTF-8; see ReadingOptions. */
   readonly headersAreText: boolean;

@@ -1,5 +1,5 @@
 /**
- * The showcase: a conversation over several channels, who is there, who is typing, and what a client makes of a network that
+ * The showcase: a conversation over several channels, its members, those that are typing, and what a client makes of a network that
  * goes away and comes back.
  */
 import { webSocket } from "../../client/core/websocket.ts";

@@ -51,7 +51,7 @@ export class MessageList {
     return item;
   }
 
-  /** Something that nobody has said. */
+  /** A line of the page's own. */
   note(text: string): void {
     const item = document.createElement("li");
     item.className = "note";

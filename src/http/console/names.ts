@@ -1,4 +1,4 @@
-/** Names for people who have not said theirs. */
+/** Names for visitors that have given none. */
 const FIRST = [
   "Amber",
   "Brave",

@@ -1,4 +1,4 @@
-/** What visitors are told of what went wrong. Advice for those who write clients is not for them. */
+/** What visitors read of a failure. Advice for authors of clients is not for them. */
 import type { Gap } from "../../client/core/message.ts";
 import type { MessagingError } from "../../protocol/errors.ts";
 

@@ -1,16 +1,16 @@
 /**
- * Who is typing, told on a channel beside that of the messages. It is old news after some seconds, so none of it is asked for
+ * The visitors that are typing, sent on a channel beside that of the messages. It is old news after some seconds, so none of it is asked for
  * again after a loss.
  */
 import type { Client } from "../../client/core/client.ts";
 import type { ReceivedMessage } from "../../client/core/message.ts";
 import { element } from "./page.ts";
 
-/** How often it is told while somebody types, and how long it is believed, in milliseconds. */
+/** How often it is sent while a visitor types, and how long it holds, in milliseconds. */
 const TELL_EVERY_MS = 2_000;
 const BELIEVED_MS = 4_000;
 
-// biome-ignore lint/suspicious/noExplicitAny: whatever the client's channels carry.
+// biome-ignore lint/suspicious/noExplicitAny: any data that the client's channels carry.
 type AnyClient = Client<any>;
 
 export class Typing {
@@ -50,7 +50,7 @@ export class Typing {
     this.#toldAt = 0;
   }
 
-  /** Somebody has said it. */
+  /** A visitor has sent it. */
   said({ channel, publisher }: ReceivedMessage): void {
     this.#hide(`${channel} ${publisher.clientId}`);
   }

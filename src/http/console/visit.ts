@@ -1,4 +1,4 @@
-/** What one visitor sees: messages, gaps, who is there, and what comes of what is said. */
+/** What one visitor sees: messages, gaps, members, and what becomes of a message. */
 import type { Client } from "../../client/core/client.ts";
 import type { StateChange } from "../../client/core/connection.ts";
 import type { Gap, Member, ReceivedMessage } from "../../client/core/message.ts";
@@ -98,7 +98,7 @@ export class Visit {
     );
   }
 
-  /** Shows who is in a channel. */
+  /** Shows the members of a channel. */
   look(channel: string): void {
     if (this.#room?.channel === channel || channel === "") return;
     this.#room?.unsubscribe().catch(() => {});
@@ -121,7 +121,7 @@ export class Visit {
     });
     room.addEventListener("statechange", ({ detail: { state } }) => {
       if (state !== "subscribed") return;
-      // A channel may have no presence: then nobody is shown.
+      // A channel may have no presence: then no member is shown.
       this.#client.presence(channel).then(
         ({ members }) => told(members),
         () => {},

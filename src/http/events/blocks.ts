@@ -1,9 +1,9 @@
 /**
  * The text of server-sent events, as clients really read it: the id is the last line of a block and on every
- * event, data is never empty, and a comment has no blank line behind it, which some take for an event.
+ * event, data is never empty, and a comment has no blank line after it, which some take for an event.
  */
 
-/** A comment. It shows that the stream lives, and a stream that nobody reads any more fails to take it. */
+/** A comment. It shows that the stream lives, and a stream without a reader fails to take it. */
 export const HEARTBEAT = ":\n";
 
 /** How soon a client comes back after a cut, in milliseconds: at least so soon, and spread over so long. */
@@ -30,7 +30,7 @@ export function writeBlock({ event, retry, data, id }: EventBlock): string {
 }
 
 /**
- * How long a client should wait after a cut that nobody has announced, in milliseconds, 1,000 to 4,000. No
+ * How long a client should wait after a cut that was not announced, in milliseconds, 1,000 to 4,000. No
  * client spreads this by itself.
  *
  * @param random in [0, 1)

@@ -1,6 +1,6 @@
 /**
- * `GET /channels/{channel}/events`: who may have a stream of events, and what everybody else is answered. A status that
- * makes a client give up is for who must; whoever may come back gets 200, a pause and an end.
+ * `GET /channels/{channel}/events`: which client may have a stream of events, and what all others are answered. A status that
+ * makes a client give up is for those that must; a client that may come back gets 200, a pause and an end.
  */
 import { errorText } from "../../engine/error-text.ts";
 import type { Authorizer } from "../../engine/ports/access.ts";
@@ -47,7 +47,7 @@ export interface EventsDoorOptions {
   readonly random: () => number;
 }
 
-/** Who may have a stream. */
+/** A client that may have a stream. */
 interface Reader {
   readonly userId: string;
   /** When its ticket was made, Unix milliseconds; undefined where it has shown a key. */
@@ -60,9 +60,9 @@ interface Reader {
 export interface AdmittedEvents {
   /** A channel or a pattern. */
   readonly name: string;
-  /** As the client sends it, empty where it has none; one that nobody knows where it may not read what was before. */
+  /** As the client sends it, empty where it has none; one that the server does not know where the client may not read history. */
   readonly lastEventId: string;
-  /** Who the client is; empty for nobody in particular. */
+  /** The client's user; empty for an anonymous one. */
   readonly userId: string;
   /** When its ticket was made, Unix milliseconds; undefined where it has shown a key. */
   readonly issuedAt: number | undefined;
@@ -122,7 +122,7 @@ export class EventsDoor {
       const { issuedAt, userId, readsHistory } = reader;
       return await open({
         name,
-        // Who may not read what was missed is told that it is missing.
+        // A client that may not read what it missed gets a gap instead.
         lastEventId: readsHistory || lastEventId === "" ? lastEventId : LOST_POSITION,
         userId,
         issuedAt,
@@ -143,7 +143,7 @@ export class EventsDoor {
     }
   }
 
-  /** Who the client is, where it may read; undefined where its ticket has expired. */
+  /** The client's user, where it may read; undefined where its ticket has expired. */
   async #readerOf(request: Request, name: string, peer: KeyPeer): Promise<Reader | undefined> {
     const { authorizer, keys, tickets, subscribes } = this.#options;
     if (!subscribes) {

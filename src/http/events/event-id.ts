@@ -3,7 +3,7 @@
  * only, because clients differ in what they do with anything else.
  *
  * Of a channel an id is `EPOCH-OFFSET`. Of a pattern it is `*EPOCH-TIME`, the pattern's own position, with
- * `,CHANNEL=EPOCH-OFFSET` for each channel that has been heard last. It is `*?` with those where nobody can say what
+ * `,CHANNEL=EPOCH-OFFSET` for each channel that has been heard last. It is `*?` with those where it is not known what
  * the client has of others. Names and epochs are percent-encoded.
  */
 import { channelProblem, isPattern } from "../../channels/names.ts";
@@ -92,7 +92,7 @@ function readPosition(text: string): EventPosition | undefined {
   return { epoch, offset: `${BigInt(digits)}` };
 }
 
-/** Undefined for an empty text and for one that nobody has encoded. */
+/** Undefined for an empty text and for one that is not encoded. */
 function decoded(text: string): string | undefined {
   try {
     return decodeURIComponent(text) || undefined;

@@ -67,10 +67,10 @@ export class EventStream {
   #began: EventPosition = { epoch: "", offset: "0" };
   /** While the client catches up, how far it is in each channel; undefined when it has. */
   #reached: Map<string, Reached> | undefined;
-  /** Events behind a hole that is not explained yet, all of one channel, and their length. */
+  /** Events after a hole that is not explained yet, all of one channel, and their length. */
   #held: EventPublication[] = [];
   #heldBytes = 0;
-  /** The channel of which more was held than may be, and whether its client was told of a hole for it. */
+  /** The channel of which more was held than may be, and whether its client got a gap for it. */
   #released: { readonly channel: string; readonly told: boolean } | undefined;
   #ended = false;
 
@@ -172,7 +172,7 @@ export class EventStream {
     else this.#place = new PatternPlace({ since: this.#began, channels: new Map() }, false);
   }
 
-  /** An event that was missed. Behind a hole it waits until the verdict says what the hole is. */
+  /** An event that was missed. After a hole it waits until the verdict says what the hole is. */
   #replayed(publication: EventPublication): void {
     const { channel, epoch, first, last, blocks } = publication;
     const reached = this.#reached?.get(channel);
@@ -231,7 +231,7 @@ export class EventStream {
     this.#sink.write(sized(text));
   }
 
-  /** The client is told of everything up to a position, which may not be known. */
+  /** The client has had everything up to a position, which may not be known. */
   #reach(channel: string, position: EventPosition): void {
     if (position.epoch === "" || !this.#covers(channel)) return;
     if (channel !== this.#name) this.#place?.heard(channel, position);
@@ -254,7 +254,7 @@ function subscriptionOf(
   resume: ResumePoint | "new" | "lost",
 ): MessageInitShape<typeof SubscriptionSchema> {
   if (resume === "new") return { channel };
-  // Who means a position that is none is told that nobody knows what is missing.
+  // A client that names a position that is none gets the gap `unavailable`.
   if (resume === "lost") return { channel, recover: true };
   const { since, channels } = resume;
   const positions = Object.fromEntries(

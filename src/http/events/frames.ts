@@ -43,7 +43,7 @@ export class EventPublication {
     }));
   }
 
-  /** The events of subscribers who have the channel by itself: the same for all of them. */
+  /** The events of subscribers that have the channel by itself: the same for all of them. */
   get blocks(): SizedFrame {
     if (this.#blocks === undefined) {
       let text = "";

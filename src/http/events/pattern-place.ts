@@ -11,13 +11,13 @@ interface HeardChannel {
 export class PatternPlace {
   /** The one heard last stands last. */
   readonly #channels = new Map<string, HeardChannel>();
-  /** Undefined where a client is behind, and nobody could say what it has of channels that are not named. */
+  /** Undefined where a client is behind, and it is unknown what it has of channels that are not named. */
   #since: EventPosition | undefined;
   /** Bytes of all parts. */
   #bytes = 0;
-  /** Whether the client is still to be told what it missed since. */
+  /** Whether the client is still to be sent what it missed since. */
   #behind: boolean;
-  /** Behind the last event of those channels that were let go, Unix milliseconds. */
+  /** After the last event of those channels that were let go, Unix milliseconds. */
   #letGo = 0;
 
   /** @param behind whether `since` is a client's, and not where the stream begins */
@@ -44,7 +44,7 @@ export class PatternPlace {
     this.#shorten();
   }
 
-  /** The client has been told of everything up to where the stream began. */
+  /** The client has had everything up to where the stream began. */
   caughtUp({ epoch, offset }: EventPosition): void {
     this.#since = { epoch, offset: `${Math.max(Number(offset), this.#letGo)}` };
     this.#behind = false;
@@ -58,7 +58,7 @@ export class PatternPlace {
 
   /**
    * Lets go of channels that were heard longest ago. What the client has of them would be sent again, so `since`
-   * follows: of such a channel the server says when the client comes back that nobody knows what is missing. While
+   * follows: of such a channel the server reports the gap `unavailable` when the client comes back. While
    * the client is behind it cannot follow, because of others that is still to be sent.
    */
   #shorten(): void {

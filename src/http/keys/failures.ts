@@ -1,6 +1,6 @@
 /**
  * How often an address may fail: so many times at once, then once in a while. Memory has a bound. This slows down
- * who keeps sending what is wrong; keys are kept from being guessed by how long they are.
+ * a client that keeps sending what is wrong; keys are kept from being guessed by how long they are.
  */
 
 /** Failures that an address may have at once. */
@@ -37,7 +37,7 @@ export class Failures {
   }
 }
 
-/** Whoever has one address of IPv6 has the 2^64 of its network. */
+/** A client with one address of IPv6 has the 2^64 of its network. */
 function networkOf(address: string): string {
   if (!address.includes(":")) return address;
   const [head = "", tail] = address.split("::", 2);

@@ -4,7 +4,7 @@
 export const RIGHTS = ["publish", "read", "manage"] as const;
 export type Right = (typeof RIGHTS)[number];
 
-/** A key as settings have it: by its digest, so that who reads them cannot use it. */
+/** A key as settings have it: by its digest, so that a reader of them cannot use it. */
 export interface KeyEntry {
   /** Names the key in logs and in what it published; letters, digits and hyphens, at most 32. */
   readonly id: string;

@@ -1,4 +1,4 @@
-/** Who calls: every door for servers asks here what a request's key is good for. */
+/** Callers: every door for servers asks here what a request's key is good for. */
 import { coveredBy } from "../../channels/patterns.ts";
 import type { Clock, Logger } from "../../engine/ports/platform.ts";
 import { MessagingError } from "../../protocol/errors.ts";
@@ -7,7 +7,7 @@ import type { KeyEntry, Right, Sha256 } from "./key.ts";
 
 /** Longest key that is looked at, in characters. */
 const MAX_KEY_LENGTH = 256;
-/** How often it is warned of keys that anybody on the way can read, in milliseconds. */
+/** How often it is warned of keys that anyone on the way can read, in milliseconds. */
 const WARN_EVERY_MS = 60_000;
 
 const CLOSED =
@@ -29,7 +29,7 @@ export interface KeysOptions {
   readonly logger: Logger;
 }
 
-/** Who has shown a key, and what it is good for. */
+/** A caller that has shown a key, and what the key is good for. */
 export class Principal {
   /** Id of the key. It is no secret. */
   readonly id: string;
@@ -95,7 +95,7 @@ export class Keys {
   }
 
   /**
-   * Who a request comes from.
+   * The caller of a request.
    *
    * @param authorization its header Authorization, `Bearer ml_…`
    * @throws MessagingError AUTH_ERROR for a key that is missing, unknown or expired, and where there are
@@ -112,19 +112,19 @@ export class Keys {
     if (peer.exposed === true) this.#warn(now);
     const entry = key.length > MAX_KEY_LENGTH ? undefined : await this.#find(key);
     const expired = entry?.expiresAt !== undefined && entry.expiresAt <= this.#clock.now();
-    // However often others have failed at this address: nobody may shut out who shares it with them.
+    // However often others have failed at this address: no client may shut out others that share it.
     if (entry !== undefined && !expired) return new Principal(entry);
     const wait = this.#failures.wait(peer.address, now);
     if (wait > 0) throw tooMany(wait);
     this.#failures.count(peer.address, now);
-    // Only who has the key is told.
+    // Only the bearer of the key hears it.
     throw new MessagingError(
       "AUTH_ERROR",
       expired ? "the key has expired" : "the key is not valid",
     );
   }
 
-  /** Compares with every digest and every byte of it, whatever has matched. */
+  /** Compares with every digest and every byte of it, even after a match. */
   async #find(key: string): Promise<KeyEntry | undefined> {
     const digest = await this.#sha256(key);
     let found: KeyEntry | undefined;

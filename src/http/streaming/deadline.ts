@@ -1,6 +1,6 @@
 /**
  * Deadlines that clients set for a call. Those of streams are kept by the host and not by the library, whose timer of
- * more than 24 days fires at once; for the same reason it is not told of one that long in any other call.
+ * more than 24 days fires at once; for the same reason it does not get one that long in any other call.
  */
 
 /** The longest that a timer can wait, in milliseconds. */

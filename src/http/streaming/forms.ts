@@ -38,7 +38,7 @@ export const BYTES: Form<typeof EmptySchema> = {
   write: writeBytes,
 };
 
-/** The same for a handler behind `opaque`, which nothing can fail to pass. */
+/** The same for a handler after `opaque`, which nothing can fail to pass. */
 export const OPAQUE: Form<typeof BytesValueSchema, typeof EmptySchema> = {
   encoding: "proto",
   input: BytesValueSchema,
@@ -81,7 +81,7 @@ function textOf(bytes: Uint8Array | undefined): string {
   }
 }
 
-/** Makes a form's message of a frame for the first who writes it: a publication has many subscribers. */
+/** Makes a form's message of a frame for its first writer: a publication has many subscribers. */
 export function writerOf<Out extends DescMessage>({
   write,
 }: Pick<Form<DescMessage, Out>, "write">): (frame: { readonly data: Frame }) => MessageShape<Out> {

@@ -76,7 +76,7 @@ export interface StreamingHost {
   /**
    * Has a session. What it writes comes out, `opened` first and at once, until its end.
    *
-   * Nobody may be left to take what comes out when a client goes: the host ends the session by the signal, and by
+   * There may be no reader left for what comes out when a client goes: the host ends the session by the signal, and by
    * writes that fail.
    */
   open(call: OpenCall): AsyncIterable<{ readonly data: Frame }>;
@@ -90,7 +90,7 @@ export interface StreamingHost {
   refused?(reason: string, request: UniversalServerRequest): void;
 }
 
-/** What comes out must come as it is written, and nobody may keep it. */
+/** What comes out must come as it is written, and no proxy may keep it. */
 const HEADERS = { "Cache-Control": "no-store, no-transform" };
 
 const TIMEOUT_MS = createContextKey<number | undefined>(undefined);
@@ -226,7 +226,7 @@ function sending<In extends DescMessage, Out extends DescMessage>(
       const request = sendRequestOf(form.read(input), form.encoding);
       const secret = context.requestHeader.get(SECRET_HEADER) ?? "";
       const taken = await host.send({ ...request, secret }, context);
-      // Who guesses learns nothing by what is missing.
+      // A guesser learns nothing by what is missing.
       if (taken === undefined) throw new MessagingError("NOT_FOUND", "there is no such stream");
       const answer = create(SendResponseSchema, { seq: BigInt(taken) });
       return form.write(encode(SendResponseSchema, form.encoding, answer));

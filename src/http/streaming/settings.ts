@@ -12,7 +12,7 @@ export interface StreamSettings {
   readonly lifetimeMs: number;
 }
 
-// Its timers are the runtime's, and more often than that nobody needs to hear of a stream.
+// Its timers are the runtime's, and more often than that no reader needs to hear of a stream.
 const intervals = durationsFrom(10);
 
 const streamTable = table({

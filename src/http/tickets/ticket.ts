@@ -11,7 +11,7 @@ export const TICKET_KEY_ID = /^[A-Za-z0-9-]{1,32}$/;
 
 /** What a ticket says. */
 export interface TicketClaims {
-  /** Who the bearer is; empty for nobody in particular. */
+  /** The bearer's user; empty for an anonymous one. */
   readonly user: string;
   /** Channels and patterns whose events the bearer may read. */
   readonly channels: readonly string[];

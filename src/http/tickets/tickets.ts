@@ -33,7 +33,7 @@ export interface TicketsOptions {
 
 /** Whom a ticket is for, and what for. */
 export interface TicketRequest {
-  /** Who its bearer is, at most 255 bytes; empty for nobody in particular. */
+  /** Its bearer's user, at most 255 bytes; empty for an anonymous one. */
   readonly user: string;
   /** Channels and patterns, 1 to 32. */
   readonly channels: readonly string[];
@@ -117,7 +117,7 @@ export class Tickets {
   }
 
   /**
-   * Reads a ticket that somebody shows. One that has expired is told apart from one that was never good.
+   * Reads a ticket that a client shows. One that has expired is distinguished from one that was never good.
    *
    * @throws MessagingError AUTH_ERROR for what no key of ours has signed
    */

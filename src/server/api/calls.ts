@@ -96,7 +96,7 @@ export class ApiCalls {
   }
 }
 
-/** Says when whoever waits for an answer has gone. */
+/** Says when the caller that waits for an answer has gone. */
 function unanswered(response: ServerResponse): Cancellation {
   return {
     get cancelled() {

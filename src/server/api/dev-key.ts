@@ -19,7 +19,7 @@ export async function devKey(folder: string): Promise<MadeKey> {
   const file = join(folder, DEV_KEY_FILE);
   const fresh = makeKey({ id: "dev", rights: RIGHTS, patterns: ["**"] });
   try {
-    // Whoever comes second finds what the first has written.
+    // The second process finds what the first has written.
     await writeFile(file, `${fresh.key}\n`, { mode: OWNER_ONLY, flag: "wx" });
     return fresh;
   } catch (error) {

@@ -12,7 +12,7 @@ import { type Call, createBackends } from "../../proxy/service.ts";
 import { GrpcSender } from "./grpc.ts";
 import { HttpSender } from "./http.ts";
 
-/** One backend, as it is asked and as it is told. */
+/** One backend, for questions and for events. */
 interface Reached {
   readonly backends: Backends;
   readonly teller: Teller;
@@ -21,7 +21,7 @@ interface Reached {
 export class NetworkBackends {
   /** What the engine asks. */
   readonly backends: Backends;
-  /** Who is told of lifecycle events. */
+  /** The backends to which lifecycle events are reported. */
   readonly hooks: HookTargets;
   readonly #platform: HttpPlatform;
   readonly #guards: BackendGuard[] = [];

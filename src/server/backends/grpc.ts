@@ -70,7 +70,7 @@ export class GrpcSender {
   /**
    * Asks once.
    *
-   * @param timeoutMs how long the backend is told that it has, in whole milliseconds
+   * @param timeoutMs the deadline that the backend is given, in whole milliseconds
    * @throws BackendFailure, and a MessagingError where it has refused without an answer
    */
   async send<I extends DescMessage, O extends DescMessage>(
@@ -173,7 +173,7 @@ function methodOf<I extends DescMessage, O extends DescMessage>({
 
 /**
  * Whether a connection is good for nothing any more. A server in Node counts what it could not send of an answer that
- * was not read against the memory of the connection, and refuses whatever else comes on it.
+ * was not read against the memory of the connection, and refuses all further streams on it.
  */
 function isSpoiled(error: ConnectError): boolean {
   return isTooLarge(error) || error.rawMessage.includes("ENHANCE_YOUR_CALM");
@@ -184,7 +184,7 @@ function isTooLarge({ code, rawMessage }: ConnectError): boolean {
   return code === Code.ResourceExhausted && rawMessage.includes("readMaxBytes");
 }
 
-/** What a call has failed with. Words of the backend are for nobody. */
+/** What a call has failed with. Words of the backend are not passed on. */
 function failureOf(hook: Hook, error: ConnectError): BackendFailure | MessagingError {
   const causes = causesOf(error);
   const refused = causes.find((cause) => cause instanceof RefusedAddress);
@@ -199,7 +199,7 @@ function failureOf(hook: Hook, error: ConnectError): BackendFailure | MessagingE
   if (name === HOOKS.subscribeAcl.name && REFUSING.has(error.code) && refusal !== undefined) {
     return new MessagingError(...refusal);
   }
-  // Also a connection that broke: nobody knows what became of the call.
+  // Also a connection that broke: the outcome of the call is unknown.
   const broken = error.code === Code.Unavailable || error.code === Code.Aborted;
   if (broken) return new BackendFailure("unreachable", `code ${nameOf(error.code)}`);
   return failureOfCode(hook, nameOf(error.code));

@@ -14,7 +14,7 @@ export interface ServerHooksHost {
 
 export class ServerHooks {
   readonly lifecycle: Hooks;
-  /** Whether others go on with what this process leaves behind. */
+  /** Whether others go on with what this process leaves. */
   readonly #kept: boolean;
 
   constructor(

@@ -28,7 +28,7 @@ export class HttpSender {
   }
 
   /**
-   * Sends one request. Whoever asks keeps the time, and cancels.
+   * Sends one request. The caller keeps the time, and cancels.
    *
    * @throws BackendFailure
    */
@@ -50,7 +50,7 @@ export class HttpSender {
         path: this.#pathOf(request),
         headers: headersOf(this.#config, request),
         body: request.body,
-        // An answer that nobody waits for any more is cut off, so no other timeout is needed.
+        // An answer that is no longer waited for is cut off, so no other timeout is needed.
         headersTimeout: 0,
         bodyTimeout: 0,
       } as const;

@@ -15,7 +15,7 @@ export class RefusedAddress extends Error {
 }
 
 /**
- * A `lookup` for `net.connect` and whatever passes it on, which gives only addresses that a guard lets pass. Addresses
+ * A `lookup` for `net.connect` and clients that pass it on, which gives only addresses that a guard lets pass. Addresses
  * that are written out never come here: the configuration has checked them.
  *
  * @param resolve default: as the machine resolves names

@@ -141,7 +141,7 @@ async function rulesOf(options: CheckOptions): Promise<AccessRules> {
   return parseSettings({ access }).access;
 }
 
-/** Prints why somebody may or may not do something. */
+/** Prints why a user may or may not do something. */
 function explainTo(
   words: readonly string[],
   { client, json }: CheckOptions,

@@ -99,7 +99,7 @@ export class Session {
  * Runs a command's work on a connection, which is closed afterwards.
  *
  * @param capabilities what is announced beside that this client reads
- * @throws Failure with one line for whatever the server or the network refuses.
+ * @throws Failure with one line for what the server or the network refuses.
  */
 export async function withConnection<T>(
   options: ConnectionOptions,

@@ -16,7 +16,7 @@ export class Failure extends Error {
   }
 }
 
-/** A text of somebody else's as the one line that a command may print. */
+/** A foreign text as the one line that a command may print. */
 export function oneLine(text: string): string {
   return text.trim().replace(/\s*\n\s*/g, " ");
 }

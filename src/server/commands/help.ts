@@ -4,7 +4,7 @@ import type { Command } from "commander";
 /** Wider lines are hard to read. */
 const WIDEST = 80;
 
-/** Adds a text behind the help of a command. Its prose is wrapped to the terminal; lines that are indented stay. */
+/** Adds a text after the help of a command. Its prose is wrapped to the terminal; lines that are indented stay. */
 export function addHelp(command: Command, text: string): Command {
   return command.addHelpText("after", ({ error }) => {
     const { getErrHelpWidth, getOutHelpWidth } = command.configureOutput();

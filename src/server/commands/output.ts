@@ -52,7 +52,7 @@ export function printNote(text: string): void {
   process.stderr.write(`${shown(text)}\n`);
 }
 
-/** Text of anybody's as one line that does nothing to the terminal it is printed on. */
+/** Any text as one line that does nothing to the terminal it is printed on. */
 export function shown(text: string): string {
   return text.replace(UNFIT, (character) => SHORT[character] ?? escaped(character));
 }

@@ -1,4 +1,4 @@
-/** `serve`: runs the server until it is told to stop. */
+/** `serve`: runs the server until a signal stops it. */
 import { type Command, Option } from "commander";
 import { formatAddress } from "../../config/address.ts";
 import { utf8Encode } from "../../protocol/utf8.ts";
@@ -62,7 +62,7 @@ async function serve(options: ServeOptions): Promise<void> {
     logger.warn("a variable of the environment is not read", fields);
   }
   const named = options.config ?? options.configDir;
-  // Nobody has asked for it on the command line.
+  // It was not asked for on the command line.
   if (named === undefined && file !== undefined) logger.info?.("configuration read", { file });
   const server = createServer({ config, logger });
   const starting = server.start().catch((error: unknown) => {
@@ -74,7 +74,7 @@ async function serve(options: ServeOptions): Promise<void> {
   logListeners(ports, config, logger);
 }
 
-/** Of keys that were configured nobody knows more than the digest. */
+/** Of keys that were configured only the digest is known. */
 async function withDevKey(config: ServerConfig): Promise<ServerConfig> {
   if (config.api.keys.length > 0) return config;
   try {

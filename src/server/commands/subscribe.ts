@@ -136,7 +136,7 @@ async function begin(session: Session, subscriptions: Entry[], printer: Printer)
   printer.subscribed(acknowledged);
 }
 
-/** Prints what a session is told, and knows when that was enough. */
+/** Prints what a session receives, and knows when that was enough. */
 class Printer implements Listener {
   /** Resolves when there were as many events as wanted; rejects when the connection is lost first. */
   readonly ended: Promise<void>;
@@ -154,7 +154,7 @@ class Printer implements Listener {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // The connection may be lost while nobody waits for this yet.
+    // The connection may be lost before this is waited for.
     this.ended.catch(() => {});
   }
 

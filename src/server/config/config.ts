@@ -45,7 +45,7 @@ export interface ServerConfig extends SharedConfig {
   };
   /** The server API. */
   readonly api: {
-    /** Who may use it; nobody without any. */
+    /** The keys of its callers; without any it is closed. */
     readonly keys: readonly KeyEntry[];
     /** What tickets are signed with, the first of them; none are made without any. */
     readonly ticketKeys: readonly TicketKey[];

@@ -11,7 +11,7 @@ const PREFIX = "MESSAGELOOP_";
 
 /**
  * Settings that differ from one deployment of the same file to the next. A setting's variable is its
- * path in upper case behind MESSAGELOOP, with underscores: broker.redis.password is
+ * path in upper case after MESSAGELOOP, with underscores: broker.redis.password is
  * MESSAGELOOP_BROKER_REDIS_PASSWORD.
  */
 const FROM_ENVIRONMENT = [

@@ -79,7 +79,7 @@ export function configFile({ config, configDir }: ConfigSource): string | undefi
   return config ?? (configDir === undefined ? undefined : join(configDir, FILE_NAME));
 }
 
-/** The file of whoever names none: that of the variable, or config.yaml here where there is one. */
+/** The file where none is named: that of the variable, or config.yaml here where there is one. */
 export function configFileHere(env: Environment): string | undefined {
   // Deployments write an empty variable where they mean none.
   const named = env[CONFIG_VARIABLE];
@@ -129,7 +129,7 @@ function meantBy(path: string, host: Host): string | undefined {
   return found !== undefined && found.likeness >= LIKE ? found.name : undefined;
 }
 
-/** What a file names in the place of secrets; nothing where it cannot be read, which whoever loads it is told. */
+/** What a file names in the place of secrets; nothing where it cannot be read, which its loader reports. */
 export async function secretsIn(file: string | undefined): Promise<readonly SecretUse[]> {
   const tables = await readConfigFile(file).catch(() => undefined);
   return secretUses(configSchema, tables, "server");
@@ -163,7 +163,7 @@ function variableOf(path: string, variables: ReadonlyMap<string, string>): strin
   return undefined;
 }
 
-/** A list out of JSON; one entry may stand alone. What is no JSON stays: parseConfig tells of it. */
+/** A list out of JSON; one entry may stand alone. What is no JSON stays: parseConfig reports it. */
 function listOf(text: string): unknown {
   try {
     const value: unknown = JSON.parse(text);

@@ -1,4 +1,4 @@
-/** What somebody may have meant by a name that there is not. */
+/** The name that may have been meant by one that there is not. */
 
 /** The one of some names that is most like another, and how much, 0 to 1; undefined where there are none. */
 export function nearest(

@@ -84,7 +84,7 @@ function factsOf(written: WrittenTables): DeploymentFacts {
 
 /**
  * Writes a Worker's configuration as the JSON that it imports. What is the same stays untouched, since a
- * running wrangler dev restarts when the file changes; and nobody reads half of it.
+ * running wrangler dev restarts when the file changes; and no reader gets half of it.
  */
 export async function writeWorkerConfig({ tables }: WorkerConfig, out: string): Promise<void> {
   const text = `${JSON.stringify(tables, null, 2)}\n`;

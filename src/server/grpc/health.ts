@@ -1,4 +1,4 @@
-/** grpc.health.v1: whether the server is ready, for who asks by gRPC. Nobody has to say who they are. */
+/** grpc.health.v1: whether the server is ready, for callers by gRPC, which need no credential. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import {
@@ -8,7 +8,7 @@ import {
 } from "../../protocol/gen/grpc/health/v1/health_pb.js";
 import { LINE } from "../transport/streams/lines.ts";
 
-/** How often it is looked whether something has changed for those who watch, in milliseconds. */
+/** How often it is looked whether something has changed for callers that watch, in milliseconds. */
 const LOOK_MS = 500;
 /** Calls that may watch at the same time. */
 const MAX_WATCHERS = 1_000;

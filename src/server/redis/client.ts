@@ -48,14 +48,14 @@ export async function openRedis(
   }
 }
 
-/** What keeps a server from being used; of a cluster any one of them tells, but each has its own memory. */
+/** What keeps a server from being used; in a cluster any one of them reports it, but each has its own memory. */
 async function problemOf(
   commands: NodeRedisCommands,
   { cluster }: RedisAddress,
   { allowEviction }: RedisTerms,
 ): Promise<string | undefined> {
   const server = await infoOf(commands, "server");
-  // Valkey tells here which Redis it is compatible with.
+  // Valkey reports here which Redis it is compatible with.
   const version = server("redis_version");
   if (!(Number.parseInt(version, 10) >= MIN_VERSION)) {
     return `is of version ${version || "nothing"}: ${MIN_VERSION} or newer is needed`;
@@ -67,7 +67,7 @@ async function problemOf(
   const replication = await infoOf(commands, "replication");
   if (!cluster && replication("role") === "slave") return "is a replica: it takes no writes";
   if (allowEviction) return undefined;
-  // Where servers do not tell nobody can know: many that are managed forbid CONFIG, and all have INFO.
+  // Where servers do not report it, it cannot be known: many that are managed forbid CONFIG, and all have INFO.
   const policies = (await commands.each(["INFO", "memory"])).map((info) =>
     fieldOf(String(info), "maxmemory_policy"),
   );

@@ -150,7 +150,7 @@ export class NodeRedisCommands implements RedisCommands {
     this.#cause = new Error(IS_REPLICA);
     client.destroy();
     this.#again().catch((error: unknown) => {
-      // Told by the next command.
+      // Reported by the next command.
       this.#cause = error;
     });
   }

@@ -11,7 +11,7 @@ const FIRST_RECONNECT_MS = 25;
 const MAX_RECONNECT_MS = 500;
 /** Commands that one connection has under way at most; further ones are refused. */
 const MAX_COMMANDS = 50_000;
-/** How long a master of a cluster may be away before the client asks the others who stands in, in milliseconds. */
+/** How long a master of a cluster may be away before the client asks the others which one stands in, in milliseconds. */
 const TOPOLOGY_AFTER_MS = 1_000;
 
 /** Errors of a server that may do later what it does not do now. */

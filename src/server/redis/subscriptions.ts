@@ -124,7 +124,7 @@ export class NodeRedisSubscriptions implements RedisSubscriptions {
       try {
         await this.connect();
       } catch {
-        // Why there is no connection is told by the commands, which need the same server.
+        // Why there is no connection is reported by the commands, which need the same server.
         await new Promise((resolve) => setTimeout(resolve, reconnectPause(tries)));
         continue;
       }

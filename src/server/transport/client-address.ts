@@ -1,5 +1,5 @@
 /**
- * The network address of a client, in one form whatever listener it came by and whatever stands before the
+ * The network address of a client, in one form for every listener and for every proxy before the
  * server: IPv4 as IPv4, never as IPv6, and without brackets, port and zone.
  */
 import type { IncomingHttpHeaders } from "node:http";
@@ -46,7 +46,7 @@ export class TrustedProxies {
     return found.size > 1 ? direct : only;
   }
 
-  /** Whether what comes from there has been on no network that anybody else could read. */
+  /** Whether what comes from there has been on no network that others could read. */
   vouchesFor(peer: string | undefined): boolean {
     const direct = plainAddress(peer ?? "") ?? "";
     return direct === "::1" || direct.startsWith("127.") || this.#trusts(direct);

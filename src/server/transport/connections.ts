@@ -3,7 +3,7 @@
  * so that those that are being closed count as well.
  */
 export class Connections {
-  /** Sessions that there may be; a connection beyond them is told 3504. */
+  /** Sessions that there may be; a connection beyond them closes with 3504. */
   readonly limit: number;
   #size = 0;
 
@@ -17,8 +17,8 @@ export class Connections {
   }
 
   /**
-   * Whether there are twice as many as there may be sessions: then even a connection that is only told
-   * to go would be too much.
+   * Whether there are twice as many as there may be sessions: then even a connection that is only
+   * sent away would be too much.
    */
   get full(): boolean {
     return this.#size >= 2 * this.limit;

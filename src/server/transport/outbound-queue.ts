@@ -1,5 +1,5 @@
 /**
- * What waits for one connection that reads slowly, whatever kind of connection it is: deliveries, answers
+ * What waits for one connection of any kind that reads slowly: deliveries, answers
  * and pongs, all of them counted.
  */
 import type { SizedFrame } from "../../protocol/publication-frames.ts";

@@ -29,7 +29,7 @@ export class SocketTransport implements Transport, WriterOwner, Source {
   readonly #writer: SocketWriter;
   readonly #counters: HostCounters;
   #heardAt = 0;
-  /** Who does not want the socket to be read: the session, or the frames of it that wait for their turn. */
+  /** What does not want the socket to be read: the session, or the frames of it that wait for their turn. */
   #paused = false;
   #held = false;
 

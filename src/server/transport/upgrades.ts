@@ -44,7 +44,7 @@ export function pathOf(request: IncomingMessage): string {
 }
 
 /**
- * Answers an upgrade that is not taken, and lets go of its connection, whatever the client does: the
+ * Answers an upgrade that is not taken, and lets go of its connection, with or without the client: the
  * HTTP server no longer knows this socket.
  */
 export function refuse(

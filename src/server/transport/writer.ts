@@ -1,5 +1,5 @@
 /**
- * What goes out on one socket. Frames are put into their wire form once for all who get them, and what
+ * What goes out on one socket. Frames are put into their wire form once for all receivers, and what
  * a connection receives in one turn of the event loop leaves as one write. A socket that is backed up
  * keeps everything in a bounded queue, in which answers go ahead of deliveries.
  */
@@ -160,7 +160,7 @@ export class SocketWriter {
     this.#check();
   }
 
-  /** Puts everything on the socket, whatever it holds: the connection is about to close. */
+  /** Puts everything on the socket, past every bound: the connection is about to close. */
   finish(): void {
     const queue = this.#queue;
     const rest: Uint8Array[] = [];

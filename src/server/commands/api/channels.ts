@@ -43,7 +43,7 @@ async function channels(pattern: string | undefined, options: ChannelsOptions): 
   if (count === 0 && !options.json) printNote("there are none");
 }
 
-/** Prints page by page, and tells how many there were. */
+/** Prints page by page, and then how many there were. */
 async function printAll(
   api: Api,
   pattern: string,

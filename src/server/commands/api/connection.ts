@@ -28,7 +28,7 @@ const KEY = /^[\x21-\x7e]+$/;
 /**
  * Runs a command's work on the server API.
  *
- * @throws Failure with one line for whatever the server or the network refuses
+ * @throws Failure with one line for what the server or the network refuses
  */
 export async function withApi<T>(options: ApiOptions, work: (api: Api) => Promise<T>): Promise<T> {
   const { api } = options;

@@ -63,7 +63,7 @@ async function history(channel: string, options: HistoryOptions): Promise<void> 
   if (options.json) printJson({ head: positionJson(head) });
 }
 
-/** Prints page by page, and tells where the log ends. */
+/** Prints page by page, and then where the log ends. */
 async function printAll(
   api: Api,
   channel: string,

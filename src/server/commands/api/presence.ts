@@ -1,4 +1,4 @@
-/** `presence`: prints who is subscribed to a channel. */
+/** `presence`: prints the members of a channel. */
 import { type Command, Option } from "commander";
 import { addHelp } from "../help.ts";
 import { addJsonOption, type OutputOptions, printJson, printNote, printRow } from "../output.ts";

@@ -12,7 +12,7 @@ export class DueQueue<T> {
 
   /**
    * @param ms how long after `add` a thing is due
-   * @param due is told of a thing, which is in the queue no longer
+   * @param due is called with a thing, which is in the queue no longer
    */
   constructor(ms: number, due: (thing: T) => void) {
     this.#ms = ms;

@@ -51,7 +51,7 @@ export class EventStreams {
     });
   }
 
-  /** Answers who may have a stream. What it returns has been sent. */
+  /** Answers a request that may have a stream. What it returns has been sent. */
   open(events: AdmittedEvents, outgoing: Outgoing): Response {
     const { engine, connections, maxQueueBytes, logger, sessionId } = this.#options;
     const { address, issuedAt, name, lastEventId, userId } = events;
@@ -111,7 +111,7 @@ export class EventStreams {
     const { engine, connections, ready } = this.#options;
     if (!ready()) return DISCONNECTS.goingAway;
     const full = connections.full || engine.sessionCount >= connections.limit;
-    // Behind another answer on its connection, which is to end with it.
+    // After another answer on its connection, which is to end with it.
     return full || outgoing.socket === null ? DISCONNECTS.connectionLimit : undefined;
   }
 }
@@ -122,7 +122,7 @@ function beginAnswer(outgoing: Outgoing, headers: AdmittedEvents["headers"]): Du
     outgoing.writeHead(200, headers);
     return outgoing.stream;
   }
-  // The body ends with the connection, so that its bytes are the same for all who get them.
+  // The body ends with the connection, so that its bytes are the same for all receivers.
   outgoing.shouldKeepAlive = false;
   outgoing.useChunkedEncodingByDefault = false;
   outgoing.writeHead(200, { ...headers, Connection: "close" });

@@ -52,7 +52,7 @@ export class EventTransport implements Transport, WriterOwner {
     this.stream.take(frame);
   }
 
-  /** Nobody who reads events says anything: that the connection is there is the sign of life. */
+  /** A reader of events sends nothing: that the connection is there is the sign of life. */
   heard(): number {
     return this.#now();
   }

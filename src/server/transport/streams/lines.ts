@@ -1,6 +1,6 @@
 /**
- * What lies below a call, as far as the library does not tell a handler of it: where the call comes from, and its
- * stream or connection, which has to be let go of whatever the client does.
+ * What lies below a call, as far as the library does not show it to a handler: where the call comes from, and its
+ * stream or connection, which has to be let go of, with or without the client.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, Http2ServerRequest, type ServerHttp2Stream } from "node:http2";
@@ -55,7 +55,7 @@ export const LINE = createContextKey<Line>(NO_LINE);
 /** By request, over HTTP/1.1. */
 const responses = new WeakMap<IncomingMessage, ServerResponse>();
 
-/** Belongs before a handler of HTTP/1.1, which is told of its requests only. */
+/** Belongs before a handler of HTTP/1.1, which gets its requests only. */
 export function remember(request: IncomingMessage, response: ServerResponse): void {
   responses.set(request, response);
 }
@@ -86,7 +86,7 @@ export function lineOf(request: IncomingMessage | Http2ServerRequest, address: s
 class Http2Line implements Line {
   readonly address: string;
   readonly #stream: ServerHttp2Stream;
-  /** Frees the stream of a call that does not become a session, whatever its client does. */
+  /** Frees the stream of a call that does not become a session, with or without its client. */
   #timer: NodeJS.Timeout;
   #served = false;
 
@@ -94,7 +94,7 @@ class Http2Line implements Line {
     this.address = address;
     this.#stream = stream;
     // A client that goes while the library waits for its stream to drain fails the write with ECANCELED,
-    // which the library prints as an error. Told that it has drained, it sees for itself that it is over.
+    // which the library prints as an error. With the event `drain` it sees for itself that it is over.
     stream.once("aborted", () => stream.emit("drain"));
     this.#timer = this.#within(REFUSED_MS);
     stream.once("close", () => clearTimeout(this.#timer));

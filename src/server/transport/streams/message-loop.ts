@@ -135,7 +135,7 @@ async function receive<Schema extends DescMessage>(
   try {
     for await (const received of input) {
       const { message, bytes } = inbound(form, received);
-      // Not awaited: a slow request delays nothing that comes behind it.
+      // Not awaited: a slow request delays nothing that comes after it.
       session.receiveMessage(message, bytes).catch((error: unknown) => {
         logger.warn("message failed", { error: String(error) });
         session.close(DISCONNECTS.internal);

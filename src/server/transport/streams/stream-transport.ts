@@ -60,14 +60,14 @@ export class StreamTransport implements Transport {
     this.end(slow);
   }
 
-  /** Ends the stream behind what was written: well, or with an error for the library to tell. */
+  /** Ends the stream after what was written: well, or with an error for the library to report. */
   finish(error?: unknown): void {
     if (this.#ended) return;
     this.#error = error;
     this.end(false);
   }
 
-  /** Nobody reads any more. */
+  /** The client reads no more. */
   abandon(reason: unknown): void {
     this.#queue.clear();
     this.finish(reason);

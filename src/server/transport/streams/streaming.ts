@@ -55,7 +55,7 @@ function open(
         session.close(DISCONNECTS.internal);
       });
       const beats = setInterval(() => transport.beat(BEATS[encoding]), heartbeatIntervalMs);
-      // Proxies and networks cut what lives for long; so the end comes while it can be told.
+      // Proxies and networks cut what lives for long; so the end comes while it can be announced.
       const end = setTimeout(() => {
         session.close(DISCONNECTS.goingAway, returnDelay());
       }, lifetimeMs);
