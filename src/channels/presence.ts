@@ -3,6 +3,15 @@
  * any nodes; it joins with its first session and leaves when the last has gone. A session that drops
  * may come back within the grace period, without a leave and a join. Pure logic over a store; every change
  * happens in one synchronous step.
+ *
+ * | session | joins | leaves cleanly | drops | its grace ends |
+ * | --- | --- | --- | --- | --- |
+ * | unknown | here, and its member joins | | | |
+ * | here | | unknown, and its member leaves | leaving | |
+ * | leaving | here | unknown, and its member leaves | | unknown, and its member leaves |
+ *
+ * A member joins with its first session and leaves with its last. Where another session of the member is here, one that drops
+ * is unknown at once; where another one joins, those that are leaving are.
  */
 import type { LogClock } from "./log-ports.ts";
 import { SmallMap } from "./small-map.ts";

@@ -2,8 +2,12 @@
  * One client's session: its states, and the way of each frame through them. It takes whole frames from a
  * transport, never waits while reading, and keeps the order of frames that name the same channel.
  *
- * A session is new until connect comes, connecting while that is decided, connected once it was granted, and
- * closed in the end, from whichever state. What else a client may say is in `requests/`.
+ * | state | since | a frame |
+ * | --- | --- | --- |
+ * | `new` | the connection | `connect` leads to `connecting`; any other closes |
+ * | `connecting` | `connect` has come | a second `connect` closes; any other waits |
+ * | `connected` | the connect was granted | a second `connect` closes; any other is performed, by `requests/` |
+ * | `closed` | the end, which may come in each state | is not read |
  */
 import { type Codec, codecFor, type Encoding, type Frame } from "../../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";

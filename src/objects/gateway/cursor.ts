@@ -2,6 +2,16 @@
  * How far a gateway is in one channel: what it has handed over, what of a delivery is new, and what has
  * to be read back first. A delivery that goes on where the last one ended is handed over in the step
  * that brought it; any other waits its turn in a line.
+ *
+ * | position | since | a delivery |
+ * | --- | --- | --- |
+ * | unknown | the gateway has slept, or no session here wanted the channel | what may not have been delivered before it is looked for in the log |
+ * | told | a session has received a head meanwhile | begins at that head |
+ * | known | the first registration, a record, or a delivery | see below |
+ *
+ * Where the position is known, a delivery that goes on there is handed over. Of one that leaves a hole the hole is read first,
+ * and becomes a gap where it cannot be. One of another log comes after a gap `epoch_changed`. One of a log that has ended is
+ * dropped.
  */
 import type {
   BrokerHandler,

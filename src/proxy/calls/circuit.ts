@@ -1,6 +1,15 @@
 /**
  * A circuit breaker: a backend that fails all the time is not asked for a while, and then by one call alone,
  * which finds out whether it works again.
+ *
+ * | state | a call | works | fails |
+ * | --- | --- | --- | --- |
+ * | `closed` | goes through | failures are counted anew | `open`, after `failures` in a row |
+ * | `open` | is refused; the first one after `pauseMs` goes through, and the state is `half_open` | | |
+ * | `half_open` | is refused | `closed` | `open`, for another `pauseMs` |
+ *
+ * The last two columns are about the calls that the state has let through. One that says nothing of the backend leads from
+ * `half_open` to `open`, where the next call goes through.
  */
 import type { CircuitConfig } from "../backend-config.ts";
 import type { CircuitState } from "./counts.ts";
