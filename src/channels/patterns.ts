@@ -60,6 +60,10 @@ export function matcherOf(pattern: string): (channel: string) => boolean {
 /**
  * Whether a pattern stands for every channel that another stands for; either may be a literal name.
  * This is a question about words: that a channel has at most 255 bytes is not considered.
+ *
+ * @example
+ * covers("chat.**", "chat.*.typing"); // true
+ * covers("chat.*", "chat.**"); // false
  */
 export function covers(wide: string, narrow: string): boolean {
   const [outer, inner] = [readPattern(wide), readPattern(narrow)];
@@ -93,6 +97,10 @@ export function coveredBy(wide: readonly string[], narrow: string): boolean {
 /**
  * Whether there is a channel that both patterns stand for; either may be a literal name. As with
  * `covers`, it may be one of more than 255 bytes.
+ *
+ * @example
+ * overlaps("private.**", "*.room"); // true: private.room
+ * overlaps("private.**", "chat.*"); // false
  */
 export function overlaps(left: string, right: string): boolean {
   const [one, other] = [readPattern(left), readPattern(right)];

@@ -46,6 +46,12 @@ export const MIN_DEDUP_SIZE = 1_024;
 /** In milliseconds. */
 export const MIN_DEDUP_WINDOW_MS = 30_000;
 
+/**
+ * What channels keep and offer that no rule is for.
+ *
+ * @example
+ * const rules: ChannelRules = { ...DEFAULT_CHANNEL_RULES, presence: false };
+ */
 export const DEFAULT_CHANNEL_RULES: ChannelRules = {
   historySize: 256,
   historyTtlMs: 24 * 60 * 60 * 1000,
@@ -72,7 +78,15 @@ const MAX_KNOWN = 10_000;
 /** Whether there is a channel of a pattern that may be used, and that none of the other patterns stands for. */
 export type Reach = (pattern: string, except: readonly string[]) => boolean;
 
-/** Finds the rules of a channel. */
+/**
+ * Finds the rules of a channel.
+ *
+ * @example
+ * const rules = new RuleBook([
+ *   { pattern: "chat.**", rules: { ...DEFAULT_CHANNEL_RULES, historySize: 1_000 } },
+ * ]);
+ * rules.of("chat.lobby").historySize; // 1000
+ */
 export class RuleBook {
   /** The most specific first. */
   readonly #rules: readonly ChannelRule[];

@@ -19,6 +19,12 @@ export interface DisconnectEntry extends Disconnect {
   readonly advice: string;
 }
 
+/**
+ * Why connections end: the table of close codes in SPEC.md.
+ *
+ * @example
+ * await engine.disconnect(sessionId, DISCONNECTS.forceDisconnect.code);
+ */
 export const DISCONNECTS = {
   connectionClosed: {
     code: 3000,
@@ -135,6 +141,12 @@ export interface ErrorEntry {
   readonly meaning: string;
 }
 
+/**
+ * Why requests fail: the table of error codes in SPEC.md.
+ *
+ * @example
+ * const worthAnotherTry = ERRORS.UNAVAILABLE.retry; // true
+ */
 export const ERRORS = {
   BAD_REQUEST: entry("BAD_REQUEST", "The frame or a value in it is not valid."),
   AUTH_ERROR: entry("AUTH_ERROR", "Authentication failed."),

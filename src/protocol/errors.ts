@@ -18,7 +18,17 @@ type ErrorMessage = {
   metadata?: JsonObject | undefined;
 };
 
-/** An error with a code from the table; `type` and `retry` follow from it for known codes. */
+/**
+ * An error with a code from the table; `type` and `retry` follow from it for known codes.
+ *
+ * @example
+ * try {
+ *   await client.publish("chat.lobby", { text: "hello" });
+ * } catch (error) {
+ *   if (error instanceof MessagingError && error.code === "ACL_ERROR") showReadOnly();
+ *   else throw error;
+ * }
+ */
 export class MessagingError extends Error {
   override readonly name = "MessagingError";
   /** A code of the table, or a backend's own. */

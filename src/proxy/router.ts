@@ -14,7 +14,12 @@ export interface RoutePattern {
   readonly method: string;
 }
 
-/** The method under which the authenticator is looked up, with an empty channel, as in v0.1.1. */
+/**
+ * The method under which the authenticator is looked up, with an empty channel, as in v0.1.1.
+ *
+ * @example
+ * createRouter().add({ channel: "", method: AUTHENTICATE_METHOD }, users);
+ */
 export const AUTHENTICATE_METHOD = "$authenticate";
 
 /** The method under which subscriptions are authorized. */

@@ -34,6 +34,10 @@ const SECRET = /token|password|authorization|payload|secret|cookie|^data$|[_-]da
  *
  * @param level the least severe that is written
  * @param stream must not throw; by default a log that cannot be written loses lines, and nothing else
+ *
+ * @example
+ * const logger = createLogger("info");
+ * logger.warn("backend slow", { backend: "shop", ms: 840 });
  */
 export function createLogger(level: LogLevel, stream: LogStream = standardOutput()): ServerLogger {
   const options = {

@@ -36,6 +36,18 @@ const MAX_SHOWN = 500;
  * `StatsDurableObject`, and to declare all five in `[exports]`.
  *
  * @throws Error where it is called a second time with another configuration
+ *
+ * @example
+ * import { createWorker } from "messageloop-server/worker";
+ *
+ * export {
+ *   ChannelDurableObject,
+ *   GatewayDurableObject,
+ *   PatternDurableObject,
+ *   StatsDurableObject,
+ *   UserDurableObject,
+ * } from "messageloop-server/worker";
+ * export default createWorker({ fallback: () => new Response("my own page") });
  */
 export function createWorker({ config, fallback }: WorkerOptions = {}): ExportedHandler<Env> {
   if (config !== undefined) configure(config);

@@ -73,6 +73,23 @@ export interface MemoryBrokerOptions {
   readonly maxRetainedBytes?: number;
 }
 
+/**
+ * A broker of one process: logs, presence and the directory are in memory, and end with it.
+ *
+ * @example
+ * const broker = new MemoryBroker({
+ *   clock: { now: () => Date.now() },
+ *   random: { epoch: () => crypto.randomUUID() },
+ *   nextTurn: (callback) => void setImmediate(callback),
+ *   timers: {
+ *     after: (ms, callback) => {
+ *       const timer = setTimeout(callback, ms).unref();
+ *       return () => clearTimeout(timer);
+ *     },
+ *   },
+ * });
+ * const server = createServer({ broker });
+ */
 export class MemoryBroker implements Broker {
   readonly directory: MemoryDirectory;
   readonly revocations: MemoryRevocations;

@@ -44,6 +44,13 @@ export type FailureReason =
 /**
  * A backend that has given no answer. Its text is for the log alone, and holds no token and nothing of an answer's
  * body: a client is told in the server's own words.
+ *
+ * @example
+ * const authorizeSubscribe: Backends["authorizeSubscribe"] = async ({ channel }) => {
+ *   const answer = await fetch(`https://shop.example/may/${encodeURIComponent(channel)}`);
+ *   if (answer.status === 403) throw new MessagingError("ACL_ERROR", "this channel is not yours");
+ *   if (!answer.ok) throw new BackendFailure("status", `status ${answer.status}`);
+ * };
  */
 export class BackendFailure extends Error {
   override readonly name = "BackendFailure";

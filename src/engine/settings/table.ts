@@ -10,7 +10,16 @@ export interface SettingProblem {
   readonly message: string;
 }
 
-/** Everything that is wrong with the settings, so that an operator mends them in one go. */
+/**
+ * Everything that is wrong with the settings, so that an operator mends them in one go.
+ *
+ * @example
+ * try {
+ *   parseConfig({ limits: { channels: 0 } });
+ * } catch (error) {
+ *   if (error instanceof SettingsError) for (const { path, message } of error.problems) console.error(path, message);
+ * }
+ */
 export class SettingsError extends Error {
   override readonly name = "SettingsError";
   readonly problems: readonly SettingProblem[];

@@ -22,7 +22,16 @@ export interface ConfigSource {
   readonly env: Environment;
 }
 
-/** What is wrong with the configuration, one problem a line. */
+/**
+ * What is wrong with the configuration, one problem a line.
+ *
+ * @example
+ * try {
+ *   await loadConfig({ env: process.env });
+ * } catch (error) {
+ *   if (error instanceof ConfigError) console.error(error.message);
+ * }
+ */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
@@ -46,6 +55,10 @@ const TABLES: ReadonlySet<string> = new Set(
  * The configuration of the file that was named; without one the defaults.
  *
  * @throws ConfigError
+ *
+ * @example
+ * const config = await loadConfig({ config: "config.yaml", env: process.env });
+ * const server = createServer({ config });
  */
 export async function loadConfig(source: ConfigSource): Promise<ServerConfig> {
   const file = configFile(source);

@@ -20,6 +20,12 @@ import { checkedSql } from "../sql/checked-sql.ts";
 import { objectStorage } from "../storage.ts";
 import { SqlChannelStore } from "./store.ts";
 
+/**
+ * The object of one channel: its log, its members, and the gateways that hear it.
+ *
+ * @example
+ * export { ChannelDurableObject } from "messageloop-server/worker";
+ */
 export class ChannelDurableObject extends DurableObject<Env> implements Called<ChannelStub> {
   readonly #channel: ChannelObject;
   readonly #hooks: ObjectHooks;

@@ -11,6 +11,12 @@ import { checkedSql } from "../sql/checked-sql.ts";
 import { objectStorage } from "../storage.ts";
 import { SqlReportStore } from "./report-store.ts";
 
+/**
+ * The object that counts the channels of one region, for the server API.
+ *
+ * @example
+ * export { StatsDurableObject } from "messageloop-server/worker";
+ */
 export class StatsDurableObject extends DurableObject<Env> implements Called<StatsStub> {
   readonly #stats: StatsObject;
 

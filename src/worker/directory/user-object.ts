@@ -11,6 +11,12 @@ import { checkedSql } from "../sql/checked-sql.ts";
 import { objectStorage } from "../storage.ts";
 import { SqlUserStore } from "./user-store.ts";
 
+/**
+ * The object of one user: sessions and revoked tokens, for the server API.
+ *
+ * @example
+ * export { UserDurableObject } from "messageloop-server/worker";
+ */
 export class UserDurableObject extends DurableObject<Env> implements Called<UserStub> {
   readonly #user: UserObject;
 

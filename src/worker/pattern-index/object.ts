@@ -12,6 +12,12 @@ import { checkedSql } from "../sql/checked-sql.ts";
 import { objectStorage } from "../storage.ts";
 import { SqlPatternStore } from "./store.ts";
 
+/**
+ * The object that knows which gateways have which patterns.
+ *
+ * @example
+ * export { PatternDurableObject } from "messageloop-server/worker";
+ */
 export class PatternDurableObject extends DurableObject<Env> implements Called<PatternStub> {
   readonly #index: PatternIndexObject;
 
