@@ -1,6 +1,5 @@
 /**
- * One client's session: its states, and the way of each frame through them. It takes whole frames from a
- * transport, never waits while reading, and keeps the order of frames that name the same channel.
+ * One client's session: its states, and the way of each frame through them. It never waits while reading.
  *
  * | state | since | a frame |
  * | --- | --- | --- |
@@ -166,8 +165,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
     if (!this.connected) return this.#seen + connectDeadlineMs;
     // A client that is not read cannot be heard.
     if (this.#intake.paused) return this.#node.steadyNow() + idleTimeoutMs;
-    const heard = Math.max(this.#seen, this.#transport.heard?.() ?? 0);
-    return heard + idleTimeoutMs;
+    return Math.max(this.#seen, this.#transport.heard?.() ?? 0) + idleTimeoutMs;
   }
 
   /** The channels this session is subscribed to. */
@@ -271,10 +269,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
     }
   }
 
-  /**
-   * Takes one frame. Returns when it has taken effect; the next frame need not wait for that. Never
-   * rejects: what goes wrong is told to the client, and what nobody foresaw ends this session alone.
-   */
+  /** Takes one frame, and returns when it has taken effect; the next need not wait. Never rejects: see `fail`. */
   async receive(frame: Frame): Promise<void> {
     try {
       const size = typeof frame === "string" ? utf8Length(frame) : frame.length;
