@@ -4,6 +4,15 @@ import { json, undecodable } from "../wire/json.ts";
 import { read } from "./reader.ts";
 import { write } from "./writer.ts";
 
+/**
+ * The encoding `protobuf` of a client.
+ *
+ * @example
+ * import { dial } from "messageloop";
+ * import { protobuf } from "messageloop/protobuf";
+ *
+ * const client = await dial("wss://example.com/ws", { encoding: protobuf });
+ */
 export const protobuf: Codec = {
   subprotocol: "messageloop+proto",
   encode: (frame) => write(frame, "Inbound"),

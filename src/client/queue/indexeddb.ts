@@ -51,6 +51,11 @@ function placeOf(url: string): string {
   }
 }
 
+/**
+ * Where the queue keeps its items.
+ *
+ * @internal
+ */
 export class IndexedDBStore implements QueueStore {
   #database: IDBDatabase | undefined;
   #opening: Promise<void> | undefined;

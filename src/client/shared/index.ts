@@ -44,7 +44,13 @@ export function dial<Channels extends object = Record<string, unknown>>(
   return dialOwn(url, shared(url, options));
 }
 
-/** `createClient` of `messageloop`, over the connection of all tabs whose user is the same. */
+/**
+ * `createClient` of `messageloop`, over the connection of all tabs whose user is the same.
+ *
+ * @example
+ * const client = createClient("/ws", { worker, getToken });
+ * client.subscribe("chat.lobby", ({ data }) => console.log(data));
+ */
 export function createClient<Channels extends object = Record<string, unknown>>(
   url: string,
   options: SharedOptions<Channels> = {},

@@ -20,7 +20,7 @@ import type { Codec, ConnectedFrame, OutboundFrame } from "../wire/frames.ts";
 import { json } from "../wire/json.ts";
 import { utf8Length } from "../wire/sizes.ts";
 import { type CloudEvent, type EventLike, plainEvent, receivedEvent } from "./cloud-event.ts";
-import { Handlers } from "./handlers.ts";
+import { Handlers, type IClient } from "./handlers.ts";
 import { type CloseInfo, Line } from "./line.ts";
 import { buildOptions, type ClientOption, type ClientOptions } from "./options.ts";
 import { cloudEvents } from "./peers.ts";
@@ -60,6 +60,8 @@ const NOWHERE: Surroundings = { watch: () => () => {} };
  * @param url such as `ws://localhost:9080/ws`
  * @throws MessagingError with the server's code when it refuses, `UNAVAILABLE` when it cannot be
  * reached or does not answer in time; `UNIMPLEMENTED` where the package `cloudevents` is not installed.
+ *
+ * @example const client = await dial("ws://localhost:9080/ws", [withClientId("ada-laptop"), withReconnect()]);
  */
 export async function dial(
   url: string,
@@ -68,29 +70,11 @@ export async function dial(
   return await MessageLoopClient.dial(url, options);
 }
 
-/** What the client of v0.1.1 can do. */
-export interface IClient {
-  connect(): Promise<void>;
-  close(): Promise<void>;
-  subscribe(...channels: string[]): Promise<void>;
-  unsubscribe(...channels: string[]): Promise<void>;
-  publish(channel: string, event: EventLike): Promise<unknown>;
-  rpc(
-    channel: string,
-    method: string,
-    event: EventLike,
-    options?: { timeout?: number },
-  ): Promise<CloudEvent>;
-  onMessage(handler: (messages: ReceivedMessage[]) => void): void;
-  onError(handler: (error: MessagingError) => void): void;
-  onConnected(handler: (sessionId: string) => void): void;
-  onClosed(handler: (info: CloseInfo) => void): void;
-  getSessionId(): string | null;
-  isConnected(): boolean;
-  getSubscribedChannels(): string[];
-}
-
-/** A connected client; made by {@link dial}. */
+/**
+ * A connected client; made by `dial`.
+ *
+ * @example const client: MessageLoopClient = await dial("ws://localhost:9080/ws");
+ */
 export class MessageLoopClient implements IClient {
   readonly #options: ClientOptions;
   readonly #line: Line;
@@ -188,6 +172,8 @@ export class MessageLoopClient implements IClient {
    * Publishes an event. Resolves when it is in the channel's log and its delivery is under way.
    *
    * @throws MessagingError with the server's code; `UNAVAILABLE` means that the outcome is unknown.
+   *
+   * @example await client.publish("chat.lobby", createCloudEvent({ source: "/me", type: "note", data: "hello" }));
    */
   async publish(channel: string, event: EventLike): Promise<PublishResult> {
     this.#requireOpen();
@@ -207,6 +193,8 @@ export class MessageLoopClient implements IClient {
    * @param options `timeout` or `timeoutMs`: milliseconds until it rejects. Default: `withRPCTimeout`
    * @throws MessagingError with the server's or the backend's code; `RPC_TIMEOUT` when no answer
    * came in time, `UNAVAILABLE` when the connection was lost.
+   *
+   * @example const { data } = await client.rpc("shop.7", "price", createCloudEvent({ source: "/me", type: "ask", data: { id: "a" } }));
    */
   async rpc(
     channel: string,
@@ -263,13 +251,19 @@ export class MessageLoopClient implements IClient {
    * Subscribes to channels. Resolves when the server will deliver all of them.
    *
    * @throws MessagingError of the first refused channel; the others stay subscribed.
+   *
+   * @example await client.subscribe("chat.lobby", "news.*");
    */
   async subscribe(...channels: string[]): Promise<void> {
     this.#requireOpen();
     await this.#subscriptions.subscribe(channels);
   }
 
-  /** Ends subscriptions. Resolves when the server has ended them. */
+  /**
+   * Ends subscriptions. Resolves when the server has ended them.
+   *
+   * @example await client.unsubscribe("news.*");
+   */
   async unsubscribe(...channels: string[]): Promise<void> {
     this.#requireOpen();
     await this.#subscriptions.unsubscribe(channels);
@@ -279,6 +273,8 @@ export class MessageLoopClient implements IClient {
    * Sets the handler of delivered messages; the last one set wins. Earlier arrivals come at once. What it
    * throws, or rejects with, goes to the handler of errors as `INTERNAL_ERROR` with its cause, and the
    * connection goes on; without a handler of errors it is uncaught, as in any other callback.
+   *
+   * @example client.onMessage((messages) => messages.forEach(({ channel, event }) => console.log(channel, event.data)));
    */
   onMessage(handler: (messages: ReceivedMessage[]) => void): void {
     this.#handlers.message = handler;
@@ -294,7 +290,11 @@ export class MessageLoopClient implements IClient {
     this.#handlers.subscribed = handler;
   }
 
-  /** Sets the handler of subscriptions that the server's side has ended: channels and patterns. */
+  /**
+   * Sets the handler of subscriptions that the server's side has ended: channels and patterns.
+   *
+   * @example client.onUnsubscribed((channels) => console.log("ended by the server", channels));
+   */
   onUnsubscribed(handler: (channels: string[]) => void): void {
     this.#handlers.unsubscribed = handler;
   }
@@ -322,6 +322,8 @@ export class MessageLoopClient implements IClient {
   /**
    * Sets the handler of errors that belong to no request: those of the application's handlers, and why a connection was lost
    * that comes back.
+   *
+   * @example client.onError(({ code, message }) => console.error(code, message));
    */
   onError(handler: (error: MessagingError) => void): void {
     this.#handlers.error = handler;

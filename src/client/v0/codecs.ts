@@ -42,19 +42,37 @@ class EncodingCodec implements Codec {
   }
 }
 
-/** JSON text. */
+/**
+ * JSON text.
+ *
+ * @example const transport = await WebSocketTransport.dial(url, new JSONCodec());
+ */
 export class JSONCodec extends EncodingCodec {
   constructor() {
     super("json");
   }
 }
 
-/** Protobuf bytes. */
+/**
+ * Protobuf bytes.
+ *
+ * @example const transport = await WebSocketTransport.dial(url, new ProtobufCodec());
+ */
 export class ProtobufCodec extends EncodingCodec {
   constructor() {
     super("proto");
   }
 }
 
+/**
+ * The codec for JSON.
+ *
+ * @example const text = jsonCodec.encode(createPingMessage());
+ */
 export const jsonCodec: JSONCodec = new JSONCodec();
+/**
+ * The codec for protobuf.
+ *
+ * @example const bytes = protobufCodec.encode(createPingMessage());
+ */
 export const protobufCodec: ProtobufCodec = new ProtobufCodec();

@@ -19,6 +19,9 @@ import type { WireAttribute, WireEvent } from "../wire/frames.ts";
  * An event as the wire carries it.
  *
  * @throws TypeError for an attribute value or data that CloudEvents cannot carry.
+ *
+ * @example
+ * await engine.publish("news", toWireEvent({ id: "1", source: "/news", specversion: "1.0", type: "flash", data: { text: "hello" } }));
  */
 export function toWireEvent(event: CloudEvent): EventMessage {
   const {
@@ -38,7 +41,15 @@ export function toWireEvent(event: CloudEvent): EventMessage {
   });
 }
 
-/** A received event as applications see it. Data that claims to be JSON but is not stays text. */
+/**
+ * A received event as applications see it. Data that claims to be JSON but is not stays text.
+ *
+ * @example
+ * const rpc: Backends["rpc"] = async ({ payload }) => {
+ *   const { data } = fromWireEvent(payload);
+ *   return toWireEvent({ id: "1", source: "/shop", specversion: "1.0", type: "echo", data });
+ * };
+ */
 export function fromWireEvent({ attributes, data, ...names }: EventMessage): CloudEvent {
   const { id, source, specVersion: spec_version, type } = names;
   const event: WireEvent = {

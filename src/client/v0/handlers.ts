@@ -1,11 +1,34 @@
-/** The application's handlers: one of each kind, of which the last one set wins. */
+/** The interface of v0.1.1, and the application's handlers: one of each kind, of which the last one set wins. */
 import { MessagingError } from "../../protocol/errors.ts";
+import type { CloudEvent, EventLike } from "./cloud-event.ts";
 import type { CloseInfo } from "./line.ts";
 import type { Gap, ReceivedMessage, ServerSubscription } from "./received.ts";
 import type { SurveyHandler } from "./surveys.ts";
 
 /** Messages kept for a handler that is set later than they arrive. */
 const MAX_UNHANDLED = 1_000;
+
+/** What the client of v0.1.1 can do. */
+export interface IClient {
+  connect(): Promise<void>;
+  close(): Promise<void>;
+  subscribe(...channels: string[]): Promise<void>;
+  unsubscribe(...channels: string[]): Promise<void>;
+  publish(channel: string, event: EventLike): Promise<unknown>;
+  rpc(
+    channel: string,
+    method: string,
+    event: EventLike,
+    options?: { timeout?: number },
+  ): Promise<CloudEvent>;
+  onMessage(handler: (messages: ReceivedMessage[]) => void): void;
+  onError(handler: (error: MessagingError) => void): void;
+  onConnected(handler: (sessionId: string) => void): void;
+  onClosed(handler: (info: CloseInfo) => void): void;
+  getSessionId(): string | null;
+  isConnected(): boolean;
+  getSubscribedChannels(): string[];
+}
 
 export class Handlers {
   connected: ((sessionId: string) => void) | undefined;

@@ -8,9 +8,10 @@ export { MessagingError } from "../../protocol/errors.ts";
 export type { TokenRequest } from "../core/connection.ts";
 export type { CloudEventInit, ExtensionValue } from "../core/create-event.ts";
 export type { WebSocketConstructor, WebSocketLike } from "../core/websocket.ts";
-export { dial, type IClient, MessageLoopClient } from "./client.ts";
+export { dial, MessageLoopClient } from "./client.ts";
 export { type CloudEvent, createCloudEvent, type EventLike } from "./cloud-event.ts";
 export { type Codec, JSONCodec, jsonCodec, ProtobufCodec, protobufCodec } from "./codecs.ts";
+export type { IClient } from "./handlers.ts";
 export type { CloseInfo } from "./line.ts";
 export {
   cloudEventToProto,

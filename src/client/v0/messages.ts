@@ -21,12 +21,18 @@ type Envelope = NonNullable<Init["envelope"]>;
  * An event as a message.
  *
  * @throws TypeError for what CloudEvents cannot carry
+ *
+ * @example const message = cloudEventToProto(createCloudEvent({ source: "/me", type: "note", data: "hello" }));
  */
 export function cloudEventToProto(event: EventLike): EventMessage {
   return generated().toWireEvent(plainEvent(event));
 }
 
-/** The event of a message. Data that claims to be JSON but is not stays text. */
+/**
+ * The event of a message. Data that claims to be JSON but is not stays text.
+ *
+ * @example const { data } = protoToCloudEvent(cloudEventToProto(event));
+ */
 export function protoToCloudEvent(message: EventMessage): CloudEvent {
   return eventOf(generated().fromWireEvent(message));
 }
@@ -35,7 +41,11 @@ export function protoToCloudEvent(message: EventMessage): CloudEvent {
 let counter = 0;
 const MOST_IDS = 10_000;
 
-/** An id for a frame: Unix nanoseconds, as far as the clock has them, and a counter. */
+/**
+ * An id for a frame: Unix nanoseconds, as far as the clock has them, and a counter.
+ *
+ * @example generateMessageId(); // "1767225600000000000-1"
+ */
 export function generateMessageId(): string {
   counter = (counter + 1) % MOST_IDS;
   return `${BigInt(Date.now()) * 1_000_000n}-${counter}`;
@@ -48,6 +58,11 @@ export interface SubscriptionInit {
   readonly token?: string;
 }
 
+/**
+ * A `connect`, with what it subscribes to.
+ *
+ * @example await transport.send(createConnectMessage("ada-laptop", "web", token, "1.0.0", [{ channel: "news" }]));
+ */
 export function createConnectMessage(
   clientId: string,
   clientType: string,
@@ -59,6 +74,11 @@ export function createConnectMessage(
   return message({ case: "connect", value });
 }
 
+/**
+ * A `subscribe` to channels and patterns.
+ *
+ * @example await transport.send(createSubscribeMessage(["chat.lobby", "news.*"]));
+ */
 export function createSubscribeMessage(
   channels: readonly string[],
   ephemeral = false,
@@ -67,17 +87,30 @@ export function createSubscribeMessage(
   return message({ case: "subscribe", value: { subscriptions } });
 }
 
+/**
+ * An `unsubscribe`.
+ *
+ * @example await transport.send(createUnsubscribeMessage(["chat.lobby"]));
+ */
 export function createUnsubscribeMessage(channels: readonly string[]): InboundMessage {
   const subscriptions = channels.map((channel) => ({ channel }));
   return message({ case: "unsubscribe", value: { subscriptions } });
 }
 
-/** @throws TypeError for what CloudEvents cannot carry */
+/**
+ * @throws TypeError for what CloudEvents cannot carry
+ *
+ * @example await transport.send(createPublishMessage("chat.lobby", event));
+ */
 export function createPublishMessage(channel: string, event: EventLike): InboundMessage {
   return message({ case: "publish", value: cloudEventToProto(event) }, { channel });
 }
 
-/** @throws TypeError for what CloudEvents cannot carry */
+/**
+ * @throws TypeError for what CloudEvents cannot carry
+ *
+ * @example await transport.send(createRPCRequestMessage("shop.7", "price", event));
+ */
 export function createRPCRequestMessage(
   channel: string,
   method: string,
@@ -86,11 +119,20 @@ export function createRPCRequestMessage(
   return message({ case: "rpcRequest", value: cloudEventToProto(event) }, { channel, method });
 }
 
+/**
+ * A `ping`, which the server answers by `pong`.
+ *
+ * @example await transport.send(createPingMessage());
+ */
 export function createPingMessage(): InboundMessage {
   return message({ case: "ping", value: {} });
 }
 
-/** Tokens are not sent, as in v0.1.1. */
+/**
+ * Tokens are not sent, as in v0.1.1.
+ *
+ * @example await transport.send(createSubRefreshMessage([{ channel: "news" }]));
+ */
 export function createSubRefreshMessage(
   subscriptions: readonly { readonly channel: string; readonly token?: string }[],
 ): InboundMessage {
@@ -117,6 +159,15 @@ export interface ParsedMessage {
   readonly id: string;
 }
 
+/**
+ * Which kind of frame a message of the server is, and its content.
+ *
+ * @example
+ * for await (const frame of transport.recv()) {
+ *   const { type, data } = parseOutboundMessage(frame);
+ *   if (type === "error") console.error(data);
+ * }
+ */
 export function parseOutboundMessage({ id, envelope }: OutboundMessage): ParsedMessage {
   const type = KINDS.find((kind) => kind === envelope.case);
   if (type !== undefined) return { type, data: envelope.value, id };

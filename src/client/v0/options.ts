@@ -59,28 +59,44 @@ export function buildOptions(options: readonly ClientOption[]): ClientOptions {
   return built;
 }
 
-/** JSON text frames (the default) or protobuf binary frames. */
+/**
+ * JSON text frames (the default) or protobuf binary frames.
+ *
+ * @example await dial(url, [withEncoding("proto")]);
+ */
 export function withEncoding(encoding: Encoding): ClientOption {
   return (options) => {
     options.encoding = encoding;
   };
 }
 
-/** The client's own name for itself. Other clients see it; it proves nothing. Default: a random UUID. */
+/**
+ * The client's own name for itself. Other clients see it; it proves nothing. Default: a random UUID.
+ *
+ * @example await dial(url, [withClientId("ada-laptop")]);
+ */
 export function withClientId(clientId: string): ClientOption {
   return (options) => {
     options.clientId = clientId;
   };
 }
 
-/** What kind of client this is, such as `web`. Default `sdk`. */
+/**
+ * What kind of client this is, such as `web`. Default `sdk`.
+ *
+ * @example await dial(url, [withClientType("web")]);
+ */
 export function withClientType(clientType: string): ClientOption {
   return (options) => {
     options.clientType = clientType;
   };
 }
 
-/** The token that authenticates the user. */
+/**
+ * The token that authenticates the user.
+ *
+ * @example await dial(url, [withToken(token)]);
+ */
 export function withToken(token: string): ClientOption {
   return (options) => {
     options.token = token;
@@ -99,42 +115,66 @@ export function withGetToken(getToken: GetToken): ClientOption {
   };
 }
 
-/** The application's version. Default `1.0.0`. */
+/**
+ * The application's version. Default `1.0.0`.
+ *
+ * @example await dial(url, [withVersion("2.3.1")]);
+ */
 export function withVersion(version: string): ClientOption {
   return (options) => {
     options.version = version;
   };
 }
 
-/** Channels to be subscribed when `dial` resolves. */
+/**
+ * Channels to be subscribed when `dial` resolves.
+ *
+ * @example await dial(url, [withAutoSubscribe("chat.lobby", "news.*")]);
+ */
 export function withAutoSubscribe(...channels: string[]): ClientOption {
   return (options) => {
     options.autoSubscribe = channels;
   };
 }
 
-/** How long `dial` waits for the server, in milliseconds. Default 30,000. */
+/**
+ * How long `dial` waits for the server, in milliseconds. Default 30,000.
+ *
+ * @example await dial(url, [withConnectTimeout(5_000)]);
+ */
 export function withConnectTimeout(ms: number): ClientOption {
   return (options) => {
     options.connectTimeoutMs = ms;
   };
 }
 
-/** How long publish, subscribe and unsubscribe wait for their answer, in milliseconds. Default 10,000. */
+/**
+ * How long publish, subscribe and unsubscribe wait for their answer, in milliseconds. Default 10,000.
+ *
+ * @example await dial(url, [withRequestTimeout(5_000)]);
+ */
 export function withRequestTimeout(ms: number): ClientOption {
   return (options) => {
     options.requestTimeoutMs = ms;
   };
 }
 
-/** How long an RPC waits for its answer, in milliseconds. Default 35,000. */
+/**
+ * How long an RPC waits for its answer, in milliseconds. Default 35,000.
+ *
+ * @example await dial(url, [withRPCTimeout(60_000)]);
+ */
 export function withRPCTimeout(ms: number): ClientOption {
   return (options) => {
     options.rpcTimeoutMs = ms;
   };
 }
 
-/** How often the client pings, in milliseconds; 0 disables it. Default: as often as the server asks. */
+/**
+ * How often the client pings, in milliseconds; 0 disables it. Default: as often as the server asks.
+ *
+ * @example await dial(url, [withPingInterval(30_000)]);
+ */
 export function withPingInterval(ms: number): ClientOption {
   return (options) => {
     options.pingIntervalMs = ms;
@@ -144,6 +184,8 @@ export function withPingInterval(ms: number): ClientOption {
 /**
  * How long a pong may take, in milliseconds, until the connection is taken for lost. Default 10,000. It has a second in any
  * case, so that a timer that comes late is not taken for a pong that does not come.
+ *
+ * @example await dial(url, [withPingTimeout(5_000)]);
  */
 export function withPingTimeout(ms: number): ClientOption {
   return (options) => {
@@ -151,14 +193,22 @@ export function withPingTimeout(ms: number): ClientOption {
   };
 }
 
-/** Subscriptions of this client are no members of presence. Default false. */
+/**
+ * Subscriptions of this client are no members of presence. Default false.
+ *
+ * @example await dial(url, [withEphemeral(true)]);
+ */
 export function withEphemeral(ephemeral: boolean): ClientOption {
   return (options) => {
     options.ephemeral = ephemeral;
   };
 }
 
-/** The WebSocket to use where the runtime has none of its own (Node before 22: `ws`). */
+/**
+ * The WebSocket to use where the runtime has none of its own (Node before 22: `ws`).
+ *
+ * @example await dial(url, [withWebSocket(WebSocket)]); // of the package ws
+ */
 export function withWebSocket(webSocket: WebSocketConstructor): ClientOption {
   return (options) => {
     options.webSocket = webSocket;

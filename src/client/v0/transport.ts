@@ -39,6 +39,14 @@ const OPEN = 1;
 const CLOSED = 3;
 const CLOSE_TIMEOUT_MS = 1_000;
 
+/**
+ * Frames over one WebSocket. It does nothing of the protocol by itself.
+ *
+ * @example
+ * const transport = await WebSocketTransport.dial("ws://localhost:9080/ws", jsonCodec);
+ * await transport.send(createConnectMessage("ada-laptop", "web", "", "1.0.0"));
+ * for await (const frame of transport.recv()) console.log(parseOutboundMessage(frame).type);
+ */
 export class WebSocketTransport implements Transport {
   readonly #socket: WebSocketLike;
   readonly #codec: Codec;
