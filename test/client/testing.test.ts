@@ -70,6 +70,47 @@ test("a client that was cut gets what it missed, and a gap where that is gone", 
   expect(gaps).toEqual(["head_trimmed", "epoch_changed"]);
 });
 
+/** A client that was cut, and what each of its subscriptions has heard since. */
+async function cut(names: readonly string[], missed: readonly string[]) {
+  const { clock, server, make } = world();
+  const client = make();
+  const heard: Record<string, string[]> = {};
+  const wire: string[] = [];
+  const listen = (name: string): void => {
+    client.subscribe(name, ({ channel, data }) => {
+      heard[name] = [...(heard[name] ?? []), `${channel} ${data}`];
+    });
+  };
+  for (const name of names) listen(name);
+  await clock.advance(1);
+  server.cut();
+  await clock.advance(1);
+  for (const channel of missed) server.publish(channel, event(channel.slice(-1)));
+  const opened = server.transport.open;
+  Object.assign(server.transport, {
+    open: (...[url, subprotocol, events]: Parameters<typeof opened>) =>
+      opened(url, subprotocol, {
+        ...events,
+        frame: (frame) => {
+          const { publication } = JSON.parse(String(frame));
+          for (const { channel } of publication?.messages ?? []) wire.push(channel);
+          events.frame(frame);
+        },
+      }),
+  });
+  await clock.advance(30_000);
+  return { heard, wire };
+}
+
+test("what was missed comes once, by whatever it is subscribed to", async () => {
+  const both = await cut(["room.a", "room.*"], ["room.a", "room.b"]);
+  expect(both.wire).toEqual(["room.a", "room.b"]);
+  expect(both.heard).toEqual({ "room.a": ["room.a a"], "room.*": ["room.a a", "room.b b"] });
+  const patterns = await cut(["room.*", "**"], ["room.a"]);
+  expect(patterns.wire).toEqual(["room.a"]);
+  expect(patterns.heard).toEqual({ "room.*": ["room.a a"], "**": ["room.a a"] });
+});
+
 test("publishes wait while connections are refused, and are taken once where an answer was lost", async () => {
   const { clock, server, make } = world();
   const client = make();

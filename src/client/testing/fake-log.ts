@@ -80,6 +80,13 @@ export class FakeLog {
     return { messages, gap: { reason: "head_trimmed", after: { epoch, offset }, until: lost } };
   }
 
+  /** What was published at a time or after it. */
+  from(time: number): Replay {
+    return {
+      messages: this.#replayed(this.#first).filter((message) => (message.time ?? 0) >= time),
+    };
+  }
+
   /** The last so many messages. */
   last(count: number): Replay {
     return { messages: this.#replayed(Math.max(this.#first, this.#head + 1 - count)) };

@@ -6,6 +6,7 @@ import type {
   ConnectRequest,
   InboundFrame,
   OutboundFrame,
+  Position,
   SubscriptionAnswer,
   SubscriptionRequest,
   WireError,
@@ -34,6 +35,14 @@ export interface SessionHost {
   forget(session: FakeSession): void;
 }
 
+/** What a request has become. */
+interface Joined {
+  readonly answers: readonly SubscriptionAnswer[];
+  readonly granted: readonly SubscriptionRequest[];
+  /** Channels and patterns that the session had before. */
+  readonly before: ReadonlySet<string>;
+}
+
 const CAPABILITIES = ["control", "history", "presence", "recovery", "refresh"];
 
 /** A connection that a test can look at and end. */
@@ -45,7 +54,8 @@ export class FakeSession {
   readonly #server: SessionHost;
   readonly #tell: (frame: OutboundFrame) => void;
   readonly #end: (end: TransportEnd) => void;
-  readonly #channels = new Set<string>();
+  /** When each of its channels and patterns has begun. */
+  readonly #channels = new Map<string, number>();
   #capabilities: readonly string[] = [];
   #connected = false;
   #ended = false;
@@ -65,7 +75,7 @@ export class FakeSession {
 
   /** Channels and patterns that it is subscribed to. */
   get channels(): readonly string[] {
-    return [...this.#channels];
+    return [...this.#channels.keys()];
   }
 
   get connected(): boolean {
@@ -102,13 +112,13 @@ export class FakeSession {
   left(): void {
     if (this.#ended) return;
     this.#ended = true;
-    for (const channel of this.#channels) this.#presence(channel, "leave");
+    for (const channel of this.channels) this.#presence(channel, "leave");
     this.#server.forget(this);
   }
 
   /** @internal Whether a subscription of its stands for a channel. */
   hears(channel: string): boolean {
-    return [...this.#channels].some((name) => stands(name, channel));
+    return this.channels.some((name) => stands(name, channel));
   }
 
   /** @internal */
@@ -181,17 +191,19 @@ export class FakeSession {
         ...this.#server.terms,
       },
     });
-    this.#replay(joined.granted);
+    this.#replay(joined);
   }
 
   #subscribe(frame: InboundFrame, subscriptions: readonly SubscriptionRequest[]): void {
-    const { answers, granted } = this.#join(subscriptions);
-    this.#reply(frame, { subscribe_ack: { subscriptions: answers } });
-    this.#replay(granted);
+    const joined = this.#join(subscriptions);
+    this.#reply(frame, { subscribe_ack: { subscriptions: joined.answers } });
+    this.#replay(joined);
   }
 
-  #join(requests: readonly SubscriptionRequest[]) {
+  #join(requests: readonly SubscriptionRequest[]): Joined {
     const granted: SubscriptionRequest[] = [];
+    const before = new Set(this.channels);
+    const now = this.#server.clock.now();
     const answers = requests.map((request): SubscriptionAnswer => {
       const { channel } = request;
       try {
@@ -201,42 +213,79 @@ export class FakeSession {
         return { channel, error: wireError(error) };
       }
       granted.push(request);
-      const known = this.#channels.has(channel);
-      this.#channels.add(channel);
-      if (!known && !request.ephemeral) this.#presence(channel, "join");
+      if (!this.#channels.has(channel)) {
+        this.#channels.set(channel, now);
+        if (!request.ephemeral) this.#presence(channel, "join");
+      }
       const position = isPattern(channel)
-        ? { epoch: this.#server.epoch, offset: this.#server.clock.now() }
+        ? { epoch: this.#server.epoch, offset: now }
         : this.#server.log(channel).position;
       return { channel, position };
     });
-    return { answers, granted };
+    return { answers, granted, before };
   }
 
-  /** What each subscription asks for of the past, with one verdict for each channel. */
-  #replay(requests: readonly SubscriptionRequest[]): void {
+  /**
+   * What each subscription asks for of the past, with one verdict for each channel. A channel that the session has by itself
+   * comes by that, whatever patterns stand for it.
+   */
+  #replay({ granted, before }: Joined): void {
     if (!this.#capabilities.includes("recovery")) return;
-    for (const request of requests) {
-      const { channel, recover, since, rewind = 0, positions } = request;
-      if (isPattern(channel)) {
-        if (positions === undefined && since === undefined && !recover) continue;
-        for (const log of this.#server.matching(channel)) {
-          const from = positions?.[log.channel];
-          const seen = since?.offset ?? Number.POSITIVE_INFINITY;
-          const { messages, gap } = log.after(from ?? { epoch: log.epoch });
-          this.#recovered(log, {
-            messages:
-              from === undefined ? messages.filter(({ time = 0 }) => time >= seen) : messages,
-            ...(gap === undefined ? {} : { gap }),
-          });
-        }
-        this.tell({ recovered: { channel } });
-      } else if (since !== undefined || recover || rewind > 0) {
-        const log = this.#server.log(channel);
-        if (since !== undefined) this.#recovered(log, log.after(since));
-        else if (rewind > 0) this.#recovered(log, log.last(rewind));
-        else this.#recovered(log, { messages: [], gap: { reason: "unavailable" } });
+    const patterns = granted.filter((request) => isPattern(request.channel) && catchesUp(request));
+    for (const request of granted) {
+      const { channel } = request;
+      if (isPattern(channel)) continue;
+      if (catchesUp(request)) this.#replayChannel(request);
+      else if (![...before].some((name) => stands(name, channel))) {
+        this.#replayOwed(channel, patterns);
       }
     }
+    const told = new Set<string>();
+    for (const pattern of patterns) this.#replayPattern(pattern, patterns, told);
+  }
+
+  #replayChannel({ channel, since, rewind = 0 }: SubscriptionRequest): void {
+    const log = this.#server.log(channel);
+    if (since !== undefined) this.#recovered(log, log.after(since));
+    else if (rewind > 0) this.#recovered(log, log.last(rewind));
+    else this.#recovered(log, { messages: [], gap: { reason: "unavailable" } });
+  }
+
+  /** What patterns of the same request would have brought of a channel that has asked for nothing. */
+  #replayOwed(channel: string, patterns: readonly SubscriptionRequest[]): void {
+    const standing = patterns.filter((pattern) => stands(pattern.channel, channel));
+    const position = standing.map(({ positions }) => positions?.[channel]).find(Boolean);
+    const times = standing.flatMap(({ since }) => since?.offset ?? []);
+    const log = this.#server.log(channel);
+    if (position !== undefined) this.#recovered(log, log.after(position));
+    else if (times.length > 0) this.#recovered(log, log.from(Math.max(...times)));
+  }
+
+  /** @param told channels that others of the request have brought */
+  #replayPattern(
+    { channel, since, positions }: SubscriptionRequest,
+    patterns: readonly SubscriptionRequest[],
+    told: Set<string>,
+  ): void {
+    const asking = new Set(patterns.map((pattern) => pattern.channel));
+    for (const log of this.#server.matching(channel)) {
+      const position = positions?.[log.channel];
+      if (told.has(log.channel) || this.#channels.has(log.channel)) continue;
+      if (position !== undefined) this.#recovered(log, log.after(position));
+      // What another one has brought since then was not missed.
+      else if (since === undefined || this.#heardSince(log.channel, since, asking)) continue;
+      else this.#recovered(log, log.from(since.offset ?? 0));
+      told.add(log.channel);
+    }
+    const gap = since === undefined && { gap: { channel, reason: "unavailable" } };
+    this.tell({ recovered: { channel, ...gap } });
+  }
+
+  /** @param but patterns that do not count */
+  #heardSince(channel: string, { offset = 0 }: Position, but: ReadonlySet<string>): boolean {
+    return [...this.#channels].some(
+      ([name, begun]) => !but.has(name) && begun <= offset && stands(name, channel),
+    );
   }
 
   #recovered(log: FakeLog, { messages, gap }: ReturnType<FakeLog["after"]>): void {
@@ -319,6 +368,11 @@ export class FakeSession {
       ...frame,
     });
   }
+}
+
+/** Whether a subscription asks for what was before. */
+function catchesUp({ since, rewind = 0, recover, positions }: SubscriptionRequest): boolean {
+  return since !== undefined || rewind > 0 || recover === true || positions !== undefined;
 }
 
 function wireError(error: unknown): WireError {
