@@ -1,8 +1,9 @@
-/** Tabs that share a connection: who shares it, what each gets of it, and how it ends. */
+/** Tabs that share a connection: which of them share it, what each gets of it, and how it ends. */
 import { expect, test } from "vitest";
 import { SDK_VERSION } from "../../../src/client/shared/version.ts";
+import type { SubscriptionRequest } from "../../../src/client/wire/frames.ts";
 import { MessagingError } from "../../../src/protocol/errors.ts";
-import { Scene, URL_OF_ALL, Wire } from "./scene.ts";
+import { type BareTab, Scene, URL_OF_ALL, Wire } from "./scene.ts";
 
 test("tabs of one user have one connection, and each gets what it has asked for", async () => {
   const scene = new Scene();
@@ -149,6 +150,122 @@ test("what one tab asks for of the past comes to no other", async () => {
   await scene.pass();
   expect(live.heard).toEqual(["a 4"]);
   for (const tab of [last, since]) expect(tab.heard).toEqual(["a 2", "a 3", "a 4"]);
+});
+
+/** What tabs ask for in these tests, by the place of the channel `room.a`. */
+const channelAt = (offset: number, epoch = "epoch-1"): SubscriptionRequest => ({
+  channel: "room.a",
+  since: { epoch, offset },
+});
+const patternAt = (channel: string, offset: number, epoch = "epoch-1"): SubscriptionRequest => ({
+  channel,
+  since: { epoch: "epoch-1", offset: 0 },
+  positions: { "room.a": { epoch, offset } },
+});
+
+/** The offsets of `room.a` that a tab was given, and the reasons of gaps. */
+function toldOf({ given }: BareTab) {
+  const frames = given();
+  const gaps = frames.flatMap(({ gap, recovered }) => gap ?? recovered?.gap ?? []);
+  return {
+    offsets: frames.flatMap(({ publication }) =>
+      (publication?.messages ?? []).map(({ offset }) => offset),
+    ),
+    gaps: gaps.map(({ channel, reason }) => `${channel} ${reason}`),
+  };
+}
+
+function publishNine(scene: Scene): void {
+  for (let n = 1; n <= 9; n++) scene.publish("room.a", `${n}`);
+}
+
+test.each([
+  ["a channel is ahead of a pattern", [channelAt(7), patternAt("room.*", 5)]],
+  ["a pattern is ahead of a channel", [channelAt(5), patternAt("room.*", 7)]],
+  ["a pattern is ahead of another one", [patternAt("room.*", 7), patternAt("room.**", 5)]],
+  [
+    "a channel that asks for nothing has several",
+    [{ channel: "room.a" }, patternAt("room.*", 7), patternAt("room.**", 5)],
+  ],
+])("a tab comes back to the lowest of its places where %s", async (_name, requested) => {
+  for (const hasCompany of [false, true]) {
+    for (const asked of [requested, requested.toReversed()]) {
+      const scene = new Scene();
+      publishNine(scene);
+      if (hasCompany) await scene.reader("ann:1", "room.a", "room.**");
+      const tab = scene.bareTab("ann:1");
+      tab.connect(...asked);
+      await scene.pass();
+      expect(toldOf(tab)).toEqual({ offsets: [6, 7, 8, 9], gaps: [] });
+    }
+  }
+});
+
+test("a pattern that a tab asks for later brings what its channel has had already", async () => {
+  const scene = new Scene();
+  publishNine(scene);
+  const tab = scene.bareTab("ann:1");
+  tab.connect({ channel: "room.a" });
+  await scene.pass();
+  scene.publish("room.a", "10");
+  await scene.pass();
+  tab.subscribe(patternAt("room.*", 5));
+  await scene.pass();
+  expect(toldOf(tab)).toEqual({ offsets: [10, 6, 7, 8, 9, 10], gaps: [] });
+});
+
+test("a gap comes where a channel is at another log than a pattern", async () => {
+  for (const asked of [
+    [channelAt(7, "epoch-0"), patternAt("room.*", 5)],
+    [patternAt("room.*", 5), channelAt(7, "epoch-0")],
+  ]) {
+    const scene = new Scene();
+    publishNine(scene);
+    const tab = scene.bareTab("ann:1");
+    tab.connect(...asked);
+    await scene.pass();
+    const { offsets, gaps } = toldOf(tab);
+    expect(offsets).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(gaps).toContain("room.a epoch_changed");
+  }
+});
+
+test("a gap comes where one request begins a channel anew and goes on with a pattern", async () => {
+  const entry = { channel: "room.a", rewind: 2 };
+  for (const asked of [
+    [entry, patternAt("room.*", 5)],
+    [patternAt("room.*", 5), entry],
+  ]) {
+    const scene = new Scene();
+    publishNine(scene);
+    const tab = scene.bareTab("ann:1");
+    tab.connect();
+    await scene.pass();
+    tab.subscribe(...asked);
+    await scene.pass();
+    expect(toldOf(tab)).toEqual({ offsets: [8, 9], gaps: ["room.a unavailable"] });
+  }
+});
+
+test("a channel that begins anew during a loss leaves its pattern what it has missed", async () => {
+  const scene = new Scene();
+  const other = await scene.reader("ann:1", "room.a");
+  const tab = await scene.reader("ann:1", "room.*");
+  scene.publish("room.a", "1");
+  await scene.pass();
+  scene.server.cut();
+  await scene.pass();
+  for (const text of ["2", "3", "4"]) scene.publish("room.a", text);
+  const last: unknown[] = [];
+  tab.client.subscribe("room.a", { rewind: 2, onMessage: ({ data }) => last.push(data) });
+  await scene.pass(5_000);
+  scene.publish("room.a", "5");
+  await scene.pass();
+  expect(last).toEqual(["3", "4", "5"]);
+  for (const { heard, gaps } of [tab, other]) {
+    expect(heard).toEqual(["1", "2", "3", "4", "5"].map((text) => `room.a ${text}`));
+    expect(gaps).toEqual([]);
+  }
 });
 
 test("a subscription that was ended before its turn came does not come to life", async () => {

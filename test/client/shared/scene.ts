@@ -14,8 +14,14 @@ import {
   type TabLine,
 } from "../../../src/client/shared/line.ts";
 import { openLine } from "../../../src/client/shared/port-transport.ts";
+import { SDK_VERSION } from "../../../src/client/shared/version.ts";
 import { FakeServer, type FakeServerOptions } from "../../../src/client/testing/fake-server.ts";
 import { ManualClock } from "../../../src/client/testing/manual-clock.ts";
+import type {
+  InboundFrame,
+  OutboundFrame,
+  SubscriptionRequest,
+} from "../../../src/client/wire/frames.ts";
 import { json } from "../../../src/client/wire/json.ts";
 import { MessagingError } from "../../../src/protocol/errors.ts";
 
@@ -96,6 +102,14 @@ export interface SceneTab {
   readonly wire: () => Wire;
 }
 
+/** A tab's line, by hand. */
+export interface BareTab {
+  connect(...subscriptions: readonly SubscriptionRequest[]): void;
+  subscribe(...subscriptions: readonly SubscriptionRequest[]): void;
+  /** The frames that it was given. */
+  given(): readonly OutboundFrame[];
+}
+
 export class Scene {
   readonly clock = new ManualClock();
   readonly server: FakeServer;
@@ -143,6 +157,25 @@ export class Scene {
     const gaps: unknown[] = [];
     client.addEventListener("gap", ({ detail }) => gaps.push(detail));
     return { client, heard: [], gaps, errors, wire: () => wire };
+  }
+
+  /** A tab that is no client: a test says what it asks for. */
+  bareTab(token: string): BareTab {
+    const wire = new Wire();
+    this.hub.attach(wire.hub);
+    const [subprotocol, version] = [json.subprotocol, SDK_VERSION];
+    wire.tab.send({ kind: "open", version, url: URL_OF_ALL, subprotocol });
+    let requests = 0;
+    const send = (frame: InboundFrame): void => {
+      requests += 1;
+      wire.tab.send({ kind: "frame", frame: { id: `${requests}`, ...frame } });
+    };
+    return {
+      connect: (...subscriptions) => send({ connect: { client_id: "bare", token, subscriptions } }),
+      subscribe: (...subscriptions) => send({ subscribe: { subscriptions } }),
+      given: () =>
+        wire.toTab.flatMap((message) => (message.kind === "frame" ? [message.frame] : [])),
+    };
   }
 
   /** A tab that is subscribed, and connected. */

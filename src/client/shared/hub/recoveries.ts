@@ -4,7 +4,12 @@
  */
 import { isPattern, stands } from "../../core/patterns.ts";
 import type { Clock } from "../../core/ports.ts";
-import type { SubscriptionAnswer, SubscriptionRequest, WireGap } from "../../wire/frames.ts";
+import type {
+  Position,
+  SubscriptionAnswer,
+  SubscriptionRequest,
+  WireGap,
+} from "../../wire/frames.ts";
 import { overlap } from "./patterns.ts";
 import type { Routes } from "./routes.ts";
 import type { Tab } from "./tab.ts";
@@ -118,6 +123,18 @@ export function asksForThePast({
   return Boolean(since ?? rewind ?? recover ?? positions);
 }
 
+/**
+ * What of a connect is asked for at once. A channel that begins with its last messages has to wait where a pattern has a
+ * position in it, since the server would replay the last messages alone. It gets no answer, and the client then asks for it
+ * once more.
+ */
+export function askedNow(requested: readonly SubscriptionRequest[]): SubscriptionRequest[] {
+  return requested.filter(
+    ({ channel, since, rewind }) =>
+      !rewind || since !== undefined || !requested.some(({ positions }) => positions?.[channel]),
+  );
+}
+
 /** What a request becomes where the server leaves out what the connection has by other subscriptions. */
 export interface Plan {
   /** What the tab has asked for, in its order, and then what goes with it. */
@@ -134,35 +151,84 @@ export interface Plan {
  * brings and the tab has never heard, unless that pattern asks as well.
  */
 export function planOf(tab: Tab, requested: readonly SubscriptionRequest[], routes: Routes): Plan {
-  const entries = [...requested];
   const silent = new Set<string>();
-  const gaps: WireGap[] = [];
   const catchesUp = (entry: SubscriptionRequest): boolean =>
     isPattern(entry.channel) && asksForThePast(entry);
   const patterns = requested.filter(catchesUp);
-  if (patterns.length === 0) return { entries, silent, gaps };
+  if (patterns.length === 0) return { entries: requested, silent, gaps: [] };
+  const { lowest, gaps } = lowestPositions(requested);
+  const entries = requested.map((entry) => lowered(entry, lowest));
   const own = new Set(requested.map(({ channel }) => channel));
-  /** @param place in the request; its end for what only other tabs have */
-  const add = (entry: SubscriptionRequest, place: number): void => {
+  /** @param index in the request; its end for what is not in it */
+  const add = (entry: SubscriptionRequest, index: number): void => {
     const name = entry.channel;
     const beside = patterns.filter(({ channel }) =>
       isPattern(name) ? overlap(name, channel) : stands(channel, name),
     );
     if (beside.length === 0) return;
-    const since = beside.map(({ positions }) => positions?.[name]).find(Boolean);
+    const since = lowest.get(name);
     if (isPattern(name)) {
-      entries[place] = { ...entry, recover: true };
+      entries[index] = { ...entry, recover: true };
       silent.add(name);
-    } else if (since !== undefined) entries[place] = { ...entry, since };
+    } else if (since !== undefined) entries[index] = { ...entry, since };
     else gaps.push({ channel: name, reason: "unavailable" });
   };
-  for (const [place, entry] of requested.entries()) {
+  for (const [index, entry] of requested.entries()) {
     if (!asksForThePast(entry) && (isPattern(entry.channel) || routes.has(entry.channel))) {
-      add(entry, place);
+      add(entry, index);
     }
   }
-  for (const entry of routes.others(tab, own)) add(entry, entries.length);
+  for (const { entry, holders } of routes.beside(own)) {
+    // What the tab has itself it has heard, unless a pattern of its own is not as far.
+    if (!holders.has(tab) || lowest.has(entry.channel)) add(entry, entries.length);
+  }
   return { entries, silent, gaps };
+}
+
+/**
+ * Where to begin in each channel. A tab's subscription to the channel and its patterns may have different positions in it,
+ * and the server replays it for one of them: then it has to be the lowest.
+ */
+function lowestPositions(requested: readonly SubscriptionRequest[]) {
+  const lowest = new Map<string, Position>();
+  const gaps: WireGap[] = [];
+  for (const { channel, since, positions = {} } of requested) {
+    const own = since !== undefined && !isPattern(channel) ? { [channel]: since } : positions;
+    for (const [name, position] of Object.entries(own)) {
+      const known = lowest.get(name);
+      if (known === undefined) lowest.set(name, position);
+      // One of the logs is gone, and the hub does not know which.
+      else if (known.epoch !== position.epoch)
+        gaps.push({ channel: name, reason: "epoch_changed" });
+      else if ((position.offset ?? 0) < (known.offset ?? 0)) lowest.set(name, position);
+    }
+  }
+  for (const { channel, since, rewind } of requested) {
+    const after = lowest.get(channel);
+    // The last messages of the channel may lie above the position of a pattern.
+    if (rewind && since === undefined && after !== undefined) {
+      gaps.push({ channel, reason: "unavailable", after });
+    }
+  }
+  return { lowest, gaps };
+}
+
+/** An entry that goes on at the lowest positions, where they are of the same log as its own. */
+function lowered(
+  entry: SubscriptionRequest,
+  lowest: ReadonlyMap<string, Position>,
+): SubscriptionRequest {
+  const { channel, since, positions } = entry;
+  const lower = (name: string, position: Position): Position => {
+    const found = lowest.get(name);
+    return found?.epoch === position.epoch ? found : position;
+  };
+  if (positions !== undefined) {
+    const all = Object.entries(positions).map(([name, its]) => [name, lower(name, its)] as const);
+    return { ...entry, positions: Object.fromEntries(all) };
+  }
+  if (since === undefined || isPattern(channel)) return entry;
+  return { ...entry, since: lower(channel, since) };
 }
 
 /** The names whose verdicts follow an acknowledgement, of those that were asked for. */

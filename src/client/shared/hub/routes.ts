@@ -51,7 +51,7 @@ export class Routes {
     return this.#given.has(name) ? [...this.#tabs] : [...(this.#names.get(name)?.holders ?? [])];
   }
 
-  /** A tab asks for something. @returns what is asked of the server, in the name of all who hold it */
+  /** A tab asks for something. @returns what is asked of the server, in the name of all tabs that hold it */
   asks(tab: Tab, entry: SubscriptionRequest): SubscriptionRequest {
     let name = this.#names.get(entry.channel);
     if (name === undefined) {
@@ -88,11 +88,13 @@ export class Routes {
     return false;
   }
 
-  /** What the connection has for other tabs alone, beside some names, as it was asked for. */
-  *others(tab: Tab, but: ReadonlySet<string>): Iterable<SubscriptionRequest> {
+  /** What the connection has beside some names, as it was asked for, and the tabs that it is for. */
+  *beside(
+    but: ReadonlySet<string>,
+  ): Iterable<{ readonly entry: SubscriptionRequest; readonly holders: ReadonlySet<Tab> }> {
     for (const [channel, { holders, token, ephemeral }] of this.#names) {
-      if (holders.size === 0 || holders.has(tab) || but.has(channel)) continue;
-      yield { channel, token, ephemeral: ephemeral || undefined };
+      if (holders.size === 0 || but.has(channel)) continue;
+      yield { entry: { channel, token, ephemeral: ephemeral || undefined }, holders };
     }
   }
 
@@ -106,7 +108,7 @@ export class Routes {
   /**
    * What becomes of something that a tab holds no more.
    *
-   * @returns `last` where nobody does; what to ask the server for where nobody who does is a member any more
+   * @returns `last` where no tab holds it; what to ask the server for where no holder is a member any more
    */
   left(channel: string): "last" | SubscriptionRequest | undefined {
     const name = this.#names.get(channel);
@@ -132,7 +134,7 @@ export class Routes {
     if (this.#given.has(channel)) this.#given.set(channel, { channel, position });
   }
 
-  /** The server has ended it, whoever has asked for it. @returns those who held it */
+  /** The server has ended it, for all tabs. @returns those that held it */
   ends(channel: string): ReadonlySet<Tab> {
     const holders = new Set(this.#names.get(channel)?.holders);
     for (const tab of this.#given.has(channel) ? this.#tabs : []) holders.add(tab);

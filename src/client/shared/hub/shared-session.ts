@@ -1,8 +1,9 @@
 /**
  * One session with the server for all tabs of a user. It asks in their name, and gives each what it has asked for. It ends
- * with the connection: then every tab is told what the server has said, comes back by itself, and asks for what it missed.
+ * with the connection: then every tab gets what the server has said, comes back by itself, and asks for what it missed.
  */
 import { MessagingError } from "../../../protocol/errors.ts";
+import { isPattern } from "../../core/patterns.ts";
 import type { AnswerKind } from "../../core/requests.ts";
 import type {
   ConnectedFrame,
@@ -12,7 +13,14 @@ import type {
   SubscriptionRequest,
   WireMessage,
 } from "../../wire/frames.ts";
-import { asksForThePast, planOf, Recoveries, type Recovery, verdictsOf } from "./recoveries.ts";
+import {
+  askedNow,
+  asksForThePast,
+  planOf,
+  Recoveries,
+  type Recovery,
+  verdictsOf,
+} from "./recoveries.ts";
 import { Routes } from "./routes.ts";
 import { Surveys } from "./surveys.ts";
 import { granted, type Tab } from "./tab.ts";
@@ -90,7 +98,7 @@ export class SharedSession {
     this.#upstream.start();
   }
 
-  /** From now on it is its user's session: all who have come are answered. */
+  /** From now on it is its user's session: all tabs that have come are answered. */
   serve(): void {
     this.#serves = true;
     for (const tab of [...this.tabs]) this.#welcome(tab);
@@ -114,7 +122,7 @@ export class SharedSession {
   /** Answers a tab's `connect`, when the server has answered for its subscriptions. */
   #welcome(tab: Tab): void {
     const { id = "", connect } = tab.request ?? {};
-    const requested = connect?.subscriptions ?? [];
+    const requested = askedNow(connect?.subscriptions ?? []);
     const reply = (answers: readonly SubscriptionAnswer[]): void => {
       const named = new Set(answers.map(({ channel }) => channel));
       const given = this.#routes.given.filter(({ channel }) => !named.has(channel));
@@ -167,7 +175,7 @@ export class SharedSession {
       this.close(1000);
       return;
     }
-    for (const id of this.#surveys.left(tab)) this.#answerNobody(id);
+    for (const id of this.#surveys.left(tab)) this.#answerForNone(id);
     this.#drop(tab, [...tab.topics.keys()]).catch(() => {});
   }
 
@@ -181,7 +189,7 @@ export class SharedSession {
     this.#owner.ended(this);
   }
 
-  /** Asks who is there, for a tab that has missed who came and went. */
+  /** Asks for the members of channels, for a tab that has missed joins and leaves. */
   tellPresence(tab: Tab, channels: Iterable<string>): void {
     for (const channel of channels) {
       const take = ([presence]: NonNullable<OutboundFrame["presence"]>[]): void => {
@@ -277,10 +285,12 @@ export class SharedSession {
   ): void {
     const byName = new Map(answers.map((answer) => [answer.channel, answer]));
     const gone: string[] = [];
-    // Of a channel that a pattern brings which catches up, what comes by that is not to be dropped.
-    const asking = (entry: SubscriptionRequest): number =>
-      Number(asksForThePast(entry) && !silent.has(entry.channel));
-    for (const entry of asked.toSorted((one, other) => asking(other) - asking(one))) {
+    const asking = (entry: SubscriptionRequest): boolean =>
+      asksForThePast(entry) && !silent.has(entry.channel);
+    // What comes by a pattern that catches up is not to be dropped; where a channel begins its own entry says.
+    const rank = (entry: SubscriptionRequest): number =>
+      asking(entry) ? (isPattern(entry.channel) ? 2 : 1) : 0;
+    for (const entry of asked.toSorted((one, other) => rank(other) - rank(one))) {
       const { channel, since, rewind, positions = {}, ephemeral } = entry;
       const answer = byName.get(channel);
       const isGranted = answer !== undefined && answer.error === undefined;
@@ -293,16 +303,16 @@ export class SharedSession {
       const held = tab.topics.get(channel);
       tab.topics.set(channel, held ?? granted(answer.position, ephemeral));
       this.#routes.holds(tab, channel);
-      if (asking(entry) > 0) {
+      if (asking(entry)) {
         for (const [name, position] of Object.entries(positions)) tab.cursors.begin(name, position);
         tab.cursors.begin(channel, rewind && !since ? undefined : since);
       } else if (!hadBefore) tab.cursors.begin(channel, answer.position);
     }
-    // What was refused, or is not wanted any more, may be nobody's now.
+    // What was refused, or is not wanted any more, may be no tab's now.
     if (gone.length > 0) this.#drop(tab, gone).catch(() => {});
   }
 
-  /** A tab holds some names no more, and the server is told what that means. */
+  /** A tab holds some names no more: the server hears what that means for the connection. */
   #drop(tab: Tab, names: readonly string[]): Promise<void> {
     for (const name of names) {
       tab.wanted.delete(name);
@@ -384,10 +394,10 @@ export class SharedSession {
     const tabs = this.#routes.of(payload?.source ?? "");
     this.#surveys.ask(id, tabs);
     for (const tab of tabs) tab.send(frame);
-    if (tabs.length === 0) this.#answerNobody(id);
+    if (tabs.length === 0) this.#answerForNone(id);
   }
 
-  #answerNobody(request_id: string): void {
+  #answerForNone(request_id: string): void {
     const error = wireError(new MessagingError("UNIMPLEMENTED", "no tab answers surveys"));
     this.#upstream.connection.tell({ survey_response: { request_id, error } });
   }
