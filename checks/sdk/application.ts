@@ -43,7 +43,7 @@ export interface ApplicationOptions {
   readonly authenticated: boolean;
 }
 
-/** What it was told before its connection was closed. */
+/** What the server has said before it closed the connection. */
 export interface Farewell {
   readonly code: number;
   readonly comesBack: boolean;
@@ -76,7 +76,7 @@ export class Application {
   readonly page = new Page();
   /** How its connections have ended, by code. */
   readonly ends: number[] = [];
-  /** It is told that its connection is closed, by a frame that reaches it. */
+  /** The server announces the close, by a frame that arrives. */
   farewell: Farewell | undefined;
   /** No try may come before it, by `performance.now`. */
   notBefore = 0;
@@ -100,7 +100,7 @@ export class Application {
       surroundings: this.page,
       onError: (error) => {
         // A request that was given up may be refused later.
-        if (!isExcused(error)) court.complain(`${name} is told ${error.code}: ${error}`);
+        if (!isExcused(error)) court.complain(`${name} got ${error.code}: ${error}`);
       },
     });
     this.client.onSurvey(({ data }) => data);

@@ -47,7 +47,7 @@ const WEB_SOCKETS = [webSocket(), webSocket(WebSocket as unknown as WebSocketCon
 const FRAMES = 50;
 
 const USERS = ["ann", "ann", "bob", "cid", "dan", "dan"];
-/** How many times faster the clients' time passes than the machine's: nobody waits 36 s for a pong. */
+/** How many times faster the clients' time passes than the machine's: a life does not wait 36 s for a pong. */
 const PACE = 10;
 /** Within this time everything owed must arrive, and every promise settle, in milliseconds. */
 const OWED_MS = 30_000;

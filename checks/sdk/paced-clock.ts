@@ -1,4 +1,4 @@
-/** Time that passes faster, or slower, for a client than for everybody else. */
+/** Time that passes faster, or slower, for a client than for the server. */
 import type { Clock } from "../../src/client/core/ports.ts";
 
 /** Beyond it a timer of Node runs at once. */

@@ -24,7 +24,7 @@ export interface FeedReader {
   gap?(gap: Gap): unknown;
 }
 
-/** Messages that are kept for whoever comes later, at least. */
+/** Messages that are kept for components that come later, at least. */
 const LEAST_KEPT = 100;
 
 /** Terms that differ in a token alone are the same: a new token is brought to the subscription that is there. */
@@ -107,7 +107,7 @@ export class ChannelFeed {
   bring(token: string | undefined): void {
     if (token === undefined || token === this.#token) return;
     this.#token = token;
-    // A refusal is told by the state.
+    // The state says that it is refused.
     this.#subscription?.setToken(token).catch(() => {});
   }
 

@@ -1,4 +1,4 @@
-/** Who is subscribed to a channel: asked for whenever the subscription stands anew, and kept by what is told since. */
+/** The members of a channel: asked for whenever the subscription stands anew, and kept by the changes since. */
 import {
   type Member,
   MessagingError,
@@ -9,7 +9,7 @@ import type { AnyClient } from "./types.ts";
 
 /** Who is there, as far as it is known. */
 export interface PresenceStatus {
-  /** Those first who joined first, at most 1,000, this client among them. Empty while it is not known. */
+  /** In the order in which they joined, at most 1,000, this client among them. Empty while they are not known. */
   readonly members: readonly Member[];
   /** How many there are; undefined while it is not known. */
   readonly total: number | undefined;
@@ -32,7 +32,7 @@ export class ChannelMembers {
   #total = 0;
   /** Counts questions: only the last one's answer is heard. */
   #asked = 0;
-  /** What was told since a question that has no answer yet, which may be older; undefined where none is open. */
+  /** Changes since a question that has no answer yet, which may be older; undefined where none is open. */
   #since: PresenceChange[] | undefined;
   #repeat: ReturnType<typeof setTimeout> | undefined;
 
@@ -66,7 +66,7 @@ export class ChannelMembers {
     clearTimeout(this.#repeat);
     if (state === "subscribed") this.#ask();
     else if (state !== "subscribing") this.#show({ ...UNKNOWN, error });
-    // While a connection is lost those are shown who were there.
+    // While a connection is lost the former members are shown.
   }
 
   #ask(): void {

@@ -120,7 +120,7 @@ function shown(messages: readonly ReceivedMessage[], keep: number): readonly Rec
   return messages.length <= keep ? messages : messages.slice(-keep);
 }
 
-/** The same for who is in a channel. It takes the subscription that there is, and makes one where there is none. */
+/** The same for the members of a channel. It takes the subscription that there is, and makes one where there is none. */
 export class PresenceReader implements FeedReader {
   readonly terms: ChannelTerms;
   readonly yields = true;

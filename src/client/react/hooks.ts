@@ -112,10 +112,10 @@ export interface MessageLoopHooks<Channels extends object> {
   ): UseChannelResult<DataOf<Channels, Name>>;
 
   /**
-   * Who is subscribed to a channel. It goes by the subscription of `useChannel`, and makes one where there is none, since who
-   * is not subscribed may not know.
+   * The members of a channel. It goes by the subscription of `useChannel`, and makes one where there is none: only a
+   * subscriber may know the members.
    *
-   * @param channel no pattern; undefined is nobody's
+   * @param channel no pattern; undefined has no members
    *
    * @example
    * const { members } = usePresence("chat.lobby");

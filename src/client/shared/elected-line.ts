@@ -1,6 +1,6 @@
 /**
- * A tab's line where tabs elect a leader: to the hub in the tab itself at first, and to the leader's when it is known who
- * the user is and that another tab leads. No token goes to another tab.
+ * A tab's line where tabs elect a leader: to the hub in the tab itself at first, and to the leader's when the user is known
+ * and another tab leads. No token goes to another tab.
  */
 import type { InboundFrame } from "../wire/frames.ts";
 import type { FromHub, FromTab, TabLine } from "./line.ts";

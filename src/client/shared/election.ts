@@ -1,7 +1,7 @@
 /**
- * Where there is no SharedWorker the tabs of a user elect one of them, which has the connection for all. A Web Lock says who
- * leads, and a BroadcastChannel is the way to it. A page that is frozen, or kept for its back button, may hold the lock and
- * answer nobody: then it is taken from it, and nobody waits in the lock's queue for more than a hint.
+ * Where there is no SharedWorker the tabs of a user elect one of them, which has the connection for all. A Web Lock says
+ * which of them leads, and a BroadcastChannel is the way to it. A page that is frozen, or kept for its back button, may hold
+ * the lock and answer no tab: then it is taken from it, and no tab waits in the lock's queue for more than a hint.
  */
 
 import { randomUuid } from "../core/cloud-event.ts";
@@ -184,7 +184,7 @@ export class Election implements ElectedLineOwner {
     });
   }
 
-  /** Ends a line as soon as the leader's lock is free. It is not kept: whoever is back first leads. */
+  /** Ends a line as soon as the leader's lock is free. It is not kept: the tab that is back first leads. */
   #watch(locks: LocksLike, name: string, line: ElectedLine): void {
     const abort = new AbortController();
     let cancel = (): void => {};

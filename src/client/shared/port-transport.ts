@@ -4,7 +4,7 @@ import type { InboundFrame } from "../wire/frames.ts";
 import { pack, type TabLine, unpack } from "./line.ts";
 import { SDK_VERSION } from "./version.ts";
 
-/** After so many messages the hub is told that they were handled. */
+/** After so many messages the tab says that they were handled. */
 const REPORTED_TOGETHER = 50;
 
 /** Opens a connection to the hub at the other end of a line. */
@@ -52,7 +52,7 @@ export function openLine(
       over = true;
       line.send({ kind: "close", code, reason });
       line.close();
-      // The hub answers nobody who has gone.
+      // The hub does not answer a tab that has gone.
       queueMicrotask(() => events.ended({ code, reason }));
     },
   };

@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  // Node tells of them when the microtasks are over.
+  // Node reports them when the microtasks are over.
   await new Promise((resolve) => setTimeout(resolve, 0));
   process.off("unhandledRejection", note);
   expect(unhandled).toEqual([]);
@@ -140,7 +140,7 @@ test("a request rejects with the server's code, at its deadline, when the connec
   await expect(client.survey("c", 1)).rejects.toMatchObject({ code: "UNAVAILABLE" });
 });
 
-test("nobody has to look at a rejection", async () => {
+test("a rejection may be ignored", async () => {
   const scene = connectedScene();
   const { client } = scene;
   ignore(client.publish("c", 1));

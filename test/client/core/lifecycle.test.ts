@@ -4,7 +4,7 @@ import { dial } from "../../../src/client/dial.ts";
 import { DISCONNECTS } from "../../../src/protocol/codes.ts";
 import { connectedScene, Scene } from "./scripted.ts";
 
-test("connect says who the client is, and ready settles when it is answered", async () => {
+test("connect names the client, and ready settles when it is answered", async () => {
   const scene = new Scene({ clientType: "web", version: "3", token: "t" });
   expect(scene.client.state).toBe("connecting");
   expect(scene.transport).toMatchObject({ url: "ws://scripted", subprotocol: "messageloop+json" });
@@ -55,7 +55,7 @@ test("dial rejects when its first attempt fails, and createClient goes on", asyn
   await patient.client.ready;
 });
 
-test("an attempt that nobody answers is given up, and another one made", async () => {
+test("an attempt without an answer is given up, and another one made", async () => {
   const scene = new Scene({ connectTimeoutMs: 5_000 });
   scene.transport.opened();
   await scene.clock.advance(5_000);
@@ -154,7 +154,7 @@ test("connections that are lost at once are no better than none", async () => {
   expect(delays).toEqual([500, 999, 1_998, 3_996, 7_992]);
 });
 
-test("the delay that the server names is the least, and not the same for all who were told it", async () => {
+test("the delay that the server names is the least, and not the same for all clients that got it", async () => {
   const chances = [0.2, 0.6];
   const scene = connectedScene({ random: () => chances.shift() ?? 0 });
   scene.transport.frame({ disconnect: { code: 3512, reconnect: true, retry_after_ms: 9_000 } });
@@ -295,7 +295,7 @@ test("any frame is a sign of life", async () => {
   expect(scene.client.state).toBe("connected");
 });
 
-test("a pong that lies behind a late timer is seen", async () => {
+test("a pong that comes after a late timer is seen", async () => {
   const scene = connectedScene({}, { ping_interval_ms: 25_000 });
   await scene.clock.advance(25_000);
   // The page was frozen: the timer runs first, and then what has come in the meantime.
@@ -321,7 +321,7 @@ test("a transport that says that no try can help ends it", async () => {
   await expect(scene.client.ready).rejects.toThrow("another subprotocol");
 });
 
-test("what was received is told often enough for the server's credit", () => {
+test("what was received is reported often enough for the server's credit", () => {
   const scene = connectedScene({}, { credit_bytes: 4_000 });
   const before = scene.transport.sent.length;
   scene.transport.frame({ id: "x".repeat(1_500) });
@@ -332,14 +332,14 @@ test("what was received is told often enough for the server's credit", () => {
   expect(Number(scene.transport.last.received?.bytes)).toBe(told + 1_009);
 });
 
-test("a frame that cannot be read is told, and the connection goes on", () => {
+test("a frame that cannot be read is reported, and the connection goes on", () => {
   const scene = connectedScene();
   scene.transport.text("{");
   expect(scene.errors).toMatchObject([{ code: "BAD_REQUEST" }]);
   expect(scene.client.state).toBe("connected");
 });
 
-test("a handler that closes the client while it is told of the loss is obeyed", async () => {
+test("a handler of the loss may close the client", async () => {
   const scene = connectedScene();
   scene.client.addEventListener("statechange", () => scene.client.close());
   scene.transport.end(1006);

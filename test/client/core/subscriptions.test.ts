@@ -18,7 +18,7 @@ function publication(
   return { publication: { messages } };
 }
 
-/** Offsets and gaps in the order in which a subscription tells them. */
+/** Offsets and gaps in the order in which a subscription reports them. */
 function heard(subscription: Subscription): (number | string)[] {
   const all: (number | string)[] = [];
   subscription.addEventListener("message", ({ detail }) => all.push(detail.offset));
@@ -147,7 +147,7 @@ test("a recovery that is cut short goes on where it was", async () => {
   ]);
 });
 
-test("a verdict with a gap tells it with reason and range, and the position is past it", async () => {
+test("a verdict with a gap reports it with reason and range, and the position is past it", async () => {
   const scene = new Scene();
   const subscription = scene.client.subscribe("c");
   const all = heard(subscription);
@@ -169,7 +169,7 @@ test("a verdict with a gap tells it with reason and range, and the position is p
   expect(gaps).toEqual([gap]);
 });
 
-test("what a verdict says is missing does not lead back behind what has come", async () => {
+test("what a verdict says is missing does not lead back before what has come", async () => {
   const scene = new Scene();
   scene.client.subscribe("c");
   scene.transport.connect();
@@ -189,7 +189,7 @@ test("what a verdict says is missing does not lead back behind what has come", a
   ]);
 });
 
-test("a recovery that is cut short before its verdict tells what it has left out", async () => {
+test("a recovery that is cut short before its verdict reports what it has left out", async () => {
   const scene = new Scene();
   const gaps: unknown[] = [];
   scene.client.addEventListener("gap", ({ detail }) => gaps.push(detail));
@@ -276,7 +276,7 @@ test("an epoch that changes resets the position, and the old offset is not sent 
   expect(all).toEqual([1, 2, 3, "epoch_changed", 1, 2]);
 });
 
-test("a hole that the server has not told is a gap; one that it has told is told once", () => {
+test("a hole that the server has not reported is a gap; one that it has reported comes once", () => {
   const scene = new Scene();
   const subscription = scene.client.subscribe("c");
   const all = heard(subscription);
@@ -409,7 +409,7 @@ test("a pattern's position is renewed on a long connection", async () => {
   });
 });
 
-test("a refusal is told, kept, and mended by another token", async () => {
+test("a refusal is reported, kept, and mended by another token", async () => {
   let token = 0;
   const scene = new Scene({ getToken: () => `t${++token}` });
   await scene.clock.advance(0);
@@ -436,13 +436,13 @@ test("a refusal that a retry may mend is tried again, not before the server says
   const before = scene.transport.sent.length;
   await scene.clock.advance(2_999);
   expect(scene.transport.sent).toHaveLength(before);
-  // Not all at the same moment who were told the same.
+  // Clients that got the same pause do not come back at the same moment.
   await scene.clock.advance(500);
   scene.transport.answer({ subscribe_ack: { subscriptions: [{ channel: "c" }] } });
   await subscription.ready;
 });
 
-test("a subscribe that nobody answers is asked again", async () => {
+test("a subscribe without an answer is asked again", async () => {
   const scene = connectedScene();
   scene.client.subscribe("c");
   const before = scene.transport.sent.length;
@@ -493,7 +493,7 @@ test("a subscription that ends while it is asked for does not come back by its a
   expect([subscription.state, again.state]).toEqual(["ended", "subscribing"]);
 });
 
-test("what the server's side subscribes is told, delivered to the client, and recovered", async () => {
+test("what the server's side subscribes is reported, delivered to the client, and recovered", async () => {
   const scene = connectedScene();
   const told: unknown[] = [];
   scene.client.addEventListener("subscribed", ({ detail }) =>
@@ -533,7 +533,7 @@ test("a subscription that the server ends has ended", async () => {
   expect(scene.transport.sent[0]?.connect?.subscriptions).toEqual([]);
 });
 
-test("presence is told to those who have the channel", () => {
+test("presence goes to the subscriptions of the channel", () => {
   const scene = new Scene();
   const changes: unknown[] = [];
   scene.client.subscribe("c").addEventListener("presence", ({ detail }) => changes.push(detail));

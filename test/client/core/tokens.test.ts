@@ -58,7 +58,7 @@ test("a token that expires soon is replaced on the live connection", async () =>
   expect(scene.transport.sent[0]?.connect?.token).toBe("t1");
 });
 
-test("without getToken the application is told, and brings one", async () => {
+test("without getToken the application gets an event, and brings one", async () => {
   const scene = connectedScene();
   const told: unknown[] = [];
   scene.client.addEventListener("tokenexpiring", ({ detail }) => told.push(detail));
@@ -85,7 +85,7 @@ test("a getToken that fails is asked again, and one without a token ends the cli
   expect(scene.transports).toEqual([]);
 });
 
-test("a getToken that never answers is given up, and its late token belongs to nobody", async () => {
+test("a getToken that never answers is given up, and its late token is not used", async () => {
   const answers: ((token: string) => void)[] = [];
   const scene = new Scene({
     connectTimeoutMs: 1_000,

@@ -98,7 +98,7 @@ test.each(["", "foreign"])("the subprotocol %j is a clear error at once", (proto
   expect(socket.closes).toHaveLength(1);
 });
 
-test("the end is told once, with 1006 where the runtime has no code", () => {
+test("the end is reported once, with 1006 where the runtime has no code", () => {
   const { socket, log } = begin();
   socket.open();
   socket.emit("error");
@@ -148,7 +148,7 @@ test("a URL of HTTP is one of WebSockets, and a path needs a page", () => {
   expect(() => begin("http://[")).toThrow("no WebSocket URL");
 });
 
-test("a runtime without WebSockets is told so", async () => {
+test("a runtime without WebSockets is an error that says so", async () => {
   const own = globalThis.WebSocket;
   try {
     Reflect.deleteProperty(globalThis, "WebSocket");

@@ -10,7 +10,7 @@ test.each([
   // What is wrong with it the connection says.
   ["a path", "/ws"],
 ])(
-  "a runtime without IndexedDB: %s is told of once, and the queue works from memory",
+  "a runtime without IndexedDB: %s is reported once, and the queue works from memory",
   async (_, url) => {
     const clock = new ManualClock();
     const reports: MessagingError[] = [];

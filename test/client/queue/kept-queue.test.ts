@@ -110,7 +110,7 @@ test("the clocks of two servers may differ by seconds", async () => {
   expect((await connected(browser, browser.page())).ids).toEqual(["sent again"]);
 });
 
-test("a server whose clock is behind the one before says nothing of an age", async () => {
+test("a server whose clock is slower than that of the one before says nothing of an age", async () => {
   const browser = new Browser();
   const first = browser.page();
   await connected(browser, first);
@@ -123,7 +123,7 @@ test("a server whose clock is behind the one before says nothing of an age", asy
   expect(second.reports.map(({ code }) => code)).toEqual(["OUTCOME_UNKNOWN"]);
 });
 
-test("nobody sends what another user has left, and who has left it does when back", async () => {
+test("no user sends what another one has left, which is sent when that one is back", async () => {
   const browser = new Browser();
   const page = browser.page();
   const ada = await connected(browser, page, "ada");
@@ -149,7 +149,7 @@ test("nobody sends what another user has left, and who has left it does when bac
   expect(browser.items.size).toBe(0);
 });
 
-test("who logs out and in again on one page finds it there", async () => {
+test("a user that logs out and in again on one page finds it there", async () => {
   const browser = new Browser();
   const page = browser.page();
   await connected(browser, page, "ada");
@@ -358,7 +358,7 @@ describe("several tabs", () => {
 });
 
 describe("a store that fails", () => {
-  test("has no room: that is told once, and what it is about is sent from memory", async () => {
+  test("has no room: that is reported once, and what it is about is sent from memory", async () => {
     const browser = new Browser();
     const page = browser.page();
     await connected(browser, page);
@@ -379,7 +379,7 @@ describe("a store that fails", () => {
     expect(page.of).toEqual({ kept: "1", a: "2", b: "3" });
   });
 
-  test("is not there: that is told once, and the queue works from memory", async () => {
+  test("is not there: that is reported once, and the queue works from memory", async () => {
     const browser = new Browser();
     browser.missing = true;
     const page = browser.page();
@@ -415,7 +415,7 @@ test("whatever tabs do, nothing is published twice or as another, and all that i
       const browser = new Browser();
       browser.delay = () => random.int(5);
       const { clock, server } = browser;
-      /** A life of a tab: the page in it, whether it is being left, and who is logged in. */
+      /** A life of a tab: the page in it, whether it is being left, and the user that is logged in. */
       const tabs = [0, 1, 2].map(() => ({ page: browser.page(), left: false, user: "ada" }));
       const owner = new Map<string, string>();
       const gone = new Set<string>();
@@ -455,7 +455,7 @@ test("whatever tabs do, nothing is published twice or as another, and all that i
         }
         if (random.chance(0.5)) await clock.advance(random.pick([0, 0, 100, 5_000, 120_000]));
       }
-      // In the end everybody comes back, one after the other, and all is answered.
+      // In the end all users come back, one after the other, and all is answered.
       for (const tab of tabs) {
         if (tab.left) tab.page.back();
         tab.page.lose();

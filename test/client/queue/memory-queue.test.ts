@@ -35,7 +35,7 @@ test("without a session items wait, and leave in their order when there is one",
   expect(clock.timers).toBe(0);
 });
 
-test("too many, too much and too old is told apart", async () => {
+test("too many, too much and too old have reasons of their own", async () => {
   const few = memoryScene({ items: 2 });
   for (const id of ["a", "b", "c"]) few.add(id);
   await few.clock.advance(HOUR_MS - 1);
@@ -143,7 +143,7 @@ test("nothing is sent as another user", async () => {
   expect(open("ada").ids).toEqual([]);
 });
 
-test("a refusal that a retry may mend holds up what is behind it, in its order", async () => {
+test("a refusal that a retry may mend holds up what comes after it, in its order", async () => {
   const { clock, add, open, of } = memoryScene();
   const session = open();
   for (const id of ["a", "b"]) add(id);
@@ -208,7 +208,7 @@ test("a refusal that has come before the end of the session counts", async () =>
   expect(open().ids).toEqual([]);
 });
 
-test("who gives up gets the reason: what waits is taken out, what is sent is forgotten", async () => {
+test("a caller that gives up gets the reason: what waits is taken out, what is sent is forgotten", async () => {
   const { clock, queue, add, open, of } = memoryScene();
   const [waits, flies, late, before] = [1, 2, 3, 4].map(() => new AbortController()) as [
     AbortController,
@@ -255,7 +255,7 @@ test("a signal that lives long is not listened to for ever", async () => {
   expect(listeners).toBe(0);
 });
 
-test("a machine that slept is told the time by the server", async () => {
+test("a machine that slept has the time from the server", async () => {
   const { queue, clock, add, open, of } = memoryScene();
   const session = open();
   add("a");

@@ -45,7 +45,7 @@ test("members are asked for, and kept by joins and leaves", async () => {
   expect(here.status().total).toBe(1);
 });
 
-test("what is told anew replaces all, and other channels are no concern", async () => {
+test("a new list replaces all, and other channels are no concern", async () => {
   const { clock, server, provided, names } = world();
   const here = new PresenceReader(provided, "room", false);
   here.subscribe(nothing);
@@ -56,7 +56,7 @@ test("what is told anew replaces all, and other channels are no concern", async 
   session?.tell({ presence_event: { channel: "elsewhere", join: { client_id: "eve" } } });
   await clock.advance(0);
   expect(names(here)).toEqual(["ben", "cid"]);
-  // After a loss it is asked anew; until then those are shown who were there.
+  // After a loss it is asked anew; until then the former members are shown.
   server.cut();
   await clock.advance(0);
   expect(names(here)).toEqual(["ben", "cid"]);
@@ -93,7 +93,7 @@ test("what changes between question and answer counts, whichever is newer", asyn
   expect([names(), members.status.total]).toEqual([["me", "cid", "ada"], 1_002]);
 });
 
-test("it goes by the subscription of the channel, whoever comes first", async () => {
+test("it goes by the subscription of the channel, whichever comes first", async () => {
   const { clock, server, provided, names } = world();
   const here = new PresenceReader(provided, "room", true);
   here.subscribe(nothing);
@@ -113,7 +113,7 @@ test("it goes by the subscription of the channel, whoever comes first", async ()
   expect(names(here)).toEqual(["me"]);
 });
 
-test("a refusal is told, and nobody is there", async () => {
+test("a refusal is shown, and there are no members", async () => {
   const { clock, provided } = world();
   const here = new PresenceReader(provided, "not..valid", false);
   here.subscribe(nothing);

@@ -115,7 +115,7 @@ test("more messages are kept where a component shows more", async () => {
   expect(texts(usual)[0]).toBe("61");
 });
 
-test("a handler that throws is told of, and harms no other", async () => {
+test("a handler that throws is reported, and harms no other", async () => {
   const { clock, server, reader, errors } = world();
   const heard: unknown[] = [];
   const bad = reader("room", 0);
@@ -135,7 +135,7 @@ test("a handler that throws is told of, and harms no other", async () => {
   expect(errors.map(({ cause }) => (cause as Error).message)).toEqual(["oops"]);
 });
 
-test("a loss brings what was missed, and a hole is told", async () => {
+test("a loss brings what was missed, and a hole is a gap", async () => {
   const { clock, server, provided, reader, texts } = world();
   const gaps: Gap[] = [];
   const one = reader("room");
@@ -180,7 +180,7 @@ test("the same channel in two ways is refused for the second, until the first ha
   expect(texts(third)).toEqual(["2", "3"]);
 });
 
-test("a refusal is told, and another token asks again", async () => {
+test("a refusal is shown, and another token asks again", async () => {
   const { clock, provided, reader, asked } = world();
   const one = reader("private", 100, { token: "old" });
   one.subscribe(nothing);
@@ -225,7 +225,7 @@ test("a client is made by what the application says", async () => {
   leave();
 });
 
-test("why a client was closed at once is told", async () => {
+test("the status says why a client was closed at once", async () => {
   const options = { onError: nothing };
   const provided = new ProvidedClient({ client: undefined, url: "no address", options });
   const leave = provided.subscribe(nothing);

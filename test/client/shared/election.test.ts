@@ -192,7 +192,7 @@ test("one tab of each user has the connection, and another one when it is left",
   await haveSessions("bob");
 });
 
-test("a leader that is frozen loses its place to whoever comes, and follows when it wakes", async () => {
+test("a leader that is frozen loses its place to the next tab, and follows when it wakes", async () => {
   const { tab, publish, heardBy, haveSessions } = scene();
   const frozen = await tab("ann:1");
   const before = frozen.client.sessionId;

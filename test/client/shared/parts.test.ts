@@ -29,7 +29,7 @@ test.each([
   expect(overlap(other, one)).toBe(expected);
 });
 
-test("a message is taken once, and a log that begins anew is told", () => {
+test("a message is taken once, and a log that begins anew is a gap", () => {
   const cursors = new Cursors();
   const message = (epoch: string, offset: number) => ({ channel: "c", epoch, offset });
   expect(cursors.take(message("e", 5), false)).toBe(true);
@@ -42,7 +42,7 @@ test("a message is taken once, and a log that begins anew is told", () => {
   cursors.reach("c", { epoch: "f", offset: 9 });
   cursors.reach("c", { epoch: "f", offset: 7 });
   expect(cursors.get("c")).toEqual({ epoch: "f", offset: 9 });
-  // The verdict of a recovery tells what is missing by itself.
+  // The verdict of a recovery says what is missing by itself.
   expect(cursors.take(message("g", 1), true)).toBe(true);
   cursors.keep(() => false);
   expect(cursors.get("c")).toBeUndefined();

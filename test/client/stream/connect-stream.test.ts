@@ -47,7 +47,7 @@ function farewell(code: number, message: string): Outbound {
   return { id: "x", envelope: { case: "error", value } };
 }
 
-/** A transport alone, and what it tells. */
+/** A transport alone, and what it reports. */
 class Scene {
   readonly clock = new ManualClock();
   readonly server = new ScriptedFetch();
@@ -200,7 +200,7 @@ describe.each<Type>(["json", "proto"])("%s", (type) => {
     expect(scene.server.last("Open").signal?.aborted).toBe(true);
   });
 
-  test("a farewell counts though the end behind it is lost", async () => {
+  test("a farewell counts though the end after it is lost", async () => {
     const scene = new Scene(type);
     await scene.open();
     await scene.write(farewell(3512, "server going away"));
@@ -327,7 +327,7 @@ test("a ping is a call, with or without something to say", async () => {
   expect(scene.sends).toEqual(["0: ", "1: a"]);
 });
 
-test("a stream without heartbeats is lost, but not for what lies behind a late timer", async () => {
+test("a stream without heartbeats is lost, but not for what comes after a late timer", async () => {
   const scene = new Scene();
   await scene.open();
   for (let i = 0; i < 10; i++) {

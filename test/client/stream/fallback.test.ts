@@ -191,7 +191,7 @@ test("the third way is remembered as well", async () => {
   expect(new Scene().names).toEqual(["event-stream"]);
 });
 
-test("a note that nobody of this page has made changes nothing", () => {
+test("a note that this page has not made changes nothing", () => {
   for (const note of ["", "nonsense", "2 pigeon", "x connect-stream"]) {
     kept.set("messageloop transport scripted/ws", note);
     expect(new Scene().names).toEqual(["websocket"]);
@@ -245,7 +245,7 @@ test("a way that the runtime does not have is left out", async () => {
   await expect(none.client.ready).rejects.toMatchObject({ code: "UNAVAILABLE" });
 });
 
-test("the first reason and the longest pause are told where no way gets through", async () => {
+test("the first reason and the longest pause count where no way gets through", async () => {
   const scene = new Scene(undefined, { patient: false });
   scene.block();
   scene.block({ reason: "HTTP 503", retryAfterMs: 9_000 });
@@ -257,7 +257,7 @@ test("the first reason and the longest pause are told where no way gets through"
   patient.block();
   patient.block({ retryAfterMs: 9_000 });
   patient.block();
-  // The pause, and a hundredth of the 500 ms within which clients come back that were told the same.
+  // The pause, and a hundredth of the 500 ms within which clients of the same pause come back.
   await patient.clock.advance(9_004);
   expect(patient.names).toHaveLength(3);
   await patient.clock.advance(1);

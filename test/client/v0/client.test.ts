@@ -104,7 +104,7 @@ test.each(ENCODINGS)("%s: what disconnect said reaches onClosed", async (encodin
   socket.end(3512, "server going away");
   const info = { code: 3512, reason: "server going away", reconnect: true, retryAfterMs: 1_500 };
   expect(await closed).toEqual(info);
-  // A handler that comes late is told the same.
+  // A handler that comes late hears the same.
   expect(await ended(client)).toEqual(info);
 });
 

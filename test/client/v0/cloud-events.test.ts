@@ -35,7 +35,7 @@ test("what applications make is of the class, and has what they said and nothing
   }).toThrow(TypeError);
 });
 
-test("bytes are base64 in JSON, and for whoever asks", () => {
+test("bytes are base64 in JSON, and where that is asked for", () => {
   const data = new Uint8Array([0, 255, 254]);
   const extensions = { raw: new Uint8Array([1]) };
   const event = sdk.createCloudEvent({ source: "/s", type: "t", data, extensions });

@@ -1,4 +1,4 @@
-/** What the SDK tells the server about what it has received. */
+/** What the SDK reports to the server about what it has received. */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { OutboundMessageSchema } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";

@@ -44,7 +44,7 @@ test.each([
   expect(sdk.protobufCodec.encode(message)).toBeInstanceOf(Uint8Array);
 });
 
-test("ids differ, and codecs say who they are", () => {
+test("ids differ, and codecs have names", () => {
   const ids = Array.from({ length: 1_000 }, () => sdk.generateMessageId());
   expect(new Set(ids).size).toBe(1_000);
   const [json, proto] = [new sdk.JSONCodec(), new sdk.ProtobufCodec()];
@@ -52,7 +52,7 @@ test("ids differ, and codecs say who they are", () => {
   expect([proto.name(), proto.useBytes()]).toEqual(["messageloop+proto", true]);
 });
 
-test("a frame from the server is told by its type; what v0.1.1 does not know is an error", () => {
+test("a frame from the server is known by its type; what v0.1.1 does not know is an error", () => {
   const parse = (envelope: object) =>
     sdk.parseOutboundMessage(create(OutboundMessageSchema, { id: "i", envelope } as never));
   const value = { sessionId: "s" };

@@ -46,7 +46,7 @@ test.each([
   ],
   ["rejects", () => Promise.reject(boom)],
 ])(
-  "a handler of messages that %s is told to the handler of errors, and the connection goes on",
+  "a handler of messages that %s goes to the handler of errors, and the connection goes on",
   async (_, fail) => {
     const { client, socket } = await connected("json");
     const errors = errorsOf(client);
@@ -175,7 +175,7 @@ test("a connection that says nothing any more is given up ten seconds after its 
   expect(closed).toMatchObject([{ code: 1006, reconnect: true }]);
 });
 
-test("what the server's side does to the subscriptions is told, and counts", async () => {
+test("what the server's side does to the subscriptions is reported, and counts", async () => {
   const { client, socket } = await connected("json");
   const told: unknown[] = [];
   client.onSubscribed((subscriptions) => told.push(subscriptions));
@@ -196,7 +196,7 @@ test("what the server's side does to the subscriptions is told, and counts", asy
   ]);
 });
 
-test("what a handler of subscriptions throws is told to the handler of errors", async () => {
+test("what a handler of subscriptions throws goes to the handler of errors", async () => {
   const { client, socket } = await connected("json");
   const errors = errorsOf(client);
   client.onSubscribed(() => {

@@ -122,7 +122,7 @@ test("a lost connection comes back where it was, and nothing comes twice", async
   expect(told.closes).toMatchObject([{ code: 1000, reconnect: false }]);
 });
 
-test("what cannot be recovered is told as a gap, between the messages around it", async () => {
+test("what cannot be recovered is a gap, between the messages around it", async () => {
   const { client, sockets, next } = await started(...RECONNECTING);
   const order: unknown[] = [];
   client.onMessage((messages) => order.push(...messages.map(({ id }) => id)));
@@ -189,7 +189,7 @@ test("subscribing without a connection waits for one", async () => {
   expect(client.getSubscribedChannels()).toEqual(["a", "b"]);
 });
 
-test("a subscription that is refused on the way back is told, and is over", async () => {
+test("a subscription that is refused on the way back is reported, and is over", async () => {
   const { client, sockets, told, next } = await started(...RECONNECTING);
   sockets[0]?.end(1006);
   const second = await next();
@@ -242,7 +242,7 @@ test("a pong that does not come is a loss like others", async () => {
   expect(told.sessions).toEqual(["s", "s"]);
 });
 
-test("the end is told where the server wants this client to stay away, and nothing waits any more", async () => {
+test("a close that is final reports the end, and nothing waits any more", async () => {
   const { client, sockets, told } = await started(...RECONNECTING);
   const publishing = client.publish("a", EVENT);
   sockets[0]?.end(3503, "banned");

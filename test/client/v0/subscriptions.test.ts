@@ -55,7 +55,7 @@ test.each([
   socket.answer({ case: "subscribeAck", value: { subscriptions: answers } });
   await expect(subscribing).rejects.toMatchObject({ code, message: "no" });
   expect(client.getSubscribedChannels()).toEqual(["a", "c"]);
-  // Nobody asks again, nor ends what never was.
+  // It is not asked for again, and what never was is not ended.
   expect(asked(socket, "subscribe")).toHaveLength(1);
   expect(asked(socket, "unsubscribe")).toEqual([]);
   const again = client.subscribe("b");
@@ -122,7 +122,7 @@ test("the messages of a frame come together, and once, whatever the number of pa
   expect(told).toEqual([["x-1", "x-2"], ["x-1"]]);
 });
 
-test("what the server's side has subscribed this client to can be ended, whoever has made it", async () => {
+test("what the server's side has subscribed this client to can be ended, whichever side has made it", async () => {
   const { client, socket } = await connected("json");
   const errors: MessagingError[] = [];
   client.onError((error) => errors.push(error));

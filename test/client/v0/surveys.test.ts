@@ -124,7 +124,7 @@ test.each(ENCODINGS)("%s: a question is answered by the handler", async (encodin
   expect(asked).toEqual([["room", "how many?"]]);
 });
 
-test("without a handler, and when it fails, the answer is an error, so that nobody waits", async () => {
+test("without a handler, and when it fails, the answer is an error, so that no survey waits", async () => {
   const { client, socket } = await connected("json");
   const errors: MessagingError[] = [];
   client.onError((error) => errors.push(error));

@@ -42,8 +42,8 @@ export class Cursors {
   /**
    * Notes a message.
    *
-   * @param catchesUp whether a verdict will tell the tab what is missing
-   * @returns false for one that the tab has had; what it has to be told before, where its log has begun anew
+   * @param catchesUp whether a verdict will say what is missing
+   * @returns false for one that the tab has had; the gap that comes before it where its log has begun anew
    */
   take(
     { channel = "", epoch = "", offset = 0 }: WireMessage,

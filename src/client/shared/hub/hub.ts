@@ -25,7 +25,7 @@ const LOST = 1006;
 export class Hub implements TabOwner, SessionOwner {
   readonly #terms: HubTerms;
   readonly #sessions = new Set<SharedSession>();
-  /** Those that serve, and not only learn who they are. */
+  /** Those that serve, and not only learn whose they are. */
   readonly #admitted = new Set<SharedSession>();
   readonly #sessionOf = new Map<Tab, SharedSession>();
   /** The client id of the connection that a client was part of last: to others it stays the same member. */
@@ -49,11 +49,11 @@ export class Hub implements TabOwner, SessionOwner {
     new Tab(line, this.#terms.clock, this, userId);
   }
 
-  /** Ends all sessions. Tabs are told a code and a reason, by which they come back to another hub. */
+  /** Ends all sessions. Tabs get a code and a reason, by which they come back to another hub. */
   end(code: number, reason: string): void {
     for (const session of this.sessions) {
       const tabs = [...session.tabs];
-      // Nobody comes back where there were no other pages.
+      // No tab comes back where there were no other pages.
       session.close(tabs.some(({ userId }) => userId !== undefined) ? code : 1000);
       for (const tab of tabs) tab.end(code, reason);
     }

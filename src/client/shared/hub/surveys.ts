@@ -33,7 +33,7 @@ export class Surveys {
     return true;
   }
 
-  /** @returns the ids of questions that nobody is left to answer */
+  /** @returns the ids of questions that no tab is left to answer */
   left(tab: Tab): readonly string[] {
     const unanswered: string[] = [];
     for (const [id, waiting] of this.#open) {

@@ -21,7 +21,7 @@ export interface UpstreamTerms {
 
 /** How it has ended, in the server's own words where there are any. */
 export interface UpstreamEnd extends TransportEnd {
-  /** What to tell tabs before: an announced close, a refusal. */
+  /** What tabs get before: an announced close, a refusal. */
   readonly told: readonly OutboundFrame[];
   readonly error: MessagingError;
 }

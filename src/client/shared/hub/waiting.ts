@@ -1,6 +1,6 @@
 /**
  * What was sent to a tab that it has not handled. A port keeps whatever is put into it, without a bound of its own: beyond
- * ours messages are left out, and told as gaps when the tab can take more.
+ * ours messages are left out, and become gaps when the tab can take more.
  */
 import type { Position, WireGap, WireMessage } from "../../wire/frames.ts";
 
@@ -27,7 +27,7 @@ export class Waiting {
   #gaps = new Map<string, WireGap>();
   #presence = new Set<string>();
 
-  /** So much was left out that it cannot be told any more. */
+  /** So much was left out that gaps cannot say it any more. */
   get overflowed(): boolean {
     return this.#gaps.size + this.#presence.size > MOST_MISSED;
   }
@@ -52,7 +52,7 @@ export class Waiting {
     return true;
   }
 
-  /** A gap: whether it is told later, with what lies around it. */
+  /** A gap: whether it is sent later, with what lies around it. */
   missesMore(gap: WireGap): boolean {
     if (this.#full) this.#miss(gap);
     return this.#full;
