@@ -131,7 +131,7 @@ export function asksForThePast({
 export function askedNow(requested: readonly SubscriptionRequest[]): SubscriptionRequest[] {
   return requested.filter(
     ({ channel, since, rewind }) =>
-      !rewind || since !== undefined || !requested.some(({ positions }) => positions?.[channel]),
+      !rewind || since || !requested.some(({ positions }) => positions?.[channel]),
   );
 }
 
@@ -156,26 +156,38 @@ export function planOf(tab: Tab, requested: readonly SubscriptionRequest[], rout
     isPattern(entry.channel) && asksForThePast(entry);
   const patterns = requested.filter(catchesUp);
   if (patterns.length === 0) return { entries: requested, silent, gaps: [] };
-  const { lowest, gaps } = lowestPositions(requested);
-  const entries = requested.map((entry) => lowered(entry, lowest));
+  const gaps: WireGap[] = [];
+  const lowest = lowestPositions(requested, gaps);
+  const entries = requested.map(({ since, positions = {}, ...entry }): SubscriptionRequest => {
+    const known = Object.keys(positions).map((name) => [name, lowest.get(name)]);
+    return {
+      ...entry,
+      since: since && lowest.get(entry.channel),
+      positions: known[0] && Object.fromEntries(known),
+    };
+  });
   const own = new Set(requested.map(({ channel }) => channel));
   /** @param index in the request; its end for what is not in it */
   const add = (entry: SubscriptionRequest, index: number): void => {
     const name = entry.channel;
-    const beside = patterns.filter(({ channel }) =>
+    const isBrought = patterns.some(({ channel }) =>
       isPattern(name) ? overlap(name, channel) : stands(channel, name),
     );
-    if (beside.length === 0) return;
+    if (!isBrought) return;
     const since = lowest.get(name);
     if (isPattern(name)) {
       entries[index] = { ...entry, recover: true };
       silent.add(name);
-    } else if (since !== undefined) entries[index] = { ...entry, since };
+    } else if (since) entries[index] = { ...entry, since };
     else gaps.push({ channel: name, reason: "unavailable" });
   };
   for (const [index, entry] of requested.entries()) {
-    if (!asksForThePast(entry) && (isPattern(entry.channel) || routes.has(entry.channel))) {
-      add(entry, index);
+    const { channel, since } = entry;
+    if (!asksForThePast(entry)) {
+      if (isPattern(channel) || routes.has(channel)) add(entry, index);
+    } else if (!since && lowest.has(channel)) {
+      // The last messages of the channel may lie above the position of a pattern.
+      gaps.push({ channel, reason: "unavailable" });
     }
   }
   for (const { entry, holders } of routes.beside(own)) {
@@ -188,47 +200,24 @@ export function planOf(tab: Tab, requested: readonly SubscriptionRequest[], rout
 /**
  * Where to begin in each channel. A tab's subscription to the channel and its patterns may have different positions in it,
  * and the server replays it for one of them: then it has to be the lowest.
+ *
+ * @param gaps gets those where nothing is lowest: of two logs one is gone, and the hub does not know which
  */
-function lowestPositions(requested: readonly SubscriptionRequest[]) {
+function lowestPositions(
+  requested: readonly SubscriptionRequest[],
+  gaps: WireGap[],
+): ReadonlyMap<string, Position> {
   const lowest = new Map<string, Position>();
-  const gaps: WireGap[] = [];
-  for (const { channel, since, positions = {} } of requested) {
-    const own = since !== undefined && !isPattern(channel) ? { [channel]: since } : positions;
+  for (const { channel, since, positions } of requested) {
+    const own = { ...positions, ...(since && { [channel]: since }) };
     for (const [name, position] of Object.entries(own)) {
       const known = lowest.get(name);
-      if (known === undefined) lowest.set(name, position);
-      // One of the logs is gone, and the hub does not know which.
-      else if (known.epoch !== position.epoch)
+      if (known && known.epoch !== position.epoch) {
         gaps.push({ channel: name, reason: "epoch_changed" });
-      else if ((position.offset ?? 0) < (known.offset ?? 0)) lowest.set(name, position);
+      } else if (!known || (position.offset ?? 0) < (known.offset ?? 0)) lowest.set(name, position);
     }
   }
-  for (const { channel, since, rewind } of requested) {
-    const after = lowest.get(channel);
-    // The last messages of the channel may lie above the position of a pattern.
-    if (rewind && since === undefined && after !== undefined) {
-      gaps.push({ channel, reason: "unavailable", after });
-    }
-  }
-  return { lowest, gaps };
-}
-
-/** An entry that goes on at the lowest positions, where they are of the same log as its own. */
-function lowered(
-  entry: SubscriptionRequest,
-  lowest: ReadonlyMap<string, Position>,
-): SubscriptionRequest {
-  const { channel, since, positions } = entry;
-  const lower = (name: string, position: Position): Position => {
-    const found = lowest.get(name);
-    return found?.epoch === position.epoch ? found : position;
-  };
-  if (positions !== undefined) {
-    const all = Object.entries(positions).map(([name, its]) => [name, lower(name, its)] as const);
-    return { ...entry, positions: Object.fromEntries(all) };
-  }
-  if (since === undefined || isPattern(channel)) return entry;
-  return { ...entry, since: lower(channel, since) };
+  return lowest;
 }
 
 /** The names whose verdicts follow an acknowledgement, of those that were asked for. */

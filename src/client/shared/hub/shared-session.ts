@@ -3,7 +3,6 @@
  * with the connection: then every tab gets what the server has said, comes back by itself, and asks for what it missed.
  */
 import { MessagingError } from "../../../protocol/errors.ts";
-import { isPattern } from "../../core/patterns.ts";
 import type { AnswerKind } from "../../core/requests.ts";
 import type {
   ConnectedFrame,
@@ -285,12 +284,10 @@ export class SharedSession {
   ): void {
     const byName = new Map(answers.map((answer) => [answer.channel, answer]));
     const gone: string[] = [];
-    const asking = (entry: SubscriptionRequest): boolean =>
-      asksForThePast(entry) && !silent.has(entry.channel);
-    // What comes by a pattern that catches up is not to be dropped; where a channel begins its own entry says.
-    const rank = (entry: SubscriptionRequest): number =>
-      asking(entry) ? (isPattern(entry.channel) ? 2 : 1) : 0;
-    for (const entry of asked.toSorted((one, other) => rank(other) - rank(one))) {
+    // Of a channel that a pattern brings which catches up, what comes by that is not to be dropped.
+    const asking = (entry: SubscriptionRequest): number =>
+      Number(asksForThePast(entry) && !silent.has(entry.channel));
+    for (const entry of asked.toSorted((one, other) => asking(other) - asking(one))) {
       const { channel, since, rewind, positions = {}, ephemeral } = entry;
       const answer = byName.get(channel);
       const isGranted = answer !== undefined && answer.error === undefined;
@@ -303,7 +300,7 @@ export class SharedSession {
       const held = tab.topics.get(channel);
       tab.topics.set(channel, held ?? granted(answer.position, ephemeral));
       this.#routes.holds(tab, channel);
-      if (asking(entry)) {
+      if (asking(entry) > 0) {
         for (const [name, position] of Object.entries(positions)) tab.cursors.begin(name, position);
         tab.cursors.begin(channel, rewind && !since ? undefined : since);
       } else if (!hadBefore) tab.cursors.begin(channel, answer.position);
