@@ -155,7 +155,7 @@ export function planOf(tab: Tab, requested: readonly SubscriptionRequest[], rout
   const catchesUp = (entry: SubscriptionRequest): boolean =>
     isPattern(entry.channel) && asksForThePast(entry);
   const patterns = requested.filter(catchesUp);
-  if (patterns.length === 0) return { entries: requested, silent, gaps: [] };
+  if (!patterns[0]) return { entries: requested, silent, gaps: [] };
   const gaps: WireGap[] = [];
   const lowest = lowestPositions(requested, gaps);
   const entries = requested.map(({ since, positions = {}, ...entry }): SubscriptionRequest => {

@@ -112,7 +112,7 @@ export class Tab {
   }
 
   gap(gap: WireGap): void {
-    if (gap.channel !== undefined) this.cursors.reach(gap.channel, gap.until);
+    if (gap.channel) this.cursors.reach(gap.channel, gap.until);
     if (!this.#waiting.missesMore(gap)) this.send({ gap });
   }
 

@@ -82,8 +82,8 @@ export class Waiting {
     this.#gaps.set(channel, {
       channel,
       reason: known?.reason ?? "limit",
-      ...(first === undefined ? {} : { after: first }),
-      ...(until === undefined ? {} : { until }),
+      ...(first && { after: first }),
+      ...(until && { until }),
     });
   }
 }
