@@ -13,6 +13,7 @@ export type {
   GapReason,
   HistoryFilter,
   HistoryPage,
+  Interest,
   LogGap,
   PatternSubscribeResult,
   Position,

@@ -143,7 +143,7 @@ export class Engine {
     this.hub = node.hub;
     this.surveys = node.surveys;
     this.counters = node.counters;
-    this.broker.start(brokerHandler(node));
+    this.broker.start(brokerHandler(node), node.hub);
     const sessions = new NodeSessions(node);
     this.broker.revocations?.start((revocations) => sessions.revoke(revocations));
     this.#calls = new ClusterCalls(node.broker.cluster, sessions, node.surveys);

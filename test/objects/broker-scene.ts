@@ -120,17 +120,19 @@ export class BrokerScene {
       userRegistrations: new MemoryUserRegistrations(),
       keepsDirectory: false,
       channelRegistrations,
-      hasDirectSubscriber: () => this.wanted,
-      hasAnySubscriber: () => this.wanted || this.hears,
-      hasActiveSubscriber: () => this.hears || (this.listens && rows.has(NAME)),
-      hasPresenceFollower: () => this.follows,
-      members: () => this.sessions.values(),
       random: { uuid: () => crypto.randomUUID() },
       turn: new Turn(platform.timers),
       platform,
       ...this.patterns.host(),
     });
-    broker.start(this.#handler());
+    broker.start(this.#handler(), {
+      hasDirectSubscriber: () => this.wanted,
+      hasAnySubscriber: () => this.wanted || this.hears,
+      hasActiveSubscriber: () => this.hears || (this.listens && rows.has(NAME)),
+      hasPresenceFollower: () => this.follows,
+      members: () => this.sessions.values(),
+      ...this.patterns.interest(),
+    });
     return broker;
   }
 

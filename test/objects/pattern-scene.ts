@@ -39,7 +39,7 @@ export class PatternScene {
   }
 
   host() {
-    const { rows, wanted } = this;
+    const { rows } = this;
     const patternRegistrations: PatternRegistrationTable = {
       nextVersion: () => {
         this.#version += 1;
@@ -53,8 +53,12 @@ export class PatternScene {
         return rows.size;
       },
     };
+    return { patternRegistrations };
+  }
+
+  interest() {
+    const { wanted } = this;
     return {
-      patternRegistrations,
       patterns: () => wanted.keys(),
       hasPattern: (pattern: string) => wanted.has(pattern),
       hasPatternPresenceFollower: (pattern: string) => wanted.get(pattern) === true,

@@ -6,9 +6,9 @@ const handlers = new WeakMap<Broker, BrokerHandler>();
 /** From now on `handlerOf` knows the brokers of this class. */
 export function rememberHandlers({ prototype }: { readonly prototype: Broker }): void {
   const { start } = prototype;
-  prototype.start = function (handler) {
+  prototype.start = function (handler, interest) {
     handlers.set(this, handler);
-    start.call(this, handler);
+    start.call(this, handler, interest);
   };
 }
 

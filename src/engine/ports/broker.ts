@@ -128,14 +128,43 @@ export interface BrokerHandler {
 }
 
 /**
+ * What the sessions of a node want to hear now. It answers at once, and each time anew: sessions come and go. The
+ * engine's hub is one.
+ */
+export interface Interest {
+  /** Whether a session is subscribed to the channel by its name. */
+  hasDirectSubscriber(channel: string): boolean;
+  /** Whether a session is subscribed to the channel, by its name or by a pattern. */
+  hasAnySubscriber(channel: string): boolean;
+  /** Whether a subscription to the channel has begun, by name or by a pattern: it may be owed what is on the way. */
+  hasActiveSubscriber(channel: string): boolean;
+  /** Whether a session with the channel hears of joins and leaves. */
+  hasPresenceFollower(channel: string): boolean;
+  /** The sessions that are present in the channel. */
+  members(channel: string): Iterable<MemberSession>;
+  /** Whether a session is subscribed to the pattern. */
+  hasPattern(pattern: string): boolean;
+  /** Whether a session with the pattern hears of joins and leaves. */
+  hasPatternPresenceFollower(pattern: string): boolean;
+  /** The patterns that sessions are subscribed to, each once. */
+  patterns(): Iterable<string>;
+}
+
+/**
  * A cluster of channels, seen from one node.
  *
  * Failures are MessagingErrors: UNAVAILABLE where the outcome is unknown, RATE_LIMITED where the node's own
  * queue is full and nothing was sent.
  */
 export interface Broker {
-  /** Called once, before anything else. */
-  start(handler: BrokerHandler): void;
+  /**
+   * Called once, before anything else.
+   *
+   * @param handler takes what the broker delivers
+   * @param interest what sessions want to hear; a broker that hands over everything, or keeps count by itself, may
+   * leave it alone
+   */
+  start(handler: BrokerHandler, interest: Interest): void;
   /** Registers the node. It may be called again while registered. */
   subscribe(channel: string): Promise<SubscribeResult>;
   /** Ends the node's interest; later entries MAY still arrive and are ignored. */

@@ -16,6 +16,7 @@ import type {
   BrokerHandler,
   HistoryFilter,
   HistoryPage,
+  Interest,
   PatternSubscribeResult,
   Position,
   PresenceSnapshot,
@@ -62,6 +63,7 @@ export interface ObjectBrokerOptions
   extends Omit<
       LinkHost,
       | "handler"
+      | "interest"
       | "sequence"
       | "patternInterest"
       | "listensSince"
@@ -69,14 +71,12 @@ export interface ObjectBrokerOptions
       | "tellings"
       | "questions"
     >,
-    Omit<PatternRegistrationHost, "indexTrouble">,
+    Omit<PatternRegistrationHost, "indexTrouble" | "interest">,
     GatewayClusterHost,
     ObjectDirectoryOptions {
   readonly calls: ObjectCalls;
   /** Whether the directory is kept. Where it was and is not any more, users' objects are told so. */
   readonly keepsDirectory: boolean;
-  /** The patterns that sessions of this gateway want. */
-  patterns(): Iterable<string>;
 }
 
 export interface BrokerStats {
@@ -103,6 +103,8 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
   /** The channels among them that may be heard by patterns alone. */
   readonly #heard: HeardChannels;
   #handler: BrokerHandler | undefined;
+  /** What the sessions of this gateway want to hear. */
+  #interest!: Interest;
   /** Ids of messages outside of the logs: a delivery may come twice. */
   readonly #transmitted = new RecentIds(KNOWN_TRANSIENTS);
   #sequence = 0;
@@ -116,21 +118,24 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     const { platform, turn } = options;
     this.#heard = new HeardChannels(platform.clock);
     const indexTrouble = new Trouble("calls to pattern indexes", platform);
-    this.#patternHost = { ...options, indexTrouble };
+    const interest = (): Interest => this.#interest;
+    this.#patternHost = { ...options, indexTrouble, interest };
     this.#host = {
       ...options,
       channelTrouble: new Trouble("calls to channels", platform),
       tellings: new CallSlots(turn, platform.timers),
       questions: new CallSlots(turn, platform.timers),
       handler: () => this.#handler,
+      interest,
       sequence: () => this.#nextSequence(),
       patternInterest: (channel) => this.#patternInterest(channel),
       listensSince: (channel) => this.#listensSince(channel),
     };
   }
 
-  start(handler: BrokerHandler): void {
+  start(handler: BrokerHandler, interest: Interest): void {
     this.#handler = handler;
+    this.#interest = interest;
   }
 
   async subscribe(channel: string): Promise<SubscribeResult> {
@@ -139,7 +144,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
 
   unsubscribe(channel: string): void {
     const link = this.#link(channel);
-    if (this.#options.hasAnySubscriber(channel)) this.#heard.add(channel);
+    if (this.#interest.hasAnySubscriber(channel)) this.#heard.add(channel);
     else link.cursor.reset();
     background(
       this.#settle(channel, link),
@@ -158,7 +163,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     const settling = this.#settlePattern(pattern, registration);
     background(settling, this.#options.platform.logger, "telling the end of a pattern");
     for (const channel of this.#heard.channels()) {
-      if (!matches(pattern, channel) || this.#options.hasAnySubscriber(channel)) continue;
+      if (!matches(pattern, channel) || this.#interest.hasAnySubscriber(channel)) continue;
       // What comes of it later is another story.
       this.#heard.delete(channel);
       const link = this.#link(channel);
@@ -258,9 +263,10 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
   }
 
   *recentChannels(): Iterable<string> {
-    const { hasDirectSubscriber, hasAnySubscriber } = this.#options;
+    const interest = this.#interest;
     for (const channel of this.#heard.channels()) {
-      if (!hasDirectSubscriber(channel) && hasAnySubscriber(channel)) yield channel;
+      if (!interest.hasDirectSubscriber(channel) && interest.hasAnySubscriber(channel))
+        yield channel;
     }
   }
 
@@ -283,10 +289,10 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
   deliver(bytes: Uint8Array): Uint8Array | Promise<Uint8Array> {
     const request = fromBinary(DeliverRequestSchema, bytes);
     const { channel } = request;
-    const { hasDirectSubscriber, hasAnySubscriber } = this.#options;
-    if (!hasAnySubscriber(channel)) return GONE;
+    const interest = this.#interest;
+    if (!interest.hasAnySubscriber(channel)) return GONE;
     this.#forgetOld();
-    if (!hasDirectSubscriber(channel)) this.#heard.add(channel);
+    if (!interest.hasDirectSubscriber(channel)) this.#heard.add(channel);
     const taken = this.#link(channel).cursor.take(runOf(request));
     const fresh = request.transients.filter(({ id }) => this.#transmitted.add(id));
     if (fresh.length > 0) this.#handler?.transients(channel, fresh);
@@ -300,13 +306,13 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
 
   /** Takes back what no session here wants any more, and tells again what may not have been heard. */
   async sweep(): Promise<void> {
-    const { channelRegistrations, hasDirectSubscriber } = this.#options;
+    const interest = this.#interest;
     this.#adopt();
     this.#forgetOld();
     // What a session remembered of a channel that it has left is of no use.
     for (const [channel, link] of [...this.#channels]) this.#forget(channel, link);
-    const stale = [...channelRegistrations.all()].filter(
-      (row) => !hasDirectSubscriber(row.channel) || row.unsettled,
+    const stale = [...this.#options.channelRegistrations.all()].filter(
+      (row) => !interest.hasDirectSubscriber(row.channel) || row.unsettled,
     );
     const settlings = [
       ...stale.map(
@@ -339,20 +345,20 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
 
   /** Takes up what an earlier life has left of patterns, whether it is wanted or not. */
   #adopt(): void {
-    const { patternRegistrations, hasPattern, patterns } = this.#options;
-    for (const { pattern, ...row } of patternRegistrations.all()) {
+    const interest = this.#interest;
+    for (const { pattern, ...row } of this.#options.patternRegistrations.all()) {
       if (this.#patterns.has(pattern)) continue;
       const registration = this.#registration(pattern);
-      if (hasPattern(pattern)) registration.adopt(row);
+      if (interest.hasPattern(pattern)) registration.adopt(row);
     }
-    for (const pattern of patterns()) this.#registration(pattern);
+    for (const pattern of interest.patterns()) this.#registration(pattern);
   }
 
   async #settlePattern(pattern: string, registration: PatternRegistration): Promise<void> {
     await registration.settle();
     // Another registration may have taken its place meanwhile.
     if (this.#patterns.get(pattern) !== registration || !registration.idle) return;
-    if (!this.#options.hasPattern(pattern)) this.#patterns.delete(pattern);
+    if (!this.#interest.hasPattern(pattern)) this.#patterns.delete(pattern);
   }
 
   #registration(pattern: string): PatternRegistration {
@@ -428,13 +434,13 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
 
   /** Drops what is known of a channel that nobody here listens or publishes to. */
   #forget(channel: string, link: ChannelLink): void {
-    const { hasDirectSubscriber, hasAnySubscriber } = this.#options;
+    const interest = this.#interest;
     // Another link may have taken its place since the caller was given this one.
     if (this.#channels.get(channel) !== link) return;
     if (
       !link.idle ||
-      hasDirectSubscriber(channel) ||
-      (this.#heard.has(channel) && hasAnySubscriber(channel))
+      interest.hasDirectSubscriber(channel) ||
+      (this.#heard.has(channel) && interest.hasAnySubscriber(channel))
     )
       return;
     this.#heard.delete(channel);

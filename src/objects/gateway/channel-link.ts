@@ -21,8 +21,6 @@ import { PublishQueue } from "./publish-queue.ts";
 
 /** What the link needs from the gateway around it. */
 export interface LinkHost extends ChannelRegistrationHost {
-  /** Whether a session of this gateway wants what is published to the channel, perhaps by a pattern alone. */
-  hasAnySubscriber(channel: string): boolean;
   /** Since when one of them hears it by a pattern, Unix milliseconds; Infinity where that has not begun. */
   listensSince(channel: string): number;
   readonly calls: Pick<ObjectCalls, "channel" | "index">;
@@ -48,7 +46,7 @@ export class ChannelLink {
     this.cursor = new Cursor({
       channel,
       handler: host.handler,
-      hasAnySubscriber: () => host.hasAnySubscriber(channel),
+      hasAnySubscriber: () => host.interest().hasAnySubscriber(channel),
       listensSince: () => host.listensSince(channel),
       now: () => host.platform.clock.now(),
       registration: () => this.registration.id,

@@ -7,7 +7,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { MemberSession } from "../../channels/presence.ts";
 import { background } from "../../engine/background.ts";
-import type { Position, SubscribeResult } from "../../engine/ports/broker.ts";
+import type { Interest, Position, SubscribeResult } from "../../engine/ports/broker.ts";
 import type { Random } from "../../engine/ports/platform.ts";
 import {
   type RegisterRequest,
@@ -43,14 +43,8 @@ export interface ChannelRegistrationHost {
   readonly turn: Turn;
   /** Through which channels are told. */
   readonly tellings: CallSlots;
-  /** Whether a session of this gateway wants the channel. */
-  hasDirectSubscriber(channel: string): boolean;
-  /** Whether one of them listens already, perhaps by a pattern: what is on the way may be for it. */
-  hasActiveSubscriber(channel: string): boolean;
-  /** Whether one of them wants to hear who joins and leaves. */
-  hasPresenceFollower(channel: string): boolean;
-  /** Those that are present. */
-  members(channel: string): Iterable<MemberSession>;
+  /** What the sessions of this gateway want to hear. */
+  interest(): Interest;
   /** How this gateway hears the channel by patterns; undefined where it does not. */
   patternInterest(channel: string): PatternInterest | undefined;
   /** The next number of a request. */
@@ -154,7 +148,7 @@ export class ChannelRegistration {
     this.#subscribers = [];
     this.#joiners = [];
     try {
-      const wanted = this.#host.hasDirectSubscriber(this.#channel.name);
+      const wanted = this.#host.interest().hasDirectSubscriber(this.#channel.name);
       const batch = this.#take(wanted, subscribers.length > 0);
       if (!wanted) {
         // Whoever asked has gone meanwhile.
@@ -196,13 +190,13 @@ export class ChannelRegistration {
     if (!wanted && row === undefined) return undefined;
     const complete = this.#unsettled;
     if (complete && wanted) {
-      for (const session of this.#host.members(name)) {
+      for (const session of this.#host.interest().members(name)) {
         if (!gone.has(session.sessionId)) joined.set(session.sessionId, session);
       }
     }
     // A gateway that was reset has the row and nobody who listened: where it was means nothing now. One
     // that hears the channel by a pattern has no row and goes on.
-    const first = !this.#host.hasActiveSubscriber(name);
+    const first = !this.#host.interest().hasActiveSubscriber(name);
     const fresh = wanted && (asked || row === undefined);
     const changes = fresh || !wanted || complete || joined.size > 0 || left.length > 0;
     if (!changes) return undefined;
@@ -218,7 +212,7 @@ export class ChannelRegistration {
       region: this.#host.region,
       sequence: BigInt(this.#host.sequence()),
       registration,
-      presence: fresh && this.#host.hasPresenceFollower(name),
+      presence: fresh && this.#host.interest().hasPresenceFollower(name),
       ended: wanted ? "" : (row?.id ?? ""),
       joined: [...joined.values()].map(({ sessionId, userId, clientId }) => ({
         sessionId,

@@ -5,7 +5,7 @@
  * not told yet: a channel may have been answered with gone.
  */
 import { background } from "../../engine/background.ts";
-import type { PatternSubscribeResult } from "../../engine/ports/broker.ts";
+import type { Interest, PatternSubscribeResult } from "../../engine/ports/broker.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { indexesOf, LEASE_TERMS } from "../calls/lease-terms.ts";
 import { subscribeTo, unsubscribeFrom } from "../calls/pattern-calls.ts";
@@ -31,10 +31,8 @@ export interface PatternRegistrationHost {
   /** Of calls to pattern indexes. */
   readonly indexTrouble: Trouble;
   readonly calls: Pick<ObjectCalls, "channel" | "index">;
-  /** Whether a session of this gateway wants the pattern. */
-  hasPattern(pattern: string): boolean;
-  /** Whether one of them wants to hear who joins and leaves. */
-  hasPatternPresenceFollower(pattern: string): boolean;
+  /** What the sessions of this gateway want to hear. */
+  interest(): Interest;
 }
 
 export class PatternRegistration {
@@ -111,7 +109,7 @@ export class PatternRegistration {
       // Whoever comes in the same turn has made a registration of its own.
       await nextTurn(this.#host.platform.timers);
       this.#asked = false;
-      if (!this.#host.hasPattern(this.#pattern)) await this.#unregister();
+      if (!this.#host.interest().hasPattern(this.#pattern)) await this.#unregister();
       else if (this.#fitting(true) === undefined) this.#begin();
     }
   }
@@ -123,7 +121,7 @@ export class PatternRegistration {
    */
   #fitting(exactly = false): Attempt | undefined {
     const presence = this.#current?.presence;
-    const follows = this.#host.hasPatternPresenceFollower(this.#pattern);
+    const follows = this.#host.interest().hasPatternPresenceFollower(this.#pattern);
     const fits = presence === undefined || presence === follows || (presence && !exactly);
     return fits ? this.#current : undefined;
   }
@@ -150,7 +148,7 @@ export class PatternRegistration {
       await nextTurn(this.#host.platform.timers);
       if (this.#current !== attempt) throw unavailable("nobody wants the pattern");
       const pattern = this.#pattern;
-      const presence = this.#host.hasPatternPresenceFollower(pattern);
+      const presence = this.#host.interest().hasPatternPresenceFollower(pattern);
       const version = rows.nextVersion();
       rows.set(pattern, { version, presence, unsettled: false });
       Object.assign(attempt, { version, presence });
@@ -174,7 +172,7 @@ export class PatternRegistration {
     } finally {
       this.#open -= 1;
       // What the index took after it was told of the end is told to it once more.
-      if (!this.#host.hasPattern(this.#pattern)) {
+      if (!this.#host.interest().hasPattern(this.#pattern)) {
         background(this.settle(), this.#host.platform.logger, "telling the end of a pattern");
       }
     }

@@ -19,21 +19,12 @@ export interface SessionlessOptions
  * channel's subscribers. Nothing can be delivered to it, so to subscribe is a mistake.
  */
 export function sessionlessBroker(options: SessionlessOptions): ObjectBroker {
-  const never = (): boolean => false;
   return new ObjectBroker({
     ...options,
     gateway: "",
     channelRegistrations: noRegistrations,
     patternRegistrations: noRegistrations,
     userRegistrations: noRegistrations,
-    hasDirectSubscriber: never,
-    hasAnySubscriber: never,
-    hasActiveSubscriber: never,
-    hasPresenceFollower: never,
-    members: () => [],
-    patterns: () => [],
-    hasPattern: never,
-    hasPatternPresenceFollower: never,
     turn: new Turn(options.platform.timers),
   });
 }
