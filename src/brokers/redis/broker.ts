@@ -412,21 +412,18 @@ export class RedisBroker implements Broker {
 
   /** Returns false for what is nothing of ours. */
   #heard(name: string, payload: Uint8Array): boolean {
-    const subscribed = this.#channels.get(name)?.subscribed === true;
+    const known = this.#channels.get(name);
+    const subscribed = known?.subscribed === true;
     if (!subscribed && !this.#patterns.matches(name)) return true;
     if (isTransient(payload)) return this.#heardTransient(name, payload);
     const notice = noticeOf(payload);
     if (notice === undefined) return false;
-    const channel = this.#channel(name);
+    const channel = known ?? this.#channel(name);
     if (!subscribed) {
       channel.heardAt = this.#host.clock.now();
-      if (!channel.cursor.placed && this.#patterns.incomplete) {
-        channel.cursor.wait(notice);
-        return true;
-      }
-      if (!channel.cursor.begun) channel.cursor.begin(notice);
-    }
-    channel.cursor.take(notice);
+      if (!channel.cursor.placed && this.#patterns.incomplete) channel.cursor.wait(notice);
+      else channel.cursor.takeFirst(notice);
+    } else channel.cursor.take(notice);
     return true;
   }
 

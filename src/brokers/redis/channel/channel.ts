@@ -33,7 +33,8 @@ import {
 } from "../reply.ts";
 import { CATCH_UP, HISTORY, OPEN, PUBLISH, REMOVE } from "../scripts/log.ts";
 import { MEMBERS, PRESENCE } from "../scripts/presence.ts";
-import { type CatchUp, type CursorHost, type Opened, RedisCursor } from "./cursor.ts";
+import { type CursorHost, RedisCursor } from "./cursor.ts";
+import type { CatchUp, Opened } from "./cursor-state.ts";
 import { MemberSync, type PresenceCall } from "./member-sync.ts";
 import {
   type PublishItem,
@@ -110,7 +111,6 @@ export class RedisChannel {
       channel: this.name,
       timers: host.timers,
       handler: host.handler,
-      logger: host.troubles.logger,
       flushSoon: () => host.flushSoon(this),
       catchUp: (from, over) => this.#until("catching up", over, () => this.#catchUp(from)),
       presence: (over) => this.#until("presence", over, () => this.#members(MAX_PRESENCE_MEMBERS)),
@@ -337,10 +337,11 @@ export class RedisChannel {
     script: RedisScript,
     ttl: number,
     terms: readonly RedisArgument[],
-    seen: Place | undefined = this.#cursor?.last,
+    from?: Place,
   ): Promise<RedisReply> {
     const { commands, durable, epochs } = this.#host;
     const epoch = epochs.take();
+    const seen = from ?? this.#cursor?.log;
     const reply = await commands.run(script, this.#keys, [
       epoch,
       durable ? "1" : "0",
