@@ -8,9 +8,9 @@ import type { ActiveChannels, Position } from "../../engine/ports/broker.ts";
 import type { EpochPool } from "./epoch-pool.ts";
 import type { RedisKeys } from "./keys.ts";
 import { type Outage, patiently, type RetryContext } from "./outage/retry.ts";
-import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "./ports.ts";
-import { listOf, nameOf, numberOf, textOf } from "./reply.ts";
-import { checked } from "./scripts/log.ts";
+import type { RedisArgument, RedisCommands } from "./ports.ts";
+import { flagOf, nameOf, numberOf, textsOf } from "./reply.ts";
+import { checkedAll, RUN, type Script, script } from "./scripts/script.ts";
 import { chunks } from "./topic-subscriptions.ts";
 
 /** How long a channel that was listed needs not be listed again, in milliseconds. */
@@ -22,20 +22,15 @@ const ACTIVE_MS = 24 * 3_600_000;
 /** Names in one answer at most: a few milliseconds of Redis, and of a node's. */
 const PAGE = 2_000;
 
-const KEY_TYPES = new Map([
-  [1, "zset"],
-  [2, "hash"],
-]);
-
 /**
  * KEYS: active directory. ARGV: epoch of the next life, durable. The time never goes back. Every answer
  * begins with epoch and time.
  */
-const PRELUDE = `${checked(KEY_TYPES)}
+const PRELUDE = `${checkedAll("zset", "hash")}${RUN}
 local clock = redis.call('TIME')
 local known = redis.call('HMGET', KEYS[2], 'epoch', 'run', 'time', 'forgotten')
 local now = math.max(clock[1] * 1000 + math.floor(clock[2] / 1000), tonumber(known[3] or 0))
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+-- Up to forgotten, channels may be missing from the list.
 local epoch, forgotten = known[1], tonumber(known[4] or 0)
 if not epoch or (known[2] ~= run and ARGV[2] == '0') then
   epoch, forgotten = ARGV[1], 0
@@ -46,39 +41,41 @@ redis.call('PEXPIRE', KEYS[1], ${2 * ACTIVE_MS})
 redis.call('PEXPIRE', KEYS[2], ${2 * ACTIVE_MS})
 `;
 
-/** Lists channels, and forgets old ones. ARGV behind the prelude's: names. */
-const LIST: RedisScript = {
-  name: "list",
-  source: `${PRELUDE}
+/** Lists channels, and forgets old ones. ARGV after the prelude's: names. */
+const LIST = script(
+  "list",
+  { epoch: nameOf, now: numberOf },
+  `${PRELUDE}
 for i = 3, #ARGV do redis.call('ZADD', KEYS[1], string.format('%d', now), ARGV[i]) end
 local old = now - ${ACTIVE_MS}
 if redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('(%d', old)) > 0 then
   redis.call('HSET', KEYS[2], 'forgotten', string.format('%d', old))
-end
-return { epoch, now }
-`,
-};
+end`,
+);
 
 /**
- * Names channels that were listed since a time, the last ones first. ARGV behind the prelude's: the time, how many
- * names to leave out, names at most. Answers beside epoch and time: before which time channels were forgotten, or 0;
- * 1 where there may be more; then names.
+ * Names channels that were listed since a time, the last ones first, and says whether there may be more, and before
+ * which time channels were forgotten, or 0. ARGV after the prelude's: the time, how many names to leave out, names at
+ * most.
  */
-const ACTIVE: RedisScript = {
-  name: "active",
-  source: `${PRELUDE}
-local result, first, count = { epoch, now, forgotten, 0 }, tonumber(ARGV[4]), tonumber(ARGV[5])
+const ACTIVE = script(
+  "active",
+  { epoch: nameOf, now: numberOf, forgotten: numberOf, more: flagOf, names: textsOf },
+  `${PRELUDE}
+local since, first, count = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local more, names = 0, {}
 if count > 0 then
   local listed = redis.call('ZREVRANGE', KEYS[1], first, first + count - 1, 'WITHSCORES')
+  if #listed == 2 * count then more = 1 end
   for i = 1, #listed, 2 do
-    if tonumber(listed[i + 1]) < tonumber(ARGV[3]) then return result end
-    result[#result + 1] = listed[i]
+    if tonumber(listed[i + 1]) < since then
+      more = 0
+      break
+    end
+    names[#names + 1] = listed[i]
   end
-  if #listed == 2 * count then result[4] = 1 end
-end
-return result
-`,
-};
+end`,
+);
 
 export interface ActivityHost extends RetryContext {
   readonly commands: RedisCommands;
@@ -214,13 +211,8 @@ export class ChannelActivity {
   /** @param from a time, Unix milliseconds */
   async #page(from: number, first: number, count: number) {
     const terms = [from, first, count].map(String);
-    const [epoch, time, forgotten, more, ...names] = listOf(await this.#run(ACTIVE, terms));
-    return {
-      position: { epoch: nameOf(epoch), offset: numberOf(time) },
-      forgotten: numberOf(forgotten),
-      more: numberOf(more) === 1,
-      names: names.map(textOf),
-    };
+    const { epoch, now, ...page } = await this.#run(ACTIVE, terms);
+    return { position: { epoch, offset: now }, ...page };
   }
 
   #begin() {
@@ -237,9 +229,7 @@ export class ChannelActivity {
     const { names, done } = waiting;
     try {
       const lists = chunks(names).map((some) =>
-        patiently(this.#host, this.#host.outage, async () =>
-          listOf(await this.#run(LIST, some), 2),
-        ),
+        patiently(this.#host, this.#host.outage, () => this.#run(LIST, some)),
       );
       await Promise.all(lists);
       for (const [, listed] of this.#pendingOn(names, done.promise)) listed.pending = undefined;
@@ -267,12 +257,16 @@ export class ChannelActivity {
     }
   }
 
-  async #run(script: RedisScript, terms: readonly RedisArgument[]): Promise<RedisReply> {
+  async #run<A extends { readonly epoch: string }>(
+    call: Script<A>,
+    terms: readonly RedisArgument[],
+  ): Promise<A> {
     const { commands, keys, epochs, durable } = this.#host;
     const epoch = epochs.take();
     const names = [keys.active, keys.directory];
-    const reply = await commands.run(script, names, [epoch, durable ? "1" : "0", ...terms]);
-    if (nameOf(listOf(reply)[0]) !== epoch) epochs.giveBack(epoch);
-    return reply;
+    const args = [epoch, durable ? "1" : "0", ...terms];
+    const answer = call.read(await commands.run(call, names, args));
+    if (answer.epoch !== epoch) epochs.giveBack(epoch);
+    return answer;
   }
 }

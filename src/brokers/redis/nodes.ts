@@ -7,7 +7,7 @@ import { background } from "../../engine/background.ts";
 import type { RedisKeys } from "./keys.ts";
 import { type Outage, patiently, type RetryContext, unavailable } from "./outage/retry.ts";
 import { type RedisCommands, RedisFailure } from "./ports.ts";
-import { listOf, numberOf, textOf } from "./reply.ts";
+import { textsOf } from "./reply.ts";
 import { BEAT, NODES } from "./scripts/presence.ts";
 
 /** How often a node says that it is there, in milliseconds. */
@@ -74,13 +74,12 @@ export class RedisNodes {
   async others(): Promise<readonly string[]> {
     const { clock, commands, keys, node, outage } = this.#host;
     const names = await patiently(this.#host, outage, async () => {
-      const [sound, ...known] = listOf(
-        await commands.run(NODES, [keys.alive], [this.#name, `${this.#heardAt}`, this.#run ?? ""]),
-      );
+      const terms = [this.#name, `${this.#heardAt}`, this.#run ?? ""];
+      const { sound, names: known } = NODES.read(await commands.run(NODES, [keys.alive], terms));
       if (clock.now() < this.#completeAt) throw unavailable("Redis does not know all nodes yet");
       // The next beat finds out what it is.
-      if (sound !== 1) throw new RedisFailure("busy", "Redis may have forgotten nodes");
-      return known.map((name) => nodeOf(textOf(name)));
+      if (!sound) throw new RedisFailure("busy", "Redis may have forgotten nodes");
+      return known.map(nodeOf);
     });
     return [...new Set(names)].filter((name) => name !== node);
   }
@@ -143,18 +142,14 @@ export class RedisNodes {
   }
 
   /** @param former a name that others, or this node, have to see to; empty for none */
-  async #tell(former: string): Promise<Beat> {
+  async #tell(former: string) {
     const { commands, keys, beatMs } = this.#host;
     const terms = [`${BEATS_TO_LOST * beatMs}`, `${BEATS_TO_SWEEP * beatMs}`];
     const names = [keys.alive, keys.lost];
-    const answer = listOf(await commands.run(BEAT, names, [this.#name, former, ...terms]));
-    this.#heardAt = numberOf(answer[2]);
+    const beat = BEAT.read(await commands.run(BEAT, names, [this.#name, former, ...terms]));
+    this.#heardAt = beat.now;
     this.#ahead = this.#heardAt - this.#host.clock.now();
-    return {
-      known: numberOf(answer[0]) === 1,
-      run: textOf(answer[1]),
-      lost: answer.slice(3).map(textOf),
-    };
+    return beat;
   }
 
   /** A node that does not come to an end with it is followed by another. */
@@ -166,7 +161,7 @@ export class RedisNodes {
     try {
       // First: it is to be known soon that its sessions have ended.
       await this.#host.takeOverProcess(nodeOf(node));
-      const channels = listOf(await commands.command(keys.alive, ["SMEMBERS", list])).map(textOf);
+      const channels = textsOf(await commands.command(keys.alive, ["SMEMBERS", list]));
       for (let i = 0; i < channels.length; i += SWEPT_TOGETHER) {
         const together = channels.slice(i, i + SWEPT_TOGETHER);
         await Promise.all(
@@ -181,14 +176,6 @@ export class RedisNodes {
       this.#sweeping.delete(node);
     }
   }
-}
-
-interface Beat {
-  readonly known: boolean;
-  /** The server's life. */
-  readonly run: string;
-  /** Nodes that this one has to see to. */
-  readonly lost: readonly string[];
 }
 
 /** What a process is called in Redis, from one change of its name to the next. */

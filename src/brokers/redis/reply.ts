@@ -1,7 +1,7 @@
 /** What Redis says, as values: replies of the scripts, and what nodes hear of a channel. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Member, MemberSession, PresenceChange } from "../../channels/presence.ts";
-import type { Position } from "../../engine/ports/broker.ts";
+import type { GapReason, Position } from "../../engine/ports/broker.ts";
 import {
   type Entry,
   type EntryBody,
@@ -108,18 +108,36 @@ function memberNotice(line: string, key: Uint8Array, bytes: number): MemberNotic
 }
 
 /**
- * Entries that a script tells as offset, time, body, one after the other.
+ * Entries that a script answers as offset, time, body, one after the other.
  *
  * @throws RedisFailure
  */
 export function entriesOf(reply: RedisReply | undefined): Entry[] {
+  return rowsOf(reply, 3).map(([offset, time, body]) =>
+    entryOf(numberOf(offset), numberOf(time), bytesOf(body)),
+  );
+}
+
+/** What became of publishes, each an offset, and 0 or the epoch of the entry that its key stands for already. */
+export function placesOf(reply: RedisReply | undefined) {
+  return rowsOf(reply).map(([offset, first]) => ({
+    offset: numberOf(offset),
+    duplicateOf: first === 0 ? undefined : nameOf(first),
+  }));
+}
+
+/** Members in the order of their joins, each a name and when it joined. @throws RedisFailure */
+export function membersOf(reply: RedisReply | undefined): Member[] {
+  return rowsOf(reply).map(([key, time]) => memberOf(textOf(key), numberOf(time)));
+}
+
+/** Values that a script answers so many together, one after the other. @throws RedisFailure */
+export function rowsOf(reply: RedisReply | undefined, size = 2): (readonly RedisReply[])[] {
   const parts = listOf(reply);
-  if (parts.length % 3 !== 0) throw unexpected("entries");
-  const entries: Entry[] = [];
-  for (let i = 0; i < parts.length; i += 3) {
-    entries.push(entryOf(numberOf(parts[i]), numberOf(parts[i + 1]), bytesOf(parts[i + 2])));
-  }
-  return entries;
+  if (parts.length % size !== 0) throw unexpected(`rows of ${size}`);
+  return Array.from({ length: parts.length / size }, (_, i) =>
+    parts.slice(i * size, (i + 1) * size),
+  );
 }
 
 /** Names a member in Redis: a list as JSON is unambiguous whatever the names hold. */
@@ -166,6 +184,18 @@ export function numberOf(reply: RedisReply | undefined): number {
   throw unexpected("a number");
 }
 
+/** A truth, which is 1 or 0. @throws RedisFailure */
+export function flagOf(reply: RedisReply | undefined): boolean {
+  if (reply === 1 || reply === 0) return reply === 1;
+  throw unexpected("1 or 0");
+}
+
+/** What became of entries that are missing; undefined where there never were any. @throws RedisFailure */
+export function reasonOf(reply: RedisReply | undefined): GapReason | undefined {
+  const reason = textOf(reply);
+  return reason === "head_trimmed" || reason === "expired" ? reason : undefined;
+}
+
 /** A time to wait, or -1 for none. @throws RedisFailure */
 export function waitOf(reply: RedisReply | undefined): number {
   return reply === -1 ? -1 : numberOf(reply);
@@ -174,6 +204,11 @@ export function waitOf(reply: RedisReply | undefined): number {
 /** @throws RedisFailure */
 export function textOf(reply: RedisReply | undefined): string {
   return typeof reply === "string" ? reply : utf8Decode(bytesOf(reply));
+}
+
+/** @throws RedisFailure */
+export function textsOf(reply: RedisReply | undefined): string[] {
+  return listOf(reply).map(textOf);
 }
 
 /** The name of a log's life: visible ASCII, without spaces. @throws RedisFailure */

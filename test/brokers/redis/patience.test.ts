@@ -127,7 +127,7 @@ test("a node that has very much to tell under a new name goes on to say that it 
       command: async () => 1,
       run: async (_, __, args) => {
         beats.push(String(args[0]));
-        return [1, run, waiting.clock.now()];
+        return [1, run, waiting.clock.now(), []];
       },
     },
     keys: new RedisKeys("t:"),

@@ -30,10 +30,10 @@ function scene() {
       for (const text of terms.slice(1).filter((_, i) => i % 2 === 1)) {
         entries.push({ score: time.now() + entries.length, text: `${text}` });
       }
-      return 1;
+      return [1];
     }
     const fresh = entries.filter(({ score }) => score > Number(terms[0])).slice(0, 1_000);
-    return fresh.flatMap(({ score, text }) => [text, `${score}`]);
+    return [fresh.flatMap(({ score, text }) => [text, `${score}`])];
   };
   const node = async () => {
     const ended: string[] = [];

@@ -3,7 +3,6 @@ import { toBinary } from "@bufbuild/protobuf";
 import type { ChannelRules } from "../../../channels/rules.ts";
 import { background } from "../../../engine/background.ts";
 import type {
-  GapReason,
   HistoryFilter,
   HistoryPage,
   PresenceSnapshot,
@@ -19,29 +18,16 @@ import {
 import type { EpochPool } from "../epoch-pool.ts";
 import type { RedisKeys } from "../keys.ts";
 import type { RedisRetries } from "../outage/retries.ts";
-import { type Outage, patiently, type RetryContext } from "../outage/retry.ts";
-import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "../ports.ts";
-import {
-  entriesOf,
-  listOf,
-  memberOf,
-  nameOf,
-  numberOf,
-  type Place,
-  textOf,
-  waitOf,
-} from "../reply.ts";
+import { type Outage, patiently, type RetryContext, refused } from "../outage/retry.ts";
+import { type RedisArgument, type RedisCommands, RedisFailure } from "../ports.ts";
+import type { Place } from "../reply.ts";
 import { CATCH_UP, HISTORY, OPEN, PUBLISH, REMOVE } from "../scripts/log.ts";
 import { MEMBERS, PRESENCE } from "../scripts/presence.ts";
+import type { Script } from "../scripts/script.ts";
 import { type CursorHost, RedisCursor } from "./cursor.ts";
 import type { CatchUp, Opened } from "./cursor-state.ts";
 import { MemberSync, type PresenceCall } from "./member-sync.ts";
-import {
-  type PublishItem,
-  type QueuedBytes,
-  RedisPublishQueue,
-  resultsOf,
-} from "./publish-queue.ts";
+import { type PublishItem, type QueuedBytes, RedisPublishQueue } from "./publish-queue.ts";
 
 /**
  * The least that a channel is kept for after its last publish, in milliseconds: an unanswered publish
@@ -97,7 +83,7 @@ export class RedisChannel {
     this.#keys = host.keys.channel(name);
     this.topic = host.keys.topic(name);
     this.#queue = new RedisPublishQueue(
-      (items) => this.#publish(items),
+      this.#publish.bind(this),
       host.nextTurn,
       host.queued,
       host.troubles.logger,
@@ -170,7 +156,7 @@ export class RedisChannel {
 
   /** Asks where the channel is, and keeps it alive. @throws RedisFailure */
   async open(): Promise<Opened> {
-    return openedOf(await this.#open());
+    return openedOf(await this.#open()());
   }
 
   /**
@@ -181,11 +167,10 @@ export class RedisChannel {
    */
   async look(): Promise<Opened> {
     return await this.busy(async () => {
-      const answer = await this.#open();
-      const nodes = listOf(answer[4]).map(textOf);
-      await this.#seek(nodes);
+      const answer = await this.#open()();
+      await this.#seek(answer.nodes);
       // Redis knows somebody of this node who is not here any more.
-      if (nodes.includes(this.#host.node()) && !this.attended)
+      if (answer.nodes.includes(this.#host.node()) && !this.attended)
         this.#aside(this.memberSync.rejoin());
       else this.#memberSync?.nudge();
       return openedOf(answer);
@@ -222,10 +207,9 @@ export class RedisChannel {
     }
   }
 
-  async #open(): Promise<readonly RedisReply[]> {
+  #open() {
     const { historySize, historyTtlMs } = this.#rules;
-    const terms = [`${historySize}`, `${historyTtlMs}`];
-    return listOf(await this.#run(OPEN, this.#lease, terms), 5);
+    return this.#call(OPEN, this.#lease, [`${historySize}`, `${historyTtlMs}`]);
   }
 
   async history({ since, limit, reverse, maxBytes }: HistoryFilter): Promise<HistoryPage> {
@@ -240,11 +224,12 @@ export class RedisChannel {
       maxBytes ?? MAX_BATCH_BYTES,
       reverse ? 1 : 0,
     ];
-    return await this.#ask(HISTORY, terms.map(String), pageOf);
+    const { epoch, head, ...page } = await this.#ask(HISTORY, terms.map(String));
+    return { position: { epoch, offset: head }, ...page };
   }
 
   async removeHistory(): Promise<void> {
-    await this.#ask(REMOVE, [], (reply) => reply);
+    await this.#ask(REMOVE, []);
   }
 
   async presence(limit: number): Promise<PresenceSnapshot> {
@@ -252,19 +237,17 @@ export class RedisChannel {
   }
 
   /** @throws MessagingError UNAVAILABLE */
-  async #ask<T>(
-    script: RedisScript,
-    terms: readonly RedisArgument[],
-    read: (reply: RedisReply) => T,
-  ): Promise<T> {
-    return await this.#patiently(async () => read(await this.#run(script, this.#ttl, terms)));
+  async #ask<A extends OfEpoch>(script: Script<A>, terms: readonly RedisArgument[]): Promise<A> {
+    return await this.#patiently(this.#call(script, this.#ttl, terms));
   }
 
   async #patiently<T>(call: () => Promise<T>): Promise<T> {
     return await this.busy(() => patiently(this.#host, this.#host.outage, call));
   }
 
+  /** @throws MessagingError UNAVAILABLE */
   async #publish(items: readonly PublishItem[]): Promise<readonly PublishResult[]> {
+    const host = this.#host;
     const { historySize, dedupSize, dedupWindowMs } = this.#rules;
     const terms = [
       `${historySize}`,
@@ -272,41 +255,35 @@ export class RedisChannel {
       `${dedupWindowMs}`,
       ...items.flatMap(({ key, body }) => [key, body]),
     ];
-    return await this.#ask(PUBLISH, terms, (reply) => resultsOf(reply, items.length));
+    const call = this.#call(PUBLISH, this.#ttl, terms);
+    const { epoch, places } = await patiently(host, host.outage, call);
+    if (places.length !== items.length) {
+      throw refused(host, new RedisFailure("garbled", "Redis did not answer each publish"));
+    }
+    return places.map(({ offset, duplicateOf }) => ({
+      position: { epoch: duplicateOf ?? epoch, offset },
+      duplicate: duplicateOf !== undefined,
+    }));
   }
 
   async #catchUp(from: Place): Promise<CatchUp> {
     const { historySize } = this.#rules;
     const terms = [historySize, MAX_BATCH_ENTRIES, MAX_BATCH_BYTES].map(String);
-    const answer = listOf(await this.#run(CATCH_UP, this.#lease, terms, from), 7);
-    return {
-      ...openedOf(answer),
-      reason: reasonOf(answer[4]) ?? "unavailable",
-      tail: entriesOf(answer[5]),
-      entries: entriesOf(answer[6]),
-    };
+    const answer = await this.#call(CATCH_UP, this.#lease, terms, from)();
+    const { reason = "unavailable", tail, entries } = answer;
+    return { ...openedOf(answer), reason, tail, entries };
   }
 
   async #members(limit: number): Promise<PresenceSnapshot> {
-    const [epoch, generation, total, ...rest] = listOf(
-      await this.#run(MEMBERS, this.#ttl, [`${limit}`]),
-    );
-    const members = rest.flatMap((key, i) =>
-      i % 2 === 0 ? [memberOf(textOf(key), numberOf(rest[i + 1]))] : [],
-    );
-    return {
-      epoch: nameOf(epoch),
-      generation: numberOf(generation),
-      total: numberOf(total),
-      members,
-    };
+    const { presence, ...found } = await this.#call(MEMBERS, this.#ttl, [`${limit}`])();
+    return { generation: presence, ...found };
   }
 
   async #tell({ lost, complete, changes }: PresenceCall): Promise<number> {
     const { presenceGraceMs } = this.#rules;
     const terms = [`${presenceGraceMs}`, this.#host.node(), lost, complete ? "1" : "0"];
-    const answer = listOf(await this.#run(PRESENCE, this.#lease, [...terms, ...changes]), 3);
-    return waitOf(answer[2]);
+    const { wait } = await this.#call(PRESENCE, this.#lease, [...terms, ...changes])();
+    return wait;
   }
 
   async #answering(yes: boolean): Promise<void> {
@@ -332,28 +309,36 @@ export class RedisChannel {
     return await retries.until(what, () => over() || ended(), call);
   }
 
-  /** What every script is told first, then what it wants to know. @throws RedisFailure */
-  async #run(
-    script: RedisScript,
+  /**
+   * One try at a script, which is told first what all scripts are, and then what it wants to know. The try rejects with
+   * a RedisFailure.
+   *
+   * @param from where the node is; by default where its cursor is by then
+   */
+  #call<A extends OfEpoch>(
+    script: Script<A>,
     ttl: number,
     terms: readonly RedisArgument[],
     from?: Place,
-  ): Promise<RedisReply> {
+  ): () => Promise<A> {
     const { commands, durable, epochs } = this.#host;
-    const epoch = epochs.take();
-    const seen = from ?? this.#cursor?.log;
-    const reply = await commands.run(script, this.#keys, [
-      epoch,
-      durable ? "1" : "0",
-      seen?.epoch ?? "",
-      `${seen?.generation ?? 0}`,
-      `${seen?.offset ?? 0}`,
-      `${ttl}`,
-      this.topic,
-      ...terms,
-    ]);
-    if (nameOf(listOf(reply)[0]) !== epoch) epochs.giveBack(epoch);
-    return reply;
+    return async () => {
+      const epoch = epochs.take();
+      const seen = from ?? this.#cursor?.log;
+      const reply = await commands.run(script, this.#keys, [
+        epoch,
+        durable ? "1" : "0",
+        seen?.epoch ?? "",
+        `${seen?.generation ?? 0}`,
+        `${seen?.offset ?? 0}`,
+        `${ttl}`,
+        this.topic,
+        ...terms,
+      ]);
+      const answer = script.read(reply);
+      if (answer.epoch !== epoch) epochs.giveBack(epoch);
+      return answer;
+    };
   }
 
   get #ttl(): number {
@@ -365,28 +350,12 @@ export class RedisChannel {
   }
 }
 
-function pageOf(reply: RedisReply): HistoryPage {
-  const answer = listOf(reply, 6);
-  return {
-    position: { epoch: nameOf(answer[0]), offset: numberOf(answer[1]) },
-    first: numberOf(answer[2]),
-    reason: reasonOf(answer[3]),
-    more: numberOf(answer[4]) === 1,
-    entries: entriesOf(answer[5]),
-  };
+/** What every script of a channel answers. */
+interface OfEpoch {
+  readonly epoch: string;
 }
 
-function openedOf(answer: readonly RedisReply[]): Opened {
-  const [epoch, generation, head, presence] = answer;
-  const place = {
-    epoch: nameOf(epoch),
-    generation: numberOf(generation),
-    offset: numberOf(head),
-  };
-  return { place, presence: numberOf(presence) };
-}
-
-function reasonOf(reply: RedisReply | undefined): GapReason | undefined {
-  const reason = textOf(reply);
-  return reason === "head_trimmed" || reason === "expired" ? reason : undefined;
+function openedOf(answer: Omit<ReturnType<typeof OPEN.read>, "nodes">): Opened {
+  const { epoch, generation, head, presence } = answer;
+  return { place: { epoch, generation, offset: head }, presence };
 }

@@ -8,8 +8,6 @@ import type { PublishResult } from "../../../engine/ports/broker.ts";
 import type { Logger } from "../../../engine/ports/platform.ts";
 import { MessagingError } from "../../../protocol/errors.ts";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../../../protocol/limits.ts";
-import type { RedisReply } from "../ports.ts";
-import { listOf, nameOf, numberOf } from "../reply.ts";
 
 /** How long a client should wait when the queue is full, in milliseconds. */
 const FULL_RETRY_MS = 1_000;
@@ -105,18 +103,6 @@ export class RedisPublishQueue {
     this.#bytes += bytes;
     this.#all.waiting += bytes;
   }
-}
-
-/** What the publish script says of so many items. @throws RedisFailure where it is not what it should be */
-export function resultsOf(reply: RedisReply, count: number): PublishResult[] {
-  const [epoch, ...parts] = listOf(reply, 1 + 2 * count);
-  const current = nameOf(epoch);
-  return Array.from({ length: count }, (_, index) => {
-    const offset = numberOf(parts[2 * index]);
-    const first = parts[2 * index + 1];
-    const duplicate = first !== 0;
-    return { position: { epoch: duplicate ? nameOf(first) : current, offset }, duplicate };
-  });
 }
 
 interface Queued {

@@ -11,9 +11,9 @@ import { background } from "../../../engine/background.ts";
 import type { ChannelPage, ChannelQuery } from "../../../engine/ports/directory.ts";
 import type { RedisKeys } from "../keys.ts";
 import { type Outage, patiently, type RetryContext } from "../outage/retry.ts";
-import type { RedisCommands, RedisReply, RedisScript } from "../ports.ts";
-import { listOf, numberOf, textOf } from "../reply.ts";
-import { checked } from "../scripts/log.ts";
+import type { RedisCommands } from "../ports.ts";
+import { flagOf, numberOf, rowsOf, textOf } from "../reply.ts";
+import { checkedAll, NOW, script } from "../scripts/script.ts";
 import { chunks } from "../topic-subscriptions.ts";
 
 /** The part of its position ttl that a channel is listed for longer, and after which it is told of again. */
@@ -27,24 +27,18 @@ const LET_GO = 1_000;
 /** How old an answer may be: what was told of a moment ago may be on its way, in milliseconds. */
 const ON_ITS_WAY_MS = 1_000;
 
-const PRELUDE = `${checked(
-  new Map([
-    [1, "zset"],
-    [2, "zset"],
-  ]),
-)}
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-`;
+const PRELUDE = checkedAll("zset", "zset") + NOW;
 
 /** KEYS: names, ends. ARGV: for each channel for how long it is listed, in milliseconds, and its name. */
-const TELL: RedisScript = {
-  name: "channels-tell",
-  source: `${PRELUDE}
+const TELL = script(
+  "channels-tell",
+  {},
+  `${PRELUDE}
 for i = 1, #ARGV, 2 do
   redis.call('ZADD', KEYS[1], 0, ARGV[i + 1])
   redis.call('ZADD', KEYS[2], 'GT', string.format('%d', now + tonumber(ARGV[i])), ARGV[i + 1])
 end
+-- Some of those whose time is over.
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', string.format('%d', now), 'LIMIT', 0, ${LET_GO})) do
   redis.call('ZREM', KEYS[1], name)
   redis.call('ZREM', KEYS[2], name)
@@ -52,27 +46,28 @@ end
 local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
 for i = 1, 2 do
   if last then redis.call('PEXPIREAT', KEYS[i], string.format('%d', tonumber(last) + 1000)) end
-end
-return 1
-`,
-};
+end`,
+);
 
 /**
- * KEYS: names, ends. ARGV: where to begin and where to end, as ZRANGEBYLEX has it, and names at most. Answers the time, and
- * for each name 1 where it is listed, and the name.
+ * KEYS: names, ends. ARGV: where to begin and where to end, as ZRANGEBYLEX has it, and names at most. Answers the time,
+ * and for each name whether it is listed, and the name.
  */
-const LIST: RedisScript = {
-  name: "channels-list",
-  source: `${PRELUDE}
-local result = { now }
+const LIST = script(
+  "channels-list",
+  {
+    now: numberOf,
+    rows: (reply) =>
+      rowsOf(reply).map(([listed, name]) => ({ listed: flagOf(listed), name: textOf(name) })),
+  },
+  `${PRELUDE}
+local rows = {}
 for _, name in ipairs(redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3])) do
   local listed = tonumber(redis.call('ZSCORE', KEYS[2], name) or 0) > now
-  result[#result + 1] = listed and 1 or 0
-  result[#result + 1] = name
-end
-return result
-`,
-};
+  rows[#rows + 1] = listed and 1 or 0
+  rows[#rows + 1] = name
+end`,
+);
 
 export interface ChannelsHost extends RetryContext {
   readonly commands: RedisCommands;
@@ -127,7 +122,7 @@ export class RedisChannels {
     const fits = matcherOf(pattern);
     const [first, end] = bounds(after, nameRange(pattern));
     const { now, rows } = await patiently(this.#host, outage, async () =>
-      rowsOf(await commands.run(LIST, [keys.names, keys.ends], [first, end, `${MAX_LOOKS}`])),
+      LIST.read(await commands.run(LIST, [keys.names, keys.ends], [first, end, `${MAX_LOOKS}`])),
     );
     const names: string[] = [];
     let next = rows.length < MAX_LOOKS ? undefined : rows.at(-1)?.name;
@@ -189,14 +184,4 @@ function bounds(after: string, { first, end }: NameRange): readonly [string, str
     compareNames(after, first) >= 0 ? `(${after}` : `[${first}`,
     end === undefined ? "+" : `(${end}`,
   ];
-}
-
-/** What LIST has answered. @throws RedisFailure */
-function rowsOf(reply: RedisReply) {
-  const [time, ...rest] = listOf(reply);
-  const rows: { readonly name: string; readonly listed: boolean }[] = [];
-  for (let i = 0; i < rest.length; i += 2) {
-    rows.push({ name: textOf(rest[i + 1]), listed: numberOf(rest[i]) === 1 });
-  }
-  return { now: numberOf(time), rows };
 }

@@ -10,9 +10,9 @@ import { MAX_REVOCATIONS } from "../../../protocol/limits.ts";
 import { RevocationList } from "../../revocations/list.ts";
 import type { RedisKeys } from "../keys.ts";
 import { type Outage, patiently, type RetryContext } from "../outage/retry.ts";
-import type { RedisCommands, RedisScript } from "../ports.ts";
-import { listOf, numberOf, textOf } from "../reply.ts";
-import { checked } from "../scripts/log.ts";
+import type { RedisCommands } from "../ports.ts";
+import { flagOf, rowsOf, textOf } from "../reply.ts";
+import { checkedAll, NOW, script } from "../scripts/script.ts";
 import { chunks } from "../topic-subscriptions.ts";
 
 /** Entries that are read at once. */
@@ -22,47 +22,46 @@ const LET_GO = 1_000;
 /** How long somebody should wait who has revoked too much, in milliseconds. */
 const FULL_RETRY_MS = 60_000;
 
-const KEYS = checked(
-  new Map([
-    [1, "zset"],
-    [2, "zset"],
-  ]),
-);
+const KEYS = checkedAll("zset", "zset");
 
 /**
  * KEYS: entries, ends. ARGV: entries that there may be, and for each entry for how long it is remembered, in
- * milliseconds, and the entry. Answers 0 where there are too many. Each entry has a score of its own, which rises.
+ * milliseconds, and the entry. Where there are too many already nothing is remembered, and the answer says so. Each
+ * entry has a score of its own, which rises.
  */
-const REVOKE: RedisScript = {
-  name: "revoke",
-  source: `${KEYS}
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+const REVOKE = script(
+  "revoke",
+  { remembered: flagOf },
+  `${KEYS}${NOW}
 for _, entry in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', string.format('%d', now), 'LIMIT', 0, ${LET_GO})) do
   redis.call('ZREM', KEYS[1], entry)
   redis.call('ZREM', KEYS[2], entry)
 end
-if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
-local top = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
-local score = math.max(now, tonumber(top or 0))
-for i = 2, #ARGV, 2 do
-  score = score + 1
-  redis.call('ZADD', KEYS[1], string.format('%d', score), ARGV[i + 1])
-  redis.call('ZADD', KEYS[2], 'GT', string.format('%d', now + tonumber(ARGV[i])), ARGV[i + 1])
-end
-local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
-for i = 1, 2 do redis.call('PEXPIREAT', KEYS[i], string.format('%d', tonumber(last) + 1000)) end
-return 1
-`,
-};
+local remembered = 0
+if redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[1]) then
+  remembered = 1
+  local top = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
+  local score = math.max(now, tonumber(top or 0))
+  for i = 2, #ARGV, 2 do
+    score = score + 1
+    redis.call('ZADD', KEYS[1], string.format('%d', score), ARGV[i + 1])
+    redis.call('ZADD', KEYS[2], 'GT', string.format('%d', now + tonumber(ARGV[i])), ARGV[i + 1])
+  end
+  local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
+  for i = 1, 2 do redis.call('PEXPIREAT', KEYS[i], string.format('%d', tonumber(last) + 1000)) end
+end`,
+);
 
-/** KEYS: entries, ends. ARGV: the score behind which to begin. Answers entries, each with its score behind it. */
-const READ: RedisScript = {
-  name: "revoked",
-  source: `${KEYS}
-return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ${PAGE})
-`,
-};
+/** KEYS: entries, ends. ARGV: the score after which to begin. Answers entries, each with its score. */
+const READ = script(
+  "revoked",
+  {
+    rows: (reply) =>
+      rowsOf(reply).map(([entry, score]) => ({ entry: textOf(entry), score: textOf(score) })),
+  },
+  `${KEYS}
+local rows = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ${PAGE})`,
+);
 
 export interface RevocationsHost extends RetryContext {
   readonly commands: RedisCommands;
@@ -151,7 +150,7 @@ export class RedisRevocations implements Revocations {
       [keys.revoked, keys.revokedEnds],
       [`${limit}`, ...terms],
     );
-    return numberOf(reply) === 1;
+    return REVOKE.read(reply).remembered;
   }
 
   #later(): void {
@@ -171,14 +170,14 @@ export class RedisRevocations implements Revocations {
     this.#list.dropOver(clock.now());
     for (let more = true; more; ) {
       const from = this.#read;
-      const reply = listOf(await commands.run(READ, [keys.revoked, keys.revokedEnds], [from])).map(
-        textOf,
+      const { rows } = READ.read(
+        await commands.run(READ, [keys.revoked, keys.revokedEnds], [from]),
       );
       // Meanwhile it may have become doubtful.
       if (this.#read !== from) continue;
-      more = reply.length >= 2 * PAGE;
-      this.#read = reply.at(-1) ?? from;
-      this.#take(reply.flatMap((text, i) => (i % 2 === 0 ? (read(text) ?? []) : [])));
+      more = rows.length >= PAGE;
+      this.#read = rows.at(-1)?.score ?? from;
+      this.#take(rows.flatMap(({ entry }) => read(entry) ?? []));
     }
   }
 

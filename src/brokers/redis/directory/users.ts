@@ -7,9 +7,9 @@ import { background } from "../../../engine/background.ts";
 import type { UserSession } from "../../../engine/ports/directory.ts";
 import type { RedisKeys } from "../keys.ts";
 import { type Outage, patiently, type RetryContext } from "../outage/retry.ts";
-import type { RedisCommands, RedisScript } from "../ports.ts";
-import { listOf, numberOf, textOf } from "../reply.ts";
-import { checked } from "../scripts/log.ts";
+import type { RedisCommands } from "../ports.ts";
+import { flagOf, textsOf } from "../reply.ts";
+import { checkedAll, NOW, type Script, script } from "../scripts/script.ts";
 
 /** How long a session is found that its node does not renew, in milliseconds. */
 const LEASE_MS = 5 * 60_000;
@@ -18,18 +18,16 @@ export const RENEW_MS = LEASE_MS / 3;
 /** Users that are told of at the same time. */
 const TOGETHER = 256;
 
-const PRELUDE = `${checked(new Map([[1, "zset"]]))}
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-`;
+const PRELUDE = checkedAll("zset") + NOW;
 
 /**
  * Sessions have come, or are still there. KEYS: the user's. ARGV: sessions that the user may have, 0 for any number;
- * and sessions, each as its time, a space and its id. Answers 0 where one is too many, and has not come.
+ * and sessions, each as its time, a space and its id. Where one is too many it has not joined, and the answer says so.
  */
-const JOIN: RedisScript = {
-  name: "user-join",
-  source: `${PRELUDE}
+const JOIN = script(
+  "user-join",
+  { joined: flagOf },
+  `${PRELUDE}
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%d', now))
 local limit = tonumber(ARGV[1])
 local joined = 1
@@ -41,31 +39,28 @@ for i = 2, #ARGV do
     redis.call('ZADD', KEYS[1], string.format('%d', now + ${LEASE_MS}), ARGV[i])
   end
 end
-redis.call('PEXPIRE', KEYS[1], ${LEASE_MS})
-return joined
-`,
-};
+redis.call('PEXPIRE', KEYS[1], ${LEASE_MS})`,
+);
 
 /** Sessions are not known where they should be. ARGV: their ids. */
-const FORGET: RedisScript = {
-  name: "user-forget",
-  source: `${PRELUDE}
+const FORGET = script(
+  "user-forget",
+  {},
+  `${PRELUDE}
 local gone = {}
 for i = 1, #ARGV do gone[ARGV[i]] = true end
 for _, entry in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   if gone[string.match(entry, ' (.*)$')] then redis.call('ZREM', KEYS[1], entry) end
-end
-return 1
-`,
-};
+end`,
+);
 
-/** Answers the sessions. */
-const SESSIONS: RedisScript = {
-  name: "user-sessions",
-  source: `${PRELUDE}
-return redis.call('ZRANGEBYSCORE', KEYS[1], string.format('(%d', now), '+inf')
-`,
-};
+/** Answers the sessions whose lease has not run out. */
+const SESSIONS = script(
+  "user-sessions",
+  { sessions: textsOf },
+  `${PRELUDE}
+local sessions = redis.call('ZRANGEBYSCORE', KEYS[1], string.format('(%d', now), '+inf')`,
+);
 
 export interface UsersHost extends RetryContext {
   readonly commands: RedisCommands;
@@ -100,7 +95,8 @@ export class RedisUsers {
       // It may have gone since the last try.
       const still = this.#users.get(userId)?.get(session.sessionId);
       if (still === undefined) return true;
-      if (numberOf(await this.#run(JOIN, userId, [`${limit}`, written(still)])) === 1) return true;
+      const { joined } = await this.#run(JOIN, userId, [`${limit}`, written(still)]);
+      if (joined) return true;
       this.#remove(userId, session.sessionId);
       return false;
     });
@@ -147,10 +143,10 @@ export class RedisUsers {
 
   /** @throws MessagingError UNAVAILABLE */
   async sessions(userId: string): Promise<UserSession[]> {
-    const entries = await patiently(this.#host, this.#host.outage, async () =>
-      listOf(await this.#run(SESSIONS, userId, [])).map(textOf),
+    const { sessions } = await patiently(this.#host, this.#host.outage, () =>
+      this.#run(SESSIONS, userId, []),
     );
-    return entries.map(read);
+    return sessions.map(read);
   }
 
   /** Renews the leases of this node's sessions. Never rejects: what fails is done the next time. */
@@ -165,9 +161,9 @@ export class RedisUsers {
     }
   }
 
-  async #run(script: RedisScript, userId: string, terms: readonly string[]) {
+  async #run<A>(call: Script<A>, userId: string, terms: readonly string[]): Promise<A> {
     const { commands, keys } = this.#host;
-    return await commands.run(script, [keys.user(userId)], terms);
+    return call.read(await commands.run(call, [keys.user(userId)], terms));
   }
 }
 

@@ -20,7 +20,7 @@ import type { RedisKeys } from "../keys.ts";
 import type { RedisRetries } from "../outage/retries.ts";
 import { patiently, type RetryContext } from "../outage/retry.ts";
 import type { RedisArgument, RedisCommands, RedisReply } from "../ports.ts";
-import { listOf, numberOf, textOf, waitOf } from "../reply.ts";
+import { listOf, textOf } from "../reply.ts";
 import { ADD, KEPT_MS, TAKE_OVER } from "./scripts.ts";
 
 /** Events, or sessions, that go to Redis in one call. */
@@ -170,14 +170,13 @@ export class RedisOutbox implements Outbox {
     const { commands, keys } = this.#host;
     const own = this.#keys[0];
     const names = [keys.alive, ...keys.lifecycle(process), own, keys.occupied, keys.sequence];
-    for (let more = 1; more === 1 && !this.#ended; ) {
-      const answer = listOf(await commands.run(TAKE_OVER, names, [`${process}-`, `${this.#most}`]));
-      more = waitOf(answer[0]);
-      if (more < 0) return;
-      const [come, dropped] = [numberOf(answer[1]), numberOf(answer[2])];
-      this.#kept += come - dropped;
-      this.#overflowed += dropped;
-      if (come > 0) this.#more();
+    for (let more = true; more && !this.#ended; ) {
+      const reply = await commands.run(TAKE_OVER, names, [`${process}-`, `${this.#most}`]);
+      const answer = TAKE_OVER.read(reply);
+      more = answer.more;
+      this.#kept += answer.come - answer.dropped;
+      this.#overflowed += answer.dropped;
+      if (answer.come > 0) this.#more();
     }
   }
 
@@ -281,11 +280,10 @@ export class RedisOutbox implements Outbox {
     const args = [`${this.#most}`, known ? "1" : "0", ...terms];
     const { commands, keys } = this.#host;
     const names = [...this.#keys, keys.occupied, keys.sequence];
-    const answer = listOf(await commands.run(ADD, names, args));
-    const waiting = waitOf(answer[0]);
-    if (waiting < 0) return false;
+    const { taken, waiting, dropped } = ADD.read(await commands.run(ADD, names, args));
+    if (taken) return false;
     this.#kept = waiting;
-    this.#overflowed += numberOf(answer[1]);
+    this.#overflowed += dropped;
     return true;
   }
 

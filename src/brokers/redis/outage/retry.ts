@@ -85,10 +85,7 @@ export async function patiently<T>(
         return await Promise.race([call(), late.promise]);
       } catch (error) {
         if (!(error instanceof RedisFailure)) throw error;
-        if (!mendable(error)) {
-          context.troubles.note("a request", error);
-          throw unavailable(refusalOf(error), error);
-        }
+        if (!mendable(error)) throw refused(context, error);
         if (error.kind === "lost") sent = true;
         else away ??= patience(context, outage);
         if (!sent && away?.over === true) throw unavailable("Redis is away", error);
@@ -133,12 +130,12 @@ export function mendable(error: unknown): boolean {
   return !(error.cause instanceof RedisFailure) || mendable(error.cause);
 }
 
-/** What a client is told of a call that no repetition mends. */
-function refusalOf({ kind, message }: RedisFailure): string {
-  if (kind === "garbled") return "Redis answered what cannot be read";
-  return message.startsWith("WRONGTYPE")
-    ? "a key in Redis holds what is not ours"
-    : "Redis refused";
+/** The error that a client gets for a call that no repetition mends. Operators read the cause. */
+export function refused({ troubles }: RetryContext, failure: RedisFailure): MessagingError {
+  troubles.note("a request", failure);
+  if (failure.kind === "garbled") return unavailable("Redis answered what cannot be read", failure);
+  const foreign = failure.message.startsWith("WRONGTYPE");
+  return unavailable(foreign ? "a key in Redis holds what is not ours" : "Redis refused", failure);
 }
 
 export function delay(timers: Timers, ms: number): Promise<void> {

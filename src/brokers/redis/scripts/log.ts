@@ -3,28 +3,11 @@
  * `generation-offset`; a generation is one life of the log and has an epoch for its name. Generations
  * are times, so that they rise even where everything before was forgotten.
  */
-import type { RedisScript } from "../ports.ts";
+import { entriesOf, flagOf, nameOf, numberOf, placesOf, reasonOf, textsOf } from "../reply.ts";
+import { checked, NOW, RUN, script } from "./script.ts";
 
 /** What the keys of a channel hold, in the order in which scripts take them. */
 const TYPES = ["hash", "stream", "hash", "list", "zset", "hash", "zset"] as const;
-
-/**
- * Looks at keys that a script is going to write or read, before it writes anything: where a key holds what is not
- * ours the script ends with WRONGTYPE and has changed nothing, so that all is well when that key has gone.
- *
- * @param types what each key has to hold, by its number from 1
- */
-export function checked(types: ReadonlyMap<number, string>): string {
-  const wanted = [...types].map(([key, type]) => `[${key}]='${type}'`).join(", ");
-  return `
-for i, wanted in pairs({${wanted}}) do
-  local found = redis.call('TYPE', KEYS[i]).ok
-  if found ~= wanted and found ~= 'none' then
-    return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' holds a ' .. found .. ' that is not ours')
-  end
-end
-`;
-}
 
 /**
  * What every script of a channel begins with: it reads the clock and what is known of the channel, and
@@ -45,22 +28,27 @@ export function prelude(keys: readonly number[]): string {
   return checked(new Map([1, 2, ...keys].map((key) => [key, TYPES[key - 1] ?? ""]))) + PRELUDE;
 }
 
-const PRELUDE = `
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+const PRELUDE = `${NOW}${RUN}
+local nextEpoch, durable, seenEpoch, seenGeneration, seenOffset, ttl, topic = unpack(ARGV, 1, 7)
+seenGeneration, seenOffset, ttl = tonumber(seenGeneration), tonumber(seenOffset), tonumber(ttl)
+
+-- What is known of the channel.
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'head', 'time', 'removed', 'run', 'presence')
-local epoch = known[1]
 local function number(field) return tonumber(known[field] or 0) or 0 end
+local epoch, knownRun = known[1], known[6]
 local generation, head, newest, removed, presence = number(2), number(3), number(4), number(5), number(7)
-local function keep(ttl)
-  -- Never shortened: a node may have asked for more. A little is added, so that few calls have to.
+
+-- Keeps all of the channel alive. Never shortened: a node may have asked for more. A little is added, so that few
+-- calls have to.
+local function keep()
   local left = redis.call('PTTL', KEYS[1])
   if left < ttl then left = ttl + math.floor(ttl / 8) end
   for i = 1, #KEYS do redis.call('PEXPIRE', KEYS[i], left) end
 end
+
+-- Begins a generation above all that the caller, the stream and the clock know. Presence goes on.
 local function begin()
-  generation = math.max(generation + 1, now, tonumber(ARGV[4]) + 1)
+  generation = math.max(generation + 1, now, seenGeneration + 1)
   if redis.call('EXISTS', KEYS[2]) == 1 then
     local stream = redis.call('XINFO', 'STREAM', KEYS[2])
     for i = 1, #stream, 2 do
@@ -69,38 +57,43 @@ local function begin()
       end
     end
   end
-  epoch, head, removed = ARGV[1], 0, 0
+  epoch, head, removed = nextEpoch, 0, 0
   redis.call('HSET', KEYS[1], 'epoch', epoch, 'generation', string.format('%d', generation),
     'head', 0, 'time', newest, 'removed', 0, 'run', run, 'presence', presence)
-  keep(tonumber(ARGV[6]))
+  keep()
 end
-if not epoch or (known[6] ~= run and ARGV[2] == '0') or (epoch == ARGV[3] and head < tonumber(ARGV[5])) then
-  begin()
-elseif redis.call('PTTL', KEYS[1]) < tonumber(ARGV[6]) then
-  keep(tonumber(ARGV[6]))
-end
+
+local restarted = knownRun ~= run and durable == '0'
+local lost = epoch == seenEpoch and head < seenOffset
+if not epoch or restarted or lost then begin()
+elseif redis.call('PTTL', KEYS[1]) < ttl then keep() end
+
+-- The id in the stream of an entry of this generation.
 local function id(offset) return string.format('%d-%d', generation, offset) end
 `;
 
-/**
- * Reading. `retained` follows ChannelLog.retained, and lets go of entries that have grown too old.
- * Entries are told as offset, time, body, one after the other.
- */
+/** Reading. Entries are answered as offset, time, body, one after the other. */
 const READING = `
-local function at(from, to, name)
-  local found = redis.call(name or 'XRANGE', KEYS[2], from, to, 'COUNT', 1)[1]
+-- Offset and time of the first entry in a range of the stream.
+local function at(from, to)
+  local found = redis.call('XRANGE', KEYS[2], from, to, 'COUNT', 1)[1]
   if found then return tonumber(string.match(found[1], '%d+$')), tonumber(found[2][2]) end
 end
+
+-- Offset of the oldest entry of this generation that the stream still has.
 local function stored() return at(string.format('%d', generation), string.format('%d', generation)) end
-local function retained(size, ttl)
+
+-- As ChannelLog.retained: the first offset that history holds, and what became of the one before. Lets go of
+-- entries that are older than maxAge milliseconds.
+local function retained(size, maxAge)
   local last = head + 1
   local first = math.min(math.max(last - size, removed + 1, stored() or last), last)
-  local born = now - ttl
   local function old(offset)
     local _, time = at(id(offset), id(offset))
-    return (time or 0) <= born
+    return (time or 0) <= now - maxAge
   end
   if first < last and old(first) then
+    -- Times never go back in a log, so that the first young entry is found by halving.
     local low, high = first, last
     while low < high do
       local middle = math.floor((low + high) / 2)
@@ -115,10 +108,12 @@ local function retained(size, ttl)
   end
   return first, reason
 end
-local function read(from, to, limit, bytes, name)
+
+-- Entries of a range of the stream, by XRANGE or XREVRANGE: so many at most, and so many bytes, but always one.
+local function read(command, from, to, limit, bytes)
   local result, taken = {}, 0
   while limit > 0 do
-    local page = redis.call(name, KEYS[2], from, to, 'COUNT', math.min(limit, 64))
+    local page = redis.call(command, KEYS[2], from, to, 'COUNT', math.min(limit, 64))
     for _, entry in ipairs(page) do
       local body = entry[2][4]
       if #result > 0 and taken + #body > bytes then return result end
@@ -136,145 +131,156 @@ end
 `;
 
 /**
- * Appends entries, or finds what their keys stand for already, and tells of them. ARGV behind the
+ * Appends entries, or finds what their keys stand for already, and publishes them. ARGV after the
  * prelude's: history size, dedup size, dedup window in milliseconds, then key and body of each.
  *
- * Answers epoch, then for each an offset and 0, or for a repeated key the first one's offset and epoch.
+ * Answers the epoch, and for each an offset and 0, or for a repeated key the first one's offset and epoch.
  */
-export const PUBLISH: RedisScript = {
-  name: "publish",
-  source: `${prelude([3, 4])}
+export const PUBLISH = script(
+  "publish",
+  { epoch: nameOf, places: placesOf },
+  `${prelude([3, 4])}
 local size, most, window = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local time = math.max(now, newest)
-local result = { epoch }
+local places = {}
 local before, length, fresh = head, 0, 0
-local function append(time, body)
+
+-- Writes the entry at the head; answers the error where that cannot be done.
+local function append(body)
   local answer = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', size, id(head), 't', time, 'b', body)
   if type(answer) == 'table' and answer.err then return answer end
 end
+
+-- Epoch and offset of the entry that was published by a key, where that is still remembered.
+local function firstOf(key)
+  local epochThen, offset, at = string.match(redis.call('HGET', KEYS[3], key) or '', '^(%S+) (%d+) (%d+)$')
+  if epochThen and time - at < window and (epochThen ~= epoch or head - offset < most) then
+    return epochThen, tonumber(offset)
+  end
+end
+
 for i = 11, #ARGV, 2 do
-  local key = ARGV[i]
-  local first = redis.call('HGET', KEYS[3], key)
-  local e, o, t
-  if first then e, o, t = string.match(first, '^(%S+) (%d+) (%d+)$') end
-  if e and time - t < window and (e ~= epoch or head - o < most) then
-    result[#result + 1] = tonumber(o)
-    result[#result + 1] = e
+  local key, body = ARGV[i], ARGV[i + 1]
+  local epochThen, offset = firstOf(key)
+  if epochThen then
+    places[#places + 1] = offset
+    places[#places + 1] = epochThen
   else
     head = head + 1
     fresh = fresh + 1
-    local place = string.format(' %d %d', head, time)
-    local problem = size > 0 and append(time, ARGV[i + 1])
+    local problem = size > 0 and append(body)
     if problem then
       -- By the first entry of a call it is known whether the log goes on.
       if fresh > 1 or not string.find(problem.err, 'equal or smaller', 1, true) then return problem end
       -- Somebody else has written to the log, or a call ended halfway: what comes now begins a new one.
       begin()
-      result[1], before, head = epoch, 0, 1
-      place = string.format(' %d %d', head, time)
-      append(time, ARGV[i + 1])
+      before, head = 0, 1
+      append(body)
     end
-    redis.call('HSET', KEYS[3], key, epoch .. place)
-    length = redis.call('RPUSH', KEYS[4], epoch .. place .. ' ' .. key)
-    redis.call('PUBLISH', ARGV[7], string.format('%d ', generation) .. epoch .. place .. '\\n' .. ARGV[i + 1])
-    result[#result + 1] = head
-    result[#result + 1] = 0
+    local place = string.format('%s %d %d', epoch, head, time)
+    redis.call('HSET', KEYS[3], key, place)
+    length = redis.call('RPUSH', KEYS[4], place .. ' ' .. key)
+    redis.call('PUBLISH', topic, string.format('%d ', generation) .. place .. '\\n' .. body)
+    places[#places + 1] = head
+    places[#places + 1] = 0
   end
 end
 if fresh > 0 then
   redis.call('HSET', KEYS[1], 'head', head, 'time', time)
-  if before == 0 or length == fresh then keep(tonumber(ARGV[6])) end
-  -- A few more than came, so that what is over goes away bit by bit.
+  -- A key that this call has made does not expire yet.
+  if before == 0 or length == fresh then keep() end
+  -- Keys are forgotten a few more than came, so that what is over goes away bit by bit.
   for _ = 1, 2 * fresh + 2 do
     local oldest = redis.call('LINDEX', KEYS[4], 0)
     if not oldest then break end
-    local value, t, key = string.match(oldest, '^(%S+ %d+ (%d+)) (.*)$')
-    if value and length <= most and time - t < window then break end
+    local value, at, key = string.match(oldest, '^(%S+ %d+ (%d+)) (.*)$')
+    if value and length <= most and time - at < window then break end
     redis.call('LPOP', KEYS[4])
     length = length - 1
     if value and redis.call('HGET', KEYS[3], key) == value then redis.call('HDEL', KEYS[3], key) end
   end
-end
-return result
-`,
-};
+end`,
+);
+
+/** Where a channel is. */
+const PLACE = { epoch: nameOf, generation: numberOf, head: numberOf, presence: numberOf };
 
 /**
- * Tells where a channel is, and keeps it alive. ARGV behind the prelude's: history size and how long
- * history holds an entry.
- *
- * Answers epoch, generation, head, presence generation, and the names of nodes that have sessions here.
+ * Answers where a channel is, and keeps it alive. ARGV after the prelude's: history size and how long
+ * history holds an entry. Nodes are the names of those that have sessions here.
  */
-export const OPEN: RedisScript = {
-  name: "open",
-  source: `${prelude([])}${READING}
+export const OPEN = script(
+  "open",
+  { ...PLACE, nodes: textsOf },
+  `${prelude([])}${READING}
 retained(tonumber(ARGV[8]), tonumber(ARGV[9]))
 local nodes = {}
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   if string.sub(field, 1, 5) == 'node:' then nodes[#nodes + 1] = string.sub(field, 6) end
-end
-return { epoch, generation, head, presence, nodes }
-`,
-};
+end`,
+);
 
 /**
- * What a node that has come as far as the prelude says has missed, whatever history holds. ARGV behind
+ * What a node that has come as far as the prelude says has missed, whatever history holds. ARGV after
  * the prelude's: history size, entries and bytes at most.
  *
- * Answers epoch, generation, head, presence generation, what became of what is missing at the front of
- * the log, entries of the generation that the node knows where that has ended, entries.
+ * The reason is what became of what is missing at the front of the log, the tail entries of the generation that the
+ * node knows where that has ended.
  */
-export const CATCH_UP: RedisScript = {
-  name: "catch-up",
-  source: `${prelude([])}${READING}
+export const CATCH_UP = script(
+  "catch-up",
+  { ...PLACE, reason: reasonOf, tail: entriesOf, entries: entriesOf },
+  `${prelude([])}${READING}
 local size, limit, bytes = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local after, tail = 0, {}
-if ARGV[3] == epoch then after = tonumber(ARGV[5])
-elseif ARGV[3] ~= '' and tonumber(ARGV[4]) < generation then
-  tail = read(string.format('(%s-%s', ARGV[4], ARGV[5]), ARGV[4], limit, bytes, 'XRANGE')
+if seenEpoch == epoch then after = seenOffset
+elseif seenEpoch ~= '' and seenGeneration < generation then
+  local seen = string.format('%d', seenGeneration)
+  tail = read('XRANGE', string.format('(%s-%d', seen, seenOffset), seen, limit, bytes)
 end
 local missing = (stored() or head + 1) - 1
 local reason = 'expired'
 if missing <= removed or head - missing >= size then reason = 'head_trimmed' end
-local entries = read('(' .. id(after), string.format('%d', generation), limit, bytes, 'XRANGE')
-return { epoch, generation, head, presence, reason, tail, entries }
-`,
-};
+local entries = read('XRANGE', '(' .. id(after), string.format('%d', generation), limit, bytes)`,
+);
 
 /**
- * A page of history. ARGV behind the prelude's: history size, how long it holds an entry, epoch and
+ * A page of history. ARGV after the prelude's: history size, how long it holds an entry, epoch and
  * offset to begin at or two empty strings, entries and bytes at most, 1 for reverse.
- *
- * Answers epoch, head, first, reason, 1 for more, entries.
  */
-export const HISTORY: RedisScript = {
-  name: "history",
-  source: `${prelude([])}${READING}
-local size, ttl = tonumber(ARGV[8]), tonumber(ARGV[9])
+export const HISTORY = script(
+  "history",
+  {
+    epoch: nameOf,
+    head: numberOf,
+    first: numberOf,
+    reason: reasonOf,
+    more: flagOf,
+    entries: entriesOf,
+  },
+  `${prelude([])}${READING}
+local sinceEpoch, since, reverse = ARGV[10], tonumber(ARGV[11]), ARGV[14] == '1'
 local limit, bytes = tonumber(ARGV[12]), tonumber(ARGV[13])
-local first, reason = retained(size, ttl)
-if ARGV[10] ~= '' and ARGV[10] ~= epoch then return { epoch, head, first, reason, 0, {} } end
-local since = tonumber(ARGV[11])
-local after, to, entries = first - 1, head, {}
-if ARGV[14] == '1' then
-  to = math.min((since or head + 1) - 1, head)
-  if to > after then entries = read(id(to), id(after + 1), limit, bytes, 'XREVRANGE') end
-else
-  after = math.max(since or 0, after)
-  if to > after then entries = read(id(after + 1), id(to), limit, bytes, 'XRANGE') end
-end
-local more = 0
-if to - after > #entries / 3 then more = 1 end
-return { epoch, head, first, reason, more, entries }
-`,
-};
+local first, reason = retained(tonumber(ARGV[8]), tonumber(ARGV[9]))
+local more, entries = 0, {}
+-- Of another epoch nothing is answered.
+if sinceEpoch == '' or sinceEpoch == epoch then
+  -- What lies after the one offset and up to the other.
+  local after, to = first - 1, head
+  if reverse then to = math.min((since or head + 1) - 1, head) else after = math.max(since or 0, after) end
+  if to > after then
+    if reverse then entries = read('XREVRANGE', id(to), id(after + 1), limit, bytes)
+    else entries = read('XRANGE', id(after + 1), id(to), limit, bytes) end
+  end
+  if to - after > #entries / 3 then more = 1 end
+end`,
+);
 
 /** Takes every entry out of history. */
-export const REMOVE: RedisScript = {
-  name: "remove",
-  source: `${prelude([])}
+export const REMOVE = script(
+  "remove",
+  { epoch: nameOf },
+  `${prelude([])}
 redis.call('HSET', KEYS[1], 'removed', head)
-redis.call('XTRIM', KEYS[2], 'MAXLEN', 0)
-return { epoch }
-`,
-};
+redis.call('XTRIM', KEYS[2], 'MAXLEN', 0)`,
+);

@@ -1,9 +1,10 @@
 /** Who is present in a channel, and which nodes there are: the rules of `ChannelPresence`, as scripts. */
-import type { RedisScript } from "../ports.ts";
-import { checked, prelude } from "./log.ts";
+import { flagOf, membersOf, nameOf, numberOf, textOf, textsOf, waitOf } from "../reply.ts";
+import { prelude } from "./log.ts";
+import { checkedAll, NOW, RUN, script } from "./script.ts";
 
 /**
- * Sessions of one node come and go, graces end, and what changes is told. ARGV behind the prelude's:
+ * Sessions of one node come and go, graces end, and what changes is published. ARGV after the prelude's:
  * grace in milliseconds, node, a node that has lost its sessions or an empty string, 1 where what
  * follows names all of the node's sessions; then a letter for each: j session member (it joins), l
  * session (it drops), c session (it leaves for good).
@@ -13,26 +14,34 @@ import { checked, prelude } from "./log.ts";
  * leaving. The hash of the channel counts the sessions of each node. One sorted set holds members by the
  * generation of their join, one those leaving by the end of their grace.
  *
- * Answers epoch, presence generation, milliseconds to the end of the next grace or -1.
+ * Answers how many milliseconds it is to the end of the next grace, or -1.
  */
-export const PRESENCE: RedisScript = {
-  name: "presence",
-  source: `${prelude([5, 6, 7])}
+export const PRESENCE = script(
+  "presence",
+  { epoch: nameOf, wait: waitOf },
+  `${prelude([5, 6, 7])}
 local members, sessions, leaving = KEYS[5], KEYS[6], KEYS[7]
-local grace, me, gone = tonumber(ARGV[8]), ARGV[9], ARGV[10]
+local grace, me, gone, complete = tonumber(ARGV[8]), ARGV[9], ARGV[10], ARGV[11] == '1'
 local last = presence
 local function get(field) return redis.call('HGET', sessions, field) end
 local function set(field, value) redis.call('HSET', sessions, field, value) end
 local function drop(field) redis.call('HDEL', sessions, field) end
-local function tell(sign, key, time)
+
+-- Publishes that a member has joined (+) or left (-).
+local function publish(sign, key, time)
   local previous = presence
   presence = math.max(presence + 1, now)
-  redis.call('PUBLISH', ARGV[7], string.format('%s%d %s %d %d %d', sign, generation, epoch, presence, previous, time) .. '\\n' .. key)
+  local line = string.format('%s%d %s %d %d %d', sign, generation, epoch, presence, previous, time)
+  redis.call('PUBLISH', topic, line .. '\\n' .. key)
 end
+
+-- Node of a session, 1 while it is leaving, and its member; nothing where there is no such session.
 local function session(name)
   local value = get('s' .. name)
   if value then return string.match(value, '^(.-)\\n(%d)\\n(.*)$') end
 end
+
+-- Sessions of a member, those that are not leaving, when it joined, and whether it is here.
 local function member(key)
   local value = get('m' .. key)
   if not value then return 0, 0, now, false end
@@ -40,6 +49,8 @@ local function member(key)
   return tonumber(all), tonumber(present), tonumber(time), true
 end
 local function save(key, all, present, time) set('m' .. key, string.format('%d %d %d', all, present, time)) end
+
+-- A session is not among its member's leaving ones any more.
 local function settled(key, name)
   redis.call('ZREM', leaving, name)
   local rest = string.gsub(get('l' .. key) or '', '[^\\n]+\\n', function(line)
@@ -47,6 +58,8 @@ local function settled(key, name)
   end)
   if rest == '' then drop('l' .. key) else set('l' .. key, rest) end
 end
+
+-- Counts the sessions of a node.
 local function count(node, by)
   if redis.call('HINCRBY', KEYS[1], 'node:' .. node, by) < 1 then redis.call('HDEL', KEYS[1], 'node:' .. node) end
 end
@@ -54,6 +67,8 @@ local function forget(name, node)
   drop('s' .. name)
   count(node, -1)
 end
+
+-- A session joins, or is here once more: from another node, or within its grace.
 local function join(name, key)
   local node, left, known = session(name)
   if node then
@@ -70,9 +85,10 @@ local function join(name, key)
   end
   local all, present, time, here = member(key)
   if not here then
-    tell('+', key, time)
+    publish('+', key, time)
     redis.call('ZADD', members, presence, key)
   end
+  -- The member is back: no grace of its other sessions has to end.
   for old in string.gmatch(get('l' .. key) or '', '[^\\n]+') do
     local its = session(old)
     if its then forget(old, its) end
@@ -84,6 +100,8 @@ local function join(name, key)
   set('s' .. name, me .. '\\n0\\n' .. key)
   count(me, 1)
 end
+
+-- A session is gone for good, and its member with the last one.
 local function remove(name, node, key, left)
   local all, present, time = member(key)
   forget(name, node)
@@ -91,8 +109,10 @@ local function remove(name, node, key, left)
   if all > 1 then return save(key, all - 1, present, time) end
   drop('m' .. key)
   redis.call('ZREM', members, key)
-  tell('-', key, time)
+  publish('-', key, time)
 end
+
+-- A session leaves: at once where it says so, others of its member are here, or there is no grace.
 local function leave(name, clean)
   local node, left, key = session(name)
   if not node then return end
@@ -106,6 +126,8 @@ local function leave(name, clean)
   set('l' .. key, (get('l' .. key) or '') .. name .. '\\n')
   save(key, all, present - 1, time)
 end
+
+-- All sessions of a node drop, except some.
 local function leaveAll(node, except)
   local all = redis.call('HGETALL', sessions)
   for i = 1, #all, 2 do
@@ -116,6 +138,8 @@ local function leaveAll(node, except)
     end
   end
 end
+
+-- Graces that are over.
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', leaving, '-inf', now)) do
   local node, left, key = session(name)
   if left then remove(name, node, key, left) else redis.call('ZREM', leaving, name) end
@@ -133,42 +157,32 @@ while i <= #ARGV do
     i = i + 2
   end
 end
-if ARGV[11] == '1' then leaveAll(me, named) end
+if complete then leaveAll(me, named) end
 if gone ~= '' then leaveAll(gone, {}) end
 if presence ~= last then redis.call('HSET', KEYS[1], 'presence', string.format('%d', presence)) end
-keep(tonumber(ARGV[6]))
+keep()
 local soonest = redis.call('ZRANGE', leaving, 0, 0, 'WITHSCORES')[2]
 local wait = -1
-if soonest then wait = math.max(tonumber(soonest) - now, 0) end
-return { epoch, presence, wait }
-`,
-};
+if soonest then wait = math.max(tonumber(soonest) - now, 0) end`,
+);
 
 /**
- * Lists members in the order of their joins. ARGV behind the prelude's: members at most.
- *
- * Answers epoch, presence generation, how many there are, and of each the name and when it joined.
+ * Lists members in the order of their joins, and says how many there are. ARGV after the prelude's: members at most.
  */
-export const MEMBERS: RedisScript = {
-  name: "members",
-  source: `${prelude([5, 6])}
-local result = { epoch, presence, redis.call('ZCARD', KEYS[5]) }
+export const MEMBERS = script(
+  "members",
+  { epoch: nameOf, presence: numberOf, total: numberOf, members: membersOf },
+  `${prelude([5, 6])}
 local limit = tonumber(ARGV[8])
+local total, members = redis.call('ZCARD', KEYS[5]), {}
 if limit > 0 then
   for _, key in ipairs(redis.call('ZRANGE', KEYS[5], 0, limit - 1)) do
     local value = redis.call('HGET', KEYS[6], 'm' .. key)
-    result[#result + 1] = key
-    result[#result + 1] = tonumber(string.match(value or '', '%d+$') or 0)
+    members[#members + 1] = key
+    members[#members + 1] = tonumber(string.match(value or '', '%d+$') or 0)
   end
-end
-return result
-`,
-};
-
-const ALIVE_AND_LOST = new Map([
-  [1, "zset"],
-  [2, "zset"],
-]);
+end`,
+);
 
 /**
  * A node says that it is there, and learns whose members it has to see to: each name is given to one
@@ -177,47 +191,40 @@ const ALIVE_AND_LOST = new Map([
  * KEYS: alive lost. ARGV: node, the name that it had until now or an empty string, milliseconds of
  * silence that a node is lost after, milliseconds for one turn at a lost node.
  *
- * Answers 1 where the node was known, the server's run id, the time, and names of lost nodes.
+ * Answers whether the node was known, the server's life, the time, and names of lost nodes.
  */
-export const BEAT: RedisScript = {
-  name: "beat",
-  source: `${checked(ALIVE_AND_LOST)}
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+export const BEAT = script(
+  "beat",
+  { known: flagOf, run: textOf, now: numberOf, lost: textsOf },
+  `${checkedAll("zset", "zset")}${NOW}${RUN}
+local me, former, silence, turn = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local known = 0
-if redis.call('ZSCORE', KEYS[1], ARGV[1]) then known = 1 end
-redis.call('ZADD', KEYS[1], now, ARGV[1])
-local silent = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[3]))
-if ARGV[2] ~= '' then silent[#silent + 1] = ARGV[2] end
+if redis.call('ZSCORE', KEYS[1], me) then known = 1 end
+redis.call('ZADD', KEYS[1], now, me)
+local silent = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - silence)
+if former ~= '' then silent[#silent + 1] = former end
 for _, name in ipairs(silent) do
   redis.call('ZREM', KEYS[1], name)
   redis.call('ZADD', KEYS[2], 'NX', 0, name)
 end
-local result = { known, run, now }
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 4)) do
-  redis.call('ZADD', KEYS[2], now + tonumber(ARGV[4]), name)
-  result[#result + 1] = name
-end
-return result
-`,
-};
+-- The score of a lost node is when its next turn begins.
+local lost = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 4)
+for _, name in ipairs(lost) do redis.call('ZADD', KEYS[2], now + turn, name) end`,
+);
 
 /**
  * Names the nodes that are heard of. KEYS: alive. ARGV: node, the time of its last beat,
  * the run id that the server had then.
  *
- * Answers 1 where that beat is the last thing that Redis knows of the node: it has not come back with less,
- * and no other beat is on its way. Then names.
+ * It is sound where that beat is the last thing that Redis knows of the node: it has not come back with less,
+ * and no other beat is on its way.
  */
-export const NODES: RedisScript = {
-  name: "nodes",
-  source: `
-local mine = redis.call('ZSCORE', KEYS[1], ARGV[1])
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-local result = { 0 }
-if mine and tonumber(mine) == tonumber(ARGV[2]) and run == ARGV[3] then result[1] = 1 end
-for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do result[#result + 1] = name end
-return result
-`,
-};
+export const NODES = script(
+  "nodes",
+  { sound: flagOf, names: textsOf },
+  `${RUN}
+local beat = redis.call('ZSCORE', KEYS[1], ARGV[1])
+local sound = 0
+if beat and tonumber(beat) == tonumber(ARGV[2]) and run == ARGV[3] then sound = 1 end
+local names = redis.call('ZRANGE', KEYS[1], 0, -1)`,
+);
