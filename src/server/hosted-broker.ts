@@ -7,15 +7,6 @@ import { setTimeout } from "node:timers/promises";
 import { MemoryBroker } from "../brokers/memory/broker.ts";
 import { RedisBroker } from "../brokers/redis/broker.ts";
 import type { RedisLifecycleTerms } from "../brokers/redis/lifecycle/outbox.ts";
-import {
-  type RedisArgument,
-  type RedisCommands,
-  RedisFailure,
-  type RedisListener,
-  type RedisReply,
-  type RedisScript,
-  type RedisSubscriptions,
-} from "../brokers/redis/ports.ts";
 import type { RuleBook } from "../channels/rules.ts";
 import type { RedisConfig } from "../config/redis.ts";
 import { errorText } from "../engine/error-text.ts";
@@ -122,7 +113,7 @@ class HostedRedis implements HostedBroker {
   readonly broker: RedisBroker;
   readonly #config: RedisConfig;
   readonly #logger: Logger;
-  readonly #connection = new LateConnection();
+  #connection: OpenRedis | undefined;
   readonly #watch: RedisWatch;
 
   constructor({ config, rules, keepsDirectory, logger, node, lifecycle }: HostedRedisOptions) {
@@ -130,8 +121,6 @@ class HostedRedis implements HostedBroker {
     this.#config = config;
     this.#logger = logger;
     this.broker = new RedisBroker({
-      commands: this.#connection,
-      subscriptions: this.#connection,
       clock,
       timers: idleTimers,
       random: { epoch: shortId },
@@ -159,11 +148,12 @@ class HostedRedis implements HostedBroker {
   }
 
   async open(): Promise<void> {
-    await this.#connection.open(this.#config);
+    const connection = await opened(this.#config);
+    this.#connection = connection;
     try {
-      await this.broker.connect();
+      await this.broker.connect(connection);
     } catch (error) {
-      this.#connection.close();
+      connection.close();
       throw new StartError(
         `Redis cannot be used: ${error instanceof Error ? error.message : error}`,
       );
@@ -181,78 +171,24 @@ class HostedRedis implements HostedBroker {
   async close(): Promise<void> {
     this.#watch.stop();
     await this.broker.close();
-    this.#connection.close();
+    this.#connection?.close();
   }
 }
 
-/** Connections that the broker has before they are open, as the engine has the broker. */
-class LateConnection implements RedisCommands, RedisSubscriptions {
-  #redis: OpenRedis | undefined;
-
-  /** @throws StartError with one sentence where Redis cannot be used */
-  async open(config: RedisConfig): Promise<void> {
-    const { allowEviction, urls, cluster, username, password, ca, connectTimeoutMs } = config;
-    const address = {
-      urls,
-      cluster,
-      connectTimeoutMs,
-      ...(username === "" ? {} : { username }),
-      ...(password === "" ? {} : { password }),
-      ...(ca === undefined ? {} : { tls: { ca: await authorities(ca) } }),
-    };
-    // The client is a third of what a start costs, and a broker in memory has no use for it.
-    const { openRedis } = await import("./redis/client.ts");
-    this.#redis = await openRedis(address, { allowEviction });
-  }
-
-  async probe(): Promise<void> {
-    await opened(this.#redis).commands.probe();
-  }
-
-  async ping(): Promise<void> {
-    await opened(this.#redis).subscriptions.ping();
-  }
-
-  async command(key: string, args: readonly RedisArgument[]): Promise<RedisReply> {
-    return await opened(this.#redis).commands.command(key, args);
-  }
-
-  async run(
-    script: RedisScript,
-    keys: readonly string[],
-    args: readonly RedisArgument[],
-  ): Promise<RedisReply> {
-    return await opened(this.#redis).commands.run(script, keys, args);
-  }
-
-  start(listener: RedisListener): void {
-    opened(this.#redis).subscriptions.start(listener);
-  }
-
-  async subscribe(channels: readonly string[]): Promise<void> {
-    await opened(this.#redis).subscriptions.subscribe(channels);
-  }
-
-  unsubscribe(channels: readonly string[]): void {
-    this.#redis?.subscriptions.unsubscribe(channels);
-  }
-
-  async subscribeGlobs(globs: readonly string[]): Promise<void> {
-    await opened(this.#redis).subscriptions.subscribeGlobs(globs);
-  }
-
-  unsubscribeGlobs(globs: readonly string[]): void {
-    this.#redis?.subscriptions.unsubscribeGlobs(globs);
-  }
-
-  close(): void {
-    this.#redis?.close();
-  }
-}
-
-function opened<T>(connection: T | undefined): T {
-  if (connection === undefined) throw new RedisFailure("offline", "the server has not started");
-  return connection;
+/** @throws StartError with one sentence where Redis cannot be used */
+async function opened(config: RedisConfig): Promise<OpenRedis> {
+  const { allowEviction, urls, cluster, username, password, ca, connectTimeoutMs } = config;
+  const address = {
+    urls,
+    cluster,
+    connectTimeoutMs,
+    ...(username === "" ? {} : { username }),
+    ...(password === "" ? {} : { password }),
+    ...(ca === undefined ? {} : { tls: { ca: await authorities(ca) } }),
+  };
+  // The client is a third of what a start costs, and a broker in memory has no use for it.
+  const { openRedis } = await import("./redis/client.ts");
+  return await openRedis(address, { allowEviction });
 }
 
 async function authorities(file: string): Promise<string> {

@@ -89,32 +89,6 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   let arrived = 0;
   let delay = 0;
   const broker = new RedisBroker({
-    commands: {
-      command: (key, args) => wrapped.command(key, args),
-      run: (script, keys, args) => wrapped.run(script, keys, args),
-      probe: () => commands.probe(),
-    },
-    subscriptions: {
-      start: (listener) =>
-        subscriptions.start({
-          message: (topic, payload) => {
-            arrived += 1;
-            if (deaf) {
-              missed += 1;
-              return;
-            }
-            if (delay === 0) listener.message(topic, payload);
-            else setTimeout(() => listener.message(topic, payload), delay);
-          },
-          lost: (cause) => listener.lost(cause),
-          regained: () => listener.regained(),
-        }),
-      subscribe: (topics) => subscriptions.subscribe(topics),
-      unsubscribe: (topics) => subscriptions.unsubscribe(topics),
-      subscribeGlobs: (globs) => subscriptions.subscribeGlobs(globs),
-      unsubscribeGlobs: (globs) => subscriptions.unsubscribeGlobs(globs),
-      ping: () => subscriptions.ping(),
-    },
     clock,
     timers,
     random: { epoch: shortId },
@@ -166,7 +140,34 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     },
     presenceLost: (channel, _, snapshot) => told.push({ kind: "lost", channel, snapshot }),
   });
-  await broker.connect();
+  await broker.connect({
+    commands: {
+      command: (key, args) => wrapped.command(key, args),
+      run: (script, keys, args) => wrapped.run(script, keys, args),
+      probe: () => commands.probe(),
+    },
+    subscriptions: {
+      start: (listener) =>
+        subscriptions.start({
+          message: (topic, payload) => {
+            arrived += 1;
+            if (deaf) {
+              missed += 1;
+              return;
+            }
+            if (delay === 0) listener.message(topic, payload);
+            else setTimeout(() => listener.message(topic, payload), delay);
+          },
+          lost: (cause) => listener.lost(cause),
+          regained: () => listener.regained(),
+        }),
+      subscribe: (topics) => subscriptions.subscribe(topics),
+      unsubscribe: (topics) => subscriptions.unsubscribe(topics),
+      subscribeGlobs: (globs) => subscriptions.subscribeGlobs(globs),
+      unsubscribeGlobs: (globs) => subscriptions.unsubscribeGlobs(globs),
+      ping: () => subscriptions.ping(),
+    },
+  });
   const crash = (): void => {
     commands.close();
     subscriptions.close();

@@ -21,7 +21,7 @@ import type {
   SubscribeResult,
 } from "../../engine/ports/broker.ts";
 import type { Cluster } from "../../engine/ports/cluster.ts";
-import type { Logger } from "../../engine/ports/platform.ts";
+import type { LogFields } from "../../engine/ports/platform.ts";
 import type { Transient } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_PATTERN_LOOKS, MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
 import { type ChannelHost, RedisChannel } from "./channel/channel.ts";
@@ -34,13 +34,14 @@ import { RedisOutbox } from "./lifecycle/outbox.ts";
 import { NodeCalls } from "./node-calls.ts";
 import { BEAT_MS, RedisNodes } from "./nodes.ts";
 import type { RedisBrokerOptions } from "./options.ts";
-import { probed, RedisHealth } from "./outage/health.ts";
+import { RedisHealth } from "./outage/health.ts";
+import { RedisLink } from "./outage/link.ts";
 import { Reception } from "./outage/reception.ts";
 import { RedisRetries } from "./outage/retries.ts";
-import { type Outage, patiently, unavailable, watched } from "./outage/retry.ts";
+import { patiently, unavailable } from "./outage/retry.ts";
 import { Troubles } from "./outage/troubles.ts";
 import { RedisPatterns } from "./patterns.ts";
-import { RedisFailure } from "./ports.ts";
+import { type RedisConnection, RedisFailure } from "./ports.ts";
 import { isTransient, noticeOf, transientNotice, transientOf } from "./reply.ts";
 import { chunks, TopicSubscriptions } from "./topic-subscriptions.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -75,7 +76,7 @@ export class RedisBroker implements Broker {
   /** Messages outside of the logs that wait for it, by channel. */
   readonly #transients = new Map<string, Transient[]>();
   readonly #transmitted = new RecentIds(KNOWN_TRANSIENTS);
-  readonly #outage: Outage = { since: undefined };
+  readonly #link: RedisLink;
   readonly #troubles: Troubles;
   readonly #retries: RedisRetries;
   readonly #health: RedisHealth;
@@ -94,88 +95,71 @@ export class RedisBroker implements Broker {
     this.#rules = options.rules ?? new RuleBook();
     const refreshMs = options.refreshMs ?? REFRESH_MS;
     this.#keys = new RedisKeys(prefix);
-    const { subscriptions } = options;
-    this.#topics = new TopicSubscriptions(subscriptions, nextTurn);
-    this.#globs = new TopicSubscriptions(
-      {
-        subscribe: (globs) => subscriptions.subscribeGlobs(globs),
-        unsubscribe: (globs) => subscriptions.unsubscribeGlobs(globs),
-      },
-      nextTurn,
-    );
-    const epochs = new EpochPool(random);
+    this.#link = new RedisLink({
+      clock,
+      failed: (cause) => this.#health.failed(cause),
+      back: () => this.#retries.hurry(),
+    });
+    this.#topics = new TopicSubscriptions(this.#link.topics, nextTurn);
+    this.#globs = new TopicSubscriptions(this.#link.globs, nextTurn);
     this.#troubles = new Troubles(clock, logger);
     this.#retries = new RedisRetries(timers, this.#troubles);
     this.#health = new RedisHealth({
       timers,
       logger: this.#troubles.logger,
       nextTurn,
-      probe: () => probed(options, this.#keys.alive),
+      probe: () => this.#link.ping(this.#keys.alive),
       changed: () => this.#judge(),
     });
-    const commands = watched(
-      options.commands,
-      clock,
-      this.#outage,
-      ({ message }) => this.#health.failed(message),
-      () => this.#retries.hurry(),
-    );
     const shared = {
       clock,
       timers,
-      commands,
-      outage: this.#outage,
+      nextTurn,
+      node,
+      durable,
+      epochs: new EpochPool(random),
+      rules: this.#rules,
+      beatMs: options.beatMs ?? BEAT_MS,
+      commands: this.#link,
+      outage: this.#link.outage,
       keys: this.#keys,
       troubles: this.#troubles,
       retries: this.#retries,
+      handler: () => this.#handler,
+      ended: () => this.#ended,
+      channel: (name: string) => this.#channel(name),
+      channels: () => this.#channels.values(),
+      others: () => this.#nodes.others(),
+      changed: () => this.#judge(),
+      warn: (message: string, fields: LogFields) => logger.warn(message, fields),
     };
-    const warn: Logger["warn"] = (message, fields) => logger.warn(message, fields);
     this.#nodes = new RedisNodes({
       ...shared,
-      node,
-      beatMs: options.beatMs ?? BEAT_MS,
       renamed: () => {
         this.#activity.doubt();
         this.directory?.doubt();
         this.revocations.doubt();
         return this.#rejoin();
       },
-      takeOverProcess: async (node) => await this.outbox?.takeOver(node),
-      takeOver: (channel, node) => this.#channel(channel).memberSync.takeOver(node),
-      warn,
+      takeOverProcess: async (process) => await this.outbox?.takeOver(process),
+      takeOver: (channel, lost) => this.#channel(channel).memberSync.takeOver(lost),
     });
     this.#nodeCalls = new NodeCalls({
       ...shared,
-      node,
       signer: options.signer,
       topicOf: (name) => this.#keys.mailbox(name),
       now: () => this.#nodes.time,
-      others: () => this.#nodes.others(),
-      warn,
     });
-    this.#activity = new ChannelActivity({ ...shared, epochs, durable, nextTurn });
+    this.#activity = new ChannelActivity(shared);
     const { lifecycle } = options;
     this.outbox =
-      lifecycle === undefined ? undefined : new RedisOutbox({ ...shared, node, terms: lifecycle });
-    this.directory =
-      options.keepsDirectory === true
-        ? new RedisDirectory({
-            ...shared,
-            rules: this.#rules,
-            nextTurn,
-            node,
-            others: () => this.#nodes.others(),
-          })
-        : undefined;
-    this.revocations = new RedisRevocations({ ...shared, beatMs: options.beatMs ?? BEAT_MS });
+      lifecycle === undefined ? undefined : new RedisOutbox({ ...shared, terms: lifecycle });
+    this.directory = options.keepsDirectory === true ? new RedisDirectory(shared) : undefined;
+    this.revocations = new RedisRevocations(shared);
     this.#patterns = new RedisPatterns({
       ...shared,
       activity: this.#activity,
       subscriptions: this.#globs,
-      handler: () => this.#handler,
-      ended: () => this.#ended,
-      channel: (name) => this.#channel(name),
-      channels: () => this.#channels.values(),
       look: (channel) => this.#upkeep.look(channel),
       forget: (channel) => this.#forget(channel),
     });
@@ -185,30 +169,19 @@ export class RedisBroker implements Broker {
       globs: this.#globs,
       patterns: this.#patterns,
       mailbox: this.#nodeCalls.topic,
-      channels: () => this.#channels.values(),
-      ended: () => this.#ended,
-      changed: () => this.#judge(),
     });
     this.#upkeep = new Upkeep({
       ...shared,
       refreshMs,
-      channels: () => this.#channels.values(),
-      ended: () => this.#ended,
       looked: (subscribed) => this.#looked(subscribed),
     });
     this.#host = {
       ...shared,
-      epochs,
-      durable,
       leaseMs: REFRESHES_TO_LIVE * refreshMs,
       lookMs: refreshMs,
       queued: { most: MAX_WAITING_PUBLISH_BYTES, waiting: 0 },
-      nextTurn,
-      ended: () => this.#ended,
       node: () => this.#nodes.name,
-      handler: () => this.#handler,
       flushSoon: (channel) => this.#flushSoon(channel),
-      warn,
     };
   }
 
@@ -242,10 +215,11 @@ export class RedisBroker implements Broker {
    *
    * @throws RedisFailure where Redis is not there, or refuses
    */
-  async connect(): Promise<void> {
-    const { logger, signer, subscriptions } = this.#options;
+  async connect(connection: RedisConnection): Promise<void> {
+    const { logger, signer } = this.#options;
     if (signer === undefined) logger.warn("nodes without a secret do not call each other");
-    subscriptions.start({
+    this.#link.opened = connection;
+    connection.subscriptions.start({
       message: (topic, payload) => this.#hear(topic, payload),
       lost: (cause) => this.#reception.lost(cause),
       regained: () => this.#reception.regain(),
@@ -287,7 +261,7 @@ export class RedisBroker implements Broker {
     const { left } = channel;
     channel.subscribed = true;
     return await channel.busy(async () => {
-      const opened = await patiently(this.#host, this.#outage, async () => {
+      const opened = await patiently(this.#host, this.#link.outage, async () => {
         const { round } = this.#topics;
         await this.#topics.listen(channel.topic);
         await this.#patterns.prepare(channel);
@@ -329,7 +303,7 @@ export class RedisBroker implements Broker {
 
   async activeChannels(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
     const search = { fits: matcherOf(pattern), looks: MAX_PATTERN_LOOKS, limit };
-    const { channels, gap } = await patiently(this.#host, this.#outage, () =>
+    const { channels, gap } = await patiently(this.#host, this.#link.outage, () =>
       this.#activity.active(since, search),
     );
     return { channels, gap };
@@ -351,7 +325,7 @@ export class RedisBroker implements Broker {
     const { commands } = this.#host;
     const payload = transientNotice(message);
     // Sent twice it is still handed over once.
-    await patiently(this.#host, this.#outage, () =>
+    await patiently(this.#host, this.#link.outage, () =>
       commands.command(topic, ["PUBLISH", topic, payload]),
     );
   }

@@ -3,11 +3,8 @@ import type { RuleBook } from "../../channels/rules.ts";
 import type { Clock, Logger, Timers } from "../../engine/ports/platform.ts";
 import type { RedisLifecycleTerms } from "./lifecycle/outbox.ts";
 import type { NodeSigner } from "./node-calls.ts";
-import type { RedisCommands, RedisSubscriptions } from "./ports.ts";
 
 export interface RedisBrokerOptions {
-  readonly commands: RedisCommands;
-  readonly subscriptions: RedisSubscriptions;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: { epoch(): string };

@@ -75,6 +75,12 @@ export interface RedisSubscriptions {
   ping?(): Promise<void>;
 }
 
+/** What a node has of Redis. */
+export interface RedisConnection {
+  readonly commands: RedisCommands;
+  readonly subscriptions: RedisSubscriptions;
+}
+
 /**
  * What became of a command that has no answer.
  *

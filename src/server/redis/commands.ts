@@ -95,8 +95,12 @@ export class NodeRedisCommands implements RedisCommands {
   }
 
   async command(key: string, args: readonly RedisArgument[]): Promise<RedisReply> {
+    const client = this.#client;
+    const words = args.map(argumentOf);
     try {
-      return await this.#send(key, args.map(argumentOf));
+      return "slots" in client
+        ? await client.sendCommand<RedisReply>(key, false, words, OPTIONS)
+        : await client.sendCommand<RedisReply>(words, OPTIONS);
     } catch (error) {
       throw this.#failure(error);
     }
@@ -108,22 +112,19 @@ export class NodeRedisCommands implements RedisCommands {
     args: readonly RedisArgument[],
   ): Promise<RedisReply> {
     const key = keys[0] ?? "";
+    const client = this.#client;
     const rest = [`${keys.length}`, ...keys, ...args.map(argumentOf)];
+    const words = ["EVALSHA", this.#digest(script), ...rest];
     try {
-      return await this.#send(key, ["EVALSHA", this.#digest(script), ...rest]);
+      return "slots" in client
+        ? await client.sendCommand<RedisReply>(key, false, words, OPTIONS)
+        : await client.sendCommand<RedisReply>(words, OPTIONS);
     } catch (error) {
       const unknown = error instanceof ErrorReply && error.message.startsWith("NOSCRIPT");
       if (!unknown) throw this.#failure(error);
     }
     // This teaches it to the server as well.
     return await this.command(key, ["EVAL", script.source, ...rest]);
-  }
-
-  async #send(key: string, args: (string | Buffer)[]): Promise<RedisReply> {
-    const client = this.#client;
-    return "slots" in client
-      ? await client.sendCommand<RedisReply>(key, false, args, OPTIONS)
-      : await client.sendCommand<RedisReply>(args, OPTIONS);
   }
 
   #failure(error: unknown): RedisFailure {

@@ -5,7 +5,6 @@
  */
 import { background } from "../../../engine/background.ts";
 import type { Logger, Timers } from "../../../engine/ports/platform.ts";
-import type { RedisCommands, RedisSubscriptions } from "../ports.ts";
 
 /** Pause between two probes, in milliseconds; shorter while something is wrong. */
 const PROBE_MS = 1_000;
@@ -95,23 +94,4 @@ export class RedisHealth {
     this.#cause = cause;
     if (changed && !this.#ended) this.#host.changed();
   }
-}
-
-/**
- * Asks all that a node needs whether it is there.
- *
- * @param key routes the question where the commands know no better one
- * @throws RedisFailure
- */
-export async function probed(
-  {
-    commands,
-    subscriptions,
-  }: { readonly commands: RedisCommands; readonly subscriptions: RedisSubscriptions },
-  key: string,
-): Promise<void> {
-  await Promise.all([
-    commands.probe?.() ?? commands.command(key, ["PING"]),
-    subscriptions.ping?.(),
-  ]);
 }

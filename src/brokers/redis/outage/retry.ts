@@ -2,7 +2,7 @@
 import type { Clock, Timers } from "../../../engine/ports/platform.ts";
 import { MessagingError } from "../../../protocol/errors.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../../protocol/limits.ts";
-import { type RedisCommands, RedisFailure, type RedisReply } from "../ports.ts";
+import { RedisFailure } from "../ports.ts";
 import type { Troubles } from "./troubles.ts";
 
 /** How long a call that was never sent waits for a connection, in milliseconds. */
@@ -20,41 +20,6 @@ export interface RetryContext {
 /** When Redis was first found to be away; undefined while it is there. */
 export interface Outage {
   since: number | undefined;
-}
-
-/**
- * Commands that note whether Redis is there.
- *
- * @param failed hears of failures that say that it is not, or that it is not the one to write to
- * @param back hears of the first success afterwards
- */
-export function watched(
-  commands: RedisCommands,
-  clock: Clock,
-  outage: Outage,
-  failed: (failure: RedisFailure) => void,
-  back: () => void,
-): RedisCommands {
-  const note = async (call: Promise<RedisReply>): Promise<RedisReply> => {
-    try {
-      const reply = await call;
-      if (outage.since !== undefined) {
-        outage.since = undefined;
-        back();
-      }
-      return reply;
-    } catch (error) {
-      if (error instanceof RedisFailure) {
-        if (error.kind === "offline") outage.since ??= clock.now();
-        if (error.kind === "offline" || error.message.startsWith("READONLY")) failed(error);
-      }
-      throw error;
-    }
-  };
-  return {
-    command: (key, args) => note(commands.command(key, args)),
-    run: (script, keys, args) => note(commands.run(script, keys, args)),
-  };
 }
 
 /**
