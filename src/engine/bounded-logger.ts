@@ -9,9 +9,9 @@ import type { Clock, LogFields, Logger } from "./ports/platform.ts";
 export const LINES_AT_ONCE = 20;
 /** How long it takes until there may be one more, in milliseconds. */
 export const LINE_EVERY_MS = 3_000;
-/** Kinds that are told apart by more than their messages. */
+/** Kinds that differ by more than their messages. */
 const MAX_KINDS = 1_000;
-/** Fields that tell kinds of one message apart: their values are names of ours, or of the configuration. */
+/** Fields by which kinds of one message differ: their values are names of ours, or of the configuration. */
 const KIND_FIELDS = ["check", "backend", "calls", "reason", "what", "method"] as const;
 
 interface Kind {
@@ -22,7 +22,7 @@ interface Kind {
 
 /**
  * Like the logger, with a bound on warnings and infos of each kind. Lines of level debug are written as they come:
- * whoever wants those wants them all.
+ * an operator that wants those wants them all.
  */
 export function boundedLogger(logger: Required<Logger>, clock: Clock): Required<Logger>;
 export function boundedLogger(logger: Logger, clock: Clock): Logger;

@@ -20,7 +20,7 @@ export interface HostCapabilities {
   readonly freeHeartbeat: boolean;
   /**
    * Whether lifecycle events outlive the process that has recorded them, so that each arrives at least once. Where
-   * they do not, one that is killed takes with it what was not delivered, and tells of none of its sessions.
+   * they do not, one that is killed takes with it what was not delivered, and reports none of its sessions.
    */
   readonly keepsLifecycleEvents: boolean;
   /** Whether a revoked token is still known when every process has ended. A self-hosted server needs Redis for it. */

@@ -41,12 +41,12 @@ export interface CounterStats {
   readonly published: number;
   /** Those of them that were in the log already. */
   readonly duplicates: number;
-  /** Recoveries that missed nothing, and those that were told of a gap. */
+  /** Recoveries that missed nothing, and those that got a gap. */
   readonly recovered: number;
   readonly recoveredWithGap: number;
   /** Messages read from the log for sessions that had missed them. */
   readonly replayed: number;
-  /** Gaps that live subscriptions met, by reason, told or not. */
+  /** Gaps that live subscriptions met, by reason, reported or not. */
   readonly gaps: Readonly<Record<GapReason, number>>;
   /** Bytes of frames from clients. */
   readonly bytesIn: number;
@@ -62,7 +62,7 @@ export interface CounterStats {
   readonly surveySilent: number;
   /** Durations of the RPCs that a backend was asked. */
   readonly rpcs: Readonly<Record<RpcOutcome, HistogramStats>>;
-  /** Exceptions that nobody foresaw; each is in the log, and ended at most the session that it came from. */
+  /** Exceptions that were not foreseen; each is in the log, and ended at most the session that it came from. */
   readonly internalErrors: number;
 }
 

@@ -1,6 +1,6 @@
 /** Words for the log. */
 
-/** What was thrown, as text. Never throws itself, whatever it is handed. */
+/** What was thrown, as text. Never throws itself, for any value. */
 export function errorText(error: unknown): string {
   try {
     return String(error);

@@ -7,7 +7,7 @@ const MARKS_DELAY_MS = 2_000;
 /** A session, as far as its marks go. */
 export interface Marked {
   saveMarks(): void;
-  /** Ends it for what nobody foresaw. Never throws. */
+  /** Ends it for an unforeseen failure. Never throws. */
   fail(what: string, error: unknown): void;
 }
 

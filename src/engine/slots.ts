@@ -28,7 +28,7 @@ export class Slots {
     else first(true);
   }
 
-  /** Whatever waits is not needed any more. */
+  /** What waits is not needed any more. */
   clear(): void {
     for (const waiting of this.#waiting.splice(0)) waiting(false);
   }

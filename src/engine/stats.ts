@@ -25,7 +25,7 @@ export interface EngineStats extends CounterStats {
   readonly decoded: number;
   /** Sessions closed by this node, by code. */
   readonly disconnects: Readonly<Record<number, number>>;
-  /** Answers to surveys that nobody waited for. */
+  /** Answers to surveys that were not waited for. */
   readonly droppedAnswers: number;
   /** Messages of other nodes that were not obeyed. */
   readonly refusedMessages: RefusedMessages;

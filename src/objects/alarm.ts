@@ -1,5 +1,5 @@
 /**
- * One object has one alarm, whatever it is needed for. Each need asks to be called by a time; the
+ * One object has one alarm for all its needs. Each need asks to be called by a time; the
  * earliest is stored, and when the alarm comes the object looks after all of them and asks anew.
  *
  * No host need repeat a handler that throws. Workers do so six times at most, and only while no other alarm

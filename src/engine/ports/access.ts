@@ -1,4 +1,4 @@
-/** Who may do what in which channel, as far as that is decided without asking the application. */
+/** What each user may do in which channel, as far as that is decided without asking the application. */
 import type { MessagingError } from "../../protocol/errors.ts";
 
 /** What a user may be allowed or refused to do in a channel. */
@@ -12,9 +12,9 @@ export interface Grant {
   readonly actions: readonly Action[];
 }
 
-/** Who wants to do something. One object for as long as nothing of it changes: decisions are remembered by it. */
+/** The user that wants to do something. One object for as long as nothing of it changes: decisions are remembered by it. */
 export interface Subject {
-  /** Who authentication says this is; empty for nobody in particular. */
+  /** The authenticated user; empty for an anonymous one. */
   readonly userId: string;
   /** The client's own name for itself. */
   readonly clientId: string;
@@ -27,7 +27,7 @@ export interface Subject {
 /** Decides by rules and grants alone, at once. What it refuses no backend can allow. */
 export interface Authorizer {
   /**
-   * Why somebody may not do something: an ACL_ERROR that may be told to the client, and says nothing of
+   * Why a subject may not do something: an ACL_ERROR that may be sent to the client, and says nothing of
    * whether the channel exists. Undefined is a yes.
    *
    * @param channel a channel, or a pattern: then all of its channels are meant
@@ -37,7 +37,7 @@ export interface Authorizer {
    */
   refusal(subject: Subject, action: Action, channel: string): MessagingError | undefined;
   /**
-   * Whether there may be a channel of a pattern in which somebody may do it. A yes may be wrong where several terms
+   * Whether there may be a channel of a pattern in which a subject may do it. A yes may be wrong where several terms
    * rule out together what none of them rules out alone; a no is not.
    *
    * @param pattern a pattern or a literal name

@@ -1,14 +1,14 @@
-/** What the engine asks the application: who a client is, what it may subscribe to, and its RPCs. */
+/** What the engine asks the application: to authenticate a client, to authorize its subscriptions, and its RPCs. */
 import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Identity } from "./identity.ts";
 
-/** Says that nobody waits for an answer any more: the client is gone or the deadline has passed. */
+/** Says that the answer is no longer waited for: the client is gone or the deadline has passed. */
 export interface Cancellation {
   readonly cancelled: boolean;
   /** Whether it was cancelled because the deadline has passed. Default: it is not known. */
   readonly late?: boolean;
   /**
-   * When its deadline passes, in milliseconds since it was made: it is cancelled then, and whoever needs no shorter one
+   * When its deadline passes, in milliseconds since it was made: it is cancelled then, and a backend that needs no shorter one
    * need not keep the time. Default: it may have none.
    */
   readonly withinMs?: number;
@@ -26,7 +26,7 @@ export interface Cancellation {
  * - `answer`: what is none, such as a page of HTML.
  * - `field`: an answer with a value of the wrong type or out of range.
  * - `circuit_open`, `busy`: it was not asked, because it fails all the time or has enough to do.
- * - `cancelled`: nobody waits for it any more.
+ * - `cancelled`: it is no longer waited for.
  */
 export type FailureReason =
   | "timeout"
@@ -43,7 +43,7 @@ export type FailureReason =
 
 /**
  * A backend that has given no answer. Its text is for the log alone, and holds no token and nothing of an answer's
- * body: a client is told in the server's own words.
+ * body: a client gets the server's own words.
  *
  * @example
  * const authorizeSubscribe: Backends["authorizeSubscribe"] = async ({ channel }) => {
@@ -63,7 +63,7 @@ export class BackendFailure extends Error {
   }
 }
 
-/** Who asks. Only `userId` is authenticated. */
+/** The client that asks. Only `userId` is authenticated. */
 export interface Caller {
   readonly sessionId: string;
   readonly clientId: string;
@@ -85,7 +85,7 @@ export interface AuthenticateRequest {
 export interface AuthorizeSubscribeRequest {
   /**
    * A channel, or a pattern with a word `*` or `**`. A pattern MUST be refused where any channel that it
-   * stands for is: whoever is granted it gets live messages, history and presence of them all. For a list
+   * stands for is: a session with it gets live messages, history and presence of them all. For a list
    * of what is forbidden ask `overlaps(forbidden, channel)`, for one of what is allowed
    * `covers(allowed, channel)`; both take channels as well.
    */
@@ -134,8 +134,8 @@ export interface RpcRequest {
  */
 export interface Backends {
   /**
-   * Resolves with whom a token stands for: the user, who must have a name, and what else is known. Without it
-   * everyone is anonymous.
+   * Resolves with the identity of a token: the user, which must have a name, and what else is known. Without it
+   * every client is anonymous.
    */
   authenticate?:
     | ((request: AuthenticateRequest, cancellation: Cancellation) => Promise<Identity>)

@@ -55,7 +55,7 @@ export interface PatternSubscribeResult {
 
 /** Channels of a pattern in which something may have happened. */
 export interface ActiveChannels {
-  /** Those that may have been published to behind the place that was asked about. */
+  /** Those that may have been published to after the place that was asked about. */
   readonly channels: readonly string[];
   /** Why there may have been others; undefined where there were none. */
   readonly gap: GapReason | undefined;
@@ -63,7 +63,7 @@ export interface ActiveChannels {
 
 /** Which part of a channel's history is asked for. */
 export interface HistoryFilter {
-  /** Exclusive: entries behind it, or before it in reverse. Undefined begins at that end. */
+  /** Exclusive: entries after it, or before it in reverse. Undefined begins at that end. */
   readonly since?: Position | undefined;
   /** Entries at most; 0 asks for the position only, -1 for all that is retained. */
   readonly limit: number;
@@ -89,7 +89,7 @@ export interface HistoryPage {
 /** Why messages are missing. */
 export type GapReason = "head_trimmed" | "expired" | "epoch_changed" | "limit" | "unavailable";
 
-/** Entries that cannot be had: those behind `after`, up to and including `until`. */
+/** Entries that cannot be had: those after `after`, up to and including `until`. */
 export interface LogGap {
   readonly reason: GapReason;
   /** Undefined where it is not known. */
@@ -97,7 +97,7 @@ export interface LogGap {
   readonly until: Position;
 }
 
-/** Who is present, and in which life of the log. */
+/** The members, and in which life of the log. */
 export interface PresenceSnapshot extends Snapshot {
   readonly epoch: string;
 }
@@ -108,7 +108,7 @@ export interface PresenceSnapshot extends Snapshot {
 export interface BrokerHandler {
   /**
    * Batches of one channel MUST come in the order of the log, dense inside one epoch: a hole is read from the
-   * log before anything behind it is handed over, and what cannot be read is told by `gap`. An entry MUST NOT
+   * log before anything after it is handed over, and what cannot be read is reported by `gap`. An entry MUST NOT
    * be handed over twice in one life of the node.
    */
   publications(channel: string, epoch: string, entries: readonly Entry[]): void;
@@ -178,7 +178,7 @@ export interface Broker {
   /** Ends the interest in a pattern, as `unsubscribe` does in a channel. */
   unsubscribePattern(pattern: string): void;
   /**
-   * Names the channels of a pattern that may have been published to behind a place that `subscribePattern` has
+   * Names the channels of a pattern that may have been published to after a place that `subscribePattern` has
    * given, at most so many, those that were published to last first. It is asked with any place that a client
    * makes up, so it MUST NOT look at more than MAX_PATTERN_LOOKS channels, whether they fit or not, before it
    * answers with what it found and the gap `limit`.
@@ -199,7 +199,7 @@ export interface Broker {
   room?(channel: string): number;
   /**
    * A session is present in a channel. `join` and `leave` are idempotent and take effect in the order of the
-   * calls. What a node has not told because it ended is told by the broker, once.
+   * calls. What a node has not reported because it ended is reported by the broker, once.
    */
   join(channel: string, session: MemberSession): Promise<void>;
   /** A session is not present any more. Without `clean` it leaves room for the grace period. */
@@ -217,7 +217,7 @@ export interface Broker {
   position(channel: string): Position | undefined;
   /**
    * Whether the broker has a channel already, so that a subscription or a publish begins none. A broker that
-   * cannot tell at once leaves it out.
+   * cannot know at once leaves it out.
    */
   knows?(channel: string): boolean;
   /**
@@ -253,7 +253,7 @@ export interface Broker {
    */
   flush?(): void | Promise<void>;
   /**
-   * Forgets some of what nobody needs any more. A host calls it now and then, at least once a minute; what
+   * Forgets some of what is not needed any more. A host calls it now and then, at least once a minute; what
    * takes longer than a few milliseconds is for timers of the broker's own.
    */
   sweep?(): void;

@@ -10,7 +10,7 @@ export interface UserSession {
   readonly since: number;
 }
 
-/** A channel that was published to, or that somebody was subscribed to by name, within its position ttl. */
+/** A channel that was published to, or had subscribers by name, within its position ttl. */
 export interface ListedChannel {
   readonly channel: string;
   /** Members, as presence counts them; 0 in a channel without presence. */
@@ -21,7 +21,7 @@ export interface ListedChannel {
 export interface ChannelQuery {
   /** A pattern, or the name of one channel. */
   readonly pattern: string;
-  /** Exclusive: channels behind this name, which need not be a channel's. Empty begins at the first. */
+  /** Exclusive: channels after this name, which need not be a channel's. Empty begins at the first. */
   readonly after: string;
   /** Channels at most; at least 1. */
   readonly limit: number;
@@ -31,7 +31,7 @@ export interface ChannelPage {
   /** Ordered by the bytes of their names in UTF-8. */
   readonly channels: readonly ListedChannel[];
   /**
-   * The next page begins behind this name; undefined where there is none. A page MAY be short, and even
+   * The next page begins after this name; undefined where there is none. A page MAY be short, and even
    * empty, although another follows.
    */
   readonly next: string | undefined;
@@ -39,23 +39,23 @@ export interface ChannelPage {
   readonly asOf: number;
 }
 
-/** What a session is told that has joined. */
+/** What a session gets that has joined. */
 export interface JoinAnswer {
   /** The user has as many sessions as it may: this one has not joined. */
   readonly full: boolean;
-  /** What is revoked of the user, where the directory is who remembers it. */
+  /** What is revoked of the user, where the directory remembers it. */
   readonly revocations: readonly Revocation[];
 }
 
 /**
  * The directory of all nodes. Failures are MessagingErrors: UNAVAILABLE where it does not answer.
  *
- * What a node has told of its sessions and has not taken back because it ended is forgotten after a while, or
- * when it starts again. Nobody is woken to be counted.
+ * What a node has reported of its sessions and has not taken back because it ended is forgotten after a while, or
+ * when it starts again. No node is woken to be counted.
  */
 export interface Directory {
   /**
-   * A session of this node has authenticated as a user. When it resolves, whoever asks for the user finds the
+   * A session of this node has authenticated as a user. When it resolves, a question about the user finds the
    * session. It is idempotent. Where it rejects the session may be found or not until it leaves.
    *
    * @param limit sessions that the user may have on all nodes. Default 0, which is any number

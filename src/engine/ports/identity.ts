@@ -1,8 +1,8 @@
-/** Who a client is: what authentication finds out of it, and what its session carries from then on. */
+/** A client's identity: what authentication finds out of it, and what its session carries from then on. */
 import type { Grant } from "./access.ts";
 
 /**
- * Who a client is, as authentication has found out. All but the user may be left out.
+ * A client's identity, as authentication has found out. All but the user may be left out.
  *
  * @example
  * const identity: Identity = {
@@ -13,7 +13,7 @@ import type { Grant } from "./access.ts";
  * };
  */
 export interface Identity {
-  /** At most 255 bytes of UTF-8; empty for nobody in particular. */
+  /** At most 255 bytes of UTF-8; empty for an anonymous client. */
   readonly userId: string;
   /** Id of the token, by which it can be revoked; at most 255 bytes. */
   readonly tokenId?: string;
@@ -33,7 +33,7 @@ export interface Identity {
 }
 
 /**
- * Of a client that nobody has asked who it is. Of an authenticator this very object, and no other without a user,
- * says that a client may be nobody in particular.
+ * Of a client that was not authenticated. An authenticator that allows an anonymous client answers with this very object, and
+ * with no other without a user.
  */
 export const NOBODY: Identity = { userId: "" };

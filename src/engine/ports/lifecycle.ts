@@ -1,4 +1,4 @@
-/** What the engine tells of the lives of sessions and channels. Whoever hears it changes nothing by that. */
+/** What the engine reports of the lives of sessions and channels. Its receiver changes nothing by that. */
 
 /** The kinds of events of a session, and those of a channel. */
 export const SESSION_KINDS = ["connected", "subscribed", "unsubscribed", "disconnected"] as const;
@@ -24,7 +24,7 @@ export interface LifecycleEvent {
   readonly time: number;
   /** Empty for an event of a channel, as are the next three. */
   readonly sessionId: string;
-  /** Who authentication says this is; empty without authentication. */
+  /** The authenticated user; empty without authentication. */
   readonly userId: string;
   /** The client's own names for itself; never authenticated. */
   readonly clientId: string;
@@ -35,7 +35,7 @@ export interface LifecycleEvent {
   readonly code: number;
   /** What the server has closed it for; empty otherwise. */
   readonly reason: string;
-  /** Rises from event to event of a channel, whoever tells them; 0 for an event of a session. */
+  /** Rises from event to event of a channel, from all reporters; 0 for an event of a session. */
   readonly sequence: number;
 }
 
@@ -55,7 +55,7 @@ export interface LifecycleStats {
   readonly delivered: number;
   /** Requests that a backend has not taken, each of which is repeated. */
   readonly failures: number;
-  /** Events that nobody has taken: there were too many of them, or they were too old. */
+  /** Events that were not taken: there were too many of them, or they were too old. */
   readonly overflowed: number;
   readonly expired: number;
 }
@@ -66,17 +66,17 @@ export interface LifecycleStats {
  * - The events of one session are delivered in the order of the calls, each at least once, or at most as often
  *   where what keeps them ends with the process.
  * - Every `disconnected` follows a `connected` of the same session. A host that keeps events longer than the
- *   process lives tells `disconnected` of sessions whose node did not come to it.
+ *   process lives reports `disconnected` of sessions whose node did not come to it.
  */
 export interface Lifecycle {
-  /** The kinds that it wants to be told of; the others cost nothing. */
+  /** The kinds that it wants to hear of; the others cost nothing. */
   readonly kinds: ReadonlySet<LifecycleKind>;
   readonly stats: LifecycleStats;
   /**
    * Keeps events. Undefined where they are kept when it returns, else it resolves when they are.
    *
    * @throws MessagingError UNAVAILABLE where it is not known whether they are kept: they MAY be delivered all
-   *   the same, and before whatever is recorded after them
+   *   the same, and before those that are recorded after them
    */
   record(events: readonly LifecycleEvent[]): Promise<void> | undefined;
 }

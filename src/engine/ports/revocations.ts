@@ -38,7 +38,7 @@ export interface Revocations {
   revoked(identity: Identity): boolean;
 }
 
-/** Whether it is this identity's token that is revoked. One of which nobody says when it was issued is an old one. */
+/** Whether it is this identity's token that is revoked. One without a time of issue is an old one. */
 export function revokes({ userId, tokenId, time }: Revocation, identity: Identity): boolean {
   if (userId !== identity.userId) return false;
   return tokenId === "" ? (identity.issuedAt ?? 0) <= time : tokenId === identity.tokenId;

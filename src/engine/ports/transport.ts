@@ -12,8 +12,8 @@ export interface Peer {
   /** Network address of the client; empty where it is unknown. */
   readonly address: string;
   /**
-   * Set where the host has found out by itself who this is and what it may read, rules of access included: then
-   * neither those nor the application's backends are asked. The user id is empty for nobody in particular.
+   * Set where the host has found out by itself the user and what it may read, rules of access included: then
+   * neither those nor the application's backends are asked. The user id is empty for an anonymous client.
    */
   readonly admitted?: Identity;
 }

@@ -23,7 +23,7 @@ export function checkedRevocation(
   return { userId, tokenId: tokenId ?? "", time: now, until };
 }
 
-/** Who has not authenticated is nobody in particular, and has no token. */
+/** A client that has not authenticated has no user and no token. */
 function checkName(value: unknown, what: string, maxBytes: number): void {
   if (typeof value !== "string" || value === "") throw refused(`the ${what} is empty`);
   if (!value.isWellFormed()) throw refused(`the ${what} is not valid Unicode`);

@@ -1,4 +1,4 @@
-/** Who the client of a session is, and what it can take. */
+/** The client of a session: its identity, and what it can take. */
 import { eventForJson, eventForV1 } from "../../protocol/cloudevents.ts";
 import type { Encoding } from "../../protocol/codec.ts";
 import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";

@@ -1,4 +1,4 @@
-/** What sessions write to the log: single connections at level debug, and what nobody foresaw. */
+/** What sessions write to the log: single connections at level debug, and unforeseen failures. */
 import { MessagingError } from "../../protocol/errors.ts";
 import type { InboundMessage } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_CHANNEL_BYTES } from "../../protocol/limits.ts";

@@ -1,4 +1,4 @@
-/** Frames about presence that nobody asked for: made once for all who get them in the same form. */
+/** Frames about presence that answer no request: made once for all receivers of the same form. */
 import type { PresenceChange, Snapshot } from "../../channels/presence.ts";
 import { codecFor, type Encoding } from "../../protocol/codec.ts";
 import { type OutboundEnvelope, unsolicited } from "../../protocol/envelopes.ts";

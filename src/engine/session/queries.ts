@@ -1,4 +1,4 @@
-/** What a client may ask about a channel: a page of its history and who is present; and the shapes of both. */
+/** What a client may ask about a channel: a page of its history and its members; and the shapes of both. */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Member, Snapshot } from "../../channels/presence.ts";
 import { eventForJson } from "../../protocol/cloudevents.ts";

@@ -1,5 +1,5 @@
 /**
- * What a session says to its client beside deliveries: answers, refusals, and what nobody asked for.
+ * What a session says to its client beside deliveries: answers, refusals, and messages that answer no request.
  * Refusals are counted: a client whose requests keep failing is closed.
  */
 import { type Codec, codecFor } from "../../protocol/codec.ts";

@@ -1,4 +1,4 @@
-/** The table `access`: who may do what in which channels. */
+/** The table `access`: what users may do in which channels. */
 import * as v from "valibot";
 import {
   type AccessRule,

@@ -12,7 +12,7 @@ import { formatDuration } from "./duration.ts";
 import { table } from "./table.ts";
 import { durations, durationsFrom, key, switches, wholeNumbers } from "./values.ts";
 
-/** Entries and events that one channel may be told to keep. */
+/** Entries and events that one channel may be set to keep. */
 const MAX_KEPT = 1_000_000;
 
 const patterns = v.pipe(

@@ -16,7 +16,7 @@ import {
   type SettingsSchema,
 } from "./table.ts";
 
-/** Where a host has its secrets. Whatever is thrown here must not hold one. */
+/** Where a host has its secrets. No error that is thrown here may hold one. */
 export interface Secrets {
   /** The secret of a name; undefined where there is none. */
   named(name: string): unknown;
@@ -42,7 +42,7 @@ const NAME = /^[A-Za-z_]\w{0,127}$/;
 const NOT_A_REFERENCE =
   "must be {secret: NAME} or {file: PATH}, where it does not stand here itself";
 const NOT_A_NAME = "must be a name of letters, digits and underscores such as JWT_SECRET";
-/** Long enough for whatever asks for a least length. */
+/** Long enough for every least length. */
 const SAMPLE_TEXT = "s".repeat(64);
 
 /**
@@ -127,7 +127,7 @@ export function checkWithoutSecrets(
   return uses;
 }
 
-/** The secrets that settings of a host ask for, whatever else is wrong with them. */
+/** The secrets that settings of a host ask for, even if other things are wrong with them. */
 export function secretUses(
   schema: SettingsSchema,
   value: unknown,

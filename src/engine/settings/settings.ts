@@ -98,7 +98,7 @@ export interface Settings {
   readonly openSurveys: number;
   /** What each channel keeps and offers. */
   readonly rules: RuleBook;
-  /** Who may do what in which channels. */
+  /** What users may do in which channels. */
   readonly access: AccessRules;
 }
 
@@ -174,13 +174,13 @@ export const limitsEntries = {
   new_channels_per_minute: v.optional(wholeNumbers(0), NEW_CHANNELS_PER_MINUTE),
   survey_audience: v.optional(wholeNumbers(1, MAX_SURVEY_AUDIENCE), SURVEY_AUDIENCE),
   survey_answer_bytes: v.optional(wholeNumbers(1, 1_048_576), SURVEY_ANSWER_BYTES),
-  // What a node tells another in one answer is limited as well.
+  // What a node sends another in one answer is limited as well.
   survey_result_bytes: v.optional(wholeNumbers(1, 8_388_608), SURVEY_RESULT_BYTES),
   surveys_per_minute: v.optional(wholeNumbers(1), SURVEYS_PER_MINUTE),
   open_surveys: v.optional(wholeNumbers(1), OPEN_SURVEYS),
 };
 
-/** A burst belongs to a rate. Every table of limits is checked with it, whatever else a host has there. */
+/** A burst belongs to a rate. Every table of limits is checked with it, on all hosts. */
 export function burstHasRate(limits: {
   readonly publish_burst?: number | undefined;
   readonly publishes_per_second: number;

@@ -1,5 +1,5 @@
 /**
- * Tables of settings: checked so that every problem is told at once with its path, and listed with
+ * Tables of settings: checked so that every problem is reported at once with its path, and listed with
  * their defaults. Which settings there are is not known here.
  */
 import * as v from "valibot";
@@ -106,7 +106,7 @@ export function settingPaths(schema: SettingsSchema, host?: Host, path = ""): Se
 
 /**
  * Keys that are no settings of a host, and other things where a table should be. The library's own check
- * takes a list for a table, and tells of the first unknown key only.
+ * takes a list for a table, and reports the first unknown key only.
  */
 function misfits(
   schema: SettingsSchema,

@@ -1,4 +1,4 @@
-/** How many sessions of a node were told to have each channel by its name, where somebody hears of that. */
+/** How many sessions of a node were reported to have each channel by its name, where a hook wants that. */
 export class Occupancy {
   readonly #sessions = new Map<string, number>();
   #last = 0;

@@ -1,6 +1,6 @@
 /**
  * What one session takes of the channels that its patterns stand for. A pattern has no place in a
- * channel's log, so whatever comes is taken; only a channel that was caught up with has a floor until the
+ * channel's log, so all that comes is taken; only a channel that was caught up with has a floor until the
  * live messages are past it. While the session catches up everything of its patterns is held back.
  */
 import { MAX_REPLAY_BUFFER_BYTES } from "../../protocol/limits.ts";

@@ -1,5 +1,5 @@
 /**
- * What a subscriber of a pattern missed in one channel: behind its position where it has one, else from
+ * What a subscriber of a pattern missed in one channel: after its position where it has one, else from
  * the time of the pattern's last acknowledgement on.
  */
 import type { ChannelRules } from "../../channels/rules.ts";

@@ -1,4 +1,4 @@
-/** What reaches a subscription to a channel while its session is still being told what came before. */
+/** What reaches a subscription to a channel while its session is still being sent what came before. */
 import type { Member } from "../../channels/presence.ts";
 import { MAX_REPLAY_BUFFER_BYTES } from "../../protocol/limits.ts";
 import type { PublicationBatch, SharedFrame } from "../../protocol/publication-frames.ts";

@@ -1,4 +1,4 @@
-/** What a session is given of what was before: entries out of the log, and who is present now. */
+/** What a session is given of what was before: entries out of the log, and the members of now. */
 import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_PRESENCE_MEMBERS } from "../../protocol/limits.ts";
 import type { ChannelsHost, ChannelsOwner } from "./ports.ts";

@@ -7,8 +7,8 @@ export interface SurveyOptions {
   /** How long to wait for answers, in milliseconds. Default 5 s, at most 60 s. */
   readonly timeoutMs?: number;
   /**
-   * Says when nobody waits for the answers any more: the survey ends then with those that there are, and takes no
-   * place. Default: somebody does, until it ends by itself.
+   * Says when the answers are no longer waited for: the survey ends then with those that there are, and takes no
+   * place. Default: they are, until it ends by itself.
    */
   readonly cancellation?: Cancellation | undefined;
 }
@@ -16,7 +16,7 @@ export interface SurveyOptions {
 /** What one session said: an event, an error, or an event without data. */
 export interface SurveyAnswer {
   readonly sessionId: string;
-  /** Who authentication says it is; empty without authentication. */
+  /** The authenticated user; empty without authentication. */
   readonly userId: string;
   /** The client's own name for itself; never authenticated. */
   readonly clientId: string;
@@ -33,7 +33,7 @@ export interface UnreachedNode {
   readonly node: string;
   /**
    * `timeout`: it has not answered in time; `unavailable`: it cannot be reached; `busy`: it has as many open surveys
-   * as it may have; `failed`: anything else, which its log tells.
+   * as it may have; `failed`: anything else, which its log reports.
    */
   readonly reason: UnreachedReason;
 }
@@ -59,7 +59,7 @@ export interface NodeQuestion {
   /** Canonical. */
   readonly question: CloudEvent;
   readonly timeoutMs: number;
-  /** How many are asked, those first who came first. */
+  /** How many are asked, in the order in which they came. */
   readonly most: number;
   /** A session that is not asked. */
   readonly except?: string | undefined;

@@ -1,4 +1,4 @@
-/** A survey's question, encoded once for each kind of client, whatever the number of those who are asked. */
+/** A survey's question, encoded once for each kind of client, for any number of subscribers. */
 import { create } from "@bufbuild/protobuf";
 import { attribute, eventForJson, eventForV1 } from "../../protocol/cloudevents.ts";
 import { codecFor } from "../../protocol/codec.ts";

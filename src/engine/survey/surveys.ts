@@ -1,7 +1,7 @@
 /**
  * Surveys: a node asks every subscriber of a channel that it has and gathers the answers. Its part of a
- * survey ends when all who were asked have answered or left, or when the time is over; who said nothing
- * is named.
+ * survey ends when all that were asked have answered or left, or when the time is over; those that said nothing
+ * are named.
  */
 import { canonicalEvent } from "../../protocol/cloudevents.ts";
 import { errorFrom, MessagingError } from "../../protocol/errors.ts";
@@ -21,7 +21,7 @@ export interface Respondent {
   ask(question: Question): void;
 }
 
-/** The surveys of a node, for those who bring answers by a transport of their own. */
+/** The surveys of a node, for hosts that bring answers by a transport of their own. */
 export type OpenSurveys = Pick<Surveys, "answer" | "size">;
 
 export interface SurveyLimits {
@@ -61,7 +61,7 @@ export class Surveys {
     return this.#open.size;
   }
 
-  /** Answers nobody waited for: not asked, said twice, or too late. */
+  /** Answers that were not waited for: not asked, said twice, or too late. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -77,7 +77,7 @@ export class Surveys {
   }
 
   /**
-   * Asks. A call that comes again has the outcome of the first, and asks nobody twice.
+   * Asks. A call that comes again has the outcome of the first, and asks no session twice.
    *
    * @throws MessagingError RATE_LIMITED where as many surveys are open as may be
    */
@@ -144,7 +144,7 @@ export class Surveys {
     if (tooLong !== undefined) throw tooLong;
   }
 
-  /** Nobody waits for a survey any more: it ends with what has been answered. */
+  /** A survey is no longer waited for: it ends with what has been answered. */
   end(id: string): void {
     const survey = this.#open.get(id);
     if (survey !== undefined) {
@@ -158,7 +158,7 @@ export class Surveys {
     }
   }
 
-  /** A session has ended: nobody waits for it any more. */
+  /** A session has ended: it is no longer waited for. */
   left(sessionId: string): void {
     for (const survey of [...this.#open.values()]) {
       if (!survey.awaited.delete(sessionId)) continue;

@@ -61,7 +61,7 @@ export class EventStream {
   readonly #covers: (channel: string) => boolean;
   /** Id of the last event; of a pattern only until it has a place. */
   #id: string;
-  /** How far the client is by a pattern. */
+  /** How far the client is through a pattern. */
   #place: PatternPlace | undefined;
   /** Where the session began to hear. */
   #began: EventPosition = { epoch: "", offset: "0" };

@@ -1,4 +1,4 @@
-/** How far a client is by a pattern: what the ids of its events say, in as few bytes as they may take. */
+/** How far a client is through a pattern: what the ids of its events say, in as few bytes as they may take. */
 import { MAX_EVENT_ID_BYTES, MAX_EVENT_ID_CHANNELS } from "../../protocol/limits.ts";
 import { channelPart, type EventPosition, patternId, type ResumePoint } from "./event-id.ts";
 

@@ -1,6 +1,6 @@
 /**
  * What channels and pattern indexes have agreed on: which index knows of which channels and patterns, and
- * for how long a channel may publish on what its index has told it.
+ * for how long a channel may publish on the answer of its index.
  */
 import { isPattern } from "../../channels/names.ts";
 

@@ -1,11 +1,11 @@
-/** What gateways, channels and pattern indexes say of a gateway that hears channels by patterns. */
+/** What gateways, channels and pattern indexes say of a gateway that hears channels through patterns. */
 
-/** A gateway that hears a channel by its patterns. */
+/** A gateway that hears a channel through its patterns. */
 export interface PatternInterest {
   readonly gateway: string;
   /** Of the newest registration that stands for the channel. */
   readonly version: number;
-  /** Whether it is told who joins and leaves. */
+  /** Whether it gets joins and leaves. */
   readonly presence: boolean;
 }
 

@@ -10,7 +10,7 @@ import type { Trouble } from "../trouble.ts";
 const FIRST_PAUSE_MS = 20;
 
 export interface Retrying {
-  /** Who is called. */
+  /** The object that is called. */
   readonly what: string;
   /** After this long a failure is final, in milliseconds. */
   readonly timeoutMs: number;
@@ -43,7 +43,7 @@ export function toDirectory(platform: ObjectPlatform, trouble: Trouble): Retryin
  * that are left.
  *
  * @throws MessagingError UNAVAILABLE where the object does not answer in time or is overloaded; what the
- * object states; and as it is whatever is wrong on this side, such as a request without an encoding
+ * object states; and as it is what is wrong on this side, such as a request without an encoding
  */
 export async function retrying<T>(
   call: (ms: number) => Promise<T>,

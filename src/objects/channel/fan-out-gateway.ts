@@ -7,9 +7,9 @@ import { TransientQueue } from "./transient-queue.ts";
 
 export interface Gateway {
   readonly name: string;
-  /** Its own registration; empty where it hears the channel by a pattern alone. */
+  /** Its own registration; empty where it hears the channel through a pattern alone. */
   registration: string;
-  /** Whether it is told who joins and leaves, as it has registered. */
+  /** Whether it gets joins and leaves, as it has registered. */
   follows: boolean;
   /** By which of its patterns it hears the channel beside that; undefined for none that is known. */
   pattern: ByPattern | undefined;
@@ -29,7 +29,7 @@ export interface Gateway {
 export interface ByPattern {
   /** Of the newest of its registrations that stand for the channel. */
   version: number;
-  /** Whether it is told who joins and leaves. */
+  /** Whether it gets joins and leaves. */
   follows: boolean;
   /** The question to the index that was the last one when it was pushed; undefined for an answer. */
   pushed: number | undefined;
@@ -79,7 +79,7 @@ export function newGateway(name: string, log: Log): Gateway {
   return { ...foundGateway(row, log), stored: false };
 }
 
-/** Whether a gateway is told who joins and leaves. */
+/** Whether a gateway gets joins and leaves. */
 export function followsPresence({ follows, pattern }: Gateway): boolean {
   return follows || pattern?.follows === true;
 }
@@ -90,7 +90,7 @@ export function isPushedSince({ pattern }: Gateway, round: number): boolean {
 }
 
 /**
- * A gateway hears the channel by a pattern.
+ * A gateway hears the channel through a pattern.
  *
  * @param pushed the last question to the index when it was pushed: then it is one pattern of perhaps
  * several, and may be known or come late. Undefined for what the index has answered, which is all there is.

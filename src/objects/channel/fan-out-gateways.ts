@@ -1,5 +1,5 @@
 /**
- * The gateways of a channel: those that have registered themselves, those that hear it by a pattern, and
+ * The gateways of a channel: those that have registered themselves, those that hear it through a pattern, and
  * those that do both, each once. Keeps the rows of those that a later life must find.
  */
 
@@ -26,7 +26,7 @@ export interface GatewaysHost {
 export class FanOutGateways {
   readonly #host: GatewaysHost;
   readonly #gateways = new Map<string, Gateway>();
-  /** Those that have said that they do not hear the channel, with what they had by patterns. */
+  /** Those that have said that they do not hear the channel, with what they had through patterns. */
   #gone: PatternInterest[] = [];
 
   constructor(host: GatewaysHost, rows: Iterable<GatewayRow>) {
@@ -71,9 +71,9 @@ export class FanOutGateways {
   }
 
   /**
-   * One more hears the channel by a pattern, after so many questions to the index.
+   * One more hears the channel through a pattern, after so many questions to the index.
    *
-   * @returns it, where it follows presence by a pattern from now on
+   * @returns it, where it follows presence through a pattern from now on
    */
   addInterest(interest: PatternInterest, round: number): Gateway | undefined {
     const gateway = this.#at(interest.gateway);
@@ -83,8 +83,8 @@ export class FanOutGateways {
   }
 
   /**
-   * What the index has answered to a question: these hear the channel by patterns, and beside them only
-   * who was pushed since.
+   * What the index has answered to a question: these hear the channel through patterns, and beside them only
+   * those that were pushed since.
    *
    * @returns those that follow presence from now on
    */
@@ -106,7 +106,7 @@ export class FanOutGateways {
     return followers;
   }
 
-  /** A gateway has said that it does not hear the channel by its patterns. */
+  /** A gateway has said that it does not hear the channel through its patterns. */
   endPattern(name: string): void {
     const gateway = this.#gateways.get(name);
     if (gateway?.pattern === undefined) return;
@@ -127,7 +127,7 @@ export class FanOutGateways {
   }
 
   /**
-   * Keeps a gateway's row as it must be, and forgets who hears the channel no more. Who hears it by a
+   * Keeps a gateway's row as it must be, and forgets one that hears the channel no more. One that hears it through a
    * pattern alone needs no row unless it is owed something: the index knows it.
    */
   keep(gateway: Gateway): void {

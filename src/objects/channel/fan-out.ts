@@ -1,5 +1,5 @@
 /**
- * A channel's side of the contract with its gateways: who is registered, who hears it by a pattern, what
+ * A channel's side of the contract with its gateways: which are registered, which hear it through a pattern, what
  * each has been given, and what is still owed. A gateway that hears it both ways has one place here and
  * gets one copy. Pure logic over a few ports; the object around it only reads and writes.
  *
@@ -55,7 +55,7 @@ export class ChannelFanOut {
   readonly #host: FanOutHost;
   readonly #gateways: FanOutGateways;
   readonly #recent = new RecentEntries();
-  /** What nobody can have been told who hears the channel by a pattern and is not known yet. */
+  /** Changes for gateways that hear the channel through a pattern and are not known yet. */
   readonly #untold = new PresenceQueue(false);
   readonly #trouble: Trouble;
   #over = false;
@@ -98,7 +98,7 @@ export class ChannelFanOut {
   }
 
   /**
-   * One more gateway hears the channel by a pattern.
+   * One more gateway hears the channel through a pattern.
    *
    * @param round the last question to the index by now
    */
@@ -108,7 +108,7 @@ export class ChannelFanOut {
   }
 
   /**
-   * These gateways hear the channel by patterns, and no others but those that were pushed since the
+   * These gateways hear the channel through patterns, and no others but those that were pushed since the
    * question.
    */
   setInterests(interests: readonly PatternInterest[], round: number): void {
@@ -119,7 +119,7 @@ export class ChannelFanOut {
     if (untold.lost || untold.changes.length > 0) this.flush();
   }
 
-  /** Gateways that have said since the last call that they do not hear the channel by patterns. */
+  /** Gateways that have said since the last call that they do not hear the channel through patterns. */
   takeGone(): readonly PatternInterest[] {
     return this.#gateways.takeGone();
   }
@@ -135,7 +135,7 @@ export class ChannelFanOut {
   }
 
   /**
-   * Takes a message outside of the log for those who are known now. It leaves with the next flush, or with the
+   * Takes a message outside of the log for the gateways that are known now. It leaves with the next flush, or with the
    * call after the one in flight; where that call fails it is lost.
    */
   transmit(message: Uint8Array): void {
@@ -143,9 +143,9 @@ export class ChannelFanOut {
   }
 
   /**
-   * Takes presence changes for those who follow them. They leave with the next flush.
+   * Takes presence changes for the gateways that follow them. They leave with the next flush.
    *
-   * @param known whether everyone is known who hears the channel by a pattern; else the others get them
+   * @param known whether all gateways are known that hear the channel through a pattern; else the others get them
    * with the index's answer
    */
   changed(changes: readonly PresenceChange[], known: boolean): void {
@@ -171,7 +171,7 @@ export class ChannelFanOut {
   }
 
   /**
-   * Issues a deliver call to each gateway that is behind and has none in flight; the others are
+   * Issues a deliver call to each gateway that lags and has none in flight; the others are
    * owed. When it returns, publishes may be acknowledged. What fails at one gateway keeps nothing from
    * the others.
    */
@@ -248,7 +248,7 @@ export class ChannelFanOut {
       (error: unknown) => this.#failed(gateway, call, error),
     );
     background(call.done, logger, "a delivery");
-    // More than one batch behind: the rest waits for the answer, and until then it is owed.
+    // It lags by more than one batch: the rest waits for the answer, and until then it is owed.
     if (until < this.#host.head()) this.#owe(gateway);
   }
 

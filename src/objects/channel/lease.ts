@@ -1,8 +1,8 @@
 /**
- * A channel's leave to take messages: for a while it knows which gateways hear it by patterns, since the
- * index pushes to it whoever comes meanwhile. It is asked for before the first message, and again in the
+ * A channel's leave to take messages: for a while it knows which gateways hear it through patterns, since the
+ * index pushes to it each one that comes meanwhile. It is asked for before the first message, and again in the
  * background near its end while messages come, so that a busy channel asks once per lease and hardly
- * anybody waits. Nothing of it is stored: another life of the channel asks anew.
+ * any message waits. Nothing of it is stored: another life of the channel asks anew.
  */
 import type { LeaseTerms } from "../calls/lease-terms.ts";
 import type { PatternInterest } from "../calls/pattern-interest.ts";
@@ -18,16 +18,16 @@ const RENEWED_PART = 1 / 6;
  * gateway waits for the channel, so that it hears that nothing was taken.
  */
 const ASK_TIMEOUT_MS = 3_000;
-/** How long a question waits for which nobody waits, in milliseconds. */
+/** How long a question waits for which no message waits, in milliseconds. */
 export const ASK_LATER_MS = 1_000;
 
 export interface LeaseHost {
   readonly terms: LeaseTerms;
   now(): number;
-  /** Asks the index. Resolves with the gateways that hear the channel by patterns. */
+  /** Asks the index. Resolves with the gateways that hear the channel through patterns. */
   ask(): Promise<readonly PatternInterest[]>;
   /**
-   * What the index has answered, before anyone takes a message on it.
+   * What the index has answered, before a message is taken on it.
    *
    * @param round of the question: what was pushed in it or later need not be part of the answer
    */
@@ -54,13 +54,13 @@ export class ChannelLease {
     return this.#round;
   }
 
-  /** Whether every gateway that hears the channel by a pattern is known. */
+  /** Whether every gateway that hears the channel through a pattern is known. */
   get held(): boolean {
     return this.#host.now() < this.#until;
   }
 
   /**
-   * Undefined while the lease is held, else a promise for it. Who waits looks again afterwards; those who
+   * Undefined while the lease is held, else a promise for it. Its waiters look again afterwards; those that
    * wait together are woken in their order.
    *
    * @throws MessagingError UNAVAILABLE when the index does not answer in time
@@ -72,14 +72,14 @@ export class ChannelLease {
     return undefined;
   }
 
-  /** Asks without anybody who waits. A failure has been logged by then. */
+  /** Asks without a waiter. A failure has been logged by then. */
   askSoon(): void {
     this.#ask().catch((error: unknown) => this.#trouble.failed(error));
   }
 
   /**
-   * Asks when those who wait for the channel have been answered, unless it is known by then who hears it:
-   * where somebody comes to hundreds of channels at once the questions would double their work.
+   * Asks when the callers of the channel have been answered, unless its hearers are known by then:
+   * where a session comes to hundreds of channels at once the questions would double their work.
    */
   askLater(): void {
     this.#later ??= delay(this.#host.platform.timers, ASK_LATER_MS).then(() => {

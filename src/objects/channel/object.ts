@@ -44,7 +44,7 @@ export interface ChannelObjectHost {
   readonly calls: Pick<ObjectCalls, "gateway" | "index" | "stats">;
   /** Whether channels are listed, so that each has to report that it exists. */
   readonly reports: boolean;
-  /** Hears whether anybody is subscribed by name. Default nobody. */
+  /** Hears whether there are subscribers by name. Default: none hears it. */
   readonly hearer?: ChannelHearer | undefined;
   readonly random: LogRandom;
   readonly platform: ObjectPlatform;

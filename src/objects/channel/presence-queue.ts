@@ -1,6 +1,6 @@
 /**
- * Presence changes that wait for one gateway. Too many are dropped, and the gateway is told to ask
- * who is there: that answer covers all that was waiting.
+ * Presence changes that wait for one gateway. Too many are dropped, and the gateway is made to ask
+ * for the members: that answer covers all that was waiting.
  */
 
 /** Changes that may wait for a gateway. */

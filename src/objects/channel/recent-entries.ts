@@ -33,7 +33,7 @@ export class RecentEntries {
     this.#trim(had);
   }
 
-  /** Those behind an offset that make one batch. Starts with the oldest where that was dropped. */
+  /** Those after an offset that make one batch. Starts with the oldest where that was dropped. */
   batch(after: number): readonly EncodedEntry[] {
     const index = Math.max(after + 1 - (this.first ?? 0), 0);
     return takeBatch(this.#entries.slice(index, index + MAX_BATCH_ENTRIES));

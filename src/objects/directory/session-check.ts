@@ -1,4 +1,4 @@
-/** Which of the sessions that a user's object knows of have ended: gateways that are reset tell it late. */
+/** Which of the sessions that a user's object knows of have ended: gateways that are reset report it late. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { NodeAnswerSchema } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { encodePresentCall } from "../calls/directory-calls.ts";
@@ -10,7 +10,7 @@ import { Trouble } from "../trouble.ts";
 
 /** How long a gateway may take to say which sessions it has, in milliseconds. */
 const ANSWER_MS = 1_500;
-/** Who comes again and again although the user has enough sessions is not worth more questions than one in this time. */
+/** A client that comes again and again although the user has enough sessions is not worth more questions than one in this time. */
 const EVERY_MS = 2_000;
 
 export interface SessionCheckHost {

@@ -81,7 +81,7 @@ export class StatsObject implements Called<StatsStub> {
       const end = this.#store.firstEnd();
       if (end !== undefined) this.#alarm.by(Math.max(end, now + FORGET_EVERY_MS));
       else if (this.#store.empty) {
-        // Whoever calls next finds an empty store.
+        // The next caller finds an empty store.
         this.#openStore = undefined;
         this.#alarm.found(undefined);
         await this.#host.storage.forget();

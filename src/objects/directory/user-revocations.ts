@@ -1,5 +1,5 @@
 /**
- * Which tokens of a user are revoked, and which gateways have yet to end the sessions that came by them. They are told
+ * Which tokens of a user are revoked, and which gateways have yet to end the sessions that came by them. They hear it
  * at once, and by the object's alarm for as long as one has not answered.
  */
 import { fromBinary } from "@bufbuild/protobuf";
@@ -19,7 +19,7 @@ import { Trouble } from "../trouble.ts";
 
 /** How long a gateway may take to end the sessions, in milliseconds. */
 const ANSWER_MS = 2_000;
-/** After this long a gateway that has not answered is told again, in milliseconds. */
+/** After this long a gateway that has not answered is called again, in milliseconds. */
 const AGAIN_MS = 2_000;
 
 export interface UserRevocationsHost {
@@ -85,13 +85,13 @@ export class UserRevocations {
     });
   }
 
-  /** What is known is read again, and whatever alarm there was may be gone. */
+  /** What is known is read again, and an alarm that there was may be gone. */
   lose(): void {
     this.#rows = undefined;
     this.#alarm.found(undefined);
   }
 
-  /** Tells each gateway that is owed it all that it has to know. */
+  /** Sends each gateway that is owed it all that it has to know. */
   async #tellAll(): Promise<void> {
     const byGateway = new Map<string, UserRevocationRow[]>();
     for (const row of this.#opened.values()) {

@@ -1,6 +1,6 @@
 /**
  * The object of one user: which sessions the user has, on which gateways, and which of the user's tokens are revoked.
- * Each gateway tells what has changed there, and names everybody after a call whose outcome it does not know; it hears
+ * Each gateway reports what has changed there, and names all its sessions after a call whose outcome it does not know; it hears
  * in return what is revoked. An object without sessions and revocations keeps nothing at all.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -56,7 +56,7 @@ export class UserObject implements Called<UserStub> {
   update(request: Uint8Array): Uint8Array | Promise<Uint8Array> {
     const change = fromBinary(UserSessionsRequestSchema, request);
     const refused = this.#stored(() => this.#update(change));
-    // What a gateway has left behind must not keep the user out.
+    // Sessions that a gateway has not taken back must not keep the user out.
     return refused.length === 0 ? this.#answer([]) : this.#updateAgain(change);
   }
 
@@ -73,7 +73,7 @@ export class UserObject implements Called<UserStub> {
     this.#stored(() => this.#revocations.add(revocation));
   }
 
-  /** Gateways that could not be told are told again, and what is over is forgotten. */
+  /** Gateways that could not be reached are called again, and what is over is forgotten. */
   async alarm(): Promise<void> {
     await this.#revocations.alarm();
     this.#forgetNothing();
@@ -104,7 +104,7 @@ export class UserObject implements Called<UserStub> {
       for (const row of complete ? [...rows.values()] : []) {
         if (row.gateway === gateway && !named.has(row.sessionId)) this.#drop(row.sessionId);
       }
-      // Who has ended has ended, and makes room.
+      // A session that has ended makes room.
       for (const sessionId of left) this.#drop(sessionId);
       const gone = new Set(left);
       for (const { sessionId, since, connecting } of joined) {
@@ -129,7 +129,7 @@ export class UserObject implements Called<UserStub> {
     if (rows.delete(sessionId)) store.drop(sessionId);
   }
 
-  /** An object that has nothing to keep keeps nothing. Begun in the step that found nobody: who joins next finds an empty store. */
+  /** An object that has nothing to keep keeps nothing. Begun in the step that found no session: the next one to join finds an empty store. */
   #forgetNothing(): void {
     if (this.#opened.rows.size > 0 || this.#revocations.size > 0) return;
     this.#lose();

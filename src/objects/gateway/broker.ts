@@ -1,7 +1,7 @@
 /**
  * The broker of a gateway: the channel objects are its cluster. This is the gateway's side of the
- * contract between the two; `channel/fan-out.ts` is the other. What one channel is told stands in its
- * `ChannelRegistration`, how far it was heard in its cursor; what pattern indexes are told in a
+ * contract between the two; `channel/fan-out.ts` is the other. What is reported to one channel stands in its
+ * `ChannelRegistration`, how far it was heard in its cursor; what is reported to pattern indexes in a
  * `PatternRegistration` for each pattern.
  */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
@@ -75,14 +75,14 @@ export interface ObjectBrokerOptions
     GatewayClusterHost,
     ObjectDirectoryOptions {
   readonly calls: ObjectCalls;
-  /** Whether the directory is kept. Where it was and is not any more, users' objects are told so. */
+  /** Whether the directory is kept. Where it was and is not any more, that is reported to users' objects. */
   readonly keepsDirectory: boolean;
 }
 
 export interface BrokerStats {
   /**
-   * Channels, patterns and users that this gateway is registered with, or whose objects still have to be
-   * told that it is not.
+   * Channels, patterns and users that this gateway is registered with, or whose objects still have to
+   * hear that it is not.
    */
   readonly registrations: number;
   /** Channels with publishes that wait for their acknowledgement. */
@@ -100,7 +100,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
   readonly #patternHost: PatternRegistrationHost;
   readonly #channels = new Map<string, ChannelLink>();
   readonly #patterns = new PatternMap<PatternRegistration>();
-  /** The channels among them that may be heard by patterns alone. */
+  /** The channels among them that may be heard through patterns alone. */
   readonly #heard: HeardChannels;
   #handler: BrokerHandler | undefined;
   /** What the sessions of this gateway want to hear. */
@@ -304,7 +304,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     return await this.cluster.answer(request);
   }
 
-  /** Takes back what no session here wants any more, and tells again what may not have been heard. */
+  /** Takes back what no session here wants any more, and repeats what may not have been heard. */
   async sweep(): Promise<void> {
     const interest = this.#interest;
     this.#adopt();
@@ -370,7 +370,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     return registration;
   }
 
-  /** What channels are told of this gateway's patterns; undefined where none of them is for the channel. */
+  /** What channels hear of this gateway's patterns; undefined where none of them is for the channel. */
   #patternInterest(channel: string): PatternInterest | undefined {
     let all: PatternInterest | undefined;
     for (const { interest } of this.#patterns.match(channel)) {
@@ -432,7 +432,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     return this.#sequence;
   }
 
-  /** Drops what is known of a channel that nobody here listens or publishes to. */
+  /** Drops what is known of a channel that is neither subscribed nor published to here. */
   #forget(channel: string, link: ChannelLink): void {
     const interest = this.#interest;
     // Another link may have taken its place since the caller was given this one.

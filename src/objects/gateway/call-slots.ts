@@ -1,5 +1,5 @@
 /**
- * How many calls of one kind a gateway makes at the same time. Hundreds at once would keep everybody else of
+ * How many calls of one kind a gateway makes at the same time. Hundreds at once would keep all other clients of
  * the gateway waiting, and each of them past its deadline.
  */
 import type { Timers } from "../../engine/ports/platform.ts";

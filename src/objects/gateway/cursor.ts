@@ -27,7 +27,7 @@ import { MAX_BATCH_ENTRIES, MAX_PRESENCE_MEMBERS } from "../../protocol/limits.t
 import type { Run } from "../calls/gateway-calls.ts";
 import { HEARD_LATELY_MS } from "./heard-channels.ts";
 
-/** Ends of logs that are remembered, so that what comes late from them is told from a new log. */
+/** Ends of logs that are remembered, so that what comes late from them is distinguished from a new log. */
 const MAX_LEFT_LOGS = 8;
 /** Deliveries in a row that may fail because a hole cannot be read; then the hole becomes a gap. */
 const MAX_FAILED_READS = 3;
@@ -42,7 +42,7 @@ export interface CursorHost {
   readonly channel: string;
   readonly handler: () => BrokerHandler | undefined;
   hasAnySubscriber(): boolean;
-  /** Since when somebody here hears it by a pattern, Unix milliseconds; Infinity where nobody has begun yet. */
+  /** Since when a session here hears it through a pattern, Unix milliseconds; Infinity where none has begun yet. */
   listensSince(): number;
   /** Unix milliseconds. */
   now(): number;
@@ -95,7 +95,7 @@ export class Cursor {
     this.#generation = Math.max(this.#generation, generation);
   }
 
-  /** Nobody here wants the channel any more: what comes later is another story. */
+  /** No session here wants the channel any more: what comes later is another story. */
   reset(): void {
     this.#last = undefined;
     this.#told = undefined;
@@ -107,7 +107,7 @@ export class Cursor {
   /**
    * The channel has answered a registration.
    *
-   * @param first nobody here listened before
+   * @param first no session here listened before
    * @returns what subscribers take as the head
    */
   registered(head: Position, first: boolean): Position {
@@ -255,7 +255,7 @@ export class Cursor {
 
   /**
    * Reads once what lies between the last entry and the run, and hands it over. What cannot be read is
-   * told.
+   * reported.
    *
    * @param moved whether the gateway has stepped into another log meanwhile
    * @returns whether the run may still be handed over
@@ -264,7 +264,7 @@ export class Cursor {
     const { epoch } = run;
     const after = this.#last?.offset ?? 0;
     const until = before(run);
-    // One more than is missing: whether it is there tells a trimmed log from none at all.
+    // One more than is missing: whether it is there distinguishes a trimmed log from none at all.
     const answer = await this.#read(after, until + 1);
     if (moved()) return true;
     if (answer === undefined) {
@@ -331,7 +331,7 @@ export class Cursor {
 
   /**
    * Steps into another log, at its start: its first messages may be on the way, or have to be read, for
-   * those who listened before. A log that was left before goes on where it was left.
+   * sessions that listened before. A log that was left before goes on where it was left.
    */
   #move(epoch: string): void {
     const after = this.#last;

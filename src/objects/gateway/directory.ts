@@ -1,5 +1,5 @@
 /**
- * The directory as a gateway has it: it tells the objects of users which of its sessions are theirs, and asks
+ * The directory as a gateway has it: it reports to the objects of users which of its sessions are theirs, and asks
  * them, and asks the counters of all regions which channels there are.
  */
 import { compareNames } from "../../channels/name-order.ts";
@@ -53,7 +53,7 @@ export class ObjectDirectory implements Directory {
     };
   }
 
-  /** Users with sessions here, or whose objects still have to be told that they have none. */
+  /** Users with sessions here, or whose objects still have to hear that they have none. */
   get registrations(): number {
     return this.#options.userRegistrations.size;
   }
@@ -77,7 +77,7 @@ export class ObjectDirectory implements Directory {
   }
 
   forget(userId: string, sessionIds: readonly string[]): void {
-    // Who names nobody has no gateway that it would speak for.
+    // A caller without a gateway speaks for no sessions.
     const request = encodeUserChange({
       gateway: "",
       sequence: 0,
@@ -99,7 +99,7 @@ export class ObjectDirectory implements Directory {
     return merged(pages, query.limit);
   }
 
-  /** Takes back what an earlier life has left of users who have no session here, and tells again what may not have been heard. */
+  /** Takes back what an earlier life has left of users that have no session here, and repeats what may not have been heard. */
   async sweep(): Promise<void> {
     // Read at once: a gateway that wakes may have thousands.
     for (const { user, ...row } of this.#options.userRegistrations.all()) {

@@ -1,6 +1,6 @@
 /**
  * The gateways as a cluster of nodes: what one of them asks another about a session that it has not. The
- * session's id names its gateway, so nobody has to know where sessions are; nor does anybody know all gateways.
+ * session's id names its gateway, so it need not be known where sessions are; nor are all gateways known anywhere.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Cluster } from "../../engine/ports/cluster.ts";
@@ -17,11 +17,11 @@ import { unavailable, withDeadline } from "../timers.ts";
 import { Trouble } from "../trouble.ts";
 
 export interface GatewayClusterHost {
-  /** This gateway; empty for who is none and only calls. */
+  /** This gateway; empty for a caller that is none. */
   readonly gateway: string;
   readonly calls: Pick<ObjectCalls, "gateway">;
   readonly platform: ObjectPlatform;
-  /** Whether a gateway may have this name. It comes out of session ids, which anybody makes up. */
+  /** Whether a gateway may have this name. It comes out of session ids, which any client may make up. */
   isGateway(name: string): boolean;
 }
 
@@ -47,7 +47,7 @@ export class GatewayCluster implements Cluster {
     this.#answer = answer;
   }
 
-  /** Those that the channel knows: nobody knows all gateways. */
+  /** Those that the channel knows: all gateways are known nowhere. */
   async others(channel: string): Promise<readonly string[]> {
     return (await this.#listening(channel)).filter((name) => name !== this.node);
   }

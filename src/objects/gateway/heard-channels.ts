@@ -1,5 +1,5 @@
 /**
- * Channels that were heard of lately, each with the time of the last delivery. What is heard by a pattern
+ * Channels that were heard of lately, each with the time of the last delivery. What is heard through a pattern
  * alone is remembered no longer than it may be delivered again: there may be a new one with every message.
  */
 import type { Clock } from "../../engine/ports/platform.ts";

@@ -1,4 +1,4 @@
-/** What is revoked, as a gateway has it: the objects of users remember it, and tell the gateways that have to know. */
+/** What is revoked, as a gateway has it: the objects of users remember it, and report it to the gateways that have to know. */
 import type { EndRevoked, Revocation, Revocations } from "../../engine/ports/revocations.ts";
 import { encodeRevocation } from "../calls/directory-calls.ts";
 import { retrying, toDirectory } from "../calls/retry.ts";
@@ -36,7 +36,7 @@ export class ObjectRevocations implements Revocations {
     );
   }
 
-  /** Nothing is known here: a session that joins is told. */
+  /** Nothing is known here: a session that joins gets it. */
   revoked(): boolean {
     return false;
   }

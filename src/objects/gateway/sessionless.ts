@@ -15,7 +15,7 @@ export interface SessionlessOptions
 }
 
 /**
- * Publishes, reads and removes history, lists who is present, calls the gateways of sessions, and asks those of a
+ * Publishes, reads and removes history, lists members, calls the gateways of sessions, and asks those of a
  * channel's subscribers. Nothing can be delivered to it, so to subscribe is a mistake.
  */
 export function sessionlessBroker(options: SessionlessOptions): ObjectBroker {

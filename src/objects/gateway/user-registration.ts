@@ -1,8 +1,8 @@
 /**
- * What a gateway has to tell the object of one user: which of its sessions are the user's. All that changes in
+ * What a gateway has to report to the object of one user: which of its sessions are the user's. All that changes in
  * one turn of the event loop travels in one call, at most one call is in flight, and what comes meanwhile goes
  * with the next. A call is repeated as it is until its deadline; one that fails for good leaves the registration
- * unsettled, and the next one names everybody.
+ * unsettled, and the next one names all sessions.
  */
 import { background } from "../../engine/background.ts";
 import type { JoinAnswer, UserSession } from "../../engine/ports/directory.ts";
@@ -31,7 +31,7 @@ export interface UserRegistrationHost {
   readonly turn: Turn;
   /** Of calls to the directory. */
   readonly trouble: Trouble;
-  /** Through which users' objects are told. */
+  /** The calls to users' objects. */
   readonly tellings: CallSlots;
   /** The next number of a request. */
   sequence(): number;
@@ -39,13 +39,13 @@ export interface UserRegistrationHost {
   revoked(revocations: readonly Revocation[]): void;
 }
 
-/** A session that waits to be told whether it has joined. */
+/** A session that waits to hear whether it has joined. */
 interface Joiner {
   readonly sessionId: string;
   readonly answered: PromiseWithResolvers<JoinAnswer>;
 }
 
-/** After a call that failed for good the object is told again within this time, in milliseconds. */
+/** After a call that failed for good the object is called again within this time, in milliseconds. */
 const AGAIN_MS = 10_000;
 
 export class UserRegistration {
@@ -57,11 +57,11 @@ export class UserRegistration {
   readonly #joined = new Set<string>();
   readonly #left = new Set<string>();
   #joiners: Joiner[] = [];
-  /** Sessions that the user may have, as whoever joined last has said; 0 for any number. */
+  /** Sessions that the user may have, as the last one to join has said; 0 for any number. */
   #limit = 0;
   /** Whether there is a row; undefined until it was read. */
   #row: boolean | undefined;
-  /** The gateway slept, and the object knows who was here. */
+  /** The gateway slept, and the object knows the sessions that were here. */
   #restored = false;
   /** The object may know sessions that are none, or miss some. */
   #unsettled = false;
@@ -79,7 +79,7 @@ export class UserRegistration {
     return this.#running === undefined && this.#sessions.size === 0;
   }
 
-  /** Whether the object may have to be told something that it was not. */
+  /** Whether something may have to be reported to the object that was not. */
   get stale(): boolean {
     this.#readRow();
     return this.#unsettled || this.#sessions.size === 0;
@@ -109,14 +109,14 @@ export class UserRegistration {
   }
 
   leave(sessionId: string): void {
-    // Nobody knows of one that was refused.
+    // One that was refused is known nowhere.
     if (!this.#sessions.delete(sessionId)) return;
     this.#joined.delete(sessionId);
     this.#left.add(sessionId);
     this.#tellSoon();
   }
 
-  /** Has the object told what holds now, when something has changed that nobody has told yet. */
+  /** Reports to the object what holds now, when something has changed that was not reported yet. */
   async settle(): Promise<void> {
     this.#tellSoon();
     await this.#running;
@@ -138,7 +138,7 @@ export class UserRegistration {
     }
   }
 
-  /** Tells all that has to be told now, and answers everyone who waits for it, whatever fails. */
+  /** Reports all that has to be reported now, and answers all waiters, after a failure too. */
   async #tellAll(): Promise<void> {
     const joiners = this.#joiners;
     this.#joiners = [];
@@ -148,7 +148,7 @@ export class UserRegistration {
       for (const { sessionId, answered } of joiners) {
         answered.resolve({ full: refused.has(sessionId), revocations });
       }
-      // Those that have joined before, and could not hear of it: who joins now has been answered by then.
+      // Those that have joined before, and could not hear of it: one that joins now has been answered by then.
       if (revocations.length > 0) this.#host.turn.soon(() => this.#host.revoked(revocations));
     } catch (error) {
       for (const { answered } of joiners) answered.reject(error);
@@ -156,7 +156,7 @@ export class UserRegistration {
     }
   }
 
-  /** Everything that has to be told now, or undefined when the object need not know. */
+  /** Everything that has to be reported now, or undefined when the object need not know. */
   #take(joiners: readonly Joiner[]): UserChange | undefined {
     const row = this.#readRow();
     const complete = this.#unsettled;
@@ -166,7 +166,7 @@ export class UserRegistration {
     const left = [...this.#left];
     this.#joined.clear();
     this.#left.clear();
-    // Without a row nobody was ever named.
+    // Without a row no session was ever named.
     if (!row && joined.length === 0) return undefined;
     if (!complete && joined.length === 0 && left.length === 0) return undefined;
     if (!row) this.#store(false);
@@ -198,7 +198,7 @@ export class UserRegistration {
     return answer;
   }
 
-  /** The object may have heard it or not. A later request names everybody, and hears what is revoked. */
+  /** The object may have heard it or not. A later request names all sessions, and hears what is revoked. */
   #failed(error: unknown): void {
     this.#unsettled = true;
     this.#again ??= this.#host.platform.timers.after(AGAIN_MS, () => {

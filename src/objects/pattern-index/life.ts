@@ -1,7 +1,7 @@
 /**
  * One life of a pattern index: which gateway has registered which pattern, and which channels hold a
- * lease. A channel takes messages only while it holds one, and learns with it who hears it by patterns;
- * whoever registers later is pushed to it. So what is published after a registration was answered
+ * lease. A channel takes messages only while it holds one, and learns with it which gateways hear it through patterns;
+ * one that registers later is pushed to it. So what is published after a registration was answered
  * reaches the gateway: each channel that it is for has confirmed the push, or has no lease any more and
  * will ask.
  */
@@ -19,7 +19,7 @@ import { push } from "./push.ts";
 
 /**
  * How long an index knows of a channel after its last lease, in milliseconds: so long a subscriber of a
- * pattern may be away and still be told in which channels something was published.
+ * pattern may be away and still hear in which channels something was published.
  */
 export const LEASES_KEPT_MS = 24 * 60 * 60 * 1000;
 /** Shortest time between two lives of the alarm that forgets leases, in milliseconds. */
@@ -32,7 +32,7 @@ export interface IndexHost {
   readonly alarm: SharedAlarm;
   readonly terms: LeaseTerms;
   readonly platform: ObjectPlatform;
-  /** Tells a channel that a gateway hears it. Resolves when the channel has confirmed. */
+  /** Reports to a channel that a gateway hears it. Resolves when the channel has confirmed. */
   tellInterest(channel: string, interest: PatternInterest): Promise<void>;
 }
 
@@ -44,7 +44,7 @@ export class PatternIndex {
   /** Since when each lease that may be live was granted, the oldest first. */
   readonly #leases = new Map<string, number>();
   readonly #trouble: Trouble;
-  /** The latest time that anyone was told; another machine's clock may be behind it. */
+  /** The latest time that was given out; another machine's clock may lag. */
   #last: number;
 
   constructor(host: IndexHost) {
@@ -98,7 +98,7 @@ export class PatternIndex {
    * Grants a channel a lease.
    *
    * @param gone gateways that have said that they do not hear the channel
-   * @returns those that hear the channel by their patterns, each once
+   * @returns those that hear the channel through their patterns, each once
    */
   lease(channel: string, gone: readonly PatternInterest[] = []): PatternInterest[] {
     for (const { gateway, version } of gone) this.#forget(channel, gateway, version);

@@ -87,7 +87,7 @@ export class PatternIndexObject implements Called<PatternStub> {
   async alarm(): Promise<void> {
     await this.#alarm.come(async () => {
       if (!this.#index.alarm()) return;
-      // Whoever calls next finds an empty store.
+      // The next caller finds an empty store.
       this.#openIndex = undefined;
       this.#alarm.found(undefined);
       await this.#host.storage.forget();

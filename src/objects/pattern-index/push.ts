@@ -1,5 +1,5 @@
 /**
- * Tells many channels something, each until it has confirmed or need not know any more. A channel that
+ * Reports something to many channels, to each until it has confirmed or need not know any more. A channel that
  * does not answer holds up no other.
  */
 import type { Timers } from "../../engine/ports/platform.ts";
@@ -7,7 +7,7 @@ import { isMistake } from "../calls/retry.ts";
 import { delay, withDeadline } from "../timers.ts";
 import type { Trouble } from "../trouble.ts";
 
-/** Channels that are told at the same time. */
+/** Channels that are called at the same time. */
 const TOLD_TOGETHER = 32;
 /** How long one call may take before it is made again, in milliseconds. */
 const CALL_DEADLINE_MS = 2_000;
@@ -17,9 +17,9 @@ const LONGEST_PAUSE_MS = 1_000;
 
 export interface Telling {
   readonly channel: string;
-  /** When the channel need not be told any more, Unix milliseconds. */
+  /** When the channel need not hear it any more, Unix milliseconds. */
   readonly until: number;
-  /** To tell it again would not help. */
+  /** To repeat it would not help. */
   readonly hopeless?: boolean;
 }
 
@@ -31,7 +31,7 @@ export interface PushHost {
   readonly trouble: Trouble;
 }
 
-/** Resolves when every channel has been told or need not be any more. Never rejects. */
+/** Resolves when every channel has heard it or need not any more. Never rejects. */
 export async function push(tellings: readonly Telling[], host: PushHost): Promise<void> {
   let pause = FIRST_PAUSE_MS;
   let open = await round(tellings, host);
@@ -46,7 +46,7 @@ export async function push(tellings: readonly Telling[], host: PushHost): Promis
   }
 }
 
-/** Tells each once. Returns those that have to be told again. */
+/** Calls each once. Returns those that have to be called again. */
 async function round(tellings: readonly Telling[], host: PushHost): Promise<Telling[]> {
   const failed: Telling[] = [];
   const waiting = tellings.values();

@@ -2,9 +2,9 @@
  * Calls from object to object: "call that object with these bytes". Requests and answers are messages of
  * `messageloop.internal.v1`; how they travel is the host's own affair.
  *
- * A call MAY fail although it was carried out, be carried out twice, or never settle: who calls has a
+ * A call MAY fail although it was carried out, be carried out twice, or never settle: the caller has a
  * deadline of its own, and repeats. Calls on one stub MUST begin in the order in which they were made; there
- * is no order between stubs. Bytes MUST NOT change after they were handed over, and who calls may hand over
+ * is no order between stubs. Bytes MUST NOT change after they were handed over, and the caller may hand over
  * the same ones again.
  *
  * A call that fails rejects, and its stub is not used again. An error that the called object threw is an
@@ -38,11 +38,11 @@ export interface ChannelStub {
   history(request: Uint8Array): Promise<Uint8Array>;
   /** Takes every entry out of history. */
   removeHistory(): Promise<void>;
-  /** Who is present. Takes a PresenceRequest, answers a PresenceResponse. */
+  /** The members. Takes a PresenceRequest, answers a PresenceResponse. */
   presence(request: Uint8Array): Promise<Uint8Array>;
-  /** Which gateways hear the channel, by its name or by a pattern. Answers a GatewaysResponse. */
+  /** Which gateways hear the channel, by its name or through a pattern. Answers a GatewaysResponse. */
   gateways(): Promise<Uint8Array>;
-  /** One more gateway hears the channel by a pattern. Takes a HearRequest. */
+  /** One more gateway hears the channel through a pattern. Takes a HearRequest. */
   hear(request: Uint8Array): Promise<void>;
 }
 

@@ -8,17 +8,17 @@ import type { PresenceStore } from "../../channels/presence.ts";
 /** A gateway as its row remembers it. */
 export interface GatewayRow {
   readonly name: string;
-  /** Empty where the gateway hears the channel by a pattern alone; then it has a row while it is owed. */
+  /** Empty where the gateway hears the channel through a pattern alone; then it has a row while it is owed. */
   readonly registration: string;
   /** What it had confirmed when a delivery became owed; undefined means it was at head. */
   readonly confirmed: number | undefined;
-  /** Whether it is told who joins and leaves. */
+  /** Whether it gets joins and leaves. */
   readonly presence: boolean;
   /** By which pattern it hears the channel beside that, as far as the channel knew. */
   readonly pattern: { readonly version: number; readonly follows: boolean } | undefined;
 }
 
-/** The channel's gateways, and since when nobody listens. */
+/** The channel's gateways, and since when none listens. */
 export interface GatewayStore {
   /** Those that were there when the store was opened. */
   all(): Iterable<GatewayRow>;
@@ -50,7 +50,7 @@ export interface ChannelStore {
   /** A channel that does not report never writes to it. */
   reported(): ReportedStore;
   /**
-   * Who is present. A channel that is only published to never opens it; after a write that failed it is
+   * The members. A channel that is only published to never opens it; after a write that failed it is
    * opened again, and read anew.
    */
   presence(): PresenceStore;

@@ -3,9 +3,9 @@
 export interface PatternRegistrationRow {
   /** Of the newest registration that was sent. */
   readonly version: number;
-  /** Whether it asked to be told who joins and leaves. */
+  /** Whether it asked for joins and leaves. */
   readonly presence: boolean;
-  /** It failed, so that nobody knows what the index has. */
+  /** It failed, so that it is unknown what the index has. */
   readonly unsettled: boolean;
 }
 

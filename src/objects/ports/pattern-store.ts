@@ -5,7 +5,7 @@ export interface PatternRow {
   readonly pattern: string;
   readonly gateway: string;
   readonly version: number;
-  /** Whether somebody there wants to hear of joins and leaves. */
+  /** Whether a session there wants to hear of joins and leaves. */
   readonly presence: boolean;
 }
 

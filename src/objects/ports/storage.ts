@@ -5,6 +5,6 @@ export interface ObjectStorage {
    * before. A later life of the object is called as well as this one.
    */
   setAlarm(at: number): unknown;
-  /** Takes out all that the object keeps, and its alarm. Who calls it next finds it new. */
+  /** Takes out all that the object keeps, and its alarm. The next caller finds it new. */
   forget(): Promise<unknown>;
 }

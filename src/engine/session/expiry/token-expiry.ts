@@ -1,5 +1,5 @@
 /**
- * The end of tokens: the client is told ahead where it can take that. When its connection's token has expired the session
+ * The end of tokens: the client hears of it ahead where it can take that. When its connection's token has expired the session
  * is closed, and with a subscription's own token the subscription ends. No session has a timer for it: the host looks
  * when the engine has asked it to.
  */

@@ -1,4 +1,4 @@
-/** Connect, from its first look to the welcome: who the client is, which channels it has, what the server sends it. */
+/** Connect, from its first look to the welcome: the client's identity, which channels it has, what the server sends it. */
 import { DISCONNECTS } from "../../../protocol/codes.ts";
 import { MessagingError } from "../../../protocol/errors.ts";
 import type {

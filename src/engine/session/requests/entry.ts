@@ -1,4 +1,4 @@
-/** Who may not go on although a token was good: because it is revoked, or the user has enough connections. */
+/** Clients that may not go on although their token was good: because it is revoked, or the user has enough connections. */
 import { DISCONNECTS } from "../../../protocol/codes.ts";
 import { MessagingError } from "../../../protocol/errors.ts";
 import type { InboundMessage } from "../../../protocol/gen/messageloop/v1/service_pb.js";

@@ -1,4 +1,4 @@
-/** Asks who a client is, when it connects and when it brings a new token. */
+/** Authenticates a client, when it connects and when it brings a new token. */
 import type { AuthenticateRequest } from "../../ports/backends.ts";
 import { type Identity, NOBODY } from "../../ports/identity.ts";
 import { answeredIdentity } from "../backend-answers.ts";

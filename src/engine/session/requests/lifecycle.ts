@@ -1,4 +1,4 @@
-/** What a session tells of its life: that it is connected, which channels it has, and that it has ended. */
+/** What a session reports of its life: that it is connected, which channels it has, and that it has ended. */
 import { isPattern } from "../../../channels/names.ts";
 import { background } from "../../background.ts";
 import {

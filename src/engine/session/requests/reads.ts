@@ -1,4 +1,4 @@
-/** What a client reads of a channel that it has: a page of its history, and who is present. */
+/** What a client reads of a channel that it has: a page of its history, and its members. */
 import { checkChannel } from "../../../channels/names.ts";
 import { MessagingError } from "../../../protocol/errors.ts";
 import type {

@@ -1,6 +1,6 @@
 /**
  * Puts what a client sends by calls of their own into its order. Every message has a number, counted from 1; calls may
- * come in any order, more than once and overlapping, and each message is handed on once, behind the one before it.
+ * come in any order, more than once and overlapping, and each message is handed on once, after the one before it.
  *
  * All that must outlive a sleep of the host is `taken`. A host may sleep whenever nothing is held back: only then is
  * no timer set.
