@@ -63,6 +63,8 @@ const FRAME_BYTES = 256;
  * A client of one server, which stays connected until it is closed; made by `dial` or `createClient`.
  *
  * @typeParam Channels what channels carry, by name or pattern, such as `{ "chat.*": ChatMessage }`
+ *
+ * @example const client: Client = await dial("ws://localhost:9080/ws");
  */
 export class Client<
   Channels extends object = Record<string, unknown>,
@@ -266,6 +268,8 @@ export class Client<
    * Who is subscribed to a channel that this client is subscribed to.
    *
    * @throws MessagingError (as a rejection, which may be ignored) with the server's code
+   *
+   * @example const { members, total } = await client.presence("chat.lobby");
    */
   presence(channel: string, options: RequestOptions = {}): Promise<Presence> {
     return this.#ask(
@@ -336,12 +340,18 @@ export class Client<
   /**
    * Sets what answers surveys of the channels that this client is subscribed to. Without it they are answered with the error
    * `UNIMPLEMENTED`, so that nobody waits for this client.
+   *
+   * @example client.onSurvey(({ channel, data }) => ({ channel, ready: data === "ready?" }));
    */
   onSurvey(handler: SurveyHandler | undefined): void {
     this.#onSurvey = handler;
   }
 
-  /** Brings a new token, in the place of the old one; what was refused is asked for again. */
+  /**
+   * Brings a new token, in the place of the old one; what was refused is asked for again.
+   *
+   * @example client.addEventListener("tokenexpiring", async () => client.refresh(await freshToken()));
+   */
   refresh(token: string): Promise<void> {
     return quiet(this.#connection.refresh(token));
   }
@@ -351,6 +361,8 @@ export class Client<
    * answered, after a second at the latest.
    *
    * @param options `forget`: publishes that wait in a store are removed from it. Default false: a later client sends them
+   *
+   * @example await client.close({ forget: true }); // at a logout
    */
   close({ forget = false }: { readonly forget?: boolean } = {}): Promise<void> {
     this.#forgets = forget;
