@@ -3,6 +3,7 @@
  * what is built here.
  */
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -36,12 +37,18 @@ export interface Manifest {
   readonly [field: string]: unknown;
 }
 
-/** Puts an archive of each package into a folder. */
+/** Puts an archive of each package into a folder. What the compiler has built already it need not build again. */
 export async function packInto(folder: string): Promise<readonly Archive[]> {
   const copy = join(folder, "copy");
-  await mkdir(copy);
-  for (const name of await readdir(root)) {
-    if (!LEFT_OUT.has(name)) await cp(join(root, name), join(copy, name), { recursive: true });
+  // By their times the compiler knows what is newer than what it has built.
+  const take = async (name: string): Promise<void> => {
+    await cp(join(root, name), join(copy, name), { recursive: true, preserveTimestamps: true });
+  };
+  await mkdir(join(copy, "dist"), { recursive: true });
+  for (const name of await readdir(root)) if (!LEFT_OUT.has(name)) await take(name);
+  const built = existsSync(join(root, "dist")) ? await readdir(join(root, "dist")) : [];
+  for (const name of built) {
+    if (name === "lib" || name.endsWith(".tsbuildinfo")) await take(join("dist", name));
   }
   await symlink(join(root, "node_modules"), join(copy, "node_modules"));
   // What an earlier build has left must not come along.
