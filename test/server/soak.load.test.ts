@@ -1,31 +1,9 @@
-/** The short form of `npm run check:soak`: the same code, and that it finds what it looks for. */
+/** The short form of `npm run check:soak`, of what others feel: the same code, and that it finds what it looks for. */
 import { expect, test } from "vitest";
-import { pause, Report } from "../../checks/report.ts";
-import { churn } from "../../checks/soak/churn.ts";
+import { pause } from "../../checks/report.ts";
 import { fairness } from "../../checks/soak/fairness.ts";
-import { names } from "../../checks/soak/names.ts";
 import { Turns } from "../../checks/soak/turns.ts";
-
-async function brokenBy(run: (report: Report) => Promise<void>): Promise<readonly string[]> {
-  const report = new Report("soak");
-  await report.part("short form", () => run(report));
-  return report.broken;
-}
-
-test("clients that have gone leave nothing behind", async () => {
-  expect(await brokenBy((report) => churn(report, { first: 800, total: 2_000 }))).toEqual([]);
-});
-
-test("a server that keeps something of each client is found", async () => {
-  const cycles = { first: 200, total: 1_200, plant: "leak" } as const;
-  const broken = await brokenBy((report) => churn(report, cycles));
-  expect(broken).toEqual([expect.stringContaining("memory of cycle")]);
-});
-
-test("channels that are forgotten give back their memory, without a long turn", async () => {
-  const short = { names: 5_000, ttlSeconds: 10, lateSeconds: 7 };
-  expect(await brokenBy((report) => names(report, short))).toEqual([]);
-});
+import { brokenBy } from "./broken-by.ts";
 
 function isLate(line: string): boolean {
   return line.includes("ping p99");
