@@ -11,7 +11,7 @@ const ALONE = "test/conformance/many-channels.load.test.ts";
 /** What computes, or makes servers compute, much of its time. */
 const COMPUTING = { maxWorkers: 3, sequence: { groupOrder: 0 } };
 /** What waits most of its time: for sockets, processes, clocks and objects to fall asleep. */
-const WAITING = { maxWorkers: 4, sequence: { groupOrder: 1 } };
+const WAITING = { maxWorkers: 6, sequence: { groupOrder: 1 } };
 /** What measures has the machine to itself, when all else is done. */
 const MEASURING = { maxWorkers: 2, sequence: { groupOrder: 2 } };
 /** What compares two times of one moment: a neighbour slows down one of them. */
@@ -67,6 +67,7 @@ export default defineConfig({
           ...WAITING,
           ...REAL,
           environment: "node",
+          isolate: false,
           restoreMocks: true,
           include: ["test/server/**/*.test.ts"],
           exclude: ["test/**/*.load.test.ts"],
@@ -107,7 +108,7 @@ export default defineConfig({
         // The conformance suite on each host, over real sockets. It starts its own servers.
         test: {
           name: "conformance",
-          ...COMPUTING,
+          ...WAITING,
           ...REAL,
           environment: "node",
           include: ["test/conformance/**/*.test.ts"],

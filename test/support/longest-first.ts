@@ -6,6 +6,8 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Files that take longest, the longest first, by their paths below the repository. */
 export const LONGEST: readonly string[] = [
+  "test/repo/dry-run.test.ts",
+  "test/bench/run.test.ts",
   "test/worker/history.test.ts",
   "test/conformance/redis.test.ts",
   "test/conformance/server.test.ts",
@@ -17,8 +19,12 @@ export const LONGEST: readonly string[] = [
   "test/server/connections.test.ts",
   "test/e2e/event-source.test.ts",
   "test/e2e/shared.test.ts",
+  "test/server/pack.test.ts",
+  "test/server/soak.test.ts",
   "test/server/cli.test.ts",
+  "test/e2e/sdk-streams.test.ts",
   "test/e2e/restarts.test.ts",
+  "test/redis/hooks-processes.test.ts",
   "test/redis/durable-processes.test.ts",
   "test/redis/careless-processes.test.ts",
   "test/worker/slow-consumer.test.ts",
