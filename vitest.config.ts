@@ -150,6 +150,7 @@ export default defineConfig({
           ...WAITING,
           ...REAL,
           environment: "node",
+          isolate: false,
           include: ["test/e2e/**/*.test.ts"],
           globalSetup: [
             "scripts/chromium.mjs",

@@ -39,6 +39,8 @@ const worlds = new Map<string, World>();
 
 afterAll(async () => {
   for (const cleanup of cleanups.reverse()) await cleanup();
+  // Other files run in this process.
+  vi.restoreAllMocks();
 });
 
 interface Host {
