@@ -73,6 +73,9 @@ const PARTS = [".js", ".d.ts"];
 const COMMENT_OR_SPECIFIER =
   /^[ \t]*(?:\/\*[\s\S]*?\*\/|\/\/.*)|(\bfrom\s*|\bimport\s*\(?\s*)"([^"\n]+)"/gm;
 
+/** A module of this tree, as package.json's `imports` names it. */
+const OWN_MODULE = /^\.\/src\/(.+)\.ts$/;
+
 const built = join(root, "dist/lib");
 const taken = new Set();
 /** The text of each file in `lib`, and the packages that it imports, by package; some by names that depend on the runtime. */
@@ -106,7 +109,9 @@ function specifier(module, name) {
     const isInner = name.startsWith("#");
     if (isInner) inner.add(name);
     for (const one of isInner ? Object.values(conditions(name)) : [name]) {
-      if (!/^(?:node|cloudflare):/.test(one)) imports.add(/^(?:@[^/]+\/)?[^/]+/.exec(one)[0]);
+      const own = OWN_MODULE.exec(one);
+      if (own !== null) take(own[1]);
+      else if (!/^(?:node|cloudflare):/.test(one)) imports.add(/^(?:@[^/]+\/)?[^/]+/.exec(one)[0]);
     }
     return name;
   }
@@ -125,6 +130,14 @@ function specifier(module, name) {
 function conditions(name) {
   const { types, ...others } = project.imports[name];
   return others;
+}
+
+/** The same, in a package. */
+function packed(name) {
+  const targets = Object.entries(conditions(name));
+  return Object.fromEntries(
+    targets.map(([condition, target]) => [condition, target.replace(OWN_MODULE, "./lib/$1.js")]),
+  );
 }
 
 function ownerOf(module) {
@@ -149,14 +162,14 @@ function write(description) {
   put(join(folder, "package.json"), `${JSON.stringify(manifest(description), null, 2)}\n`);
 }
 
-function manifest(packed) {
-  const { name, description, node, entries, optional, aliases, internal, bin } = packed;
+function manifest(content) {
+  const { name, description, node, entries, optional, aliases, internal, bin } = content;
   const { version, license, repository, homepage, keywords, type } = project;
   const modules = { ...entries };
   for (const path of Object.keys(aliases)) modules[path] = path.slice("./".length);
   if (internal !== undefined) modules[`./${internal}/*`] = "*";
   const file = (module, ending) => `./lib/${module}${ending}`;
-  const effects = packed.sideEffects.map((module) => file(module, ".js"));
+  const effects = content.sideEffects.map((module) => file(module, ".js"));
   const sideEffects = effects.length > 0 ? effects : project.sideEffects;
   const exported = ([path, module]) => [
     path,
@@ -169,7 +182,7 @@ function manifest(packed) {
     ...{ name, version, description, license, repository, homepage, keywords, type, sideEffects },
     engines: { node },
     exports: Object.fromEntries(Object.entries(modules).map(exported)),
-    imports: Object.fromEntries([...contents.get(name).inner].map((one) => [one, conditions(one)])),
+    imports: Object.fromEntries([...contents.get(name).inner].map((one) => [one, packed(one)])),
     bin: Object.fromEntries(
       Object.entries(bin).map(([command, module]) => [command, file(module, ".js")]),
     ),

@@ -275,7 +275,7 @@ const LAWS: Readonly<Record<string, Law>> = {
   // What every page loads: nothing of protobuf.
   client: { rooms: ["client/core", "client/queue"], packages: [] },
   "client/wire": { rooms: [], files: LEAN, packages: [] },
-  "client/core": { rooms: ["client/wire"], files: LEAN, packages: [] },
+  "client/core": { rooms: ["client/wire"], files: LEAN, packages: ["#websocket"] },
   "client/protobuf": { rooms: ["client/wire"], files: LEAN, packages: [] },
   "client/queue": { rooms: ["client/core", "client/wire"], files: LEAN, packages: [] },
   "client/stream": { rooms: ["client/core", "client/wire"], files: LEAN, packages: [] },
