@@ -63,7 +63,12 @@ export function receivedMessage(message: WireMessage): ReceivedMessage {
   const { id = "", channel = "", offset = 0, epoch = "", time = 0, replay = false } = message;
   const event = fromWireEvent(message.payload ?? {});
   return {
-    ...{ id, channel, offset, epoch, time, replay },
+    id,
+    channel,
+    offset,
+    epoch,
+    time,
+    replay,
     publisher: identityOf(message.publisher),
     metadata: message.metadata ?? {},
     data: event.data,

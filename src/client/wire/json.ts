@@ -5,13 +5,7 @@ import type { Codec, Frame, OutboundFrame } from "./frames.ts";
 type Bag = Record<string, unknown>;
 
 /** The 64-bit integers, which come as text. */
-const INTEGERS: ReadonlySet<string> = new Set([
-  "offset",
-  "time",
-  "number",
-  "credit_bytes",
-  "expires_at",
-]);
+const INTEGERS = /^(?:offset|time|number|credit_bytes|expires_at)$/;
 
 /** The text of a frame. */
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -48,11 +42,20 @@ function mend(value: Bag): void {
   for (const key in value) {
     const member = value[key];
     if (typeof member === "object" && member) {
-      if (key === "payload" || key === "rpc_reply") mendEvent(member as Bag);
+      if (key === "messages") for (const message of member as Bag[]) mendMessage(message);
+      else if (key === "payload" || key === "rpc_reply") mendEvent(member as Bag);
       // Of an application, whatever the names in it are.
       else if (key !== "metadata") mend(member as Bag);
-    } else if (INTEGERS.has(key)) value[key] = exact(member);
+    } else if (INTEGERS.test(key)) value[key] = exact(member);
   }
+}
+
+/** What nearly all of a connection's text is: it takes too long to look at every member. */
+function mendMessage(message: Bag): void {
+  const { offset, time, payload } = message;
+  if (offset !== undefined) message["offset"] = exact(offset);
+  if (time !== undefined) message["time"] = exact(time);
+  if (payload) mendEvent(payload as Bag);
 }
 
 function mendEvent(event: Bag): void {

@@ -2,9 +2,12 @@
 import type { Frame } from "./frames.ts";
 
 const utf8 = new TextEncoder();
+/** What is encoded to be measured is written here, so that no memory is made for it. */
+const scratch = new Uint8Array(1 << 14);
 
 export function utf8Length(text: string): number {
-  return utf8.encode(text).length;
+  const { read, written } = utf8.encodeInto(text, scratch);
+  return read < text.length ? written + utf8Length(text.slice(read)) : written;
 }
 
 export function frameLength(frame: Frame): number {

@@ -262,6 +262,11 @@ describe("protobuf", () => {
   test.each([
     ["cut in a text", [0x0a, 5, 0x61]],
     ["cut in a message", [0x5a, 9, 0x0a]],
+    ["cut in a publication", [0x92, 1, 9, 0x1a]],
+    ["cut in a publication's message", [0x92, 1, 3, 0x1a, 9, 0x0a]],
+    ["a message longer than its publication", [0x92, 1, 4, 0x1a, 1, 0x0a, 1, 0x61]],
+    ["an event longer than its message", [0x92, 1, 7, 0x1a, 5, 0x22, 1, 0x0a, 1, 0x61]],
+    ["a publisher cut short", [0x92, 1, 6, 0x1a, 4, 0x9a, 1, 2, 0x0a]],
     ["an integer without end", [0x18, ...Array.from({ length: 12 }, () => 0xff)]],
     ["a group", [0x0b]],
     ["text that is no UTF-8", [0x0a, 1, 0xff]],
@@ -281,14 +286,28 @@ test("an offset beyond 2^53 - 1 is refused in both encodings", () => {
   }
   for (const offset of ['"9007199254740992"', "9007199254740992", '"x"', '"1.5"']) {
     expect(() => json.decode(`{"publish_ack":{"offset":${offset}}}`)).toThrow("cannot be read");
+    for (const name of ["offset", "time"]) {
+      const text = `{"publication":{"messages":[{"channel":"c"},{"${name}":${offset}}]}}`;
+      expect(() => json.decode(text)).toThrow("cannot be read");
+    }
   }
   for (const offset of [2n ** 53n, 2n ** 64n - 1n]) {
-    const message = create(OutboundMessageSchema, {
-      envelope: { case: "publishAck", value: { offset } },
-    });
-    const bytes = toBinary(OutboundMessageSchema, message);
-    expect(() => protobuf.decode(bytes)).toThrow("cannot be read");
+    for (const message of [
+      create(OutboundMessageSchema, { envelope: { case: "publishAck", value: { offset } } }),
+      ...[{ offset }, { time: offset }].map((one) =>
+        create(OutboundMessageSchema, {
+          envelope: { case: "publication", value: { messages: [one] } },
+        }),
+      ),
+    ]) {
+      const bytes = toBinary(OutboundMessageSchema, message);
+      expect(() => protobuf.decode(bytes)).toThrow("cannot be read");
+    }
   }
+});
+
+test.each(["[null]", '{"a":1}'])("messages that are %s are no frame", (messages) => {
+  expect(() => json.decode(`{"publication":{"messages":${messages}}}`)).toThrow("cannot be read");
 });
 
 test("names in an application's metadata are its own", () => {
