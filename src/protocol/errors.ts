@@ -31,18 +31,19 @@ type ErrorMessage = {
  */
 export class MessagingError extends Error {
   override readonly name = "MessagingError";
+  // Only declared: the constructor makes them, and a page loads each name once less.
   /** A code of the table, or a backend's own. */
-  readonly code: string;
+  declare readonly code: string;
   /** Family of the code. */
-  readonly type: string;
+  declare readonly type: string;
   /** Whether the same request may succeed later. */
-  readonly retry: boolean;
+  declare readonly retry: boolean;
   /** Whether it counts towards closing the session with 3509. */
-  readonly counts: boolean;
+  declare readonly counts: boolean;
   /** `retry_after_ms` (number, milliseconds) stands here when the server asks for a pause. */
-  readonly metadata: JsonObject | undefined;
+  declare readonly metadata: JsonObject | undefined;
   /** In the SDK: how the connection ended that this is about. */
-  readonly close: { readonly code: number; readonly reason: string } | undefined;
+  declare readonly close: { readonly code: number; readonly reason: string } | undefined;
 
   constructor(
     code: ErrorCode | (string & {}),

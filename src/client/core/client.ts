@@ -34,7 +34,7 @@ import { gapOf, memberOf, type ReceivedMessage, receivedMessage } from "./messag
 import type { ClientOptions } from "./options.ts";
 import { stands } from "./patterns.ts";
 import type { PublishQueue, PublishResult, QueueFactory, QueueItem } from "./ports.ts";
-import type { AnswerKind, Answers } from "./requests.ts";
+import type { AnswerKind, Answers, Terms } from "./requests.ts";
 import type { MessageHandler, SubscribeOptions, Subscription } from "./subscription.ts";
 import { type FrameHandlers, type TopicEvents, type Topics, topicsOf } from "./topics/topics.ts";
 import type { DataOf, StandardSchema } from "./types.ts";
@@ -69,14 +69,13 @@ const FRAME_BYTES = 256;
 export class Client<
   Channels extends object = Record<string, unknown>,
 > extends Emitter<ClientEvents> {
-  readonly clientId: string;
+  declare readonly clientId: string;
   /**
    * Settles when the first connection stands, or the client is closed before that.
    *
    * @throws MessagingError (as a rejection, which may be ignored) with the server's code, and how the connection ended
    */
-  readonly ready: Promise<void>;
-  readonly #ready = deferred();
+  declare readonly ready: Promise<void>;
   readonly #onError: (error: MessagingError) => void;
   readonly #connection: Connection;
   readonly #topics: Topics;
@@ -85,7 +84,6 @@ export class Client<
   /** Whether the end of the queue is to remove what its store has. */
   #forgets = false;
   readonly #schemas: [string, StandardSchema][];
-  readonly #requestTimeoutMs: number;
   #onSurvey: SurveyHandler | undefined;
   #reporting = false;
 
@@ -96,26 +94,25 @@ export class Client<
   constructor(
     url: string,
     options: ClientOptions<Channels>,
-    queue: QueueFactory | undefined,
+    queueFactory: QueueFactory | undefined,
     patient: boolean,
   ) {
     super((error) => this.#failed(error));
     const { clientId = randomUuid(), clock = systemClock, encoding = "json", signal } = options;
-    const { requestTimeoutMs = 10_000, schemas = {}, onError = console.error } = options;
+    const { schemas = {}, onError = console.error } = options;
+    const ready = deferred();
     this.clientId = clientId;
-    this.ready = this.#ready.promise;
+    this.ready = ready.promise;
     this.#onError = onError;
-    this.#requestTimeoutMs = requestTimeoutMs;
     this.#schemas = Object.entries(schemas);
     const codec = encoding === "json" ? json : encoding;
     if (typeof codec === "string") {
-      throw new MessagingError(
-        "BAD_REQUEST",
-        `for ${codec} pass the codec of messageloop/protobuf as encoding`,
-      );
+      throw new MessagingError("BAD_REQUEST", "pass the codec of messageloop/protobuf as encoding");
     }
     const report = (error: unknown): void => this.#report(error);
-    this.#connection = connectionOf(
+    const failed = (error: unknown): void => this.#failed(error);
+    const queue = queueFactory?.({ url, clock, report });
+    const connection = connectionOf(
       {
         clientType: "sdk",
         version: "1.0.0",
@@ -127,65 +124,61 @@ export class Client<
         ...{ url, clientId, clock, codec, patient, capabilities: CAPABILITIES },
       },
       {
-        subscriptions: (room) => this.#topics.requests(room),
+        subscriptions: (room) => topics.requests(room),
         connected: (frame, time) => {
-          this.#topics.connected(frame);
-          this.#queue?.opened({
-            userId: this.userId,
+          topics.connected(frame);
+          queue?.opened({
+            userId: connection.userId,
             dedupWindowMs: frame.dedup_window_ms ?? 0,
             time,
             send: (item, again) => this.#send(item, again),
           });
         },
-        frame: (frame) => {
-          for (const kind of kinds) {
-            const member = frame[kind];
-            if (member) handlers[kind]?.(member as never);
+        frame(frame) {
+          for (const kind in frame) {
+            const member = frame[kind as keyof OutboundFrame];
+            if (member) byKind.get(kind)?.(member as never);
           }
         },
-        refreshed: () => this.#topics.refreshed(),
+        refreshed: () => topics.refreshed(),
         lost: (error) => {
-          const isOver = this.state === "closed";
-          this.#topics.lost(isOver ? error : undefined);
-          this.#queue?.lost();
+          const isOver = connection.state === "closed";
+          topics.lost(isOver ? error : undefined);
+          queue?.lost();
           if (!isOver) return;
-          this.#ready.reject(error);
+          ready.reject(error);
           this.#endQueue()?.catch(report);
         },
         changed: (change) => {
-          if (change.state === "connected") this.#ready.resolve();
+          if (change.state === "connected") ready.resolve();
           this.emit("statechange", change);
         },
         report,
       },
     );
-    this.#topics = topicsOf({
-      ...{ connection: this.#connection, clock, requestTimeoutMs },
+    const topics = topicsOf({
+      ...{ connection, clock, failed },
       received: (message) => this.#received(message),
       emit: (type, detail) => this.emit(type, detail as ClientEvents[typeof type]),
-      failed: (error) => this.#failed(error),
     });
     const handlers: FrameHandlers = {
-      ...this.#topics.handlers,
+      ...topics.handlers,
       survey_request: ({ payload = {}, request_id = "" }) => {
-        surveyAnswer(
-          payload,
-          this.#onSurvey,
-          (value) => this.#event(value),
-          (error) => this.#failed(error),
-        )
-          .then((answer) => this.#connection.tell({ survey_response: { request_id, ...answer } }))
+        surveyAnswer(payload, this.#onSurvey, (value) => this.#event(value), failed)
+          .then((answer) => connection.tell({ survey_response: { request_id, ...answer } }))
           .catch(report);
       },
       token_expiring: ({ channels = [], expires_at: expiresAt = 0 }) =>
         this.emit("tokenexpiring", { channels, expiresAt }),
     };
-    const kinds = Object.keys(handlers) as (keyof OutboundFrame)[];
-    this.#queue = queue?.({ url, clock, report });
+    const byKind = new Map(Object.entries(handlers));
+    this.#connection = connection;
+    this.#topics = topics;
+    this.#queue = queue;
     whenAborted(signal, () => {
       this.close().catch(report);
     });
-    if (!signal?.aborted) this.#connection.start();
+    if (!signal?.aborted) connection.start();
   }
 
   get state(): ConnectionState {
@@ -427,17 +420,11 @@ export class Client<
   #ask<Kind extends AnswerKind, T>(
     frame: () => InboundFrame,
     kind: Kind,
-    {
-      timeoutMs = this.#requestTimeoutMs,
-      ...terms
-    }: { timeoutMs?: number; signal?: Signal | undefined; late?: string },
+    terms: Pick<Terms<Kind, T>, "timeoutMs" | "signal" | "late">,
     take: (answers: Answers<Kind>) => T,
   ): Promise<T> {
-    try {
-      return this.#connection.request(frame(), { kind, take, timeoutMs, ...terms });
-    } catch (error) {
-      return quiet(Promise.reject(error));
-    }
+    const ask = async () => this.#connection.request(frame(), { ...terms, kind, take });
+    return quiet(ask());
   }
 
   /** What is an event already, or data in one of its own. */
@@ -476,9 +463,7 @@ export class Client<
   }
 
   #failed(cause: unknown): void {
-    this.#report(
-      new MessagingError("INTERNAL_ERROR", "a handler of the application failed", { cause }),
-    );
+    this.#report(new MessagingError("INTERNAL_ERROR", "a handler failed", { cause }));
   }
 
   #report(cause: unknown): void {

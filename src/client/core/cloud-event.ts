@@ -106,12 +106,11 @@ function readData(value: string | Uint8Array<ArrayBuffer>, contentType = ""): un
 function attributeOf(name: string, value: unknown): WireAttribute {
   if (typeof value === "string") return { ce_string: value };
   if (typeof value === "boolean") return { ce_boolean: value };
-  if (Number.isInteger(value) && (value as number) === (value as number) >> 0) {
-    return { ce_integer: value as number };
-  }
   if (value instanceof Uint8Array) return { ce_bytes: value as Uint8Array<ArrayBuffer> };
-  if (value instanceof Date && !Number.isNaN(value.getTime())) {
-    return { ce_timestamp: value.toISOString() };
-  }
+  // JSON has null for a date that is none.
+  const time = value instanceof Date && value.toJSON();
+  if (time) return { ce_timestamp: time };
+  // As 32 bits it is the same number.
+  if (value === Number(value) >> 0) return { ce_integer: value };
   throw new TypeError(`CloudEvents cannot carry the value of ${name}`);
 }

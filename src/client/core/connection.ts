@@ -54,6 +54,8 @@ export interface ConnectionOptions {
   readonly transport: TransportFactory;
   readonly capabilities: readonly string[];
   readonly connectTimeoutMs: number;
+  /** Of a request of which nothing else is said. Default 10,000. */
+  readonly requestTimeoutMs?: number;
   /** Default 10,000. */
   readonly pongTimeoutMs?: number;
   /** Default: what the server asks for. 0 sends none. */
@@ -83,6 +85,7 @@ export interface ConnectionOwner {
   report(error: unknown): void;
 }
 
+const REQUEST_TIMEOUT_MS = 10_000;
 const PONG_TIMEOUT_MS = 10_000;
 /** How long a pong that may lie behind a late timer has after its time is over. */
 const PONG_GRACE_MS = 1_000;
@@ -126,7 +129,7 @@ export interface Connection {
 
 export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner): Connection {
   const { url, codec, clock, getToken } = options;
-  const requests = requestsOf(clock);
+  const requests = requestsOf(clock, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS);
   /** Of an attempt, of the pause before the next one, or of the end. */
   const limit = timerOf(clock);
   const beat = timerOf(clock);
@@ -140,7 +143,8 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
   let maxMessageBytes = 0;
   let generation = 0;
   let transport: Transport | undefined;
-  let hasTried = false;
+  /** The application has given a token for the first attempt. */
+  let hasToken = token !== "";
   /** No attempt is under way: the page was left, or there is a pause before the next one. */
   let isIdle = false;
   /** Attempts since the last connection that lasted. */
@@ -154,9 +158,10 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
   let told: OutboundFrame["disconnect"];
   let refusal: MessagingError | undefined;
   let received = 0;
-  let reported = 0;
-  /** 0 where the server does not want to know. */
+  /** Bytes between two reports of what was received. */
   let reportEvery = 0;
+  /** With so many bytes the next one is due; never where the server does not want to know. */
+  let reportAt = Infinity;
   /** The transport that is being closed. */
   let leaving: Transport | undefined;
 
@@ -174,8 +179,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     for (const timer of [limit, beat, pong]) timer.stop();
     isIdle = false;
     received = 0;
-    reported = 0;
-    reportEvery = 0;
+    reportAt = Infinity;
     return former;
   };
 
@@ -217,9 +221,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     return closed.promise;
   };
 
-  const end = (error: unknown): void => {
-    close(MessagingError.from(error)).catch(() => {});
-  };
+  const end = (error: unknown): unknown => close(MessagingError.from(error));
 
   const room = (): number => (maxMessageBytes || USUAL_MESSAGE_BYTES) - 1024;
 
@@ -261,7 +263,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     takeToken(fresh);
     if (state !== "connected") return;
     const take = (): void => owner.refreshed();
-    await request({ refresh: { token } }, { kind: "refresh_ack", take, timeoutMs: 10_000 });
+    await request({ refresh: { token } }, { kind: "refresh_ack", take });
   };
 
   const attempt = (): void => {
@@ -269,9 +271,8 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     refusal = undefined;
     told = undefined;
     limit.set(options.connectTimeoutMs, () => drop("no answer in time"));
-    const hasToken = !hasTried && token !== "";
-    hasTried = true;
     if (!getToken || hasToken || clock.elapsed() - tokenAt < TOKEN_REUSE_MS) {
+      hasToken = false;
       open();
       return;
     }
@@ -332,8 +333,8 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     } catch (error) {
       owner.report(error);
     }
-    if (!reportEvery || received - reported < reportEvery || state !== "connected") return;
-    reported = received;
+    if (received < reportAt) return;
+    reportAt = received + reportEvery;
     tell({ received: { bytes: received } });
   };
 
@@ -359,14 +360,17 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
   };
 
   const begin = (frame: ConnectedFrame, time: number): void => {
-    const { session_id = "", user_id = "", max_message_bytes = 0, ping_interval_ms = 0 } = frame;
+    const { session_id = "", user_id = "", max_message_bytes = 0 } = frame;
+    const { ping_interval_ms = 0, credit_bytes = 0, capabilities } = frame;
     limit.stop();
     sessionId = session_id;
     userId = user_id;
     maxMessageBytes = max_message_bytes;
     connectedAt = clock.elapsed();
-    const credit = frame.capabilities?.includes("credit") && frame.credit_bytes;
-    if (credit) reportEvery = credit / REPORTS_PER_CREDIT;
+    if (capabilities?.includes("credit") && credit_bytes > 0) {
+      reportEvery = credit_bytes / REPORTS_PER_CREDIT;
+      reportAt = reportEvery;
+    }
     enter("connected", () => {
       const goOn = current(flush);
       pingEvery(options.pingIntervalMs ?? ping_interval_ms);
@@ -417,8 +421,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
       tokenAt = -TOKEN_REUSE_MS;
       tokenReason = "expired";
     }
-    const refusedMs = refusal ? retryAfterMs(refusal) : 0;
-    const askedMs = Math.max(told?.retry_after_ms ?? 0, refusedMs, pauseMs);
+    const askedMs = Math.max(told?.retry_after_ms ?? 0, retryAfterMs(error), pauseMs);
     // The server may have named the same time to everybody.
     const delayMs = askedMs + delay();
     notBefore = clock.elapsed() + askedMs;
@@ -452,7 +455,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
       if (state === "closed") return;
       abandon()?.close(1000, "page left");
       isIdle = true;
-      leave("connecting", new MessagingError("UNAVAILABLE", "the page was left"));
+      leave("connecting", new MessagingError("UNAVAILABLE", "page left"));
     },
   );
 

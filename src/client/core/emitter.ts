@@ -114,9 +114,18 @@ export function deferred<T = void>(): Deferred<T> {
   return { promise, ...settle };
 }
 
-/** Calls when a signal aborts, or at once where it has. @returns what ends the wait */
-export function whenAborted(signal: Signal | undefined, run: () => void): () => void {
-  if (signal?.aborted) run();
-  signal?.addEventListener("abort", run);
-  return () => signal?.removeEventListener("abort", run);
+/** Calls when a signal aborts, or at once where it has. @param until nothing is called once it has settled */
+export function whenAborted(
+  signal: Signal | undefined,
+  run: (reason: unknown) => unknown,
+  until?: Promise<unknown>,
+): void {
+  if (!signal) return;
+  const abort = (): void => {
+    run(signal.reason);
+  };
+  const forget = (): void => signal.removeEventListener("abort", abort);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort);
+  until?.then(forget, forget);
 }

@@ -15,10 +15,10 @@ export interface Terms<Kind extends AnswerKind, T> {
   readonly kind: Kind;
   /** What the answer, with all of its parts, means. Called inside of its frame, before anything that came later. */
   readonly take: (answers: Answers<Kind>) => T;
-  /** Milliseconds. */
-  readonly timeoutMs: number;
+  /** Milliseconds. Default: those of all requests. */
+  readonly timeoutMs?: number | undefined;
   /** What an answer that does not come in time is called. Default UNAVAILABLE. */
-  readonly late?: string;
+  readonly late?: string | undefined;
   readonly signal?: Signal | undefined;
 }
 
@@ -44,23 +44,22 @@ export interface Requests {
   fail(error: MessagingError, all: boolean): void;
 }
 
-export function requestsOf(clock: Clock): Requests {
+/** @param usualMs how long an answer may take of which nothing else is said, in milliseconds */
+export function requestsOf(clock: Clock, usualMs: number): Requests {
   const pending = new Map<string, Pending>();
   /** Those of them that wait for a connection. */
   const unsent = new Map<string, Pending>();
   let counter = 0;
   return {
     add<Kind extends AnswerKind, T>(frame: InboundFrame, terms: Terms<Kind, T>): Promise<T> {
-      const { kind, take, timeoutMs, late = "UNAVAILABLE", signal } = terms;
+      const { kind, take, timeoutMs = usualMs, late = "UNAVAILABLE", signal } = terms;
       const id = `${++counter}`;
       const { promise, resolve, reject } = deferred<T>();
       const answers: Answer<Kind>[] = [];
-      let forget: (() => void) | undefined;
       const settle = (): void => {
         pending.delete(id);
         unsent.delete(id);
         cancel();
-        forget?.();
       };
       const fail = (error: unknown): void => {
         settle();
@@ -82,7 +81,7 @@ export function requestsOf(clock: Clock): Requests {
       const request = { frame: { id, ...frame }, kind, answered, fail };
       pending.set(id, request);
       unsent.set(id, request);
-      forget = whenAborted(signal, () => fail(signal?.reason));
+      whenAborted(signal, fail, promise);
       return promise;
     },
     flush(send) {

@@ -78,13 +78,13 @@ const MOST_WAITING = 1_000;
  */
 export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
   /** The channel or pattern. */
-  readonly channel: string;
+  declare readonly channel: string;
   /**
    * Settles with the server's first answer.
    *
    * @throws MessagingError (as a rejection, which may be ignored) with the server's code
    */
-  readonly ready: Promise<void>;
+  declare readonly ready: Promise<void>;
   readonly #owner: SubscriptionOwner;
   readonly #handler: MessageHandler<T> | undefined;
   #state: SubscriptionState = "subscribing";
@@ -135,7 +135,7 @@ export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
     try {
       for (;;) {
         if (this.#overflowed) {
-          throw new MessagingError("RATE_LIMITED", "messages came faster than they were taken");
+          throw new MessagingError("RATE_LIMITED", "too many messages wait");
         }
         const next = waiting.shift();
         if (next) yield next;

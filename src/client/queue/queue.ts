@@ -110,7 +110,7 @@ export function queueOf(
   let isHeld = false;
   let windowMs = 0;
   /** What has to be added to the elapsed time to have the server's. */
-  let ahead = Number.NaN;
+  let ahead = NaN;
 
   const now = (): Moment => {
     const elapsed = clock.elapsed();
@@ -152,7 +152,7 @@ export function queueOf(
       const { born, sent } = entry;
       const left = sent ? windowMs - MARGIN_MS - age(sent, true) : ageMs - age(born);
       if (left > 0) next = Math.min(next, left);
-      else fail(entry, "there was no connection in time", false);
+      else fail(entry, "no connection in time", false);
     }
     if (waiting.size > 0) timer.set(next, tidy);
   };
@@ -223,12 +223,10 @@ export function queueOf(
       else if (waiting.size >= items || size > bytes) {
         reject(new MessagingError("RATE_LIMITED", "too much waits to be sent"));
       } else rest(entry);
-      if (signal) {
-        const forget = whenAborted(signal, () => {
-          if (take(entry)) reject(signal.reason);
-        });
-        promise.then(forget, forget);
-      }
+      const abort = (reason: unknown): void => {
+        if (take(entry)) reject(reason);
+      };
+      whenAborted(signal, abort, promise);
       return promise;
     },
     opened(next) {

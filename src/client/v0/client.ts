@@ -111,6 +111,7 @@ export class MessageLoopClient implements IClient {
           ...(getToken === undefined ? [] : ["refresh"]),
         ],
         connectTimeoutMs: options.connectTimeoutMs,
+        requestTimeoutMs,
         pongTimeoutMs: Math.max(0, pingTimeoutMs - PONG_GRACE_MS),
         ...(pingIntervalMs === undefined ? {} : { pingIntervalMs }),
         reconnect,

@@ -50,7 +50,7 @@ export class Subscriptions {
   #hasConnected = false;
 
   constructor(terms: SubscriptionsTerms) {
-    const { connection, requestTimeoutMs, received, gap, report } = terms;
+    const { connection, received, gap, report } = terms;
     this.#terms = terms;
     // The connection as it is, but for what is done here before the server is asked, and with its answer.
     const between = Object.create(connection, {
@@ -58,7 +58,7 @@ export class Subscriptions {
       request: { value: this.#request.bind(this) },
     }) as Connection;
     this.#topics = topicsOf({
-      ...{ connection: between, clock: systemClock, requestTimeoutMs },
+      ...{ connection: between, clock: systemClock },
       received(message) {
         try {
           return receivedMessage(message);

@@ -36,7 +36,7 @@ export async function surveyAnswer(
 ): Promise<{ readonly payload: WireEvent } | { readonly error: WireError }> {
   try {
     if (!handler) {
-      throw new MessagingError("UNIMPLEMENTED", "this client answers no surveys");
+      throw new MessagingError("UNIMPLEMENTED", "no surveys are answered here");
     }
     const event = fromWireEvent(question);
     const answer = await handler({ channel: event.source, data: event.data, event });

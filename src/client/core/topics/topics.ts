@@ -39,7 +39,6 @@ export interface TopicEvents {
 export interface TopicsTerms {
   readonly connection: Connection;
   readonly clock: Clock;
-  readonly requestTimeoutMs: number;
   /** A message as applications see it; undefined where they cannot, which has been reported. */
   readonly received: (message: WireMessage) => ReceivedMessage | undefined;
   readonly emit: <Type extends keyof TopicEvents>(type: Type, detail: TopicEvents[Type]) => void;
@@ -65,8 +64,8 @@ export type FrameHandlers = {
   readonly [Kind in keyof OutboundFrame]?: (member: NonNullable<OutboundFrame[Kind]>) => void;
 };
 
-/** One request, and what it asks for. */
-type Asked = readonly (readonly [Topic, SubscriptionRequest])[];
+/** What one request asks for. */
+type Asked = ReadonlyMap<Topic, SubscriptionRequest>;
 
 /** How often a pattern tells the server that it is up to date, in milliseconds. */
 const RENEWAL_MS = 5 * 60_000;
@@ -74,14 +73,14 @@ const RENEWAL_MS = 5 * 60_000;
 const MOST_ROUTES = 5_000;
 
 export function topicsOf(terms: TopicsTerms): Topics {
-  const { connection, clock, requestTimeoutMs: timeoutMs, emit, failed } = terms;
+  const { connection, clock, emit, failed } = terms;
   const topics = new Map<string, Topic>();
   /** The topics of each channel that was heard, until any of them changes. */
   const routes = new Map<string, readonly Topic[]>();
   const renewal = timerOf(clock);
   /** Counts losses. What was asked before the last one is over. */
   let session = 0;
-  let askedByConnect: Asked = [];
+  let askedByConnect: Asked = new Map();
 
   const add = (name: string, options: TopicOptions): Topic => {
     const topic = topicOf(name, options, { clock, connection, ask: askRest, forget, missed });
@@ -101,24 +100,21 @@ export function topicsOf(terms: TopicsTerms): Topics {
     kind: Kind,
     take: (answers: readonly SubscriptionAnswer[]) => void,
   ): Promise<void> =>
-    connection.request(frame, {
-      ...{ kind, timeoutMs },
-      take: ([{ subscriptions = [] }]) => take(subscriptions),
-    });
+    connection.request(frame, { kind, take: ([{ subscriptions = [] }]) => take(subscriptions) });
 
   /** What is to be asked for, in at most so many bytes; one at least where any is. */
   const wanted = (room: number): Asked => {
-    const asked: (readonly [Topic, SubscriptionRequest])[] = [];
+    const asked = new Map<Topic, SubscriptionRequest>();
     let left = room;
     for (const topic of topics.values()) {
       const request = topic.request(room / 2);
       if (!request) continue;
       left -= utf8Length(JSON.stringify(request));
-      if (left < 0 && asked.length > 0) {
+      if (left < 0 && asked.size > 0) {
         topic.answered(undefined, request);
         break;
       }
-      asked.push([topic, request]);
+      asked.set(topic, request);
     }
     return asked;
   };
@@ -126,24 +122,33 @@ export function topicsOf(terms: TopicsTerms): Topics {
   const askRest = (): void => {
     while (connection.state === "connected") {
       const asked = wanted(connection.room);
-      if (asked.length === 0) return;
+      if (asked.size === 0) return;
       ask(asked);
     }
   };
 
   const ask = (asked: Asked): void => {
     const mine = session;
-    request({ subscribe: { subscriptions: requestedBy(asked) } }, "subscribe_ack", (answers) =>
+    const subscriptions = [...asked.values()];
+    request({ subscribe: { subscriptions } }, "subscribe_ack", (answers) =>
       answered(asked, answers),
     ).catch((error: unknown) => {
       if (mine !== session) return;
-      for (const [topic] of asked) topic.refuse(MessagingError.from(error));
+      for (const topic of asked.keys()) topic.refuse(MessagingError.from(error));
     });
   };
 
-  const answered = (asked: Asked, answers: readonly SubscriptionAnswer[]): void => {
+  /** @returns what was not asked for */
+  const answered = (
+    asked: Asked,
+    answers: readonly SubscriptionAnswer[],
+  ): readonly SubscriptionAnswer[] => {
     const byName = new Map(answers.map((answer) => [answer.channel ?? "", answer]));
-    for (const [topic, request] of asked) topic.answered(byName.get(topic.name), request);
+    for (const [topic, request] of asked) {
+      topic.answered(byName.get(topic.name), request);
+      byName.delete(topic.name);
+    }
+    return [...byName.values()];
   };
 
   /** The server's side has made them. */
@@ -216,13 +221,14 @@ export function topicsOf(terms: TopicsTerms): Topics {
 
   const renewLater = (): void =>
     renewal.set(RENEWAL_MS, () => {
-      const renewed = [...topics.values()].flatMap((topic) => {
+      const renewed = new Map<Topic, SubscriptionRequest>();
+      for (const topic of topics.values()) {
         const request = topic.renewal();
-        return request ? [[topic, request] as const] : [];
-      });
+        if (request) renewed.set(topic, request);
+      }
       renewLater();
       // What is refused now goes on as it is.
-      if (renewed.length > 0) ask(renewed);
+      if (renewed.size > 0) ask(renewed);
     });
 
   return {
@@ -258,21 +264,17 @@ export function topicsOf(terms: TopicsTerms): Topics {
       });
       joined.join(subscription);
       if (isNew) askRest();
-      whenAborted(signal, () => {
-        subscription.unsubscribe().catch(() => {});
-      });
+      whenAborted(signal, () => subscription.unsubscribe());
       return subscription;
     },
 
     requests(room) {
       askedByConnect = wanted(room);
-      return requestedBy(askedByConnect);
+      return [...askedByConnect.values()];
     },
 
     connected({ subscriptions = [], publications = [] }) {
-      answered(askedByConnect, subscriptions);
-      const own = new Set(askedByConnect.map(([{ name }]) => name));
-      const others = subscriptions.filter(({ channel = "", error }) => !own.has(channel) && !error);
+      const others = answered(askedByConnect, subscriptions).filter(({ error }) => !error);
       if (others.length > 0) subscribed(others);
       askRest();
       renewLater();
@@ -318,10 +320,6 @@ export function topicsOf(terms: TopicsTerms): Topics {
       },
     },
   };
-}
-
-function requestedBy(asked: Asked): readonly SubscriptionRequest[] {
-  return asked.map(([, request]) => request);
 }
 
 function channelsOf(answers: readonly SubscriptionAnswer[]): readonly string[] {
