@@ -1,6 +1,6 @@
 /** Chromium and Firefox, for tests of pages that are the same in both. */
 import { chromium } from "playwright-core";
-import puppeteer from "puppeteer-core";
+import puppeteer, { type Browser as UsedBrowser } from "puppeteer-core";
 
 export interface BrowserPage {
   /** Resolves with what a script comes to. */
@@ -24,6 +24,33 @@ export async function launch(name: (typeof BROWSERS)[number]): Promise<Browser> 
   return name === "Chromium" ? await launchChromium() : await launchFirefox();
 }
 
+/** What drivers tell Chromium so that nothing is in their way, and what its users do not. */
+const SWITCHES = [
+  "--disable-back-forward-cache",
+  "--disable-background-timer-throttling",
+  "--disable-backgrounding-occluded-windows",
+  "--disable-renderer-backgrounding",
+];
+
+/**
+ * Starts a browser as people have it: a tab behind another is hidden and slowed down, and a page that was left may be kept.
+ *
+ * @param features of Chromium, to switch on
+ */
+export async function launchAsUsed(
+  name: (typeof BROWSERS)[number],
+  features: readonly string[] = [],
+): Promise<UsedBrowser> {
+  if (name === "Firefox") return await launchUsedFirefox();
+  return await puppeteer.launch({
+    executablePath: programOf("MESSAGELOOP_CHROMIUM"),
+    headless: true,
+    ignoreDefaultArgs: SWITCHES,
+    // Root has no other way.
+    args: ["--no-sandbox", ...features.map((feature) => `--enable-features=${feature}`)],
+  });
+}
+
 async function launchChromium(): Promise<Browser> {
   const browser = await chromium.launch({ executablePath: programOf("MESSAGELOOP_CHROMIUM") });
   return {
@@ -38,8 +65,7 @@ async function launchChromium(): Promise<Browser> {
 }
 
 async function launchFirefox(): Promise<Browser> {
-  const executablePath = programOf("MESSAGELOOP_FIREFOX");
-  const browser = await puppeteer.launch({ browser: "firefox", executablePath, headless: true });
+  const browser = await launchUsedFirefox();
   return {
     open: async (url, before = "") => {
       const page = await browser.newPage();
@@ -49,6 +75,11 @@ async function launchFirefox(): Promise<Browser> {
     },
     close: () => browser.close(),
   };
+}
+
+async function launchUsedFirefox(): Promise<UsedBrowser> {
+  const executablePath = programOf("MESSAGELOOP_FIREFOX");
+  return await puppeteer.launch({ browser: "firefox", executablePath, headless: true });
 }
 
 function programOf(name: string): string {
