@@ -76,7 +76,9 @@ async function bundle(): Promise<ReadonlyMap<string, string>> {
     logLevel: "warning",
   });
   const bundled = outputFiles.map(({ path, text }) => [basename(path), text] as const);
-  return new Map([["index.html", await readFile(join(page, "index.html"), "utf8")], ...bundled]);
+  const head = await readFile(join(root, "examples/head.html"), "utf8");
+  const html = await readFile(join(page, "index.html"), "utf8");
+  return new Map([["index.html", html.replace("<!-- head.html -->", head)], ...bundled]);
 }
 
 async function startBackend(): Promise<Backend | undefined> {

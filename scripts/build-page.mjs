@@ -8,7 +8,7 @@ const source = join(root, "src/http/console");
 const target = join(root, "dist/page");
 
 const { outputFiles } = await build({
-  entryPoints: [join(source, "main.ts")],
+  entryPoints: [join(source, "main.ts"), join(source, "style.css")],
   outdir: target,
   bundle: true,
   format: "esm",
@@ -20,7 +20,7 @@ const { outputFiles } = await build({
 
 mkdirSync(target, { recursive: true });
 for (const { path, contents } of outputFiles) put(basename(path), contents);
-for (const name of ["index.html", "style.css"]) put(name, readFileSync(join(source, name)));
+put("index.html", readFileSync(join(source, "index.html")));
 
 /**
  * Every wrangler command builds the page, and a running wrangler dev restarts when a file of it

@@ -1,5 +1,6 @@
 /** The page, as a browser finds it: below any prefix, and with the path that is set. */
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { request as ask, createServer as createHttp } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -75,6 +76,17 @@ test("its script takes the path from the page alone", async () => {
   const script = await (await fetch(new URL("main.js", await start("/socket")))).text();
   expect(script).toContain("messageloop-path");
   expect(script).not.toContain('"/ws"');
+});
+
+test("its links lead to sections that are there", async () => {
+  const html = await (await fetch(await start("/ws"))).text();
+  const links = [...html.matchAll(/href="[^"]*\/blob\/main\/([^"#]+)(?:#([^"]+))?"/g)];
+  expect(links.length).toBeGreaterThan(2);
+  for (const [, path = "", section] of links) {
+    const document = readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+    const heading = section?.replaceAll("-", " ") ?? "";
+    expect(document.toLowerCase()).toMatch(new RegExp(`^#+ ${heading}`, "m"));
+  }
 });
 
 test("each file is read once, whatever is asked for", async () => {

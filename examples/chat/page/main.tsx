@@ -1,6 +1,7 @@
 /** A chat room: what was said before, who is here, and nothing lost when the network goes and comes back. */
 import { type FormEvent, type ReactElement, StrictMode, useEffect, useRef, useState } from "react";
 import { createRoot } from "react-dom/client";
+import { WORDS } from "../../status.ts";
 import { MessageLoopProvider, useChannel, useConnectionState, usePresence } from "./hooks.ts";
 
 const ROOM = "chat.lobby";
@@ -73,10 +74,9 @@ function Room({ name }: { readonly name: string }): ReactElement {
 
 function Connection(): ReactElement {
   const { state } = useConnectionState();
-  const words = { connected: "online", connecting: "connecting…", closed: "offline" };
   return (
     <p className="status" role="status" data-state={state}>
-      {words[state]}
+      {WORDS[state]}
     </p>
   );
 }

@@ -1,5 +1,6 @@
 /** Where everybody points: places by messages, and who is there by presence. */
 import { createClient, type Member } from "messageloop";
+import { showStatus } from "../../status.ts";
 import { Cursors } from "./cursors.ts";
 
 /** A place on the board, from 0 to 1 in both directions. */
@@ -16,8 +17,6 @@ const PAUSE_MS = 80;
 /** How far an arrow key moves. */
 const STEP = 0.02;
 
-const words = { connected: "online", connecting: "connecting…", closed: "offline" };
-const status = document.getElementById("status") as HTMLElement;
 const people = document.getElementById("people") as HTMLElement;
 const board = document.getElementById("board") as HTMLElement;
 
@@ -26,10 +25,7 @@ const cursors = new Cursors(board, me);
 const client = createClient<Channels>("/ws", { clientId: me });
 const members = new Map<string, Member>();
 
-client.addEventListener("statechange", ({ detail: { state } }) => {
-  status.dataset["state"] = state;
-  status.textContent = words[state];
-});
+showStatus(client);
 
 const subscription = client.subscribe(BOARD, ({ publisher, data }) => {
   if (publisher.clientId !== me) cursors.move(publisher.clientId, data);

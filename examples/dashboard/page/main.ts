@@ -1,5 +1,6 @@
 /** Numbers that keep themselves: each tile has a channel, begins with its history and goes on live. */
 import { createClient } from "messageloop";
+import { showStatus } from "../../status.ts";
 import { Tile } from "./tile.ts";
 
 type Channels = { "dashboard.*": { readonly value: number } };
@@ -14,15 +15,9 @@ const TILES = [
   new Tile({ channel: "dashboard.errors", title: "Errors", unit: "% of requests", digits: 2 }),
 ];
 
-const words = { connected: "live", connecting: "connecting…", closed: "offline" };
-const status = document.getElementById("status") as HTMLElement;
 const client = createClient<Channels>("/ws", { clientType: "dashboard" });
 
-client.addEventListener("statechange", ({ detail: { state } }) => {
-  status.dataset["state"] = state;
-  status.textContent = words[state];
-  document.body.dataset["state"] = state;
-});
+showStatus(client, { connected: "live" });
 
 document.getElementById("tiles")?.append(...TILES.map(({ element }) => element));
 

@@ -1,5 +1,6 @@
 /** A question to the application's backend, and its answer or refusal. */
 import { createClient, MessagingError } from "messageloop";
+import { showStatus } from "../../status.ts";
 
 interface Question {
   readonly article: string;
@@ -11,8 +12,6 @@ interface Quote {
   readonly saved: number;
 }
 
-const words = { connected: "online", connecting: "connecting…", closed: "offline" };
-const status = document.getElementById("status") as HTMLElement;
 const form = document.getElementById("ask") as HTMLFormElement;
 const article = document.getElementById("article") as HTMLSelectElement;
 const count = document.getElementById("count") as HTMLInputElement;
@@ -21,10 +20,7 @@ const answers = document.getElementById("answers") as HTMLOListElement;
 const money = new Intl.NumberFormat("en", { style: "currency", currency: "EUR" });
 const client = createClient("/ws");
 
-client.addEventListener("statechange", ({ detail: { state } }) => {
-  status.dataset["state"] = state;
-  status.textContent = words[state];
-});
+showStatus(client);
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();

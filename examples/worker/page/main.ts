@@ -1,5 +1,6 @@
 /** A room for people who have signed in. The page has no key: it asks the Worker for a token whenever it needs one. */
 import { type Client, createClient, type ReceivedMessage } from "messageloop";
+import { showStatus } from "../../status.ts";
 
 type Channels = { "team.**": { readonly text: string } };
 
@@ -11,7 +12,7 @@ interface Ticket {
 }
 
 const ROOM = "team.lobby";
-const words = { connected: "online", connecting: "connecting…", closed: "signed out" };
+const SIGNED_OUT = "signed out";
 
 const element = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
 const status = element("status");
@@ -43,12 +44,12 @@ async function enter(): Promise<void> {
     onError: ({ message }) => complain(message),
   });
   client = made;
+  showStatus(made, { closed: SIGNED_OUT });
   made.addEventListener("statechange", ({ detail: { state, error } }) => {
-    if (made !== client) return;
-    status.dataset["state"] = state;
-    status.textContent = words[state];
-    if (state === "closed") show(null);
-    if (error !== undefined && state === "closed") complain(error.message);
+    // Not by this page, which has another client then, or none.
+    if (made !== client || state !== "closed") return;
+    show(null);
+    if (error !== undefined) complain(error.message);
   });
   made.subscribe(ROOM, {
     rewind: 30,
@@ -82,7 +83,7 @@ function show(signedIn: Ticket | null): void {
   door.hidden = signedIn !== null;
   inside.hidden = signedIn === null;
   element("who").textContent = signedIn === null ? "" : `You are ${signedIn.name}.`;
-  if (signedIn === null) status.textContent = words.closed;
+  if (signedIn === null) status.textContent = SIGNED_OUT;
 }
 
 function complain(message: string): void {
