@@ -147,6 +147,34 @@ test("a recovery that is cut short goes on where it was", async () => {
   ]);
 });
 
+test.each([
+  [10, 3, 7],
+  [2, 3, 0],
+])(
+  "at %i, the last %i that were cut before any came begin after %i: nothing since then is left out",
+  async (at, rewind, offset) => {
+    const scene = new Scene();
+    const all = heard(scene.client.subscribe("c", { rewind }));
+    const subscriptions = [{ channel: "c", position: { epoch: "e", offset: at } }];
+    scene.transport.connect({ subscriptions });
+    await scene.reconnect();
+    const since = { epoch: "e", offset };
+    expect(scene.transport.sent[0]?.connect?.subscriptions).toEqual([{ channel: "c", since }]);
+    // They have gone from history meanwhile, and so has one that came later.
+    const position = { epoch: "e", offset: at + 2 };
+    const gap = {
+      channel: "c",
+      reason: "expired",
+      after: since,
+      until: { epoch: "e", offset: at + 1 },
+    };
+    scene.transport.frame(publication("c", [at + 2], "e", { replay: true }));
+    scene.transport.frame({ recovered: { channel: "c", position, gap } });
+    scene.transport.frame(publication("c", [at + 3]));
+    expect(all).toEqual([at + 2, "expired", "recovered c", at + 3]);
+  },
+);
+
 test("a verdict with a gap reports it with reason and range, and the position is past it", async () => {
   const scene = new Scene();
   const subscription = scene.client.subscribe("c");

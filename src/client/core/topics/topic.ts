@@ -232,6 +232,11 @@ export function topicOf(name: string, given: TopicOptions, host: TopicHost): Top
     },
     passed,
     lost(error) {
+      // By the time of the next session history may hold fewer of the last messages, and what came since must not go with them.
+      if (isRecovering && !position && !options.since && acknowledged?.epoch) {
+        const { epoch, offset = 0 } = acknowledged;
+        position = { epoch, offset: Math.max(0, offset - (options.rewind ?? 0)) };
+      }
       isLive = false;
       isAsked = false;
       isRecovering = false;
