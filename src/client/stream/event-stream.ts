@@ -71,6 +71,8 @@ export function eventStream(options: EventStreamOptions = {}): TransportFactory 
 interface Subscribed {
   readonly reader: EventReader;
   hasBegun: boolean;
+  /** Where it has begun, as its server says. */
+  position: Position | undefined;
   /** Events that come before their subscription is acknowledged; undefined when it is. */
   held: ServerEvent[] | undefined;
   /** Of a channel that goes on: where it has caught up; undefined when it has. */
@@ -80,7 +82,7 @@ interface Subscribed {
 /** An entry of an acknowledgement. */
 interface Answer {
   readonly channel: string;
-  readonly position?: Position;
+  readonly position?: Position | undefined;
   readonly error?: { readonly code: string; readonly message: string };
 }
 
@@ -145,6 +147,12 @@ class EventStreams implements Transport {
   /** Begins streams. @param answer is given what became of them, when that is known of all */
   #subscribe(requests: readonly SubscriptionRequest[], answer: (answers: Answer[]) => void): void {
     const answers = new Map<string, Answer>();
+    const begun = new Map<string, Subscribed>();
+    /** Whether its stream is of this request, and of no later one. */
+    const isOwn = (channel: string): boolean => {
+      const stream = begun.get(channel);
+      return stream !== undefined && stream === this.#streams.get(channel);
+    };
     let isAnswered = false;
     const finish = (): void => {
       if (isAnswered || this.#isOver) return;
@@ -153,11 +161,11 @@ class EventStreams implements Transport {
       const late = { code: "UNAVAILABLE", message: "the event stream does not begin" };
       for (const { channel } of requests) {
         if (answers.has(channel)) continue;
-        this.#leave(channel);
+        if (isOwn(channel)) this.#leave(channel);
         answers.set(channel, { channel, error: late });
       }
       answer(requests.map(({ channel }) => answers.get(channel) ?? { channel }));
-      for (const request of requests) this.#release(request);
+      for (const request of requests) if (isOwn(request.channel)) this.#release(request);
     };
     const stopTimer = this.#after(ANSWER_MS, finish);
     const settle = (one: Answer): void => {
@@ -166,25 +174,31 @@ class EventStreams implements Transport {
     };
     if (requests.length === 0) this.#soon(finish);
     for (const request of requests) {
-      // A pattern that is renewed goes on as it is.
-      if (this.#streams.has(request.channel))
-        this.#soon(() => settle({ channel: request.channel }));
-      else this.#begin(request, settle);
+      const { channel } = request;
+      const { held, position } = this.#streams.get(channel) ?? { held: [] };
+      // A pattern that is renewed goes on as it is. What else is asked for again has had no answer, or is wanted anew.
+      if (isPattern(channel) && held === undefined) this.#soon(() => settle({ channel, position }));
+      else {
+        this.#leave(channel);
+        const stream = this.#begin(request, settle);
+        if (stream !== undefined) begun.set(channel, stream);
+      }
     }
   }
 
-  #begin(request: SubscriptionRequest, settle: (answer: Answer) => void): void {
+  #begin(request: SubscriptionRequest, settle: (answer: Answer) => void): Subscribed | undefined {
     const { channel } = request;
     const refuse = ({ code, message }: MessagingError): void =>
       settle({ channel, error: { code, message } });
     if (request.rewind !== undefined) {
       const error = new MessagingError("BAD_REQUEST", "an event stream does not rewind");
       this.#soon(() => refuse(error));
-      return;
+      return undefined;
     }
     const { fetch: call = ownFetch, heartbeatMs = HEARTBEAT_MS, key } = this.#options;
     const stream: Subscribed = {
       hasBegun: false,
+      position: undefined,
       held: [],
       head: undefined,
       reader: new EventReader({
@@ -207,6 +221,7 @@ class EventStreams implements Transport {
       }),
     };
     this.#streams.set(channel, stream);
+    return stream;
   }
 
   async #address(channel: string, from: string): Promise<URL> {
@@ -227,6 +242,7 @@ class EventStreams implements Transport {
     stream.hasBegun = true;
     const { subscriptions } = JSON.parse(data) as { subscriptions?: { position?: Position }[] };
     const position = subscriptions?.[0]?.position;
+    stream.position = position;
     if (position === undefined) return { channel };
     if (since !== undefined && !isPattern(channel)) stream.head = position;
     return { channel, position };

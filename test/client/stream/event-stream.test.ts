@@ -300,6 +300,48 @@ test("a client that reads can do nothing else, and says so", async () => {
   expect(scene.server.calls).toEqual([]);
 });
 
+test("a channel that is asked for again before its stream has begun has a stream that begins then", async () => {
+  const scene = new Scene({}, { requestTimeoutMs: 1_000 });
+  await settled();
+  const subscription = scene.client.subscribe("a");
+  const heard: unknown[] = [];
+  subscription.addEventListener("message", ({ detail }) => heard.push(detail.data));
+  await settled();
+  const first = scene.server.last("/a/");
+  await scene.clock.advance(1_500);
+  await settled();
+  const second = scene.server.last("/a/");
+  expect([second === first, first.signal?.aborted, subscription.state]).toEqual([
+    false,
+    true,
+    "subscribing",
+  ]);
+  await begin(second, subscribed("a", 3));
+  expect(subscription.state).toBe("subscribed");
+  // The time of the first request is over, which is not about the second stream.
+  await scene.clock.advance(8_000);
+  await write(second, message("a", 4));
+  expect([heard, second.signal?.aborted]).toEqual([["4"], false]);
+});
+
+test("what is wanted anew while its stream begins has a stream of its own, and goes on after its beginning", async () => {
+  const scene = new Scene();
+  const former = scene.client.subscribe("a.*");
+  await settled();
+  const first = scene.server.last("/a.*/");
+  await former.unsubscribe();
+  scene.listen("a.*");
+  await begin(first, subscribed("a.*", 1_000));
+  const second = scene.server.last("/a.*/");
+  expect([second === first, first.signal?.aborted]).toEqual([false, true]);
+  await begin(second, subscribed("a.*", 2_000));
+  second.fail();
+  await settled();
+  await scene.clock.advance(1_000);
+  await settled();
+  expect(scene.server.last("/a.*/").url).toContain("last_event_id=*e-2000");
+});
+
 test("unsubscribing ends a stream, and so does the server's word", async () => {
   const scene = new Scene();
   const subscription = scene.client.subscribe("a");
