@@ -3,7 +3,7 @@ import { DISCONNECTS } from "../../src/protocol/codes.ts";
 import type { Crossing, FaultProxy } from "../../test/support/fault-proxy.ts";
 import type { SeededRandom } from "../../test/support/random.ts";
 import type { Application } from "./application.ts";
-import { lastFrames } from "./farewell.ts";
+import { lastBytes } from "./farewell.ts";
 
 /** How often each happens in 10,000 steps. */
 const OFTEN = {
@@ -69,7 +69,7 @@ export class Faults {
       this.#last(random.int(AWAY_MS), () => application.page.show());
       return;
     }
-    const crossing = this.#proxy.crossings(application.name).at(-1);
+    const crossing = this.#crossing(name, application, random);
     if (crossing === undefined || this.#struck.has(crossing)) return;
     this.#struck.add(crossing);
     this.#count(name);
@@ -82,6 +82,8 @@ export class Faults {
         break;
       case "half-open":
         crossing.hush("both");
+        // A stream that still brings something does not ask whether its calls arrive, and waits long for an answer.
+        if (crossing.line === "calls") this.#last(random.int(AWAY_MS), () => crossing.cut());
         break;
       case "deaf":
         // What it has said is heard, and the answer is lost.
@@ -111,6 +113,22 @@ export class Faults {
     for (const end of this.#lasting) end();
   }
 
+  /** The connection that it happens to: the last one, or any of those that a client has at the same time. */
+  #crossing(
+    name: FaultName,
+    { name: who }: Application,
+    random: SeededRandom,
+  ): Crossing | undefined {
+    const all = this.#proxy.crossings(who);
+    const calls = all.filter(({ line }) => line === "calls");
+    const closes = name === "closed" || name === "told to wait";
+    if (!closes && calls.length > 0 && random.chance(0.3)) return random.pick(calls);
+    const streams = all.filter(({ line }) => line !== "calls");
+    return streams.some(({ line }) => line === "event-stream")
+      ? random.pick(streams)
+      : streams.at(-1);
+  }
+
   #close(
     crossing: Crossing,
     application: Application,
@@ -120,7 +138,7 @@ export class Faults {
     const reason = `closed with ${code}`;
     const told = { code, reason, reconnect, retryAfterMs };
     this.codes.add(code);
-    crossing.end(lastFrames(told, crossing.subprotocol), () => {
+    crossing.end(lastBytes(told, crossing), () => {
       if (application.closed || application.page.hidden) return;
       application.farewell = {
         code,

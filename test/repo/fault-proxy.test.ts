@@ -4,7 +4,13 @@ import { connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { BINARY, closeFrame, FrameEnds, serverFrame, TEXT } from "../support/frame-ends.ts";
-import { StreamEnds, streamChunk, streamEnd } from "../support/stream-ends.ts";
+import {
+  eventChunk,
+  LAST_CHUNK,
+  StreamEnds,
+  streamChunk,
+  streamEnd,
+} from "../support/stream-ends.ts";
 
 const ended: (() => unknown)[] = [];
 
@@ -75,6 +81,29 @@ test("messages of a stream end where their chunks do, after other answers and un
   expect(slowly.whole).toBe(false);
 });
 
+test("server-sent events end at their blank lines, and a comment between them is none", () => {
+  const head = Buffer.from(
+    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+  );
+  const comment = Buffer.from("2\r\n:\n\r\n");
+  const event = eventChunk("gap", { channel: "a" });
+  // One event in two chunks.
+  const [begin, rest] = [Buffer.from("7\r\ndata: 1\r\n"), Buffer.from("2\r\n\n\n\r\n")];
+  const all = Buffer.concat([head, comment, event, begin, rest, comment, LAST_CHUNK]);
+  const whole = [comment, event, Buffer.concat([begin, rest]), comment];
+  let at = head.length;
+  const expected = whole.map((part) => {
+    at += part.length;
+    return at;
+  });
+  expect(new StreamEnds().take(all).map((end) => end.at)).toEqual(expected);
+  const slowly = new StreamEnds();
+  const seen = [...all].flatMap((byte, i) =>
+    slowly.take(Buffer.of(byte)).length > 0 ? [i + 1] : [],
+  );
+  expect(seen).toEqual(expected);
+});
+
 /** A proxy, a server after it that is the test, and one client of it. */
 async function scene() {
   const accepted: Socket[] = [];
@@ -112,7 +141,8 @@ async function scene() {
 
 test("a close comes after the frame that is on its way, and nothing after it", async () => {
   const { side, crossing, heard, client, proxy } = await scene();
-  expect(proxy.attempts.map(({ who }) => who)).toEqual(["me"]);
+  expect(proxy.attempts).toMatchObject([{ who: "me", line: "websocket" }]);
+  expect(crossing).toMatchObject({ line: "websocket", encoding: "json" });
   const frame = serverFrame(TEXT, Buffer.from("hello"));
   side.write(Buffer.concat([UPGRADED, frame.subarray(0, 3)]));
   await expect.poll(() => heard().length).toBe(UPGRADED.length + 3);

@@ -4,6 +4,7 @@
  */
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import type { Encoding } from "../../src/protocol/codec.ts";
 import { type Ends, FrameEnds } from "./frame-ends.ts";
 import { settledPort } from "./ports.ts";
 import { StreamEnds } from "./stream-ends.ts";
@@ -12,12 +13,17 @@ import { StreamEnds } from "./stream-ends.ts";
 export interface Attempt {
   /** The name in the query of its URL. */
   readonly who: string;
+  /** What it is for. */
+  readonly line: Line;
   /** When it came, by `performance.now`. */
   readonly at: number;
 }
 
 /** What becomes of connections that come: `holds` lets them wait for another way. */
 export type Way = "open" | "holds" | "refuses" | "silent";
+
+/** What a connection is for, as its first request says: `calls` are those of `Send`, one after the other. */
+export type Line = "websocket" | "connect-stream" | "event-stream" | "calls";
 
 /** How long a connection is waited for that should say something before it ends, in milliseconds. */
 const PATIENCE_MS = 500;
@@ -86,20 +92,20 @@ export class FaultProxy {
     socket.once("close", () => this.#sockets.delete(socket));
     // Who has come is not known before it has said so.
     socket.once("data", (head: Buffer) => {
-      const who = whoOf(head);
-      this.#note({ who, at });
-      if (this.#way === "holds") this.#held.push(() => this.#lead(who, head, socket));
-      else this.#lead(who, head, socket);
+      const opening = openingOf(head);
+      this.#note({ who: opening.who, line: opening.line, at });
+      if (this.#way === "holds") this.#held.push(() => this.#lead(opening, head, socket));
+      else this.#lead(opening, head, socket);
     });
   }
 
-  #lead(who: string, head: Buffer, socket: Socket): void {
+  #lead(opening: Opening, head: Buffer, socket: Socket): void {
     if (socket.destroyed) return;
     if (this.#way === "refuses") {
       socket.resetAndDestroy();
       return;
     }
-    const crossing = new Crossing(who, head, socket, this.#target(who));
+    const crossing = new Crossing(opening, head, socket, this.#target(opening.who));
     if (this.#way === "silent") crossing.hush("both");
     this.#crossings.add(crossing);
     socket.once("close", () => this.#crossings.delete(crossing));
@@ -111,16 +117,37 @@ export class FaultProxy {
   }
 }
 
-function whoOf(head: Buffer): string {
-  const [line = ""] = head.toString("latin1").split("\r\n", 1);
-  return decodeURIComponent(/[?&]who=([^& ]*)/.exec(line)?.[1] ?? "");
+/** The first request of a connection. */
+interface Opening {
+  readonly who: string;
+  readonly line: Line;
+  readonly encoding: Encoding;
+}
+
+function openingOf(bytes: Buffer): Opening {
+  const head = bytes.toString("latin1");
+  const [first = ""] = head.split("\r\n", 1);
+  const path = /^\S+ ([^? ]*)/.exec(first)?.[1] ?? "";
+  const who = decodeURIComponent(/[?&]who=([^& ]*)/.exec(first)?.[1] ?? "");
+  const [, asked = ""] =
+    /^(?:sec-websocket-protocol|content-type): *(?:messageloop|application\/connect)\+(\w+)/im.exec(
+      head,
+    ) ?? [];
+  return { who, line: lineOf(path), encoding: asked === "proto" ? "proto" : "json" };
+}
+
+function lineOf(path: string): Line {
+  if (path.endsWith("/Open")) return "connect-stream";
+  if (path.endsWith("/Send")) return "calls";
+  return path.endsWith("/events") ? "event-stream" : "websocket";
 }
 
 /** One connection through the proxy. */
 export class Crossing {
   readonly who: string;
-  /** The subprotocol that was asked for; empty where it is no WebSocket. */
-  readonly subprotocol: string;
+  readonly line: Line;
+  /** Of its messages. */
+  readonly encoding: Encoding;
   readonly #client: Socket;
   readonly #server: Socket;
   readonly #up: Lane;
@@ -131,10 +158,11 @@ export class Crossing {
   #told = (): void => {};
   #over = false;
 
-  constructor(who: string, head: Buffer, client: Socket, target: number) {
+  constructor({ who, line, encoding }: Opening, head: Buffer, client: Socket, target: number) {
     this.who = who;
-    this.subprotocol = /^sec-websocket-protocol: *(\S+)/im.exec(head.toString("latin1"))?.[1] ?? "";
-    this.#ends = this.subprotocol === "" ? new StreamEnds() : new FrameEnds();
+    this.line = line;
+    this.encoding = encoding;
+    this.#ends = line === "websocket" ? new FrameEnds() : new StreamEnds();
     this.#client = client;
     const server = connect({ host: "127.0.0.1", port: target, allowHalfOpen: true });
     this.#server = server;
