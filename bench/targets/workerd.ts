@@ -39,6 +39,8 @@ export interface ServeOptions {
   readonly storage?: string;
   /** Takes what it prints, which otherwise goes where this process prints. */
   readonly print?: (text: string) => void;
+  /** Whether it takes flags that are for tests. Default not. */
+  readonly experimental?: boolean;
 }
 
 export interface Compatibility {
@@ -75,7 +77,7 @@ const FOLDERS = "/dev/shm";
 /** Starts a program. */
 export async function serveWorker(
   program: WorkerProgram,
-  { port = 0, storage: kept, print }: ServeOptions = {},
+  { port = 0, storage: kept, print, experimental = false }: ServeOptions = {},
 ): Promise<RunningWorker> {
   const folder = mkdtempSync(join(FOLDERS, "messageloop-workerd-"));
   const storage = kept ?? join(folder, "storage");
@@ -86,7 +88,8 @@ export async function serveWorker(
   const config = join(folder, "config.capnp");
   writeFileSync(config, configuration(program, storage, port));
   const printing = print === undefined ? "inherit" : "pipe";
-  const child = spawn(WORKERD, ["serve", "--control-fd", "3", config], {
+  const flags = experimental ? ["--experimental"] : [];
+  const child = spawn(WORKERD, ["serve", ...flags, "--control-fd", "3", config], {
     stdio: ["ignore", printing, printing, "pipe"],
   });
   for (const stream of [child.stdout, child.stderr]) {

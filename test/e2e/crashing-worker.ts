@@ -1,6 +1,6 @@
 /**
  * The Worker in workerd as the host of a random life. What happens to it is a crash: it starts again on the same port and
- * storage, with none of its objects in memory.
+ * storage, with none of its objects in memory. Where that is wanted, all of its objects are also put to sleep, or reset.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,11 +8,13 @@ import { join } from "node:path";
 import { WebSocket } from "ws";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { settingsOf } from "../../src/worker/settings.ts";
+import { KEYS } from "../conformance/keys.ts";
 import {
   CHANNEL_RULES,
   lifeChannels,
   OBJECTS_SLEEP_AFTER_MS,
   RECOVERY_MESSAGES,
+  STREAM,
 } from "../history/channels.ts";
 import type { HostEvent, LifeHost, LifeSocket } from "../history/host.ts";
 import { sleep } from "../support/eventually.ts";
@@ -23,8 +25,16 @@ import type { RunningServer } from "../support/wrangler.ts";
 const GATEWAYS = 3;
 
 const vars = {
-  messageloop: { limits: { recovery_messages: RECOVERY_MESSAGES }, channels: CHANNEL_RULES },
+  messageloop: {
+    transport: { stream: STREAM },
+    limits: { recovery_messages: RECOVERY_MESSAGES },
+    channels: CHANNEL_RULES,
+  },
+  MESSAGELOOP_API_KEYS: JSON.stringify(KEYS),
 };
+
+/** What happens to all objects, with how often it does in 10,000 steps. What sleeps answers when it is asked. */
+const OF_OBJECTS = { evict: { often: 60, faulty: false }, abort: { often: 30, faulty: true } };
 
 export class CrashingWorker implements LifeHost {
   readonly places = GATEWAYS;
@@ -36,27 +46,39 @@ export class CrashingWorker implements LifeHost {
   readonly events: ReadonlyMap<string, HostEvent>;
   restarts = 0;
   readonly #storage: string;
+  readonly #ofObjects: boolean;
   #server: RunningServer | undefined;
 
-  /** @param every steps between two crashes */
-  static async open(every: number): Promise<CrashingWorker> {
+  /**
+   * @param every steps between two crashes
+   * @param ofObjects whether something happens to all objects beside that
+   */
+  static async open(every: number, ofObjects = false): Promise<CrashingWorker> {
     const storage = await mkdtemp(join(tmpdir(), "messageloop-crashes-"));
-    return new CrashingWorker(await settledPort("worker"), storage, every);
+    return new CrashingWorker(await settledPort("worker"), storage, every, ofObjects);
   }
 
-  private constructor(port: number, storage: string, every: number) {
+  private constructor(port: number, storage: string, every: number, ofObjects: boolean) {
     this.port = port;
     this.#storage = storage;
+    this.#ofObjects = ofObjects;
     const crash = { loses: "all", faulty: true, trims: false, waits: true } as const;
-    this.events = new Map([["restart", { ...crash, often: 0, every, run: () => this.restart() }]]);
+    this.events = new Map<string, HostEvent>([
+      ["restart", { ...crash, often: 0, every, run: () => this.restart() }],
+      ...Object.entries(ofObjects ? OF_OBJECTS : {}).map(
+        ([what, terms]) =>
+          [`${what} all objects`, { ...crash, ...terms, run: () => this.#all(what) }] as const,
+      ),
+    ]);
   }
 
   async start(): Promise<void> {
     this.#server = await startWorkerd({
-      main: "worker-entry",
+      main: this.#ofObjects ? "worker-objects-entry" : "worker-entry",
       vars,
       port: this.port,
       storage: this.#storage,
+      experimental: this.#ofObjects,
     });
   }
 
@@ -92,5 +114,12 @@ export class CrashingWorker implements LifeHost {
 
   async turn(): Promise<void> {
     await sleep(1);
+  }
+
+  async #all(what: string): Promise<void> {
+    const { status } = await fetch(`http://127.0.0.1:${this.port}/test/${what}`, {
+      method: "POST",
+    });
+    if (status !== 204) throw new Error(`HTTP ${status}`);
   }
 }

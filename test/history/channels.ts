@@ -8,6 +8,11 @@ export const RECOVERY_MESSAGES = 60;
 /** An object without work is put to sleep after ten seconds by wrangler dev; clocks differ a little. */
 export const OBJECTS_SLEEP_AFTER_MS = 9_000;
 
+export const STREAM_HEARTBEAT_MS = 500;
+
+/** `transport.stream`: a stream that nobody answers on is found out soon. */
+export const STREAM = { heartbeat_interval: `${STREAM_HEARTBEAT_MS}ms` };
+
 /** The list `channels` of a host's settings. */
 export const CHANNEL_RULES = [
   { pattern: "life.short", history_size: 12 },

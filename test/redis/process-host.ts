@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { WebSocket } from "ws";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { parseConfig } from "../../src/server/config/config.ts";
-import { CHANNEL_RULES, lifeChannels, RECOVERY_MESSAGES } from "../history/channels.ts";
+import { KEYS } from "../conformance/keys.ts";
+import { CHANNEL_RULES, lifeChannels, RECOVERY_MESSAGES, STREAM } from "../history/channels.ts";
 import type { Terms } from "../history/facts.ts";
 import type { HostEvent, LifeHost, LifeSocket } from "../history/host.ts";
 import { sleep } from "../support/eventually.ts";
@@ -145,6 +146,8 @@ export class ProcessHost implements LifeHost {
     const settings = {
       server: { drain_timeout: "2s" },
       broker: { type: "redis", redis: { url, key_prefix: newPrefix(), durable } },
+      transport: { stream: STREAM },
+      api: { keys: KEYS },
       limits: { recovery_messages: RECOVERY_MESSAGES },
       channels: CHANNEL_RULES,
     };

@@ -12,7 +12,8 @@ import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { parseConfig } from "../../src/server/config/config.ts";
 import { idleTimers, shortId } from "../../src/server/platform.ts";
 import { createServer, type Server } from "../../src/server/server.ts";
-import { CHANNEL_RULES, lifeChannels, RECOVERY_MESSAGES } from "../history/channels.ts";
+import { KEYS } from "../conformance/keys.ts";
+import { CHANNEL_RULES, lifeChannels, RECOVERY_MESSAGES, STREAM } from "../history/channels.ts";
 import type { HostEvent, LifeHost } from "../history/host.ts";
 import { type SeededRandom, seededRandom } from "../support/random.ts";
 
@@ -20,7 +21,8 @@ const listener = { addr: "127.0.0.1:0" };
 const config = parseConfig({
   // A connection that nobody answers on is not waited for; and clients that ping find one out soon.
   server: { http: listener, drain_timeout: "1s", heartbeat: { ping_interval: "10s" } },
-  transport: { websocket: listener, grpc: listener },
+  transport: { websocket: listener, grpc: listener, stream: STREAM },
+  api: { keys: KEYS },
   limits: { recovery_messages: RECOVERY_MESSAGES },
   channels: CHANNEL_RULES,
 });

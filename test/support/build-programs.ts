@@ -35,7 +35,7 @@ export function setup(): void {
       conditions: ["workerd", "worker", "browser"],
       target: "es2024",
       keepNames: true,
-      external: ["cloudflare:*"],
+      external: ["cloudflare:*", "workerd:*"],
     }),
     { path: join(FOLDER, TERMS), contents: Buffer.from(JSON.stringify(wranglerOf(root))) },
   ];

@@ -19,6 +19,7 @@ export const WORKERS = {
   worker: "src/worker/index.ts",
   "worker-entry": "test/worker/entry.ts",
   "worker-api-entry": "test/worker/api-entry.ts",
+  "worker-objects-entry": "test/worker/objects-entry.ts",
 } as const;
 
 export type WorkerName = keyof typeof WORKERS;

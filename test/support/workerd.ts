@@ -13,6 +13,8 @@ export interface WorkerdOptions
   extends Pick<WranglerOptions, "entrypoints" | "vars" | "port" | "storage"> {
   /** The module; default the deployed one, without its page and without a config.yaml. */
   readonly main?: WorkerName;
+  /** Whether it may do what workerd has for tests. Default not. */
+  readonly experimental?: boolean;
 }
 
 /** Starts a Worker and waits until it listens. It ends at once, as in a crash. */
@@ -20,6 +22,7 @@ export async function startWorkerd({
   main = "worker",
   entrypoints = {},
   vars = {},
+  experimental = false,
   ...serving
 }: WorkerdOptions = {}): Promise<RunningServer> {
   // Outside of vitest nobody has built it yet.
@@ -36,9 +39,11 @@ export async function startWorkerd({
       vars: { messageloop: {}, ...vars },
       entrypoints,
       ...terms,
+      compatibilityFlags: [...terms.compatibilityFlags, ...(experimental ? ["unsafe_module"] : [])],
     },
     {
       ...serving,
+      experimental,
       print: (text) => {
         output += text;
       },
