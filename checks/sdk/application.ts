@@ -2,6 +2,7 @@
  * An application with a client of the SDK: it subscribes, publishes and asks, and notes all that it is told. Nothing of the
  * connection is its affair, except how it ends.
  */
+import { isPattern } from "../../src/channels/names.ts";
 import {
   type Client,
   type ClientOptions,
@@ -41,6 +42,8 @@ export interface ApplicationOptions {
   readonly court: Court;
   /** Whether its name becomes its user's. */
   readonly authenticated: boolean;
+  /** It can subscribe and nothing else, and not to the last messages of a channel. */
+  readonly readsOnly: boolean;
 }
 
 /** What the server has said before it closed the connection. */
@@ -118,6 +121,10 @@ export class Application {
     return this.client.state === "closed";
   }
 
+  get readsOnly(): boolean {
+    return this.#options.readsOnly;
+  }
+
   /** Everything that it wants it has. */
   get quiet(): boolean {
     if (this.closed) return true;
@@ -138,7 +145,8 @@ export class Application {
       return;
     }
     // The server rewinds channels, and no patterns.
-    const rewinds = since === undefined && held.length === 0 && !name.includes("*");
+    const mayRewind = !this.readsOnly && !isPattern(name);
+    const rewinds = since === undefined && held.length === 0 && mayRewind;
     const rewind = rewinds && random.chance(0.2);
     const terms = rewind ? { rewind: 1 + random.int(30) } : since === undefined ? {} : { since };
     if (held.length > 0 && since !== undefined) return;

@@ -3,9 +3,9 @@
  * happen to the host. After every few hundred steps faults are healed, all that is owed has its time to arrive, and the
  * history checker judges what the applications saw.
  */
-import { WebSocket } from "ws";
+import { isPattern } from "../../src/channels/names.ts";
 import { protobuf } from "../../src/client/protobuf/index.ts";
-import { type TransportFactory, type WebSocketConstructor, webSocket } from "../../src/index.ts";
+import type { TransportFactory } from "../../src/index.ts";
 import { Auditor } from "../../test/history/auditor.ts";
 import { HistoryChecker } from "../../test/history/checker.ts";
 import type { EventSpec, Fact, Place } from "../../test/history/facts.ts";
@@ -18,6 +18,7 @@ import { Application, type Court, isExcused } from "./application.ts";
 import { FAULTS, Faults } from "./faults.ts";
 import type { SdkHost } from "./hosts.ts";
 import { pacedClock } from "./paced-clock.ts";
+import { type Way, WEB_SOCKETS } from "./ways.ts";
 
 export interface SdkLifeOptions {
   readonly host: SdkHost;
@@ -27,8 +28,10 @@ export interface SdkLifeOptions {
   readonly round: number;
   /** Loses a frame now and then, which has to be found. */
   readonly plant?: boolean;
-  /** The ways to the server that clients have. Default WebSockets, of Node and of `ws`. */
-  readonly transports?: readonly TransportFactory[];
+  /** The ways to the server that clients have, of which one can do more than read. Default WebSockets, of Node and of `ws`. */
+  readonly ways?: readonly Way[];
+  /** Whether clients subscribe to patterns as well. Default not. */
+  readonly patterns?: boolean;
 }
 
 export interface SdkLifeReport extends LifeReport {
@@ -42,15 +45,17 @@ export interface SdkLifeReport extends LifeReport {
   readonly codes: readonly number[];
 }
 
-const WEB_SOCKETS = [webSocket(), webSocket(WebSocket as unknown as WebSocketConstructor)];
 /** Of which one is lost where that is planted. */
 const FRAMES = 50;
 
 const USERS = ["ann", "ann", "bob", "cid", "dan", "dan"];
+/** A user that publishes and asks in any case, whatever the others can do. */
+const WRITER = "ann";
+const PATTERNS = ["life.*", "life.**"];
 /** How many times faster the clients' time passes than the machine's: a life does not wait 36 s for a pong. */
 const PACE = 10;
 /** Within this time everything owed must arrive, and every promise settle, in milliseconds. */
-const OWED_MS = 30_000;
+const OWED_MS = 60_000;
 const LOOK_MS = 10;
 const SCALE = 10_000;
 /** More than fits into what is held back for one subscriber. */
@@ -88,19 +93,36 @@ export async function liveBySdk(options: SdkLifeOptions): Promise<SdkLifeReport>
   }
 }
 
-/** A transport whose frames do not all come. */
-function lossy({ name, open }: TransportFactory): TransportFactory {
+/** Transports whose frames do not all come. */
+function lossy(way: Way): Way {
   let frames = 0;
   return {
+    ...way,
+    transport(url) {
+      const { name, open } = way.transport(url);
+      return {
+        name,
+        open: (address, subprotocol, events) =>
+          open(address, subprotocol, {
+            ...events,
+            frame(frame) {
+              frames += 1;
+              if (frames % FRAMES !== 0) events.frame(frame);
+            },
+          }),
+      };
+    },
+  };
+}
+
+/** A transport whose tries are told. */
+function told({ name, open }: TransportFactory, tried: (at: number) => void): TransportFactory {
+  return {
     name,
-    open: (url, subprotocol, events) =>
-      open(url, subprotocol, {
-        ...events,
-        frame(frame) {
-          frames += 1;
-          if (frames % FRAMES !== 0) events.frame(frame);
-        },
-      }),
+    open(...terms) {
+      tried(performance.now());
+      return open(...terms);
+    },
   };
 }
 
@@ -113,8 +135,10 @@ class SdkLife implements Court {
   readonly #checker: HistoryChecker;
   readonly #happenings: Happenings;
   readonly #faults: Faults;
-  readonly #transports: readonly TransportFactory[];
+  readonly #ways: readonly Way[];
   readonly #channels: readonly string[];
+  /** The same, and patterns where subscribers of them take part. */
+  readonly #names: readonly string[];
   readonly #byName = new Map<string, Application>();
   readonly #complaints: string[] = [];
   /** What has not settled, and since when. */
@@ -134,8 +158,9 @@ class SdkLife implements Court {
     this.#proxy = proxy;
     this.#places = places;
     this.#channels = [...life.channels.keys()];
-    const { transports = WEB_SOCKETS, plant = false } = options;
-    this.#transports = plant ? transports.map(lossy) : transports;
+    const { ways = WEB_SOCKETS, plant = false, patterns = false } = options;
+    this.#names = [...this.#channels, ...(patterns ? PATTERNS : [])];
+    this.#ways = plant ? ways.map(lossy) : ways;
     this.#checker = new HistoryChecker({
       channels: life.channels,
       grades: new Map(),
@@ -149,15 +174,19 @@ class SdkLife implements Court {
       (problem) => this.complain(problem),
     );
     this.#faults = new Faults(proxy, PACE);
-    proxy.attempted = ({ who, at }) => this.#byName.get(who)?.tried(at);
+    proxy.attempted = ({ who, at, line }) => {
+      // One try of a client that has event streams is several of them.
+      if (line === "websocket" || line === "connect-stream") this.#byName.get(who)?.tried(at);
+    };
     this.#choices = [
       [4_800, (random) => this.#publish(random, 1 + random.int(2))],
       [60, (random) => this.#publish(random, 15 + random.int(40))],
       [40, (random) => this.#publish(random, 3, LARGE_BYTES)],
       [500, (random) => this.#subscribe(random)],
       [350, (random) => this.#one(random).unsubscribe(random)],
-      [700, (random) => this.#one(random).ask(random, random.pick(this.#channels))],
-      [50, (random) => this.#one(random).refresh()],
+      [700, (random) => this.#writer(random).ask(random, random.pick(this.#channels))],
+      // Without anybody to authenticate no token is brought.
+      [life.authenticates ? 50 : 0, (random) => this.#writer(random).refresh()],
       [60, (random) => this.#replace(this.#one(random), random)],
       [30, (random) => this.#one(random).page.online()],
       ...FAULTS.map(
@@ -243,9 +272,19 @@ class SdkLife implements Court {
   }
 
   /** One of them that has not ended. */
-  #one(random: SeededRandom): Application {
-    const application = random.pick(this.#cast);
+  #one(random: SeededRandom, among = this.#cast): Application {
+    const application = random.pick(among);
     return application.closed ? this.#next(application, random) : application;
+  }
+
+  #writer(random: SeededRandom): Application {
+    const one = this.#one(random);
+    return one.readsOnly
+      ? this.#one(
+          random,
+          this.#cast.filter(({ user }) => user === WRITER),
+        )
+      : one;
   }
 
   /** @param before whose place it takes, and where that one has got to */
@@ -255,23 +294,29 @@ class SdkLife implements Court {
     const { life } = this.#host;
     const place = random.int(life.places);
     this.#places.set(name, place);
+    const writes = this.#ways.filter(({ readsOnly }) => !readsOnly);
+    const { readsOnly, transport } = random.pick(user === WRITER ? writes : this.#ways);
+    const url = this.#proxy.url(name, this.#host.path(place));
+    // The first one is no return.
+    const tried = (at: number): void => this.#byName.get(name)?.tried(at);
     const application = new Application({
       name,
       user,
-      url: this.#proxy.url(name),
+      url,
       court: this,
       authenticated: life.authenticates,
+      readsOnly,
       client: {
         ...(random.chance(0.5) ? { token: user } : { getToken: () => this.#token(user, random) }),
-        encoding: random.chance(0.5) ? "json" : protobuf,
-        transport: random.pick(this.#transports),
+        encoding: readsOnly || random.chance(0.5) ? "json" : protobuf,
+        transport: readsOnly ? told(transport(url), tried) : transport(url),
         clock: pacedClock(PACE),
       },
     });
     this.#byName.set(name, application);
     this.#cast.push(application);
-    for (const channel of this.#channels) {
-      if (!random.chance(0.5)) continue;
+    for (const channel of this.#names) {
+      if (!random.chance(isPattern(channel) ? 0.2 : 0.5)) continue;
       const since = random.chance(0.5) ? before?.place(channel) : undefined;
       application.subscribe(channel, random, since);
     }
@@ -297,7 +342,7 @@ class SdkLife implements Court {
   }
 
   #publish(random: SeededRandom, count: number, padding = 0): void {
-    const application = this.#one(random);
+    const application = this.#writer(random);
     const channel = random.pick(this.#channels);
     for (let i = 0; i < count; i++) {
       this.#events += 1;
@@ -310,7 +355,7 @@ class SdkLife implements Court {
   }
 
   #subscribe(random: SeededRandom): void {
-    this.#one(random).subscribe(random.pick(this.#channels), random);
+    this.#one(random).subscribe(random.pick(this.#names), random);
   }
 
   async #happen(name: string, random: SeededRandom): Promise<void> {

@@ -29,6 +29,15 @@ const KEPT = 50_000;
 /** Facts that are told before a problem. */
 const TOLD = 15;
 
+/** What is not told before a problem: it is of no subscriber, and there is much of it. */
+const OF_PUBLISHERS: readonly Fact["kind"][] = [
+  "publish",
+  "published",
+  "unknown",
+  "refused",
+  "unsent",
+];
+
 export interface Problem {
   readonly text: string;
   readonly fact: Noted;
@@ -370,7 +379,7 @@ export class HistoryChecker {
     const channel = channelOf(problem);
     for (const fact of this.#facts) {
       if (fact.seq > problem.seq) return;
-      if (fact.kind === "publish" || fact.kind === "published") continue;
+      if (OF_PUBLISHERS.includes(fact.kind)) continue;
       const theirs = who === undefined || !("who" in fact) || fact.who === who;
       const here = channel === undefined || (channelOf(fact) ?? channel) === channel;
       if (theirs && here) yield fact;
@@ -390,7 +399,10 @@ function channelOf(fact: Noted): string | undefined {
 function nameOf(fact: Noted): string {
   if (fact.kind === "published" && fact.duplicate === true) return "published again";
   if (fact.kind === "pattern") return `pattern ${wordOf(fact.fact)}`;
-  if (fact.kind === "application") return `application ${wordOf(fact.fact)}`;
+  if (fact.kind === "application") {
+    const isOfPattern = isPattern(fact.name) && "channel" in fact.fact;
+    return `application ${wordOf(fact.fact)}${isOfPattern ? " of a pattern" : ""}`;
+  }
   if (fact.kind !== "seen") return fact.kind;
   return wordOf(fact.fact);
 }
