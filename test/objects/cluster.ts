@@ -5,6 +5,7 @@
  */
 import { type ChannelRules, DEFAULT_CHANNEL_RULES } from "../../src/channels/rules.ts";
 import type { LogFields } from "../../src/engine/ports/platform.ts";
+import { nextTurn } from "../../src/engine/ports/timers.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings/settings.ts";
 import { ChannelObject } from "../../src/objects/channel/object.ts";
 import { StatsObject } from "../../src/objects/directory/stats.ts";
@@ -19,7 +20,6 @@ import type {
   UserStub,
 } from "../../src/objects/ports/calls.ts";
 import type { ObjectPlatform } from "../../src/objects/ports/platform.ts";
-import { nextTurn } from "../../src/objects/timers.ts";
 import { Gateway } from "./gateway.ts";
 import {
   MemoryChannelStore,

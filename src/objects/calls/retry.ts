@@ -1,9 +1,9 @@
 /** Calls to an object that may be reset at any moment. */
+import { delay, unavailable } from "../../engine/ports/timers.ts";
 import { ERRORS } from "../../protocol/codes.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
-import { delay, unavailable } from "../timers.ts";
 import type { Trouble } from "../trouble.ts";
 
 /** First pause between two tries, in milliseconds; it doubles. */

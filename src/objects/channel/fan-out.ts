@@ -11,11 +11,11 @@
 import type { LogRow } from "../../channels/log-store.ts";
 import type { PresenceChange } from "../../channels/presence.ts";
 import { background } from "../../engine/background.ts";
+import { delay, withDeadline } from "../../engine/ports/timers.ts";
 import { encodeDelivery, encodePresenceChange } from "../calls/internal-codec.ts";
 import type { PatternInterest } from "../calls/pattern-interest.ts";
 import type { GatewayRow } from "../ports/channel-store.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
-import { delay, withDeadline } from "../timers.ts";
 import { Trouble } from "../trouble.ts";
 import { type Call, followsPresence, type Gateway } from "./fan-out-gateway.ts";
 import { FanOutGateways, type GatewaysHost } from "./fan-out-gateways.ts";

@@ -4,11 +4,11 @@
  * background near its end while messages come, so that a busy channel asks once per lease and hardly
  * any message waits. Nothing of it is stored: another life of the channel asks anew.
  */
+import { delay, withDeadline } from "../../engine/ports/timers.ts";
 import type { LeaseTerms } from "../calls/lease-terms.ts";
 import type { PatternInterest } from "../calls/pattern-interest.ts";
 import { retrying, toIndex } from "../calls/retry.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
-import { delay, withDeadline } from "../timers.ts";
 import { Trouble } from "../trouble.ts";
 
 /** The part of a lease, at its end, in which a message has it renewed. */

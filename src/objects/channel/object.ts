@@ -6,6 +6,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { LogRandom } from "../../channels/log-ports.ts";
 import type { ChannelRules } from "../../channels/rules.ts";
 import { background } from "../../engine/background.ts";
+import { nextTurn } from "../../engine/ports/timers.ts";
 import { errorMessage, MessagingError } from "../../protocol/errors.ts";
 import {
   GatewaysResponseSchema,
@@ -30,7 +31,6 @@ import type { ChannelHearer } from "../ports/channel-hearer.ts";
 import type { ChannelStore } from "../ports/channel-store.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import type { ObjectStorage } from "../ports/storage.ts";
-import { nextTurn } from "../timers.ts";
 import { ChannelLife } from "./life.ts";
 
 /** What a channel needs from its host. */

@@ -5,12 +5,12 @@
  * and what was said is kept, so that a channel that wakes says nothing twice.
  */
 import { background } from "../../engine/background.ts";
+import { withDeadline } from "../../engine/ports/timers.ts";
 import { REPORT_EVERY_MS, reportTo } from "../calls/directory-calls.ts";
 import { retrying, toDirectory } from "../calls/retry.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
 import type { Reported, ReportedStore } from "../ports/channel-store.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
-import { withDeadline } from "../timers.ts";
 import { Trouble } from "../trouble.ts";
 
 /** The part of a channel's position ttl that it may be listed for longer. */

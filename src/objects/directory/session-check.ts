@@ -1,11 +1,11 @@
 /** Which of the sessions that a user's object knows of have ended: gateways that are reset report it late. */
 import { fromBinary } from "@bufbuild/protobuf";
+import { withDeadline } from "../../engine/ports/timers.ts";
 import { NodeAnswerSchema } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { encodePresentCall } from "../calls/directory-calls.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import type { UserSessionRow } from "../ports/user-store.ts";
-import { withDeadline } from "../timers.ts";
 import { Trouble } from "../trouble.ts";
 
 /** How long a gateway may take to say which sessions it has, in milliseconds. */

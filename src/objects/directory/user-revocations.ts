@@ -5,6 +5,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
 import type { Revocation } from "../../engine/ports/revocations.ts";
+import { unavailable, withDeadline } from "../../engine/ports/timers.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import { NodeAnswerSchema } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_USER_REVOCATIONS } from "../../protocol/limits.ts";
@@ -14,7 +15,6 @@ import type { ObjectCalls } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import type { ObjectStorage } from "../ports/storage.ts";
 import type { UserRevocationRow, UserStore } from "../ports/user-store.ts";
-import { unavailable, withDeadline } from "../timers.ts";
 import { Trouble } from "../trouble.ts";
 
 /** How long a gateway may take to end the sessions, in milliseconds. */

@@ -24,6 +24,7 @@ import type {
   PublishResult,
   SubscribeResult,
 } from "../../engine/ports/broker.ts";
+import { withDeadline } from "../../engine/ports/timers.ts";
 import {
   DeliverRequestSchema,
   EntryBodySchema,
@@ -40,7 +41,6 @@ import { activeOf } from "../calls/pattern-calls.ts";
 import { mergeInterest, type PatternInterest } from "../calls/pattern-interest.ts";
 import { retrying, toIndex } from "../calls/retry.ts";
 import type { Called, ChannelStub, GatewayStub, ObjectCalls } from "../ports/calls.ts";
-import { withDeadline } from "../timers.ts";
 import { Trouble } from "../trouble.ts";
 import { CallSlots } from "./call-slots.ts";
 import { ChannelLink, type LinkHost } from "./channel-link.ts";

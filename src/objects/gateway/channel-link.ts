@@ -4,6 +4,7 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { BrokerHandler } from "../../engine/ports/broker.ts";
+import { withDeadline } from "../../engine/ports/timers.ts";
 import {
   ReadRequestSchema,
   ReadResponseSchema,
@@ -13,7 +14,6 @@ import { readAnswer } from "../calls/answers.ts";
 import { historyOf, presenceOf } from "../calls/channel-calls.ts";
 import { retrying, toChannel } from "../calls/retry.ts";
 import type { ChannelStub, ObjectCalls } from "../ports/calls.ts";
-import { withDeadline } from "../timers.ts";
 import type { CallSlots } from "./call-slots.ts";
 import { ChannelRegistration, type ChannelRegistrationHost } from "./channel-registration.ts";
 import { Cursor } from "./cursor.ts";

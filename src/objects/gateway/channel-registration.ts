@@ -9,6 +9,7 @@ import type { MemberSession } from "../../channels/presence.ts";
 import { background } from "../../engine/background.ts";
 import type { Interest, Position, SubscribeResult } from "../../engine/ports/broker.ts";
 import type { Random } from "../../engine/ports/platform.ts";
+import { unavailable, withDeadline } from "../../engine/ports/timers.ts";
 import {
   type RegisterRequest,
   RegisterRequestSchema,
@@ -25,7 +26,6 @@ import type {
   ChannelRegistrationTable,
 } from "../ports/channel-registrations.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
-import { unavailable, withDeadline } from "../timers.ts";
 import type { Trouble } from "../trouble.ts";
 import type { CallSlots } from "./call-slots.ts";
 import type { Turn } from "./turn.ts";

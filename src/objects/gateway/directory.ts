@@ -12,10 +12,10 @@ import type {
   ListedChannel,
   UserSession,
 } from "../../engine/ports/directory.ts";
+import { withDeadline } from "../../engine/ports/timers.ts";
 import { encodeUserChange, listOf, sessionsOf } from "../calls/directory-calls.ts";
 import { retrying, toDirectory } from "../calls/retry.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
-import { withDeadline } from "../timers.ts";
 import { Trouble } from "../trouble.ts";
 import { CallSlots } from "./call-slots.ts";
 import { ObjectRevocations } from "./revocations.ts";

@@ -4,6 +4,7 @@
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Cluster } from "../../engine/ports/cluster.ts";
+import { unavailable, withDeadline } from "../../engine/ports/timers.ts";
 import { errorMessage, MessagingError } from "../../protocol/errors.ts";
 import {
   type NodeAnswer,
@@ -13,7 +14,6 @@ import {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { ObjectCalls } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
-import { unavailable, withDeadline } from "../timers.ts";
 import { Trouble } from "../trouble.ts";
 
 export interface GatewayClusterHost {

@@ -6,6 +6,7 @@
  */
 import { background } from "../../engine/background.ts";
 import type { Interest, PatternSubscribeResult } from "../../engine/ports/broker.ts";
+import { nextTurn, unavailable, withDeadline } from "../../engine/ports/timers.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { indexesOf, LEASE_TERMS } from "../calls/lease-terms.ts";
 import { subscribeTo, unsubscribeFrom } from "../calls/pattern-calls.ts";
@@ -17,7 +18,6 @@ import type {
   PatternRegistrationTable,
 } from "../ports/pattern-registrations.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
-import { nextTurn, unavailable, withDeadline } from "../timers.ts";
 import type { Trouble } from "../trouble.ts";
 
 /** The time of all channels is one: indexes keep what they have granted. */

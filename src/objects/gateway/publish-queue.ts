@@ -7,6 +7,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
 import type { PublishResult } from "../../engine/ports/broker.ts";
+import { unavailable, withDeadline } from "../../engine/ports/timers.ts";
 import { errorFrom, MessagingError } from "../../protocol/errors.ts";
 import {
   type PublishItem,
@@ -17,7 +18,6 @@ import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../../prot
 import { readAnswer } from "../calls/answers.ts";
 import { retrying, toChannel } from "../calls/retry.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
-import { unavailable, withDeadline } from "../timers.ts";
 import type { Trouble } from "../trouble.ts";
 import type { Turn } from "./turn.ts";
 

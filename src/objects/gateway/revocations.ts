@@ -1,10 +1,10 @@
 /** What is revoked, as a gateway has it: the objects of users remember it, and report it to the gateways that have to know. */
 import type { EndRevoked, Revocation, Revocations } from "../../engine/ports/revocations.ts";
+import { withDeadline } from "../../engine/ports/timers.ts";
 import { encodeRevocation } from "../calls/directory-calls.ts";
 import { retrying, toDirectory } from "../calls/retry.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
-import { withDeadline } from "../timers.ts";
 import type { Trouble } from "../trouble.ts";
 
 export interface ObjectRevocationsHost {

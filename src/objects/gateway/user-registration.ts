@@ -7,6 +7,7 @@
 import { background } from "../../engine/background.ts";
 import type { JoinAnswer, UserSession } from "../../engine/ports/directory.ts";
 import type { Revocation } from "../../engine/ports/revocations.ts";
+import { withDeadline } from "../../engine/ports/timers.ts";
 import {
   encodeUserChange,
   type UserChange,
@@ -17,7 +18,6 @@ import { retrying, toDirectory } from "../calls/retry.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import type { UserRegistrationRow, UserRegistrationTable } from "../ports/user-registrations.ts";
-import { withDeadline } from "../timers.ts";
 import type { Trouble } from "../trouble.ts";
 import type { CallSlots } from "./call-slots.ts";
 import type { Turn } from "./turn.ts";

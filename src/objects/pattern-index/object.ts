@@ -3,6 +3,7 @@
  * What happens is decided in its life; here requests are read, and answers written.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { nextTurn } from "../../engine/ports/timers.ts";
 import {
   ActiveRequestSchema,
   ActiveResponseSchema,
@@ -20,7 +21,6 @@ import type { Called, ObjectCalls, PatternStub } from "../ports/calls.ts";
 import type { PatternStore } from "../ports/pattern-store.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import type { ObjectStorage } from "../ports/storage.ts";
-import { nextTurn } from "../timers.ts";
 import { PatternIndex } from "./life.ts";
 
 /** What a pattern index needs from its host. */

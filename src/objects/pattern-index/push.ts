@@ -3,8 +3,8 @@
  * does not answer holds up no other.
  */
 import type { Timers } from "../../engine/ports/platform.ts";
+import { delay, withDeadline } from "../../engine/ports/timers.ts";
 import { isMistake } from "../calls/retry.ts";
-import { delay, withDeadline } from "../timers.ts";
 import type { Trouble } from "../trouble.ts";
 
 /** Channels that are called at the same time. */

@@ -2,7 +2,7 @@
  * An object's database whose failures are errors with a code: a disk that is full is no mistake of the
  * client, and the waiter for a write hears so at once.
  */
-import { unavailable } from "../../objects/timers.ts";
+import { unavailable } from "../../engine/ports/timers.ts";
 import { Trouble, type TroubleHost } from "../../objects/trouble.ts";
 import type { SqlLike } from "./sql.ts";
 

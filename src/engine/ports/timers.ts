@@ -1,6 +1,6 @@
 /** Deadlines and turns of the event loop. */
-import type { Timers } from "../engine/ports/platform.ts";
-import { MessagingError } from "../protocol/errors.ts";
+import { MessagingError } from "../../protocol/errors.ts";
+import type { Timers } from "./platform.ts";
 
 /**
  * The turn after this one. Frames of a socket are an event each: work collected until the next turn
