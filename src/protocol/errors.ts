@@ -80,6 +80,22 @@ export interface MessagingErrorOptions {
   cause?: unknown;
 }
 
+/** The outcome is unknown; the same request may be sent again. */
+export function unavailable(message: string, cause?: unknown): MessagingError {
+  return new MessagingError("UNAVAILABLE", message, cause === undefined ? {} : { cause });
+}
+
+/**
+ * Too much at once.
+ *
+ * @param retryAfterMs how long the client should wait, in milliseconds
+ */
+export function rateLimited(message: string, retryAfterMs: number): MessagingError {
+  return new MessagingError("RATE_LIMITED", message, {
+    metadata: { retry_after_ms: retryAfterMs },
+  });
+}
+
 /** An error envelope's or acknowledgement's error, as received. */
 export function errorFrom(message: Omit<ErrorMessage, "$typeName">): MessagingError {
   const { code, type, metadata } = message;

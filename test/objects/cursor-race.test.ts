@@ -5,9 +5,9 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import type { PresenceSnapshot } from "../../src/engine/ports/broker.ts";
-import { unavailable } from "../../src/engine/ports/timers.ts";
 import type { Run } from "../../src/objects/calls/gateway-calls.ts";
 import { Cursor } from "../../src/objects/gateway/cursor.ts";
+import { unavailable } from "../../src/protocol/errors.ts";
 import {
   type ReadResponse,
   ReadResponseSchema,

@@ -1,7 +1,6 @@
 /** Which calls are made again, what of it an operator reads, and what is made of answers of another version. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, expect, test, vi } from "vitest";
-import { unavailable } from "../../src/engine/ports/timers.ts";
 import { historyOf } from "../../src/objects/calls/channel-calls.ts";
 import { activeOf } from "../../src/objects/calls/pattern-calls.ts";
 import { retrying, toChannel } from "../../src/objects/calls/retry.ts";
@@ -10,7 +9,7 @@ import { Turn } from "../../src/objects/gateway/turn.ts";
 import { push } from "../../src/objects/pattern-index/push.ts";
 import type { ChannelStub, PatternStub } from "../../src/objects/ports/calls.ts";
 import { Trouble } from "../../src/objects/trouble.ts";
-import { MessagingError } from "../../src/protocol/errors.ts";
+import { MessagingError, unavailable } from "../../src/protocol/errors.ts";
 import {
   ActiveResponseSchema,
   HistoryResponseSchema,

@@ -216,7 +216,11 @@ const LAWS: Readonly<Record<string, Law>> = {
     files: ["worker/calls.ts", "worker/platform.ts", "worker/storage.ts"],
     packages: [PROTOBUF, "cloudflare:"],
   },
-  "worker/sql": { rooms: ["engine/ports", "objects"], files: ["hooks/outbox.ts"], packages: [] },
+  "worker/sql": {
+    rooms: ["protocol", "engine/ports", "objects"],
+    files: ["hooks/outbox.ts"],
+    packages: [],
+  },
   server: {
     rooms: [
       ...CORE,

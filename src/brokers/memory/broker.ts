@@ -29,7 +29,7 @@ import type {
 } from "../../engine/ports/broker.ts";
 import type { ListedChannel } from "../../engine/ports/directory.ts";
 import type { Clock, Timers } from "../../engine/ports/platform.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { rateLimited } from "../../protocol/errors.ts";
 import {
   type Entry,
   EntryBodySchema,
@@ -414,7 +414,9 @@ export class MemoryBroker implements Broker {
   #channel(name: string): Channel {
     let channel = this.#channels.get(name);
     if (channel === undefined) {
-      if (this.#channels.size >= this.#maxChannels) throw full();
+      if (this.#channels.size >= this.#maxChannels) {
+        throw rateLimited("there are as many channels as there may be", FULL_RETRY_MS);
+      }
       const { clock } = this.#options;
       const rules = this.#rules.of(name);
       const store = new MemoryLogStore();
@@ -440,12 +442,6 @@ export class MemoryBroker implements Broker {
     }
     return channel;
   }
-}
-
-function full(): MessagingError {
-  return new MessagingError("RATE_LIMITED", "there are as many channels as there may be", {
-    metadata: { retry_after_ms: FULL_RETRY_MS },
-  });
 }
 
 function positionOf({ log }: Channel): Position {

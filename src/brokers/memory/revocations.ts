@@ -1,7 +1,7 @@
 /** What is revoked in a single process. When it ends all of that is forgotten. */
 import type { Identity } from "../../engine/ports/identity.ts";
 import type { EndRevoked, Revocation, Revocations } from "../../engine/ports/revocations.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { rateLimited } from "../../protocol/errors.ts";
 import { MAX_REVOCATIONS } from "../../protocol/limits.ts";
 import { RevocationList } from "../revocations/list.ts";
 
@@ -26,9 +26,7 @@ export class MemoryRevocations implements Revocations {
   async revoke(revocation: Revocation): Promise<void> {
     if (this.#list.size >= MAX_REVOCATIONS) this.sweep();
     if (this.#list.size >= MAX_REVOCATIONS) {
-      throw new MessagingError("RATE_LIMITED", "too much is revoked already", {
-        metadata: { retry_after_ms: FULL_RETRY_MS },
-      });
+      throw rateLimited("too much is revoked already", FULL_RETRY_MS);
     }
     this.#list.add(revocation);
     this.#end?.([revocation]);

@@ -22,6 +22,7 @@ import type {
 } from "../../engine/ports/broker.ts";
 import type { Cluster } from "../../engine/ports/cluster.ts";
 import type { LogFields } from "../../engine/ports/platform.ts";
+import { unavailable } from "../../protocol/errors.ts";
 import type { Transient } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_PATTERN_LOOKS, MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
 import { type ChannelHost, RedisChannel } from "./channel/channel.ts";
@@ -38,7 +39,7 @@ import { RedisHealth } from "./outage/health.ts";
 import { RedisLink } from "./outage/link.ts";
 import { Reception } from "./outage/reception.ts";
 import { RedisRetries } from "./outage/retries.ts";
-import { patiently, unavailable } from "./outage/retry.ts";
+import { patiently } from "./outage/retry.ts";
 import { Troubles } from "./outage/troubles.ts";
 import { RedisPatterns } from "./patterns.ts";
 import { type RedisConnection, RedisFailure } from "./ports.ts";

@@ -6,7 +6,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
 import type { Cluster, RefusedMessages } from "../../engine/ports/cluster.ts";
-import { errorMessage, MessagingError } from "../../protocol/errors.ts";
+import { errorMessage, MessagingError, unavailable } from "../../protocol/errors.ts";
 import {
   type NodeAnswer,
   type NodeAnswerPiece,
@@ -17,7 +17,7 @@ import {
   NodeMessageSchema,
   SignedNodeMessageSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { type Outage, patiently, type RetryContext, unavailable } from "./outage/retry.ts";
+import { type Outage, patiently, type RetryContext } from "./outage/retry.ts";
 import type { RedisCommands } from "./ports.ts";
 
 /** Bytes of an answer in one message: many messages, and not one that Redis would cut a reader off for. */

@@ -4,8 +4,9 @@
  * know what Redis still has of it, goes on under a new name: what is said of the old one cannot hurt it.
  */
 import { background } from "../../engine/background.ts";
+import { unavailable } from "../../protocol/errors.ts";
 import type { RedisKeys } from "./keys.ts";
-import { type Outage, patiently, type RetryContext, unavailable } from "./outage/retry.ts";
+import { type Outage, patiently, type RetryContext } from "./outage/retry.ts";
 import { type RedisCommands, RedisFailure } from "./ports.ts";
 import { textsOf } from "./reply.ts";
 import { BEAT, NODES } from "./scripts/presence.ts";

@@ -10,12 +10,13 @@ import type {
   PatternSubscribeResult,
   Position,
 } from "../../engine/ports/broker.ts";
+import { unavailable } from "../../protocol/errors.ts";
 import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { RedisChannel } from "./channel/channel.ts";
 import type { ChannelActivity } from "./channel-activity.ts";
 import type { RedisKeys } from "./keys.ts";
 import type { RedisRetries } from "./outage/retries.ts";
-import { type Outage, patiently, type RetryContext, unavailable } from "./outage/retry.ts";
+import { type Outage, patiently, type RetryContext } from "./outage/retry.ts";
 import { RedisFailure } from "./ports.ts";
 import { chunks, type TopicSubscriptions } from "./topic-subscriptions.ts";
 

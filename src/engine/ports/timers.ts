@@ -1,5 +1,5 @@
 /** Deadlines and turns of the event loop. */
-import { MessagingError } from "../../protocol/errors.ts";
+import { unavailable } from "../../protocol/errors.ts";
 import type { Timers } from "./platform.ts";
 
 /**
@@ -31,9 +31,4 @@ export function withDeadline<T>(timers: Timers, promise: Promise<T>, ms: number)
       },
     );
   });
-}
-
-/** The outcome is unknown; the same request may be sent again. */
-export function unavailable(message: string, cause?: unknown): MessagingError {
-  return new MessagingError("UNAVAILABLE", message, cause === undefined ? {} : { cause });
 }

@@ -2,7 +2,7 @@
  * Channels count: how many a node may have, and how many one session may begin. A name costs memory for as
  * long as its position is kept, whether anybody comes back to it or not.
  */
-import { MessagingError } from "../../protocol/errors.ts";
+import { rateLimited } from "../../protocol/errors.ts";
 import type { Broker } from "../ports/broker.ts";
 import type { Clock } from "../ports/platform.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -42,7 +42,7 @@ export class NewChannels {
   checkRoom(): void {
     const { hub, settings } = this.#host;
     if (hub.size + hub.patternCount < settings.maxChannels) return;
-    throw limited("this server has as many channels as it may have", FULL_RETRY_MS);
+    throw rateLimited("this server has as many channels as it may have", FULL_RETRY_MS);
   }
 
   /**
@@ -58,7 +58,7 @@ export class NewChannels {
     const now = clock.now();
     const bucket = allowance ?? new TokenBucket(most / MINUTE_S, most, now);
     const wait = bucket.take(now);
-    if (wait > 0) throw limited("too many new channels", wait);
+    if (wait > 0) throw rateLimited("too many new channels", wait);
     if (this.#host.broker.knows === undefined) this.#note(channel);
     return bucket;
   }
@@ -79,10 +79,4 @@ export class NewChannels {
     this.#old = this.#young;
     this.#young = new Set();
   }
-}
-
-function limited(message: string, retryAfterMs: number): MessagingError {
-  return new MessagingError("RATE_LIMITED", message, {
-    metadata: { retry_after_ms: retryAfterMs },
-  });
 }

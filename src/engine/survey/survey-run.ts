@@ -3,14 +3,14 @@
  * asked where they are too many; then every node that has subscribers asks its own, all at the same time.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { errorFrom, errorMessage, MessagingError } from "../../protocol/errors.ts";
+import { errorFrom, errorMessage, MessagingError, rateLimited } from "../../protocol/errors.ts";
 import {
   type NodeAnswer,
   NodeAnswerSchema,
   NodeCallSchema,
   type SurveyCall,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { MAX_SURVEY_TIMEOUT_MS, SURVEY_COUNT_MS } from "../../protocol/limits.ts";
+import { MAX_SURVEY_TIMEOUT_MS, SURVEY_COUNT_MS, SURVEYS_RETRY_MS } from "../../protocol/limits.ts";
 import type { Cancellation } from "../ports/backends.ts";
 import type { Cluster } from "../ports/cluster.ts";
 import type { Timers } from "../ports/platform.ts";
@@ -23,7 +23,6 @@ import type {
   UnreachedReason,
 } from "./outcome.ts";
 import type { SurveyLimits, Surveys } from "./surveys.ts";
-import { tooMany } from "./too-many.ts";
 
 /** How long what another node says may travel, in milliseconds, however short the survey is. */
 const TRAVEL_MS = 250;
@@ -73,7 +72,9 @@ export class SurveyRuns {
    */
   async run(question: SurveyQuestion): Promise<SurveyOutcome> {
     const { counters, limits } = this.#host;
-    if (this.#running >= limits.openSurveys) throw tooMany("too many surveys are open");
+    if (this.#running >= limits.openSurveys) {
+      throw rateLimited("too many surveys are open", SURVEYS_RETRY_MS);
+    }
     this.#running += 1;
     try {
       const outcome = await this.#ask(question);

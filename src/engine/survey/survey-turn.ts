@@ -1,7 +1,8 @@
 /** The surveys of one session: one at a time, and so many a minute. With the session its survey ends. */
+import { rateLimited } from "../../protocol/errors.ts";
+import { SURVEYS_RETRY_MS } from "../../protocol/limits.ts";
 import type { Cancellation } from "../ports/backends.ts";
 import { TokenBucket } from "../token-bucket.ts";
-import { tooMany } from "./too-many.ts";
 
 export class SurveyTurn implements Cancellation {
   readonly #bucket: TokenBucket;
@@ -17,9 +18,11 @@ export class SurveyTurn implements Cancellation {
 
   /** @throws MessagingError RATE_LIMITED while one is open, and where there were too many lately */
   begin(now: number): void {
-    if (this.#open) throw tooMany("the session has a survey that is still open");
+    if (this.#open) {
+      throw rateLimited("the session has a survey that is still open", SURVEYS_RETRY_MS);
+    }
     const waitMs = this.#bucket.take(now);
-    if (waitMs > 0) throw tooMany("the session asks too often", waitMs);
+    if (waitMs > 0) throw rateLimited("the session asks too often", waitMs);
     this.#open = true;
   }
 

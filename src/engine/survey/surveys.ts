@@ -4,14 +4,13 @@
  * are named.
  */
 import { canonicalEvent } from "../../protocol/cloudevents.ts";
-import { errorFrom, MessagingError } from "../../protocol/errors.ts";
+import { errorFrom, MessagingError, rateLimited } from "../../protocol/errors.ts";
 import type { SurveyResponse } from "../../protocol/gen/messageloop/v1/service_pb.js";
-import { MAX_SURVEY_TIMEOUT_MS } from "../../protocol/limits.ts";
+import { MAX_SURVEY_TIMEOUT_MS, SURVEYS_RETRY_MS } from "../../protocol/limits.ts";
 import type { Timers } from "../ports/platform.ts";
 import { AnswerBudget, bytesOf, withoutPayload } from "./answer-budget.ts";
 import type { NodeQuestion, NodeSurvey, SurveyAnswer } from "./outcome.ts";
 import { Question } from "./question.ts";
-import { tooMany } from "./too-many.ts";
 
 /** A session that can be asked. */
 export interface Respondent {
@@ -173,7 +172,7 @@ export class Surveys {
 
   #checkRoom(): void {
     if (this.#open.size >= this.#host.limits.openSurveys)
-      throw tooMany("too many surveys are open");
+      throw rateLimited("too many surveys are open", SURVEYS_RETRY_MS);
   }
 }
 

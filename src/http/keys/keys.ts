@@ -1,7 +1,7 @@
 /** Callers: every door for servers asks here what a request's key is good for. */
 import { coveredBy } from "../../channels/patterns.ts";
 import type { Clock, Logger } from "../../engine/ports/platform.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { MessagingError, rateLimited } from "../../protocol/errors.ts";
 import { Failures } from "./failures.ts";
 import type { KeyEntry, Right, Sha256 } from "./key.ts";
 
@@ -115,7 +115,7 @@ export class Keys {
     // However often others have failed at this address: no client may shut out others that share it.
     if (entry !== undefined && !expired) return new Principal(entry);
     const wait = this.#failures.wait(peer.address, now);
-    if (wait > 0) throw tooMany(wait);
+    if (wait > 0) throw rateLimited("too many keys from this address were wrong", wait);
     this.#failures.count(peer.address, now);
     // Only the bearer of the key hears it.
     throw new MessagingError(
@@ -149,10 +149,4 @@ export class Keys {
 function bearer(authorization: string | null | undefined): string | undefined {
   const [, key] = /^Bearer +([^\s]+) *$/i.exec(authorization ?? "") ?? [];
   return key;
-}
-
-function tooMany(waitMs: number): MessagingError {
-  return new MessagingError("RATE_LIMITED", "too many keys from this address were wrong", {
-    metadata: { retry_after_ms: waitMs },
-  });
 }

@@ -1,7 +1,7 @@
 /** Calls to an object that may be reset at any moment. */
-import { delay, unavailable } from "../../engine/ports/timers.ts";
+import { delay } from "../../engine/ports/timers.ts";
 import { ERRORS } from "../../protocol/codes.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { MessagingError, unavailable } from "../../protocol/errors.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import type { Trouble } from "../trouble.ts";

@@ -5,8 +5,8 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
 import type { Revocation } from "../../engine/ports/revocations.ts";
-import { unavailable, withDeadline } from "../../engine/ports/timers.ts";
-import { MessagingError } from "../../protocol/errors.ts";
+import { withDeadline } from "../../engine/ports/timers.ts";
+import { MessagingError, unavailable } from "../../protocol/errors.ts";
 import { NodeAnswerSchema } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_USER_REVOCATIONS } from "../../protocol/limits.ts";
 import { SharedAlarm } from "../alarm.ts";

@@ -9,7 +9,8 @@ import type { MemberSession } from "../../channels/presence.ts";
 import { background } from "../../engine/background.ts";
 import type { Interest, Position, SubscribeResult } from "../../engine/ports/broker.ts";
 import type { Random } from "../../engine/ports/platform.ts";
-import { unavailable, withDeadline } from "../../engine/ports/timers.ts";
+import { withDeadline } from "../../engine/ports/timers.ts";
+import { unavailable } from "../../protocol/errors.ts";
 import {
   type RegisterRequest,
   RegisterRequestSchema,

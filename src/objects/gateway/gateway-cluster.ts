@@ -4,8 +4,8 @@
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Cluster } from "../../engine/ports/cluster.ts";
-import { unavailable, withDeadline } from "../../engine/ports/timers.ts";
-import { errorMessage, MessagingError } from "../../protocol/errors.ts";
+import { withDeadline } from "../../engine/ports/timers.ts";
+import { errorMessage, MessagingError, unavailable } from "../../protocol/errors.ts";
 import {
   type NodeAnswer,
   NodeAnswerSchema,

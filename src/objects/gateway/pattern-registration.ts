@@ -6,7 +6,8 @@
  */
 import { background } from "../../engine/background.ts";
 import type { Interest, PatternSubscribeResult } from "../../engine/ports/broker.ts";
-import { nextTurn, unavailable, withDeadline } from "../../engine/ports/timers.ts";
+import { nextTurn, withDeadline } from "../../engine/ports/timers.ts";
+import { unavailable } from "../../protocol/errors.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { indexesOf, LEASE_TERMS } from "../calls/lease-terms.ts";
 import { subscribeTo, unsubscribeFrom } from "../calls/pattern-calls.ts";

@@ -7,8 +7,8 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
 import type { PublishResult } from "../../engine/ports/broker.ts";
-import { unavailable, withDeadline } from "../../engine/ports/timers.ts";
-import { errorFrom, MessagingError } from "../../protocol/errors.ts";
+import { withDeadline } from "../../engine/ports/timers.ts";
+import { errorFrom, rateLimited, unavailable } from "../../protocol/errors.ts";
 import {
   type PublishItem,
   PublishRequestSchema,
@@ -65,9 +65,7 @@ export class PublishQueue {
     const size = item.key.length + item.body.length;
     const { promise, resolve, reject } = Promise.withResolvers<PublishResult>();
     if (this.#waitingBytes + size > MAX_QUEUED_BYTES) {
-      const text = "too many publishes are waiting for this channel";
-      const metadata = { retry_after_ms: FULL_RETRY_MS };
-      reject(new MessagingError("RATE_LIMITED", text, { metadata }));
+      reject(rateLimited("too many publishes are waiting for this channel", FULL_RETRY_MS));
       return promise;
     }
     this.#waiting.push({ item, size, resolve, reject });

@@ -2,8 +2,8 @@
  * An object's database whose failures are errors with a code: a disk that is full is no mistake of the
  * client, and the waiter for a write hears so at once.
  */
-import { unavailable } from "../../engine/ports/timers.ts";
 import { Trouble, type TroubleHost } from "../../objects/trouble.ts";
+import { unavailable } from "../../protocol/errors.ts";
 import type { SqlLike } from "./sql.ts";
 
 /** The database, except that `exec` throws MessagingErrors: UNAVAILABLE. */

@@ -1,9 +1,10 @@
 /** What operators read of calls that fail, and how often they are tried. */
 import { expect, test } from "vitest";
 import { RedisRetries } from "../../../src/brokers/redis/outage/retries.ts";
-import { mendable, unavailable } from "../../../src/brokers/redis/outage/retry.ts";
+import { mendable } from "../../../src/brokers/redis/outage/retry.ts";
 import { Troubles } from "../../../src/brokers/redis/outage/troubles.ts";
 import { RedisFailure } from "../../../src/brokers/redis/ports.ts";
+import { unavailable } from "../../../src/protocol/errors.ts";
 
 function scene() {
   let now = 0;

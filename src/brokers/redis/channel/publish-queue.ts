@@ -6,7 +6,7 @@
 import { background } from "../../../engine/background.ts";
 import type { PublishResult } from "../../../engine/ports/broker.ts";
 import type { Logger } from "../../../engine/ports/platform.ts";
-import { MessagingError } from "../../../protocol/errors.ts";
+import { rateLimited } from "../../../protocol/errors.ts";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../../../protocol/limits.ts";
 
 /** How long a client should wait when the queue is full, in milliseconds. */
@@ -60,10 +60,7 @@ export class RedisPublishQueue {
   push(item: PublishItem): Promise<PublishResult> {
     const size = item.key.length + item.body.length;
     if (this.#bytes + size > MAX_QUEUED_BYTES || this.#all.waiting + size > this.#all.most) {
-      const metadata = { retry_after_ms: FULL_RETRY_MS };
-      return Promise.reject(
-        new MessagingError("RATE_LIMITED", "too many publishes are waiting", { metadata }),
-      );
+      return Promise.reject(rateLimited("too many publishes are waiting", FULL_RETRY_MS));
     }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, size, resolve, reject });

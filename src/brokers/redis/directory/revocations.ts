@@ -5,7 +5,7 @@
 import { background } from "../../../engine/background.ts";
 import type { Identity } from "../../../engine/ports/identity.ts";
 import type { EndRevoked, Revocation, Revocations } from "../../../engine/ports/revocations.ts";
-import { MessagingError } from "../../../protocol/errors.ts";
+import { rateLimited } from "../../../protocol/errors.ts";
 import { MAX_REVOCATIONS } from "../../../protocol/limits.ts";
 import { RevocationList } from "../../revocations/list.ts";
 import type { RedisKeys } from "../keys.ts";
@@ -108,11 +108,7 @@ export class RedisRevocations implements Revocations {
     const remembered = await patiently(this.#host, this.#host.outage, () =>
       this.#write(MAX_REVOCATIONS, [revocation]),
     );
-    if (!remembered) {
-      throw new MessagingError("RATE_LIMITED", "too much is revoked already", {
-        metadata: { retry_after_ms: FULL_RETRY_MS },
-      });
-    }
+    if (!remembered) throw rateLimited("too much is revoked already", FULL_RETRY_MS);
     this.#take([revocation]);
   }
 

@@ -1,6 +1,7 @@
 /** Patience with a Redis that is away: how long a call is repeated, and when it is given up. */
 import type { Clock, Timers } from "../../../engine/ports/platform.ts";
-import { MessagingError } from "../../../protocol/errors.ts";
+import { delay } from "../../../engine/ports/timers.ts";
+import { MessagingError, unavailable } from "../../../protocol/errors.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../../protocol/limits.ts";
 import { RedisFailure } from "../ports.ts";
 import type { Troubles } from "./troubles.ts";
@@ -101,13 +102,4 @@ export function refused({ troubles }: RetryContext, failure: RedisFailure): Mess
   if (failure.kind === "garbled") return unavailable("Redis answered what cannot be read", failure);
   const foreign = failure.message.startsWith("WRONGTYPE");
   return unavailable(foreign ? "a key in Redis holds what is not ours" : "Redis refused", failure);
-}
-
-export function delay(timers: Timers, ms: number): Promise<void> {
-  return new Promise((resolve) => timers.after(ms, resolve));
-}
-
-/** The outcome is unknown; the same request may be sent again. */
-export function unavailable(message: string, cause?: unknown): MessagingError {
-  return new MessagingError("UNAVAILABLE", message, cause === undefined ? {} : { cause });
 }

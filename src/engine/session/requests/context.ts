@@ -1,6 +1,6 @@
 /** What the requests of one session work with, and what they have in common. */
 import { DISCONNECTS } from "../../../protocol/codes.ts";
-import { MessagingError } from "../../../protocol/errors.ts";
+import { type MessagingError, rateLimited } from "../../../protocol/errors.ts";
 import type { MessageKind } from "../../settings/settings.ts";
 import { Slots } from "../../slots.ts";
 import type { SessionChannels } from "../../subscription/session-channels.ts";
@@ -119,9 +119,7 @@ export class RequestContext implements SessionParts {
 
 /** @param retryAfterMs how long the client should wait, in milliseconds */
 export function busy(message: string, retryAfterMs = BUSY_RETRY_MS): MessagingError {
-  return new MessagingError("RATE_LIMITED", message, {
-    metadata: { retry_after_ms: retryAfterMs },
-  });
+  return rateLimited(message, retryAfterMs);
 }
 
 /** Closes a session that says what this deployment does not hear. Returns whether it does. */
