@@ -15,11 +15,18 @@ export function delay(timers: Timers, ms: number): Promise<void> {
 }
 
 /**
- * The promise's outcome, or UNAVAILABLE after `ms` milliseconds. The late outcome is ignored.
+ * The promise's outcome, or an error after `ms` milliseconds. The late outcome is ignored.
+ *
+ * @param late makes the error. Default: UNAVAILABLE
  */
-export function withDeadline<T>(timers: Timers, promise: Promise<T>, ms: number): Promise<T> {
+export function withDeadline<T>(
+  timers: Timers,
+  promise: Promise<T>,
+  ms: number,
+  late: () => Error = () => unavailable("no answer in time"),
+): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const cancel = timers.after(ms, () => reject(unavailable("no answer in time")));
+    const cancel = timers.after(ms, () => reject(late()));
     promise.then(
       (value) => {
         cancel();

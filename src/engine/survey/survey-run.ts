@@ -14,6 +14,7 @@ import { MAX_SURVEY_TIMEOUT_MS, SURVEY_COUNT_MS, SURVEYS_RETRY_MS } from "../../
 import type { Cancellation } from "../ports/backends.ts";
 import type { Cluster } from "../ports/cluster.ts";
 import type { Timers } from "../ports/platform.ts";
+import { withDeadline } from "../ports/timers.ts";
 import { AnswerBudget } from "./answer-budget.ts";
 import type {
   NodeQuestion,
@@ -185,10 +186,7 @@ export class SurveyRuns {
   async #call(node: string, call: Call, timeoutMs: number): Promise<Answer | undefined> {
     const { cluster } = this.#host;
     const made = create(NodeCallSchema, { call });
-    const answer = await this.#inTime(
-      timeoutMs,
-      async () => await cluster?.call(node, made, timeoutMs),
-    );
+    const answer = await this.#inTime(timeoutMs, () => cluster?.call(node, made, timeoutMs));
     if (answer?.case === "error") throw errorFrom(answer.value);
     return answer;
   }
@@ -208,20 +206,9 @@ export class SurveyRuns {
   }
 
   /** @throws Late when the time is over, whatever has its own deadline by then */
-  #inTime<T>(ms: number, work: () => Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const cancel = this.#host.timers.after(ms, () => reject(new Late()));
-      work().then(
-        (value) => {
-          cancel();
-          resolve(value);
-        },
-        (error: unknown) => {
-          cancel();
-          reject(error);
-        },
-      );
-    });
+  #inTime<T>(ms: number, work: () => T | PromiseLike<T>): Promise<T> {
+    // The time begins before the work, and so before a deadline of the work's own.
+    return withDeadline(this.#host.timers, Promise.resolve().then(work), ms, () => new Late());
   }
 }
 

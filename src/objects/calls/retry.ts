@@ -1,5 +1,5 @@
 /** Calls to an object that may be reset at any moment. */
-import { delay } from "../../engine/ports/timers.ts";
+import { delay, withDeadline } from "../../engine/ports/timers.ts";
 import { ERRORS } from "../../protocol/codes.ts";
 import { MessagingError, unavailable } from "../../protocol/errors.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
@@ -14,6 +14,8 @@ export interface Retrying {
   readonly what: string;
   /** After this long a failure is final, in milliseconds. */
   readonly timeoutMs: number;
+  /** How long one call may take, in milliseconds. Default: what is left of `timeoutMs`. */
+  readonly callMs?: number;
   /** Receives every failure and every success. */
   readonly trouble: Trouble;
   readonly platform: ObjectPlatform;
@@ -39,22 +41,21 @@ export function toDirectory(platform: ObjectPlatform, trouble: Trouble): Retryin
 }
 
 /**
- * Calls until it succeeds, another try would not help, or the time is over. The call gets the milliseconds
- * that are left.
+ * Calls until it succeeds, another try would not help, or the time is over.
  *
  * @throws MessagingError UNAVAILABLE where the object does not answer in time or is overloaded; what the
  * object states; and as it is what is wrong on this side, such as a request without an encoding
  */
 export async function retrying<T>(
-  call: (ms: number) => Promise<T>,
-  { what, timeoutMs, trouble, platform }: Retrying,
+  call: () => Promise<T>,
+  { what, timeoutMs, callMs, trouble, platform }: Retrying,
 ): Promise<T> {
   const { clock, timers } = platform;
   const end = clock.now() + timeoutMs;
   let pause = FIRST_PAUSE_MS;
   for (;;) {
     try {
-      const answer = await call(end - clock.now());
+      const answer = await withDeadline(timers, call(), callMs ?? end - clock.now());
       trouble.worked();
       return answer;
     } catch (error) {

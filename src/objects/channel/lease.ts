@@ -4,7 +4,7 @@
  * background near its end while messages come, so that a busy channel asks once per lease and hardly
  * any message waits. Nothing of it is stored: another life of the channel asks anew.
  */
-import { delay, withDeadline } from "../../engine/ports/timers.ts";
+import { delay } from "../../engine/ports/timers.ts";
 import type { LeaseTerms } from "../calls/lease-terms.ts";
 import type { PatternInterest } from "../calls/pattern-interest.ts";
 import { retrying, toIndex } from "../calls/retry.ts";
@@ -103,7 +103,7 @@ export class ChannelLease {
     const until = this.#host.now() + this.#host.terms.leaseMs;
     const { platform } = this.#host;
     const interests = await retrying(
-      (ms) => withDeadline(platform.timers, this.#host.ask(), ms),
+      () => this.#host.ask(),
       toIndex(platform, this.#trouble, ASK_TIMEOUT_MS),
     );
     this.#host.granted(interests, round);

@@ -5,7 +5,6 @@
  * and what was said is kept, so that a channel that wakes says nothing twice.
  */
 import { background } from "../../engine/background.ts";
-import { withDeadline } from "../../engine/ports/timers.ts";
 import { REPORT_EVERY_MS, reportTo } from "../calls/directory-calls.ts";
 import { retrying, toDirectory } from "../calls/retry.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
@@ -138,7 +137,7 @@ export class ChannelReporter {
   async #send(region: string, row: NonNullable<Reported["said"]>): Promise<void> {
     const { calls, channel, platform } = this.#host;
     await retrying(
-      (ms) => withDeadline(platform.timers, reportTo(calls.stats(region), { channel, ...row }), ms),
+      () => reportTo(calls.stats(region), { channel, ...row }),
       toDirectory(platform, this.#trouble),
     );
   }

@@ -24,7 +24,6 @@ import type {
   PublishResult,
   SubscribeResult,
 } from "../../engine/ports/broker.ts";
-import { withDeadline } from "../../engine/ports/timers.ts";
 import {
   DeliverRequestSchema,
   EntryBodySchema,
@@ -176,12 +175,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     const { calls, platform } = this.#options;
     const ask = (name: string): Promise<ActiveChannels> =>
       retrying(
-        (ms) =>
-          withDeadline(
-            platform.timers,
-            activeOf(calls.index(name), pattern, since.offset, limit),
-            ms,
-          ),
+        () => activeOf(calls.index(name), pattern, since.offset, limit),
         toIndex(platform, this.#patternHost.indexTrouble),
       );
     const answers = await Promise.all(indexesOf(pattern).map(ask));

@@ -4,7 +4,6 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { BrokerHandler } from "../../engine/ports/broker.ts";
-import { withDeadline } from "../../engine/ports/timers.ts";
 import {
   ReadRequestSchema,
   ReadResponseSchema,
@@ -104,10 +103,7 @@ export class ChannelLink {
     try {
       const { channelTrouble, platform, questions } = this.#host;
       return await questions.run(() =>
-        retrying(
-          (ms) => withDeadline(platform.timers, this.#call(call), ms),
-          toChannel(platform, channelTrouble),
-        ),
+        retrying(() => this.#call(call), toChannel(platform, channelTrouble)),
       );
     } finally {
       this.#asking -= 1;

@@ -233,7 +233,7 @@ export class ChannelRegistration {
     const answer = await tellings.run(() => {
       this.#begun.resolve();
       return retrying(
-        (ms) => withDeadline(platform.timers, this.#channel.register(bytes), ms),
+        () => this.#channel.register(bytes),
         toChannel(platform, channelTrouble),
       );
     });

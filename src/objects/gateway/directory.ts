@@ -12,7 +12,6 @@ import type {
   ListedChannel,
   UserSession,
 } from "../../engine/ports/directory.ts";
-import { withDeadline } from "../../engine/ports/timers.ts";
 import { encodeUserChange, listOf, sessionsOf } from "../calls/directory-calls.ts";
 import { retrying, toDirectory } from "../calls/retry.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
@@ -119,10 +118,7 @@ export class ObjectDirectory implements Directory {
 
   async #ask<T>(call: () => Promise<T>): Promise<T> {
     const { platform } = this.#options;
-    return await retrying(
-      (ms) => withDeadline(platform.timers, call(), ms),
-      toDirectory(platform, this.#trouble),
-    );
+    return await retrying(call, toDirectory(platform, this.#trouble));
   }
 
   #user(userId: string): UserRegistration {

@@ -6,7 +6,7 @@
  */
 import { background } from "../../engine/background.ts";
 import type { Interest, PatternSubscribeResult } from "../../engine/ports/broker.ts";
-import { nextTurn, withDeadline } from "../../engine/ports/timers.ts";
+import { nextTurn } from "../../engine/ports/timers.ts";
 import { unavailable } from "../../protocol/errors.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { indexesOf, LEASE_TERMS } from "../calls/lease-terms.ts";
@@ -158,10 +158,10 @@ export class PatternRegistration {
       // It may tell thousands of channels; what fails otherwise fails sooner.
       const longest = LEASE_TERMS.leaseMs + LEASE_TERMS.marginMs + CHANNEL_TIMEOUT_MS;
       const register = (name: string): Promise<number> =>
-        retrying(
-          () => withDeadline(platform.timers, subscribeTo(calls.index(name), row), longest),
-          toIndex(platform, this.#host.indexTrouble),
-        );
+        retrying(() => subscribeTo(calls.index(name), row), {
+          ...toIndex(platform, this.#host.indexTrouble),
+          callMs: longest,
+        });
       const times = await Promise.all(indexesOf(pattern).map(register));
       attempt.registered = true;
       const time = Math.min(...times);
@@ -200,7 +200,7 @@ export class PatternRegistration {
     const end = { gateway, version: row.version, pattern };
     const unregister = (name: string): Promise<void> =>
       retrying(
-        (ms) => withDeadline(platform.timers, unsubscribeFrom(calls.index(name), end), ms),
+        () => unsubscribeFrom(calls.index(name), end),
         toIndex(platform, this.#host.indexTrouble),
       );
     try {

@@ -7,7 +7,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
 import type { PublishResult } from "../../engine/ports/broker.ts";
-import { withDeadline } from "../../engine/ports/timers.ts";
 import { errorFrom, rateLimited, unavailable } from "../../protocol/errors.ts";
 import {
   type PublishItem,
@@ -112,10 +111,7 @@ export class PublishQueue {
     const items = batch.map(({ item }) => item);
     const { channelTrouble, platform, region } = this.#host;
     const request = toBinary(PublishRequestSchema, create(PublishRequestSchema, { items, region }));
-    return await retrying(
-      (ms) => withDeadline(platform.timers, this.#call(request), ms),
-      toChannel(platform, channelTrouble),
-    );
+    return await retrying(() => this.#call(request), toChannel(platform, channelTrouble));
   }
 }
 

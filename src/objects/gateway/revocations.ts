@@ -1,6 +1,5 @@
 /** What is revoked, as a gateway has it: the objects of users remember it, and report it to the gateways that have to know. */
 import type { EndRevoked, Revocation, Revocations } from "../../engine/ports/revocations.ts";
-import { withDeadline } from "../../engine/ports/timers.ts";
 import { encodeRevocation } from "../calls/directory-calls.ts";
 import { retrying, toDirectory } from "../calls/retry.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
@@ -31,7 +30,7 @@ export class ObjectRevocations implements Revocations {
     const { calls, platform, trouble } = this.#host;
     const request = encodeRevocation(revocation);
     await retrying(
-      (ms) => withDeadline(platform.timers, calls.user(revocation.userId).revoke(request), ms),
+      () => calls.user(revocation.userId).revoke(request),
       toDirectory(platform, trouble),
     );
   }

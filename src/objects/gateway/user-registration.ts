@@ -7,7 +7,6 @@
 import { background } from "../../engine/background.ts";
 import type { JoinAnswer, UserSession } from "../../engine/ports/directory.ts";
 import type { Revocation } from "../../engine/ports/revocations.ts";
-import { withDeadline } from "../../engine/ports/timers.ts";
 import {
   encodeUserChange,
   type UserChange,
@@ -182,10 +181,7 @@ export class UserRegistration {
     // A repeated call has the same number, and changes nothing.
     const answer = userChangeAnswer(
       await tellings.run(() =>
-        retrying(
-          (ms) => withDeadline(platform.timers, calls.user(this.#user).update(request), ms),
-          toDirectory(platform, trouble),
-        ),
+        retrying(() => calls.user(this.#user).update(request), toDirectory(platform, trouble)),
       ),
     );
     for (const sessionId of answer.refused) this.#sessions.delete(sessionId);
