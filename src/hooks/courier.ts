@@ -7,6 +7,7 @@ import { background } from "../engine/background.ts";
 import { errorText } from "../engine/error-text.ts";
 import type { LifecycleEvent } from "../engine/ports/lifecycle.ts";
 import type { Clock, Logger, Random, Timers } from "../engine/ports/platform.ts";
+import { pauseAfter } from "../engine/ports/timers.ts";
 import { laneOf, MAX_AGE_MS, type Outbox, type OutboxRow, type Place } from "./outbox.ts";
 
 /** Requests that may be under way. */
@@ -20,9 +21,8 @@ const PAGE = 500;
 const MAX_WINDOW = 20_000;
 /** Requests that were not taken and are to be repeated; with so many no other is begun. */
 const MAX_HELD = 1_000;
-/** Pause after a failure, in milliseconds; it doubles up to the longest, and is cut by up to a half. */
-const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 60_000;
+/** After a failure. Each is cut by up to a half. */
+const PAUSES = { firstMs: 1_000, longestMs: 60_000 };
 /** The least time between two lines of the log about what was not taken, in milliseconds. */
 const WARN_EVERY_MS = 60_000;
 /** How long until an outbox that could not be read is read again, in milliseconds. */
@@ -249,8 +249,7 @@ export class Courier {
   }
 
   #pause(failures: number): number {
-    const longest = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10), LONGEST_PAUSE_MS);
-    return longest * (1 - this.#host.chance() / 2);
+    return pauseAfter(failures, PAUSES) * (1 - this.#host.chance() / 2);
   }
 
   async #fill(): Promise<void> {
@@ -290,7 +289,7 @@ export class Courier {
 
 /** No pause is longer than the longest: what seems to be was set before the clock was set back. */
 function isDue(at: number, now: number): boolean {
-  return at <= now || at > now + LONGEST_PAUSE_MS;
+  return at <= now || at > now + PAUSES.longestMs;
 }
 
 function isOld(row: OutboxRow | undefined, now: number): boolean {

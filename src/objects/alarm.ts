@@ -7,12 +7,12 @@
  */
 import { background } from "../engine/background.ts";
 import type { Clock, Logger } from "../engine/ports/platform.ts";
+import { pauseAfter } from "../engine/ports/timers.ts";
 import type { ObjectStorage } from "./ports/storage.ts";
 import { Trouble } from "./trouble.ts";
 
-/** Pause before work that has failed is tried again, in milliseconds; it doubles up to the longest. */
-const FIRST_RETRY_MS = 2_000;
-const LONGEST_RETRY_MS = 60_000;
+/** Before work that has failed is tried again. */
+const PAUSES = { firstMs: 2_000, longestMs: 60_000 };
 
 export interface AlarmTerms {
   readonly clock: Clock;
@@ -21,7 +21,7 @@ export interface AlarmTerms {
 
 /** How long to wait after so many failures in a row, in milliseconds. */
 export function retryPause(failures: number): number {
-  return Math.min(FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 10), LONGEST_RETRY_MS);
+  return pauseAfter(failures, PAUSES);
 }
 
 export class SharedAlarm {

@@ -1,4 +1,4 @@
-/** Deadlines and turns of the event loop. */
+/** Deadlines, turns of the event loop, and what is tried again. */
 import { unavailable } from "../../protocol/errors.ts";
 import type { Timers } from "./platform.ts";
 
@@ -38,4 +38,64 @@ export function withDeadline<T>(
       },
     );
   });
+}
+
+/** Pauses between tries, in milliseconds. Each is twice as long as the one before it, up to the longest. */
+export interface Pauses {
+  readonly firstMs: number;
+  readonly longestMs: number;
+}
+
+/** The pause after so many failures in a row, in milliseconds. */
+export function pauseAfter(failures: number, { firstMs, longestMs }: Pauses): number {
+  return Math.min(firstMs * 2 ** (failures - 1), longestMs);
+}
+
+/** How long something is tried. */
+export interface Tries {
+  readonly timers: Timers;
+  /** After this long it is over, in milliseconds. Timers count that time: a step of the clock changes nothing. */
+  readonly timeoutMs: number;
+  /** The failure that it ends with then. */
+  late(): Error;
+  /**
+   * Takes a failure and how many there have been. Returns how long to wait before the next try, in milliseconds, or
+   * throws what is to be thrown instead of another one.
+   */
+  failed(error: unknown, failures: number): number;
+}
+
+/**
+ * Calls until it succeeds, a failure is final or the time is over.
+ *
+ * @throws what `failed` throws, or what is `late`
+ * @example
+ * await repeated(() => store.write(row), {
+ *   timers,
+ *   timeoutMs: 5_000,
+ *   late: () => unavailable("the store does not answer in time"),
+ *   failed: (error, failures) => pauseAfter(failures, { firstMs: 20, longestMs: 1_000 }),
+ * });
+ */
+export async function repeated<T>(
+  call: () => Promise<T>,
+  { timers, timeoutMs, late, failed }: Tries,
+): Promise<T> {
+  const { promise: over, reject } = Promise.withResolvers<never>();
+  // The race that it ends may be over by then.
+  over.catch(() => {});
+  const cancel = timers.after(timeoutMs, () => reject(late()));
+  try {
+    for (let failures = 1; ; failures++) {
+      let pause: number;
+      try {
+        return await Promise.race([call(), over]);
+      } catch (error) {
+        pause = failed(error, failures);
+      }
+      await Promise.race([delay(timers, pause), over]);
+    }
+  } finally {
+    cancel();
+  }
 }

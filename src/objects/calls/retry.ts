@@ -1,20 +1,20 @@
 /** Calls to an object that may be reset at any moment. */
-import { delay, withDeadline } from "../../engine/ports/timers.ts";
+import { pauseAfter, repeated } from "../../engine/ports/timers.ts";
 import { ERRORS } from "../../protocol/codes.ts";
 import { MessagingError, unavailable } from "../../protocol/errors.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import type { Trouble } from "../trouble.ts";
 
-/** First pause between two tries, in milliseconds; it doubles. */
-const FIRST_PAUSE_MS = 20;
+/** Between two tries. */
+const PAUSES = { firstMs: 20, longestMs: Number.POSITIVE_INFINITY };
 
 export interface Retrying {
   /** The object that is called. */
   readonly what: string;
   /** After this long a failure is final, in milliseconds. */
   readonly timeoutMs: number;
-  /** How long one call may take, in milliseconds. Default: what is left of `timeoutMs`. */
+  /** How long all calls together may take, in milliseconds. Default: `timeoutMs`. */
   readonly callMs?: number;
   /** Receives every failure and every success. */
   readonly trouble: Trouble;
@@ -52,25 +52,25 @@ export async function retrying<T>(
 ): Promise<T> {
   const { clock, timers } = platform;
   const end = clock.now() + timeoutMs;
-  let pause = FIRST_PAUSE_MS;
-  for (;;) {
-    try {
-      const answer = await withDeadline(timers, call(), callMs ?? end - clock.now());
-      trouble.worked();
-      return answer;
-    } catch (error) {
+  const answer = await repeated(call, {
+    timers,
+    timeoutMs: callMs ?? timeoutMs,
+    late: () => unavailable("no answer in time"),
+    failed: (error, failures) => {
       trouble.failed(error);
       const stated = statedBy(error);
       if (stated !== undefined) throw stated;
       if (isMistake(error)) throw error;
+      const pause = pauseAfter(failures, PAUSES);
       // An overloaded object only gets worse when asked again.
       if (flagged(error, "overloaded") || clock.now() + pause >= end) {
         throw unavailable(`${what} does not answer`, error);
       }
-    }
-    await delay(timers, pause * (0.5 + Math.random()));
-    pause *= 2;
-  }
+      return pause * (0.5 + Math.random());
+    },
+  });
+  trouble.worked();
+  return answer;
 }
 
 /**

@@ -3,7 +3,7 @@
  * does not answer holds up no other.
  */
 import type { Timers } from "../../engine/ports/platform.ts";
-import { delay, withDeadline } from "../../engine/ports/timers.ts";
+import { delay, pauseAfter, withDeadline } from "../../engine/ports/timers.ts";
 import { isMistake } from "../calls/retry.ts";
 import type { Trouble } from "../trouble.ts";
 
@@ -11,9 +11,8 @@ import type { Trouble } from "../trouble.ts";
 const TOLD_TOGETHER = 32;
 /** How long one call may take before it is made again, in milliseconds. */
 const CALL_DEADLINE_MS = 2_000;
-/** First pause between two rounds, in milliseconds; it doubles up to the longest. */
-const FIRST_PAUSE_MS = 20;
-const LONGEST_PAUSE_MS = 1_000;
+/** Between two rounds. */
+const PAUSES = { firstMs: 20, longestMs: 1_000 };
 
 export interface Telling {
   readonly channel: string;
@@ -33,15 +32,11 @@ export interface PushHost {
 
 /** Resolves when every channel has heard it or need not any more. Never rejects. */
 export async function push(tellings: readonly Telling[], host: PushHost): Promise<void> {
-  let pause = FIRST_PAUSE_MS;
   let open = await round(tellings, host);
-  while (open.length > 0) {
+  for (let failures = 1; open.length > 0; failures++) {
     const latest = Math.max(...open.map(({ until }) => until));
-    await delay(
-      host.timers,
-      Math.min(pause * (0.5 + Math.random()), Math.max(latest - host.now(), 1)),
-    );
-    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+    const pause = pauseAfter(failures, PAUSES) * (0.5 + Math.random());
+    await delay(host.timers, Math.min(pause, Math.max(latest - host.now(), 1)));
     open = await round(open, host);
   }
 }

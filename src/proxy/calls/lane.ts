@@ -4,6 +4,7 @@
  */
 import { BackendFailure, type Cancellation } from "../../engine/ports/backends.ts";
 import type { Clock, Logger, Timers } from "../../engine/ports/platform.ts";
+import { delay } from "../../engine/ports/timers.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import type { BackendConfig } from "../backend-config.ts";
 import { Circuit, type CircuitOutcome, type Permit } from "./circuit.ts";
@@ -156,9 +157,7 @@ export class Lane {
   }
 
   #pause(): Promise<void> {
-    const { timers } = this.#platform;
-    const ms = RETRY_PAUSE_MS * (1 + Math.random());
-    return new Promise((resolve) => timers.after(ms, resolve));
+    return delay(this.#platform.timers, RETRY_PAUSE_MS * (1 + Math.random()));
   }
 
   #now(): number {

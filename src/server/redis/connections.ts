@@ -1,14 +1,14 @@
 /** Connections to Redis by node-redis, and what its errors mean. The only place that makes clients. */
 import { createClient, createCluster, ErrorReply } from "redis";
 import { type RedisArgument, RedisFailure } from "../../brokers/redis/ports.ts";
+import { pauseAfter } from "../../engine/ports/timers.ts";
 
 /** How often an idle connection is tried, in milliseconds. */
 const PING_INTERVAL_MS = 3_000;
 /** Silence, answers to pings included, after which a connection is given up, in milliseconds. */
 const SILENCE_MS = 10_000;
-/** First and longest pause between two tries to connect, in milliseconds. */
-const FIRST_RECONNECT_MS = 25;
-const MAX_RECONNECT_MS = 500;
+/** Between two tries to connect. */
+const RECONNECTS = { firstMs: 25, longestMs: 500 };
 /** Commands that one connection has under way at most; further ones are refused. */
 const MAX_COMMANDS = 50_000;
 /** How long a master of a cluster may be away before the client asks the others which one stands in, in milliseconds. */
@@ -63,8 +63,7 @@ export function firstUrl({ urls }: RedisAddress): string {
 
 /** Milliseconds to wait before another try to connect. */
 export function reconnectPause(tries: number): number {
-  const most = Math.min(FIRST_RECONNECT_MS * 2 ** Math.min(tries, 10), MAX_RECONNECT_MS);
-  return most * (0.5 + Math.random() / 2);
+  return pauseAfter(tries + 1, RECONNECTS) * (0.5 + Math.random() / 2);
 }
 
 export function argumentOf(argument: RedisArgument): string | Buffer {

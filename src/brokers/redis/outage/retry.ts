@@ -1,6 +1,6 @@
 /** Patience with a Redis that is away: how long a call is repeated, and when it is given up. */
 import type { Clock, Timers } from "../../../engine/ports/platform.ts";
-import { delay } from "../../../engine/ports/timers.ts";
+import { pauseAfter, repeated } from "../../../engine/ports/timers.ts";
 import { MessagingError, unavailable } from "../../../protocol/errors.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../../protocol/limits.ts";
 import { RedisFailure } from "../ports.ts";
@@ -8,9 +8,8 @@ import type { Troubles } from "./troubles.ts";
 
 /** How long a call that was never sent waits for a connection, in milliseconds. */
 export const OFFLINE_PATIENCE_MS = 1_000;
-/** First pause between two tries, in milliseconds; it doubles up to the last. */
-const FIRST_PAUSE_MS = 10;
-const LAST_PAUSE_MS = 200;
+/** Between two tries. */
+const PAUSES = { firstMs: 10, longestMs: 200 };
 
 export interface RetryContext {
   readonly clock: Clock;
@@ -25,43 +24,33 @@ export interface Outage {
 
 /**
  * Calls until Redis answers. A call that was never sent is given up after OFFLINE_PATIENCE_MS of
- * outage, however many calls share it; one whose outcome is unknown after CHANNEL_TIMEOUT_MS. Timers count that time:
- * a step of the clock neither ends a call nor keeps it for long.
+ * outage, however many calls share it; one whose outcome is unknown after CHANNEL_TIMEOUT_MS.
  *
  * @throws MessagingError UNAVAILABLE
  */
-export async function patiently<T>(
+export function patiently<T>(
   context: RetryContext,
   outage: Outage,
   call: () => Promise<T>,
 ): Promise<T> {
   const { timers } = context;
-  const late = Promise.withResolvers<never>();
-  // The race that it ends may be over by then.
-  late.promise.catch(() => {});
-  const deadline = timers.after(CHANNEL_TIMEOUT_MS, () => {
-    late.reject(unavailable("Redis does not answer in time"));
-  });
   // Of a cluster one server may be away and another there: the first of the two does not wait longer.
   let away: Patience | undefined;
   let sent = false;
-  try {
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LAST_PAUSE_MS)) {
-      try {
-        return await Promise.race([call(), late.promise]);
-      } catch (error) {
-        if (!(error instanceof RedisFailure)) throw error;
-        if (!mendable(error)) throw refused(context, error);
-        if (error.kind === "lost") sent = true;
-        else away ??= patience(context, outage);
-        if (!sent && away?.over === true) throw unavailable("Redis is away", error);
-      }
-      await Promise.race([delay(timers, pause), late.promise]);
-    }
-  } finally {
-    deadline();
-    away?.end();
-  }
+  const tried = repeated(call, {
+    timers,
+    timeoutMs: CHANNEL_TIMEOUT_MS,
+    late: () => unavailable("Redis does not answer in time"),
+    failed: (error, failures) => {
+      if (!(error instanceof RedisFailure)) throw error;
+      if (!mendable(error)) throw refused(context, error);
+      if (error.kind === "lost") sent = true;
+      else away ??= patience(context, outage);
+      if (!sent && away?.over === true) throw unavailable("Redis is away", error);
+      return pauseAfter(failures, PAUSES);
+    },
+  });
+  return tried.finally(() => away?.end());
 }
 
 /** How long a call that was never sent goes on. */
