@@ -1,4 +1,4 @@
-/** Work that nobody waits for. */
+/** Work that nobody waits for, and work that is asked for again while it runs. */
 import { errorText } from "./error-text.ts";
 import type { Logger } from "./ports/platform.ts";
 
@@ -16,4 +16,65 @@ export function background(work: Promise<unknown>, logger: Logger, what: string)
   work.catch((error: unknown) => {
     logger.warn("background work failed", { what, error: errorText(error) });
   });
+}
+
+export interface RerunOptions {
+  /** Does what has to be done now. */
+  readonly work: () => Promise<unknown>;
+  /** Waits, before each run, for what else is asked for at the same time. Default: for the next step. */
+  readonly collect?: () => Promise<unknown>;
+  /** Receives a warning of a run that has failed and that nobody waits for. */
+  readonly logger: Logger;
+  /** Names the work in the log. */
+  readonly what: string;
+}
+
+/**
+ * Work of which one run is under way at a time. Where it is asked for after a run has begun, it runs once more,
+ * however often it was asked for.
+ *
+ * @example
+ * const saving = new Rerun({ work: () => store.write(rows), logger, what: "saving" });
+ * rows.push(row);
+ * await saving.ask(); // the row has been written, with all that came meanwhile
+ */
+export class Rerun {
+  readonly #options: RerunOptions;
+  #asked = false;
+  #running: Promise<void> | undefined;
+
+  constructor(options: RerunOptions) {
+    this.#options = options;
+  }
+
+  /** Whether nothing is under way. */
+  get idle(): boolean {
+    return this.#running === undefined;
+  }
+
+  /** Resolves when a run has ended that began after this call. Rejects with what a run throws, which is the last. */
+  ask(): Promise<void> {
+    this.#asked = true;
+    this.#running ??= this.#run();
+    return this.#running;
+  }
+
+  /** The same where nobody waits. */
+  soon(): void {
+    const { idle } = this;
+    const done = this.ask();
+    if (idle) background(done, this.#options.logger, this.#options.what);
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#asked) {
+        await this.#options.collect?.();
+        this.#asked = false;
+        await this.#options.work();
+      }
+    } finally {
+      this.#running = undefined;
+    }
+  }
 }

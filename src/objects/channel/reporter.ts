@@ -4,7 +4,8 @@
  * the time up to which it is listed, which is told with so much to spare that a busy channel hardly ever reports;
  * and what was said is kept, so that a channel that wakes says nothing twice.
  */
-import { background } from "../../engine/background.ts";
+import { Rerun } from "../../engine/background.ts";
+import { delay } from "../../engine/ports/timers.ts";
 import { REPORT_EVERY_MS, reportTo } from "../calls/directory-calls.ts";
 import { retrying, toDirectory } from "../calls/retry.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
@@ -39,21 +40,24 @@ export class ChannelReporter {
   #next = 0;
   /** In a row. */
   #failures = 0;
-  /** A report is being made or waits for its time. */
-  #waiting = false;
-  /** There may be something to say that the report under way does not. */
-  #changed = false;
+  readonly #reports: Rerun;
   #over = false;
 
   constructor(host: ReporterHost) {
+    const { clock, logger, timers } = host.platform;
     this.#host = host;
     this.#trouble = new Trouble("reports of channels", host.platform);
+    this.#reports = new Rerun({
+      collect: () => delay(timers, Math.max(this.#next - clock.now(), 0)),
+      work: () => this.#report(),
+      logger,
+      what: "a report of a channel",
+    });
   }
 
   /** Members or subscribers have come or gone. `region` is that of who asked for it; undefined where nobody did. */
   changed(region?: string): void {
     this.#learn(region);
-    this.#changed = true;
     this.#reportSoon();
   }
 
@@ -62,9 +66,7 @@ export class ChannelReporter {
     this.#learn(region);
     const due = this.#host.due();
     // While somebody is subscribed it is listed anyway.
-    if (due === undefined || due < (this.#reported?.said?.until ?? 0)) return;
-    this.#changed = true;
-    this.#reportSoon();
+    if (due !== undefined && due >= (this.#reported?.said?.until ?? 0)) this.#reportSoon();
   }
 
   /**
@@ -91,12 +93,7 @@ export class ChannelReporter {
   }
 
   #reportSoon(): void {
-    if (this.#waiting || this.#over || this.#reported === undefined) return;
-    this.#waiting = true;
-    const { clock, logger, timers } = this.#host.platform;
-    timers.after(Math.max(this.#next - clock.now(), 0), () => {
-      background(this.#report(), logger, "a report of a channel");
-    });
+    if (!this.#over && this.#reported !== undefined) this.#reports.soon();
   }
 
   async #report(): Promise<void> {
@@ -106,15 +103,12 @@ export class ChannelReporter {
     } catch {
       // It was logged, and what has to be said is said later, with what has changed by then.
       this.#failures += 1;
-      this.#changed = this.#failures < MAX_FAILURES;
+      if (this.#failures < MAX_FAILURES) this.#reportSoon();
     }
-    this.#waiting = false;
-    if (this.#changed) this.#reportSoon();
   }
 
   async #reportChange(): Promise<void> {
     const reported = this.#reported;
-    this.#changed = false;
     if (reported === undefined || this.#over) return;
     const { positionTtlMs } = this.#host;
     const [members, due] = [this.#host.members(), this.#host.due()];

@@ -6,7 +6,7 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { MemberSession } from "../../channels/presence.ts";
-import { background } from "../../engine/background.ts";
+import { Rerun } from "../../engine/background.ts";
 import type { Interest, Position, SubscribeResult } from "../../engine/ports/broker.ts";
 import type { Random } from "../../engine/ports/platform.ts";
 import { withDeadline } from "../../engine/ports/timers.ts";
@@ -75,19 +75,24 @@ export class ChannelRegistration {
   #row: { current: ChannelRegistrationRow | undefined } | undefined;
   /** The channel may know members that are none, or miss some. */
   #unsettled = false;
-  #asked = false;
-  #running: Promise<void> | undefined;
+  readonly #telling: Rerun;
   /** Resolves when the channel is called first, which may have to wait for calls to other channels. */
   #begun = Promise.withResolvers<void>();
 
   constructor(host: ChannelRegistrationHost, channel: RegisteredChannel) {
     this.#host = host;
     this.#channel = channel;
+    this.#telling = new Rerun({
+      collect: () => host.turn.next(),
+      work: () => this.#tellAll(),
+      logger: host.platform.logger,
+      what: "telling a channel who is here",
+    });
   }
 
   /** Whether nothing waits and nothing is in flight. */
   get idle(): boolean {
-    return this.#running === undefined;
+    return this.#telling.idle;
   }
 
   /** The newest registration that was sent, by this life or an earlier one; undefined when there is none. */
@@ -122,25 +127,12 @@ export class ChannelRegistration {
   /** Has the channel told what holds now, when something has changed that nobody has told yet. */
   async settle(): Promise<void> {
     this.#tellSoon();
-    await this.#running;
+    await this.#telling.ask();
   }
 
   #tellSoon(): void {
-    this.#asked = true;
-    if (this.#running !== undefined) return;
-    this.#begun = Promise.withResolvers();
-    this.#running = this.#run().finally(() => {
-      this.#running = undefined;
-    });
-    background(this.#running, this.#host.platform.logger, "telling a channel who is here");
-  }
-
-  async #run(): Promise<void> {
-    while (this.#asked) {
-      await this.#host.turn.next();
-      this.#asked = false;
-      await this.#tellAll();
-    }
+    if (this.#telling.idle) this.#begun = Promise.withResolvers();
+    this.#telling.soon();
   }
 
   /** Tells all that has to be told now, and answers everyone who waits for it, whatever fails. */
@@ -232,10 +224,7 @@ export class ChannelRegistration {
     const { channelTrouble, platform, tellings } = this.#host;
     const answer = await tellings.run(() => {
       this.#begun.resolve();
-      return retrying(
-        () => this.#channel.register(bytes),
-        toChannel(platform, channelTrouble),
-      );
+      return retrying(() => this.#channel.register(bytes), toChannel(platform, channelTrouble));
     });
     const { position, generation } = readAnswer(RegisterResponseSchema, answer);
     const head = positionOf(position);

@@ -4,7 +4,7 @@
  * shares it. Once the last session has left a registration must not be used again, even where its end was
  * not told yet: a channel may have been answered with gone.
  */
-import { background } from "../../engine/background.ts";
+import { Rerun } from "../../engine/background.ts";
 import type { Interest, PatternSubscribeResult } from "../../engine/ports/broker.ts";
 import { nextTurn } from "../../engine/ports/timers.ts";
 import { unavailable } from "../../protocol/errors.ts";
@@ -45,17 +45,24 @@ export class PatternRegistration {
   #since: number | undefined;
   /** Registrations that are being made. */
   #open = 0;
-  #asked = false;
-  #settling: Promise<void> | undefined;
+  readonly #settling: Rerun;
 
   constructor(pattern: string, host: PatternRegistrationHost) {
+    const { logger, timers } = host.platform;
     this.#pattern = pattern;
     this.#host = host;
+    this.#settling = new Rerun({
+      // Whoever comes in the same turn has made a registration of its own.
+      collect: () => nextTurn(timers),
+      work: () => this.#settle(),
+      logger,
+      what: "telling the end of a pattern",
+    });
   }
 
   /** Whether there is nothing to know, and nothing in flight. */
   get idle(): boolean {
-    return this.#current === undefined && this.#open === 0 && this.#settling === undefined;
+    return this.#current === undefined && this.#open === 0 && this.#settling.idle;
   }
 
   /** What the indexes have been told, or are being told; undefined while that is nothing. */
@@ -96,23 +103,14 @@ export class PatternRegistration {
 
   /** Has the indexes told what holds now, where they may not know it. */
   async settle(): Promise<void> {
-    this.#asked = true;
-    this.#settling ??= this.#run().finally(() => {
-      this.#settling = undefined;
-    });
-    await this.#settling;
+    await this.#settling.ask();
     await this.#current?.outcome.catch(() => {});
   }
 
   /** Waits for no registration, which may take long: its end must be told all the same. */
-  async #run(): Promise<void> {
-    while (this.#asked) {
-      // Whoever comes in the same turn has made a registration of its own.
-      await nextTurn(this.#host.platform.timers);
-      this.#asked = false;
-      if (!this.#host.interest().hasPattern(this.#pattern)) await this.#unregister();
-      else if (this.#fitting(true) === undefined) this.#begin();
-    }
+  async #settle(): Promise<void> {
+    if (!this.#host.interest().hasPattern(this.#pattern)) await this.#unregister();
+    else if (this.#fitting(true) === undefined) this.#begin();
   }
 
   /**
@@ -173,9 +171,7 @@ export class PatternRegistration {
     } finally {
       this.#open -= 1;
       // What the index took after it was told of the end is told to it once more.
-      if (!this.#host.interest().hasPattern(this.#pattern)) {
-        background(this.settle(), this.#host.platform.logger, "telling the end of a pattern");
-      }
+      if (!this.#host.interest().hasPattern(this.#pattern)) this.#settling.soon();
     }
   }
 

@@ -4,7 +4,7 @@
  * with the next. A call is repeated as it is until its deadline; one that fails for good leaves the registration
  * unsettled, and the next one names all sessions.
  */
-import { background } from "../../engine/background.ts";
+import { Rerun } from "../../engine/background.ts";
 import type { JoinAnswer, UserSession } from "../../engine/ports/directory.ts";
 import type { Revocation } from "../../engine/ports/revocations.ts";
 import {
@@ -64,18 +64,23 @@ export class UserRegistration {
   #restored = false;
   /** The object may know sessions that are none, or miss some. */
   #unsettled = false;
-  #asked = false;
   #again: (() => void) | undefined;
-  #running: Promise<void> | undefined;
+  readonly #telling: Rerun;
 
   constructor(user: string, host: UserRegistrationHost) {
     this.#user = user;
     this.#host = host;
+    this.#telling = new Rerun({
+      collect: () => host.turn.next(),
+      work: () => this.#tellAll(),
+      logger: host.platform.logger,
+      what: "telling who a user's sessions are",
+    });
   }
 
   /** Whether there is nothing to know, and nothing in flight. */
   get idle(): boolean {
-    return this.#running === undefined && this.#sessions.size === 0;
+    return this.#telling.idle && this.#sessions.size === 0;
   }
 
   /** Whether something may have to be reported to the object that was not. */
@@ -103,7 +108,7 @@ export class UserRegistration {
     this.#limit = limit;
     const answered = Promise.withResolvers<JoinAnswer>();
     this.#joiners.push({ sessionId, answered });
-    this.#tellSoon();
+    this.#telling.soon();
     return await answered.promise;
   }
 
@@ -112,29 +117,12 @@ export class UserRegistration {
     if (!this.#sessions.delete(sessionId)) return;
     this.#joined.delete(sessionId);
     this.#left.add(sessionId);
-    this.#tellSoon();
+    this.#telling.soon();
   }
 
   /** Reports to the object what holds now, when something has changed that was not reported yet. */
   async settle(): Promise<void> {
-    this.#tellSoon();
-    await this.#running;
-  }
-
-  #tellSoon(): void {
-    this.#asked = true;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
-    background(this.#running, this.#host.platform.logger, "telling who a user's sessions are");
-  }
-
-  async #run(): Promise<void> {
-    while (this.#asked) {
-      await this.#host.turn.next();
-      this.#asked = false;
-      await this.#tellAll();
-    }
+    await this.#telling.ask();
   }
 
   /** Reports all that has to be reported now, and answers all waiters, after a failure too. */
@@ -199,7 +187,7 @@ export class UserRegistration {
     this.#unsettled = true;
     this.#again ??= this.#host.platform.timers.after(AGAIN_MS, () => {
       this.#again = undefined;
-      if (this.#unsettled && this.#sessions.size > 0) this.#tellSoon();
+      if (this.#unsettled && this.#sessions.size > 0) this.#telling.soon();
     });
     try {
       if (this.#row) this.#store(true);
