@@ -21,7 +21,7 @@ import type { Identity } from "./ports/identity.ts";
 import type { Lifecycle } from "./ports/lifecycle.ts";
 import type { Clock, Logger, Random, Timers } from "./ports/platform.ts";
 import { revokes } from "./ports/revocations.ts";
-import { PublishGate } from "./publish-gate.ts";
+import { PublishGate } from "./publishing/publish-gate.ts";
 import type { FlowLimits } from "./session/flow-control.ts";
 import type { SharedIntake } from "./session/intake.ts";
 import type { EndedSession, Entrance, SessionHost } from "./session/ports.ts";

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { Backends } from "../../src/engine/ports/backends.ts";
 import type { PublishCommand, PublishResult } from "../../src/engine/ports/broker.ts";
-import { PublishGate } from "../../src/engine/publish-gate.ts";
+import { PublishGate } from "../../src/engine/publishing/publish-gate.ts";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_WAITING_NODE_BYTES, MAX_WAITING_SESSION_BYTES } from "../../src/protocol/limits.ts";
 import { type Init, kinds, ManualTimers, ScriptedTransport, scene, send } from "./scene.ts";

@@ -4,7 +4,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { historyOf } from "../../src/objects/calls/channel-calls.ts";
 import { activeOf } from "../../src/objects/calls/pattern-calls.ts";
 import { retrying, toChannel } from "../../src/objects/calls/retry.ts";
-import { PublishQueue } from "../../src/objects/gateway/publish-queue.ts";
+import { publishQueue } from "../../src/objects/gateway/publish-queue.ts";
 import { Turn } from "../../src/objects/gateway/turn.ts";
 import { push } from "../../src/objects/pattern-index/push.ts";
 import type { ChannelStub, PatternStub } from "../../src/objects/ports/calls.ts";
@@ -167,7 +167,7 @@ test("a queue that is full refuses by a rejection", async () => {
   const { logging, trouble } = recorded();
   const turn = new Turn(platform.timers);
   const host = { platform: logging, channelTrouble: trouble, turn, region: "here" };
-  const queue = new PublishQueue(() => new Promise(() => {}), host);
+  const queue = publishQueue(() => new Promise(() => {}), host);
   const body = new Uint8Array(4 * 1024 * 1024);
   const pushed = queue.push(create(PublishItemSchema, { key: "k", body }));
   await expect(pushed).rejects.toMatchObject({ code: "RATE_LIMITED" });

@@ -5,7 +5,7 @@
 
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { PublishQueue } from "../../src/objects/gateway/publish-queue.ts";
+import { publishQueue } from "../../src/objects/gateway/publish-queue.ts";
 import { Turn } from "../../src/objects/gateway/turn.ts";
 import { Trouble } from "../../src/objects/trouble.ts";
 import {
@@ -57,7 +57,7 @@ test("a turn ends by its timer, or after so many frames", async () => {
 test("what is published while no timer comes leaves in full batches", async () => {
   const turn = new Turn(platform.timers);
   const batches: number[] = [];
-  const queue = new PublishQueue(
+  const queue = publishQueue(
     async (request) => {
       const { items: sent } = fromBinary(PublishRequestSchema, request);
       batches.push(sent.length);

@@ -6,7 +6,7 @@ import type { Backends } from "../ports/backends.ts";
 import type { Identity } from "../ports/identity.ts";
 import type { Lifecycle } from "../ports/lifecycle.ts";
 import type { Clock, Random, Timers } from "../ports/platform.ts";
-import type { PublishGate } from "../publish-gate.ts";
+import type { PublishGate } from "../publishing/publish-gate.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Occupancy } from "../subscription/occupancy.ts";
 import type { ChannelsHost } from "../subscription/ports.ts";

@@ -4,7 +4,9 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { BrokerHandler } from "../../engine/ports/broker.ts";
+import type { PublishQueue } from "../../engine/publishing/publish-queue.ts";
 import {
+  type PublishItem,
   ReadRequestSchema,
   ReadResponseSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
@@ -16,7 +18,7 @@ import type { ChannelStub, ObjectCalls } from "../ports/calls.ts";
 import type { CallSlots } from "./call-slots.ts";
 import { ChannelRegistration, type ChannelRegistrationHost } from "./channel-registration.ts";
 import { Cursor } from "./cursor.ts";
-import { PublishQueue } from "./publish-queue.ts";
+import { publishQueue } from "./publish-queue.ts";
 
 /** What the link needs from the gateway around it. */
 export interface LinkHost extends ChannelRegistrationHost {
@@ -34,7 +36,7 @@ export class ChannelLink {
   readonly #host: LinkHost;
   /** Made when they are needed: most of the channels that a pattern brings need neither. */
   #registration: ChannelRegistration | undefined;
-  #outbox: PublishQueue | undefined;
+  #outbox: PublishQueue<PublishItem> | undefined;
   #stub: ChannelStub | undefined;
   /** Questions that wait for their answer. */
   #asking = 0;
@@ -70,8 +72,8 @@ export class ChannelLink {
     return this.#registration;
   }
 
-  get outbox(): PublishQueue {
-    this.#outbox ??= new PublishQueue(
+  get outbox(): PublishQueue<PublishItem> {
+    this.#outbox ??= publishQueue(
       (request) => this.#call((stub) => stub.publish(request)),
       this.#host,
     );

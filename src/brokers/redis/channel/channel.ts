@@ -9,6 +9,11 @@ import type {
   PublishCommand,
   PublishResult,
 } from "../../../engine/ports/broker.ts";
+import {
+  PublishQueue,
+  type QueuedBytes,
+  type QueuedPublish,
+} from "../../../engine/publishing/publish-queue.ts";
 import { EntryBodySchema } from "../../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {
   MAX_BATCH_BYTES,
@@ -27,7 +32,6 @@ import type { Script } from "../scripts/script.ts";
 import { type CursorHost, RedisCursor } from "./cursor.ts";
 import type { CatchUp, Opened } from "./cursor-state.ts";
 import { MemberSync, type PresenceCall } from "./member-sync.ts";
-import { type PublishItem, type QueuedBytes, RedisPublishQueue } from "./publish-queue.ts";
 
 /**
  * The least that a channel is kept for after its last publish, in milliseconds: an unanswered publish
@@ -72,7 +76,7 @@ export class RedisChannel {
   readonly #host: ChannelHost;
   readonly #rules: ChannelRules;
   readonly #keys: readonly string[];
-  readonly #queue: RedisPublishQueue;
+  readonly #queue: PublishQueue<QueuedPublish>;
   #cursor: RedisCursor | undefined;
   #memberSync: MemberSync | undefined;
 
@@ -82,12 +86,12 @@ export class RedisChannel {
     this.#rules = rules;
     this.#keys = host.keys.channel(name);
     this.topic = host.keys.topic(name);
-    this.#queue = new RedisPublishQueue(
-      this.#publish.bind(this),
-      host.nextTurn,
-      host.queued,
-      host.troubles.logger,
-    );
+    this.#queue = new PublishQueue({
+      publish: this.#publish.bind(this),
+      turn: (first) => (first ? new Promise(host.nextTurn) : undefined),
+      queued: host.queued,
+      logger: host.troubles.logger,
+    });
   }
 
   /** Made when it is needed: a channel that is only published to has no need of it. */
@@ -246,7 +250,7 @@ export class RedisChannel {
   }
 
   /** @throws MessagingError UNAVAILABLE */
-  async #publish(items: readonly PublishItem[]): Promise<readonly PublishResult[]> {
+  async #publish(items: readonly QueuedPublish[]): Promise<readonly PublishResult[]> {
     const host = this.#host;
     const { historySize, dedupSize, dedupWindowMs } = this.#rules;
     const terms = [

@@ -3,8 +3,8 @@
  * publish, so that it is lost without a trace where it is refused. Publishes wait by channel, in the order of
  * each client, and the clients take turns, so that a fast one does not keep the others waiting.
  */
-import type { Broker, PublishCommand, PublishResult } from "./ports/broker.ts";
-import type { Timers } from "./ports/platform.ts";
+import type { Broker, PublishCommand, PublishResult } from "../ports/broker.ts";
+import type { Timers } from "../ports/platform.ts";
 
 /** Room that stays free for clients that can be refused, in bytes. */
 const RESERVE_BYTES = 2 * 1024 * 1024;

@@ -1,0 +1,126 @@
+/**
+ * What one node publishes to one channel: at most one call is in flight, and what arrives meanwhile leaves with the
+ * next, in order. So the order holds whatever is repeated, and a busy channel makes large calls by itself. What comes
+ * in one turn of the event loop belongs together: the first call is made one turn later, unless it is full.
+ */
+import { type MessagingError, rateLimited, unavailable } from "../../protocol/errors.ts";
+import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
+import { background } from "../background.ts";
+import type { PublishResult } from "../ports/broker.ts";
+import type { Logger } from "../ports/platform.ts";
+
+/** How long a client should wait when the queue is full, in milliseconds. */
+const FULL_RETRY_MS = 1_000;
+
+/** A publish as the queue sees it. */
+export interface QueuedPublish {
+  readonly key: string;
+  /** An EntryBody. */
+  readonly body: Uint8Array;
+}
+
+/** Bytes that wait in all queues of a node together. */
+export interface QueuedBytes {
+  readonly most: number;
+  waiting: number;
+}
+
+/** What the queue needs from the broker around it. */
+export interface PublishQueueHost<Item extends QueuedPublish> {
+  /** Makes one call, repeats it where that is worth it, and answers for each item: its place, or why it has none. */
+  publish(items: readonly Item[]): Promise<readonly (PublishResult | MessagingError)[]>;
+  /**
+   * Resolves in the next turn of the event loop; undefined where a call need not wait for it.
+   *
+   * @param first whether nothing was in flight before
+   */
+  turn(first: boolean): Promise<void> | undefined;
+  /** Default: each queue counts by itself. */
+  readonly queued?: QueuedBytes;
+  readonly logger: Logger;
+}
+
+interface Waiting<Item> {
+  readonly item: Item;
+  readonly size: number;
+  readonly resolve: (result: PublishResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class PublishQueue<Item extends QueuedPublish> {
+  readonly #host: PublishQueueHost<Item>;
+  readonly #all: QueuedBytes;
+  #waiting: Waiting<Item>[] = [];
+  #bytes = 0;
+  #running = false;
+
+  constructor(host: PublishQueueHost<Item>) {
+    this.#host = host;
+    this.#all = host.queued ?? { most: MAX_QUEUED_BYTES, waiting: 0 };
+  }
+
+  /** Whether nothing waits and nothing is in flight. */
+  get idle(): boolean {
+    return !this.#running;
+  }
+
+  /** Bytes of publishes that can be added now. */
+  get room(): number {
+    return Math.min(MAX_QUEUED_BYTES - this.#bytes, this.#all.most - this.#all.waiting);
+  }
+
+  /** @throws MessagingError RATE_LIMITED when the queue is full, else what the call throws or answers */
+  push(item: Item): Promise<PublishResult> {
+    const size = item.key.length + item.body.length;
+    const { promise, resolve, reject } = Promise.withResolvers<PublishResult>();
+    if (size > this.room) {
+      reject(rateLimited("too many publishes are waiting", FULL_RETRY_MS));
+      return promise;
+    }
+    this.#waiting.push({ item, size, resolve, reject });
+    this.#count(size);
+    if (!this.#running) background(this.#run(), this.#host.logger, "publishing");
+    return promise;
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    for (let first = true; this.#waiting.length > 0; first = false) {
+      if (!this.#full) await this.#host.turn(first);
+      const batch = this.#take();
+      try {
+        const results = await this.#host.publish(batch.map(({ item }) => item));
+        for (const [index, { resolve, reject }] of batch.entries()) {
+          const result = results[index] ?? unavailable("an answer to a publish is missing");
+          if (result instanceof Error) reject(result);
+          else resolve(result);
+        }
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.#running = false;
+  }
+
+  /** Whether the next batch would be no larger a turn later. */
+  get #full(): boolean {
+    return this.#waiting.length >= MAX_BATCH_ENTRIES || this.#bytes >= MAX_BATCH_BYTES;
+  }
+
+  #take(): Waiting<Item>[] {
+    let count = 0;
+    let bytes = 0;
+    for (const { size } of this.#waiting) {
+      if (count === MAX_BATCH_ENTRIES || (count > 0 && bytes + size > MAX_BATCH_BYTES)) break;
+      count += 1;
+      bytes += size;
+    }
+    this.#count(-bytes);
+    return this.#waiting.splice(0, count);
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    this.#all.waiting += bytes;
+  }
+}
