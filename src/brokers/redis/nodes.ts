@@ -6,6 +6,7 @@
 import { background } from "../../engine/background.ts";
 import { unavailable } from "../../protocol/errors.ts";
 import type { RedisKeys } from "./keys.ts";
+import { Interval } from "./outage/interval.ts";
 import { type Outage, patiently, type RetryContext } from "./outage/retry.ts";
 import { type RedisCommands, RedisFailure } from "./ports.ts";
 import { textsOf } from "./reply.ts";
@@ -48,13 +49,15 @@ export class RedisNodes {
   #ahead = 0;
   /** When all others will have said that they are there, by this process' clock. */
   #completeAt = 0;
-  #cancel: (() => void) | undefined;
+  readonly #beats: Interval;
   #ended = false;
   readonly #sweeping = new Set<string>();
 
   constructor(host: NodesHost) {
     this.#host = host;
     this.#name = nameOf(host.node, 0);
+    // Where Redis is away the next beat finds out what became of this node.
+    this.#beats = new Interval(host, host.beatMs, "the beat of this node", () => this.#beat());
   }
 
   /** What the node is called in Redis at the moment. */
@@ -88,27 +91,16 @@ export class RedisNodes {
   /** Says that the node is there, now and from now on. */
   async start(): Promise<void> {
     await this.#beat();
-    this.#later();
+    this.#beats.start();
   }
 
   /** Others see to what the node leaves behind. */
   async end(): Promise<void> {
     this.#ended = true;
-    this.#cancel?.();
+    this.#beats.end();
     const { commands, keys } = this.#host;
     await commands.command(keys.alive, ["ZREM", keys.alive, this.#name]);
     await commands.command(keys.alive, ["ZADD", keys.lost, "NX", "0", this.#name]);
-  }
-
-  #later(): void {
-    if (this.#ended) return;
-    this.#cancel = this.#host.timers.after(this.#host.beatMs, () => {
-      const beat = this.#beat()
-        // Where Redis is away the next beat finds out what became of this node.
-        .catch((error: unknown) => this.#host.troubles.note("the beat of this node", error))
-        .finally(() => this.#later());
-      background(beat, this.#host.troubles.logger, "the beat of this node");
-    });
   }
 
   async #beat(): Promise<void> {

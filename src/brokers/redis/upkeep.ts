@@ -6,6 +6,7 @@ import { background } from "../../engine/background.ts";
 import type { Timers } from "../../engine/ports/platform.ts";
 import type { RedisChannel } from "./channel/channel.ts";
 import { HEARING_MS } from "./channel/cursor.ts";
+import { Interval } from "./outage/interval.ts";
 import type { Troubles } from "./outage/troubles.ts";
 import { chunks } from "./topic-subscriptions.ts";
 
@@ -22,23 +23,20 @@ export interface UpkeepHost {
 
 export class Upkeep {
   readonly #host: UpkeepHost;
-  #cancel: (() => void) | undefined;
+  readonly #rounds: Interval;
 
   constructor(host: UpkeepHost) {
     this.#host = host;
+    const what = "looking at the channels of this node";
+    this.#rounds = new Interval(host, host.refreshMs, what, () => this.#refresh());
   }
 
   start(): void {
-    const { ended, refreshMs, timers, troubles } = this.#host;
-    if (ended()) return;
-    this.#cancel = timers.after(refreshMs, () => {
-      const refreshed = this.#refresh().finally(() => this.start());
-      background(refreshed, troubles.logger, "looking at the channels of this node");
-    });
+    this.#rounds.start();
   }
 
   end(): void {
-    this.#cancel?.();
+    this.#rounds.end();
   }
 
   /** Looks whether a channel has gone further than what was heard of it. */

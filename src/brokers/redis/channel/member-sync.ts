@@ -5,7 +5,7 @@
  * here when it began.
  */
 import type { MemberSession } from "../../../channels/presence.ts";
-import { background } from "../../../engine/background.ts";
+import { Rerun } from "../../../engine/background.ts";
 import type { Logger, Timers } from "../../../engine/ports/platform.ts";
 import { type RedisArgument, RedisFailure } from "../ports.ts";
 import { memberKey } from "../reply.ts";
@@ -65,18 +65,24 @@ export class MemberSync {
   readonly #lost = new Set<string>();
   /** All sessions have to be named anew. */
   #complete = false;
-  #running: Promise<void> | undefined;
+  readonly #telling: Rerun;
   #answering = false;
   /** Ends the wait for the end of a grace. */
   #cancel: (() => void) | undefined;
 
   constructor(host: MemberSyncHost) {
+    const { logger } = host;
     this.#host = host;
+    this.#telling = new Rerun({
+      work: () => this.#tellAll(),
+      logger,
+      what: "telling who is present",
+    });
   }
 
   /** Whether the node has nobody here and nothing to do. */
   get idle(): boolean {
-    const free = this.#running === undefined && this.#cancel === undefined;
+    const free = this.#telling.idle && this.#cancel === undefined;
     return free && this.#present.size === 0 && !this.#waits;
   }
 
@@ -95,7 +101,7 @@ export class MemberSync {
     const { sessionId } = session;
     this.#present.set(sessionId, session);
     this.#change(sessionId, { left: this.#pending.get(sessionId)?.left, joined: session });
-    return this.#settle();
+    return this.#telling.ask();
   }
 
   leave(sessionId: string, clean: boolean): void {
@@ -115,18 +121,18 @@ export class MemberSync {
   rejoin(): Promise<void> {
     this.#complete = true;
     this.#answering = false;
-    return this.#settle();
+    return this.#telling.ask();
   }
 
   /** Sees to it that the sessions of another node leave when their grace is over. */
   takeOver(node: string): Promise<void> {
     this.#lost.add(node);
-    return this.#settle();
+    return this.#telling.ask();
   }
 
   /** Tries again what Redis has refused before, if there is anything. */
   nudge(): void {
-    if (this.#waits) background(this.#settle(), this.#host.logger, "telling who is present");
+    if (this.#waits) this.#telling.soon();
   }
 
   /** The broker has ended. */
@@ -151,30 +157,17 @@ export class MemberSync {
     }
   }
 
-  #settle(): Promise<void> {
-    // What one step brings is one call.
-    this.#running ??= Promise.resolve().then(() => this.#run());
-    return this.#running;
-  }
-
-  async #run(): Promise<void> {
+  async #tellAll(): Promise<void> {
     // Who has come and gone while Redis was away leaves nothing to tell.
     const over = (): boolean => this.#host.ended() || !this.#waits;
-    try {
-      do {
-        while (this.#waits && !this.#host.ended()) {
-          if (!this.#answering) await this.#host.until(over, () => this.#answers());
-          const wait = await this.#host.until(over, () => this.#tell());
-          if (wait !== undefined) this.#watch(wait);
-        }
-        if (this.#present.size === 0 && this.#cancel === undefined && this.#answering) {
-          this.#answering = false;
-          await this.#host.answering(false);
-        }
-        // Meanwhile somebody may have come.
-      } while (this.#waits && !this.#host.ended());
-    } finally {
-      this.#running = undefined;
+    while (!over()) {
+      if (!this.#answering) await this.#host.until(over, () => this.#answers());
+      const wait = await this.#host.until(over, () => this.#tell());
+      if (wait !== undefined) this.#watch(wait);
+    }
+    if (this.#present.size === 0 && this.#cancel === undefined && this.#answering) {
+      this.#answering = false;
+      await this.#host.answering(false);
     }
   }
 

@@ -7,6 +7,7 @@ import type {
   JoinAnswer,
   UserSession,
 } from "../../../engine/ports/directory.ts";
+import { Interval } from "../outage/interval.ts";
 import { type ChannelsHost, RedisChannels } from "./channels.ts";
 import { RENEW_MS, RedisUsers, type UsersHost } from "./users.ts";
 
@@ -21,27 +22,22 @@ export class RedisDirectory implements Directory {
   readonly #host: DirectoryHost;
   readonly #users: RedisUsers;
   readonly #channels: RedisChannels;
-  #cancel: (() => void) | undefined;
-  #ended = false;
+  readonly #renewals: Interval;
 
   constructor(host: DirectoryHost) {
     this.#host = host;
     this.#users = new RedisUsers(host);
     this.#channels = new RedisChannels(host);
+    this.#renewals = new Interval(host, RENEW_MS, "renewing sessions", () => this.#users.renew());
   }
 
   /** Renews the leases of this node's sessions from now on. */
   start(): void {
-    if (this.#ended) return;
-    this.#cancel = this.#host.timers.after(RENEW_MS, () => {
-      const renewed = this.#users.renew().finally(() => this.start());
-      background(renewed, this.#host.troubles.logger, "renewing sessions");
-    });
+    this.#renewals.start();
   }
 
   end(): void {
-    this.#ended = true;
-    this.#cancel?.();
+    this.#renewals.end();
   }
 
   /** What Redis knew may be lost. */

@@ -9,6 +9,7 @@ import { rateLimited } from "../../../protocol/errors.ts";
 import { MAX_REVOCATIONS } from "../../../protocol/limits.ts";
 import { RevocationList } from "../../revocations/list.ts";
 import type { RedisKeys } from "../keys.ts";
+import { Interval } from "../outage/interval.ts";
 import { type Outage, patiently, type RetryContext } from "../outage/retry.ts";
 import type { RedisCommands } from "../ports.ts";
 import { flagOf, rowsOf, textOf } from "../reply.ts";
@@ -78,11 +79,14 @@ export class RedisRevocations implements Revocations {
   /** Score of the last entry that was read. */
   #read = "0";
   #end: EndRevoked | undefined;
-  #cancel: (() => void) | undefined;
-  #ended = false;
+  readonly #readings: Interval;
 
   constructor(host: RevocationsHost) {
     this.#host = host;
+    // What fails is read the next time.
+    this.#readings = new Interval(host, host.beatMs, "reading what is revoked", () =>
+      this.#readAll(),
+    );
   }
 
   start(end: EndRevoked): void {
@@ -96,12 +100,11 @@ export class RedisRevocations implements Revocations {
    */
   async begin(): Promise<void> {
     await this.#readAll();
-    this.#later();
+    this.#readings.start();
   }
 
   end(): void {
-    this.#ended = true;
-    this.#cancel?.();
+    this.#readings.end();
   }
 
   async revoke(revocation: Revocation): Promise<void> {
@@ -147,18 +150,6 @@ export class RedisRevocations implements Revocations {
       [`${limit}`, ...terms],
     );
     return REVOKE.read(reply).remembered;
-  }
-
-  #later(): void {
-    if (this.#ended) return;
-    this.#cancel = this.#host.timers.after(this.#host.beatMs, () => {
-      const { troubles } = this.#host;
-      const reading = this.#readAll()
-        // What fails is read the next time.
-        .catch((error: unknown) => troubles.note("reading what is revoked", error))
-        .finally(() => this.#later());
-      background(reading, troubles.logger, "reading what is revoked");
-    });
   }
 
   async #readAll(): Promise<void> {

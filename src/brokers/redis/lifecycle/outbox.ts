@@ -2,7 +2,7 @@
  * Lifecycle events of this process in Redis. What is recorded waits here until Redis has it, in its order, however
  * long Redis is away; what a lost process has left behind comes to one of the others, which goes on with it.
  */
-import { background } from "../../../engine/background.ts";
+import { background, Rerun } from "../../../engine/background.ts";
 import type { LifecycleEvent, LifecycleKind } from "../../../engine/ports/lifecycle.ts";
 import type { Random } from "../../../engine/ports/platform.ts";
 import {
@@ -17,6 +17,7 @@ import {
   type Place,
 } from "../../../hooks/outbox.ts";
 import type { RedisKeys } from "../keys.ts";
+import { Interval } from "../outage/interval.ts";
 import type { RedisRetries } from "../outage/retries.ts";
 import { patiently, type RetryContext } from "../outage/retry.ts";
 import type { RedisArgument, RedisCommands, RedisReply } from "../ports.ts";
@@ -27,6 +28,8 @@ import { ADD, KEPT_MS, TAKE_OVER } from "./scripts.ts";
 const TOGETHER = 200;
 /** How often it is said that what is kept is still wanted, in milliseconds. */
 const KEEP_EVERY_MS = KEPT_MS / 25;
+/** In the log. */
+const WRITING = "keeping lifecycle events";
 
 /** What a deployment tells of lifecycle events. */
 export interface RedisLifecycleTerms {
@@ -71,13 +74,16 @@ export class RedisOutbox implements Outbox {
   #kept = 0;
   #overflowed = 0;
   #more: () => void = () => {};
-  #writing = false;
+  readonly #writing: Rerun;
+  readonly #renewals: Interval;
   #ended = false;
-  #cancel: (() => void) | undefined;
 
   constructor(host: OutboxHost) {
+    const { logger } = host.troubles;
     this.#host = host;
     this.#most = host.terms.most ?? MAX_EVENTS;
+    this.#writing = new Rerun({ work: () => this.#write(), logger, what: WRITING });
+    this.#renewals = new Interval(host, KEEP_EVERY_MS, "remembering sessions", () => this.renew());
   }
 
   get size(): number {
@@ -94,7 +100,7 @@ export class RedisOutbox implements Outbox {
 
   /** Redis can be reached from now on. */
   start(): void {
-    this.#keepLater();
+    this.#renewals.start();
   }
 
   /** Resolves when Redis has all that was recorded, or does not answer in time. */
@@ -102,7 +108,7 @@ export class RedisOutbox implements Outbox {
     const last = this.#recorded.at(-1);
     if (last !== undefined) await this.#patiently(last.kept.promise).catch(() => {});
     this.#ended = true;
-    this.#cancel?.();
+    this.#renewals.end();
   }
 
   add(told: readonly LifecycleEvent[]): Promise<void> {
@@ -113,7 +119,7 @@ export class RedisOutbox implements Outbox {
     this.#recorded.push({ events, kept });
     this.#recordedEvents += events.length;
     while (this.#recordedEvents > this.#most && this.#recorded.length > 1) this.#drop();
-    this.#write();
+    this.#writing.soon();
     return this.#patiently(kept.promise);
   }
 
@@ -181,32 +187,21 @@ export class RedisOutbox implements Outbox {
   }
 
   /** Brings what was recorded to Redis, one call after the other. */
-  #write(): void {
-    if (this.#writing) return;
-    this.#writing = true;
+  async #write(): Promise<void> {
     const { retries, troubles } = this.#host;
-    const written = retries
-      .until(
-        "keeping lifecycle events",
-        () => this.#recorded.length === 0,
-        () => this.#writeSome(),
-      )
-      .finally(() => {
-        this.#writing = false;
-      })
-      .then(() => {
-        if (this.#recorded.length > 0 && !this.#ended) this.#write();
-      });
-    const noted = written.catch((error: unknown) => {
+    const over = (): boolean => this.#recorded.length === 0;
+    try {
+      await retries.until(WRITING, over, () => this.#writeSome());
+      if (!over() && !this.#ended) this.#writing.soon();
+    } catch (error) {
       // No repetition mends it: whoever waits learns of it, and the next ones try anew.
       for (const { events, kept } of this.#recorded.splice(0)) {
         this.#overflowed += events.length;
         kept.reject(error);
       }
       this.#recordedEvents = 0;
-      troubles.note("keeping lifecycle events", error);
-    });
-    background(noted, troubles.logger, "keeping lifecycle events");
+      troubles.note(WRITING, error);
+    }
   }
 
   async #writeSome(): Promise<void> {
@@ -328,14 +323,6 @@ export class RedisOutbox implements Outbox {
       )
       .catch((error: unknown) => troubles.note("removing lifecycle events", error));
     background(removed, troubles.logger, "removing lifecycle events");
-  }
-
-  #keepLater(): void {
-    if (this.#ended) return;
-    this.#cancel = this.#host.timers.after(KEEP_EVERY_MS, () => {
-      const kept = this.renew().finally(() => this.#keepLater());
-      background(kept, this.#host.troubles.logger, "keeping lifecycle events");
-    });
   }
 
   async #patiently(kept: Promise<void>): Promise<void> {
