@@ -1,6 +1,6 @@
 /** What a channel keeps beside log and presence, in its Durable Object's SQLite. */
 import type { GatewayRow, GatewayStore } from "../../objects/ports/channel-store.ts";
-import type { SqlLike } from "../sql/sql.ts";
+import { addColumns, firstRow, type SqlLike, writeRow } from "../sql/sql.ts";
 
 /** Columns that older objects have the table without. */
 const ADDED_COLUMNS: Readonly<Record<string, string>> = {
@@ -28,11 +28,7 @@ export class SqlGatewayStore implements GatewayStore {
       CREATE TABLE IF NOT EXISTS quiet (id INTEGER PRIMARY KEY, since INTEGER NOT NULL)`,
     );
     if (fresh) return;
-    const known = [...sql.exec("SELECT name FROM pragma_table_info('gateways')")];
-    for (const [column, type] of Object.entries(ADDED_COLUMNS)) {
-      if (known.some(({ name }) => name === column)) continue;
-      sql.exec(`ALTER TABLE gateways ADD COLUMN ${column} ${type}`);
-    }
+    addColumns(sql, "gateways", ADDED_COLUMNS);
   }
 
   /** Those that were there at the start. */
@@ -52,16 +48,11 @@ export class SqlGatewayStore implements GatewayStore {
   }
 
   save({ name, registration, confirmed, presence, pattern }: GatewayRow): void {
-    this.#sql.exec(
-      `INSERT OR REPLACE INTO gateways
-        (name, registration, confirmed, presence, pattern, pattern_presence) VALUES (?, ?, ?, ?, ?, ?)`,
-      name,
-      registration,
-      confirmed ?? null,
-      presence ? 1 : 0,
-      pattern?.version ?? null,
-      pattern?.follows ? 1 : 0,
-    );
+    writeRow(this.#sql, "gateways", {
+      ...{ name, registration, confirmed, presence },
+      pattern: pattern?.version,
+      pattern_presence: pattern?.follows === true,
+    });
   }
 
   drop(name: string): void {
@@ -70,13 +61,11 @@ export class SqlGatewayStore implements GatewayStore {
 
   /** When the last gateway went or the object was born, Unix milliseconds; undefined before birth. */
   quietSince(): number | undefined {
-    for (const row of this.#sql.exec("SELECT since FROM quiet WHERE id = 1")) {
-      return Number(row["since"]);
-    }
-    return undefined;
+    const row = firstRow(this.#sql, "SELECT since FROM quiet WHERE id = 1");
+    return row && Number(row["since"]);
   }
 
   setQuiet(since: number): void {
-    this.#sql.exec("INSERT OR REPLACE INTO quiet (id, since) VALUES (1, ?)", since);
+    writeRow(this.#sql, "quiet", { id: 1, since });
   }
 }

@@ -7,7 +7,7 @@
  * a range is an index walk, and there is no second index to pay for.
  */
 import type { LogKey, LogMeta, LogRow, LogStore } from "../../channels/log-store.ts";
-import { bufferOf, type SqlLike, type SqlValue } from "../sql/sql.ts";
+import { bufferOf, firstRow, type Row, type SqlLike, writeRow } from "../sql/sql.ts";
 
 const RANGE = `SELECT "offset", "key", "time", body FROM log
   WHERE "offset" > ? AND "offset" <= ? ORDER BY "offset"`;
@@ -36,38 +36,39 @@ export class SqlLogStore implements LogStore {
 
   meta(): LogMeta | undefined {
     if (this.#fresh) return undefined;
-    const row = this.#first("SELECT epoch FROM meta WHERE id = 1");
+    const row = firstRow(this.#sql, "SELECT epoch FROM meta WHERE id = 1");
     if (row === undefined) return undefined;
     this.#epoch = `${row["epoch"]}`;
-    const removed = this.#first(`SELECT "offset" FROM removed WHERE id = 1`);
+    const removed = firstRow(this.#sql, `SELECT "offset" FROM removed WHERE id = 1`);
     return { epoch: this.#epoch, removed: Number(removed?.["offset"] ?? 0) };
   }
 
   setMeta({ epoch, removed }: LogMeta): void {
     if (epoch !== this.#epoch) {
-      this.#sql.exec("INSERT OR REPLACE INTO meta (id, epoch) VALUES (1, ?)", epoch);
+      writeRow(this.#sql, "meta", { id: 1, epoch });
       this.#epoch = epoch;
       if (removed === 0) return;
     }
-    this.#sql.exec(`INSERT OR REPLACE INTO removed (id, "offset") VALUES (1, ?)`, removed);
+    writeRow(this.#sql, "removed", { id: 1, offset: removed });
   }
 
   newest(): Pick<LogRow, "offset" | "time"> | undefined {
     if (this.#fresh) return undefined;
-    const row = this.#first(`SELECT "offset", "time" FROM log ORDER BY "offset" DESC LIMIT 1`);
+    const query = `SELECT "offset", "time" FROM log ORDER BY "offset" DESC LIMIT 1`;
+    const row = firstRow(this.#sql, query);
     return row && { offset: Number(row["offset"]), time: Number(row["time"]) };
   }
 
   oldest(): number | undefined {
     if (this.#oldest === undefined) {
-      const row = this.#first(`SELECT "offset" FROM log ORDER BY "offset" LIMIT 1`);
+      const row = firstRow(this.#sql, `SELECT "offset" FROM log ORDER BY "offset" LIMIT 1`);
       if (row !== undefined) this.#oldest = Number(row["offset"]);
     }
     return this.#oldest;
   }
 
   time(offset: number): number | undefined {
-    const row = this.#first(`SELECT "time" FROM log WHERE "offset" = ?`, offset);
+    const row = firstRow(this.#sql, `SELECT "time" FROM log WHERE "offset" = ?`, offset);
     return row && Number(row["time"]);
   }
 
@@ -109,14 +110,9 @@ export class SqlLogStore implements LogStore {
       yield { ...keyOf(row), body: new Uint8Array(row["body"] as ArrayBuffer) };
     }
   }
-
-  #first(query: string, ...bindings: SqlValue[]): Record<string, SqlValue> | undefined {
-    for (const row of this.#sql.exec(query, ...bindings)) return row;
-    return undefined;
-  }
 }
 
-function keyOf(row: Record<string, SqlValue>): LogKey {
+function keyOf(row: Row): LogKey {
   return {
     offset: Number(row["offset"]),
     key: `${row["key"]}`,

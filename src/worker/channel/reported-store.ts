@@ -1,22 +1,19 @@
 /** The region to which a channel reports that it exists, in its Durable Object's SQLite: one row, in a table of channels that report. */
 import type { Reported, ReportedStore } from "../../objects/ports/channel-store.ts";
-import { hasTable, type SqlLike } from "../sql/sql.ts";
+import { LateTable, type SqlLike } from "../sql/sql.ts";
 
 export class SqlReportedStore implements ReportedStore {
-  readonly #sql: SqlLike;
-  /** Undefined until it was looked for. */
-  #there: boolean | undefined;
+  readonly #table: LateTable;
 
   /** @param fresh the database is empty, so that nothing need be looked for */
   constructor(sql: SqlLike, fresh: boolean) {
-    this.#sql = sql;
-    if (fresh) this.#there = false;
+    const columns =
+      "(id INTEGER PRIMARY KEY, region TEXT NOT NULL, members INTEGER, until INTEGER)";
+    this.#table = new LateTable(sql, "reported", columns, fresh);
   }
 
   read(): Reported | undefined {
-    this.#there ??= hasTable(this.#sql, "reported");
-    if (!this.#there) return undefined;
-    for (const { region, members, until } of this.#sql.exec("SELECT * FROM reported")) {
+    for (const { region, members, until } of this.#table.rows("SELECT * FROM reported")) {
       const end = until === null ? undefined : Number(until);
       const said = members === null ? undefined : { members: Number(members), until: end };
       return { region: `${region}`, said };
@@ -25,19 +22,6 @@ export class SqlReportedStore implements ReportedStore {
   }
 
   save({ region, said }: Reported): void {
-    if (!this.#there) {
-      this.#sql.exec(
-        `CREATE TABLE IF NOT EXISTS reported (
-          id INTEGER PRIMARY KEY, region TEXT NOT NULL, members INTEGER, until INTEGER
-        )`,
-      );
-      this.#there = true;
-    }
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO reported (id, region, members, until) VALUES (1, ?, ?, ?)",
-      region,
-      said?.members ?? null,
-      said?.until ?? null,
-    );
+    this.#table.write({ id: 1, region, members: said?.members, until: said?.until });
   }
 }

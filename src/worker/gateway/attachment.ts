@@ -10,7 +10,7 @@ import {
   type SessionRecord,
   SessionRecordSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { bufferOf, type SqlLike, type SqlValue } from "../sql/sql.ts";
+import { addColumns, bufferOf, bytesOf, firstRow, type SqlLike, writeRow } from "../sql/sql.ts";
 
 /** The platform takes 16,384 bytes, its own framing included. */
 const MAX_ATTACHMENT_BYTES = 16_000;
@@ -39,10 +39,7 @@ export class SessionRecords {
       ) WITHOUT ROWID`,
     );
     // Objects from before marks could grow have the table without their column.
-    const columns = [...sql.exec("SELECT name FROM pragma_table_info('sessions')")];
-    if (!columns.some(({ name }) => name === "marks")) {
-      sql.exec("ALTER TABLE sessions ADD COLUMN marks BLOB");
-    }
+    addColumns(sql, "sessions", { marks: "BLOB" });
   }
 
   /** Keeps a record; what was marked before is forgotten. */
@@ -82,18 +79,16 @@ export class SessionRecords {
     if (!record.overflow) return record;
     const { sessionId } = record;
     this.#overflowed.add(sessionId);
-    const query = "SELECT record, marks FROM sessions WHERE id = ?";
-    for (const row of this.#sql.exec(query, sessionId)) {
-      const whole = fromBinary(
-        SessionRecordSchema,
-        joined(joined(bytesOf(row["record"]), bytesOf(row["marks"])), attachment),
-      );
-      whole.overflow = false;
-      const carried = this.#unmarked(socket);
-      if (carried !== undefined) carried.spilled = row["marks"] !== null;
-      return whole;
-    }
-    return record;
+    const row = firstRow(this.#sql, "SELECT record, marks FROM sessions WHERE id = ?", sessionId);
+    if (row === undefined) return record;
+    const whole = fromBinary(
+      SessionRecordSchema,
+      joined(joined(bytesOf(row["record"]), bytesOf(row["marks"])), attachment),
+    );
+    whole.overflow = false;
+    const carried = this.#unmarked(socket);
+    if (carried !== undefined) carried.spilled = row["marks"] !== null;
+    return whole;
   }
 
   /** Takes the record off a socket whose session has ended. */
@@ -119,11 +114,7 @@ export class SessionRecords {
   /** Puts a record into the database and a pointer to it on the socket. */
   #overflow(socket: AttachedSocket, record: Uint8Array): Carried {
     const { sessionId, encoding } = fromBinary(SessionRecordSchema, record);
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO sessions (id, record, marks) VALUES (?, ?, NULL)",
-      sessionId,
-      bufferOf(record),
-    );
+    writeRow(this.#sql, "sessions", { id: sessionId, record: bufferOf(record), marks: null });
     this.#overflowed.add(sessionId);
     const pointer = create(SessionRecordSchema, { sessionId, encoding, overflow: true });
     const bytes = toBinary(SessionRecordSchema, pointer);
@@ -170,8 +161,4 @@ function joined(left: Uint8Array, right: Uint8Array): Uint8Array {
   bytes.set(left);
   bytes.set(right, left.length);
   return bytes;
-}
-
-function bytesOf(value: SqlValue | undefined): Uint8Array {
-  return value instanceof ArrayBuffer ? new Uint8Array(value) : new Uint8Array();
 }

@@ -3,7 +3,7 @@ import type {
   ChannelRegistrationRow,
   ChannelRegistrationTable,
 } from "../../objects/ports/channel-registrations.ts";
-import type { SqlLike } from "../sql/sql.ts";
+import { addColumns, firstRow, type Row, type SqlLike, writeRow } from "../sql/sql.ts";
 
 export class SqlChannelRegistrations implements ChannelRegistrationTable {
   readonly #sql: SqlLike;
@@ -19,34 +19,20 @@ export class SqlChannelRegistrations implements ChannelRegistrationTable {
       ) WITHOUT ROWID`,
     );
     // Objects from before there was presence have the table without its column.
-    const columns = [...sql.exec("SELECT name FROM pragma_table_info('registrations')")];
-    if (!columns.some(({ name }) => name === "unsettled")) {
-      sql.exec("ALTER TABLE registrations ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0");
-    }
+    addColumns(sql, "registrations", { unsettled: "INTEGER NOT NULL DEFAULT 0" });
   }
 
   get size(): number {
-    for (const row of this.#sql.exec("SELECT count(*) AS rows FROM registrations")) {
-      return Number(row["rows"]);
-    }
-    return 0;
+    return Number(firstRow(this.#sql, "SELECT count(*) AS rows FROM registrations")?.["rows"] ?? 0);
   }
 
   get(channel: string): ChannelRegistrationRow | undefined {
-    const query = "SELECT id, unsettled FROM registrations WHERE channel = ?";
-    for (const row of this.#sql.exec(query, channel)) {
-      return { id: `${row["id"]}`, unsettled: row["unsettled"] === 1 };
-    }
-    return undefined;
+    const row = firstRow(this.#sql, "SELECT * FROM registrations WHERE channel = ?", channel);
+    return row && rowOf(row);
   }
 
   set(channel: string, { id, unsettled }: ChannelRegistrationRow): void {
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO registrations (channel, id, unsettled) VALUES (?, ?, ?)",
-      channel,
-      id,
-      unsettled ? 1 : 0,
-    );
+    writeRow(this.#sql, "registrations", { channel, id, unsettled });
     this.#written();
   }
 
@@ -55,13 +41,12 @@ export class SqlChannelRegistrations implements ChannelRegistrationTable {
   }
 
   *all(): Iterable<ChannelRegistrationRow & { channel: string }> {
-    const rows = [...this.#sql.exec("SELECT channel, id, unsettled FROM registrations")];
-    for (const row of rows) {
-      yield {
-        channel: `${row["channel"]}`,
-        id: `${row["id"]}`,
-        unsettled: row["unsettled"] === 1,
-      };
+    for (const row of [...this.#sql.exec("SELECT * FROM registrations")]) {
+      yield { channel: `${row["channel"]}`, ...rowOf(row) };
     }
   }
+}
+
+function rowOf(row: Row): ChannelRegistrationRow {
+  return { id: `${row["id"]}`, unsettled: row["unsettled"] === 1 };
 }

@@ -3,7 +3,7 @@ import type {
   PatternRegistrationRow,
   PatternRegistrationTable,
 } from "../../objects/ports/pattern-registrations.ts";
-import type { SqlLike } from "../sql/sql.ts";
+import { firstRow, type Row, type SqlLike, writeRow } from "../sql/sql.ts";
 
 export class SqlPatternRegistrations implements PatternRegistrationTable {
   readonly #sql: SqlLike;
@@ -32,25 +32,18 @@ export class SqlPatternRegistrations implements PatternRegistrationTable {
   }
 
   get size(): number {
-    const [row] = [...this.#sql.exec("SELECT count(*) AS rows FROM pattern_registrations")];
+    const row = firstRow(this.#sql, "SELECT count(*) AS rows FROM pattern_registrations");
     return Number(row?.["rows"] ?? 0);
   }
 
   get(pattern: string): PatternRegistrationRow | undefined {
     const query = "SELECT * FROM pattern_registrations WHERE pattern = ?";
-    const [row] = [...this.#sql.exec(query, pattern)];
+    const row = firstRow(this.#sql, query, pattern);
     return row && rowOf(row);
   }
 
   set(pattern: string, { version, presence, unsettled }: PatternRegistrationRow): void {
-    this.#sql.exec(
-      `INSERT OR REPLACE INTO pattern_registrations (pattern, version, presence, unsettled)
-        VALUES (?, ?, ?, ?)`,
-      pattern,
-      version,
-      presence ? 1 : 0,
-      unsettled ? 1 : 0,
-    );
+    writeRow(this.#sql, "pattern_registrations", { pattern, version, presence, unsettled });
     this.#written();
   }
 
@@ -65,7 +58,7 @@ export class SqlPatternRegistrations implements PatternRegistrationTable {
   }
 }
 
-function rowOf(row: Record<string, unknown>): PatternRegistrationRow {
+function rowOf(row: Row): PatternRegistrationRow {
   return {
     version: Number(row["version"]),
     presence: row["presence"] === 1,

@@ -1,69 +1,45 @@
 /**
- * What a gateway has registered with the objects of users, in its Durable Object's SQLite. The table is made for the
- * first of them: a gateway without a directory has none.
+ * What a gateway has registered with the objects of users, in its Durable Object's SQLite. A gateway without a
+ * directory has no table of them.
  */
 import type {
   UserRegistrationRow,
   UserRegistrationTable,
 } from "../../objects/ports/user-registrations.ts";
-import { hasTable, type SqlLike } from "../sql/sql.ts";
+import { LateTable, type SqlLike } from "../sql/sql.ts";
 
 export class SqlUserRegistrations implements UserRegistrationTable {
-  readonly #sql: SqlLike;
+  readonly #table: LateTable;
   /** Called when a row is written, so that the object can make sure of its sweep. */
   readonly #written: () => void;
-  /** Undefined until it was looked for. */
-  #there: boolean | undefined;
 
   constructor(sql: SqlLike, written: () => void) {
-    this.#sql = sql;
+    const columns = "(user TEXT PRIMARY KEY, unsettled INTEGER NOT NULL) WITHOUT ROWID";
+    this.#table = new LateTable(sql, "user_registrations", columns);
     this.#written = written;
   }
 
   get size(): number {
-    if (!this.#exists) return 0;
-    const [row] = [...this.#sql.exec("SELECT count(*) AS rows FROM user_registrations")];
-    return Number(row?.["rows"] ?? 0);
+    return this.#table.number("SELECT count(*) FROM user_registrations");
   }
 
   get(user: string): UserRegistrationRow | undefined {
-    if (!this.#exists) return undefined;
     const query = "SELECT unsettled FROM user_registrations WHERE user = ?";
-    const [row] = [...this.#sql.exec(query, user)];
-    return row && { unsettled: row["unsettled"] === 1 };
+    for (const row of this.#table.rows(query, user)) return { unsettled: row["unsettled"] === 1 };
+    return undefined;
   }
 
   set(user: string, { unsettled }: UserRegistrationRow): void {
-    if (!this.#exists) {
-      this.#sql.exec(
-        `CREATE TABLE user_registrations (
-          user TEXT PRIMARY KEY, unsettled INTEGER NOT NULL
-        ) WITHOUT ROWID`,
-      );
-      this.#there = true;
-    }
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO user_registrations (user, unsettled) VALUES (?, ?)",
-      user,
-      unsettled ? 1 : 0,
-    );
+    this.#table.write({ user, unsettled });
     this.#written();
   }
 
   delete(user: string): void {
-    if (this.#exists) this.#sql.exec("DELETE FROM user_registrations WHERE user = ?", user);
+    this.#table.rows("DELETE FROM user_registrations WHERE user = ?", user);
   }
 
   all(): Iterable<UserRegistrationRow & { readonly user: string }> {
-    if (!this.#exists) return [];
-    return [...this.#sql.exec("SELECT user, unsettled FROM user_registrations")].map((row) => ({
-      user: `${row["user"]}`,
-      unsettled: row["unsettled"] === 1,
-    }));
-  }
-
-  get #exists(): boolean {
-    this.#there ??= hasTable(this.#sql, "user_registrations");
-    return this.#there;
+    const rows = [...this.#table.rows("SELECT user, unsettled FROM user_registrations")];
+    return rows.map((row) => ({ user: `${row["user"]}`, unsettled: row["unsettled"] === 1 }));
   }
 }

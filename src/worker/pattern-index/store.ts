@@ -5,7 +5,7 @@
 import { nameRange } from "../../channels/name-order.ts";
 import { matches } from "../../channels/patterns.ts";
 import type { LeaseRow, PatternRow, PatternStore } from "../../objects/ports/pattern-store.ts";
-import type { SqlLike } from "../sql/sql.ts";
+import { type SqlLike, writeRow } from "../sql/sql.ts";
 
 export class SqlPatternStore implements PatternStore {
   readonly #sql: SqlLike;
@@ -38,13 +38,7 @@ export class SqlPatternStore implements PatternStore {
   }
 
   savePattern({ pattern, gateway, version, presence }: PatternRow): void {
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO patterns (pattern, gateway, version, presence) VALUES (?, ?, ?, ?)",
-      pattern,
-      gateway,
-      version,
-      presence ? 1 : 0,
-    );
+    writeRow(this.#sql, "patterns", { pattern, gateway, version, presence });
   }
 
   dropPattern(pattern: string, gateway: string): void {
@@ -52,11 +46,7 @@ export class SqlPatternStore implements PatternStore {
   }
 
   saveLease({ channel, leasedAt }: LeaseRow): void {
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO leases (channel, leased_at) VALUES (?, ?)",
-      channel,
-      leasedAt,
-    );
+    writeRow(this.#sql, "leases", { channel, leased_at: leasedAt });
   }
 
   *leasesSince(time: number): Iterable<LeaseRow> {

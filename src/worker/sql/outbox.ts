@@ -14,7 +14,7 @@ import {
   type OutboxRow,
   type Place,
 } from "../../hooks/outbox.ts";
-import { bufferOf, hasTable, type SqlLike, type SqlValue } from "./sql.ts";
+import { bufferOf, bytesOf, LateTable, type SqlLike } from "./sql.ts";
 
 export interface SqlOutboxTerms {
   /** The kinds that some backend takes. */
@@ -27,32 +27,27 @@ export interface SqlOutboxTerms {
   written(): void;
 }
 
-/** A channel's object has no sessions, and tables are made for what they are needed for first. */
-const TABLES = {
-  lifecycle_events: "(place INTEGER PRIMARY KEY, event BLOB NOT NULL)",
-  lifecycle_sessions: "(session TEXT PRIMARY KEY, ending BLOB NOT NULL) WITHOUT ROWID",
-};
-
 export class SqlOutbox implements Outbox {
   readonly remembers = true;
-  readonly #sql: SqlLike;
   readonly #terms: SqlOutboxTerms;
-  /** Whether each table is there; those that were not looked for are left out. */
-  readonly #there = new Map<keyof typeof TABLES, boolean>();
+  /** A channel's object has no sessions. */
+  readonly #events: LateTable;
+  readonly #sessions: LateTable;
   /** Undefined until they were read. */
   #size: number | undefined;
   #last: number | undefined;
   #overflowed = 0;
 
   constructor(sql: SqlLike, terms: SqlOutboxTerms) {
-    this.#sql = sql;
     this.#terms = terms;
+    const columns = "(session TEXT PRIMARY KEY, ending BLOB NOT NULL) WITHOUT ROWID";
+    this.#sessions = new LateTable(sql, "lifecycle_sessions", columns);
+    const places = "(place INTEGER PRIMARY KEY, event BLOB NOT NULL)";
+    this.#events = new LateTable(sql, "lifecycle_events", places);
   }
 
   get size(): number {
-    this.#size ??= this.#has("lifecycle_events")
-      ? this.#number("SELECT count(*) AS number FROM lifecycle_events")
-      : 0;
+    this.#size ??= this.#events.number("SELECT count(*) FROM lifecycle_events");
     return this.#size;
   }
 
@@ -75,12 +70,12 @@ export class SqlOutbox implements Outbox {
   }
 
   read(after: Place | undefined, limit: number): OutboxPage {
-    if (!this.#has("lifecycle_events")) return { rows: [], next: undefined };
+    if (!this.#events.exists) return { rows: [], next: undefined };
     // What has been read may be removed before anything is added.
     this.#lastPlace();
     const query =
       "SELECT place, event FROM lifecycle_events WHERE place > ? ORDER BY place LIMIT ?";
-    const found = [...this.#sql.exec(query, Number(after ?? 0), limit)];
+    const found = [...this.#events.rows(query, Number(after ?? 0), limit)];
     const rows: OutboxRow[] = [];
     for (const row of found) {
       const place = Number(row["place"]);
@@ -107,9 +102,8 @@ export class SqlOutbox implements Outbox {
    * @param live whether a session is there
    */
   endOthers(live: (sessionId: string) => boolean): void {
-    if (!this.#has("lifecycle_sessions")) return;
     const now = this.#terms.clock.now();
-    for (const row of [...this.#sql.exec("SELECT session, ending FROM lifecycle_sessions")]) {
+    for (const row of [...this.#sessions.rows("SELECT session, ending FROM lifecycle_sessions")]) {
       const session = `${row["session"]}`;
       if (live(session) || !this.#forget(session)) continue;
       const event = decodeEvent(bytesOf(row["ending"]), now);
@@ -119,20 +113,20 @@ export class SqlOutbox implements Outbox {
 
   /** The database is empty. */
   forgotten(): void {
-    this.#there.clear();
+    this.#events.forgotten();
+    this.#sessions.forgotten();
     this.#size = undefined;
   }
 
   #insert(event: LifecycleEvent): void {
-    this.#make("lifecycle_events");
+    this.#events.make();
     const place = this.#lastPlace() + 1;
-    const bytes = bufferOf(encodeEvent(event));
     const before = this.size;
-    this.#sql.exec("INSERT INTO lifecycle_events (place, event) VALUES (?, ?)", place, bytes);
+    this.#events.write({ place, event: bufferOf(encodeEvent(event)) });
     this.#last = place;
     this.#size = before + 1;
     if (this.#size <= (this.#terms.most ?? MAX_EVENTS)) return;
-    const oldest = this.#number("SELECT min(place) AS number FROM lifecycle_events");
+    const oldest = this.#events.number("SELECT min(place) FROM lifecycle_events");
     this.#delete(oldest);
     this.#overflowed += 1;
   }
@@ -140,46 +134,23 @@ export class SqlOutbox implements Outbox {
   #delete(place: number): void {
     const before = this.size;
     const query = "DELETE FROM lifecycle_events WHERE place = ? RETURNING place";
-    this.#size = before - [...this.#sql.exec(query, place)].length;
+    this.#size = before - [...this.#events.rows(query, place)].length;
   }
 
   #remember(ending: LifecycleEvent): void {
-    this.#make("lifecycle_sessions");
-    const query = "INSERT OR REPLACE INTO lifecycle_sessions (session, ending) VALUES (?, ?)";
-    this.#sql.exec(query, ending.sessionId, bufferOf(encodeEvent(ending)));
+    const { sessionId: session } = ending;
+    this.#sessions.write({ session, ending: bufferOf(encodeEvent(ending)) });
   }
 
   /** Returns whether it was remembered. */
   #forget(session: string): boolean {
-    if (!this.#has("lifecycle_sessions")) return false;
     const query = "DELETE FROM lifecycle_sessions WHERE session = ? RETURNING session";
-    return [...this.#sql.exec(query, session)].length > 0;
+    return [...this.#sessions.rows(query, session)].length > 0;
   }
 
   /** No place is used again within a life, which goes on after those that it has read. */
   #lastPlace(): number {
-    this.#last ??= this.#number("SELECT max(place) AS number FROM lifecycle_events");
+    this.#last ??= this.#events.number("SELECT max(place) FROM lifecycle_events");
     return this.#last;
   }
-
-  #number(query: string): number {
-    const [row] = [...this.#sql.exec(query)];
-    return Number(row?.["number"] ?? 0);
-  }
-
-  #make(table: keyof typeof TABLES): void {
-    if (this.#has(table)) return;
-    this.#sql.exec(`CREATE TABLE ${table} ${TABLES[table]}`);
-    this.#there.set(table, true);
-  }
-
-  #has(table: keyof typeof TABLES): boolean {
-    const there = this.#there.get(table) ?? hasTable(this.#sql, table);
-    this.#there.set(table, there);
-    return there;
-  }
-}
-
-function bytesOf(value: SqlValue | undefined): Uint8Array {
-  return value instanceof ArrayBuffer ? new Uint8Array(value) : new Uint8Array();
 }
