@@ -3,8 +3,8 @@
  * a connection receives in one turn of the event loop leaves as one write. A socket that is backed up
  * keeps everything in a bounded queue, in which answers go ahead of deliveries.
  */
+import { HIGH_WATER_BYTES, OutboundQueue } from "../../http/streaming/outbound-queue.ts";
 import type { SizedFrame } from "../../protocol/publication-frames.ts";
-import { HIGH_WATER_BYTES, OutboundQueue } from "./outbound-queue.ts";
 
 /** Frames that a socket is handed at once; each takes memory of its own there, however small it is. */
 const MAX_TURN_FRAMES = 1_024;

@@ -8,9 +8,10 @@
  * write to a client that does not read never fails: such a client is abandoned some time after its end.
  */
 import type { Clock, Timers } from "../../engine/ports/platform.ts";
+import { OutboundQueue } from "../../http/streaming/outbound-queue.ts";
 import type { Frame } from "../../protocol/codec.ts";
 import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
-import { utf8Length } from "../../protocol/lean/utf8-length.ts";
+import { sized } from "../../protocol/publication-frames.ts";
 import { closeSocket, closeWord } from "../close.ts";
 
 /** How long a gateway may take to end a session that it was asked to end, in milliseconds. */
@@ -19,8 +20,6 @@ const CLOSE_TIMEOUT_MS = 5_000;
 const END_TIMEOUT_MS = 5_000;
 /** The same for a slow consumer, which has been written all that it takes. */
 const SLOW_END_TIMEOUT_MS = 30_000;
-/** Memory that a waiting frame takes beside its bytes. */
-const OVERHEAD_BYTES = 256;
 /** The client has gone without a word. */
 const GONE: Disconnect = { code: 1001, reason: "client gone" };
 
@@ -51,8 +50,7 @@ export type BridgeEvent =
 export class Bridge {
   readonly #socket: WebSocket;
   readonly #options: BridgeOptions;
-  readonly #queue: Frame[] = [];
-  #queuedBytes = 0;
+  readonly #queue = new OutboundQueue<Frame>();
   /** When something was handed over for the client, Unix milliseconds. */
   #written: number;
   #beat = false;
@@ -108,7 +106,7 @@ export class Bridge {
 
   /** The session ends as that of a socket that was lost. Its client still has the end of its stream to hear. */
   end(): void {
-    this.#forget();
+    this.#queue.clear();
     this.#finish(undefined);
     closeSocket(this.#socket, GONE);
   }
@@ -122,9 +120,8 @@ export class Bridge {
   /** Waits for what there is for the client. Called again when that was written; after the end no more. */
   async next(): Promise<BridgeEvent> {
     for (;;) {
-      const frame = this.#queue.shift();
+      const frame = this.#queue.take();
       if (frame !== undefined) {
-        this.#queuedBytes -= costOf(frame);
         this.#written = this.#options.clock.now();
         return { kind: "frame", frame };
       }
@@ -144,10 +141,9 @@ export class Bridge {
     // A client that is closed because it does not read will not read this either.
     if (this.#end !== undefined || this.#asked === DISCONNECTS.slowConsumer) return;
     const frame = typeof data === "string" ? data : new Uint8Array(data as ArrayBuffer);
-    this.#queue.push(frame);
-    this.#queuedBytes += costOf(frame);
-    if (this.#queuedBytes > this.#options.maxQueueBytes) {
-      this.#forget();
+    this.#queue.push(frame, sized(frame));
+    if (this.#queue.bytes > this.#options.maxQueueBytes) {
+      this.#queue.clear();
       this.close(DISCONNECTS.slowConsumer);
     } else this.#wake?.();
   }
@@ -176,11 +172,6 @@ export class Bridge {
     this.#wake?.();
   }
 
-  #forget(): void {
-    this.#queue.length = 0;
-    this.#queuedBytes = 0;
-  }
-
   #after(ms: number, callback: () => void): void {
     if (this.#end !== undefined) return;
     const cancel = this.#options.timers.after(ms, () => {
@@ -189,8 +180,4 @@ export class Bridge {
     });
     this.#cancels.add(cancel);
   }
-}
-
-function costOf(frame: Frame): number {
-  return OVERHEAD_BYTES + (typeof frame === "string" ? utf8Length(frame) : frame.length);
 }

@@ -1,8 +1,8 @@
 /** What the session of a stream writes to, and how much of it may wait for a client that reads slowly. */
 import type { Transport } from "../../../engine/ports/transport.ts";
+import { OutboundQueue } from "../../../http/streaming/outbound-queue.ts";
 import { DISCONNECTS, type Disconnect } from "../../../protocol/codes.ts";
 import type { SizedFrame } from "../../../protocol/publication-frames.ts";
-import { OutboundQueue } from "../outbound-queue.ts";
 
 export interface TransportOwner {
   farewell(disconnect: Disconnect): SizedFrame;
