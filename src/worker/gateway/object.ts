@@ -15,7 +15,6 @@ import type { Transport } from "../../engine/ports/transport.ts";
 import type { HookTargets } from "../../hooks/hooks.ts";
 import { fetchBytes } from "../../http/fetch-bytes.ts";
 import { webHmac } from "../../http/tickets/hmac.ts";
-import { retryPause } from "../../objects/alarm.ts";
 import { ObjectBroker } from "../../objects/gateway/broker.ts";
 import { Turn } from "../../objects/gateway/turn.ts";
 import type { Called, GatewayStub } from "../../objects/ports/calls.ts";
@@ -42,6 +41,7 @@ import {
 import { clock, consoleLoggerAt, random, secret, timers } from "../platform.ts";
 import { keepsDirectory, settingsOf, type WorkerSettings } from "../settings.ts";
 import { checkedSql } from "../sql/checked-sql.ts";
+import { GatewayAlarm } from "./alarm.ts";
 import { SessionRecords } from "./attachment.ts";
 import { SqlChannelRegistrations } from "./channel-registration-table.ts";
 import { ConnectWatch } from "./connect-watch.ts";
@@ -52,8 +52,6 @@ import { SqlUserRegistrations } from "./user-registration-table.ts";
 
 /** Longest time between two comparisons of registrations with live sockets, in milliseconds. */
 const SWEEP_INTERVAL_MS = 5 * 60 * 1000;
-/** Shortest time to the next alarm, in milliseconds. */
-const MIN_ALARM_MS = 1_000;
 
 /** The door whose clients read only. It is a tag of their sockets. */
 const EVENTS = "events" satisfies Door;
@@ -75,10 +73,8 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
   readonly #records: SessionRecords;
   readonly #hooks: ObjectHooks;
   readonly #sessions = new Map<WebSocket, ClientSession>();
+  readonly #alarm: GatewayAlarm;
   #awake = false;
-  #alarmKnown = false;
-  /** Alarms in a row that have failed. */
-  #failures = 0;
   /** When an alarm of this life last swept, Unix milliseconds. */
   #sweptAt = 0;
   /** Closes those that do not connect in time. */
@@ -104,6 +100,11 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
     this.#settings = settingsOf(env);
     this.#logger = consoleLoggerAt(this.#settings.logLevel);
+    this.#alarm = new GatewayAlarm({
+      storage: ctx.storage,
+      logger: this.#logger,
+      sweepMs: this.#sweepMs,
+    });
     const platform = { clock, timers, logger: this.#logger };
     const sql = checkedSql(ctx.storage.sql, platform);
     this.#records = new SessionRecords(sql);
@@ -111,9 +112,9 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     this.broker = new ObjectBroker({
       gateway: this.#name,
       calls: objectCalls(ctx),
-      channelRegistrations: new SqlChannelRegistrations(sql, () => this.#ensureAlarm()),
-      patternRegistrations: new SqlPatternRegistrations(sql, () => this.#ensureAlarm()),
-      userRegistrations: new SqlUserRegistrations(sql, () => this.#ensureAlarm()),
+      channelRegistrations: new SqlChannelRegistrations(sql, () => this.#alarm.ensure()),
+      patternRegistrations: new SqlPatternRegistrations(sql, () => this.#alarm.ensure()),
+      userRegistrations: new SqlUserRegistrations(sql, () => this.#alarm.ensure()),
       keepsDirectory: keepsDirectory(this.#settings),
       region: parseGatewayName(this.#name)?.region ?? "",
       regions: REGIONS,
@@ -140,7 +141,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     this.#hooks = new ObjectHooks(this.hooks(), {
       sql,
       logger: this.#logger,
-      wakeBy: (at) => this.#wakeBy(at),
+      wakeBy: (at) => this.#alarm.by(at),
     });
     this.engine = new Engine({
       broker: this.broker,
@@ -199,7 +200,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     const session = this.#accept(request.headers, this.#transport(server, id), id, encoding);
     this.#sessions.set(server, session);
     this.#records.save(server, session.record());
-    this.#ensureAlarm();
+    this.#alarm.ensure();
     this.#connects.watch(server);
     return new Response(null, { status: 101, webSocket: client, headers });
   }
@@ -270,10 +271,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
   }
 
   override async alarm(): Promise<void> {
-    // While it runs nobody else need store one: whatever comes meanwhile is seen at its end.
-    this.#alarmKnown = true;
-    let due: number | undefined;
-    try {
+    await this.#alarm.come(async () => {
       this.wake();
       this.#expire();
       // Not at every wake: sockets that closed in a sleep may still need their rows.
@@ -281,18 +279,8 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
       await this.#sweep();
       this.#hooks.endOthers((id) => this.engine.session(id) !== undefined);
       this.#hooks.wake();
-      this.#failures = 0;
-      due = this.#alarmDue();
-    } catch (error) {
-      // The runtime would give up after some tries.
-      this.#failures += 1;
-      due = clock.now() + retryPause(this.#failures);
-      this.#logger.warn("an alarm failed", { error: String(error), failures: this.#failures });
-    }
-    this.#alarmKnown = false;
-    if (due === undefined) return;
-    await this.ctx.storage.setAlarm(Math.max(due, clock.now() + MIN_ALARM_MS));
-    this.#alarmKnown = true;
+      return this.#alarmDue();
+    });
   }
 
   /** An alarm that comes for a token may be the next of many, and finds nothing new to sweep. */
@@ -345,7 +333,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     background(this.broker.sweep(), this.#logger, "a gateway's sweep");
     this.#hooks.wake();
     // An alarm that an earlier version of the program could not handle is gone.
-    if (this.#sessions.size > 0 || this.broker.stats().registrations > 0) this.#ensureAlarm();
+    if (this.#sessions.size > 0 || this.broker.stats().registrations > 0) this.#alarm.ensure();
   }
 
   #transport(socket: WebSocket, id: string): Transport {
@@ -452,46 +440,9 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     return this.#upgrades > maxUpgradesPerSecond ? "busy" : undefined;
   }
 
-  /** Makes sure that the alarm comes by a time, Unix milliseconds. */
-  #wakeBy(at: number): void {
-    background(this.#advanceAlarm(at), this.#logger, "the alarm of a gateway's hooks");
-  }
-
-  async #advanceAlarm(at: number): Promise<void> {
-    const stored = await this.ctx.storage.getAlarm();
-    if (stored !== null && stored <= at) return;
-    await this.ctx.storage.setAlarm(Math.max(at, clock.now() + MIN_ALARM_MS));
-    this.#alarmKnown = true;
-  }
-
-  /** Makes sure that an alarm is stored. Asks the storage once per life and per alarm. */
-  #ensureAlarm(): void {
-    if (this.#alarmKnown) return;
-    this.#alarmKnown = true;
-    background(this.#storeAlarm(), this.#logger, "a gateway's alarm");
-  }
-
-  async #storeAlarm(): Promise<void> {
-    try {
-      const at = await this.ctx.storage.getAlarm();
-      if (at === null) await this.ctx.storage.setAlarm(clock.now() + this.#sweepMs);
-    } catch (error) {
-      this.#alarmKnown = false;
-      throw error;
-    }
-  }
-
   /** Has the alarm come at this time, Unix milliseconds, if it would come later. */
   #alarmBy(at: number): void {
     // No alarm is stored for later than a client that was heard now could be silent.
-    if (at >= clock.now() + this.#settings.idleTimeoutMs) return;
-    background(this.#storeSooner(at), this.#logger, "a gateway's alarm");
-  }
-
-  async #storeSooner(at: number): Promise<void> {
-    const { storage } = this.ctx;
-    const stored = await storage.getAlarm();
-    const due = Math.max(at, clock.now() + MIN_ALARM_MS);
-    if (stored === null || stored > due) await storage.setAlarm(due);
+    if (at < clock.now() + this.#settings.idleTimeoutMs) this.#alarm.by(at);
   }
 }
