@@ -3,9 +3,6 @@
  * gRPC, and one for operators. It starts whole or not at all, and stops without losing what it has
  * acknowledged.
  */
-import type { DescService } from "@bufbuild/protobuf";
-import type { ConnectRouter } from "@connectrpc/connect";
-import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import { Authentication } from "../auth/authentication.ts";
 import type { RedisLifecycleTerms } from "../brokers/redis/lifecycle/outbox.ts";
 import { boundedLogger } from "../engine/bounded-logger.ts";
@@ -16,56 +13,24 @@ import type { Logger } from "../engine/ports/platform.ts";
 import { SettingsError } from "../engine/settings/settings.ts";
 import type { HookTargets } from "../hooks/hooks.ts";
 import { MemoryOutbox } from "../hooks/memory-outbox.ts";
-import { apiRoutes } from "../http/api/routes.ts";
-import { ApiService } from "../http/api/service.ts";
-import { UnaryApi } from "../http/api/unary.ts";
-import { createApp } from "../http/app.ts";
-import type { ChannelDoor, ChannelDoors } from "../http/channel-doors.ts";
-import { type AdmittedEvents, EventsDoor } from "../http/events/door.ts";
 import { fetchBytes } from "../http/fetch-bytes.ts";
-import { Keys } from "../http/keys/keys.ts";
 import type { ProcessFacts } from "../http/metrics-process.ts";
-import { createOperationsApp } from "../http/operations.ts";
-import { Tickets } from "../http/tickets/tickets.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
-import { Health } from "../protocol/gen/grpc/health/v1/health_pb.js";
-import { APIService } from "../protocol/gen/messageloop/server/v1/api_pb.js";
-import { MessagingService } from "../protocol/gen/messageloop/v1/service_pb.js";
 import { over } from "../proxy/configured.ts";
-import { ApiCalls } from "./api/calls.ts";
-import { cloudEventsDoor } from "./api/cloudevents.ts";
-import { sha256 } from "./api/keys.ts";
 import { NetworkBackends } from "./backends/backends.ts";
 import { ServerHooks } from "./backends/hooks.ts";
 import { CAPABILITIES } from "./capabilities.ts";
 import { parseConfig, type ServerConfig } from "./config/config.ts";
-import { HealthService } from "./grpc/health.ts";
-import { ReflectionService } from "./grpc/reflection.ts";
+import { Doors } from "./doors/doors.ts";
 import { flush, givenBroker, type HostedBroker, hostedBroker } from "./hosted-broker.ts";
 import { lostLines } from "./log-output.ts";
 import { LoopLag } from "./loop-lag.ts";
-import { pageAt } from "./page.ts";
 import { hmac, nextTurn, random, shortId, timers } from "./platform.ts";
 import { uncaughtErrors } from "./process-errors.ts";
 import { ServerClock } from "./server-clock.ts";
 import { SilenceWatch } from "./silence-watch.ts";
 import { StartError } from "./start-error.ts";
-import { callsHandler } from "./transport/calls.ts";
-import { TrustedProxies } from "./transport/client-address.ts";
-import { Connections } from "./transport/connections.ts";
-import { EventStreams } from "./transport/events/event-streams.ts";
-import { http2Server, httpServer, type Listener, listen } from "./transport/listeners.ts";
-import { Sockets } from "./transport/sockets.ts";
-import { remember } from "./transport/streams/lines.ts";
-import { messageLoopRoutes } from "./transport/streams/message-loop.ts";
-import { openRoutes } from "./transport/streams/streaming.ts";
-import {
-  pathOf,
-  refuse,
-  serveWithoutUpgrade,
-  shouldUpgrade,
-  toOriginForm,
-} from "./transport/upgrades.ts";
+import { type Listener, listen } from "./transport/listeners.ts";
 import { VERSION } from "./version.ts";
 
 /** Clients of a server that stops come back within this time, spread evenly, in milliseconds. */
@@ -76,8 +41,6 @@ const DRAIN_LOOK_MS = 20;
 const FAREWELL_MS = 2_000;
 /** How long the last bytes of HTTP/2 connections may take after their streams, in milliseconds. */
 const LAST_BYTES_MS = 200;
-/** The listener takes what is left of a request. */
-const HTTP1_OPTIONS = { autoCleanupIncoming: false };
 /** Connections that a listener has beside those that count, such as ones that are refused. */
 const SPARE_CONNECTIONS = 1_000;
 
@@ -118,14 +81,6 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-type Routes = (router: ConnectRouter) => void;
-
-function together(routes: readonly Routes[]): Routes {
-  return (router) => {
-    for (const add of routes) add(router);
-  };
-}
-
 const SILENT: Logger = { warn: () => {} };
 
 export function createServer(options: ServerOptions = {}): Server {
@@ -137,19 +92,10 @@ class NodeServer implements Server {
   readonly #config: ServerConfig;
   readonly #broker: HostedBroker;
   readonly #network: NetworkBackends;
-  readonly #sockets: Sockets;
-  readonly #eventsDoor: EventsDoor;
-  readonly #eventStreams: EventStreams;
-  readonly #connections: Connections;
-  readonly #proxies: TrustedProxies;
-  readonly #keys: Keys;
-  readonly #tickets: Tickets;
   readonly #authentication: Authentication;
   /** Undefined where nobody is told of lifecycle events. */
   readonly #hooks: ServerHooks | undefined;
-  readonly #api: ApiService;
-  readonly #apiCalls: ApiCalls;
-  readonly #health: HealthService;
+  readonly #doors: Doors;
   readonly #silence: SilenceWatch;
   readonly #logger: Logger;
   /** A session's id names the process that has it. */
@@ -174,15 +120,6 @@ class NodeServer implements Server {
     const logger = boundedLogger(unbounded, this.#clock);
     this.#config = config;
     this.#logger = logger;
-    this.#connections = new Connections(config.maxConnections);
-    this.#proxies = new TrustedProxies(config.trustedProxies);
-    this.#health = new HealthService(
-      () => this.#isReady,
-      this.#services.map(({ typeName }) => typeName),
-    );
-    const { keys, ticketKeys } = config.api;
-    this.#keys = new Keys({ entries: keys, sha256, clock: this.#clock, logger });
-    this.#tickets = new Tickets({ keys: ticketKeys, hmac, clock: this.#clock });
     const { auth, settings } = config;
     const platform = { clock: this.#clock, logger, fetchBytes, hmac };
     this.#network = new NetworkBackends(config.proxy, {
@@ -229,39 +166,14 @@ class NodeServer implements Server {
       logger.warn("limits.connections_per_user does nothing: the broker has no directory");
     }
     this.#silence = new SilenceWatch(this.engine, logger);
-    this.#api = new ApiService({ keys: this.#keys, tickets: this.#tickets, logger });
-    this.#apiCalls = new ApiCalls({
-      api: new UnaryApi(this.#api),
+    this.#doors = new Doors({
+      config,
       engine: this.engine,
-      proxies: this.#proxies,
+      clock: this.#clock,
       logger,
-    });
-    this.#sockets = new Sockets({
-      engine: this.engine,
-      connections: this.#connections,
-      maxQueueBytes: config.maxQueueBytes,
-      handshake: config.websocket,
-      proxies: this.#proxies,
-      logger,
-      sessionId: () => this.#sessionId(),
-    });
-    this.#eventsDoor = new EventsDoor({
-      keys: this.#keys,
-      tickets: this.#tickets,
-      authorizer: this.engine.authorizer,
-      rules: config.websocket,
-      subscribes: !settings.disabledMessages.includes("subscribe"),
-      logger,
-      random: Math.random,
-    });
-    this.#eventStreams = new EventStreams({
-      engine: this.engine,
-      connections: this.#connections,
-      maxQueueBytes: config.maxQueueBytes,
-      stream: config.stream,
-      logger,
-      sessionId: () => this.#sessionId(),
-      ready: () => this.#ready,
+      sessionId: () => `${this.#node}.${random.uuid()}`,
+      open: () => this.#ready,
+      ready: () => this.#isReady,
     });
   }
 
@@ -274,7 +186,7 @@ class NodeServer implements Server {
   }
 
   get connections(): number {
-    return this.#connections.size;
+    return this.#doors.connections.size;
   }
 
   async start(): Promise<ServerPorts> {
@@ -283,16 +195,22 @@ class NodeServer implements Server {
     try {
       await this.#prepareAuthentication();
       await this.#broker.open();
-      const ports = {
-        http: await this.#operations(http),
-        grpc: await this.#streams(grpc),
-        websocket: await this.#clients(websocket),
-      };
+      const operations = await this.#doors.operations(() => this.#facts());
+      this.#admin = await this.#listen(operations, http, "the admin listener");
+      this.#grpc = await this.#listen(await this.#doors.streams(), grpc, "the gRPC listener");
+      this.#listeners.push(this.#grpc);
+      const clients = await this.#doors.clients();
+      this.#websocket = await this.#listen(clients, websocket, "the WebSocket listener");
+      this.#listeners.push(this.#websocket);
       this.#ready = true;
       this.#lag.start();
       this.#clock.start();
       this.#silence.start();
-      return ports;
+      return {
+        http: this.#admin.port,
+        grpc: this.#grpc.port,
+        websocket: this.#websocket.port,
+      };
     } catch (error) {
       await Promise.all([this.#close(), this.#closeAdmin(), this.#broker.close()]);
       throw error;
@@ -317,7 +235,7 @@ class NodeServer implements Server {
     this.#silence.stop();
     this.#clock.stop();
     this.#lag.stop();
-    this.#health.end();
+    this.#doors.health.end();
     const closed = this.#close();
     const { drainTimeoutMs } = this.#config;
     const flushing = flush(this.#broker.broker, this.#logger, drainTimeoutMs);
@@ -327,10 +245,9 @@ class NodeServer implements Server {
       session.close(DISCONNECTS.goingAway, Math.floor(Math.random() * RETURN_SPREAD_MS));
     }
     // A session ends before its last message has left, so connections are what counts.
-    await this.#drained(() => this.#connections.size + this.#apiCalls.size, drainTimeoutMs);
+    await this.#drained(() => this.#doors.size, drainTimeoutMs);
     await this.#drained(() => this.#grpc?.connections ?? 0, LAST_BYTES_MS);
-    this.#sockets.terminate();
-    this.#eventStreams.destroy();
+    this.#doors.cut();
     for (const listener of this.#listeners) listener.destroy();
     await closed;
     await this.#hooks?.end(drainTimeoutMs);
@@ -343,10 +260,7 @@ class NodeServer implements Server {
     const began = performance.now();
     while (left() > 0 && performance.now() - began < ms) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
-      if (performance.now() - began > FAREWELL_MS) {
-        this.#sockets.terminateFlushed();
-        this.#eventStreams.destroyFlushed();
-      }
+      if (performance.now() - began > FAREWELL_MS) this.#doors.cutFlushed();
     }
   }
 
@@ -360,101 +274,8 @@ class NodeServer implements Server {
     await closed;
   }
 
-  /** WebSocket, Connect over HTTP/1.1, and the page. */
-  async #clients(config: ServerConfig["websocket"]): Promise<number> {
-    const { path } = config;
-    const api = this.#config.api.public;
-    const app = createApp({
-      path,
-      handshake: config,
-      api,
-      channels: this.#channels(),
-      fallback: pageAt(path),
-    });
-    const page = getRequestListener(app.fetch, HTTP1_OPTIONS);
-    const calls = this.#calls(this.#routes(), page);
-    const server = await httpServer(config.tls, (request, response) => {
-      toOriginForm(request);
-      remember(request, response);
-      if (api && this.#apiCalls.take(request, response)) return;
-      calls(request, response);
-    });
-    server.on("upgrade", (request, socket, head) => {
-      if (!shouldUpgrade(request)) {
-        serveWithoutUpgrade(server, request, socket, head);
-        return;
-      }
-      toOriginForm(request);
-      // Not as a URL: what stands in a request line need not be one.
-      if (pathOf(request) === path) this.#sockets.upgrade(request, socket, head);
-      else refuse(socket, 404, "Not Found");
-    });
-    const port = await this.#open(server, config, "the WebSocket listener");
-    this.#websocket = this.#listeners.at(-1);
-    return port;
-  }
-
-  /** gRPC, gRPC-Web and Connect over HTTP/2. */
-  async #streams(config: ServerConfig["grpc"]): Promise<number> {
-    const app = getRequestListener(createApp({ channels: this.#channels() }).fetch);
-    const { reflection } = this.#config.api;
-    const routes = [
-      this.#routes(),
-      this.#health.routes,
-      ...(reflection ? [new ReflectionService([...this.#services, Health]).routes] : []),
-    ];
-    const server = await http2Server(config.tls, this.#calls(together(routes), app));
-    const port = await this.#open(server, config, "the gRPC listener");
-    this.#grpc = this.#listeners.at(-1);
-    return port;
-  }
-
-  /** What listeners for clients have below `/channels/`. */
-  #channels(): ChannelDoors {
-    return {
-      ...(this.#config.api.public ? { publish: this.#cloudEvents() } : {}),
-      events: async (request, path, env) => {
-        const { incoming, outgoing } = env as HttpBindings | Http2Bindings;
-        const peer = this.#proxies.peerOf(incoming);
-        const open = (events: AdmittedEvents) => this.#eventStreams.open(events, outgoing);
-        return await this.#eventsDoor.answer(request, path, peer, open);
-      },
-    };
-  }
-
-  #cloudEvents(): ChannelDoor {
-    return cloudEventsDoor({
-      engine: this.engine,
-      keys: this.#keys,
-      calls: this.#apiCalls,
-      proxies: this.#proxies,
-    });
-  }
-
-  /** Health, metrics, and what is for other servers: the API and CloudEvents. */
-  async #operations(config: ServerConfig["http"]): Promise<number> {
-    const app = createOperationsApp({
-      ready: () => this.#isReady,
-      stats: () => this.engine.stats(),
-      facts: () => this.#facts(),
-      channels: { publish: this.#cloudEvents() },
-    });
-    const calls = this.#calls(this.#apiRoutes(), getRequestListener(app.fetch, HTTP1_OPTIONS));
-    const server = await httpServer(config.tls, (request, response) => {
-      remember(request, response);
-      if (!this.#apiCalls.take(request, response)) calls(request, response);
-    });
-    this.#admin = await this.#listen(server, config, "the admin listener");
-    return this.#admin.port;
-  }
-
   get #isReady(): boolean {
     return this.#ready && (this.#broker.broker.ready ?? true);
-  }
-
-  /** What the ports for clients have. */
-  get #services(): readonly DescService[] {
-    return [MessagingService, ...(this.#config.api.public ? [APIService] : [])];
   }
 
   #facts(): ProcessFacts {
@@ -463,7 +284,7 @@ class NodeServer implements Server {
       version: VERSION,
       host: CAPABILITIES.name,
       uptimeSeconds: process.uptime(),
-      connections: this.#connections.size,
+      connections: this.connections,
       sockets: {
         websocket: this.#websocket?.connections ?? 0,
         grpc: this.#grpc?.connections ?? 0,
@@ -473,20 +294,10 @@ class NodeServer implements Server {
       memory: { resident: rss, heap: heapTotal, external },
       uncaught: uncaughtErrors,
       logLinesLost: lostLines(),
-      apiCalls: this.#api.calls,
+      apiCalls: this.#doors.api.calls,
       redis: this.#broker.redis(),
       backends: this.#network.stats(),
     };
-  }
-
-  async #open(
-    server: Parameters<typeof listen>[0],
-    config: ServerConfig["http"],
-    what: string,
-  ): Promise<number> {
-    const listener = await this.#listen(server, config, what);
-    this.#listeners.push(listener);
-    return listener.port;
   }
 
   #listen(
@@ -494,42 +305,7 @@ class NodeServer implements Server {
     config: ServerConfig["http"],
     what: string,
   ): Promise<Listener> {
-    const maxConnections = 2 * this.#connections.limit + SPARE_CONNECTIONS;
+    const maxConnections = 2 * this.#doors.connections.limit + SPARE_CONNECTIONS;
     return listen(server, config, what, { maxConnections, logger: this.#logger });
-  }
-
-  /** What a listener answers: calls of these routes, and the rest by another handler. */
-  #calls(routes: Routes, rest: ReturnType<typeof getRequestListener>) {
-    return callsHandler({ routes, proxies: this.#proxies, logger: this.#logger, rest });
-  }
-
-  /** The server API. */
-  #apiRoutes(): Routes {
-    const interceptors = [this.#apiCalls.patience];
-    return apiRoutes({ service: this.#api, engine: () => this.engine, interceptors });
-  }
-
-  /** The sessions that are calls, and the server API where clients' ports have it. */
-  #routes(): Routes {
-    const { api, maxQueueBytes, stream, websocket } = this.#config;
-    const options = {
-      engine: this.engine,
-      connections: this.#connections,
-      maxQueueBytes,
-      clock: this.#clock,
-      random,
-      logger: this.#logger,
-      sessionId: () => this.#sessionId(),
-    };
-    const routes = [
-      messageLoopRoutes(options),
-      openRoutes({ ...options, ...stream, origins: websocket }),
-      ...(api.public ? [this.#apiRoutes()] : []),
-    ];
-    return together(routes);
-  }
-
-  #sessionId(): string {
-    return `${this.#node}.${random.uuid()}`;
   }
 }
