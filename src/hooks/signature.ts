@@ -1,6 +1,7 @@
 /** Signatures as in the Standard Webhooks scheme, version v1: HMAC-SHA256 over id, time and body. */
 import { base64Encode } from "@bufbuild/protobuf/wire";
 import type { Hmac } from "../engine/ports/platform.ts";
+import { joined } from "../protocol/bytes.ts";
 import { utf8Encode } from "../protocol/utf8.ts";
 
 /**
@@ -22,10 +23,7 @@ export async function signedHeaders(
   const seconds = `${Math.floor(at / 1_000)}`;
   const headers = { "webhook-id": id, "webhook-timestamp": seconds };
   if (secrets.length === 0) return headers;
-  const head = utf8Encode(`${id}.${seconds}.`);
-  const message = new Uint8Array(head.length + body.length);
-  message.set(head);
-  message.set(body, head.length);
+  const message = joined([utf8Encode(`${id}.${seconds}.`), body]);
   const signatures = await Promise.all(
     secrets.map(async (secret) => `v1,${base64Encode(await hmac(secret, message))}`),
   );

@@ -1,4 +1,5 @@
 /** A request's body, within bounds: nobody may fill the memory or keep a request open for ever. */
+import { joined } from "../protocol/bytes.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import { MAX_BODY_MS, MAX_REST_BYTES, MAX_REST_MS } from "../protocol/limits.ts";
 
@@ -102,15 +103,7 @@ export async function readToEnd(
     if (length > maxBytes) throw tooLarge(maxBytes);
     chunks.push(value);
   }
-  const [only] = chunks;
-  if (chunks.length === 1 && only !== undefined) return only;
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
+  return joined(chunks);
 }
 
 function tooLarge(maxBytes: number): MessagingError {

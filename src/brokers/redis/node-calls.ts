@@ -6,6 +6,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
 import type { Cluster, RefusedMessages } from "../../engine/ports/cluster.ts";
+import { joined } from "../../protocol/bytes.ts";
 import { errorMessage, MessagingError, unavailable } from "../../protocol/errors.ts";
 import {
   type NodeAnswer,
@@ -205,7 +206,7 @@ export class NodeCalls implements Cluster {
     if (open.bytes > MAX_ANSWER_BYTES) open.reject(unavailable("an answer has no end"));
     else if (last) {
       try {
-        open.resolve(joined(open).answer);
+        open.resolve(fromBinary(NodeAnswerSchema, joined(open.pieces)).answer);
       } catch (error) {
         open.reject(unavailable("an answer cannot be read", error));
       }
@@ -238,14 +239,4 @@ interface OpenCall {
 
 function encoded(answer: NodeAnswer["answer"]): Uint8Array {
   return toBinary(NodeAnswerSchema, create(NodeAnswerSchema, { answer }));
-}
-
-function joined({ pieces, bytes }: OpenCall): NodeAnswer {
-  const all = new Uint8Array(bytes);
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return fromBinary(NodeAnswerSchema, all);
 }

@@ -5,6 +5,7 @@
 import { coveredBy, patternProblem } from "../../channels/patterns.ts";
 import type { Action, Grant } from "../../engine/ports/access.ts";
 import type { Clock, Hmac } from "../../engine/ports/platform.ts";
+import { sameBytes } from "../../protocol/bytes.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 import {
@@ -13,7 +14,6 @@ import {
   MAX_TICKET_TTL_MS,
   MAX_USER_ID_BYTES,
 } from "../../protocol/limits.ts";
-import { sameBytes } from "../../protocol/same-bytes.ts";
 import { utf8Encode } from "../../protocol/utf8.ts";
 import { readClaims, type TicketClaims, takeApart, withMac, writeClaims } from "./ticket.ts";
 

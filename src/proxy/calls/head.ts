@@ -1,6 +1,7 @@
 /** What stands before the bodies of a request over HTTP and its answer, the same on every host. */
 import { BackendFailure } from "../../engine/ports/backends.ts";
 import { attributeHeaders, headerBytes } from "../../protocol/binary/read.ts";
+import { joined } from "../../protocol/bytes.ts";
 import type { BackendConfig } from "../backend-config.ts";
 import type { AttributeHeaders, BackendRequest } from "../http/call.ts";
 
@@ -82,15 +83,7 @@ export class ResponseBody {
   }
 
   whole(): Uint8Array {
-    const [only] = this.#chunks;
-    if (only !== undefined && this.#chunks.length === 1) return only;
-    const all = new Uint8Array(this.#chunks.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const chunk of this.#chunks) {
-      all.set(chunk, at);
-      at += chunk.length;
-    }
-    return all;
+    return joined(this.#chunks);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { base64Encode } from "@bufbuild/protobuf/wire";
 import type { Hmac } from "../../engine/ports/platform.ts";
+import { joined } from "../../protocol/bytes.ts";
 import { utf8Encode } from "../../protocol/utf8.ts";
 
 /** Secrets that requests are signed with at the same time, so that one can take the place of another. */
@@ -86,11 +87,5 @@ export function signedContent({
     field,
     utf8Encode(","),
   ]);
-  const content = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    content.set(part, at);
-    at += part.length;
-  }
-  return content;
+  return joined(parts);
 }

@@ -4,6 +4,7 @@
  * object's database, and the attachment points there.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { joined } from "../../protocol/bytes.ts";
 import {
   type SessionMarks,
   SessionMarksSchema,
@@ -68,7 +69,8 @@ export class SessionRecords {
       this.#spill(carried.sessionId, null);
       carried.spilled = false;
     }
-    socket.serializeAttachment(joined(carried.bytes, added));
+    // The encodings of two messages one after the other are the encoding of both.
+    socket.serializeAttachment(joined([carried.bytes, added]));
   }
 
   /** The record of a socket, or undefined for one that carries none. */
@@ -83,7 +85,7 @@ export class SessionRecords {
     if (row === undefined) return record;
     const whole = fromBinary(
       SessionRecordSchema,
-      joined(joined(bytesOf(row["record"]), bytesOf(row["marks"])), attachment),
+      joined([bytesOf(row["record"]), bytesOf(row["marks"]), attachment]),
     );
     whole.overflow = false;
     const carried = this.#unmarked(socket);
@@ -153,12 +155,4 @@ interface Carried {
 /** Marks alone, to be written after a record. */
 function encodeMarks(marks: SessionMarks): Uint8Array {
   return toBinary(SessionRecordSchema, create(SessionRecordSchema, { marks }));
-}
-
-/** The encodings of two messages one after the other are the encoding of both. */
-function joined(left: Uint8Array, right: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(left.length + right.length);
-  bytes.set(left);
-  bytes.set(right, left.length);
-  return bytes;
 }
