@@ -3,6 +3,7 @@
  * even if another allows it. Of the rest a subject with grants may do what they say. Every other subject may do what
  * rules allow or, where no rule is for it, what the default says.
  */
+import { made } from "../channels/maps.ts";
 import { isPattern } from "../channels/names.ts";
 import { coveredBy, overlaps } from "../channels/patterns.ts";
 import { ACTIONS, type Action, type Authorizer, type Subject } from "../engine/ports/access.ts";
@@ -58,11 +59,7 @@ export class RuleAuthorizer implements Authorizer {
   #decidedFor(subject: Subject, action: Action): Decided {
     const common = subject.grants === undefined ? this.#common[action] : undefined;
     if (common !== undefined) return common;
-    let own = this.#own.get(subject);
-    if (own === undefined) {
-      own = {};
-      this.#own.set(subject, own);
-    }
+    const own = made(this.#own, subject, () => ({}));
     let decided = own[action];
     if (decided === undefined) {
       const terms = this.#book.termsOf(subject, action);

@@ -3,6 +3,7 @@
  * backend that cannot be asked, is written so many times at once and then once in a while. The next line of its kind
  * says how many were left out.
  */
+import { made } from "../channels/maps.ts";
 import type { Clock, LogFields, Logger } from "./ports/platform.ts";
 
 /** Lines of one kind that are written at once. */
@@ -55,10 +56,5 @@ function kindOf(kinds: Map<string, Kind>, message: string, fields: LogFields = {
   const names = KIND_FIELDS.map((name) => (name in fields ? String(fields[name]) : ""));
   const full = [message, ...names].join("\n");
   const name = kinds.has(full) || kinds.size < MAX_KINDS ? full : message;
-  let kind = kinds.get(name);
-  if (kind === undefined) {
-    kind = { whole: 0, leftOut: 0 };
-    kinds.set(name, kind);
-  }
-  return kind;
+  return made(kinds, name, () => ({ whole: 0, leftOut: 0 }));
 }

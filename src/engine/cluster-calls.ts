@@ -117,13 +117,7 @@ export class ClusterCalls {
 
   /** Hands a message to sessions, with one call to each node that has any of them. */
   async publish(sessionIds: readonly string[], message: SessionMessage): Promise<SessionsOutcome> {
-    const byNode = new Map<string | undefined, string[]>();
-    for (const id of new Set(sessionIds)) {
-      const node = this.#elsewhere(id);
-      const ids = byNode.get(node);
-      if (ids === undefined) byNode.set(node, [id]);
-      else ids.push(id);
-    }
+    const byNode = Map.groupBy(new Set(sessionIds), (id) => this.#elsewhere(id));
     const failed = new Map<string, MessagingError>();
     const calls = [...byNode].map(async ([node, ids]): Promise<HandedOver> => {
       if (node === undefined) return this.#local.publish(ids, message);

@@ -27,12 +27,7 @@ export class NodeSessions implements LocalSessions {
   }
 
   revoke(revocations: readonly Revocation[]): void {
-    const byUser = new Map<string, Revocation[]>();
-    for (const one of revocations) {
-      const others = byUser.get(one.userId);
-      if (others === undefined) byUser.set(one.userId, [one]);
-      else others.push(one);
-    }
+    const byUser = Map.groupBy(revocations, ({ userId }) => userId);
     const now = this.#node.steadyNow();
     for (const session of [...this.#node.sessions.values()]) {
       const { identity, subscriptionEnds } = session.client;

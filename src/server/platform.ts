@@ -1,5 +1,6 @@
 /** Time, chance and turns of the event loop as Node gives them. */
 import { createHmac, createSecretKey, type KeyObject, randomBytes, randomUUID } from "node:crypto";
+import { made } from "../channels/maps.ts";
 import { shortId as shortIdFrom } from "../channels/short-id.ts";
 import type { Clock, Hmac, Random, Timers } from "../engine/ports/platform.ts";
 
@@ -15,11 +16,7 @@ const keys = new WeakMap<Uint8Array, KeyObject>();
  * times of what the HMAC of a token or of a request does.
  */
 export const hmac: Hmac = (secret, message) => {
-  let key = keys.get(secret);
-  if (key === undefined) {
-    key = createSecretKey(secret);
-    keys.set(secret, key);
-  }
+  const key = made(keys, secret, () => createSecretKey(secret));
   return createHmac("sha256", key).update(message).digest();
 };
 

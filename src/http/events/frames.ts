@@ -2,6 +2,7 @@
  * What a session writes, read again: frames of JSON. What many sessions get is read once for all of them, and
  * so is the text that it becomes for subscribers of the channel itself.
  */
+import { made } from "../../channels/maps.ts";
 import { type SizedFrame, sized } from "../../protocol/publication-frames.ts";
 import { writeBlock } from "./blocks.ts";
 import { type EventPosition, positionId } from "./event-id.ts";
@@ -100,12 +101,7 @@ const known = new WeakMap<SizedFrame, ReadFrame>();
 
 /** Reads a frame of our own engine in JSON for an extended client. */
 export function readFrame(frame: SizedFrame): ReadFrame {
-  let read = known.get(frame);
-  if (read === undefined) {
-    read = parse(frame.data as string);
-    known.set(frame, read);
-  }
-  return read;
+  return made(known, frame, () => parse(frame.data as string));
 }
 
 /** JSON leaves out what is empty or 0. */

@@ -3,6 +3,7 @@
  * those that do both, each once. Keeps the rows of those that a later life must find.
  */
 
+import { made } from "../../channels/maps.ts";
 import type { PatternInterest } from "../calls/pattern-interest.ts";
 import type { GatewayRow } from "../ports/channel-store.ts";
 import {
@@ -146,12 +147,7 @@ export class FanOutGateways {
 
   /** The gateway, which is new and begins at the head where it is not known. */
   #at(name: string): Gateway {
-    let gateway = this.#gateways.get(name);
-    if (gateway === undefined) {
-      gateway = newGateway(name, this.#host);
-      this.#gateways.set(name, gateway);
-    }
-    return gateway;
+    return made(this.#gateways, name, () => newGateway(name, this.#host));
   }
 
   #addInterest(gateway: Gateway, interest: PatternInterest, pushed: number | undefined): void {

@@ -37,13 +37,13 @@ export class SessionCheck {
     const now = this.#host.platform.clock.now();
     if (Math.abs(now - this.#askedAt) < EVERY_MS) return [];
     this.#askedAt = now;
-    const byGateway = new Map<string, string[]>();
-    for (const { gateway, sessionId } of rows) {
-      const others = byGateway.get(gateway);
-      if (others === undefined) byGateway.set(gateway, [sessionId]);
-      else others.push(sessionId);
-    }
-    const asked = [...byGateway].map(([gateway, ids]) => this.#goneAt(gateway, ids));
+    const byGateway = Map.groupBy(rows, ({ gateway }) => gateway);
+    const asked = [...byGateway].map(([gateway, its]) =>
+      this.#goneAt(
+        gateway,
+        its.map(({ sessionId }) => sessionId),
+      ),
+    );
     return (await Promise.all(asked)).flat();
   }
 

@@ -5,6 +5,7 @@
  * `PatternRegistration` for each pattern.
  */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { made } from "../../channels/maps.ts";
 import { PatternMap } from "../../channels/pattern-map.ts";
 import { matches } from "../../channels/patterns.ts";
 import type { MemberSession } from "../../channels/presence.ts";
@@ -356,12 +357,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
   }
 
   #registration(pattern: string): PatternRegistration {
-    let registration = this.#patterns.get(pattern);
-    if (registration === undefined) {
-      registration = new PatternRegistration(pattern, this.#patternHost);
-      this.#patterns.set(pattern, registration);
-    }
-    return registration;
+    return made(this.#patterns, pattern, () => new PatternRegistration(pattern, this.#patternHost));
   }
 
   /** What channels hear of this gateway's patterns; undefined where none of them is for the channel. */
@@ -412,12 +408,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
   }
 
   #link(channel: string): ChannelLink {
-    let link = this.#channels.get(channel);
-    if (link === undefined) {
-      link = new ChannelLink(channel, this.#host);
-      this.#channels.set(channel, link);
-    }
-    return link;
+    return made(this.#channels, channel, () => new ChannelLink(channel, this.#host));
   }
 
   /** Rises over all channels and lives: the clock, in thousandths of a millisecond, or one more. */

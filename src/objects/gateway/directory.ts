@@ -2,6 +2,7 @@
  * The directory as a gateway has it: it reports to the objects of users which of its sessions are theirs, and asks
  * them, and asks the counters of all regions which channels there are.
  */
+import { made } from "../../channels/maps.ts";
 import { compareNames } from "../../channels/name-order.ts";
 import { background } from "../../engine/background.ts";
 import type {
@@ -122,12 +123,7 @@ export class ObjectDirectory implements Directory {
   }
 
   #user(userId: string): UserRegistration {
-    let user = this.#users.get(userId);
-    if (user === undefined) {
-      user = new UserRegistration(userId, this.#host);
-      this.#users.set(userId, user);
-    }
-    return user;
+    return made(this.#users, userId, () => new UserRegistration(userId, this.#host));
   }
 
   /** Rises over all users and lives: the clock, in thousandths of a millisecond, or one more. */

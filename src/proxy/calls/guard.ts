@@ -1,4 +1,5 @@
 /** What stands between the engine and a backend that is called over a network, whichever way it is. */
+import { made } from "../../channels/maps.ts";
 import type { Cancellation } from "../../engine/ports/backends.ts";
 import type { BackendConfig } from "../backend-config.ts";
 import type { Post } from "../http/call.ts";
@@ -42,12 +43,7 @@ export class BackendGuard {
 
   /** RPCs are one for themselves: a client that has many of them under way keeps no client from being authenticated. */
   #lane(name: CallLane): Lane {
-    let lane = this.#lanes.get(name);
-    if (lane === undefined) {
-      lane = new Lane(name, this.#config, this.#platform);
-      this.#lanes.set(name, lane);
-    }
-    return lane;
+    return made(this.#lanes, name, () => new Lane(name, this.#config, this.#platform));
   }
 }
 

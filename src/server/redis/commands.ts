@@ -8,6 +8,7 @@ import {
   type RedisReply,
   type RedisScript,
 } from "../../brokers/redis/ports.ts";
+import { made } from "../../channels/maps.ts";
 import {
   argumentOf,
   described,
@@ -188,11 +189,8 @@ export class NodeRedisCommands implements RedisCommands {
   }
 
   #digest(script: RedisScript): string {
-    let digest = this.#digests.get(script);
-    if (digest === undefined) {
-      digest = createHash("sha1").update(script.source).digest("hex");
-      this.#digests.set(script, digest);
-    }
-    return digest;
+    return made(this.#digests, script, () =>
+      createHash("sha1").update(script.source).digest("hex"),
+    );
   }
 }

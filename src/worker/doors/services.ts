@@ -1,4 +1,5 @@
 /** What the Worker answers by the Connect library, made once for the settings of an isolate. */
+import { made } from "../../channels/maps.ts";
 import { KEY_PEER } from "../../http/api/context.ts";
 import { apiRoutes } from "../../http/api/routes.ts";
 import { ApiService } from "../../http/api/service.ts";
@@ -18,11 +19,7 @@ export async function answerCall(
   settings: WorkerSettings,
   caller: Caller,
 ): Promise<Response> {
-  let services = known.get(settings);
-  if (services === undefined) {
-    services = servicesOf(settings);
-    known.set(settings, services);
-  }
+  const services = made(known, settings, () => servicesOf(settings));
   const values = callerValues(caller).set(KEY_PEER, peerOf(request));
   return await services(request, values, caller.keepAlive);
 }

@@ -3,6 +3,7 @@
  * fails is named by a few fixed names, never by a channel, so that an outage writes the same few lines whatever it
  * holds up.
  */
+import { made } from "../../../channels/maps.ts";
 import type { Clock, LogFields, Logger } from "../../../engine/ports/platform.ts";
 
 /** The least time between two warnings of one kind, in milliseconds. */
@@ -96,12 +97,8 @@ export class Troubles {
   }
 
   #kind(name: string): Kind {
-    let kind = this.#kinds.get(name);
-    if (kind === undefined) {
-      kind = { open: 0, since: 0, warnedAt: undefined, told: false, left: 0 };
-      this.#kinds.set(name, kind);
-    }
-    return kind;
+    const kind = { open: 0, since: 0, warnedAt: undefined, told: false, left: 0 };
+    return made(this.#kinds, name, () => kind);
   }
 }
 
