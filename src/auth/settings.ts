@@ -9,6 +9,7 @@ import {
   switches,
   table,
   textElsewhere,
+  together,
   unset,
 } from "../engine/settings/settings.ts";
 import { utf8Length } from "../protocol/lean/utf8-length.ts";
@@ -129,29 +130,7 @@ export const authEntries = v.optional(
         ),
         [],
       ),
-      jwt: v.optional(
-        v.pipe(
-          jwtTable,
-          v.rawCheck(({ dataset, addIssue }) => {
-            if (!dataset.typed) return;
-            for (const [key, message] of contradictions(dataset.value)) {
-              addIssue({
-                message,
-                path: [
-                  {
-                    type: "object",
-                    origin: "value",
-                    input: { ...dataset.value },
-                    key,
-                    value: dataset.value[key],
-                  },
-                ],
-              });
-            }
-          }),
-        ),
-        {},
-      ),
+      jwt: v.optional(v.pipe(jwtTable, together(contradictions)), {}),
     }),
     v.forward(
       v.check(({ subscription_tokens, jwt }) => {

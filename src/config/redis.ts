@@ -9,6 +9,7 @@ import {
   secretText,
   switches,
   table,
+  together,
   unset,
   wholeNumbers,
 } from "../engine/settings/settings.ts";
@@ -101,28 +102,7 @@ export const redisTable = table({
 type Written = v.InferOutput<typeof redisTable>;
 
 /** The table of the broker, with what does not go together. */
-export const redis = v.optional(
-  v.pipe(
-    redisTable,
-    v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed) return;
-      for (const [key, message] of contradictions(dataset.value)) {
-        addIssue({
-          message,
-          path: [
-            {
-              type: "object",
-              origin: "value",
-              input: { ...dataset.value },
-              key,
-              value: dataset.value[key],
-            },
-          ],
-        });
-      }
-    }),
-  ),
-);
+export const redis = v.optional(v.pipe(redisTable, together(contradictions)));
 
 function contradictions(written: Written): [keyof Written, string][] {
   const { url, cluster, db, tls_ca } = written;

@@ -1,4 +1,6 @@
 /** A request's body, within bounds: nobody may fill the memory or keep a request open for ever. */
+import type { Timers } from "../engine/ports/platform.ts";
+import { withDeadline } from "../engine/ports/timers.ts";
 import { joined } from "../protocol/bytes.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import { MAX_BODY_MS, MAX_REST_BYTES, MAX_REST_MS } from "../protocol/limits.ts";
@@ -40,19 +42,13 @@ export async function readBody(
   if (announced > maxBytes) throw tooLarge(maxBytes);
   if (request.body === null) return new Uint8Array();
   const reader = request.body.getReader();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(tooLate(timeoutMs)), timeoutMs);
-  });
   try {
-    return await Promise.race([readToEnd(reader, maxBytes), late]);
+    return await inTime(readToEnd(reader, maxBytes), timeoutMs, () => tooLate(timeoutMs));
   } catch (error) {
     keepAlive(discardRest(reader));
     throw error instanceof MessagingError
       ? error
       : new MessagingError("BAD_REQUEST", "the body breaks off", { cause: error });
-  } finally {
-    clearTimeout(timer);
   }
 }
 
@@ -78,6 +74,22 @@ export async function discardRest(source: BodySource): Promise<void> {
     clearTimeout(timer);
   }
 }
+
+/**
+ * The outcome of work that may take so long, in milliseconds.
+ *
+ * @throws what is `late` where it takes longer; the late outcome is ignored
+ */
+export function inTime<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
+  return withDeadline(TIMERS, work, ms, late);
+}
+
+const TIMERS: Timers = {
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
 
 /** Reads on until the end, or until there was more than so much. Returns whether it was the end. */
 async function skip(source: BodySource, maxBytes: number): Promise<boolean> {

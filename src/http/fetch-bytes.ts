@@ -1,5 +1,5 @@
 /** Fetches documents of others, such as an issuer's keys, by the Web's own means, which every host has. */
-import { readToEnd } from "./body.ts";
+import { inTime, readToEnd } from "./body.ts";
 
 export interface FetchTerms {
   /** More is not taken, however it was packed. */
@@ -20,16 +20,12 @@ export async function fetchBytes(
   { maxBytes, timeoutMs }: FetchTerms,
 ): Promise<Uint8Array> {
   const abort = new AbortController();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`it took longer than ${timeoutMs} ms`)), timeoutMs);
-  });
+  const late = (): Error => new Error(`it took longer than ${timeoutMs} ms`);
   try {
-    return await Promise.race([take(url, maxBytes, abort.signal), late]);
+    return await inTime(take(url, maxBytes, abort.signal), timeoutMs, late);
   } catch (error) {
     throw withCause(error);
   } finally {
-    clearTimeout(timer);
     // What is left of it, whatever has ended it.
     abort.abort();
   }

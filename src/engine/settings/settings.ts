@@ -47,6 +47,7 @@ export {
   SettingsError,
   settingPaths,
   table,
+  together,
 } from "./table.ts";
 export {
   durations,

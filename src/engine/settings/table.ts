@@ -49,6 +49,24 @@ export function table<const Entries extends v.ObjectEntries>(entries: Entries) {
 }
 
 /**
+ * Refuses settings of one table that do not go together.
+ *
+ * @param found names each setting that is wrong, and says what is wrong with it
+ */
+export function together<Table extends object>(
+  found: (table: Table) => readonly (readonly [key: keyof Table & string, message: string])[],
+) {
+  return v.rawCheck<Table>(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    for (const [key, message] of found(dataset.value)) {
+      const input = { ...dataset.value } as Record<string, unknown>;
+      const at = { type: "object", origin: "value", input, key, value: input[key] } as const;
+      addIssue({ message, path: [at] });
+    }
+  });
+}
+
+/**
  * A setting, or a table of them, that one host alone has: any other refuses it by its path. It stands around all
  * else that is said of the setting.
  *

@@ -50,16 +50,23 @@ const entry = v.pipe(
   v.transform(({ expires, ...rest }): KeyEntry => ({ ...rest, expiresAt: expires })),
 );
 
-/** `api.keys`: a list of tables, or the secret that holds it. */
-export const keyEntries = secretList(
-  v.pipe(
-    v.array(entry, "must be a list of keys"),
-    v.check(
-      (entries) => new Set(entries.map(({ id }) => id)).size === entries.length,
-      "must not have two keys of one id",
+/** A list of keys, or the secret that holds it. */
+export function listOfKeys<const Entry extends v.GenericSchema<unknown, { readonly id: string }>>(
+  entry: Entry,
+) {
+  return secretList(
+    v.pipe(
+      v.array(entry, "must be a list of keys"),
+      v.check(
+        (entries) => new Set(entries.map(({ id }) => id)).size === entries.length,
+        "must not have two keys of one id",
+      ),
     ),
-  ),
-);
+  );
+}
+
+/** `api.keys`. */
+export const keyEntries = listOfKeys(entry);
 
 function bytesOf(digits: string): Uint8Array {
   return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));

@@ -1,7 +1,8 @@
 /** Settings of tickets, the same on every host. */
 import * as v from "valibot";
-import { secretList, secretText, table } from "../../engine/settings/settings.ts";
+import { secretText, table } from "../../engine/settings/settings.ts";
 import { utf8Encode } from "../../protocol/utf8.ts";
+import { listOfKeys } from "../keys/settings.ts";
 import { TICKET_KEY_ID } from "./ticket.ts";
 import type { TicketKey } from "./tickets.ts";
 
@@ -24,13 +25,5 @@ const entry = v.pipe(
   v.transform(({ id, secret }): TicketKey => ({ id, secret: utf8Encode(secret) })),
 );
 
-/** `api.ticket_keys`: a list of tables, or the secret that holds it. The first signs. */
-export const ticketKeyEntries = secretList(
-  v.pipe(
-    v.array(entry, "must be a list of keys"),
-    v.check(
-      (entries) => new Set(entries.map(({ id }) => id)).size === entries.length,
-      "must not have two keys of one id",
-    ),
-  ),
-);
+/** `api.ticket_keys`. The first signs. */
+export const ticketKeyEntries = listOfKeys(entry);

@@ -6,7 +6,7 @@ import type { Engine } from "../../engine/engine.ts";
 import type { Cancellation } from "../../engine/ports/backends.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
 import type { PlainCall, UnaryApi } from "../../http/api/unary.ts";
-import { tooLate } from "../../http/body.ts";
+import { inTime, tooLate } from "../../http/body.ts";
 import { toConnectError } from "../../http/statuses.ts";
 import { MAX_API_REQUEST_BYTES, MAX_BODY_MS } from "../../protocol/limits.ts";
 import type { TrustedProxies } from "../transport/client-address.ts";
@@ -110,16 +110,8 @@ function unanswered(response: ServerResponse): Cancellation {
 }
 
 /** @throws ConnectError for a body that is too long, is not whole in time, or breaks off */
-async function read(request: IncomingMessage): Promise<Uint8Array> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(toConnectError(tooLate(MAX_BODY_MS))), MAX_BODY_MS);
-  });
-  try {
-    return await Promise.race([readWhole(request), late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function read(request: IncomingMessage): Promise<Uint8Array> {
+  return inTime(readWhole(request), MAX_BODY_MS, () => toConnectError(tooLate(MAX_BODY_MS)));
 }
 
 /** What comes after it has been refused is taken, and thrown away, until the listener cuts the connection. */
