@@ -4,11 +4,10 @@ import { EventStream, HEARTBEAT_FRAME } from "../../http/events/event-stream.ts"
 import { codecFor } from "../../protocol/codec.ts";
 import { DISCONNECTS } from "../../protocol/codes.ts";
 import { type SizedFrame, sized } from "../../protocol/publication-frames.ts";
-import { clock, timers } from "../platform.ts";
 import type { WorkerSettings } from "../settings.ts";
-import { connectToGateway } from "../upgrade.ts";
-import { Bridge } from "./bridge.ts";
-import { abandon, type Caller } from "./caller.ts";
+import type { Bridge } from "./bridge.ts";
+import { bridgeTo } from "./bridge-to.ts";
+import type { Caller } from "./caller.ts";
 
 /** Answers requests that may have a stream. */
 export async function openEvents(
@@ -16,42 +15,18 @@ export async function openEvents(
   settings: WorkerSettings,
   caller: Caller,
 ): Promise<Response> {
-  const { gateways, region } = caller;
-  const upgrade = new Request("https://gateway/", {
-    headers: {
-      Upgrade: "websocket",
-      "Sec-WebSocket-Protocol": codecFor("json").subprotocol,
-      "CF-Connecting-IP": events.address,
-    },
-  });
-  const { issuedAt, userId } = events;
-  const terms = { door: "events", user: userId, issuedAt, region } as const;
-  const { webSocket } = await connectToGateway(upgrade, gateways, terms);
-  if (webSocket === null) return events.sentAway(DISCONNECTS.connectionLimit);
-  const body = bodyOf(events, settings, webSocket, () => abandon(caller, settings, "events"));
-  return new Response(body, { headers: { ...events.headers } });
+  const { address, headers, issuedAt, userId } = events;
+  const terms = { door: "events", user: userId, issuedAt, region: caller.region } as const;
+  const bridge = await bridgeTo(caller, settings, "json", address, terms);
+  if (bridge instanceof Response) return events.sentAway(DISCONNECTS.connectionLimit);
+  return new Response(bodyOf(events, bridge), { headers: { ...headers } });
 }
 
 /**
  * What the session of a gateway's socket says, made as fast as it is read. The runtime reports that the client has gone
  * when a write fails, which heartbeats see to.
  */
-function bodyOf(
-  { name, lastEventId }: AdmittedEvents,
-  { maxQueueBytes, stream: { heartbeatIntervalMs, lifetimeMs } }: WorkerSettings,
-  socket: WebSocket,
-  onAbandon: () => void,
-): ReadableStream<Uint8Array> {
-  const bridge = new Bridge(socket, {
-    heartbeatMs: heartbeatIntervalMs,
-    lifetimeMs,
-    lifetimeEnd: DISCONNECTS.goingAway,
-    returnAfterMs: 0,
-    maxQueueBytes,
-    clock,
-    timers,
-    abandon: onAbandon,
-  });
+function bodyOf({ name, lastEventId }: AdmittedEvents, bridge: Bridge): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let text = "";
   const events = new EventStream({

@@ -3,16 +3,15 @@
  * any isolate, and goes to the gateway that the session's id names.
  */
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
-import { farewell, HEARTBEATS, returnDelay } from "../../http/streaming/own-messages.ts";
+import { farewell, HEARTBEATS } from "../../http/streaming/own-messages.ts";
 import { type OpenCall, streamingRoutes } from "../../http/streaming/service.ts";
-import { codecFor, type Encoding, type Frame } from "../../protocol/codec.ts";
-import { DISCONNECTS } from "../../protocol/codes.ts";
+import type { Encoding, Frame } from "../../protocol/codec.ts";
 import { MessagingService } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { clock, consoleLoggerAt, random, timers } from "../platform.ts";
 import type { WorkerSettings } from "../settings.ts";
-import { connectToGateway } from "../upgrade.ts";
 import { Bridge } from "./bridge.ts";
-import { abandon, callerOf } from "./caller.ts";
+import { bridgeTo } from "./bridge-to.ts";
+import { callerOf } from "./caller.ts";
 import { requestEngine } from "./request-engine.ts";
 
 const ONE_DIRECTION_ONLY =
@@ -50,7 +49,7 @@ async function* open(
   { context, encoding, frame, timeoutMs = Number.POSITIVE_INFINITY }: OpenCall,
 ): AsyncGenerator<{ readonly data: Frame }> {
   const { lifetimeMs } = settings.stream;
-  const bridge = await bridgeTo(settings, context, encoding);
+  const bridge = await opened(settings, context, encoding);
   const { signal } = context;
   const leave = (): void => bridge.leave();
   signal.addEventListener("abort", leave, { once: true });
@@ -83,38 +82,19 @@ async function* open(
   }
 }
 
-async function bridgeTo(
+async function opened(
   settings: WorkerSettings,
   context: HandlerContext,
   encoding: Encoding,
 ): Promise<Bridge> {
-  const { maxQueueBytes, stream } = settings;
-  const { heartbeatIntervalMs, lifetimeMs } = stream;
   const caller = callerOf(context);
-  const { gateways, region } = caller;
-  const upgrade = new Request("https://gateway/", {
-    headers: {
-      Upgrade: "websocket",
-      "Sec-WebSocket-Protocol": codecFor(encoding).subprotocol,
-      "CF-Connecting-IP": context.requestHeader.get("CF-Connecting-IP") ?? "",
-    },
-  });
-  const terms = { door: "stream", heartbeatMs: heartbeatIntervalMs, region } as const;
-  const { headers, webSocket } = await connectToGateway(upgrade, gateways, terms);
-  if (webSocket === null) {
-    const retry = { "Retry-After": headers.get("Retry-After") ?? "1" };
-    throw new ConnectError("the server is asked too much", Code.Unavailable, retry);
-  }
-  return new Bridge(webSocket, {
-    heartbeatMs: heartbeatIntervalMs,
-    lifetimeMs,
-    lifetimeEnd: DISCONNECTS.goingAway,
-    returnAfterMs: returnDelay(),
-    maxQueueBytes,
-    clock,
-    timers,
-    abandon: () => abandon(caller, settings, "Open"),
-  });
+  const { heartbeatIntervalMs: heartbeatMs } = settings.stream;
+  const terms = { door: "stream", heartbeatMs, region: caller.region } as const;
+  const address = context.requestHeader.get("CF-Connecting-IP") ?? "";
+  const bridge = await bridgeTo(caller, settings, encoding, address, terms);
+  if (bridge instanceof Bridge) return bridge;
+  const retry = { "Retry-After": bridge.headers.get("Retry-After") ?? "1" };
+  throw new ConnectError("the server is asked too much", Code.Unavailable, retry);
 }
 
 function lost(): ConnectError {
