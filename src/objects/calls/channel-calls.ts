@@ -1,5 +1,4 @@
 /** A channel's messages in the words of the ports. */
-import { create, toBinary } from "@bufbuild/protobuf";
 import type {
   HistoryFilter,
   HistoryPage,
@@ -18,19 +17,20 @@ import type { Member, StreamPosition } from "../../protocol/gen/messageloop/v1/s
 import { MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
 import type { ChannelStub } from "../ports/calls.ts";
 import { gapReasonOf, readAnswer } from "./answers.ts";
+import { encode } from "./encode.ts";
 
 export async function historyOf(
   stub: ChannelStub,
   { since, limit, reverse = false, maxBytes }: HistoryFilter,
 ): Promise<HistoryPage> {
-  const request = create(HistoryRequestSchema, {
+  const request = encode(HistoryRequestSchema, {
     ...(since && { since: { epoch: since.epoch, offset: BigInt(since.offset) } }),
     limit: limit < 0 ? MAX_BATCH_ENTRIES : limit,
     reverse,
     // 0 would leave the bound to the channel.
     bytes: maxBytes === undefined ? 0 : Math.max(maxBytes, 1),
   });
-  const answer = await stub.history(toBinary(HistoryRequestSchema, request));
+  const answer = await stub.history(request);
   const { position, first, reason, entries, more } = readAnswer(HistoryResponseSchema, answer);
   return {
     position: positionOf(position),
@@ -42,8 +42,7 @@ export async function historyOf(
 }
 
 export async function presenceOf(stub: ChannelStub, limit: number): Promise<PresenceSnapshot> {
-  const request = create(PresenceRequestSchema, { limit });
-  const answer = await stub.presence(toBinary(PresenceRequestSchema, request));
+  const answer = await stub.presence(encode(PresenceRequestSchema, { limit }));
   const { members, total, generation } = readAnswer(PresenceResponseSchema, answer);
   return {
     epoch: generation?.epoch ?? "",

@@ -16,6 +16,7 @@ import {
 import type { StatsStub, UserStub } from "../ports/calls.ts";
 import type { ReportRow } from "../ports/report-store.ts";
 import { readAnswer } from "./answers.ts";
+import { encode } from "./encode.ts";
 
 /** Shortest time between two reports of a channel, in milliseconds, and the longest that a change waits for one. */
 export const REPORT_EVERY_MS = 10_000;
@@ -41,7 +42,7 @@ export function encodeUserChange({
   connecting,
   ...rest
 }: UserChange): Uint8Array {
-  const request = create(UserSessionsRequestSchema, {
+  return encode(UserSessionsRequestSchema, {
     ...rest,
     sequence: BigInt(sequence),
     joined: joined.map(({ sessionId, since }) => ({
@@ -51,7 +52,6 @@ export function encodeUserChange({
     })),
     left: [...left],
   });
-  return toBinary(UserSessionsRequestSchema, request);
 }
 
 /** What became of a change. */
@@ -72,11 +72,10 @@ export function encodeUserChangeAnswer(
   refused: readonly string[],
   revocations: readonly Revocation[],
 ): Uint8Array {
-  const answer = create(UserSessionsAnswerSchema, {
+  return encode(UserSessionsAnswerSchema, {
     refused: [...refused],
     revocations: revocations.map(revocationMessage),
   });
-  return toBinary(UserSessionsAnswerSchema, answer);
 }
 
 export function encodeRevocation(revocation: Revocation): Uint8Array {
@@ -86,13 +85,13 @@ export function encodeRevocation(revocation: Revocation): Uint8Array {
 /** A gateway's sessions by these tokens are to end. */
 export function encodeRevokeCall(revocations: readonly Revocation[]): Uint8Array {
   const value = { revocations: revocations.map(revocationMessage) };
-  return toBinary(NodeCallSchema, create(NodeCallSchema, { call: { case: "revoke", value } }));
+  return encode(NodeCallSchema, { call: { case: "revoke", value } });
 }
 
 /** Which of these sessions does a gateway have? */
 export function encodePresentCall(sessionIds: readonly string[]): Uint8Array {
   const value = { sessionIds: [...sessionIds] };
-  return toBinary(NodeCallSchema, create(NodeCallSchema, { call: { case: "present", value } }));
+  return encode(NodeCallSchema, { call: { case: "present", value } });
 }
 
 export function revocationOf({ userId, tokenId, time, until }: RevocationMessage): Revocation {
@@ -111,12 +110,11 @@ export async function sessionsOf(stub: UserStub): Promise<UserSession[]> {
 /** Resolves when the counters have the row. */
 export async function reportTo(stub: StatsStub, row: ReportRow): Promise<void> {
   const { channel, members, until } = row;
-  const request = create(ReportRequestSchema, { channel, members, until: BigInt(until ?? 0) });
-  await stub.report(toBinary(ReportRequestSchema, request));
+  await stub.report(encode(ReportRequestSchema, { channel, members, until: BigInt(until ?? 0) }));
 }
 
 export async function listOf(stub: StatsStub, query: ChannelQuery): Promise<ChannelPage> {
-  const answer = await stub.list(toBinary(ListRequestSchema, create(ListRequestSchema, query)));
+  const answer = await stub.list(encode(ListRequestSchema, query));
   const { channels, next, asOf } = readAnswer(ListResponseSchema, answer);
   return {
     channels: channels.map(({ channel, members }) => ({ channel, members })),

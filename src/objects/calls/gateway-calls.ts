@@ -1,5 +1,5 @@
 /** A gateway's messages in the words of the ports. */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import type { PresenceChange } from "../../channels/presence.ts";
 import {
   type DeliverRequest,
@@ -8,13 +8,11 @@ import {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { GatewayStub } from "../ports/calls.ts";
 import { memberOf } from "./channel-calls.ts";
+import { encode } from "./encode.ts";
 
 /** Answers to a delivery: the gateway hears the channel, or does not. Made once, for there are many. */
-export const STAYS = toBinary(
-  DeliverResponseSchema,
-  create(DeliverResponseSchema, { gone: false }),
-);
-export const GONE = toBinary(DeliverResponseSchema, create(DeliverResponseSchema, { gone: true }));
+export const STAYS = encode(DeliverResponseSchema, { gone: false });
+export const GONE = encode(DeliverResponseSchema, { gone: true });
 
 /** A delivery as it came. */
 export interface Run {

@@ -1,5 +1,4 @@
 /** A pattern index's messages in the words of the ports. */
-import { create, toBinary } from "@bufbuild/protobuf";
 import type { ActiveChannels } from "../../engine/ports/broker.ts";
 import {
   ActiveRequestSchema,
@@ -14,12 +13,13 @@ import {
 import type { PatternStub } from "../ports/calls.ts";
 import type { PatternRow } from "../ports/pattern-store.ts";
 import { gapReasonOf, readAnswer } from "./answers.ts";
+import { encode } from "./encode.ts";
 import type { PatternInterest } from "./pattern-interest.ts";
 
 /** Resolves with the index's time, Unix milliseconds. */
 export async function subscribeTo(stub: PatternStub, row: PatternRow): Promise<number> {
-  const request = create(PatternSubscribeRequestSchema, { ...row, version: BigInt(row.version) });
-  const answer = await stub.subscribe(toBinary(PatternSubscribeRequestSchema, request));
+  const version = BigInt(row.version);
+  const answer = await stub.subscribe(encode(PatternSubscribeRequestSchema, { ...row, version }));
   return Number(readAnswer(PatternSubscribeResponseSchema, answer).time);
 }
 
@@ -27,12 +27,8 @@ export async function unsubscribeFrom(
   stub: PatternStub,
   { gateway, version, pattern }: Omit<PatternRow, "presence">,
 ): Promise<void> {
-  const request = create(PatternUnsubscribeRequestSchema, {
-    gateway,
-    version: BigInt(version),
-    pattern,
-  });
-  await stub.unsubscribe(toBinary(PatternUnsubscribeRequestSchema, request));
+  const end = { gateway, version: BigInt(version), pattern };
+  await stub.unsubscribe(encode(PatternUnsubscribeRequestSchema, end));
 }
 
 export async function leaseOf(
@@ -40,8 +36,8 @@ export async function leaseOf(
   channel: string,
   gone: readonly PatternInterest[],
 ): Promise<PatternInterest[]> {
-  const request = create(LeaseRequestSchema, { channel, gone: gone.map(interestMessage) });
-  const answer = await stub.lease(toBinary(LeaseRequestSchema, request));
+  const request = encode(LeaseRequestSchema, { channel, gone: gone.map(interestMessage) });
+  const answer = await stub.lease(request);
   return readAnswer(LeaseResponseSchema, answer).gateways.map(interestOf);
 }
 
@@ -51,8 +47,8 @@ export async function activeOf(
   since: number,
   limit: number,
 ): Promise<ActiveChannels> {
-  const request = create(ActiveRequestSchema, { pattern, since: BigInt(since), limit });
-  const answer = await stub.active(toBinary(ActiveRequestSchema, request));
+  const request = encode(ActiveRequestSchema, { pattern, since: BigInt(since), limit });
+  const answer = await stub.active(request);
   const { channels, gap } = readAnswer(ActiveResponseSchema, answer);
   return { channels, gap: gapReasonOf(gap) };
 }

@@ -2,7 +2,7 @@
  * The object of one channel: the single writer of its log and the shard that fans out to gateways. What
  * happens is decided in its life; here requests are read, and answers written.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import type { LogRandom } from "../../channels/log-ports.ts";
 import type { ChannelRules } from "../../channels/rules.ts";
 import { background } from "../../engine/background.ts";
@@ -22,6 +22,7 @@ import {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
 import { SharedAlarm } from "../alarm.ts";
+import { encode } from "../calls/encode.ts";
 import { deliverTo } from "../calls/gateway-calls.ts";
 import { encodeHistory, encodeReadResponse } from "../calls/internal-codec.ts";
 import { indexOf, LEASE_TERMS } from "../calls/lease-terms.ts";
@@ -76,11 +77,10 @@ export class ChannelObject implements Called<ChannelStub> {
       fromBinary(RegisterRequestSchema, request),
     );
     const { epoch, offset } = position;
-    const response = create(RegisterResponseSchema, {
+    return encode(RegisterResponseSchema, {
       position: { epoch, offset: BigInt(offset) },
       generation: BigInt(generation),
     });
-    return toBinary(RegisterResponseSchema, response);
   }
 
   async publish(request: Uint8Array): Promise<Uint8Array> {
@@ -91,7 +91,7 @@ export class ChannelObject implements Called<ChannelStub> {
     } catch (refusal) {
       const error = this.#stated(refusal);
       const refused = { results: items.map(() => ({ error })) };
-      return toBinary(PublishResponseSchema, create(PublishResponseSchema, refused));
+      return encode(PublishResponseSchema, refused);
     }
     const life = this.#life;
     const results = items.map((item) => {
@@ -110,8 +110,7 @@ export class ChannelObject implements Called<ChannelStub> {
     // A full batch needs no others. The next turn may be far off: sockets that have something to read put it off.
     if (items.length >= MAX_BATCH_ENTRIES) life.flush();
     else await this.#flushed(life);
-    const response = create(PublishResponseSchema, { epoch: life.position.epoch, results });
-    return toBinary(PublishResponseSchema, response);
+    return encode(PublishResponseSchema, { epoch: life.position.epoch, results });
   }
 
   hear(request: Uint8Array): void {
@@ -138,18 +137,16 @@ export class ChannelObject implements Called<ChannelStub> {
     const life = this.#life;
     const { limit } = fromBinary(PresenceRequestSchema, request);
     const { members, total, generation } = life.presence(limit);
-    const response = create(PresenceResponseSchema, {
+    return encode(PresenceResponseSchema, {
       members: members.map((member) => ({ ...member, time: BigInt(member.time) })),
       total,
       generation: { epoch: life.position.epoch, number: BigInt(generation) },
     });
-    return toBinary(PresenceResponseSchema, response);
   }
 
   async gateways(): Promise<Uint8Array> {
     for (let wait = this.#life.ready(); wait !== undefined; wait = this.#life.ready()) await wait;
-    const response = create(GatewaysResponseSchema, { gateways: [...this.#life.gateways] });
-    return toBinary(GatewaysResponseSchema, response);
+    return encode(GatewaysResponseSchema, { gateways: [...this.#life.gateways] });
   }
 
   /** The alarm has come. */

@@ -3,7 +3,7 @@
  * it. A channel reports when that changes and not otherwise, so that its last report holds for as long as it
  * sleeps, and it need not be woken to be listed.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import { nameRange } from "../../channels/name-order.ts";
 import { matcherOf } from "../../channels/patterns.ts";
 import {
@@ -13,6 +13,7 @@ import {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { SharedAlarm } from "../alarm.ts";
 import { REPORT_EVERY_MS } from "../calls/directory-calls.ts";
+import { encode } from "../calls/encode.ts";
 import type { Called, StatsStub } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import type { ReportRow, ReportStore } from "../ports/report-store.ts";
@@ -69,8 +70,7 @@ export class StatsObject implements Called<StatsStub> {
     }
     // What has changed since may wait for its time to be reported.
     const asOf = BigInt(Math.max(now - REPORT_EVERY_MS, 0));
-    const response = create(ListResponseSchema, { channels, next, asOf });
-    return toBinary(ListResponseSchema, response);
+    return encode(ListResponseSchema, { channels, next, asOf });
   }
 
   /** The alarm has come. */

@@ -3,7 +3,7 @@
  * Each gateway reports what has changed there, and names all its sessions after a call whose outcome it does not know; it hears
  * in return what is revoked. An object without sessions and revocations keeps nothing at all.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import { background } from "../../engine/background.ts";
 import {
   RevocationSchema,
@@ -12,6 +12,7 @@ import {
   UserSessionsResponseSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { encodeUserChangeAnswer, revocationOf } from "../calls/directory-calls.ts";
+import { encode } from "../calls/encode.ts";
 import type { Called, ObjectCalls, UserStub } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import type { ObjectStorage } from "../ports/storage.ts";
@@ -65,7 +66,7 @@ export class UserObject implements Called<UserStub> {
       sessionId,
       since: BigInt(since),
     }));
-    return toBinary(UserSessionsResponseSchema, create(UserSessionsResponseSchema, { sessions }));
+    return encode(UserSessionsResponseSchema, { sessions });
   }
 
   revoke(request: Uint8Array): void {

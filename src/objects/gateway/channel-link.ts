@@ -2,7 +2,6 @@
  * All that a gateway has with one channel: what it tells it, how far it has heard it, what it publishes
  * there, and the stub that the calls go through.
  */
-import { create, toBinary } from "@bufbuild/protobuf";
 import type { BrokerHandler } from "../../engine/ports/broker.ts";
 import type { PublishQueue } from "../../engine/publishing/publish-queue.ts";
 import {
@@ -13,6 +12,7 @@ import {
 import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
 import { readAnswer } from "../calls/answers.ts";
 import { historyOf, presenceOf } from "../calls/channel-calls.ts";
+import { encode } from "../calls/encode.ts";
 import { retrying, toChannel } from "../calls/retry.ts";
 import type { ChannelStub, ObjectCalls } from "../ports/calls.ts";
 import type { CallSlots } from "./call-slots.ts";
@@ -52,8 +52,7 @@ export class ChannelLink {
       now: () => host.platform.clock.now(),
       registration: () => this.registration.id,
       read: (after, until) => {
-        const range = create(ReadRequestSchema, { after: BigInt(after), until: BigInt(until) });
-        const request = toBinary(ReadRequestSchema, range);
+        const request = encode(ReadRequestSchema, { after: BigInt(after), until: BigInt(until) });
         return this.ask(async (stub) => readAnswer(ReadResponseSchema, await stub.read(request)));
       },
       head: async () => (await this.ask((stub) => historyOf(stub, { limit: 0 }))).position,

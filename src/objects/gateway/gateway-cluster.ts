@@ -2,7 +2,7 @@
  * The gateways as a cluster of nodes: what one of them asks another about a session that it has not. The
  * session's id names its gateway, so it need not be known where sessions are; nor are all gateways known anywhere.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Cluster } from "../../engine/ports/cluster.ts";
 import { withDeadline } from "../../engine/ports/timers.ts";
 import { errorMessage, MessagingError, unavailable } from "../../protocol/errors.ts";
@@ -12,6 +12,7 @@ import {
   type NodeCall,
   NodeCallSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { encode } from "../calls/encode.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import { Trouble } from "../trouble.ts";
@@ -93,5 +94,5 @@ export class GatewayCluster implements Cluster {
 }
 
 function encoded(answer: NodeAnswer["answer"]): Uint8Array {
-  return toBinary(NodeAnswerSchema, create(NodeAnswerSchema, { answer }));
+  return encode(NodeAnswerSchema, { answer });
 }

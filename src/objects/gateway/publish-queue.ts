@@ -3,7 +3,6 @@
  * for the next turn. A failed call is repeated with the same keys until its deadline; the channel knows the keys it
  * has.
  */
-import { create, toBinary } from "@bufbuild/protobuf";
 import { PublishQueue } from "../../engine/publishing/publish-queue.ts";
 import { errorFrom } from "../../protocol/errors.ts";
 import {
@@ -12,6 +11,7 @@ import {
   PublishResponseSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { readAnswer } from "../calls/answers.ts";
+import { encode } from "../calls/encode.ts";
 import { retrying, toChannel } from "../calls/retry.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import type { Trouble } from "../trouble.ts";
@@ -34,8 +34,7 @@ export function publishQueue(
 ): PublishQueue<PublishItem> {
   return new PublishQueue({
     async publish(items) {
-      const batch = create(PublishRequestSchema, { items: [...items], region });
-      const request = toBinary(PublishRequestSchema, batch);
+      const request = encode(PublishRequestSchema, { items: [...items], region });
       const answer = await retrying(() => call(request), toChannel(platform, channelTrouble));
       const { epoch, results } = readAnswer(PublishResponseSchema, answer);
       return results.map(({ error, offset, duplicate }) =>

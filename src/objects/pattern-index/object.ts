@@ -2,7 +2,7 @@
  * The object of a pattern index: one of a fixed number, each for the channels whose first word hashes to it.
  * What happens is decided in its life; here requests are read, and answers written.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import { nextTurn } from "../../engine/ports/timers.ts";
 import {
   ActiveRequestSchema,
@@ -15,6 +15,7 @@ import {
   PatternUnsubscribeRequestSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { SharedAlarm } from "../alarm.ts";
+import { encode } from "../calls/encode.ts";
 import { LEASE_TERMS } from "../calls/lease-terms.ts";
 import { interestMessage, interestOf } from "../calls/pattern-calls.ts";
 import type { Called, ObjectCalls, PatternStub } from "../ports/calls.ts";
@@ -55,8 +56,7 @@ export class PatternIndexObject implements Called<PatternStub> {
     );
     const row = { gateway, version: Number(version), pattern, presence };
     const time = BigInt(await this.#index.subscribe(row));
-    const response = create(PatternSubscribeResponseSchema, { time });
-    return toBinary(PatternSubscribeResponseSchema, response);
+    return encode(PatternSubscribeResponseSchema, { time });
   }
 
   unsubscribe(request: Uint8Array): void {
@@ -72,15 +72,13 @@ export class PatternIndexObject implements Called<PatternStub> {
     await this.#turn;
     const { channel, gone } = fromBinary(LeaseRequestSchema, request);
     const interests = this.#index.lease(channel, gone.map(interestOf));
-    const response = create(LeaseResponseSchema, { gateways: interests.map(interestMessage) });
-    return toBinary(LeaseResponseSchema, response);
+    return encode(LeaseResponseSchema, { gateways: interests.map(interestMessage) });
   }
 
   active(request: Uint8Array): Uint8Array {
     const { pattern, since, limit } = fromBinary(ActiveRequestSchema, request);
     const { channels, gap } = this.#index.active(pattern, Number(since), limit);
-    const response = create(ActiveResponseSchema, { channels: [...channels], gap: gap ?? "" });
-    return toBinary(ActiveResponseSchema, response);
+    return encode(ActiveResponseSchema, { channels: [...channels], gap: gap ?? "" });
   }
 
   /** The alarm has come. */
@@ -104,8 +102,8 @@ export class PatternIndexObject implements Called<PatternStub> {
       terms: LEASE_TERMS,
       platform,
       tellInterest: async (channel, interest) => {
-        const request = create(HearRequestSchema, { gateway: interestMessage(interest) });
-        await calls.channel(channel).hear(toBinary(HearRequestSchema, request));
+        const gateway = interestMessage(interest);
+        await calls.channel(channel).hear(encode(HearRequestSchema, { gateway }));
       },
     });
     return this.#openIndex;
