@@ -2,7 +2,7 @@
 import type { HistogramStats } from "../engine/counters.ts";
 import { type BackendStats, CALL_OUTCOMES, type LaneStats } from "../proxy/calls/counts.ts";
 import { CALL_CODES, type CallStats } from "./api/call-counts.ts";
-import { type Family, histogram, type Sample } from "./metrics-text.ts";
+import { type Families, histogram, type Sample } from "./metrics-text.ts";
 
 export const LISTENERS = ["websocket", "grpc", "http"] as const;
 
@@ -47,134 +47,95 @@ export interface RedisFacts {
   readonly stray: number;
 }
 
-export const PROCESS_FAMILIES: readonly Family<ProcessFacts>[] = [
-  {
-    name: "messageloop_info",
-    type: "gauge",
-    help: "Always 1; the labels tell the version and the kind of host.",
-    read: ({ version, host }) => [{ labels: { version, host }, value: 1 }],
-  },
-  {
-    name: "messageloop_uptime_seconds",
-    type: "gauge",
-    help: "Seconds since the process started.",
-    read: ({ uptimeSeconds }) => uptimeSeconds,
-  },
-  {
-    name: "messageloop_connections",
-    type: "gauge",
-    help: "Connections of clients now, those that are being closed included.",
-    read: ({ connections }) => connections,
-  },
-  {
-    name: "messageloop_tcp_connections",
-    type: "gauge",
-    help: "TCP connections now, by listener, those that have sent nothing included.",
-    read: ({ sockets }) =>
+export const PROCESS_FAMILIES: Families<ProcessFacts> = {
+  messageloop_info: [
+    "Always 1; the labels tell the version and the kind of host.",
+    ({ version, host }) => [{ labels: { version, host }, value: 1 }],
+  ],
+  messageloop_uptime_seconds: [
+    "Seconds since the process started.",
+    ({ uptimeSeconds }) => uptimeSeconds,
+  ],
+  messageloop_connections: [
+    "Connections of clients now, those that are being closed included.",
+    ({ connections }) => connections,
+  ],
+  messageloop_tcp_connections: [
+    "TCP connections now, by listener, those that have sent nothing included.",
+    ({ sockets }) =>
       LISTENERS.map((listener) => ({ labels: { listener }, value: sockets[listener] })),
-  },
-  {
-    name: "messageloop_event_loop_lag_seconds",
-    type: "histogram",
-    help: "How late the event loop came to a timer, which is how long whatever happened had to wait.",
-    read: ({ lag }) => histogram({}, lag),
-  },
-  {
-    name: "messageloop_process_resident_memory_bytes",
-    type: "gauge",
-    help: "Memory that the process has of the machine.",
-    read: ({ memory }) => memory.resident,
-  },
-  {
-    name: "messageloop_process_heap_bytes",
-    type: "gauge",
-    help: "Memory of JavaScript objects, garbage included.",
-    read: ({ memory }) => memory.heap,
-  },
-  {
-    name: "messageloop_process_external_memory_bytes",
-    type: "gauge",
-    help: "Memory of buffers outside the heap.",
-    read: ({ memory }) => memory.external,
-  },
-  {
-    name: "messageloop_uncaught_errors_total",
-    type: "counter",
-    help: "Errors that nobody has caught, which are faults of the software, by kind.",
-    read: ({ uncaught }) =>
+  ],
+  messageloop_event_loop_lag_seconds: [
+    "How late the event loop came to a timer, which is how long whatever happened had to wait.",
+    ({ lag }) => histogram({}, lag),
+  ],
+  messageloop_process_resident_memory_bytes: [
+    "Memory that the process has of the machine.",
+    ({ memory }) => memory.resident,
+  ],
+  messageloop_process_heap_bytes: [
+    "Memory of JavaScript objects, garbage included.",
+    ({ memory }) => memory.heap,
+  ],
+  messageloop_process_external_memory_bytes: [
+    "Memory of buffers outside the heap.",
+    ({ memory }) => memory.external,
+  ],
+  messageloop_uncaught_errors_total: [
+    "Errors that nobody has caught, which are faults of the software, by kind.",
+    ({ uncaught }) =>
       (["exception", "rejection"] as const).map((kind) => ({
         labels: { kind },
         value: uncaught[kind],
       })),
-  },
-  {
-    name: "messageloop_log_lines_lost_total",
-    type: "counter",
-    help: "Lines of the log that could not be written.",
-    read: ({ logLinesLost }) => logLinesLost,
-  },
-  {
-    name: "messageloop_api_calls_total",
-    type: "counter",
-    help: "Calls of the server API, by method and the code of their answer.",
-    read: ({ apiCalls }) =>
+  ],
+  messageloop_log_lines_lost_total: [
+    "Lines of the log that could not be written.",
+    ({ logLinesLost }) => logLinesLost,
+  ],
+  messageloop_api_calls_total: [
+    "Calls of the server API, by method and the code of their answer.",
+    ({ apiCalls }) =>
       Object.entries(apiCalls).flatMap(([method, counts]) =>
         CALL_CODES.map((code) => ({ labels: { method, code }, value: counts[code] })),
       ),
-  },
-  {
-    name: "messageloop_redis_ready",
-    type: "gauge",
-    help: "1 while this process hears all that is published, 0 while Redis is lost.",
-    read: ({ redis }) => sample(redis && Number(redis.ready)),
-  },
-  {
-    name: "messageloop_redis_lost_seconds",
-    type: "gauge",
-    help: "Seconds since Redis was lost; 0 while it is ready.",
-    read: ({ redis }) => sample(redis?.lostSeconds),
-  },
-  {
-    name: "messageloop_redis_losses_total",
-    type: "counter",
-    help: "How often Redis was lost.",
-    read: ({ redis }) => sample(redis?.losses),
-  },
-  {
-    name: "messageloop_redis_stray_messages_total",
-    type: "counter",
-    help: "Messages in Pub/Sub on names of this deployment that none of its processes has published.",
-    read: ({ redis }) => sample(redis?.stray),
-  },
-  {
-    name: "messageloop_backend_calls_total",
-    type: "counter",
-    help: "Calls of backends over a network, by how they ended; calls are rpc, access or events.",
-    read: ({ backends }) =>
+  ],
+  messageloop_redis_ready: [
+    "1 while this process hears all that is published, 0 while Redis is lost.",
+    ({ redis }) => sample(redis && Number(redis.ready)),
+  ],
+  messageloop_redis_lost_seconds: [
+    "Seconds since Redis was lost; 0 while it is ready.",
+    ({ redis }) => sample(redis?.lostSeconds),
+  ],
+  messageloop_redis_losses_total: [
+    "How often Redis was lost.",
+    ({ redis }) => sample(redis?.losses),
+  ],
+  messageloop_redis_stray_messages_total: [
+    "Messages in Pub/Sub on names of this deployment that none of its processes has published.",
+    ({ redis }) => sample(redis?.stray),
+  ],
+  messageloop_backend_calls_total: [
+    "Calls of backends over a network, by how they ended; calls are rpc, access or events.",
+    ({ backends }) =>
       lanes(backends, ({ outcomes }) =>
         CALL_OUTCOMES.map((outcome) => ({ labels: { outcome }, value: outcomes[outcome] })),
       ),
-  },
-  {
-    name: "messageloop_backend_retries_total",
-    type: "counter",
-    help: "Calls of backends that were sent a second time.",
-    read: ({ backends }) => lanes(backends, ({ retries }) => [{ value: retries }]),
-  },
-  {
-    name: "messageloop_backend_calls_waiting",
-    type: "gauge",
-    help: "Calls of backends that wait now for others to end.",
-    read: ({ backends }) => lanes(backends, ({ waiting }) => [{ value: waiting }]),
-  },
-  {
-    name: "messageloop_backend_circuit_open",
-    type: "gauge",
-    help: "1 while a backend is not asked because it fails, 0 while it is.",
-    read: ({ backends }) =>
-      lanes(backends, ({ circuit }) => [{ value: circuit === "closed" ? 0 : 1 }]),
-  },
-];
+  ],
+  messageloop_backend_retries_total: [
+    "Calls of backends that were sent a second time.",
+    ({ backends }) => lanes(backends, ({ retries }) => [{ value: retries }]),
+  ],
+  messageloop_backend_calls_waiting: [
+    "Calls of backends that wait now for others to end.",
+    ({ backends }) => lanes(backends, ({ waiting }) => [{ value: waiting }]),
+  ],
+  messageloop_backend_circuit_open: [
+    "1 while a backend is not asked because it fails, 0 while it is.",
+    ({ backends }) => lanes(backends, ({ circuit }) => [{ value: circuit === "closed" ? 0 : 1 }]),
+  ],
+};
 
 function lanes(
   backends: readonly BackendStats[],

@@ -10,28 +10,25 @@ export interface Sample {
   readonly value: number;
 }
 
-/** One row of a table: a metric, and how to read it off its source. */
-export interface Family<Source> {
-  readonly name: string;
-  readonly type: "counter" | "gauge" | "histogram";
-  readonly help: string;
-  /** No samples leave the family out. */
-  readonly read: (source: Source) => number | readonly Sample[];
+/**
+ * Metrics by their names, and how to read each off its source; no samples leave it out. The name of a counter, and of
+ * nothing else, ends in `_total`.
+ */
+export type Families<Source> = Readonly<
+  Record<string, readonly [help: string, read: (source: Source) => number | readonly Sample[]]>
+>;
+
+export function renderFamilies<Source>(families: Families<Source>, source: Source): string {
+  return Object.entries(families)
+    .map(([name, [help, read]]) => render(name, help, read(source)))
+    .join("");
 }
 
-export function renderFamilies<Source>(
-  families: readonly Family<Source>[],
-  source: Source,
-): string {
-  return families.map((family) => render(family, family.read(source))).join("");
-}
-
-function render<Source>(
-  { name, type, help }: Family<Source>,
-  read: number | readonly Sample[],
-): string {
-  const samples = typeof read === "number" ? [{ value: read }] : read;
+function render(name: string, help: string, read: number | readonly Sample[]): string {
+  const samples: readonly Sample[] = typeof read === "number" ? [{ value: read }] : read;
   if (samples.length === 0) return "";
+  const gauge = samples.some(({ suffix }) => suffix !== undefined) ? "histogram" : "gauge";
+  const type = name.endsWith("_total") ? "counter" : gauge;
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${samples
     .map((sample) => line(name, sample))
     .join("")}`;
