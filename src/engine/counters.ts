@@ -101,20 +101,8 @@ export class Counters {
   stats(): CounterStats {
     const { ok, error, timeout, cancelled } = this.rpcs;
     return {
-      opened: this.opened,
-      published: this.published,
-      duplicates: this.duplicates,
-      recovered: this.recovered,
-      recoveredWithGap: this.recoveredWithGap,
-      replayed: this.replayed,
+      ...this,
       gaps: { ...this.gaps },
-      bytesIn: this.bytesIn,
-      bytesOut: this.bytesOut,
-      queueDrops: this.queueDrops,
-      surveys: this.surveys,
-      surveyAnswers: this.surveyAnswers,
-      surveySilent: this.surveySilent,
-      internalErrors: this.internalErrors,
       rpcs: {
         ok: ok.stats(),
         error: error.stats(),

@@ -1,16 +1,13 @@
 /** Lifecycle events as messages of `ProxyService`, and in the forms in which backends over HTTP are told of them. */
-import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type MessageInitShape,
+  type MessageShape,
+} from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { LifecycleEvent } from "../engine/ports/lifecycle.ts";
-import {
-  LifecycleSchema,
-  OnConnectedRequestSchema,
-  OnDisconnectedRequestSchema,
-  OnOccupiedRequestSchema,
-  OnSubscribedRequestSchema,
-  OnUnsubscribedRequestSchema,
-  OnVacatedRequestSchema,
-} from "../protocol/gen/messageloop/proxy/v1/proxy_pb.js";
+import { LifecycleSchema } from "../protocol/gen/messageloop/proxy/v1/proxy_pb.js";
 import { utf8Encode } from "../protocol/utf8.ts";
 import type { Written } from "../proxy/http/form.ts";
 import { jsonOf } from "../proxy/http/json.ts";
@@ -42,33 +39,22 @@ export function toldOf(event: LifecycleEvent): Told {
   const session = { sessionId, username, lifecycle };
   switch (kind) {
     case "connected":
-      return { hook: HOOKS.onConnected, message: create(OnConnectedRequestSchema, session) };
+      return told(HOOKS.onConnected, session);
     case "subscribed":
-      return {
-        hook: HOOKS.onSubscribed,
-        message: create(OnSubscribedRequestSchema, { ...session, channel }),
-      };
+      return told(HOOKS.onSubscribed, { ...session, channel });
     case "unsubscribed":
-      return {
-        hook: HOOKS.onUnsubscribed,
-        message: create(OnUnsubscribedRequestSchema, { ...session, channel }),
-      };
+      return told(HOOKS.onUnsubscribed, { ...session, channel });
     case "disconnected":
-      return {
-        hook: HOOKS.onDisconnected,
-        message: create(OnDisconnectedRequestSchema, { ...session, code, reason }),
-      };
+      return told(HOOKS.onDisconnected, { ...session, code, reason });
     case "occupied":
-      return {
-        hook: HOOKS.onOccupied,
-        message: create(OnOccupiedRequestSchema, { channel, lifecycle }),
-      };
+      return told(HOOKS.onOccupied, { channel, lifecycle });
     case "vacated":
-      return {
-        hook: HOOKS.onVacated,
-        message: create(OnVacatedRequestSchema, { channel, lifecycle }),
-      };
+      return told(HOOKS.onVacated, { channel, lifecycle });
   }
+}
+
+function told<I extends DescMessage>(hook: Hook<I>, message: MessageInitShape<I>): Told<I> {
+  return { hook, message: create(hook.input, message) };
 }
 
 /** One event as a CloudEvent in structured mode. */
