@@ -2,7 +2,12 @@
  * `ProxyService`, which is what every backend over a network is asked by, as Backends: what the messages are made
  * of, and what the answers mean. Each `call` brings them there in its own way.
  */
-import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type DescMethodUnary,
+  type MessageShape,
+} from "@bufbuild/protobuf";
 import type { Action, Grant } from "../engine/ports/access.ts";
 import type {
   AuthenticateRequest,
@@ -17,26 +22,11 @@ import { MessagingError } from "../protocol/errors.ts";
 import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
   AuthenticateRequestSchema,
-  AuthenticateResponseSchema,
   type Caller as CallerMessage,
   type Grant as GrantMessage,
-  OnConnectedRequestSchema,
-  OnConnectedResponseSchema,
-  OnDisconnectedRequestSchema,
-  OnDisconnectedResponseSchema,
-  OnOccupiedRequestSchema,
-  OnOccupiedResponseSchema,
-  OnSubscribedRequestSchema,
-  OnSubscribedResponseSchema,
-  OnUnsubscribedRequestSchema,
-  OnUnsubscribedResponseSchema,
-  OnVacatedRequestSchema,
-  OnVacatedResponseSchema,
   ProxyService,
-  RPCRequestSchema,
-  RPCResponseSchema,
+  type RPCRequestSchema,
   SubscribeAclRequestSchema,
-  SubscribeAclResponseSchema,
   type UserInfo,
 } from "../protocol/gen/messageloop/proxy/v1/proxy_pb.js";
 import type { Error as ErrorMessage } from "../protocol/gen/messageloop/shared/v1/errors_pb.js";
@@ -57,49 +47,19 @@ export interface Hook<I extends DescMessage = DescMessage, O extends DescMessage
   readonly refusal: readonly [code: ErrorCode, text: string] | undefined;
 }
 
+const { method } = ProxyService;
+
 /** All there are, by their names in code. */
 export const HOOKS = {
-  rpc: hook("rpc", "RPC", RPCRequestSchema, RPCResponseSchema),
-  authenticate: hook(
-    "authenticate",
-    "Authenticate",
-    AuthenticateRequestSchema,
-    AuthenticateResponseSchema,
-    ["AUTH_ERROR", "authentication failed"],
-  ),
-  subscribeAcl: hook(
-    "subscribe_acl",
-    "SubscribeAcl",
-    SubscribeAclRequestSchema,
-    SubscribeAclResponseSchema,
-    ["ACL_ERROR", "authorization failed"],
-  ),
-  onConnected: hook(
-    "on_connected",
-    "OnConnected",
-    OnConnectedRequestSchema,
-    OnConnectedResponseSchema,
-  ),
-  onSubscribed: hook(
-    "on_subscribed",
-    "OnSubscribed",
-    OnSubscribedRequestSchema,
-    OnSubscribedResponseSchema,
-  ),
-  onUnsubscribed: hook(
-    "on_unsubscribed",
-    "OnUnsubscribed",
-    OnUnsubscribedRequestSchema,
-    OnUnsubscribedResponseSchema,
-  ),
-  onDisconnected: hook(
-    "on_disconnected",
-    "OnDisconnected",
-    OnDisconnectedRequestSchema,
-    OnDisconnectedResponseSchema,
-  ),
-  onOccupied: hook("on_occupied", "OnOccupied", OnOccupiedRequestSchema, OnOccupiedResponseSchema),
-  onVacated: hook("on_vacated", "OnVacated", OnVacatedRequestSchema, OnVacatedResponseSchema),
+  rpc: hook("rpc", method.rPC),
+  authenticate: hook("authenticate", method.authenticate, ["AUTH_ERROR", "authentication failed"]),
+  subscribeAcl: hook("subscribe_acl", method.subscribeAcl, ["ACL_ERROR", "authorization failed"]),
+  onConnected: hook("on_connected", method.onConnected),
+  onSubscribed: hook("on_subscribed", method.onSubscribed),
+  onUnsubscribed: hook("on_unsubscribed", method.onUnsubscribed),
+  onDisconnected: hook("on_disconnected", method.onDisconnected),
+  onOccupied: hook("on_occupied", method.onOccupied),
+  onVacated: hook("on_vacated", method.onVacated),
 };
 
 /**
@@ -228,9 +188,7 @@ function callerMessage({ sessionId, userId, clientId, clientType }: Caller): Cal
 
 function hook<I extends DescMessage, O extends DescMessage>(
   name: string,
-  procedure: string,
-  input: I,
-  output: O,
+  { name: procedure, input, output }: DescMethodUnary<I, O>,
   refusal?: readonly [code: ErrorCode, text: string],
 ): Hook<I, O> {
   return { name, procedure, input, output, refusal };
