@@ -8,11 +8,10 @@ import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
 import { MAX_REASON_BYTES } from "../../protocol/limits.ts";
 import { type SizedFrame, sized } from "../../protocol/publication-frames.ts";
 import { utf8Cut } from "../../protocol/utf8.ts";
+import { endLater } from "./deadline.ts";
 import type { Source } from "./turn-taking.ts";
 import { type Flusher, SocketWriter, type WriterOwner } from "./writer.ts";
 
-/** How long a slow consumer may take to read up to its close frame and to answer it, in milliseconds. */
-const SLOW_CLOSE_TIMEOUT_MS = 120_000;
 const CLOSE_FRAME = 0x88;
 const PONG_FRAME = 0x8a;
 const PONG = sized("pong", true);
@@ -117,8 +116,7 @@ export class SocketTransport implements Transport, WriterOwner, Source {
     this.#writer.write(control(CLOSE_FRAME, data));
     this.#writer.finish();
     socket.end();
-    const timer = setTimeout(() => ws.terminate(), SLOW_CLOSE_TIMEOUT_MS).unref();
-    ws.once("close", () => clearTimeout(timer));
+    endLater(ws, true, () => ws.terminate());
   }
 }
 

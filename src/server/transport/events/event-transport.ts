@@ -10,12 +10,8 @@ import {
 } from "../../../http/events/event-stream.ts";
 import { DISCONNECTS, type Disconnect } from "../../../protocol/codes.ts";
 import type { SizedFrame } from "../../../protocol/publication-frames.ts";
+import { endLater } from "../deadline.ts";
 import { type Flusher, SocketWriter, type WriterOwner } from "../writer.ts";
-
-/** How long a client may take to read up to the end of its stream, in milliseconds. */
-const CLOSE_TIMEOUT_MS = 5_000;
-/** The same for a slow consumer, which has to read what lies before it first. */
-const SLOW_CLOSE_TIMEOUT_MS = 120_000;
 
 export interface EventTransportOptions extends Omit<EventStreamOptions, "sink"> {
   /** Takes the body of the answer, and ends with it. */
@@ -73,8 +69,6 @@ export class EventTransport implements Transport, WriterOwner {
     this.stream.end(disconnect);
     this.#writer.finish();
     this.#body.end();
-    const patience = slow ? SLOW_CLOSE_TIMEOUT_MS : CLOSE_TIMEOUT_MS;
-    const timer = setTimeout(() => this.#body.destroy(), patience).unref();
-    this.#body.once("close", () => clearTimeout(timer));
+    endLater(this.#body, slow, () => this.#body.destroy());
   }
 }

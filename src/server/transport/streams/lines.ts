@@ -8,12 +8,9 @@ import type { Socket } from "node:net";
 import { type ContextValues, createContextKey, createContextValues } from "@connectrpc/connect";
 import { MAX_BODY_MS } from "../../../protocol/limits.ts";
 import type { TrustedProxies } from "../client-address.ts";
+import { closeTimeoutMs, endLater } from "../deadline.ts";
 import { SILENCE_MS } from "../listeners.ts";
 
-/** How long a client may take to read up to the end of its stream, in milliseconds. */
-const CLOSE_TIMEOUT_MS = 5_000;
-/** The same for a slow consumer, which has to read what lies before it first. */
-const SLOW_CLOSE_TIMEOUT_MS = 120_000;
 /** How long a call that is no session may take once its request is whole, in milliseconds: it is answered at once. */
 const REFUSED_MS = 7_000;
 /** How long nothing may move on a connection while a request is waited for, in milliseconds: it is late before. */
@@ -125,15 +122,11 @@ class Http2Line implements Line {
   letGo(slow: boolean): void {
     const stream = this.#stream;
     if (stream.destroyed) return;
-    let timer = setTimeout(
-      () => {
-        stream.close(constants.NGHTTP2_CANCEL);
-        // What the client does not read would keep the stream as well.
-        stream.destroy();
-      },
-      slow ? SLOW_CLOSE_TIMEOUT_MS : CLOSE_TIMEOUT_MS,
-    );
-    timer.unref();
+    let timer = setTimeout(() => {
+      stream.close(constants.NGHTTP2_CANCEL);
+      // What the client does not read would keep the stream as well.
+      stream.destroy();
+    }, closeTimeoutMs(slow)).unref();
     stream.once("wantTrailers", () => {
       // Everything is sent. The event `finish` would be too early: it cuts the trailers off.
       clearTimeout(timer);
@@ -141,8 +134,7 @@ class Http2Line implements Line {
         stream.close(constants.NGHTTP2_NO_ERROR);
         // What the library has refused to read would keep the stream, and with it the connection.
         stream.destroy();
-      }, LINGER_MS);
-      timer.unref();
+      }, LINGER_MS).unref();
     });
     stream.once("close", () => clearTimeout(timer));
   }
@@ -183,11 +175,6 @@ class Http1Line implements Line {
 
   letGo(slow: boolean): void {
     const response = this.#response;
-    if (response.destroyed) return;
-    const timer = setTimeout(
-      () => this.#socket.destroy(),
-      slow ? SLOW_CLOSE_TIMEOUT_MS : CLOSE_TIMEOUT_MS,
-    ).unref();
-    response.once("close", () => clearTimeout(timer));
+    if (!response.destroyed) endLater(response, slow, () => this.#socket.destroy());
   }
 }
