@@ -2,19 +2,14 @@
  * The coordinator of one node: sessions, hub and broker. Hosts create sessions through it and give
  * it what the broker delivers; it never touches a socket or a database.
  */
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { checkChannel } from "../channels/names.ts";
 import { canonicalEvent } from "../protocol/cloudevents.ts";
 import type { Encoding } from "../protocol/codec.ts";
 import { disconnectFor } from "../protocol/codes.ts";
 import { MessagingError } from "../protocol/errors.ts";
+import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
-  type CloudEvent,
-  CloudEventSchema,
-} from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import {
-  type EntryBody,
-  EntryBodySchema,
   type SessionRecord,
   TransientSchema,
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
@@ -32,6 +27,14 @@ import {
   type SessionsOutcome,
   type SubscribeOutcome,
 } from "./cluster-calls.ts";
+import type {
+  ClientSession,
+  NextExpiry,
+  PublishOptions,
+  RevokeOptions,
+  SessionMessageOptions,
+  TransmitOptions,
+} from "./contract.ts";
 import type { HostCounters } from "./counters.ts";
 import { Node, type NodeOptions } from "./node.ts";
 import { NodeSessions } from "./node-sessions.ts";
@@ -47,7 +50,7 @@ import type {
 import type { ChannelPage, ChannelQuery, Directory } from "./ports/directory.ts";
 import type { Peer, Transport } from "./ports/transport.ts";
 import { checkedRevocation } from "./revocation/check.ts";
-import { applicationEvent, checkCount, checkMetadata } from "./session/application-values.ts";
+import { applicationEvent, bodyOf, checkCount } from "./session/application-values.ts";
 import { tokenDue } from "./session/expiry/token-due.ts";
 import { publishKey } from "./session/publish-key.ts";
 import { Session } from "./session/session.ts";
@@ -58,65 +61,8 @@ import type { Audience } from "./subscription/hub.ts";
 import type { SurveyOptions, SurveyOutcome } from "./survey/outcome.ts";
 import type { OpenSurveys } from "./survey/surveys.ts";
 
+export type * from "./contract.ts";
 export type EngineOptions = NodeOptions;
-
-export interface TransmitOptions {
-  /** Goes beside the event; extended clients receive it. Default none. */
-  readonly metadata?: Readonly<Record<string, string>>;
-  /** Bytes that the event may have, encoded; a longer one is TOO_LARGE. Default: any number. */
-  readonly maxEventBytes?: number;
-}
-
-export interface SessionMessageOptions extends TransmitOptions {
-  /** Id of the message. Default a random one. */
-  readonly id?: string;
-}
-
-export interface PublishOptions extends TransmitOptions {
-  /**
-   * Who publishes, as far as repeated events go: an event with source and id that this principal has
-   * published to the channel before is not published again. Default: every call is one of its own.
-   */
-  readonly principal?: string;
-}
-
-export interface RevokeOptions {
-  /** The one token that is revoked. Default: all of the user that were issued up to now. */
-  readonly tokenId?: string;
-  /** When the tokens have expired by themselves, Unix milliseconds, at most 90 days ahead. Default: 90 days. */
-  readonly until?: number;
-}
-
-/** When sessions have to be looked at again, by the clock's steady time in milliseconds. */
-export interface NextExpiry {
-  /** The earliest end of a connection that has not sent connect; undefined when there is none. */
-  readonly connect: number | undefined;
-  /** The earliest possible end of a silent session; undefined when there is none. */
-  readonly idle: number | undefined;
-  /** The first moment at which a token expires or its client has to be told so; undefined when there is none. */
-  readonly token: number | undefined;
-}
-
-/** A session, as hosts and programs have it. What else there is of one is for its own node. */
-export type ClientSession = Pick<
-  Session,
-  | "channels"
-  | "clientId"
-  | "close"
-  | "connected"
-  | "encoding"
-  | "end"
-  | "ended"
-  | "expiry"
-  | "id"
-  | "marks"
-  | "receive"
-  | "receiveMessage"
-  | "record"
-  | "saveMarks"
-  | "userId"
-  | "write"
->;
 
 export class Engine {
   readonly broker: Broker;
@@ -525,17 +471,4 @@ export class Engine {
     this.#node.sessions.set(session.id, session);
     return session;
   }
-}
-
-/** An event that has passed the door, with what goes beside it. @throws MessagingError BAD_REQUEST, TOO_LARGE */
-function bodyOf(
-  event: CloudEvent,
-  { metadata = {}, maxEventBytes = Number.POSITIVE_INFINITY }: TransmitOptions,
-): EntryBody {
-  checkMetadata(metadata);
-  const bytes = toBinary(CloudEventSchema, event);
-  if (bytes.length > maxEventBytes) {
-    throw new MessagingError("TOO_LARGE", `the event is longer than ${maxEventBytes} bytes`);
-  }
-  return create(EntryBodySchema, { event: bytes, metadata: { ...metadata } });
 }

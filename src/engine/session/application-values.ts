@@ -2,9 +2,16 @@
  * Values that the application's own code hands over: types do not hold at run time, so every field is
  * looked at where it comes in, before anything is encoded from it.
  */
-import type { JsonObject } from "@bufbuild/protobuf";
+import { create, type JsonObject, toBinary } from "@bufbuild/protobuf";
 import { MessagingError } from "../../protocol/errors.ts";
-import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import {
+  type CloudEvent,
+  CloudEventSchema,
+} from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import {
+  type EntryBody,
+  EntryBodySchema,
+} from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { jsonProblem } from "../../protocol/json-value.ts";
 import { MAX_STRUCT_DEPTH } from "../../protocol/limits.ts";
 
@@ -53,6 +60,25 @@ export function applicationEvent(value: unknown): CloudEvent {
     if (!(error instanceof BadValue)) throw error;
     throw new MessagingError("BAD_REQUEST", error.message);
   }
+}
+
+/** What goes beside an event, and how many bytes it may have; the default is any number. */
+interface BodyOptions {
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly maxEventBytes?: number;
+}
+
+/** An event that has passed the door, with what goes beside it. @throws MessagingError BAD_REQUEST, TOO_LARGE */
+export function bodyOf(
+  event: CloudEvent,
+  { metadata = {}, maxEventBytes = Number.POSITIVE_INFINITY }: BodyOptions,
+): EntryBody {
+  checkMetadata(metadata);
+  const bytes = toBinary(CloudEventSchema, event);
+  if (bytes.length > maxEventBytes) {
+    throw new MessagingError("TOO_LARGE", `the event is longer than ${maxEventBytes} bytes`);
+  }
+  return create(EntryBodySchema, { event: bytes, metadata: { ...metadata } });
 }
 
 /** @throws MessagingError BAD_REQUEST for metadata that is not text under names */
