@@ -8,17 +8,20 @@ import { changeFrame } from "./session/presence-frames.ts";
 
 /**
  * The handler of a node's broker. It never throws, as brokers are promised: what goes wrong in handing
- * over is counted, named in the log, and goes no further.
+ * over is counted, named in the log, and goes no further. A channel is looked up once for each delivery.
  */
 export function brokerHandler(node: Node): BrokerHandler {
   const { broker, hub, counters, logger } = node;
+  const failed = (what: string, error: unknown): void => {
+    counters.internalErrors += 1;
+    logger.warn("hand-over failed", { what, error: errorText(error) });
+  };
   const guard = <A extends unknown[]>(what: string, handOver: (...all: A) => void) => {
     return (...all: A): void => {
       try {
         handOver(...all);
       } catch (error) {
-        counters.internalErrors += 1;
-        logger.warn("hand-over failed", { what, error: errorText(error) });
+        failed(what, error);
       }
     };
   };
@@ -26,40 +29,45 @@ export function brokerHandler(node: Node): BrokerHandler {
   const markChanged = (channel: string): void => {
     if (broker.snapshot !== undefined) hub.first(channel)?.changed();
   };
-  const handler: BrokerHandler = {
-    publications: (channel, epoch, entries) => {
-      if (entries.length === 0 || !hub.hasAnySubscriber(channel)) return;
-      hub.broadcast(new PublicationBatch(channel, epoch, entries, node.stamp));
+  return {
+    // Not by `guard`: this is the hot path.
+    publications(channel, epoch, entries) {
+      if (entries.length === 0) return;
+      try {
+        const listeners = hub.listeners(channel);
+        if (listeners.length > 0) {
+          const batch = new PublicationBatch(channel, epoch, entries, node.stamp);
+          for (let i = 0; i < listeners.length; i++) listeners[i]?.publications(batch);
+        }
+        markChanged(channel);
+      } catch (error) {
+        failed("publications", error);
+      }
+    },
+    transients: guard("transient messages", (channel, messages) => {
+      const listeners = messages.length === 0 ? [] : hub.listeners(channel);
+      if (listeners.length === 0) return;
+      const batch = new TransientBatch(channel, messages, node.stamp);
+      for (const listener of listeners) listener.transients(batch);
+    }),
+    gap: guard("gap", (channel, gap) => {
+      for (const listener of hub.listeners(channel)) listener.gap(channel, gap);
       markChanged(channel);
-    },
-    transients: (channel, messages) => {
-      if (messages.length === 0 || !hub.hasAnySubscriber(channel)) return;
-      hub.transmit(new TransientBatch(channel, messages, node.stamp));
-    },
-    gap: (channel, gap) => {
-      hub.gap(channel, gap);
-      markChanged(channel);
-    },
-    patternGap: (pattern, gap) => hub.patternGap(pattern, gap),
-    presence: (channel, epoch, changes) => {
+    }),
+    patternGap: guard("gap of a pattern", (pattern, gap) => hub.patternGap(pattern, gap)),
+    presence: guard("presence", (channel, epoch, changes) => {
+      const listeners = hub.listeners(channel);
       for (const change of changes) {
         const { member, generation } = change;
-        const frame = changeFrame(node, channel, epoch, change);
-        hub.notify(channel, { member, generation, frame });
+        const notice = { member, generation, frame: changeFrame(node, channel, epoch, change) };
+        for (const listener of listeners) listener.presence(channel, notice);
       }
       markChanged(channel);
-    },
-    presenceLost: (channel, epoch, snapshot) => {
-      hub.notify(channel, node.presenceNotice(channel, epoch, snapshot));
+    }),
+    presenceLost: guard("members", (channel, epoch, snapshot) => {
+      const notice = node.presenceNotice(channel, epoch, snapshot);
+      for (const listener of hub.listeners(channel)) listener.presence(channel, notice);
       markChanged(channel);
-    },
-  };
-  return {
-    publications: guard("publications", handler.publications),
-    transients: guard("transient messages", handler.transients),
-    gap: guard("gap", handler.gap),
-    patternGap: guard("gap of a pattern", handler.patternGap),
-    presence: guard("presence", handler.presence),
-    presenceLost: guard("members", handler.presenceLost),
+    }),
   };
 }

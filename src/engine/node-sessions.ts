@@ -14,6 +14,7 @@ import type { Node } from "./node.ts";
 import type { Identity } from "./ports/identity.ts";
 import { type Revocation, revokes } from "./ports/revocations.ts";
 import type { SendCall } from "./session/stream/sends.ts";
+import { hand } from "./subscription/listener.ts";
 
 export class NodeSessions implements LocalSessions {
   readonly #node: Node;
@@ -76,7 +77,7 @@ export class NodeSessions implements LocalSessions {
     for (const sessionId of sessionIds) {
       const session = sessions.get(sessionId);
       if (session?.connected) {
-        hub.hand(session, batch);
+        hub.tally.delivered += hand(session, batch);
         reached.push(sessionId);
       } else if (session !== undefined) connecting.push(sessionId);
     }

@@ -136,7 +136,7 @@ test("no hold grows with what is added to it", () => {
   const pattern = new PatternReplayBuffer();
   let most = 0;
   for (let i = 0; i < 20 * MANY; i++) {
-    hold.add({ notice: notice(i) });
+    hold.add({ channel: ROOM, notice: notice(i) });
     pattern.add({ channel: `c.${i}`, notice: notice(i) });
     most = Math.max(most, hold.items.length);
   }

@@ -5,9 +5,9 @@
  */
 import { MAX_REPLAY_BUFFER_BYTES } from "../../protocol/limits.ts";
 import type { PublicationBatch } from "../../protocol/publication-frames.ts";
-import type { TransientBatch } from "../../protocol/transient-frames.ts";
 import type { LogGap, Position } from "../ports/broker.ts";
-import { GAP_BYTES, noticeBytes, type PresenceNotice } from "./replay-buffer.ts";
+import { Listener } from "./listener.ts";
+import { GAP_BYTES, type HeldItem, noticeBytes } from "./replay-buffer.ts";
 
 /** Messages of one channel that were too much to be held: they are read from the log again. */
 export interface DroppedRange {
@@ -19,13 +19,7 @@ export interface DroppedRange {
   until: number;
 }
 
-export type PatternItem =
-  | { readonly batch: PublicationBatch }
-  | { readonly transients: TransientBatch }
-  | { readonly range: DroppedRange }
-  | { readonly channel: string; readonly gap: LogGap }
-  | { readonly channel: string; readonly notice: PresenceNotice }
-  | LostPresence;
+export type PatternItem = HeldItem | OverflowedItem;
 
 /** Notices of a channel that were too much to be held: who is present is read instead. */
 export interface LostPresence {
@@ -149,9 +143,8 @@ export class PatternReplayBuffer {
   }
 }
 
-export class PatternFeed {
-  /** What waits until the session has caught up; undefined while it is live. */
-  buffer: PatternReplayBuffer | undefined;
+/** One for all patterns of a session. */
+export class PatternFeed extends Listener<PatternReplayBuffer> {
   /** The last look of the hub at all patterns in which the session was met. */
   met = 0;
   /** Where the replay of a channel ended: live messages up to there are not for this session. */
@@ -165,26 +158,28 @@ export class PatternFeed {
     this.#floors.set(channel, floor);
   }
 
-  /** Offset that a batch is taken behind. */
-  after({ channel, epoch, lastOffset }: PublicationBatch): number {
+  protected override after({ channel, epoch, lastOffset }: PublicationBatch): number {
     // Sessions that never caught up, nearly all, pay for one look.
     if (this.#floors.size === 0) return 0;
     const floor = this.#floors.get(channel);
     if (floor === undefined) return 0;
     const same = floor.epoch === epoch;
-    // The node hands over in order: what comes later lies behind the floor.
+    // The node hands over in order: what comes later lies after the floor.
     if (!same || lastOffset >= floor.offset) this.#floors.delete(channel);
     return same ? floor.offset : 0;
   }
 
-  /** The part of a gap that is for this session; undefined where it has all that is missing. */
-  part(channel: string, { reason, after, until }: LogGap): LogGap | undefined {
+  protected override part(channel: string, { reason, after, until }: LogGap): LogGap | undefined {
     const floor = this.#floors.get(channel);
     if (floor === undefined) return { reason, after, until };
     if (floor.epoch === until.epoch && floor.offset >= until.offset) return undefined;
     this.#floors.delete(channel);
     const later = floor.epoch === after?.epoch && after.offset > floor.offset;
     return { reason, after: later ? after : floor, until };
+  }
+
+  protected override isNews(): boolean {
+    return true;
   }
 }
 

@@ -6,10 +6,11 @@ import type { PublicationBatch } from "../../protocol/publication-frames.ts";
 import type { Broker, LogGap, Position } from "../ports/broker.ts";
 import type { Logger } from "../ports/platform.ts";
 import type { Turns } from "../turns.ts";
-import type { Hub, Origin, Subscriber } from "./hub.ts";
+import type { Hub } from "./hub.ts";
 import type { NewChannels } from "./new-channels.ts";
 import type { ReplayBudget } from "./recovery.ts";
 import type { PresenceNotice } from "./replay-buffer.ts";
+import type { Origin, Subscriber } from "./subscriber.ts";
 
 /** What the channels of a session need from the node around them. */
 export interface ChannelsHost {

@@ -5,6 +5,13 @@ import type { PublicationBatch, SharedFrame } from "../../protocol/publication-f
 import type { TransientBatch } from "../../protocol/transient-frames.ts";
 import type { LogGap, Position } from "../ports/broker.ts";
 
+/** What waits: messages, gaps, and notices of presence. */
+export type HeldItem =
+  | { readonly batch: PublicationBatch }
+  | { readonly transients: TransientBatch }
+  | { readonly channel: string; readonly gap: LogGap }
+  | { readonly channel: string; readonly notice: PresenceNotice };
+
 /** A notice of presence, which goes to everyone but the member it is about. */
 export interface PresenceNotice {
   /** Undefined for a notice about all. */
@@ -28,7 +35,7 @@ export function noticeBytes({ member }: PresenceNotice): number {
  * the log again, who is present is read instead of the changes, and what is in no log is lost.
  */
 export class ReplayBuffer {
-  #items: BufferedItem[] = [];
+  #items: HeldItem[] = [];
   #bytes = 0;
   #dropped: Position | undefined;
   #lostPresence = false;
@@ -52,15 +59,15 @@ export class ReplayBuffer {
     return lost;
   }
 
-  add(item: BufferedItem): void {
+  add(item: HeldItem): void {
     this.#items.push(item);
     this.#bytes += bytesOf(item);
     if (this.#bytes > MAX_REPLAY_BUFFER_BYTES) this.#drop();
   }
 
   /** Puts what replaces lost notices before all that is buffered; those that it covers are told by nobody. */
-  putFirst(notice: PresenceNotice): void {
-    this.#items.unshift({ notice });
+  putFirst(channel: string, notice: PresenceNotice): void {
+    this.#items.unshift({ channel, notice });
     this.#bytes += noticeBytes(notice);
   }
 
@@ -80,7 +87,7 @@ export class ReplayBuffer {
   }
 
   /** What is buffered, in the order in which it came. */
-  get items(): readonly BufferedItem[] {
+  get items(): readonly HeldItem[] {
     return this.#items;
   }
 
@@ -106,19 +113,13 @@ export class ReplayBuffer {
   }
 }
 
-type BufferedItem =
-  | { readonly batch: PublicationBatch }
-  | { readonly transients: TransientBatch }
-  | { readonly gap: LogGap }
-  | { readonly notice: PresenceNotice };
-
-function bytesOf(item: BufferedItem): number {
+function bytesOf(item: HeldItem): number {
   if ("batch" in item) return item.batch.bytes;
   if ("transients" in item) return item.transients.bytes;
   return "gap" in item ? GAP_BYTES : noticeBytes(item.notice);
 }
 
 /** The epoch of a log that begins with this item. */
-function beginning(item: BufferedItem): string | undefined {
+function beginning(item: HeldItem): string | undefined {
   return "gap" in item && item.gap.reason === "epoch_changed" ? item.gap.until.epoch : undefined;
 }

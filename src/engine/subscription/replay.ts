@@ -1,6 +1,7 @@
 /** What a session is given of what was before: entries out of the log, and the members of now. */
 import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_PRESENCE_MEMBERS } from "../../protocol/limits.ts";
+import type { Listener } from "./listener.ts";
 import type { ChannelsHost, ChannelsOwner } from "./ports.ts";
 import { portions } from "./recovery.ts";
 import type { PresenceNotice } from "./replay-buffer.ts";
@@ -27,15 +28,16 @@ export interface Replay {
   readonly entries: readonly Entry[];
 }
 
-/** Writes entries out of the log to a session, a portion in each step. */
+/** Gives a session entries out of the log, past what it holds back, a portion in each step. */
 export async function replay(
   host: ChannelsHost,
   owner: ChannelsOwner,
+  listener: Listener,
   { channel, epoch, entries }: Replay,
 ): Promise<void> {
   for (const portion of portions(entries)) {
     await host.turns.run(() => {
-      if (!owner.ended) host.hub.replay(owner, host.replayed(channel, epoch, portion));
+      if (!owner.ended) listener.publications(host.replayed(channel, epoch, portion), true);
     });
     if (owner.ended) return;
   }

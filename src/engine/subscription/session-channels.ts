@@ -18,7 +18,7 @@ import {
 import type { Position, SubscribeResult } from "../ports/broker.ts";
 import type { TokenBucket } from "../token-bucket.ts";
 import { askedByPatterns } from "./asked-by-patterns.ts";
-import { higher, ORIGINS, type Origin, type Subscription } from "./hub.ts";
+import { ChannelSubscription, type ReplayPlan } from "./channel-subscription.ts";
 import { type Absence, readHead, recoverFromTime } from "./pattern-recovery.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { countOf, positionMessage, positionOf, uint64Of } from "./positions.ts";
@@ -33,8 +33,8 @@ import {
   recover,
 } from "./recovery.ts";
 import { readPresence, replay } from "./replay.ts";
-import { ReplayBuffer } from "./replay-buffer.ts";
 import { type JoinedPattern, SessionPatterns } from "./session-patterns.ts";
+import { higher, ORIGINS, type Origin } from "./subscriber.ts";
 
 export interface JoinOutcome {
   /** The entries of the acknowledgement, in the order of the request. */
@@ -51,16 +51,13 @@ export interface JoinOutcome {
 
 /** A subscription that was granted, and what its client wants to catch up with. */
 export interface Joined {
-  readonly subscription: Subscription;
+  readonly subscription: ChannelSubscription;
   readonly recovery: Recovery | undefined;
 }
 
-interface Recovery {
-  readonly request: RecoveryRequest;
+interface Recovery extends ReplayPlan {
   /** In place of the request: what was missed meanwhile is asked for. */
   readonly absence?: Absence;
-  /** Up to here the log is replayed; what comes behind arrives live. */
-  readonly until: Position;
   /** Whether the session may be given what was before. */
   readonly permitted: boolean;
 }
@@ -70,7 +67,7 @@ export class SessionChannels {
   readonly reads = new SessionReads();
   readonly #host: ChannelsHost;
   readonly #owner: ChannelsOwner;
-  readonly #subscriptions = new SmallMap<string, Subscription>();
+  readonly #subscriptions = new SmallMap<string, ChannelSubscription>();
   /** Made for the first pattern. */
   #patterns: SessionPatterns | undefined;
   /** What the client may still begin; made for its first new channel. */
@@ -149,11 +146,13 @@ export class SessionChannels {
         this.#ofPatterns.restore(channel, origin);
         continue;
       }
-      const floor = epoch === "" ? undefined : { epoch, offset: countOf(offset) };
-      const member = !ephemeral && this.#host.rules.of(channel).presence;
-      this.#add({ channel, origin, ephemeral, member, floor, generation: 0, buffer: undefined });
+      const { hub, broker, rules } = this.#host;
+      const terms = { channel, origin, ephemeral };
+      const subscription = new ChannelSubscription(this.#owner, hub.tally, terms);
+      subscription.member = !ephemeral && rules.of(channel).presence;
+      if (epoch !== "") subscription.floor = { epoch, offset: countOf(offset) };
+      this.#add(subscription);
       // Who stands first now remembers what another one has remembered so far.
-      const { hub, broker } = this.#host;
       const carries = hub.first(channel) === this.#owner;
       if (carries && broker.position(channel) === undefined) this.#owner.changed();
     }
@@ -251,31 +250,27 @@ export class SessionChannels {
     const { channel } = entry;
     const before = this.#subscriptions.get(channel);
     const origin = terms.origin(channel);
-    const subscription = before ?? {
-      channel,
-      origin,
-      ephemeral: entry.ephemeral,
-      member: false,
-      floor: undefined,
-      generation: 0,
-      buffer: new ReplayBuffer(),
-    };
     checkChannel(channel);
     const request = recoveryRequest(entry, terms);
     await terms.authorize(channel, entry.token);
     // Who has the channel by a pattern goes on behind what that has brought.
     if (before === undefined) await this.#patterns?.givenOut(channel);
     if (this.#owner.ended) return undefined;
+    const { hub, newChannels } = this.#host;
+    const { ephemeral } = entry;
+    const made = { channel, origin, ephemeral };
+    const subscription = before ?? new ChannelSubscription(this.#owner, hub.tally, made);
     subscription.origin = higher(subscription.origin, origin);
     const covered = before === undefined && this.#patterns?.covers(channel) === true;
     const reached = before === undefined && !covered ? undefined : this.#reached(channel);
     if (before === undefined) {
       if (terms.byClient) this.begins(channel);
-      if (!this.#host.hub.hasDirectSubscriber(channel)) this.#host.newChannels.checkRoom();
+      if (!hub.hasDirectSubscriber(channel)) newChannels.checkRoom();
       this.#add(subscription);
       added();
     }
-    if (request !== undefined) startBuffering(subscription, reached);
+    // One that is fresh is silent until it is acknowledged.
+    if (before === undefined || request !== undefined) subscription.hold(reached);
     const { position, generation } = await this.#register(subscription, entry, terms);
     if (this.#owner.ended) return undefined;
     if (subscription.floor === undefined && covered) {
@@ -289,7 +284,7 @@ export class SessionChannels {
     if (request === undefined) {
       return { joined: { subscription, recovery: undefined }, position };
     }
-    const planned = plan(subscription, request, reached, position);
+    const planned = subscription.plan(request, reached, position);
     const recovery = { ...planned, permitted: terms.mayReadHistory(channel) };
     return { joined: { subscription, recovery }, position };
   }
@@ -331,7 +326,7 @@ export class SessionChannels {
       const { subscription, recovery } = one;
       subscription.buffer?.beginIn(subscription.floor?.epoch ?? "");
       if (recovery === undefined && subscription.buffer?.overflowed !== true) {
-        this.#host.hub.flushBuffer(this.#owner, subscription);
+        subscription.release();
       } else behind.push(one);
     }
     if (behind.length === 0 && patterns.every((one) => one.recovery === undefined)) return;
@@ -342,7 +337,7 @@ export class SessionChannels {
         if (recovery !== undefined) await this.#recover(subscription, recovery, budget);
         await this.#catchUp(subscription);
         if (this.#owner.ended) return;
-        this.#host.hub.flushBuffer(this.#owner, subscription);
+        subscription.release();
       }
       const exact = (channel: string): boolean => this.#subscriptions.has(channel);
       await this.#patterns?.settle(patterns, budget, exact);
@@ -375,9 +370,9 @@ export class SessionChannels {
     return this.#patterns;
   }
 
-  #add(subscription: Subscription): void {
+  #add(subscription: ChannelSubscription): void {
     this.#subscriptions.set(subscription.channel, subscription);
-    this.#host.hub.add(this.#owner, subscription);
+    this.#host.hub.add(subscription);
   }
 
   /**
@@ -385,7 +380,7 @@ export class SessionChannels {
    * client, which takes no position, can do with what the node has seen.
    */
   async #register(
-    subscription: Subscription,
+    subscription: ChannelSubscription,
     { channel, ephemeral }: SubscriptionMessage,
     { extended }: JoinTerms,
   ): Promise<SubscribeResult> {
@@ -411,7 +406,7 @@ export class SessionChannels {
   }
 
   async #recover(
-    subscription: Subscription,
+    subscription: ChannelSubscription,
     { request, absence, until, permitted }: Recovery,
     budget: ReplayBudget,
   ): Promise<void> {
@@ -423,7 +418,7 @@ export class SessionChannels {
         ? await recover(this.#reader, channel, request, until, budget, recovery)
         : await this.#meanwhile(channel, until, absence, budget, { ...rules, recovery });
     if (found === undefined || this.#owner.ended) return;
-    await this.#replay(channel, until.epoch, found);
+    await this.#replay(subscription, until.epoch, found);
     if (!this.#owner.ended) this.#owner.tellRecovered(channel, until, found.gap);
   }
 
@@ -446,7 +441,7 @@ export class SessionChannels {
   }
 
   /** Reads what was too much for the buffer. */
-  async #catchUp(subscription: Subscription): Promise<void> {
+  async #catchUp(subscription: ChannelSubscription): Promise<void> {
     const { channel, buffer } = subscription;
     for (;;) {
       if (this.#owner.ended) return;
@@ -454,7 +449,7 @@ export class SessionChannels {
       if (dropped === undefined) {
         if (buffer?.takeLostPresence() !== true) return;
         const notice = await readPresence(this.#host, channel);
-        if (notice !== undefined) buffer.putFirst(notice);
+        if (notice !== undefined) buffer.putFirst(channel, notice);
         continue;
       }
       const { floor } = subscription;
@@ -468,7 +463,7 @@ export class SessionChannels {
       if (this.#owner.ended) return;
       subscription.floor = dropped;
       if (found.gap !== undefined) this.#owner.tellGap(channel, found.gap);
-      await this.#replay(channel, dropped.epoch, found);
+      await this.#replay(subscription, dropped.epoch, found);
     }
   }
 
@@ -477,8 +472,13 @@ export class SessionChannels {
     return { broker, logger, turns, over: () => this.#owner.ended };
   }
 
-  async #replay(channel: string, epoch: string, { entries }: RecoveryResult): Promise<void> {
-    await replay(this.#host, this.#owner, { channel, epoch, entries });
+  async #replay(
+    subscription: ChannelSubscription,
+    epoch: string,
+    { entries }: RecoveryResult,
+  ): Promise<void> {
+    const { channel } = subscription;
+    await replay(this.#host, this.#owner, subscription, { channel, epoch, entries });
   }
 }
 
@@ -499,42 +499,6 @@ function recoveryRequest(
   // Who means a position and has none cannot be told that nothing was missed.
   const meant = recover || since !== undefined;
   return { since: since && positionOf(since), rewind: meant ? 0 : rewind };
-}
-
-/** Holds back from now on what comes. What was handed over before has been written. */
-function startBuffering(subscription: Subscription, reached: Position | undefined): void {
-  const { floor } = subscription;
-  if (floor !== undefined && reached?.epoch === floor.epoch && reached.offset > floor.offset) {
-    subscription.floor = reached;
-  }
-  subscription.buffer ??= new ReplayBuffer();
-}
-
-/**
- * What is replayed before live messages go on. A fresh subscription is live from the head on; one that
- * was live already goes on behind what it was given, or behind what its client says it has.
- *
- * @param reached how far the node was when it began to hold back what comes
- */
-function plan(
-  subscription: Subscription,
-  request: RecoveryRequest,
-  reached: Position | undefined,
-  position: Position,
-): Omit<Recovery, "permitted"> {
-  const { floor } = subscription;
-  const given = [floor, reached].filter((place) => place?.epoch === position.epoch);
-  if (given.length === 0) {
-    // The log began anew under a live subscription, which misses all of it.
-    subscription.floor = position;
-    const since = request.rewind > 0 ? floor : request.since;
-    return { request: { since, rewind: 0 }, until: position };
-  }
-  const { since } = request;
-  const known = since?.epoch === position.epoch && since.offset <= position.offset;
-  const offset = Math.max(...given.map((place) => place?.offset ?? 0), known ? since.offset : 0);
-  subscription.floor = { epoch: position.epoch, offset };
-  return { request, until: subscription.floor };
 }
 
 function acknowledgement(

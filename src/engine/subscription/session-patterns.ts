@@ -11,14 +11,8 @@ import type { Subscription as SubscriptionMessage } from "../../protocol/gen/mes
 import { MAX_PATTERN_CHANNELS } from "../../protocol/limits.ts";
 import { background } from "../background.ts";
 import type { Position } from "../ports/broker.ts";
-import {
-  feedGap,
-  feedNotice,
-  higher,
-  type Origin,
-  type PatternSubscription,
-  type Subscription,
-} from "./hub.ts";
+import type { ChannelSubscription } from "./channel-subscription.ts";
+import type { PatternSubscription } from "./hub.ts";
 import {
   channelOf,
   type DroppedRange,
@@ -30,7 +24,8 @@ import { type Absence, currentHead, type Head, recoverFromTime } from "./pattern
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { positionOf } from "./positions.ts";
 import { type LogReader, type ReplayBudget, readRange, recover } from "./recovery.ts";
-import { readPresence, replay } from "./replay.ts";
+import { type Replay, readPresence, replay } from "./replay.ts";
+import { higher, type Origin } from "./subscriber.ts";
 
 /** What one look at many channels asks at the same time. */
 const ASKED_TOGETHER = 32;
@@ -59,7 +54,7 @@ export class SessionPatterns {
   readonly #host: ChannelsHost;
   readonly #owner: ChannelsOwner;
   readonly #patterns = new Map<string, PatternSubscription>();
-  readonly #feed = new PatternFeed();
+  readonly #feed: PatternFeed;
   /** Requests that are being caught up with. */
   #settling = 0;
   /** Settles when nothing is held back any more; undefined while nothing is. */
@@ -68,6 +63,7 @@ export class SessionPatterns {
   constructor(host: ChannelsHost, owner: ChannelsOwner) {
     this.#host = host;
     this.#owner = owner;
+    this.#feed = new PatternFeed(owner, host.hub.tally);
   }
 
   get names(): Iterable<string> {
@@ -170,15 +166,19 @@ export class SessionPatterns {
    * A subscription to a channel itself has ended, and the session has the channel by a pattern from now
    * on: it goes on where that one was.
    */
-  takeOver(subscription: Subscription): void {
-    const { channel, floor } = subscription;
+  takeOver({ channel, floor, buffer }: ChannelSubscription): void {
     if (!this.covers(channel)) return;
-    if (floor !== undefined) this.#feed.setFloor(channel, floor);
-    const { hub, logger } = this.#host;
-    const lost = subscription.buffer?.takeLostPresence() === true;
-    hub.passBufferToPatterns(this.#owner, subscription, this.#feed);
+    const feed = this.#feed;
+    if (floor !== undefined) feed.setFloor(channel, floor);
+    const lost = buffer?.takeLostPresence() === true;
+    const dropped = buffer?.takeDropped();
+    if (dropped !== undefined) {
+      feed.gap(channel, { reason: "unavailable", after: undefined, until: dropped });
+    }
+    for (const item of buffer?.items ?? []) feed.take(item);
     if (!lost) return;
-    if (this.#feed.buffer !== undefined) this.#feed.buffer.add({ channel, lost });
+    const { logger } = this.#host;
+    if (feed.buffer !== undefined) feed.buffer.add({ channel, lost });
     else
       background(this.#tellPresence(channel), logger, "presence of a channel that was taken over");
   }
@@ -319,11 +319,8 @@ export class SessionPatterns {
         : await recover(this.#reader, channel, request, position, budget, rules.recovery);
     if (found === undefined || this.#owner.ended) return;
     this.#feed.setFloor(channel, position);
-    await replay(this.#host, this.#owner, {
-      channel,
-      epoch: position.epoch,
-      entries: found.entries,
-    });
+    const { entries } = found;
+    await this.#replay({ channel, epoch: position.epoch, entries });
     if (!this.#owner.ended) this.#owner.tellRecovered(channel, position, found.gap);
   }
 
@@ -358,18 +355,14 @@ export class SessionPatterns {
    * nothing is left
    */
   #flushSome(): OverflowedItem | "enough" | undefined {
-    const { hub } = this.#host;
     for (let count = 0; count < LET_OUT_TOGETHER; count++) {
       if (this.#owner.ended || this.#settling > 0) return "enough";
       const item = this.#feed.buffer?.take();
       if (item === undefined) return undefined;
       // The pattern that brought it may have been left.
       if (!this.covers(channelOf(item))) continue;
-      if ("batch" in item) hub.feed(this.#owner, this.#feed, item.batch);
-      else if ("transients" in item) hub.hand(this.#owner, item.transients);
-      else if ("gap" in item) feedGap(this.#owner, this.#feed, item.channel, item.gap);
-      else if ("notice" in item) feedNotice(this.#owner, item.notice);
-      else return item;
+      if ("range" in item || "lost" in item) return item;
+      this.#feed.take(item, true);
     }
     return "enough";
   }
@@ -397,7 +390,7 @@ export class SessionPatterns {
     const notice = await readPresence(this.#host, channel);
     if (notice === undefined || this.#owner.ended || !this.covers(channel)) return;
     this.#feed.buffer?.discardNotices(channel, notice.generation);
-    feedNotice(this.#owner, notice);
+    this.#feed.presence(channel, notice, true);
   }
 
   async #reread({ channel, epoch, after, until }: DroppedRange): Promise<void> {
@@ -409,7 +402,11 @@ export class SessionPatterns {
     const { entries, gap } = await readRange(this.#reader, channel, from, end, budget);
     if (this.#owner.ended) return;
     if (gap !== undefined) this.#owner.tellGap(channel, gap);
-    await replay(this.#host, this.#owner, { channel, epoch, entries });
+    await this.#replay({ channel, epoch, entries });
+  }
+
+  async #replay(found: Replay): Promise<void> {
+    await replay(this.#host, this.#owner, this.#feed, found);
   }
 
   get #reader(): LogReader {

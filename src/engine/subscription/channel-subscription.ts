@@ -1,0 +1,121 @@
+/**
+ * One session's subscription to one channel: where it begins in the log and how far it is, and what waits while its
+ * client catches up.
+ */
+import type { PublicationBatch } from "../../protocol/publication-frames.ts";
+import type { LogGap, Position } from "../ports/broker.ts";
+import { Listener, type Tally } from "./listener.ts";
+import type { RecoveryRequest } from "./recovery.ts";
+import { type PresenceNotice, ReplayBuffer } from "./replay-buffer.ts";
+import type { Origin, Subscriber } from "./subscriber.ts";
+
+/** What is replayed before live messages go on. */
+export interface ReplayPlan {
+  readonly request: RecoveryRequest;
+  /** Up to here the log is replayed; what comes after it arrives live. */
+  readonly until: Position;
+}
+
+/** What a subscription is when it is made. */
+export interface ChannelSubscriptionTerms {
+  readonly channel: string;
+  readonly origin: Origin;
+  readonly ephemeral: boolean;
+}
+
+export class ChannelSubscription extends Listener<ReplayBuffer> {
+  readonly channel: string;
+  origin: Origin;
+  ephemeral: boolean;
+  /** Whether the broker has been told that the session is present in the channel. */
+  member = false;
+  /** Live entries at or below this offset are not for this session. Undefined until registered. */
+  floor: Position | undefined;
+  /** Presence changes at or below this generation are not for this session. */
+  generation = 0;
+
+  constructor(
+    subscriber: Subscriber,
+    tally: Tally,
+    { channel, origin, ephemeral }: ChannelSubscriptionTerms,
+  ) {
+    super(subscriber, tally);
+    this.channel = channel;
+    this.origin = origin;
+    this.ephemeral = ephemeral;
+  }
+
+  /**
+   * Holds back from now on what comes. What was handed over before has been written.
+   *
+   * @param reached how far the node is in the channel; undefined where that says nothing of the session
+   */
+  hold(reached?: Position): void {
+    const { floor } = this;
+    if (floor !== undefined && reached?.epoch === floor.epoch && reached.offset > floor.offset) {
+      this.floor = reached;
+    }
+    this.buffer ??= new ReplayBuffer();
+  }
+
+  /**
+   * A fresh subscription is live from the head on; one that was live already goes on after what it was given, or
+   * after what its client says it has.
+   *
+   * @param reached how far the node was when the subscription began to hold back what comes
+   * @param position the head
+   */
+  plan(request: RecoveryRequest, reached: Position | undefined, position: Position): ReplayPlan {
+    const { floor } = this;
+    const given = [floor, reached].filter((place) => place?.epoch === position.epoch);
+    if (given.length === 0) {
+      // The log began anew under a live subscription, which misses all of it.
+      this.floor = position;
+      const since = request.rewind > 0 ? floor : request.since;
+      return { request: { since, rewind: 0 }, until: position };
+    }
+    const { since } = request;
+    const known = since?.epoch === position.epoch && since.offset <= position.offset;
+    const offset = Math.max(...given.map((place) => place?.offset ?? 0), known ? since.offset : 0);
+    const until = { epoch: position.epoch, offset };
+    this.floor = until;
+    return { request, until };
+  }
+
+  /** Lets out what has come meanwhile, from the floor on, and is live. */
+  release(): void {
+    const items = this.buffer?.items ?? [];
+    this.buffer = undefined;
+    for (const item of items) {
+      // Another epoch is told by a gap: what comes without one is of a log that has been lost.
+      if ("batch" in item && item.batch.epoch !== this.floor?.epoch) continue;
+      this.take(item);
+    }
+  }
+
+  protected override after({ epoch, firstOffset }: PublicationBatch): number {
+    const { floor } = this;
+    if (floor !== undefined && floor.epoch !== epoch) {
+      // The broker slept through the end of the log that the subscription began in.
+      const until = { epoch, offset: firstOffset - 1 };
+      this.gap(this.channel, { reason: "epoch_changed", after: floor, until });
+    }
+    return this.floor?.offset ?? 0;
+  }
+
+  protected override part(_channel: string, { reason, after, until }: LogGap): LogGap | undefined {
+    const { floor } = this;
+    if (floor?.epoch === until.epoch && floor.offset >= until.offset) return undefined;
+    // A hole in another log than the subscription's own is not its affair.
+    if (reason !== "epoch_changed" && floor?.epoch !== until.epoch) return undefined;
+    this.floor = until;
+    const later = after?.epoch === floor?.epoch && (after?.offset ?? 0) > (floor?.offset ?? 0);
+    return { reason, after: later ? after : floor, until };
+  }
+
+  protected override isNews({ member, generation }: PresenceNotice): boolean {
+    // A session that is given all members anew, however old that is, needs every change after it.
+    if (member === undefined) this.generation = generation;
+    return member === undefined || generation > this.generation;
+  }
+}
