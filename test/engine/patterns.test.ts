@@ -445,6 +445,123 @@ test("what another pattern brings already was not missed", async () => {
   ]);
 });
 
+test("what a subscription to the channel brings already was not missed", async () => {
+  const { broker, listener } = await listening();
+  broker.append(2);
+  broker.handed = broker.head;
+  broker.time = 50_000;
+  await listener.subscribe();
+  broker.deliver(1);
+  await listener.subscribe({ ...PATTERN, ...since(40_000, "time") });
+  await listener.subscribe(from(2));
+  broker.deliver(1);
+  expect(listener.told()).toEqual([
+    "ack e/2",
+    "live e/3",
+    "ack time/50000",
+    "recovered time/50000",
+    "ack time/50000",
+    "recovered time/50000 unavailable ?..time/50000",
+    "live e/4",
+  ]);
+});
+
+test("what was missed of a channel comes by its subscription, once, though that is still asked for", async () => {
+  const { broker, listener } = await listening();
+  broker.append(2);
+  broker.handed = broker.head;
+  const registered = Promise.withResolvers<void>();
+  broker.registering = () => registered.promise;
+  const exact = listener.subscribe();
+  await settled();
+  broker.registering = undefined;
+  const pattern = listener.subscribe({ ...PATTERN, ...since(0, "time") });
+  await settled();
+  expect(listener.told()).toEqual(["ack time/1000"]);
+  registered.resolve();
+  await Promise.all([exact, pattern]);
+  broker.deliver(1);
+  const { offsets, words } = split(listener.told());
+  expect(offsets).toEqual([1, 2, 3]);
+  expect(words.toSorted()).toEqual(["ack e/2", "recovered e/2", "recovered time/1000"]);
+});
+
+test("who subscribes again to a channel that a pattern catches up with is given what comes after that, once", async () => {
+  const { broker, listener } = await listening();
+  broker.append(2);
+  broker.handed = broker.head;
+  await listener.subscribe();
+  const reading = Promise.withResolvers<void>();
+  broker.reading = (count) => (count === 2 ? reading.promise : undefined);
+  const pattern = listener.subscribe({ ...PATTERN, ...since(0, "time") });
+  await settled();
+  const again = listener.subscribe(since(1));
+  await settled();
+  broker.deliver(1);
+  reading.resolve();
+  await Promise.all([pattern, again]);
+  broker.deliver(1);
+  expect(listener.told()).toEqual([
+    "ack e/2",
+    "ack time/1000",
+    "ack e/2",
+    "replay e/1-2",
+    "recovered e/2",
+    "recovered time/1000",
+    "replay e/2",
+    "recovered e/2",
+    "live e/3",
+    "live e/4",
+  ]);
+});
+
+test("patterns that catch up at the same time report of a channel once, though they are of two requests", async () => {
+  const { broker, listener } = await listening();
+  broker.append(2);
+  broker.handed = broker.head;
+  await Promise.all([
+    listener.subscribe({ ...PATTERN, ...since(500, "time") }),
+    listener.subscribe({ channel: "**", ...since(400, "time") }),
+  ]);
+  expect(listener.told()).toEqual([
+    "ack time/1000",
+    "ack time/1000",
+    "recovered e/2 unavailable ?..e/2",
+    "recovered time/1000",
+    "recovered time/1000",
+  ]);
+});
+
+test.each([
+  ["away for longest", since(900, "time"), since(0, "time"), ["recovered time/1000"]],
+  [
+    "that has the least",
+    { positions: { [ROOM]: { epoch: "e", offset: 1n } } },
+    { positions: { [ROOM]: { epoch: "e", offset: 0n } } },
+    ["recovered time/1000 unavailable ?..time/1000"],
+  ],
+] as const)(
+  "of several patterns that catch up with a channel it is the one %s that counts",
+  async (_, one, other, verdict) => {
+    const { broker, listener } = await listening();
+    broker.append(2);
+    broker.handed = broker.head;
+    const subscriptions = [
+      { ...PATTERN, ...one },
+      { channel: "**", ...other },
+    ];
+    await send(listener.session, { envelope: { case: "subscribe", value: { subscriptions } } });
+    expect(listener.told()).toEqual([
+      "ack time/1000",
+      "ack time/1000",
+      "replay e/1-2",
+      "recovered e/2",
+      ...verdict,
+      ...verdict,
+    ]);
+  },
+);
+
 test("of several patterns of a session one brings a message, as long as there is one", async () => {
   const scene = await listening();
   const { broker, listener, engine } = scene;

@@ -1,29 +1,49 @@
-/** What a subscription owes its client because patterns of the same request would have brought it. */
+/** What patterns that catch up ask of one channel. */
 import { matches } from "../../channels/patterns.ts";
+import type { ChannelRules } from "../../channels/rules.ts";
 import type { Position } from "../ports/broker.ts";
 import type { Absence } from "./pattern-recovery.ts";
-import type { JoinedPattern } from "./session-patterns.ts";
+import type { ChannelsHost } from "./ports.ts";
+import type { JoinedPattern, PatternRequest } from "./session-patterns.ts";
 
-/** What patterns of a request say of a channel that the same request asks for by itself. */
-export type AskedByPattern = { readonly since: Position } | { readonly absence: Absence };
+/** The last position that the client has in the channel; where it has none, since when it was away. */
+export type AskedByPatterns = Pick<PatternRequest, "mayReadHistory"> &
+  (
+    | { readonly last: Position }
+    | { readonly last?: undefined; readonly since: Position; readonly absence: Absence }
+  );
 
 /**
- * What a subscription to a channel has to catch up with that has asked for nothing, where patterns of its request would
- * have caught up with the channel: it is the one that brings the channel now. Undefined where none would.
+ * What they ask together: of several positions the lowest, of several absences the longest, so that none of them lacks
+ * what another one has. Undefined where none of them asks.
  */
 export function askedByPatterns(
   channel: string,
-  patterns: readonly JoinedPattern[],
-): AskedByPattern | undefined {
-  let absence: Absence | undefined;
+  patterns: Iterable<JoinedPattern>,
+): AskedByPatterns | undefined {
+  let seen: (AskedByPatterns & { readonly last: Position }) | undefined;
+  let unseen: (AskedByPatterns & { readonly since: Position }) | undefined;
   for (const { subscription, position, recovery } of patterns) {
     if (recovery === undefined || !matches(subscription.pattern, channel)) continue;
-    const since = recovery.positions.get(channel);
-    if (since !== undefined) return { since };
-    const from = recovery.since?.offset;
-    // Whoever was away for the shorter time of two has missed no more.
-    if (from !== undefined && from > (absence?.from ?? -1))
-      absence = { from, now: position.offset };
+    const { since, positions, mayReadHistory } = recovery;
+    const last = positions.get(channel);
+    if (last !== undefined) {
+      const isLower = last.epoch === seen?.last.epoch && last.offset < seen.last.offset;
+      if (seen === undefined || isLower) seen = { last, mayReadHistory };
+    }
+    if (since !== undefined && since.offset < (unseen?.since.offset ?? Number.POSITIVE_INFINITY)) {
+      unseen = { since, absence: { from: since.offset, now: position.offset }, mayReadHistory };
+    }
   }
-  return absence && { absence };
+  return seen ?? unseen;
+}
+
+/** What a channel offers a session: none recovers what it may not read. */
+export function rulesFor(
+  { rules }: ChannelsHost,
+  channel: string,
+  { mayReadHistory }: AskedByPatterns,
+): ChannelRules {
+  const all = rules.of(channel);
+  return mayReadHistory(channel) ? all : { ...all, recovery: false };
 }

@@ -33,6 +33,15 @@ export class ChannelSubscription extends Listener<ReplayBuffer> {
   floor: Position | undefined;
   /** Presence changes at or below this generation are not for this session. */
   generation = 0;
+  /**
+   * From where on it has brought the channel, while nobody has asked for what was before; undefined once the client has
+   * been given that, or has been told what is missing.
+   */
+  began: Position | undefined;
+  /** Settles when the broker has answered; undefined while it is not asked for the first time. */
+  registering: Promise<unknown> | undefined;
+  /** Those that have not released it. */
+  #holds = 0;
 
   constructor(
     subscriber: Subscriber,
@@ -46,16 +55,24 @@ export class ChannelSubscription extends Listener<ReplayBuffer> {
   }
 
   /**
-   * Holds back from now on what comes. What was handed over before has been written.
+   * Holds back from now on what comes, until `release` has been called as often. What was handed over before has been
+   * written.
    *
    * @param reached how far the node is in the channel; undefined where that says nothing of the session
    */
   hold(reached?: Position): void {
+    this.#holds += 1;
+    if (this.buffer !== undefined) return;
+    this.raise(reached);
+    this.buffer = new ReplayBuffer();
+  }
+
+  /** Raises the floor to a place in its log. */
+  raise(place: Position | undefined): void {
     const { floor } = this;
-    if (floor !== undefined && reached?.epoch === floor.epoch && reached.offset > floor.offset) {
-      this.floor = reached;
+    if (floor !== undefined && place?.epoch === floor.epoch && place.offset > floor.offset) {
+      this.floor = place;
     }
-    this.buffer ??= new ReplayBuffer();
   }
 
   /**
@@ -82,8 +99,10 @@ export class ChannelSubscription extends Listener<ReplayBuffer> {
     return { request, until };
   }
 
-  /** Lets out what has come meanwhile, from the floor on, and is live. */
+  /** Where nothing else holds it: lets out what has come meanwhile, from the floor on, and is live. */
   release(): void {
+    this.#holds -= 1;
+    if (this.#holds > 0) return;
     const items = this.buffer?.items ?? [];
     this.buffer = undefined;
     for (const item of items) {

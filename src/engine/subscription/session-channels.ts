@@ -4,7 +4,6 @@
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { checkChannel, isPattern } from "../../channels/names.ts";
-import type { ChannelRules } from "../../channels/rules.ts";
 import { SmallMap } from "../../channels/small-map.ts";
 import { errorMessage, MessagingError } from "../../protocol/errors.ts";
 import type {
@@ -17,22 +16,12 @@ import {
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import type { Position, SubscribeResult } from "../ports/broker.ts";
 import type { TokenBucket } from "../token-bucket.ts";
-import { askedByPatterns } from "./asked-by-patterns.ts";
-import { ChannelSubscription, type ReplayPlan } from "./channel-subscription.ts";
-import { type Absence, readHead, recoverFromTime } from "./pattern-recovery.ts";
+import { CatchUp, type Recovery } from "./catch-up.ts";
+import { ChannelSubscription } from "./channel-subscription.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { countOf, positionMessage, positionOf, uint64Of } from "./positions.ts";
 import { SessionReads } from "./reads.ts";
-import {
-  type LogReader,
-  onlyGap,
-  type RecoveryRequest,
-  type RecoveryResult,
-  type ReplayBudget,
-  readRange,
-  recover,
-} from "./recovery.ts";
-import { readPresence, replay } from "./replay.ts";
+import type { RecoveryRequest } from "./recovery.ts";
 import { type JoinedPattern, SessionPatterns } from "./session-patterns.ts";
 import { higher, ORIGINS, type Origin } from "./subscriber.ts";
 
@@ -53,13 +42,8 @@ export interface JoinOutcome {
 export interface Joined {
   readonly subscription: ChannelSubscription;
   readonly recovery: Recovery | undefined;
-}
-
-interface Recovery extends ReplayPlan {
-  /** In place of the request: what was missed meanwhile is asked for. */
-  readonly absence?: Absence;
-  /** Whether the session may be given what was before. */
-  readonly permitted: boolean;
+  /** Whether the request holds it. */
+  readonly isHeld: boolean;
 }
 
 export class SessionChannels {
@@ -151,6 +135,7 @@ export class SessionChannels {
       const subscription = new ChannelSubscription(this.#owner, hub.tally, terms);
       subscription.member = !ephemeral && rules.of(channel).presence;
       if (epoch !== "") subscription.floor = { epoch, offset: countOf(offset) };
+      subscription.began = subscription.floor;
       this.#add(subscription);
       // Who stands first now remembers what another one has remembered so far.
       const carries = hub.first(channel) === this.#owner;
@@ -202,22 +187,19 @@ export class SessionChannels {
           if (Object.keys(entry.positions).length > 0) {
             throw new MessagingError("BAD_REQUEST", "positions are for patterns");
           }
-          const one = await this.#joinChannel(entry, terms, () => fresh.add(channel));
-          if (one === undefined) return;
-          joined.set(channel, one.joined);
-          positions.set(channel, one.position);
+          const position = await this.#joinChannel(entry, terms, (one) => {
+            joined.set(channel, one);
+            if (before === undefined) fresh.add(channel);
+          });
+          if (position !== undefined) positions.set(channel, position);
         } catch (error) {
           errors.set(channel, MessagingError.from(error));
-          if (before !== undefined) {
-            joined.set(channel, { subscription: before, recovery: undefined });
-          } else if (!isPattern(channel)) this.leave(channel, true);
+          if (before !== undefined || isPattern(channel)) return;
+          joined.delete(channel);
+          this.leave(channel, true);
         }
       }),
     );
-    for (const [channel, one] of joined) {
-      const recovery = fresh.has(channel) ? this.#owedByPatterns(one, patterns, terms) : undefined;
-      if (recovery !== undefined) joined.set(channel, { ...one, recovery });
-    }
     for (const channel of unique.keys()) undecided.delete(channel);
     if (undecided.size === 0) this.#undecided = undefined;
     if (errors.size > 0 && !terms.extended) {
@@ -241,12 +223,15 @@ export class SessionChannels {
     return { acknowledged, added, joined: inOrder, patterns, errors: [...errors.values()] };
   }
 
-  /** Undefined where the session has ended meanwhile. */
+  /**
+   * @param take takes the subscription, and again with what is to be caught up with
+   * @returns undefined where the session has ended meanwhile
+   */
   async #joinChannel(
     entry: SubscriptionMessage,
     terms: JoinTerms,
-    added: () => void,
-  ): Promise<{ readonly joined: Joined; readonly position: Position } | undefined> {
+    take: (joined: Joined) => void,
+  ): Promise<Position | undefined> {
     const { channel } = entry;
     const before = this.#subscriptions.get(channel);
     const origin = terms.origin(channel);
@@ -267,44 +252,30 @@ export class SessionChannels {
       if (terms.byClient) this.begins(channel);
       if (!hub.hasDirectSubscriber(channel)) newChannels.checkRoom();
       this.#add(subscription);
-      added();
     }
     // One that is fresh is silent until it is acknowledged.
-    if (before === undefined || request !== undefined) subscription.hold(reached);
-    const { position, generation } = await this.#register(subscription, entry, terms);
+    const isHeld = before === undefined || request !== undefined;
+    if (isHeld) subscription.hold(reached);
+    take({ subscription, recovery: undefined, isHeld });
+    const registering = this.#register(subscription, entry, terms);
+    if (before === undefined) subscription.registering = registering.catch(() => {});
+    const { position, generation } = await registering;
     if (this.#owner.ended) return undefined;
-    if (subscription.floor === undefined && covered) {
-      subscription.floor = reached ?? { epoch: position.epoch, offset: 0 };
+    if (before === undefined) {
+      subscription.registering = undefined;
+      if (request === undefined) subscription.began = reached ?? position;
+      if (covered) subscription.floor = reached ?? { epoch: position.epoch, offset: 0 };
     }
     // A second subscribe of a live session moves nothing: it has taken what came before.
     if (subscription.floor === undefined) {
       subscription.floor = position;
       subscription.generation = generation;
     }
-    if (request === undefined) {
-      return { joined: { subscription, recovery: undefined }, position };
-    }
+    if (request === undefined) return position;
     const planned = subscription.plan(request, reached, position);
     const recovery = { ...planned, permitted: terms.mayReadHistory(channel) };
-    return { joined: { subscription, recovery }, position };
-  }
-
-  /** What patterns of the request ask of a channel that this subscription brings from now on. */
-  #owedByPatterns(
-    { subscription, recovery }: Joined,
-    patterns: readonly JoinedPattern[],
-    terms: JoinTerms,
-  ): Recovery | undefined {
-    const { channel, floor: until } = subscription;
-    // What is live by another pattern was not missed.
-    if (recovery !== undefined || until === undefined || this.#patterns?.covers(channel)) {
-      return undefined;
-    }
-    const asked = askedByPatterns(channel, patterns);
-    if (asked === undefined) return undefined;
-    const permitted = terms.mayReadHistory(channel);
-    if ("since" in asked) return { request: { since: asked.since, rewind: 0 }, until, permitted };
-    return { request: { since: undefined, rewind: 0 }, absence: asked.absence, until, permitted };
+    take({ subscription, recovery, isHeld });
+    return position;
   }
 
   /** How far the session is in a channel that it hears already. */
@@ -323,25 +294,51 @@ export class SessionChannels {
     this.#patterns?.begin(patterns);
     const behind: Joined[] = [];
     for (const one of joined) {
-      const { subscription, recovery } = one;
+      const { subscription, recovery, isHeld } = one;
+      const { channel, began } = subscription;
+      const isOwed =
+        recovery === undefined && began !== undefined && this.#patterns?.asks(channel) === true;
+      if (isOwed && !isHeld) subscription.hold(this.#reached(channel));
+      else if (!isHeld) continue;
       subscription.buffer?.beginIn(subscription.floor?.epoch ?? "");
-      if (recovery === undefined && subscription.buffer?.overflowed !== true) {
-        subscription.release();
-      } else behind.push(one);
+      if (isOwed || recovery !== undefined || subscription.buffer?.overflowed === true) {
+        behind.push(one);
+      } else subscription.release();
     }
     if (behind.length === 0 && patterns.every((one) => one.recovery === undefined)) return;
     await this.reads.run(async () => {
-      const budget = this.#host.replayBudget();
-      for (const { subscription, recovery } of behind) {
+      const catchUp = new CatchUp(this.#host, this.#owner);
+      for (const { subscription, recovery, isHeld } of behind) {
         if (this.#owner.ended) return;
-        if (recovery !== undefined) await this.#recover(subscription, recovery, budget);
-        await this.#catchUp(subscription);
-        if (this.#owner.ended) return;
-        subscription.release();
+        if (recovery !== undefined) await catchUp.recover(subscription, recovery);
+        else if (this.#patterns !== undefined) {
+          await catchUp.recoverOwed(subscription, this.#patterns, isHeld);
+        }
+        await catchUp.goOn(subscription);
       }
-      const exact = (channel: string): boolean => this.#subscriptions.has(channel);
-      await this.#patterns?.settle(patterns, budget, exact);
+      await this.#patterns?.settle(patterns, {
+        budget: catchUp.budget,
+        has: (channel) => this.#subscriptions.has(channel),
+        catchUp: (channel) => this.#catchUpOwed(channel, catchUp),
+      });
     });
+  }
+
+  /**
+   * Catches up for patterns with a channel that the session has by itself.
+   *
+   * @returns false where the session has it by patterns alone
+   */
+  async #catchUpOwed(channel: string, catchUp: CatchUp): Promise<boolean> {
+    await this.#subscriptions.get(channel)?.registering;
+    const subscription = this.#subscriptions.get(channel);
+    if (subscription?.floor === undefined) return false;
+    // The client has asked for what was before by itself, or it was given for another pattern.
+    if (subscription.began === undefined) return true;
+    subscription.hold(this.#reached(channel));
+    await catchUp.recoverOwed(subscription, this.#ofPatterns, false);
+    await catchUp.goOn(subscription);
+    return true;
   }
 
   /** @param clean whether the session means it; otherwise it may be back soon */
@@ -403,82 +400,6 @@ export class SessionChannels {
       joining?.catch((error: unknown) => logger.warn("join failed", { error: String(error) })),
     ]);
     return registration;
-  }
-
-  async #recover(
-    subscription: ChannelSubscription,
-    { request, absence, until, permitted }: Recovery,
-    budget: ReplayBudget,
-  ): Promise<void> {
-    const { channel } = subscription;
-    const rules = this.#host.rules.of(channel);
-    const recovery = permitted && rules.recovery;
-    const found =
-      absence === undefined
-        ? await recover(this.#reader, channel, request, until, budget, recovery)
-        : await this.#meanwhile(channel, until, absence, budget, { ...rules, recovery });
-    if (found === undefined || this.#owner.ended) return;
-    await this.#replay(subscription, until.epoch, found);
-    if (!this.#owner.ended) this.#owner.tellRecovered(channel, until, found.gap);
-  }
-
-  /** What was missed of a channel that its client has never seen; undefined where that is nothing. */
-  async #meanwhile(
-    channel: string,
-    until: Position,
-    absence: Absence,
-    budget: ReplayBudget,
-    rules: ChannelRules,
-  ): Promise<RecoveryResult | undefined> {
-    const head = await readHead(this.#reader, channel);
-    if (head?.position.epoch !== until.epoch) return onlyGap("unavailable", undefined, until);
-    const { oldest } = head;
-    const then = {
-      position: until,
-      oldest: (oldest?.offset ?? 0) > until.offset ? undefined : oldest,
-    };
-    return await recoverFromTime(this.#reader, channel, then, absence, budget, rules);
-  }
-
-  /** Reads what was too much for the buffer. */
-  async #catchUp(subscription: ChannelSubscription): Promise<void> {
-    const { channel, buffer } = subscription;
-    for (;;) {
-      if (this.#owner.ended) return;
-      const dropped = buffer?.takeDropped();
-      if (dropped === undefined) {
-        if (buffer?.takeLostPresence() !== true) return;
-        const notice = await readPresence(this.#host, channel);
-        if (notice !== undefined) buffer.putFirst(channel, notice);
-        continue;
-      }
-      const { floor } = subscription;
-      const same = floor?.epoch === dropped.epoch;
-      // Of another log than the subscription's only what a gap has announced is for it.
-      if (same ? floor.offset >= dropped.offset : !buffer?.announced(dropped.epoch)) continue;
-      const budget = this.#host.replayBudget();
-      const found = same
-        ? await readRange(this.#reader, channel, floor.offset, dropped, budget)
-        : await recover(this.#reader, channel, { since: floor, rewind: 0 }, dropped, budget, true);
-      if (this.#owner.ended) return;
-      subscription.floor = dropped;
-      if (found.gap !== undefined) this.#owner.tellGap(channel, found.gap);
-      await this.#replay(subscription, dropped.epoch, found);
-    }
-  }
-
-  get #reader(): LogReader {
-    const { broker, logger, turns } = this.#host;
-    return { broker, logger, turns, over: () => this.#owner.ended };
-  }
-
-  async #replay(
-    subscription: ChannelSubscription,
-    epoch: string,
-    { entries }: RecoveryResult,
-  ): Promise<void> {
-    const { channel } = subscription;
-    await replay(this.#host, this.#owner, subscription, { channel, epoch, entries });
   }
 }
 

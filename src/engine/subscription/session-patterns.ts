@@ -5,12 +5,12 @@
 import { checkChannel } from "../../channels/names.ts";
 import { PatternMap } from "../../channels/pattern-map.ts";
 import { checkPattern, matches } from "../../channels/patterns.ts";
-import type { ChannelRules } from "../../channels/rules.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import type { Subscription as SubscriptionMessage } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_PATTERN_CHANNELS } from "../../protocol/limits.ts";
 import { background } from "../background.ts";
 import type { Position } from "../ports/broker.ts";
+import { type AskedByPatterns, askedByPatterns, rulesFor } from "./asked-by-patterns.ts";
 import type { ChannelSubscription } from "./channel-subscription.ts";
 import type { PatternSubscription } from "./hub.ts";
 import {
@@ -20,7 +20,7 @@ import {
   PatternFeed,
   PatternReplayBuffer,
 } from "./pattern-feed.ts";
-import { type Absence, currentHead, type Head, recoverFromTime } from "./pattern-recovery.ts";
+import { currentHead, type Head, recoverFromTime } from "./pattern-recovery.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { positionOf } from "./positions.ts";
 import { type LogReader, type ReplayBudget, readRange, recover } from "./recovery.ts";
@@ -50,13 +50,22 @@ export interface PatternRequest {
   readonly mayReadHistory: JoinTerms["mayReadHistory"];
 }
 
+/** The channels that the session has by itself, beside its patterns. */
+export interface OwnChannels {
+  has(channel: string): boolean;
+  /** Brings what patterns that catch up ask of one. Resolves with false where the session has it by patterns alone. */
+  catchUp(channel: string): Promise<boolean>;
+  /** What the request may replay. */
+  readonly budget: ReplayBudget;
+}
+
 export class SessionPatterns {
   readonly #host: ChannelsHost;
   readonly #owner: ChannelsOwner;
   readonly #patterns = new Map<string, PatternSubscription>();
   readonly #feed: PatternFeed;
-  /** Requests that are being caught up with. */
-  #settling = 0;
+  /** Those that are acknowledged and catch up, and the channels of each that need no more. */
+  readonly #behind = new Map<JoinedPattern, Set<string>>();
   /** Settles when nothing is held back any more; undefined while nothing is. */
   #released: PromiseWithResolvers<void> | undefined;
 
@@ -185,42 +194,55 @@ export class SessionPatterns {
 
   /** Lets patterns that were granted bring what is published; what they missed must come first. */
   begin(joined: readonly JoinedPattern[]): void {
-    const behind = joined.some(({ recovery }) => recovery !== undefined);
-    if (behind) {
-      this.#settling += 1;
+    for (const one of joined) {
+      one.subscription.live = true;
+      if (one.recovery === undefined) continue;
+      this.#behind.set(one, new Set());
       this.#feed.buffer ??= new PatternReplayBuffer();
       this.#released ??= Promise.withResolvers();
     }
-    for (const { subscription } of joined) subscription.live = true;
+  }
+
+  /** Whether patterns that catch up ask for what was missed of a channel. */
+  asks(channel: string): boolean {
+    return this.#asked(channel) !== undefined;
+  }
+
+  /** What they ask together; they ask it once. */
+  takeAsked(channel: string): AskedByPatterns | undefined {
+    const asked = this.#asked(channel);
+    for (const [{ subscription }, done] of this.#behind) {
+      if (matches(subscription.pattern, channel)) done.add(channel);
+    }
+    return asked;
+  }
+
+  /** Whether a pattern that does not catch up has brought all of a channel since a position in time. */
+  hasBrought(channel: string, since: Position): boolean {
+    for (const pattern of this.#heardBefore(since)) if (matches(pattern, channel)) return true;
+    return false;
+  }
+
+  #asked(channel: string): AskedByPatterns | undefined {
+    const asking = [...this.#behind].filter(([, done]) => !done.has(channel));
+    return askedByPatterns(
+      channel,
+      asking.map(([one]) => one),
+    );
   }
 
   /**
    * Lets each pattern that `begin` was given catch up with what was asked for, then lets out what came in
    * meanwhile.
-   *
-   * @param exact whether the session has a channel by itself
    */
-  async settle(
-    joined: readonly JoinedPattern[],
-    budget: ReplayBudget,
-    exact: (channel: string) => boolean,
-  ): Promise<void> {
+  async settle(joined: readonly JoinedPattern[], own: OwnChannels): Promise<void> {
     const behind = joined.filter(({ recovery }) => recovery !== undefined);
     if (behind.length === 0) return;
-    const asked = new Set(behind.map(({ subscription }) => subscription.pattern));
-    // What several patterns stand for is told once; what others have brought was not missed.
-    const told = new Set<string>();
     for (const one of behind) {
       if (this.#owner.ended) return;
-      const others = this.#heardBefore(one.recovery?.since, asked);
-      await this.#recover(one, budget, (channel, seen) => {
-        if (told.has(channel) || exact(channel)) return false;
-        if (!seen && others.match(channel).length > 0) return false;
-        told.add(channel);
-        return true;
-      });
+      await this.#recover(one, own);
     }
-    this.#settling -= 1;
+    for (const one of behind) this.#behind.delete(one);
     await this.#flushBuffer();
   }
 
@@ -230,48 +252,46 @@ export class SessionPatterns {
   }
 
   /**
-   * The patterns beside these that have brought all since a position. One that has begun later, with the same request
-   * or before it, has brought nothing of the time between.
+   * The patterns that have brought all since a position. One that has begun later, with the same request or before it,
+   * has brought nothing of the time between.
    */
-  #heardBefore(since: Position | undefined, asked: ReadonlySet<string>): PatternMap<true> {
-    const others = new PatternMap<true>();
-    for (const { pattern, live, heardFrom } of this.#patterns.values()) {
-      if (!live || asked.has(pattern) || heardFrom === undefined || since === undefined) continue;
-      if (heardFrom.epoch !== since.epoch || heardFrom.offset > since.offset) continue;
-      others.set(pattern, true);
+  *#heardBefore(since: Position | undefined): Iterable<string> {
+    const behind = new Set([...this.#behind.keys()].map(({ subscription }) => subscription));
+    for (const subscription of this.#patterns.values()) {
+      const { pattern, live, heardFrom } = subscription;
+      if (!live || behind.has(subscription) || heardFrom === undefined) continue;
+      if (heardFrom.epoch === since?.epoch && heardFrom.offset <= since.offset) yield pattern;
     }
-    return others;
   }
 
-  /** @param takes whether a channel is to be caught up with; it is asked once for each */
-  async #recover(
-    { subscription, position, recovery }: JoinedPattern,
-    budget: ReplayBudget,
-    takes: (channel: string, seen: boolean) => boolean,
-  ): Promise<void> {
+  async #recover(one: JoinedPattern, own: OwnChannels): Promise<void> {
+    const { subscription, position, recovery } = one;
     const { pattern } = subscription;
     const { since, positions } = recovery ?? { since: undefined, positions: new Map() };
     const active = await this.#active(pattern, since);
-    const absence = { from: since?.offset ?? 0, now: position.offset };
+    const others = new PatternMap<true>();
+    for (const other of this.#heardBefore(since)) others.set(other, true);
     const all = [...new Set([...positions.keys(), ...active.channels])];
     for (let i = 0; i < all.length; i += ASKED_TOGETHER) {
       const some = all.slice(i, i + ASKED_TOGETHER);
       const together = await this.#host.turns.run(() =>
-        some.filter((channel) => takes(channel, positions.has(channel))),
+        some.filter((channel) => {
+          if (this.#behind.get(one)?.has(channel) === true) return false;
+          // What others have brought was not missed.
+          return positions.has(channel) || others.match(channel).length === 0;
+        }),
       );
+      const isOwn = together.map((channel) => own.has(channel));
       const heads = await Promise.all(
-        together.map((channel) => currentHead(this.#reader, channel)),
+        together.map((channel, k) => (isOwn[k] ? undefined : this.#head(channel))),
       );
-      for (const [k, channel] of together.entries()) {
-        // What has come by now of another log is of one that has been lost.
-        const epoch = heads[k]?.position.epoch;
-        if (epoch !== undefined) this.#feed.buffer?.discard(channel, epoch);
-      }
       // What one request may replay is shared: one after the other.
       for (const [k, channel] of together.entries()) {
         if (this.#owner.ended) return;
-        const rules = this.#rulesFor(channel, recovery);
-        await this.#catchUp(channel, heads[k], positions.get(channel), absence, budget, rules);
+        if (await own.catchUp(channel)) continue;
+        const head = isOwn[k] ? await this.#head(channel) : heads[k];
+        const asked = this.takeAsked(channel);
+        if (asked !== undefined) await this.#catchUp(channel, head, asked, own.budget);
       }
     }
     if (this.#owner.ended) return;
@@ -280,10 +300,11 @@ export class SessionPatterns {
     this.#owner.tellRecovered(pattern, position, told);
   }
 
-  /** What a channel offers this session: none recovers what it may not read. */
-  #rulesFor(channel: string, request: PatternRequest | undefined): ChannelRules {
-    const rules = this.#host.rules.of(channel);
-    return request?.mayReadHistory(channel) === false ? { ...rules, recovery: false } : rules;
+  async #head(channel: string): Promise<Head | undefined> {
+    const head = await currentHead(this.#reader, channel);
+    // What has come by now of another log is of one that has been lost.
+    if (head !== undefined) this.#feed.buffer?.discard(channel, head.position.epoch);
+    return head;
   }
 
   async #active(pattern: string, since: Position | undefined) {
@@ -297,25 +318,24 @@ export class SessionPatterns {
     }
   }
 
-  /** @param last the client's last position; undefined in a channel that it has never seen */
   async #catchUp(
     channel: string,
     head: Head | undefined,
-    last: Position | undefined,
-    absence: Absence,
+    asked: AskedByPatterns,
     budget: ReplayBudget,
-    rules: ChannelRules,
   ): Promise<void> {
+    const { last } = asked;
     if (head === undefined) {
       const until = last ?? NOWHERE;
       this.#owner.tellRecovered(channel, until, { reason: "unavailable", after: last, until });
       return;
     }
     const { position } = head;
+    const rules = rulesFor(this.#host, channel, asked);
     const request = { since: last, rewind: 0 };
     const found =
-      last === undefined
-        ? await recoverFromTime(this.#reader, channel, head, absence, budget, rules)
+      asked.last === undefined
+        ? await recoverFromTime(this.#reader, channel, head, asked.absence, budget, rules)
         : await recover(this.#reader, channel, request, position, budget, rules.recovery);
     if (found === undefined || this.#owner.ended) return;
     this.#feed.setFloor(channel, position);
@@ -328,7 +348,7 @@ export class SessionPatterns {
   async #flushBuffer(): Promise<void> {
     const feed = this.#feed;
     for (;;) {
-      if (this.#owner.ended || this.#settling > 0) return;
+      if (this.#owner.ended || this.#behind.size > 0) return;
       if (feed.buffer?.takeOverflow() === true) {
         await this.#tellOverflow();
         continue;
@@ -356,7 +376,7 @@ export class SessionPatterns {
    */
   #flushSome(): OverflowedItem | "enough" | undefined {
     for (let count = 0; count < LET_OUT_TOGETHER; count++) {
-      if (this.#owner.ended || this.#settling > 0) return "enough";
+      if (this.#owner.ended || this.#behind.size > 0) return "enough";
       const item = this.#feed.buffer?.take();
       if (item === undefined) return undefined;
       // The pattern that brought it may have been left.

@@ -167,6 +167,89 @@ export const patternRecoveryCases: readonly Case[] = [
     },
   },
   {
+    rules: ["W5", "W6"],
+    title:
+      "a subscription to a channel that has begun since then, and asks for nothing, hides nothing of what was missed",
+    kinds: ONE,
+    async run(context) {
+      const root = context.channel();
+      const pattern = `${root}.*`;
+      const [seen, fresh] = [`${root}.seen`, `${root}.fresh`];
+      const publisher = await context.client();
+      const gone = await context.client({ subscriptions: [{ channel: pattern }] }, RECOVERING);
+      const epoch = await fill(publisher, seen, 2);
+      await gone.received(2);
+      const since = placeOf(gone, pattern);
+      gone.socket.terminate();
+      await fill(publisher, seen, 1);
+      const freshEpoch = await fill(publisher, fresh, 2);
+      const client = await context.client(
+        { subscriptions: [{ channel: seen }, { channel: fresh }] },
+        RECOVERING,
+      );
+      await publisher.publish(seen, "live");
+      await client.received(1);
+      await client.subscribe({
+        channel: pattern,
+        ...(since && { since }),
+        positions: positionsOf(gone),
+      });
+      await client.several("recovered", 3);
+      await publisher.publish(seen, "live");
+      await publisher.publish(fresh, "live");
+      await client.received(7);
+      // As where a client subscribes again, what has come live since is part of what is replayed.
+      assert.deepEqual(journal(client, seen), [
+        `subscribed ${epoch}-3`,
+        `live ${epoch}-4`,
+        ...run("replay", epoch, 3, 4),
+        `recovered ${epoch}-4`,
+        `live ${epoch}-5`,
+      ]);
+      assert.deepEqual(journal(client, fresh), [
+        `subscribed ${freshEpoch}-2`,
+        ...run("replay", freshEpoch, 1, 2),
+        `recovered ${freshEpoch}-2`,
+        `live ${freshEpoch}-3`,
+      ]);
+      assert.deepEqual(verdicts(client), { [seen]: "all", [fresh]: "all", [pattern]: "all" });
+    },
+  },
+  {
+    rules: ["W5", "W6"],
+    title:
+      "a channel that the session has already, by itself or by another pattern, gets what a pattern of the same request asks",
+    kinds: ONE,
+    async run(context) {
+      for (const byItself of [true, false]) {
+        const root = context.channel();
+        const pattern = `${root}.*`;
+        const fresh = `${root}.fresh`;
+        const publisher = await context.client();
+        const gone = await context.client({ subscriptions: [{ channel: pattern }] }, RECOVERING);
+        const since = placeOf(gone, pattern);
+        gone.socket.terminate();
+        const epoch = await fill(publisher, fresh, 2);
+        const client = await context.client(
+          { subscriptions: [{ channel: byItself ? fresh : `${root}.**` }] },
+          RECOVERING,
+        );
+        await client.subscribe({ channel: fresh }, { channel: pattern, ...(since && { since }) });
+        await client.several("recovered", 2);
+        await publisher.publish(fresh, "live");
+        await client.received(3);
+        assert.deepEqual(journal(client, fresh), [
+          ...(byItself ? [`subscribed ${epoch}-2`] : []),
+          `subscribed ${epoch}-2`,
+          ...run("replay", epoch, 1, 2),
+          `recovered ${epoch}-2`,
+          `live ${epoch}-3`,
+        ]);
+        assert.deepEqual(verdicts(client), { [fresh]: "all", [pattern]: "all" });
+      }
+    },
+  },
+  {
     rules: ["W6"],
     title:
       "of a channel that is older than the pattern and was never seen nobody can say what is missing",

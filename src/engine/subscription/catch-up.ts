@@ -1,0 +1,160 @@
+/** How the channels that a session has by themselves catch up with what its client missed. */
+import type { ChannelRules } from "../../channels/rules.ts";
+import type { Position } from "../ports/broker.ts";
+import { rulesFor } from "./asked-by-patterns.ts";
+import type { ChannelSubscription, ReplayPlan } from "./channel-subscription.ts";
+import { type Absence, readHead, recoverFromTime } from "./pattern-recovery.ts";
+import type { ChannelsHost, ChannelsOwner } from "./ports.ts";
+import {
+  type LogReader,
+  onlyGap,
+  type RecoveryResult,
+  type ReplayBudget,
+  readRange,
+  recover,
+} from "./recovery.ts";
+import { readPresence, replay } from "./replay.ts";
+import type { SessionPatterns } from "./session-patterns.ts";
+
+/** What a client asks to catch up with by the subscription itself. */
+export interface Recovery extends ReplayPlan {
+  /** Whether the session may be given what was before. */
+  readonly permitted: boolean;
+}
+
+/** One request that catches up: what it may replay is shared by its subscriptions. */
+export class CatchUp {
+  readonly budget: ReplayBudget;
+  readonly #host: ChannelsHost;
+  readonly #owner: ChannelsOwner;
+  readonly #reader: LogReader;
+
+  constructor(host: ChannelsHost, owner: ChannelsOwner) {
+    const { broker, logger, turns } = host;
+    this.budget = host.replayBudget();
+    this.#host = host;
+    this.#owner = owner;
+    this.#reader = { broker, logger, turns, over: () => owner.ended };
+  }
+
+  async recover(
+    subscription: ChannelSubscription,
+    { request, until, permitted }: Recovery,
+  ): Promise<void> {
+    const { channel } = subscription;
+    const recoverable = permitted && this.#host.rules.of(channel).recovery;
+    const found = await recover(this.#reader, channel, request, until, this.budget, recoverable);
+    await this.#give(subscription, until, found);
+  }
+
+  /**
+   * Brings what patterns that catch up ask of a channel and the session has not had by this subscription. Where the
+   * subscription is live already, what it has brought is replayed as well, as where a client subscribes again.
+   *
+   * @param isFresh whether the same request has made the subscription
+   */
+  async recoverOwed(
+    subscription: ChannelSubscription,
+    patterns: SessionPatterns,
+    isFresh: boolean,
+  ): Promise<void> {
+    const { channel, began, floor } = subscription;
+    const asked = patterns.takeAsked(channel);
+    if (asked === undefined || began === undefined || floor === undefined) return;
+    const isLive = floor.epoch !== began.epoch || floor.offset > began.offset;
+    const until = isLive ? floor : began;
+    const rules = rulesFor(this.#host, channel, asked);
+    const { last } = asked;
+    let found: RecoveryResult | undefined;
+    if (last !== undefined) {
+      const isBrought = last.epoch === began.epoch && last.offset >= began.offset;
+      if (isBrought && !isFresh) return;
+      const request = { since: last, rewind: 0 };
+      const { budget } = this;
+      found = await recover(this.#reader, channel, request, until, budget, rules.recovery);
+    } else {
+      const { since, absence } = asked;
+      if (patterns.hasBrought(channel, since)) return;
+      // Whether anything was missed is to be known first, and takes nothing away from other channels.
+      const most = isLive ? { ...this.budget } : this.budget;
+      found = await this.#meanwhile(channel, began, absence, most, rules);
+      if (isLive && found !== undefined && found.entries.length > 0) {
+        found = await this.#meanwhile(channel, until, absence, this.budget, rules);
+      }
+    }
+    if (found === undefined) return;
+    subscription.raise(until);
+    await this.#give(subscription, until, found);
+  }
+
+  /** Reads what was too much to be held, and lets out the rest. */
+  async goOn(subscription: ChannelSubscription): Promise<void> {
+    await this.#readDropped(subscription);
+    if (!this.#owner.ended) subscription.release();
+  }
+
+  /** Replays what was found, and ends that with the verdict. */
+  async #give(
+    subscription: ChannelSubscription,
+    until: Position,
+    found: RecoveryResult,
+  ): Promise<void> {
+    if (this.#owner.ended) return;
+    subscription.began = undefined;
+    await this.#replay(subscription, until.epoch, found);
+    if (!this.#owner.ended) this.#owner.tellRecovered(subscription.channel, until, found.gap);
+  }
+
+  /** What was missed of a channel that its client has never seen; undefined where that is nothing. */
+  async #meanwhile(
+    channel: string,
+    until: Position,
+    absence: Absence,
+    budget: ReplayBudget,
+    rules: ChannelRules,
+  ): Promise<RecoveryResult | undefined> {
+    const head = await readHead(this.#reader, channel);
+    if (head?.position.epoch !== until.epoch) return onlyGap("unavailable", undefined, until);
+    const { oldest } = head;
+    const then = {
+      position: until,
+      oldest: (oldest?.offset ?? 0) > until.offset ? undefined : oldest,
+    };
+    return await recoverFromTime(this.#reader, channel, then, absence, budget, rules);
+  }
+
+  async #readDropped(subscription: ChannelSubscription): Promise<void> {
+    const { channel, buffer } = subscription;
+    for (;;) {
+      if (this.#owner.ended) return;
+      const dropped = buffer?.takeDropped();
+      if (dropped === undefined) {
+        if (buffer?.takeLostPresence() !== true) return;
+        const notice = await readPresence(this.#host, channel);
+        if (notice !== undefined) buffer.putFirst(channel, notice);
+        continue;
+      }
+      const { floor } = subscription;
+      const same = floor?.epoch === dropped.epoch;
+      // Of another log than the subscription's only what a gap has announced is for it.
+      if (same ? floor.offset >= dropped.offset : !buffer?.announced(dropped.epoch)) continue;
+      const budget = this.#host.replayBudget();
+      const found = same
+        ? await readRange(this.#reader, channel, floor.offset, dropped, budget)
+        : await recover(this.#reader, channel, { since: floor, rewind: 0 }, dropped, budget, true);
+      if (this.#owner.ended) return;
+      subscription.floor = dropped;
+      if (found.gap !== undefined) this.#owner.tellGap(channel, found.gap);
+      await this.#replay(subscription, dropped.epoch, found);
+    }
+  }
+
+  async #replay(
+    subscription: ChannelSubscription,
+    epoch: string,
+    { entries }: RecoveryResult,
+  ): Promise<void> {
+    const { channel } = subscription;
+    await replay(this.#host, this.#owner, subscription, { channel, epoch, entries });
+  }
+}
