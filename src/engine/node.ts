@@ -2,13 +2,8 @@
 import { RuleAuthorizer } from "../access/authorizer.ts";
 import type { Snapshot } from "../channels/presence.ts";
 import type { RuleBook } from "../channels/rules.ts";
-import type { Entry } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_UNHEARD_BYTES } from "../protocol/limits.ts";
-import {
-  type EncodingCounters,
-  type FrameStamp,
-  PublicationBatch,
-} from "../protocol/publication-frames.ts";
+import type { EncodingCounters, FrameStamp } from "../protocol/publication-frames.ts";
 import type { HostCapabilities } from "./capabilities.ts";
 import { Counters } from "./counters.ts";
 import { errorText } from "./error-text.ts";
@@ -31,7 +26,6 @@ import { DEFAULT_SETTINGS, type Settings } from "./settings/settings.ts";
 import { Hub } from "./subscription/hub.ts";
 import { NewChannels } from "./subscription/new-channels.ts";
 import { Occupancy } from "./subscription/occupancy.ts";
-import type { ReplayBudget } from "./subscription/recovery.ts";
 import type { PresenceNotice } from "./subscription/replay-buffer.ts";
 import { SurveyRuns } from "./survey/survey-run.ts";
 import { Surveys } from "./survey/surveys.ts";
@@ -196,15 +190,6 @@ export class Node implements SessionHost {
     const { maxMessageBytes } = this.settings;
     const frame = membersFrame(this, channel, epoch, snapshot, maxMessageBytes);
     return { member: undefined, generation: snapshot.generation, frame };
-  }
-
-  replayed(channel: string, epoch: string, entries: readonly Entry[]): PublicationBatch {
-    this.counters.replayed += entries.length;
-    return new PublicationBatch(channel, epoch, entries, this.stamp, true);
-  }
-
-  replayBudget(): ReplayBudget {
-    return { messages: this.settings.recoveryMessages, bytes: this.settings.recoveryBytes };
   }
 
   /** Those who can be asked in a survey of a channel. */

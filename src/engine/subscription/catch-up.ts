@@ -6,6 +6,7 @@ import type { ChannelSubscription, ReplayPlan } from "./channel-subscription.ts"
 import { type Absence, readHead, recoverFromTime } from "./pattern-recovery.ts";
 import type { ChannelsHost, ChannelsOwner } from "./ports.ts";
 import {
+  budgetOf,
   type LogReader,
   onlyGap,
   type RecoveryResult,
@@ -31,7 +32,7 @@ export class CatchUp {
 
   constructor(host: ChannelsHost, owner: ChannelsOwner) {
     const { broker, logger, turns } = host;
-    this.budget = host.replayBudget();
+    this.budget = budgetOf(host.settings);
     this.#host = host;
     this.#owner = owner;
     this.#reader = { broker, logger, turns, over: () => owner.ended };
@@ -138,7 +139,7 @@ export class CatchUp {
       const same = floor?.epoch === dropped.epoch;
       // Of another log than the subscription's only what a gap has announced is for it.
       if (same ? floor.offset >= dropped.offset : !buffer?.announced(dropped.epoch)) continue;
-      const budget = this.#host.replayBudget();
+      const budget = budgetOf(this.#host.settings);
       const found = same
         ? await readRange(this.#reader, channel, floor.offset, dropped, budget)
         : await recover(this.#reader, channel, { since: floor, rewind: 0 }, dropped, budget, true);

@@ -1,14 +1,14 @@
 /** What the subscriptions of a session need of the session and of the node around it. */
 import type { Snapshot } from "../../channels/presence.ts";
 import type { RuleBook } from "../../channels/rules.ts";
-import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import type { PublicationBatch } from "../../protocol/publication-frames.ts";
+import type { FrameStamp } from "../../protocol/publication-frames.ts";
+import type { Counters } from "../counters.ts";
 import type { Broker, LogGap, Position } from "../ports/broker.ts";
 import type { Logger } from "../ports/platform.ts";
+import type { Settings } from "../settings/settings.ts";
 import type { Turns } from "../turns.ts";
 import type { Hub } from "./hub.ts";
 import type { NewChannels } from "./new-channels.ts";
-import type { ReplayBudget } from "./recovery.ts";
 import type { PresenceNotice } from "./replay-buffer.ts";
 import type { Origin, Subscriber } from "./subscriber.ts";
 
@@ -19,14 +19,15 @@ export interface ChannelsHost {
   readonly logger: Logger;
   readonly rules: RuleBook;
   readonly newChannels: NewChannels;
-  /** A batch of entries out of the log. */
-  replayed(channel: string, epoch: string, entries: readonly Entry[]): PublicationBatch;
+  /** What every frame of publications takes from the node. */
+  readonly stamp: FrameStamp;
+  readonly counters: Pick<Counters, "replayed">;
   /** Who is present in a channel, for sessions that have missed changes. */
   presenceNotice(channel: string, epoch: string, snapshot: Snapshot): PresenceNotice;
   /** How the reads of all sessions share the event loop. */
   readonly turns: Turns;
   /** What one request may replay. */
-  replayBudget(): ReplayBudget;
+  readonly settings: Pick<Settings, "recoveryMessages" | "recoveryBytes">;
 }
 
 /** The session, as its channels see it. */

@@ -11,6 +11,7 @@ import {
 } from "../../protocol/limits.ts";
 import type { Broker, GapReason, LogGap, Position } from "../ports/broker.ts";
 import type { Logger } from "../ports/platform.ts";
+import type { Settings } from "../settings/settings.ts";
 import type { Turns } from "../turns.ts";
 
 /** Where the log is read, and who hears of it when that fails. */
@@ -27,6 +28,14 @@ export interface LogReader {
 export interface ReplayBudget {
   messages: number;
   bytes: number;
+}
+
+/** All that one request may replay. */
+export function budgetOf({
+  recoveryMessages: messages,
+  recoveryBytes: bytes,
+}: Pick<Settings, "recoveryMessages" | "recoveryBytes">): ReplayBudget {
+  return { messages, bytes };
 }
 
 /** Where a client wants to go on. */

@@ -1,6 +1,7 @@
 /** What a session is given of what was before: entries out of the log, and the members of now. */
 import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_PRESENCE_MEMBERS } from "../../protocol/limits.ts";
+import { PublicationBatch } from "../../protocol/publication-frames.ts";
 import type { Listener } from "./listener.ts";
 import type { ChannelsHost, ChannelsOwner } from "./ports.ts";
 import { portions } from "./recovery.ts";
@@ -37,7 +38,9 @@ export async function replay(
 ): Promise<void> {
   for (const portion of portions(entries)) {
     await host.turns.run(() => {
-      if (!owner.ended) listener.publications(host.replayed(channel, epoch, portion), true);
+      if (owner.ended) return;
+      host.counters.replayed += portion.length;
+      listener.publications(new PublicationBatch(channel, epoch, portion, host.stamp, true), true);
     });
     if (owner.ended) return;
   }

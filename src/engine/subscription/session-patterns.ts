@@ -23,7 +23,7 @@ import {
 import { currentHead, type Head, recoverFromTime } from "./pattern-recovery.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { positionOf } from "./positions.ts";
-import { type LogReader, type ReplayBudget, readRange, recover } from "./recovery.ts";
+import { budgetOf, type LogReader, type ReplayBudget, readRange, recover } from "./recovery.ts";
 import { type Replay, readPresence, replay } from "./replay.ts";
 import { higher, type Origin } from "./subscriber.ts";
 
@@ -418,7 +418,7 @@ export class SessionPatterns {
     const from = floor?.epoch === epoch ? Math.max(after, floor.offset) : after;
     if (from >= until) return;
     const end = { epoch, offset: until };
-    const budget = this.#host.replayBudget();
+    const budget = budgetOf(this.#host.settings);
     const { entries, gap } = await readRange(this.#reader, channel, from, end, budget);
     if (this.#owner.ended) return;
     if (gap !== undefined) this.#owner.tellGap(channel, gap);
