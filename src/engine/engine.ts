@@ -27,17 +27,9 @@ import {
   type SessionsOutcome,
   type SubscribeOutcome,
 } from "./cluster-calls.ts";
-import type {
-  ClientSession,
-  NextExpiry,
-  PublishOptions,
-  RevokeOptions,
-  SessionMessageOptions,
-  TransmitOptions,
-} from "./contract.ts";
 import type { HostCounters } from "./counters.ts";
 import { Node, type NodeOptions } from "./node.ts";
-import { NodeSessions } from "./node-sessions.ts";
+import { type ClientSession, NodeSessions } from "./node-sessions.ts";
 import type { Authorizer } from "./ports/access.ts";
 import type { Backends } from "./ports/backends.ts";
 import type {
@@ -49,8 +41,15 @@ import type {
 } from "./ports/broker.ts";
 import type { ChannelPage, ChannelQuery, Directory } from "./ports/directory.ts";
 import type { Peer, Transport } from "./ports/transport.ts";
-import { checkedRevocation } from "./revocation/check.ts";
-import { applicationEvent, bodyOf, checkCount } from "./session/application-values.ts";
+import { checkedRevocation, type RevokeOptions } from "./revocation/check.ts";
+import {
+  applicationEvent,
+  bodyOf,
+  checkCount,
+  type PublishOptions,
+  type SessionMessageOptions,
+  type TransmitOptions,
+} from "./session/application-values.ts";
 import { tokenDue } from "./session/expiry/token-due.ts";
 import { publishKey } from "./session/publish-key.ts";
 import { Session } from "./session/session.ts";
@@ -61,8 +60,24 @@ import type { Audience } from "./subscription/hub.ts";
 import type { SurveyOptions, SurveyOutcome } from "./survey/outcome.ts";
 import type { OpenSurveys } from "./survey/surveys.ts";
 
-export type * from "./contract.ts";
+export type { ClientSession } from "./node-sessions.ts";
+export type { RevokeOptions } from "./revocation/check.ts";
+export type {
+  PublishOptions,
+  SessionMessageOptions,
+  TransmitOptions,
+} from "./session/application-values.ts";
 export type EngineOptions = NodeOptions;
+
+/** When sessions have to be looked at again, by the clock's steady time in milliseconds. */
+export interface NextExpiry {
+  /** The earliest end of a connection that has not sent connect; undefined when there is none. */
+  readonly connect: number | undefined;
+  /** The earliest possible end of a silent session; undefined when there is none. */
+  readonly idle: number | undefined;
+  /** The first moment at which a token expires or its client has to be told so; undefined when there is none. */
+  readonly token: number | undefined;
+}
 
 export class Engine {
   readonly broker: Broker;

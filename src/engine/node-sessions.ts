@@ -13,8 +13,30 @@ import type {
 import type { Node } from "./node.ts";
 import type { Identity } from "./ports/identity.ts";
 import { type Revocation, revokes } from "./ports/revocations.ts";
+import type { Session } from "./session/session.ts";
 import type { SendCall } from "./session/stream/sends.ts";
 import { hand } from "./subscription/listener.ts";
+
+/** A session, as hosts and programs have it. What else there is of one is for its own node. */
+export type ClientSession = Pick<
+  Session,
+  | "channels"
+  | "clientId"
+  | "close"
+  | "connected"
+  | "encoding"
+  | "end"
+  | "ended"
+  | "expiry"
+  | "id"
+  | "marks"
+  | "receive"
+  | "receiveMessage"
+  | "record"
+  | "saveMarks"
+  | "userId"
+  | "write"
+>;
 
 export class NodeSessions implements LocalSessions {
   readonly #node: Node;

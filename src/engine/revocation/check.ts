@@ -4,6 +4,13 @@ import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 import { MAX_REVOCATION_MS, MAX_TOKEN_ID_BYTES, MAX_USER_ID_BYTES } from "../../protocol/limits.ts";
 import type { Revocation } from "../ports/revocations.ts";
 
+export interface RevokeOptions {
+  /** The one token that is revoked. Default: all of the user that were issued up to now. */
+  readonly tokenId?: string;
+  /** When the tokens have expired by themselves, Unix milliseconds, at most 90 days ahead. Default: 90 days. */
+  readonly until?: number;
+}
+
 /**
  * @param tokenId undefined for all tokens of the user
  * @throws MessagingError BAD_REQUEST

@@ -62,16 +62,30 @@ export function applicationEvent(value: unknown): CloudEvent {
   }
 }
 
-/** What goes beside an event, and how many bytes it may have; the default is any number. */
-interface BodyOptions {
+export interface TransmitOptions {
+  /** Goes beside the event; extended clients receive it. Default none. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Bytes that the event may have, encoded; a longer one is TOO_LARGE. Default: any number. */
   readonly maxEventBytes?: number;
+}
+
+export interface SessionMessageOptions extends TransmitOptions {
+  /** Id of the message. Default a random one. */
+  readonly id?: string;
+}
+
+export interface PublishOptions extends TransmitOptions {
+  /**
+   * Who publishes, as far as repeated events go: an event with source and id that this principal has
+   * published to the channel before is not published again. Default: every call is one of its own.
+   */
+  readonly principal?: string;
 }
 
 /** An event that has passed the door, with what goes beside it. @throws MessagingError BAD_REQUEST, TOO_LARGE */
 export function bodyOf(
   event: CloudEvent,
-  { metadata = {}, maxEventBytes = Number.POSITIVE_INFINITY }: BodyOptions,
+  { metadata = {}, maxEventBytes = Number.POSITIVE_INFINITY }: TransmitOptions,
 ): EntryBody {
   checkMetadata(metadata);
   const bytes = toBinary(CloudEventSchema, event);

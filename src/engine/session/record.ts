@@ -11,10 +11,10 @@ import {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { ACTIONS, type Grant } from "../ports/access.ts";
 import { type Identity, NOBODY } from "../ports/identity.ts";
+import type { Subscriber } from "../subscription/listener.ts";
 import type { ChannelsHost } from "../subscription/ports.ts";
 import { countOf, uint64Of } from "../subscription/positions.ts";
 import type { SessionChannels } from "../subscription/session-channels.ts";
-import type { Subscriber } from "../subscription/subscriber.ts";
 import type { Client } from "./client.ts";
 import type { FlowControl, FlowMarks } from "./flow-control.ts";
 

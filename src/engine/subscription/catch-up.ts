@@ -1,9 +1,8 @@
 /** How the channels that a session has by themselves catch up with what its client missed. */
 import type { ChannelRules } from "../../channels/rules.ts";
 import type { Position } from "../ports/broker.ts";
-import { rulesFor } from "./asked-by-patterns.ts";
 import type { ChannelSubscription, ReplayPlan } from "./channel-subscription.ts";
-import { type Absence, readHead, recoverFromTime } from "./pattern-recovery.ts";
+import { type Absence, readHead, recoverFromTime, rulesFor } from "./pattern-recovery.ts";
 import type { ChannelsHost, ChannelsOwner } from "./ports.ts";
 import {
   budgetOf,

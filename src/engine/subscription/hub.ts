@@ -8,9 +8,8 @@ import type { MemberSession } from "../../channels/presence.ts";
 import { SmallMap } from "../../channels/small-map.ts";
 import type { LogGap, Position } from "../ports/broker.ts";
 import type { ChannelSubscription } from "./channel-subscription.ts";
-import type { Listener, Tally } from "./listener.ts";
+import type { Listener, Origin, Subscriber, Tally } from "./listener.ts";
 import type { PatternFeed } from "./pattern-feed.ts";
-import type { Origin, Subscriber } from "./subscriber.ts";
 
 /** One session's interest in the channels of one pattern. */
 export interface PatternSubscription {

@@ -2,15 +2,14 @@
 import type { Snapshot } from "../../channels/presence.ts";
 import type { RuleBook } from "../../channels/rules.ts";
 import type { FrameStamp } from "../../protocol/publication-frames.ts";
-import type { Counters } from "../counters.ts";
 import type { Broker, LogGap, Position } from "../ports/broker.ts";
 import type { Logger } from "../ports/platform.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Turns } from "../turns.ts";
 import type { Hub } from "./hub.ts";
+import type { Origin, Subscriber } from "./listener.ts";
 import type { NewChannels } from "./new-channels.ts";
 import type { PresenceNotice } from "./replay-buffer.ts";
-import type { Origin, Subscriber } from "./subscriber.ts";
 
 /** What the channels of a session need from the node around them. */
 export interface ChannelsHost {
@@ -21,7 +20,8 @@ export interface ChannelsHost {
   readonly newChannels: NewChannels;
   /** What every frame of publications takes from the node. */
   readonly stamp: FrameStamp;
-  readonly counters: Pick<Counters, "replayed">;
+  /** Messages read from the log for sessions that had missed them. */
+  readonly counters: { replayed: number };
   /** Who is present in a channel, for sessions that have missed changes. */
   presenceNotice(channel: string, epoch: string, snapshot: Snapshot): PresenceNotice;
   /** How the reads of all sessions share the event loop. */

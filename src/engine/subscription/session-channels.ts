@@ -18,12 +18,13 @@ import type { Position, SubscribeResult } from "../ports/broker.ts";
 import type { TokenBucket } from "../token-bucket.ts";
 import { CatchUp, type Recovery } from "./catch-up.ts";
 import { ChannelSubscription } from "./channel-subscription.ts";
+import { higher, ORIGINS, type Origin } from "./listener.ts";
+import type { JoinedPattern } from "./pattern-recovery.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { countOf, positionMessage, positionOf, uint64Of } from "./positions.ts";
 import { SessionReads } from "./reads.ts";
 import type { RecoveryRequest } from "./recovery.ts";
-import { type JoinedPattern, SessionPatterns } from "./session-patterns.ts";
-import { higher, ORIGINS, type Origin } from "./subscriber.ts";
+import { SessionPatterns } from "./session-patterns.ts";
 
 export interface JoinOutcome {
   /** The entries of the acknowledgement, in the order of the request. */

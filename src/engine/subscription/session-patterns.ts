@@ -10,9 +10,9 @@ import type { Subscription as SubscriptionMessage } from "../../protocol/gen/mes
 import { MAX_PATTERN_CHANNELS } from "../../protocol/limits.ts";
 import { background } from "../background.ts";
 import type { Position } from "../ports/broker.ts";
-import { type AskedByPatterns, askedByPatterns, rulesFor } from "./asked-by-patterns.ts";
 import type { ChannelSubscription } from "./channel-subscription.ts";
 import type { PatternSubscription } from "./hub.ts";
+import { higher, type Origin } from "./listener.ts";
 import {
   channelOf,
   type DroppedRange,
@@ -20,12 +20,20 @@ import {
   PatternFeed,
   PatternReplayBuffer,
 } from "./pattern-feed.ts";
-import { currentHead, type Head, recoverFromTime } from "./pattern-recovery.ts";
+import {
+  type AskedByPatterns,
+  askedByPatterns,
+  currentHead,
+  type Head,
+  type JoinedPattern,
+  type PatternRequest,
+  recoverFromTime,
+  rulesFor,
+} from "./pattern-recovery.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { positionOf } from "./positions.ts";
 import { budgetOf, type LogReader, type ReplayBudget, readRange, recover } from "./recovery.ts";
 import { type Replay, readPresence, replay } from "./replay.ts";
-import { higher, type Origin } from "./subscriber.ts";
 
 /** What one look at many channels asks at the same time. */
 const ASKED_TOGETHER = 32;
@@ -33,22 +41,6 @@ const ASKED_TOGETHER = 32;
 const LET_OUT_TOGETHER = 64;
 /** Where a channel is that has not answered. */
 const NOWHERE: Position = { epoch: "", offset: 0 };
-
-/** A pattern that was granted, and what its client wants to catch up with. */
-export interface JoinedPattern {
-  readonly subscription: PatternSubscription;
-  readonly position: Position;
-  readonly recovery: PatternRequest | undefined;
-}
-
-export interface PatternRequest {
-  /** What the last acknowledgement of the pattern said; undefined where the client has none. */
-  readonly since: Position | undefined;
-  /** The last position that the client has of each channel. */
-  readonly positions: ReadonlyMap<string, Position>;
-  /** Whether the session may be given what was published to a channel before. */
-  readonly mayReadHistory: JoinTerms["mayReadHistory"];
-}
 
 /** The channels that the session has by itself, beside its patterns. */
 export interface OwnChannels {

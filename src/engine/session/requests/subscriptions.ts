@@ -12,9 +12,9 @@ import {
 } from "../../../protocol/gen/messageloop/v1/service_pb.js";
 import { background } from "../../background.ts";
 import type { SubscriptionConsent } from "../../ports/backends.ts";
+import type { Origin } from "../../subscription/listener.ts";
 import type { JoinTerms } from "../../subscription/ports.ts";
 import type { JoinOutcome } from "../../subscription/session-channels.ts";
-import type { Origin } from "../../subscription/subscriber.ts";
 import { answeredConsent } from "../backend-answers.ts";
 import type { CallTerms } from "../backend-calls.ts";
 import { watchToken } from "../expiry/token-due.ts";
