@@ -33,10 +33,11 @@ import {
   importing,
   manifestOf,
   packInto,
+  root,
   run,
   sizeOf,
 } from "../test/support/packed.ts";
-import { MAIN, MISTAKES, PAGE, RUN, TALK, VITE } from "./packages/program.ts";
+import { COMPONENT, MAIN, MISTAKES, PAGE, RUN, TALK, VITE } from "./packages/program.ts";
 import { Report } from "./report.ts";
 
 const MOST_PACKAGES = 2;
@@ -88,6 +89,7 @@ try {
     types: () => areTheTypesWrong(archives),
     compilers,
     bundles,
+    react: () => olderReact(archives),
   };
   const names = positionals.length > 0 ? positionals : Object.keys(parts);
   const isInstalled = await installProgram(archives);
@@ -169,6 +171,38 @@ function meets(version: string | undefined, wanted: string): boolean {
   const least = /^>=(\d+)$/.exec(wanted)?.[1];
   if (least === undefined) return version === wanted;
   return Number.parseInt(version ?? "", 10) >= Number(least);
+}
+
+/** The tests of the hooks pass with React 18 as well, and a program compiles that has its types. */
+async function olderReact(archives: readonly Archive[]): Promise<void> {
+  const place = join(folder, "react18");
+  await cp(fileURLToPath(new URL("packages/react18", import.meta.url)), place, { recursive: true });
+  const quiet = ["--no-audit", "--no-fund"];
+  run("npm", place, "ci", "--ignore-scripts", ...quiet);
+  run("npm", place, "install", "--no-save", "--prefer-offline", ...quiet, pathOf(sdkOf(archives)));
+  const modules = join(place, "node_modules");
+  const { version } = await manifestOf(join(modules, "react"));
+  await writeFile(join(place, "main.tsx"), COMPONENT);
+  const options = { ...STRICT, ...RESOLUTIONS.bundler, jsx: "react-jsx" };
+  const settings = { compilerOptions: options, files: ["main.tsx"] };
+  await writeFile(join(place, "tsconfig.json"), JSON.stringify(settings));
+  const tsc = [join(program, "node_modules/typescript/bin/tsc"), "-p", place];
+  const compiled = outcome(process.execPath, ...tsc);
+  report.expect(
+    compiled.ok,
+    `React ${version}, types: ${compiled.ok ? "no complaint" : compiled.said}`,
+  );
+  const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run", "--project", "e2e"];
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [...vitest, "test/e2e/react.test.ts"],
+    { cwd: root, encoding: "utf8", env: { ...environment(), MESSAGELOOP_REACT: modules } },
+  );
+  const passed = /Tests.* (\d+) passed/.exec(stdout)?.[1];
+  report.expect(
+    status === 0 && passed !== undefined,
+    `React ${version}: ${status === 0 ? `${passed} tests of the hooks pass` : `${stdout}${stderr}`}`,
+  );
 }
 
 /** What comes of an installation of the SDK alone. */

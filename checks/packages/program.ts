@@ -55,6 +55,39 @@ const entries = Object.entries(all).flatMap(([entry, its]) => (Object.keys(its).
 Object.assign(globalThis, { check: { talk, entries } });
 `;
 
+/** A component with every hook. */
+export const COMPONENT = `import { createClient } from "messageloop";
+import { createHooks, MessageLoopProvider, useClient, useConnectionState } from "messageloop/react";
+import type { ReactElement } from "react";
+
+const hooks = createHooks<{ "chat.*": { readonly text: string } }>();
+
+function Room(): ReactElement {
+  const { messages, publish, error } = hooks.useChannel("chat.lobby", { rewind: 10 });
+  const { members } = hooks.usePresence("chat.lobby");
+  return (
+    <button onClick={() => void publish({ text: error?.message ?? "" })}>
+      {members.length} {messages.map(({ id, data }) => <i key={id}>{data.text}</i>)}
+    </button>
+  );
+}
+
+function Status(): ReactElement {
+  return <p title={useClient()?.userId}>{useConnectionState().state}</p>;
+}
+
+export function App(): ReactElement {
+  return (
+    <MessageLoopProvider url="/ws" createClient={createClient}>
+      <Status />
+      <hooks.MessageLoopProvider url="/ws" options={{ getToken: () => "t" }}>
+        <Room />
+      </hooks.MessageLoopProvider>
+    </MessageLoopProvider>
+  );
+}
+`;
+
 /** What `talk` says. */
 export const TALK = "hello ACL_ERROR hello ACL_ERROR";
 

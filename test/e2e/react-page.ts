@@ -12,6 +12,9 @@ import {
 import { FakeServer } from "../../src/client/testing/index.ts";
 import type { ClientOptions } from "../../src/index.ts";
 
+/** Of React. */
+export { version } from "react";
+
 const place = document.createElement("div");
 document.body.append(place);
 

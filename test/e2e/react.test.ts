@@ -1,14 +1,31 @@
 /** The hooks as React calls them, in real browsers: mounted twice, rendered by a server, switched, left and come back to. */
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { BROWSERS, type Browser, type BrowserPage, launch } from "./browsers.ts";
 import type { seen as Seen } from "./react-page.ts";
 
 const PATIENCE_MS = 30_000;
+/** Where React is: the project's own, or another version in a folder that `npm run check:packages` names. */
+const MODULES =
+  process.env["MESSAGELOOP_REACT"] ?? fileURLToPath(new URL("../../node_modules", import.meta.url));
+
+/** Takes React from there, wherever the hooks import it. */
+const fromModules: Plugin = {
+  name: "from-modules",
+  setup({ onResolve, resolve }) {
+    onResolve({ filter: /^react(-dom)?($|\/)/ }, ({ path, kind, pluginData }) =>
+      pluginData === MODULES
+        ? undefined
+        : resolve(path, { kind, resolveDir: MODULES, pluginData: MODULES }),
+    );
+  },
+};
 
 let program = "";
 let origin = "";
@@ -22,6 +39,7 @@ beforeAll(async () => {
     globalName: "hooks",
     // React's own checks, and StrictMode, are there in development alone.
     define: { "process.env.NODE_ENV": '"development"' },
+    plugins: [fromModules],
     write: false,
   });
   program = (outputFiles[0]?.text ?? "").replace("var hooks", "globalThis.hooks");
@@ -53,6 +71,11 @@ describe.each(BROWSERS)("in %s", (name) => {
   async function run(call: string): Promise<void> {
     await page.evaluate(`hooks.${call}`);
   }
+
+  test("React is of the version that is meant", async () => {
+    const manifest = readFileSync(join(MODULES, "react/package.json"), "utf8");
+    expect(await page.evaluate("hooks.version")).toBe(JSON.parse(manifest).version);
+  });
 
   /** What there is as soon as the page shows a text. */
   async function shown(text: string): Promise<ReturnType<typeof Seen>> {
