@@ -18,6 +18,7 @@ import { live } from "./doors/clients.ts";
 import { startHost } from "./doors/host.ts";
 import { Report } from "./report.ts";
 import { type BareServer, startBareServer } from "./runtimes/bare-server.ts";
+import { hiddenTabs } from "./runtimes/hidden.ts";
 import { streams } from "./runtimes/streams.ts";
 
 /** By row of the table, what was seen. */
@@ -30,8 +31,9 @@ interface Looked {
 
 type Look = (server: BareServer, nobody: string) => Promise<Looked>;
 
-/** The part that is about the SDK. */
+/** The parts that are about the SDK. */
 const SDK = "SDK";
+const HIDDEN = "hidden";
 /** Modules of src/ that its programs use. */
 const SDK_ENTRIES = ["index", "client/stream/index", "client/protobuf/index"];
 /** Versions of Node that the SDK is for, beside this one, by the names of their packages. */
@@ -74,20 +76,23 @@ try {
     Deno: program("node_modules/.bin/deno", await versionOf("deno"), DENO),
     ws: program(process.execPath, await versionOf("ws"), [], ["ws"]),
   };
-  const all = [...Object.keys(looks), SDK];
+  const all = [...Object.keys(looks), HIDDEN, SDK];
   const wanted = positionals.length > 0 ? positionals : all;
-  const names = wanted.filter((name) => name !== SDK);
+  const names = wanted.filter((name) => name !== SDK && name !== HIDDEN);
   const nobody = `ws://127.0.0.1:${await freePort()}/`;
   // Most of the time is waiting for closes.
-  await Promise.all(
-    names.map((name) =>
-      report.part(name, async () => {
-        const look = looks[name];
-        if (look === undefined) throw new Error(`there are ${all.join(", ")}`);
-        compare(name, await look(server, nobody));
-      }),
-    ),
+  const looking = names.map((name) =>
+    report.part(name, async () => {
+      const look = looks[name];
+      if (look === undefined) throw new Error(`there are ${all.join(", ")}`);
+      compare(name, await look(server, nobody));
+    }),
   );
+  if (wanted.includes(HIDDEN)) {
+    findChromium();
+    looking.push(report.part(HIDDEN, () => hiddenTabs(report, values.plant)));
+  }
+  await Promise.all(looking);
   if (wanted.includes(SDK)) await report.part(SDK, sdk);
 } finally {
   await server.stop();
