@@ -63,6 +63,8 @@ export interface Tries {
    * throws what is to be thrown instead of another one.
    */
   failed(error: unknown, failures: number): number;
+  /** It is not tried any more, whatever became of it. */
+  ended?(): void;
 }
 
 /**
@@ -79,7 +81,7 @@ export interface Tries {
  */
 export async function repeated<T>(
   call: () => Promise<T>,
-  { timers, timeoutMs, late, failed }: Tries,
+  { timers, timeoutMs, late, failed, ended }: Tries,
 ): Promise<T> {
   const { promise: over, reject } = Promise.withResolvers<never>();
   // The race that it ends may be over by then.
@@ -97,5 +99,6 @@ export async function repeated<T>(
     }
   } finally {
     cancel();
+    ended?.();
   }
 }

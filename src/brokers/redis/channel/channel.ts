@@ -9,6 +9,7 @@ import type {
   PublishCommand,
   PublishResult,
 } from "../../../engine/ports/broker.ts";
+import { repeated } from "../../../engine/ports/timers.ts";
 import {
   PublishQueue,
   type QueuedBytes,
@@ -23,7 +24,7 @@ import {
 import type { EpochPool } from "../epoch-pool.ts";
 import type { RedisKeys } from "../keys.ts";
 import type { RedisRetries } from "../outage/retries.ts";
-import { type Outage, patiently, type RetryContext, refused } from "../outage/retry.ts";
+import { type Outage, patience, patiently, type RetryContext, refused } from "../outage/retry.ts";
 import { type RedisArgument, type RedisCommands, RedisFailure } from "../ports.ts";
 import type { Place } from "../reply.ts";
 import { CATCH_UP, HISTORY, OPEN, PUBLISH, REMOVE } from "../scripts/log.ts";
@@ -260,7 +261,7 @@ export class RedisChannel {
       ...items.flatMap(({ key, body }) => [key, body]),
     ];
     const call = this.#call(PUBLISH, this.#ttl, terms);
-    const { epoch, places } = await patiently(host, host.outage, call);
+    const { epoch, places } = await repeated(call, patience(host, host.outage));
     if (places.length !== items.length) {
       throw refused(host, new RedisFailure("garbled", "Redis did not answer each publish"));
     }

@@ -1,6 +1,6 @@
 /** Patience with a Redis that is away: how long a call is repeated, and when it is given up. */
 import type { Clock, Timers } from "../../../engine/ports/platform.ts";
-import { pauseAfter, repeated } from "../../../engine/ports/timers.ts";
+import { pauseAfter, repeated, type Tries } from "../../../engine/ports/timers.ts";
 import { MessagingError, unavailable } from "../../../protocol/errors.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../../protocol/limits.ts";
 import { RedisFailure } from "../ports.ts";
@@ -23,8 +23,7 @@ export interface Outage {
 }
 
 /**
- * Calls until Redis answers. A call that was never sent is given up after OFFLINE_PATIENCE_MS of
- * outage, however many calls share it; one whose outcome is unknown after CHANNEL_TIMEOUT_MS.
+ * Calls until Redis answers, with `patience`.
  *
  * @throws MessagingError UNAVAILABLE
  */
@@ -33,33 +32,40 @@ export function patiently<T>(
   outage: Outage,
   call: () => Promise<T>,
 ): Promise<T> {
-  const { timers } = context;
+  return repeated(call, patience(context, outage));
+}
+
+/**
+ * How long a call is tried. One that was never sent is given up after OFFLINE_PATIENCE_MS of outage, however many
+ * calls share it; one whose outcome is unknown after CHANNEL_TIMEOUT_MS. All that it throws is UNAVAILABLE.
+ */
+export function patience(context: RetryContext, outage: Outage): Tries {
   // Of a cluster one server may be away and another there: the first of the two does not wait longer.
-  let away: Patience | undefined;
+  let away: Offline | undefined;
   let sent = false;
-  const tried = repeated(call, {
-    timers,
+  return {
+    timers: context.timers,
     timeoutMs: CHANNEL_TIMEOUT_MS,
     late: () => unavailable("Redis does not answer in time"),
     failed: (error, failures) => {
       if (!(error instanceof RedisFailure)) throw error;
       if (!mendable(error)) throw refused(context, error);
       if (error.kind === "lost") sent = true;
-      else away ??= patience(context, outage);
+      else away ??= offline(context, outage);
       if (!sent && away?.over === true) throw unavailable("Redis is away", error);
       return pauseAfter(failures, PAUSES);
     },
-  });
-  return tried.finally(() => away?.end());
+    ended: () => away?.end(),
+  };
 }
 
 /** How long a call that was never sent goes on. */
-interface Patience {
+interface Offline {
   readonly over: boolean;
   end(): void;
 }
 
-function patience({ clock, timers }: RetryContext, { since }: Outage): Patience {
+function offline({ clock, timers }: RetryContext, { since }: Outage): Offline {
   const spent = since === undefined ? 0 : clock.now() - since;
   // A clock that was set back or forward says nothing of an outage.
   const left = OFFLINE_PATIENCE_MS - Math.min(Math.max(spent, 0), OFFLINE_PATIENCE_MS);
