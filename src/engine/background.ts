@@ -6,7 +6,7 @@ import type { Logger } from "./ports/platform.ts";
  * Lets a promise run on its own. A rejection is logged as a warning and goes no further, so that it
  * cannot end the process.
  *
- * @param work the promise whose outcome nobody needs
+ * @param work the promise whose outcome is not needed
  * @param logger receives the warning
  * @param what names the work in the log, such as `"pattern push"`
  * @example

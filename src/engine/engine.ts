@@ -75,10 +75,17 @@ export interface NextExpiry {
   readonly connect: number | undefined;
   /** The earliest possible end of a silent session; undefined when there is none. */
   readonly idle: number | undefined;
-  /** The first moment at which a token expires or its client has to be told so; undefined when there is none. */
+  /** The first moment at which a token expires or its client has to hear of that; undefined when there is none. */
   readonly token: number | undefined;
 }
 
+/**
+ * One node: its sessions, and calls of the server's side to sessions and channels of the whole deployment.
+ *
+ * @example
+ * const { engine } = createServer({ config });
+ * const { position } = await engine.publish("news", toWireEvent(event));
+ */
 export class Engine {
   readonly broker: Broker;
   /** The application's backends. */
@@ -86,7 +93,7 @@ export class Engine {
   /** Rules and grants, for doors that let a client in by themselves. */
   readonly authorizer: Authorizer;
   readonly settings: Settings;
-  /** Who hears what on this node. */
+  /** The listeners of each channel on this node. */
   readonly hub: Audience;
   readonly surveys: OpenSurveys;
   /** What hosts see that the engine does not. */

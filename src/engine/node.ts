@@ -1,4 +1,4 @@
-/** What the sessions of one node share. The engine makes it and hands it to each session; it is for nobody else. */
+/** What the sessions of one node share. The engine makes it and hands it to each session; it is for them alone. */
 import { RuleAuthorizer } from "../access/authorizer.ts";
 import type { Snapshot } from "../channels/presence.ts";
 import type { RuleBook } from "../channels/rules.ts";
@@ -55,7 +55,7 @@ export interface NodeOptions {
   readonly backends?: Backends;
   /** @deprecated Use `backends`. */
   readonly proxy?: Backends;
-  /** Who is told of the lives of sessions. Default nobody. */
+  /** Where the lives of sessions are reported. Default: nowhere. */
   readonly lifecycle?: Lifecycle | undefined;
   readonly settings?: Settings;
 }

@@ -19,7 +19,7 @@ const TYPES = "com.messageloop.";
 const SOURCE = "/messageloop";
 const JSON_TYPE = "application/json";
 
-/** What a backend is told by, and with what. */
+/** A call of a backend, and its message. */
 export interface Told<I extends DescMessage = DescMessage> {
   readonly hook: Hook<I>;
   readonly message: MessageShape<I>;

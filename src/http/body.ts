@@ -54,7 +54,7 @@ export async function readBody(
 
 /**
  * Takes what a client still sends of a request that has its answer, and throws it away: a connection that is closed with
- * bytes unread takes the answer along. So who is refused hears why, and what is too much to hear him out is cut:
+ * bytes unread takes the answer along. So a client that is refused hears why, and what is too much to be read to its end is cut:
  * {@link MAX_REST_BYTES}, or {@link MAX_REST_MS}.
  *
  * Never rejects.
@@ -66,7 +66,7 @@ export async function discardRest(source: BodySource): Promise<void> {
   });
   try {
     const whole = await Promise.race([skip(source, MAX_REST_BYTES), late]);
-    // Nobody waits for how that ends.
+    // Its end is not waited for.
     if (!whole) source.cancel().catch(() => {});
   } catch {
     // The client has gone.
@@ -101,7 +101,7 @@ async function skip(source: BodySource, maxBytes: number): Promise<boolean> {
   return false;
 }
 
-/** @throws MessagingError TOO_LARGE for more than so many bytes, and whatever the reader throws */
+/** @throws MessagingError TOO_LARGE for more than so many bytes, and what the reader throws */
 export async function readToEnd(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   maxBytes: number,

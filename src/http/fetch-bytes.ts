@@ -40,7 +40,7 @@ async function take(url: string, maxBytes: number, signal: AbortSignal): Promise
     : await readToEnd(response.body.getReader(), maxBytes);
 }
 
-/** What runtimes say of a connection that fails is "fetch failed", and the reason stands behind it. */
+/** What runtimes say of a connection that fails is "fetch failed", and the reason is its cause. */
 function withCause(error: unknown): unknown {
   const { message, cause } = error as Error;
   return cause instanceof Error ? new Error(`${message}: ${cause.message}`) : error;

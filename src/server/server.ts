@@ -83,6 +83,14 @@ export interface Server {
 
 const SILENT: Logger = { warn: () => {} };
 
+/**
+ * A self-hosted server. It listens from `start` on.
+ *
+ * @example
+ * const server = createServer({ config: await loadConfig({ env: process.env }), logger: createLogger("info") });
+ * const { websocket } = await server.start();
+ * process.once("SIGTERM", () => void server.stop());
+ */
 export function createServer(options: ServerOptions = {}): Server {
   return new NodeServer(options);
 }

@@ -1,7 +1,4 @@
-/**
- * The client that applications hold. Every promise settles: with the server's answer, with its error, at its
- * deadline, or when the connection is lost.
- */
+/** The client that applications hold. Every promise settles: with an answer, an error, at its deadline, or on a loss. */
 import { MessagingError } from "../../protocol/errors.ts";
 import { toWireEvent } from "../core/cloud-event.ts";
 import { type Connection, connectionOf, type StateChange } from "../core/connection.ts";

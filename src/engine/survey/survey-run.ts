@@ -1,5 +1,5 @@
 /**
- * A survey from its beginning to its end, over all nodes: who is to be asked is counted first, so that nobody is
+ * A survey from its beginning to its end, over all nodes: the subscribers are counted first, so that none is
  * asked where they are too many; then every node that has subscribers asks its own, all at the same time.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
@@ -30,9 +30,9 @@ const TRAVEL_MS = 250;
 
 /** A question to the subscribers of a channel, wherever they are. */
 export interface SurveyQuestion extends Omit<NodeQuestion, "most"> {
-  /** How many may be asked. With more subscribers nobody is. */
+  /** How many may be asked. With more subscribers none is. */
   readonly maxAudience: number;
-  /** Says when nobody waits for it any more: then it ends everywhere. Default: somebody does to the end. */
+  /** Says when it is no longer waited for: then it ends everywhere. Default: it is, to its end. */
   readonly cancellation?: Cancellation | undefined;
 }
 
@@ -49,7 +49,7 @@ export interface SurveyRunsHost {
   readonly limits: Pick<SurveyLimits, "openSurveys" | "surveyResultBytes">;
   readonly counters: SurveyCounters;
   readonly timers: Timers;
-  /** In milliseconds, of a clock that nobody sets. */
+  /** In milliseconds, of a clock that is never set. */
   steadyNow(): number;
 }
 
@@ -68,8 +68,8 @@ export class SurveyRuns {
    * Asks the subscribers of all nodes. A node whose part is not known in the end is named.
    *
    * @throws MessagingError TOO_LARGE where more are subscribed than may be asked, RATE_LIMITED where as many surveys
-   *   are open as may be, UNAVAILABLE where it is not known which nodes have subscribers, or where nobody waits for it
-   *   any more before anybody is asked
+   *   are open as may be, UNAVAILABLE where it is not known which nodes have subscribers, or where it is no longer waited for
+   *   before any session is asked
    */
   async run(question: SurveyQuestion): Promise<SurveyOutcome> {
     const { counters, limits } = this.#host;
@@ -127,7 +127,7 @@ export class SurveyRuns {
     };
   }
 
-  /** Ends a survey for which nobody waits, so that it takes no place anywhere. */
+  /** Ends a survey that is no longer waited for, so that it takes no place anywhere. */
   #abandon(id: string, others: readonly (readonly [node: string, count: number])[]): void {
     this.#host.local.end(id);
     for (const [node] of others) {
@@ -165,7 +165,7 @@ export class SurveyRuns {
     node: string,
     { id, channel, question, timeoutMs, most }: NodeQuestion,
   ): Promise<NodeSurvey | undefined> {
-    // A short survey ends later than it should rather than without all that the node was told.
+    // A short survey ends later than it should rather than without all that the node has got.
     const its = Math.ceil(timeoutMs - Math.min(timeoutMs / 10, TRAVEL_MS));
     const value = { id, channel, question, timeoutMs: its, most };
     const answer = await this.#call(node, { case: "survey", value }, its + TRAVEL_MS);
@@ -232,7 +232,7 @@ export async function answerSurvey(
   }).answer;
 }
 
-/** The time is over. For whoever sees it as an error it is one that may pass. */
+/** The time is over. As an error it is one that may pass. */
 class Late extends MessagingError {
   constructor() {
     super("UNAVAILABLE", "it is not known in time who is subscribed");

@@ -42,7 +42,7 @@ export interface ChannelHost {
   readonly alarm: SharedAlarm;
   readonly terms: LeaseTerms;
   /**
-   * Asks the index for a lease. Resolves with the gateways that hear the channel by patterns.
+   * Asks the index for a lease. Resolves with the gateways that hear the channel through patterns.
    *
    * @param gone those that have said that they do not
    */
@@ -52,7 +52,7 @@ export interface ChannelHost {
   /** Whether the channel reports that it exists. */
   readonly reports: boolean;
   readonly calls: Pick<ObjectCalls, "stats">;
-  /** Hears whether anybody is subscribed by name; undefined where nobody does. */
+  /** Hears whether there are subscribers by name; undefined where no hook wants that. */
   readonly hearer?: ChannelHearer | undefined;
   readonly platform: ObjectPlatform;
 }
@@ -117,14 +117,14 @@ export class ChannelLife {
       positionTtlMs: rules.positionTtlMs,
       store: store.reported(),
       calls: host.calls,
-      // Who hears of nobody need not read who is there.
+      // Without registered gateways the members need not be read.
       members: () => (this.#fanOut.registered ? this.#presence() : this.#members)?.size ?? 0,
       due: () => this.due,
       platform,
     });
   }
 
-  /** Has its end seen to, unless the call that began this life was one of somebody who listens. */
+  /** Has its end seen to, unless the call that began this life was that of a subscriber. */
   opened(): void {
     if (!this.#fanOut.registered && this.#gateways.quietSince() === undefined) this.#quiet();
   }
@@ -134,7 +134,7 @@ export class ChannelLife {
   }
 
   /**
-   * What has changed at a gateway. Those who are present count before those who have gone, so that a
+   * What has changed at a gateway. Sessions that are present count before those that have gone, so that a
    * member that changes sessions neither leaves nor joins; and both before the registration, which
    * hears of what comes after it.
    */
@@ -142,29 +142,29 @@ export class ChannelLife {
     const { gateway, sequence, registration, ended, pattern } = request;
     if (sequence >= (this.#sequences.get(gateway) ?? 0n)) {
       this.#sequences.set(gateway, sequence);
-      // Who follows there by a pattern may not be known yet, and hears of all that changes here.
+      // A follower there through a pattern may not be known yet, and hears of all that changes here.
       if (pattern !== undefined) this.addInterest(interestOf(pattern));
       this.#update(request);
       if (registration !== "") this.#register(request);
       if (ended !== "") this.#fanOut.unregister(gateway, ended);
       if (this.#host.reports) this.#reporter.changed(request.region);
     }
-    // Who neither follows presence nor changes it has no use for the number, and no need to read.
+    // A gateway that neither follows presence nor changes it has no use for the number, and no need to read.
     const generation = request.presence ? this.#presence()?.generation : this.#members?.generation;
     return { position: this.position, generation: generation ?? 0 };
   }
 
   /**
-   * Undefined where it is known who hears the channel, so that messages may be taken, else a promise; who has waited
-   * for it asks again.
+   * Undefined where the hearers of the channel are known, so that messages may be taken, else a promise; its
+   * waiter asks again.
    *
-   * @throws MessagingError UNAVAILABLE where it cannot be known who hears the channel
+   * @throws MessagingError UNAVAILABLE where the hearers of the channel cannot be known
    */
   ready(): Promise<void> | undefined {
     return this.#lease.take();
   }
 
-  /** One more gateway hears the channel by a pattern, from here on. */
+  /** One more gateway hears the channel through a pattern, from here on. */
   addInterest(interest: PatternInterest): void {
     this.#fanOut.addInterest(interest, this.#lease.round);
   }
@@ -228,7 +228,7 @@ export class ChannelLife {
   }
 
   /**
-   * The alarm: ends the grace of those who did not come back, delivers what is owed, and asks for the
+   * The alarm: ends the grace of sessions that did not come back, delivers what is owed, and asks for the
    * next alarm where one is needed. It may be repeated.
    */
   async alarm(): Promise<void> {
@@ -266,7 +266,7 @@ export class ChannelLife {
     this.#reporter.stop();
   }
 
-  /** When nobody may ask for the past any more, Unix milliseconds; undefined while somebody listens. */
+  /** When no client may ask for the past any more, Unix milliseconds; undefined while there are subscribers. */
   get due(): number | undefined {
     if (this.#fanOut.registered) return undefined;
     const quiet = Math.max(this.#log.lastTime, this.#gateways.quietSince() ?? 0);
@@ -283,7 +283,7 @@ export class ChannelLife {
     }
   }
 
-  /** Updates who is present, and tells of what has changed, however far it comes. */
+  /** Updates the members, and reports what has changed, however far it comes. */
   #update(request: RegisterRequest): void {
     const changes: PresenceChange[] = [];
     try {
@@ -310,8 +310,8 @@ export class ChannelLife {
   }
 
   /**
-   * Tells of changes in the step that made them, so that none is made and never told. Who hears the
-   * channel by a pattern and is not known is told when the index has answered, for which nobody waits: a
+   * Reports changes in the step that made them, so that none is made and never reported. A gateway that hears the
+   * channel through a pattern and is not known gets them when the index has answered. That is not waited for: a
    * subscribe must not fail because an index does.
    */
   #changed(changes: readonly PresenceChange[]): void {
@@ -341,20 +341,20 @@ export class ChannelLife {
     if (this.#host.reports) this.#reporter.changed();
   }
 
-  /** From now on nobody listens. */
+  /** From now on there are no subscribers. */
   #quiet(): void {
     const now = this.#host.clock.now();
     this.#gateways.setQuiet(now);
     this.#host.alarm.by(now + this.#host.rules.positionTtlMs);
   }
 
-  /** Sees to it that those who dropped are gone when their grace is over. */
+  /** Sees to it that sessions that dropped are gone when their grace is over. */
   #watch(): void {
     const at = this.#members?.nextExpiry;
     if (at !== undefined) this.#host.alarm.by(at);
   }
 
-  /** Who is present, read when it is first asked for; undefined in a channel without presence. */
+  /** The members, read when they are first asked for; undefined in a channel without presence. */
   #presence(): ChannelPresence | undefined {
     const { rules, store, clock } = this.#host;
     if (!rules.presence) return undefined;

@@ -1,7 +1,7 @@
 /**
- * Tells the counters of a region that the channel exists, and how many members it has, so that channels can be
- * listed while they sleep. A change is told once in ten seconds at most. That a channel is published to moves only
- * the time up to which it is listed, which is told with so much to spare that a busy channel hardly ever reports;
+ * Reports to the counters of a region that the channel exists, and how many members it has, so that channels can be
+ * listed while they sleep. A change is reported once in ten seconds at most. That a channel is published to moves only
+ * the time up to which it is listed, which is reported with so much to spare that a busy channel hardly ever reports;
  * and what was said is kept, so that a channel that wakes says nothing twice.
  */
 import { Rerun } from "../../engine/background.ts";
@@ -26,7 +26,7 @@ export interface ReporterHost {
   readonly calls: Pick<ObjectCalls, "stats">;
   /** How many members there are; they may have to be read. */
   members(): number;
-  /** When nobody may ask for the past any more, Unix milliseconds; undefined while somebody is subscribed. */
+  /** When no client may ask for the past any more, Unix milliseconds; undefined while there are subscribers. */
   due(): number | undefined;
   readonly platform: ObjectPlatform;
 }
@@ -55,7 +55,7 @@ export class ChannelReporter {
     });
   }
 
-  /** Members or subscribers have come or gone. `region` is that of who asked for it; undefined where nobody did. */
+  /** Members or subscribers have come or gone. `region` is that of the caller; undefined where there is none. */
   changed(region?: string): void {
     this.#learn(region);
     this.#reportSoon();
@@ -70,7 +70,7 @@ export class ChannelReporter {
   }
 
   /**
-   * The channel is about to be forgotten, and is listed no more. Whatever the settings say now: it may have
+   * The channel is about to be forgotten, and is listed no more. Under any settings: it may have
    * reported when they were others.
    *
    * @throws MessagingError UNAVAILABLE where that has to be tried again
@@ -86,7 +86,7 @@ export class ChannelReporter {
     this.#over = true;
   }
 
-  /** The channel reports to the region of whoever came first, for good: what another knows would stay there. */
+  /** The channel reports to the region of its first caller, for good: what another knows would stay there. */
   #learn(region = ""): void {
     if (region === "" || this.#reported !== undefined) return;
     this.#keep({ region, said: undefined });

@@ -1,5 +1,5 @@
 /**
- * All that a gateway has with one channel: what it tells it, how far it has heard it, what it publishes
+ * All that a gateway has with one channel: what it reports to it, how far it has heard it, what it publishes
  * there, and the stub that the calls go through.
  */
 import type { BrokerHandler } from "../../engine/ports/broker.ts";
@@ -22,7 +22,7 @@ import { publishQueue } from "./publish-queue.ts";
 
 /** What the link needs from the gateway around it. */
 export interface LinkHost extends ChannelRegistrationHost {
-  /** Since when one of them hears it by a pattern, Unix milliseconds; Infinity where that has not begun. */
+  /** Since when one of them hears it through a pattern, Unix milliseconds; Infinity where that has not begun. */
   listensSince(channel: string): number;
   readonly calls: Pick<ObjectCalls, "channel" | "index">;
   readonly handler: () => BrokerHandler | undefined;

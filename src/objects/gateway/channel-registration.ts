@@ -1,8 +1,8 @@
 /**
- * What a gateway has to tell one channel: that it wants it, and which of its sessions are present
+ * What a gateway has to report to one channel: that it wants it, and which of its sessions are present
  * there. All that changes in one turn of the event loop travels in one call, at most one call is in
  * flight, and what comes meanwhile goes with the next. A call is repeated as it is until its deadline;
- * one that fails for good leaves the registration unsettled, and the next one names everybody.
+ * one that fails for good leaves the registration unsettled, and the next one names all sessions.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { MemberSession } from "../../channels/presence.ts";
@@ -42,11 +42,11 @@ export interface ChannelRegistrationHost {
   /** Of calls to channels. */
   readonly channelTrouble: Trouble;
   readonly turn: Turn;
-  /** Through which channels are told. */
+  /** The calls to channels. */
   readonly tellings: CallSlots;
   /** What the sessions of this gateway want to hear. */
   interest(): Interest;
-  /** How this gateway hears the channel by patterns; undefined where it does not. */
+  /** How this gateway hears the channel through patterns; undefined where it does not. */
   patternInterest(channel: string): PatternInterest | undefined;
   /** The next number of a request. */
   sequence(): number;
@@ -57,7 +57,7 @@ export interface RegisteredChannel {
   readonly name: string;
   /** Sends a RegisterRequest, answers a RegisterResponse. */
   register(request: Uint8Array): Promise<Uint8Array>;
-  /** The channel is about to be registered, and nobody here has listened to it yet. */
+  /** The channel is about to be registered, and no session here has listened to it yet. */
   beginning(): void;
   /** The channel has answered a registration; returns what its subscribers take as the head. */
   registered(position: Position, first: boolean): Position;
@@ -124,7 +124,7 @@ export class ChannelRegistration {
     this.#tellSoon();
   }
 
-  /** Has the channel told what holds now, when something has changed that nobody has told yet. */
+  /** Reports to the channel what holds now, when something has changed that was not reported yet. */
   async settle(): Promise<void> {
     this.#tellSoon();
     await this.#telling.ask();
@@ -135,7 +135,7 @@ export class ChannelRegistration {
     this.#telling.soon();
   }
 
-  /** Tells all that has to be told now, and answers everyone who waits for it, whatever fails. */
+  /** Reports all that has to be reported now, and answers all waiters, after a failure too. */
   async #tellAll(): Promise<void> {
     const [subscribers, joiners] = [this.#subscribers, this.#joiners];
     this.#subscribers = [];
@@ -144,7 +144,7 @@ export class ChannelRegistration {
       const wanted = this.#host.interest().hasDirectSubscriber(this.#channel.name);
       const batch = this.#take(wanted, subscribers.length > 0);
       if (!wanted) {
-        // Whoever asked has gone meanwhile.
+        // The subscriber has gone meanwhile.
         for (const { reject } of subscribers) reject(unavailable("nobody wants the channel"));
         for (const { resolve } of joiners) resolve();
       }
@@ -168,9 +168,9 @@ export class ChannelRegistration {
   }
 
   /**
-   * Everything that has to be told now, or undefined when the channel need not know.
+   * Everything that has to be reported now, or undefined when the channel need not know.
    *
-   * @param asked whether somebody waits for a registration
+   * @param asked whether a subscriber waits for a registration
    */
   #take(wanted: boolean, asked: boolean): Batch | undefined {
     const { name } = this.#channel;
@@ -187,8 +187,8 @@ export class ChannelRegistration {
         if (!gone.has(session.sessionId)) joined.set(session.sessionId, session);
       }
     }
-    // A gateway that was reset has the row and nobody who listened: where it was means nothing now. One
-    // that hears the channel by a pattern has no row and goes on.
+    // A gateway that was reset has the row and no listener: where it was means nothing now. One
+    // that hears the channel through a pattern has no row and goes on.
     const first = !this.#host.interest().hasActiveSubscriber(name);
     const fresh = wanted && (asked || row === undefined);
     const changes = fresh || !wanted || complete || joined.size > 0 || left.length > 0;
@@ -247,7 +247,7 @@ export class ChannelRegistration {
     if (ended === "" && row?.unsettled) this.#store({ ...row, unsettled: false });
   }
 
-  /** The channel may have heard it or not. A later request names everybody, at the latest a sweep's. */
+  /** The channel may have heard it or not. A later request names all sessions, at the latest a sweep's. */
   #failed(error: unknown): void {
     this.#host.channelTrouble.failed(error);
     this.#unsettled = true;
@@ -284,6 +284,6 @@ interface PendingAnswer<T> {
 
 interface Batch {
   readonly request: RegisterRequest;
-  /** Nobody here listened before. */
+  /** No session here listened before. */
   readonly first: boolean;
 }

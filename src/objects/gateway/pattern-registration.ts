@@ -1,8 +1,8 @@
 /**
  * What a gateway has registered for one pattern, with the one index or all that know it. Registrations
- * carry rising versions, so that calls may overtake each other; whoever asks while one is being made
+ * carry rising versions, so that calls may overtake each other; a session that asks while one is being made
  * shares it. Once the last session has left a registration must not be used again, even where its end was
- * not told yet: a channel may have been answered with gone.
+ * not reported yet: a channel may have been answered with gone.
  */
 import { Rerun } from "../../engine/background.ts";
 import type { Interest, PatternSubscribeResult } from "../../engine/ports/broker.ts";
@@ -65,7 +65,7 @@ export class PatternRegistration {
     return this.#current === undefined && this.#open === 0 && this.#settling.idle;
   }
 
-  /** What the indexes have been told, or are being told; undefined while that is nothing. */
+  /** What was reported to the indexes, or is being; undefined while that is nothing. */
   get interest(): PatternInterest | undefined {
     const { version, presence = false } = this.#current ?? {};
     return version === undefined ? undefined : { gateway: this.#host.gateway, version, presence };
@@ -95,13 +95,13 @@ export class PatternRegistration {
     return { position: { epoch: TIME_EPOCH, offset } };
   }
 
-  /** The last session has left the pattern; the indexes are told when it is settled. */
+  /** The last session has left the pattern; the indexes hear it when it is settled. */
   end(): void {
     this.#current = undefined;
     this.#since = undefined;
   }
 
-  /** Has the indexes told what holds now, where they may not know it. */
+  /** Reports to the indexes what holds now, where they may not know it. */
   async settle(): Promise<void> {
     await this.#settling.ask();
     await this.#current?.outcome.catch(() => {});
@@ -116,7 +116,7 @@ export class PatternRegistration {
   /**
    * The registration that is good enough for the sessions of now.
    *
-   * @param exactly also where it tells of joins and leaves, which nobody wants to hear any more
+   * @param exactly also where it brings joins and leaves, which no session wants to hear any more
    */
   #fitting(exactly = false): Attempt | undefined {
     const presence = this.#current?.presence;
@@ -127,7 +127,7 @@ export class PatternRegistration {
 
   #begin(): Attempt {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
-    // Who asked may have gone.
+    // The caller may have gone.
     promise.catch(() => {});
     const attempt: Attempt = {
       version: undefined,
@@ -153,7 +153,7 @@ export class PatternRegistration {
       Object.assign(attempt, { version, presence });
       const { calls, gateway, platform } = this.#host;
       const row = { pattern, gateway, version, presence };
-      // It may tell thousands of channels; what fails otherwise fails sooner.
+      // It may push to thousands of channels; what fails otherwise fails sooner.
       const longest = LEASE_TERMS.leaseMs + LEASE_TERMS.marginMs + CHANNEL_TIMEOUT_MS;
       const register = (name: string): Promise<number> =>
         retrying(() => subscribeTo(calls.index(name), row), {

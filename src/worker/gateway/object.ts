@@ -62,6 +62,17 @@ const BOUNDS: Readonly<Record<Refusal, string>> = {
   busy: "limits.upgrades_per_second",
 };
 
+/**
+ * The object that holds sockets. A class of the application's own extends it to bring backends as functions.
+ *
+ * @example
+ * // The runtime finds the class by this name.
+ * export class GatewayDurableObject extends Gateway {
+ *   protected override backends(): Backends {
+ *     return { authenticate: async ({ token }) => ({ userId: await userOf(token) }) };
+ *   }
+ * }
+ */
 export class GatewayDurableObject extends DurableObject<Env> implements Called<GatewayStub> {
   /** Sessions, hub and surveys of this gateway. */
   protected readonly engine: Engine;
