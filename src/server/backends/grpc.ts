@@ -17,6 +17,7 @@ import type { BackendConfig } from "../../proxy/backend-config.ts";
 import { NotSent } from "../../proxy/calls/lane.ts";
 import { failureOf as failureOfCode } from "../../proxy/http/connect.ts";
 import { HOOKS, type Hook } from "../../proxy/service.ts";
+import { HeardSessions } from "./heard-sessions.ts";
 import { guardedLookup, RefusedAddress } from "./lookup.ts";
 
 /** How long a connection may take to open, in milliseconds. */
@@ -125,7 +126,7 @@ function lineTo(config: BackendConfig): Line {
   );
   const transport = createGrpcTransport({
     baseUrl,
-    sessionManager: connection,
+    sessionManager: new HeardSessions(connection),
     readMaxBytes: config.maxResponseBytes,
     // An answer that grows when it is read is not asked for, and not read.
     acceptCompression: [],
