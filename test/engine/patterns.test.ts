@@ -562,6 +562,54 @@ test.each([
   },
 );
 
+const KNOWN = { ...PATTERN, ...since(0, "time") };
+const BEHIND = { ...KNOWN, positions: { [ROOM]: { epoch: "e", offset: 1n } } };
+const UNKNOWN_PLACE = "unavailable ?..e/1";
+
+test.each([
+  ["the last messages", { rewind: 2 }, BEHIND, "replay e/2-5", "recovered e/5"],
+  ["what was after a higher position", since(3), BEHIND, "replay e/2-5", "recovered e/5"],
+  ["what was after a lower position", since(0), BEHIND, "replay e/1-5", "recovered e/5"],
+  ["no position", { recover: true }, BEHIND, "replay e/2-5", `recovered e/5 ${UNKNOWN_PLACE}`],
+  ["the last messages of one never seen", { rewind: 2 }, KNOWN, "replay e/1-5", "recovered e/5"],
+  ["more than was missed", { rewind: 9 }, BEHIND, "replay e/1-5", "recovered e/5"],
+] as const)(
+  "where a client asks for a channel by itself as well, by %s, the replay begins with what is lower",
+  async (_, asks, pattern, replayed, recovered) => {
+    for (const together of [true, false]) {
+      const { broker, listener } = await listening();
+      broker.append(5);
+      broker.handed = broker.head;
+      const exact = { ...asks, channel: ROOM };
+      const value = { subscriptions: together ? [exact, pattern] : [pattern, exact] };
+      await send(listener.session, { envelope: { case: "subscribe", value } });
+      broker.deliver(1);
+      const told = listener.told();
+      expect(told.slice(2)).toEqual([replayed, recovered, "recovered time/1000", "live e/6"]);
+    }
+  },
+);
+
+test("what a client has not asked for by itself comes by a pattern of a later request", async () => {
+  const { broker, listener } = await listening();
+  broker.append(5);
+  broker.handed = broker.head;
+  await listener.subscribe(since(3));
+  await listener.subscribe(BEHIND);
+  await listener.subscribe({ ...BEHIND, channel: "**", positions: {} });
+  broker.deliver(1);
+  const told = listener.told();
+  expect(told.slice(0, 6)).toEqual([
+    "ack e/5",
+    "replay e/4-5",
+    "recovered e/5",
+    "ack time/1000",
+    "replay e/2-5",
+    "recovered e/5",
+  ]);
+  expect(told.at(-1)).toBe("live e/6");
+});
+
 test("of several patterns of a session one brings a message, as long as there is one", async () => {
   const scene = await listening();
   const { broker, listener, engine } = scene;

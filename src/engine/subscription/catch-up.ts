@@ -2,12 +2,19 @@
 import type { ChannelRules } from "../../channels/rules.ts";
 import type { Position } from "../ports/broker.ts";
 import type { ChannelSubscription, ReplayPlan } from "./channel-subscription.ts";
-import { type Absence, readHead, recoverFromTime, rulesFor } from "./pattern-recovery.ts";
+import {
+  type Absence,
+  type AskedByPatterns,
+  readHead,
+  recoverFromTime,
+  rulesFor,
+} from "./pattern-recovery.ts";
 import type { ChannelsHost, ChannelsOwner } from "./ports.ts";
 import {
   budgetOf,
   type LogReader,
   onlyGap,
+  type RecoveryRequest,
   type RecoveryResult,
   type ReplayBudget,
   readRange,
@@ -37,14 +44,53 @@ export class CatchUp {
     this.#reader = { broker, logger, turns, over: () => owner.ended };
   }
 
+  /** @param patterns what they ask of the channel is brought with it, in one replay from whatever is lower */
   async recover(
     subscription: ChannelSubscription,
     { request, until, permitted }: Recovery,
+    patterns: SessionPatterns | undefined,
   ): Promise<void> {
     const { channel } = subscription;
     const recoverable = permitted && this.#host.rules.of(channel).recovery;
-    const found = await recover(this.#reader, channel, request, until, this.budget, recoverable);
+    const own = startOf(request, until);
+    const asked =
+      recoverable && own.offset <= until.offset ? patterns?.takeAsked(channel) : undefined;
+    const last = asked?.last;
+    const isLower = last !== undefined && (last.epoch !== own.epoch || last.offset < own.offset);
+    const wanted = isLower ? { since: last, rewind: 0 } : request;
+    let found = await recover(this.#reader, channel, wanted, until, this.budget, recoverable);
+    if (isLower && request.since === undefined && request.rewind === 0) {
+      // The client means a position and has none: nothing says what it has of the channel by itself.
+      found = {
+        ...found,
+        gap: found.gap ?? { reason: "unavailable", after: undefined, until: last },
+      };
+    }
+    if (request.rewind > 0 && asked !== undefined && asked.last === undefined) {
+      found = await this.#beforeRewind(channel, own, until, asked, found);
+    }
     await this.#give(subscription, until, found);
+    subscription.asked = isLower && last.epoch === own.epoch ? last : own;
+  }
+
+  /** What was missed since a time, where that reaches back further than the last messages that were asked for. */
+  async #beforeRewind(
+    channel: string,
+    own: Position,
+    until: Position,
+    asked: AskedByPatterns & { readonly last?: undefined },
+    rewound: RecoveryResult,
+  ): Promise<RecoveryResult> {
+    const rules = rulesFor(this.#host, channel, asked);
+    const most = { ...this.budget };
+    const missed = await this.#meanwhile(channel, until, asked.absence, most, rules);
+    if (missed === undefined) return rewound;
+    const first = Number(missed.entries[0]?.offset ?? until.offset + 1);
+    if (first <= own.offset) return missed;
+    const { gap } = missed;
+    if (gap === undefined) return rewound;
+    const end = { epoch: gap.until.epoch, offset: Math.min(gap.until.offset, own.offset) };
+    return { ...rewound, gap: rewound.gap ?? { ...gap, until: end } };
   }
 
   /**
@@ -58,7 +104,8 @@ export class CatchUp {
     patterns: SessionPatterns,
     isFresh: boolean,
   ): Promise<void> {
-    const { channel, began, floor } = subscription;
+    const { channel, floor } = subscription;
+    const began = subscription.began ?? subscription.asked;
     const asked = patterns.takeAsked(channel);
     if (asked === undefined || began === undefined || floor === undefined) return;
     const isLive = floor.epoch !== began.epoch || floor.offset > began.offset;
@@ -74,7 +121,8 @@ export class CatchUp {
       found = await recover(this.#reader, channel, request, until, budget, rules.recovery);
     } else {
       const { since, absence } = asked;
-      if (patterns.hasBrought(channel, since)) return;
+      // A client that has asked for the channel by itself has said what it has of it.
+      if (subscription.began === undefined || patterns.hasBrought(channel, since)) return;
       // Whether anything was missed is to be known first, and takes nothing away from other channels.
       const most = isLive ? { ...this.budget } : this.budget;
       found = await this.#meanwhile(channel, began, absence, most, rules);
@@ -85,6 +133,7 @@ export class CatchUp {
     if (found === undefined) return;
     subscription.raise(until);
     await this.#give(subscription, until, found);
+    subscription.asked = last?.epoch === until.epoch ? last : undefined;
   }
 
   /** Reads what was too much to be held, and lets out the rest. */
@@ -157,4 +206,10 @@ export class CatchUp {
     const { channel } = subscription;
     await replay(this.#host, this.#owner, subscription, { channel, epoch, entries });
   }
+}
+
+/** After which position the log is replayed for a request. */
+function startOf({ since, rewind }: RecoveryRequest, { epoch, offset }: Position): Position {
+  if (since !== undefined) return { epoch, offset: since.epoch === epoch ? since.offset : 0 };
+  return { epoch, offset: Math.max(0, offset - rewind) };
 }

@@ -37,6 +37,8 @@ export class ChannelSubscription extends Listener<ReplayBuffer> {
    * been given that, or has been told what is missing.
    */
   began: Position | undefined;
+  /** From where on it has brought the channel, where the client has asked for what was before by itself. */
+  asked: Position | undefined;
   /** Settles when the broker has answered; undefined while it is not asked for the first time. */
   registering: Promise<unknown> | undefined;
   /** Those that have not released it. */

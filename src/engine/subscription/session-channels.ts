@@ -296,9 +296,11 @@ export class SessionChannels {
     const behind: Joined[] = [];
     for (const one of joined) {
       const { subscription, recovery, isHeld } = one;
-      const { channel, began } = subscription;
+      const { channel, began, asked } = subscription;
       const isOwed =
-        recovery === undefined && began !== undefined && this.#patterns?.asks(channel) === true;
+        recovery === undefined &&
+        (began ?? asked) !== undefined &&
+        this.#patterns?.asks(channel) === true;
       if (isOwed && !isHeld) subscription.hold(this.#reached(channel));
       else if (!isHeld) continue;
       subscription.buffer?.beginIn(subscription.floor?.epoch ?? "");
@@ -311,7 +313,7 @@ export class SessionChannels {
       const catchUp = new CatchUp(this.#host, this.#owner);
       for (const { subscription, recovery, isHeld } of behind) {
         if (this.#owner.ended) return;
-        if (recovery !== undefined) await catchUp.recover(subscription, recovery);
+        if (recovery !== undefined) await catchUp.recover(subscription, recovery, this.#patterns);
         else if (this.#patterns !== undefined) {
           await catchUp.recoverOwed(subscription, this.#patterns, isHeld);
         }
@@ -334,8 +336,8 @@ export class SessionChannels {
     await this.#subscriptions.get(channel)?.registering;
     const subscription = this.#subscriptions.get(channel);
     if (subscription?.floor === undefined) return false;
-    // The client has asked for what was before by itself, or it was given for another pattern.
-    if (subscription.began === undefined) return true;
+    // It was given for another pattern, from a time on.
+    if ((subscription.began ?? subscription.asked) === undefined) return true;
     subscription.hold(this.#reached(channel));
     await catchUp.recoverOwed(subscription, this.#ofPatterns, false);
     await catchUp.goOn(subscription);
