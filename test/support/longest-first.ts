@@ -19,6 +19,8 @@ export const LONGEST: readonly string[] = [
   "test/server/connections.test.ts",
   "test/e2e/event-source.test.ts",
   "test/e2e/shared.test.ts",
+  "test/e2e/tabs.test.ts",
+  "test/server/sdk-faults.test.ts",
   "test/server/pack.test.ts",
   "test/server/soak.test.ts",
   "test/server/cli.test.ts",
