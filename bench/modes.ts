@@ -27,7 +27,8 @@ const PILOT_SECONDS = 1.5;
 /** Whose name the same program has without a burden. */
 export const PLAIN = "plain";
 
-const GENERATIONS = 5;
+/** All rows that need no peer take 20 minutes at most: one more generation takes four. */
+const GENERATIONS = 4;
 const SLOW_GENERATIONS = 3;
 /** Another commit is so much alike that more pairs are needed: of so many the interval holds the truth 98 times in 100. */
 const GENERATIONS_ALIKE = 7;
