@@ -158,7 +158,7 @@ export const MAX_HISTORY_MESSAGES = 100;
 export const MAX_HISTORY_BYTES = 64 * 1024;
 /** Members in one answer to a presence request. */
 export const MAX_PRESENCE_MEMBERS = 1_000;
-/** Channels that one pattern catches up with beside those that the client knows; then a gap `limit`. */
+/** Channels of one pattern that were published to since; where there are more, its verdict is a gap `limit`. */
 export const MAX_PATTERN_CHANNELS = 1_000;
 /**
  * Channels that are looked at for one pattern, those that were published to last first; where there were
