@@ -45,7 +45,13 @@ export function groupsWith(folder: string | undefined): readonly Group[] {
       rows: RPC_HTTP_ROWS,
     },
     { ...server, slow: true, warm: warmDoor, baselines: doors, ours: byApi, rows: DOOR_ROWS },
-    { ...server, slow: true, baselines: [webSocketServer()], ours: eventsServer, rows: EVENTS_ROWS },
+    {
+      ...server,
+      slow: true,
+      baselines: [webSocketServer()],
+      ours: eventsServer,
+      rows: EVENTS_ROWS,
+    },
     {
       ...server,
       slow: true,
