@@ -21,7 +21,7 @@ describe.concurrent("memory", { timeout: TIMEOUT_MS }, () => {
   test("channels that are forgotten give back their memory, without a long turn", async ({
     expect,
   }) => {
-    const short = { names: 5_000, ttlSeconds: 10, lateSeconds: 7 };
+    const short = { names: 5_000, ttlSeconds: 20, lateSeconds: 7 };
     expect(await brokenBy((report) => names(report, short))).toEqual([]);
   });
 });
