@@ -86,7 +86,11 @@ export class CatchUp {
     const missed = await this.#meanwhile(channel, until, asked.absence, most, rules);
     if (missed === undefined) return rewound;
     const first = Number(missed.entries[0]?.offset ?? until.offset + 1);
-    if (first <= own.offset) return missed;
+    if (first <= own.offset) {
+      // It is replayed in place of the rewind, and what the request may replay is shared by all its channels.
+      Object.assign(this.budget, most);
+      return missed;
+    }
     const { gap } = missed;
     if (gap === undefined) return rewound;
     const end = { epoch: gap.until.epoch, offset: Math.min(gap.until.offset, own.offset) };

@@ -34,7 +34,7 @@ export class ChannelSubscription extends Listener<ReplayBuffer> {
   generation = 0;
   /**
    * From where on it has brought the channel, while nobody has asked for what was before; undefined once the client has
-   * been given that, or has been told what is missing.
+   * been given that, or a gap has said what is missing.
    */
   began: Position | undefined;
   /** From where on it has brought the channel, where the client has asked for what was before by itself. */
