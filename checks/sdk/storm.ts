@@ -104,7 +104,7 @@ export async function storm({ clients: count, plant = false }: StormOptions): Pr
   try {
     const [url] = (await once(proxy, "message")) as [string];
     let tries: Try[] = [];
-    /** What was told by each connection, in milliseconds, and no try of its client comes before. */
+    /** The earliest time at which each client may try again, by the close of its connection; in milliseconds. */
     const notBefore = new Map<number, number>();
     let early = 0;
     const heard: number[] = new Array<number>(count).fill(0);
