@@ -58,6 +58,7 @@ export class CatchUp {
     const last = asked?.last;
     const isLower = last !== undefined && (last.epoch !== own.epoch || last.offset < own.offset);
     const wanted = isLower ? { since: last, rewind: 0 } : request;
+    const before = { ...this.budget };
     let found = await recover(this.#reader, channel, wanted, until, this.budget, recoverable);
     if (isLower && request.since === undefined && request.rewind === 0) {
       // The client means a position and has none: nothing says what it has of the channel by itself.
@@ -67,22 +68,28 @@ export class CatchUp {
       };
     }
     if (request.rewind > 0 && asked !== undefined && asked.last === undefined) {
-      found = await this.#beforeRewind(channel, own, until, asked, found);
+      found = await this.#beforeRewind(channel, own, until, asked, { found, before });
     }
     await this.#give(subscription, until, found);
     subscription.asked = isLower && last.epoch === own.epoch ? last : own;
   }
 
-  /** What was missed since a time, where that reaches back further than the last messages that were asked for. */
+  /**
+   * What was missed since a time, where that reaches back further than the last messages that were asked for.
+   *
+   * @param rewound those, and what the request might replay before them
+   */
   async #beforeRewind(
     channel: string,
     own: Position,
     until: Position,
     asked: AskedByPatterns & { readonly last?: undefined },
-    rewound: RecoveryResult,
+    {
+      found: rewound,
+      before: most,
+    }: { readonly found: RecoveryResult; readonly before: ReplayBudget },
   ): Promise<RecoveryResult> {
     const rules = rulesFor(this.#host, channel, asked);
-    const most = { ...this.budget };
     const missed = await this.#meanwhile(channel, until, asked.absence, most, rules);
     if (missed === undefined) return rewound;
     const first = Number(missed.entries[0]?.offset ?? until.offset + 1);

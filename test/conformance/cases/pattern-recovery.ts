@@ -392,6 +392,41 @@ export const patternRecoveryCases: readonly Case[] = [
     },
   },
   {
+    rules: ["W5", "C8"],
+    title:
+      "what a pattern brings in place of the last messages of a channel counts in what the request may replay, and they do not",
+    kinds: ONE,
+    server: "rules",
+    async run(context) {
+      const root = context.channel();
+      const pattern = `${root}.*`;
+      const [first, second] = [`${root}.a`, context.channel()];
+      const publisher = await context.client();
+      const gone = await context.client({ subscriptions: [{ channel: pattern }] }, RECOVERING);
+      const since = placeOf(gone, pattern);
+      gone.socket.terminate();
+      const missed = RULES.recoveryMessages - 10;
+      const rewind = missed - 1;
+      const epoch = await fill(publisher, first, missed);
+      const secondEpoch = await fill(publisher, second, missed);
+      const client = await backWith(
+        context,
+        { channel: first, rewind },
+        { channel: second, since: { epoch: secondEpoch, offset: 0n } },
+        { channel: pattern, ...(since && { since }) },
+      );
+      assert.deepEqual(journal(client, first).slice(1), [
+        ...run("replay", epoch, 1, missed),
+        `recovered ${epoch}-${missed}`,
+      ]);
+      assert.deepEqual(journal(client, second).slice(1), [
+        ...run("replay", secondEpoch, missed - 9, missed),
+        `recovered ${secondEpoch}-${missed} limit ${secondEpoch}-0..${secondEpoch}-${missed - 10}`,
+      ]);
+      assert.equal(verdicts(client)[pattern], "all");
+    },
+  },
+  {
     rules: ["W3", "W5"],
     title:
       "a channel that several subscriptions of a request stand for is caught up with once, from the lowest position",
