@@ -8,7 +8,8 @@ import type { Identity } from "../../src/engine/ports/identity.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { rule, rulesOf } from "../access/subjects.ts";
-import { listening, ROOM, since } from "./log-broker.ts";
+import { eventually } from "../support/eventually.ts";
+import { listening, ROOM, settled, since } from "./log-broker.ts";
 import {
   connectWith,
   type Init,
@@ -317,6 +318,84 @@ test("D7: a new token that grants less takes away the rest, and the client is to
   expect(kinds(silent.transport)).toEqual(["subscribeAck", "refreshAck"]);
   expect(silent.transport.closed?.code).toBe(3000);
 });
+
+/** What a new token takes away: everything but one channel. */
+async function shrinking() {
+  const granted = (pattern: string): Identity => ({
+    userId: "ada",
+    grants: [{ pattern, actions: ["subscribe", "history"] }],
+  });
+  const backends: Backends = {
+    authenticate: async ({ token }) => granted(token === "less" ? "other" : "*"),
+  };
+  const opened = await listening(["recovery", "refresh", "control"], {
+    access: rulesOf("allow"),
+    backends,
+  });
+  const refresh: Init = { id: "r", envelope: { case: "refresh", value: { token: "less" } } };
+  return { ...opened, refresh: () => send(opened.listener.session, refresh) };
+}
+
+const CHANNEL = { channel: ROOM, ...since(1) };
+const PATTERN = { channel: "*", ...since(0, "time") };
+
+test.each([
+  ["a channel, in its replay", CHANNEL, 1, ["ack e/3"]],
+  ["a channel, in what was held", CHANNEL, 2, ["ack e/3", "replay e/2-3", "recovered e/3"]],
+  ["a pattern, by its channels", PATTERN, 1, ["ack time/1000"]],
+  ["a pattern, in its replay", PATTERN, 2, ["ack time/1000"]],
+  [
+    "a pattern, in what was held",
+    PATTERN,
+    3,
+    ["ack time/1000", "replay e/1-3", "recovered e/3", "recovered time/1000"],
+  ],
+] as const)(
+  "D7: what a new token takes away while it catches up brings nothing after that: %s",
+  async (_, wanted, at, told) => {
+    const { broker, listener, refresh } = await shrinking();
+    broker.append(3);
+    broker.handed = broker.head;
+    const [first, then] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const before = Math.max(1, at - 1);
+    broker.reading = (count) => ({ [at]: then, [before]: first })[count]?.promise;
+    const subscribing = listener.subscribe(wanted);
+    await eventually(() => broker.asked.length === before);
+    // More than may be held, and then some that is.
+    for (let i = 0; i < 30; i++) broker.deliver(1, 50_000);
+    if (at > 1) first.resolve();
+    await eventually(() => broker.asked.length === at);
+    await refresh();
+    first.resolve();
+    then.resolve();
+    await subscribing;
+    broker.deliver(1);
+    await settled();
+    expect(listener.told()).toEqual([...told, "refreshAck", "unsubscribed"]);
+    expect([listener.session.channels, [...broker.wanted]]).toEqual([[], []]);
+  },
+);
+
+test.each([ROOM, "*"])(
+  "D7: what a new token takes away while it is being subscribed to is taken away after that: %s",
+  async (channel) => {
+    const { broker, listener, refresh } = await shrinking();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    broker.registering = () => promise;
+    const subscribing = listener.subscribe({ channel });
+    await settled();
+    await refresh();
+    resolve();
+    await subscribing;
+    broker.deliver(1);
+    expect(listener.told()).toEqual([
+      "refreshAck",
+      channel === ROOM ? "ack e/0" : "ack time/1000",
+      "unsubscribed",
+    ]);
+    expect([listener.session.channels, [...broker.wanted]]).toEqual([[], []]);
+  },
+);
 
 test("who cannot be told of it is closed to come back, and what a token has given only a rule takes", async () => {
   const channels = ["given", "taken"];

@@ -150,7 +150,7 @@ export class CatchUp {
   /** Reads what was too much to be held, and lets out the rest. */
   async goOn(subscription: ChannelSubscription): Promise<void> {
     await this.#readDropped(subscription);
-    if (!this.#owner.ended) subscription.release();
+    if (!this.#isOver(subscription)) subscription.release();
   }
 
   /** Replays what was found, and ends that with the verdict. */
@@ -159,10 +159,11 @@ export class CatchUp {
     until: Position,
     found: RecoveryResult,
   ): Promise<void> {
-    if (this.#owner.ended) return;
+    if (this.#isOver(subscription)) return;
     subscription.began = undefined;
     await this.#replay(subscription, until.epoch, found);
-    if (!this.#owner.ended) this.#owner.tellRecovered(subscription.channel, until, found.gap);
+    if (this.#isOver(subscription)) return;
+    this.#owner.tellRecovered(subscription.channel, until, found.gap);
   }
 
   /** What was missed of a channel that its client has never seen; undefined where that is nothing. */
@@ -186,7 +187,7 @@ export class CatchUp {
   async #readDropped(subscription: ChannelSubscription): Promise<void> {
     const { channel, buffer } = subscription;
     for (;;) {
-      if (this.#owner.ended) return;
+      if (this.#isOver(subscription)) return;
       const dropped = buffer?.takeDropped();
       if (dropped === undefined) {
         if (buffer?.takeLostPresence() !== true) return;
@@ -202,7 +203,7 @@ export class CatchUp {
       const found = same
         ? await readRange(this.#reader, channel, floor.offset, dropped, budget)
         : await recover(this.#reader, channel, { since: floor, rewind: 0 }, dropped, budget, true);
-      if (this.#owner.ended) return;
+      if (this.#isOver(subscription)) return;
       subscription.floor = dropped;
       if (found.gap !== undefined) this.#owner.tellGap(channel, found.gap);
       await this.#replay(subscription, dropped.epoch, found);
@@ -215,7 +216,13 @@ export class CatchUp {
     { entries }: RecoveryResult,
   ): Promise<void> {
     const { channel } = subscription;
-    await replay(this.#host, this.#owner, subscription, { channel, epoch, entries });
+    const isOver = (): boolean => this.#isOver(subscription);
+    await replay(this.#host, isOver, subscription, { channel, epoch, entries });
+  }
+
+  /** Whether nothing more is for the client. */
+  #isOver(subscription: ChannelSubscription): boolean {
+    return this.#owner.ended || subscription.isOver;
   }
 }
 

@@ -41,6 +41,8 @@ export class ChannelSubscription extends Listener<ReplayBuffer> {
   asked: Position | undefined;
   /** Settles when the broker has answered; undefined while it is not asked for the first time. */
   registering: Promise<unknown> | undefined;
+  /** The session has left the channel: nothing of it is for the client any more, whatever is still being read. */
+  #isOver = false;
   /** Those that have not released it. */
   #holds = 0;
 
@@ -66,6 +68,16 @@ export class ChannelSubscription extends Listener<ReplayBuffer> {
     if (this.buffer !== undefined) return;
     this.raise(reached);
     this.buffer = new ReplayBuffer();
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** The session has left the channel. What waits is let go. */
+  end(): void {
+    this.#isOver = true;
+    this.buffer = undefined;
   }
 
   /** Raises the floor to a place in its log. */

@@ -3,7 +3,7 @@ import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_
 import { MAX_PRESENCE_MEMBERS } from "../../protocol/limits.ts";
 import { PublicationBatch } from "../../protocol/publication-frames.ts";
 import type { Listener } from "./listener.ts";
-import type { ChannelsHost, ChannelsOwner } from "./ports.ts";
+import type { ChannelsHost } from "./ports.ts";
 import { portions } from "./recovery.ts";
 import type { PresenceNotice } from "./replay-buffer.ts";
 
@@ -29,19 +29,23 @@ export interface Replay {
   readonly entries: readonly Entry[];
 }
 
-/** Gives a session entries out of the log, past what it holds back, a portion in each step. */
+/**
+ * Gives a session entries out of the log, past what it holds back, a portion in each step.
+ *
+ * @param isOver whether the session has ended meanwhile, or has left the channel
+ */
 export async function replay(
   host: ChannelsHost,
-  owner: ChannelsOwner,
+  isOver: () => boolean,
   listener: Listener,
   { channel, epoch, entries }: Replay,
 ): Promise<void> {
   for (const portion of portions(entries)) {
     await host.turns.run(() => {
-      if (owner.ended) return;
+      if (isOver()) return;
       host.counters.replayed += portion.length;
       listener.publications(new PublicationBatch(channel, epoch, portion, host.stamp, true), true);
     });
-    if (owner.ended) return;
+    if (isOver()) return;
   }
 }

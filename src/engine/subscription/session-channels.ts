@@ -313,6 +313,7 @@ export class SessionChannels {
       const catchUp = new CatchUp(this.#host, this.#owner);
       for (const { subscription, recovery, isHeld } of behind) {
         if (this.#owner.ended) return;
+        if (subscription.isOver) continue;
         if (recovery !== undefined) await catchUp.recover(subscription, recovery, this.#patterns);
         else if (this.#patterns !== undefined) {
           await catchUp.recoverOwed(subscription, this.#patterns, isHeld);
@@ -358,6 +359,8 @@ export class SessionChannels {
     // Another session has to remember now how far this node is.
     if (carrier === this.#owner) hub.first(channel)?.changed();
     this.#patterns?.takeOver(subscription);
+    // It may be catching up: rules take channels away at any time.
+    subscription.end();
   }
 
   leaveAll(clean: boolean): void {

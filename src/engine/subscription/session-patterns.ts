@@ -153,6 +153,9 @@ export class SessionPatterns {
   leave(pattern: string): void {
     const { hub, broker } = this.#host;
     if (!this.#patterns.delete(pattern)) return;
+    for (const one of this.#behind.keys()) {
+      if (one.subscription.pattern === pattern) this.#behind.delete(one);
+    }
     if (hub.removePattern(this.#owner, pattern)) broker.unsubscribePattern(pattern);
     // Another session has to remember now how far this node is.
     else hub.firstOfPattern(pattern)?.changed();
@@ -279,14 +282,14 @@ export class SessionPatterns {
       );
       // What one request may replay is shared: one after the other.
       for (const [k, channel] of together.entries()) {
-        if (this.#owner.ended) return;
+        if (this.#owner.ended || !this.#behind.has(one)) return;
         if (await own.catchUp(channel)) continue;
         const head = isOwn[k] ? await this.#head(channel) : heads[k];
         const asked = this.takeAsked(channel);
         if (asked !== undefined) await this.#catchUp(channel, head, asked, own.budget);
       }
     }
-    if (this.#owner.ended) return;
+    if (this.#owner.ended || !this.#behind.has(one)) return;
     const { gap } = active;
     const told = gap && { reason: gap, after: since, until: position };
     this.#owner.tellRecovered(pattern, position, told);
@@ -317,6 +320,7 @@ export class SessionPatterns {
     budget: ReplayBudget,
   ): Promise<void> {
     const { last } = asked;
+    if (this.#isOver(channel)) return;
     if (head === undefined) {
       const until = last ?? NOWHERE;
       this.#owner.tellRecovered(channel, until, { reason: "unavailable", after: last, until });
@@ -329,11 +333,16 @@ export class SessionPatterns {
       asked.last === undefined
         ? await recoverFromTime(this.#reader, channel, head, asked.absence, budget, rules)
         : await recover(this.#reader, channel, request, position, budget, rules.recovery);
-    if (found === undefined || this.#owner.ended) return;
+    if (found === undefined || this.#isOver(channel)) return;
     this.#feed.setFloor(channel, position);
     const { entries } = found;
     await this.#replay({ channel, epoch: position.epoch, entries });
-    if (!this.#owner.ended) this.#owner.tellRecovered(channel, position, found.gap);
+    if (!this.#isOver(channel)) this.#owner.tellRecovered(channel, position, found.gap);
+  }
+
+  /** Whether nothing more of a channel is for the client: rules take patterns away at any time. */
+  #isOver(channel: string): boolean {
+    return this.#owner.ended || !this.covers(channel);
   }
 
   /** Lets out what was held back, in its order, unless another request catches up; what was too much is read again. */
@@ -400,7 +409,7 @@ export class SessionPatterns {
 
   async #tellPresence(channel: string): Promise<void> {
     const notice = await readPresence(this.#host, channel);
-    if (notice === undefined || this.#owner.ended || !this.covers(channel)) return;
+    if (notice === undefined || this.#isOver(channel)) return;
     this.#feed.buffer?.discardNotices(channel, notice.generation);
     this.#feed.presence(channel, notice, true);
   }
@@ -412,13 +421,14 @@ export class SessionPatterns {
     const end = { epoch, offset: until };
     const budget = budgetOf(this.#host.settings);
     const { entries, gap } = await readRange(this.#reader, channel, from, end, budget);
-    if (this.#owner.ended) return;
+    if (this.#isOver(channel)) return;
     if (gap !== undefined) this.#owner.tellGap(channel, gap);
     await this.#replay({ channel, epoch, entries });
   }
 
   async #replay(found: Replay): Promise<void> {
-    await replay(this.#host, this.#owner, this.#feed, found);
+    const isOver = (): boolean => this.#isOver(found.channel);
+    await replay(this.#host, isOver, this.#feed, found);
   }
 
   get #reader(): LogReader {

@@ -45,6 +45,7 @@ export function subscribe(
   const { session, client, channels, lifecycle, replies } = context;
   const run = async (): Promise<void> => {
     if (session.ended || overLimit(context, requested)) return;
+    const { identity } = client;
     const outcome = await join(context, requested);
     if (session.ended) return;
     const refused = client.extended ? undefined : refusalOfAll(requested, outcome.errors);
@@ -69,6 +70,8 @@ export function subscribe(
     const subscriptions = acknowledged(context, outcome);
     replies.reply(message, { case: "subscribeAck", value: { subscriptions } });
     if (outcome.errors.some((error) => error.counts)) replies.countError();
+    // A token that has come meanwhile has taken away only what the session had.
+    if (client.identity !== identity) leaveDisallowed(context);
     await channels.settle(outcome);
   };
   return { channels: namesOf(requested), run };
