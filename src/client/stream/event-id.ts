@@ -22,6 +22,14 @@ export function eventId({ channel, since, positions = {} }: SubscriptionRequest)
   return id;
 }
 
+/** What an id begins with that says nothing of where its client is in a pattern. */
+export const LOST_PATTERN = "*?";
+
+/** What the id of an event says of the pattern itself. */
+export function patternPart(id: string): string {
+  return id.replace(/,.*/, "");
+}
+
 function positionId({ epoch, offset = 0 }: Position): string {
   // A star begins the id of a pattern.
   return `${encodeURIComponent(epoch).replaceAll("*", "%2A")}-${offset}`;

@@ -4,6 +4,8 @@ export interface ServerEvent {
   /** `message` where the event has no name. */
   readonly type: string;
   readonly data: string;
+  /** From where on a stream goes on after it; empty where it has not said so. */
+  readonly id: string;
 }
 
 export class EventLines {
@@ -13,6 +15,7 @@ export class EventLines {
   #rest = "";
   #type = "";
   #data: string[] = [];
+  #id = "";
 
   /** @param take is given each event as soon as it is whole */
   constructor(take: (event: ServerEvent) => void) {
@@ -33,10 +36,15 @@ export class EventLines {
     const [, name = "", value = ""] = /^([^:]*):? ?(.*)$/s.exec(line) ?? [];
     if (name === "event") this.#type = value;
     else if (name === "data") this.#data.push(value);
+    else if (name === "id") this.#id = value;
   }
 
   #end(): void {
-    const event = { type: this.#type || "message", data: this.#data.join("\n") };
+    const event = {
+      type: this.#type || "message",
+      data: this.#data.join("\n"),
+      id: this.#id,
+    };
     this.#type = "";
     this.#data = [];
     if (event.data !== "") this.#take(event);

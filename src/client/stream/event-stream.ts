@@ -14,7 +14,7 @@ import type {
 } from "../core/ports.ts";
 import type { Frame, InboundFrame, Position, SubscriptionRequest } from "../wire/frames.ts";
 import { beside } from "./address.ts";
-import { eventId } from "./event-id.ts";
+import { eventId, LOST_PATTERN, patternPart } from "./event-id.ts";
 import type { ServerEvent } from "./event-lines.ts";
 import { EventReader } from "./event-reader.ts";
 import { type Fetch, ownFetch } from "./fetch.ts";
@@ -42,8 +42,8 @@ export interface EventStreamOptions {
 const LOST = 1006;
 const HEARTBEAT_MS = 15_000;
 const MISSED_HEARTBEATS = 3;
-/** Events that are envelopes of the protocol. */
-const CONTROL: readonly string[] = ["subscribed", "unsubscribed", "gap", "disconnect"];
+/** Messages, and events that are envelopes of the protocol. */
+const KNOWN: readonly string[] = ["message", "subscribed", "unsubscribed", "gap", "disconnect"];
 /** How long subscriptions of one request wait for each other, in milliseconds. */
 const ANSWER_MS = 8_000;
 
@@ -71,8 +71,10 @@ export function eventStream(options: EventStreamOptions = {}): TransportFactory 
 interface Subscribed {
   readonly reader: EventReader;
   hasBegun: boolean;
-  /** Where it has begun, as its server says. */
+  /** Where it has begun, as its server says; of a pattern that catches up where its client was before. */
   position: Position | undefined;
+  /** Of a pattern that catches up: the id of its first event, and where it has begun; undefined when it has. */
+  behind: { readonly id: string; readonly position: Position } | undefined;
   /** Events that come before their subscription is acknowledged; undefined when it is. */
   held: ServerEvent[] | undefined;
   /** Of a channel that goes on: where it has caught up; undefined when it has. */
@@ -199,6 +201,7 @@ class EventStreams implements Transport {
     const stream: Subscribed = {
       hasBegun: false,
       position: undefined,
+      behind: undefined,
       held: [],
       head: undefined,
       reader: new EventReader({
@@ -237,15 +240,21 @@ class EventStreams implements Transport {
   #acknowledged(
     stream: Subscribed,
     { channel, since }: SubscriptionRequest,
-    { data }: ServerEvent,
+    { data, id }: ServerEvent,
   ): Answer {
     stream.hasBegun = true;
     const { subscriptions } = JSON.parse(data) as { subscriptions?: { position?: Position }[] };
     const position = subscriptions?.[0]?.position;
     stream.position = position;
     if (position === undefined) return { channel };
-    if (since !== undefined && !isPattern(channel)) stream.head = position;
-    return { channel, position };
+    if (since === undefined) return { channel, position };
+    if (!isPattern(channel)) stream.head = position;
+    else {
+      // A client that is lost before it has all of what was missed goes on from where it was.
+      stream.position = since;
+      stream.behind = { id: patternPart(id), position };
+    }
+    return { channel, position: stream.position };
   }
 
   /** The subscription is acknowledged: what came before that is told. */
@@ -265,13 +274,22 @@ class EventStreams implements Transport {
     const end = Number(head?.offset ?? 0);
     if (head !== undefined && end > 0 && (epoch !== head.epoch || Number(offset) < end)) return;
     stream.head = undefined;
-    this.#tell({ recovered: { channel, position: head } });
+    this.#tell({ only: channel, recovered: { channel, position: head } });
   }
 
-  #heard(stream: Subscribed, channel: string, { type, data }: ServerEvent): void {
+  #heard(stream: Subscribed, channel: string, { type, data, id }: ServerEvent): void {
     if (this.#isOver) return;
-    if (type === "message") this.#events.frame(`{"publication":{"messages":[${data}]}}`);
-    else if (CONTROL.includes(type)) this.#events.frame(`{"${type}":${data}}`);
+    if (KNOWN.includes(type)) {
+      const member =
+        type === "message" ? `"publication":{"messages":[${data}]}` : `"${type}":${data}`;
+      // What another stream has brought, or will bring, says nothing of this subscription.
+      this.#events.frame(`{"only":${JSON.stringify(channel)},${member}}`);
+    }
+    const { behind } = stream;
+    if (behind !== undefined && ![behind.id, LOST_PATTERN].includes(patternPart(id))) {
+      stream.position = behind.position;
+      stream.behind = undefined;
+    }
     if (type === "disconnect") {
       const { code = LOST, reason = "" } = JSON.parse(data) as { code?: number; reason?: string };
       this.#end({ code, reason });

@@ -180,12 +180,20 @@ export interface WireSurveyAnswer {
   readonly error?: WireError;
 }
 
-/** From server to client. Beside `id`, `metadata` and `time` at most one member is there; none is one of a later version. */
+/**
+ * From server to client. Beside `id`, `metadata`, `time` and `only` at most one member is there; none is one of a later
+ * version.
+ */
 export interface OutboundFrame {
   readonly id?: string;
   readonly metadata?: Readonly<Record<string, string>>;
   /** Server clock, Unix milliseconds. */
   readonly time?: number;
+  /**
+   * The subscription, by its channel or pattern, that alone the frame is of; it stands first. Of transports that have a
+   * connection for each, which say it of all that comes of any, and never of a server.
+   */
+  readonly only?: string;
   readonly error?: WireError;
   readonly connected?: ConnectedFrame;
   readonly subscribe_ack?: { readonly subscriptions?: readonly SubscriptionAnswer[] };

@@ -140,6 +140,113 @@ test("a client that comes back goes on where it was, and hears when it has all",
   expect(heard.slice(-3)).toEqual(["gap expired", "9", "all of a"]);
 });
 
+/** Clients of a channel and of a pattern that stands for it, and what both hear. */
+async function both() {
+  const scene = new Scene();
+  const own = scene.listen("a");
+  const all = scene.listen("*");
+  await settled();
+  return { scene, own, all };
+}
+
+test("what one stream brings is of its subscription, and no other waits for less because of it", async () => {
+  const { scene, own, all } = await both();
+  await begin(scene.server.last("/a/"), subscribed("a", 1));
+  await begin(scene.server.last("/*/"), subscribed("*", 1_000));
+  // The stream that has begun later is ahead.
+  await write(scene.server.last("/*/"), message("a", 4));
+  await write(scene.server.last("/a/"), message("a", 2), message("a", 3), message("a", 4));
+  await write(scene.server.last("/a/"), message("a", 5));
+  await write(scene.server.last("/*/"), message("a", 5));
+  expect([own, all]).toEqual([
+    ["2", "3", "4", "5"],
+    ["4", "5"],
+  ]);
+  expect(scene.errors).toEqual([]);
+});
+
+test("a subscription that has not caught up is not ahead by what the stream of another one brings", async () => {
+  const { scene, own, all } = await both();
+  await begin(scene.server.last("/a/"), subscribed("a", 1), message("a", 2));
+  await begin(scene.server.last("/*/"), subscribed("*", 1_000), message("a", 2));
+  scene.server.last("/a/").fail();
+  await settled();
+  await scene.clock.advance(1_000);
+  await settled();
+  await begin(scene.server.last("/*/"), subscribed("*", 2_000));
+  await begin(scene.server.last("/a/"), subscribed("a", 5));
+  const gap = { channel: "a", reason: "limit", until: { epoch: "e", offset: "4" } };
+  await write(scene.server.last("/*/"), event("gap", gap), message("a", 5), message("a", 6));
+  await write(scene.server.last("/a/"), ...[3, 4, 5, 6].map((offset) => message("a", offset)));
+  expect(own).toEqual(["2", "3", "4", "5", "all of a", "6"]);
+  expect(all).toEqual(["2", "all of *", "gap limit", "5", "6"]);
+});
+
+test("a message that is in no log is heard once by each subscription", async () => {
+  const { scene, own, all } = await both();
+  await begin(scene.server.last("/a/"), subscribed("a", 0));
+  await begin(scene.server.last("/*/"), subscribed("*", 1_000));
+  for (const name of ["a", "*"]) await write(scene.server.last(`/${name}/`), message("a", 0, ""));
+  expect([own, all]).toEqual([["0"], ["0"]]);
+});
+
+test("what a stream's server has subscribed it to goes to whom it concerns", async () => {
+  const scene = new Scene();
+  const strays: unknown[] = [];
+  scene.client.addEventListener("message", ({ detail }) => strays.push(detail.data));
+  const own = scene.listen("a");
+  await settled();
+  const more = event("subscribed", { subscriptions: [{ channel: "b" }] });
+  await begin(scene.server.last("/a/"), subscribed("a", 0), more, message("b", 1));
+  await write(scene.server.last("/a/"), message("b", 2), message("b", 2), message("a", 1));
+  expect([own, strays]).toEqual([["1"], ["1", "2"]]);
+});
+
+test("a client that is lost before it has all that it missed of a pattern goes on from where it was", async () => {
+  const scene = new Scene();
+  const heard = scene.listen("*");
+  const last = () => scene.server.last("/*/");
+  const from = () => new URL(last().url).searchParams.get("last_event_id");
+  const back = async (): Promise<void> => {
+    last().fail();
+    await settled();
+    await scene.clock.advance(4_000);
+    await settled();
+  };
+  /** An event through the pattern: what it says of the pattern stands before what it says of channels. */
+  const placed = (text: string, id: string) => text.replace(/id: .*\n/, `id: ${id},x=e-1\n`);
+  await settled();
+  await begin(
+    last(),
+    placed(subscribed("*", 1_000), "*e-1000"),
+    placed(message("x", 1), "*e-1000"),
+  );
+  await back();
+  expect(from()).toBe("*e-1000,x=e-1");
+  await begin(
+    last(),
+    placed(subscribed("*", 2_000), "*e-1000"),
+    placed(message("y", 1), "*e-1000"),
+  );
+  await write(last(), placed(message("z", 1), "*?"));
+  await back();
+  expect(from()).toBe("*e-1000,z=e-1,y=e-1,x=e-1");
+  await begin(
+    last(),
+    placed(subscribed("*", 3_000), "*e-1000"),
+    placed(message("z", 2), "*e-1000"),
+  );
+  await write(last(), placed(message("z", 3), "*e-3000"));
+  // What the next renewal of the pattern says counts.
+  for (let i = 0; i < 8; i++) {
+    await scene.clock.advance(40_000);
+    await write(last(), ":\n");
+  }
+  await back();
+  expect(from()).toBe("*e-3000,z=e-3,y=e-1,x=e-1");
+  expect(heard.filter((one) => /^\d/.test(one))).toEqual(["1", "1", "1", "2", "3"]);
+});
+
 test("ids are those that the server reads", () => {
   const epoch = "é*%-e";
   const position = { epoch, offset: 7 };
@@ -379,8 +486,8 @@ test("lines are what they are, however they come", () => {
     const lines = new EventLines((one) => events.push(one));
     for (let at = 0; at < bytes.length; at += size) lines.read(bytes.slice(at, at + size));
     expect(events).toEqual([
-      { type: "a", data: "é\u2028x\ntwo" },
-      { type: "message", data: "{}" },
+      { type: "a", data: "é\u2028x\ntwo", id: "1" },
+      { type: "message", data: "{}", id: "1" },
     ]);
   }
 });

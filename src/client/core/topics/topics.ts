@@ -80,6 +80,8 @@ export function topicsOf(terms: TopicsTerms): Topics {
   const renewal = timerOf(clock);
   /** Counts losses. What was asked before the last one is over. */
   let session = 0;
+  /** Of which subscription the frame is, where it is of one alone. */
+  let only = "";
   let askedByConnect: Asked = new Map();
 
   const add = (name: string, options: TopicOptions): Topic => {
@@ -204,13 +206,12 @@ export function topicsOf(terms: TopicsTerms): Topics {
   const route = (channel = ""): readonly Topic[] => {
     let concerned = routes.get(channel);
     if (!concerned) {
-      concerned = [...topics.values()].filter(({ isPattern, name }) =>
-        isPattern ? stands(name, channel) : name === channel,
-      );
+      concerned = [...topics.values()].filter(({ name }) => stands(name, channel));
       if (routes.size >= MOST_ROUTES) routes.clear();
       routes.set(channel, concerned);
     }
-    return concerned;
+    const own = topics.get(only);
+    return own && concerned.includes(own) ? [own] : concerned;
   };
 
   /** The topics that something is about which names a channel or a pattern. */
@@ -285,11 +286,15 @@ export function topicsOf(terms: TopicsTerms): Topics {
 
     lost(error) {
       session += 1;
+      only = "";
       renewal.stop();
       for (const topic of topics.values()) topic.lost(error);
     },
 
     handlers: {
+      only(name) {
+        only = name;
+      },
       publication: published,
       gap(gap) {
         missed(about(gap.channel), gap);
