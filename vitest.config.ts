@@ -1,6 +1,7 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { configDefaults, defineConfig } from "vitest/config";
 import { LongestFirst } from "./test/support/longest-first.ts";
+import { packedSdk } from "./test/support/packed-sdk.ts";
 import { ProjectSeconds } from "./test/support/project-seconds.ts";
 import { SecondTries } from "./test/support/second-tries.ts";
 
@@ -32,6 +33,7 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     projects: [
       {
+        plugins: packedSdk(process.env["MESSAGELOOP_SDK"]),
         test: {
           name: "neutral",
           ...COMPUTING,

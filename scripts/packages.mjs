@@ -2,9 +2,12 @@
  * Divides what the compiler has built in dist/lib into the packages that are published, each complete in a
  * folder of dist/ with a package.json of its own. Of dist/lib they take what their entries reach, and they
  * depend on the packages that this imports: whatever nobody imports any more is left out by itself.
+ *
+ * Arguments: another folder in the place of dist/, and the one package to be written there.
  */
 import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, posix } from "node:path";
+import { basename, dirname, join, posix, resolve } from "node:path";
+import { minifySync } from "rolldown/utils";
 import { root } from "./run.mjs";
 
 const project = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -15,6 +18,8 @@ const SDK = {
   node: ">=20",
   /** Modules of dist/lib. The server has all others. */
   owns: /^(?:client|protocol)\/|^index$/,
+  /** Whether its modules are made shorter: pages load them. */
+  shorten: true,
   /** Modules that do something when they are imported, whatever of them is used. */
   sideEffects: ["client/shared/worker"],
   /** Export to module. */
@@ -52,6 +57,7 @@ const SERVER = {
     "Realtime messaging, self-hosted or on Cloudflare Workers: the server and its command",
   node: ">=22",
   owns: /./,
+  shorten: false,
   sideEffects: [],
   entries: {
     ".": "server/index",
@@ -66,6 +72,8 @@ const SERVER = {
 };
 
 const PACKAGES = [SDK, SERVER];
+const [folderName, onlyName] = process.argv.slice(2);
+const wanted = PACKAGES.filter(({ name }) => onlyName === undefined || name === onlyName);
 
 /** What the compiler writes for one module. */
 const PARTS = [".js", ".d.ts"];
@@ -77,16 +85,17 @@ const COMMENT_OR_SPECIFIER =
 const OWN_MODULE = /^\.\/src\/(.+)\.ts$/;
 
 const built = join(root, "dist/lib");
+const target = resolve(folderName ?? join(root, "dist"));
 const taken = new Set();
 /** The text of each file in `lib`, and the packages that it imports, by package; some by names that depend on the runtime. */
 const contents = new Map(
   PACKAGES.map(({ name }) => [name, { texts: {}, imports: new Set(), inner: new Set() }]),
 );
 
-for (const { entries, bin } of PACKAGES) {
+for (const { entries, bin } of wanted) {
   for (const module of [...Object.values(entries), ...Object.values(bin)]) take(module);
 }
-for (const description of PACKAGES) write(description);
+for (const description of wanted) write(description);
 
 /** Takes a module, and what it imports, into the packages that own them. */
 function take(module) {
@@ -94,11 +103,16 @@ function take(module) {
   taken.add(module);
   const { texts } = contents.get(ownerOf(module).name);
   for (const part of PARTS) {
-    const text = readFileSync(join(built, module + part), "utf8");
+    const text = readFileSync(join(folderOf(module), module + part), "utf8");
     texts[module + part] = text.replace(COMMENT_OR_SPECIFIER, (all, before, name) =>
       name === undefined ? all : `${before}"${specifier(module, name)}"`,
     );
   }
+}
+
+/** Where a module is: the compiler leaves generated JavaScript and its declarations in the sources. */
+function folderOf(module) {
+  return module.startsWith("protocol/gen/") ? join(root, "src") : built;
 }
 
 /** What is to stand in a module for what it imports by `name`. */
@@ -146,20 +160,43 @@ function ownerOf(module) {
 
 function write(description) {
   const { name, aliases, bin, files } = description;
-  const folder = join(root, "dist", name);
+  const folder = join(target, name);
   rmSync(folder, { recursive: true, force: true });
   const { texts } = contents.get(name);
   for (const [path, target] of Object.entries(aliases)) {
     const text = `/** @deprecated Import ${target}. */\nexport * from "${target}";\n`;
     for (const part of PARTS) texts[path.slice("./".length) + part] = text;
   }
-  for (const [file, text] of Object.entries(texts)) put(join(folder, "lib", file), text);
+  for (const [file, text] of Object.entries(texts)) {
+    const path = join(folder, "lib", file);
+    if (description.shorten && file.endsWith(".js")) putShortened(path, text);
+    else put(path, text);
+  }
   // The compiler gives no file the right to run, and npm only those of packages that it installs.
   for (const module of Object.values(bin)) chmodSync(join(folder, "lib", `${module}.js`), 0o755);
   for (const file of [...files, "README.md", "CHANGELOG.md", "LICENSE"]) {
     cpSync(join(root, file), join(folder, file.replace("dist/", "")), { recursive: true });
   }
   put(join(folder, "package.json"), `${JSON.stringify(manifest(description), null, 2)}\n`);
+}
+
+/**
+ * Writes a module as bundlers would make it within, with its names: constants in their places, conditions in the place
+ * of statements. Bundlers do some of that themselves, but none of it over the bounds of what they take for one scope.
+ * What it was made of, with its comments, stands in its map.
+ */
+function putShortened(path, text) {
+  const name = basename(path);
+  const { code, map, errors } = minifySync(name, text, {
+    module: true,
+    compress: { target: "es2022" },
+    mangle: false,
+    codegen: { removeWhitespace: false },
+    sourcemap: true,
+  });
+  if (errors.length > 0) throw new Error(`${path}: ${errors.map(({ message }) => message).join()}`);
+  put(path, `${code}\n//# sourceMappingURL=${name}.map\n`);
+  put(`${path}.map`, JSON.stringify(map));
 }
 
 function manifest(content) {

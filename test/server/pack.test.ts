@@ -2,7 +2,7 @@
  * The two packages as others install them, unpacked beside what they say that they depend on, and nothing else. What needs
  * tools of its own is in `npm run check:packages`.
  */
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import {
   mkdir,
@@ -16,6 +16,7 @@ import {
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { build } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { blocks } from "../support/doc-blocks.ts";
@@ -114,7 +115,7 @@ test.each([
   [
     "messageloop",
     ["SPEC.md", "lib/index.js", "proto/messageloop/v1/service.proto"],
-    /^lib\/(?:index|server|worker|(?:client|protocol)\/.*)\.(?:js|d\.ts)$|^proto\/.*\.proto$/,
+    /^lib\/(?:index|server|worker|(?:client|protocol)\/.*)\.(?:js|js\.map|d\.ts)$|^proto\/.*\.proto$/,
   ],
   [
     "messageloop-server",
@@ -170,6 +171,18 @@ test("each entry of the SDK has types by both ways of finding them, and runs in 
   const told = run(process.execPath, whole, "names.mjs").trim().split("\n");
   expect(told).toEqual(entries.map((entry) => `${entry} true`));
 });
+
+test("the tests of the client pass with the SDK as it is packed", async () => {
+  const vitest = join(root, "node_modules/vitest/vitest.mjs");
+  const env = { ...environment(), MESSAGELOOP_SDK: join(whole, "node_modules/messageloop") };
+  const { stdout, stderr } = await promisify(execFile)(
+    process.execPath,
+    [vitest, "run", "--project", "neutral", "test/client"],
+    { cwd: root, env },
+  );
+  // A test that prints an error says where that was thrown.
+  expect(stdout + stderr).toContain("/lib/client/core/client.js:");
+}, 120_000);
 
 test("a bundle of every entry of the SDK for browsers contains nothing of Node", async () => {
   const { modules, scripts } = await entriesOf(join(whole, "node_modules/messageloop"));
