@@ -2,7 +2,7 @@
  * The one table of disconnect and error codes. Server, SDK and documentation read it; nothing else
  * invents a code.
  */
-import { ERROR_KINDS, type ErrorCode } from "./lean/error-kinds.ts";
+import { ERROR_KINDS, type ErrorCode, type ErrorKind } from "./lean/error-kinds.ts";
 
 /** What ends a connection: the WebSocket close code and its reason. */
 export interface Disconnect {
@@ -188,6 +188,6 @@ export function disconnectFor(code: number): DisconnectEntry | undefined {
 }
 
 function entry(code: ErrorCode, meaning: string): ErrorEntry {
-  const [type, retry, counts] = ERROR_KINDS[code];
+  const [type, retry = false, counts = false]: ErrorKind = ERROR_KINDS[code];
   return { type, retry, counts, meaning };
 }

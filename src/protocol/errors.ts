@@ -3,7 +3,7 @@
  * the edge turns it into an error envelope. Any other error is ours to mend and reaches clients
  * only as INTERNAL_ERROR with a fixed text.
  */
-import { ERROR_KINDS, type ErrorCode } from "./lean/error-kinds.ts";
+import { ERROR_KINDS, type ErrorCode, type ErrorKind } from "./lean/error-kinds.ts";
 
 // The types of the protobuf runtime, written out: a program that uses the SDK alone has none of it.
 type JsonValue = number | string | boolean | null | JsonObject | JsonValue[];
@@ -17,6 +17,9 @@ type ErrorMessage = {
   message: string;
   metadata?: JsonObject | undefined;
 };
+
+/** A backend's code may be anything at run time, and nothing that every object has is in the table. */
+const KINDS: ReadonlyMap<string, ErrorKind> = new Map(Object.entries(ERROR_KINDS));
 
 /**
  * An error with a code from the table; `type` and `retry` follow from it for known codes.
@@ -51,11 +54,7 @@ export class MessagingError extends Error {
     options: MessagingErrorOptions = {},
   ) {
     super(message, options);
-    // A backend's code may be anything at run time, and nothing that every object has is in the table.
-    const known = typeof code === "string" && Object.hasOwn(ERROR_KINDS, code);
-    const [type, retry, counts] = known
-      ? ERROR_KINDS[code as ErrorCode]
-      : (["error", false, false] as const);
+    const [type, retry = false, counts = false] = KINDS.get(code) ?? ["error"];
     this.code = code;
     this.type = options.type ?? type;
     this.retry = retry;

@@ -80,6 +80,7 @@ export class Client<
   readonly #connection: Connection;
   readonly #topics: Topics;
   readonly #queue: PublishQueue | undefined;
+  /** The end of the queue; undefined before it has begun. */
   #queueEnd: Promise<void> | undefined;
   /** Whether the end of the queue is to remove what its store has. */
   #forgets = false;
@@ -107,7 +108,7 @@ export class Client<
     this.#schemas = Object.entries(schemas);
     const codec = encoding === "json" ? json : encoding;
     if (typeof codec === "string") {
-      throw new MessagingError("BAD_REQUEST", "pass the codec of messageloop/protobuf as encoding");
+      throw new MessagingError("BAD_REQUEST", "encoding: pass that of messageloop/protobuf");
     }
     const report = (error: unknown): void => this.#report(error);
     const failed = (error: unknown): void => this.#failed(error);
@@ -147,7 +148,8 @@ export class Client<
           queue?.lost();
           if (!isOver) return;
           ready.reject(error);
-          this.#endQueue()?.catch(report);
+          this.#queueEnd = queue?.close(this.#forgets);
+          this.#queueEnd?.catch(report);
         },
         changed: (change) => {
           if (change.state === "connected") ready.resolve();
@@ -358,9 +360,11 @@ export class Client<
    * @example await client.close({ forget: true }); // at a logout
    */
   close({ forget = false }: { readonly forget?: boolean } = {}): Promise<void> {
+    // The server may have ended the client before the application logs its user out.
+    if (forget) this.#queueEnd = this.#queueEnd?.then(() => this.#queue?.close(true));
     this.#forgets = forget;
     const closing = this.#connection.close();
-    return Promise.all([closing, this.#endQueue()]).then(() => {});
+    return Promise.all([closing, this.#queueEnd]).then(() => {});
   }
 
   async #publish(
@@ -387,16 +391,6 @@ export class Client<
       { signal },
       ([{ offset = 0, epoch = "", duplicate = false }]) => ({ offset, epoch, duplicate }),
     );
-  }
-
-  #endQueue(): Promise<void> | undefined {
-    const end = this.#queueEnd;
-    const forgets = this.#forgets;
-    this.#forgets = false;
-    if (!end) this.#queueEnd = this.#queue?.close(forgets);
-    // The server may have ended the client before the application logs its user out.
-    else if (forgets) this.#queueEnd = end.then(() => this.#queue?.close(true));
-    return this.#queueEnd;
   }
 
   #page<T>(

@@ -1,5 +1,6 @@
 /** CloudEvents as applications see them, and their way to the wire and back. */
 import type { WireAttribute, WireEvent } from "../wire/frames.ts";
+import { textOf } from "../wire/json.ts";
 
 /**
  * One event, shaped like the CloudEvents JavaScript SDK's: extension attributes stand beside the others under their
@@ -69,8 +70,11 @@ export function fromWireEvent(wire: WireEvent): CloudEvent {
 
 /** A random UUID. */
 export function randomUuid(): string {
-  if (crypto.randomUUID) return crypto.randomUUID();
-  // A page without TLS has none, but the address of everything that is made in it ends with one.
+  return crypto.randomUUID?.() ?? uuidOfUrl();
+}
+
+/** A page without TLS makes none, but the address of everything that is made in it ends with one. */
+function uuidOfUrl(): string {
   const url = URL.createObjectURL(new Blob());
   URL.revokeObjectURL(url);
   return url.slice(-36);
@@ -87,17 +91,16 @@ function wireData(data: unknown): Pick<WireEvent, "binary_data" | "text_data"> {
   if (data === undefined) return {};
   if (data instanceof Uint8Array) return { binary_data: data as Uint8Array<ArrayBuffer> };
   const text = typeof data === "string" ? data : (JSON.stringify(data) as string | undefined);
-  if (text === undefined) throw new TypeError("the event's data has no JSON form");
+  if (text === undefined) throw new TypeError("data has no JSON form");
   return { text_data: text };
 }
 
 function readData(value: string | Uint8Array<ArrayBuffer>, contentType = ""): unknown {
   const isJson = /^[^;]*[/+]json\b/i.test(contentType);
   if (!isJson && !/^text\//i.test(contentType)) return value;
-  const text = typeof value === "string" ? value : new TextDecoder().decode(value);
-  if (!isJson) return text;
+  const text = textOf(value);
   try {
-    return JSON.parse(text);
+    return isJson ? JSON.parse(text) : text;
   } catch {
     return value;
   }
@@ -112,5 +115,5 @@ function attributeOf(name: string, value: unknown): WireAttribute {
   if (time) return { ce_timestamp: time };
   // As 32 bits it is the same number.
   if (value === Number(value) >> 0) return { ce_integer: value };
-  throw new TypeError(`CloudEvents cannot carry the value of ${name}`);
+  throw new TypeError(`CloudEvents cannot carry ${name}`);
 }

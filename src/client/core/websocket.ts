@@ -27,7 +27,7 @@ export function webSocket(given?: WebSocketConstructor): TransportFactory {
     open(url, subprotocol, events) {
       const chosen = constructorOf(given);
       if (chosen) return open(chosen, url, subprotocol, events);
-      throw new MessagingError("UNAVAILABLE", "no WebSocket here: pass that of ws");
+      throw new MessagingError("UNAVAILABLE", "no WebSocket: pass that of ws");
     },
   };
 }
@@ -62,11 +62,11 @@ function open(
   // All of them before anything can come: what shares a packet with the handshake is told at once.
   socket.addEventListener("open", () => {
     if (over) return close(1000, "");
-    const { protocol = subprotocol } = socket;
-    if (protocol === subprotocol || protocol === null) return events.opened();
+    const protocol = socket.protocol ?? subprotocol;
+    if (protocol === subprotocol) return events.opened();
     // Some runtimes open without what was asked for, or with something else.
     close(1000, "wrong subprotocol");
-    end(LOST, `the server answered with subprotocol "${protocol}", not ${subprotocol}`, true);
+    end(LOST, `subprotocol "${protocol}", not ${subprotocol}`, true);
   });
   socket.addEventListener("message", ({ data }) => {
     if (over) return;

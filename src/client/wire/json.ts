@@ -7,15 +7,12 @@ type Bag = Record<string, unknown>;
 /** The 64-bit integers, which come as text. */
 const INTEGERS = /^(?:offset|time|number|credit_bytes|expires_at)$/;
 
-/** The text of a frame. */
-const utf8 = new TextDecoder("utf-8", { fatal: true });
-
 export const json: Codec = {
   subprotocol: "messageloop+json",
   encode: (frame) => JSON.stringify(frame, bytesAsText),
   decode(frame: Frame): OutboundFrame {
     try {
-      const value: unknown = JSON.parse(typeof frame === "string" ? frame : utf8.decode(frame));
+      const value: unknown = JSON.parse(textOf(frame));
       if (typeof value !== "object" || !value) throw value;
       mend(value as Bag);
       return value;
@@ -27,13 +24,18 @@ export const json: Codec = {
 
 /** What any codec says of a frame that is none. */
 export function undecodable(cause?: unknown): MessagingError {
-  return new MessagingError("BAD_REQUEST", "the server's frame cannot be read", { cause });
+  return new MessagingError("BAD_REQUEST", "the frame cannot be read", { cause });
 }
 
-/** An integer as a number. @throws RangeError beyond 2^53 - 1, where numbers are not exact */
+/** What is UTF-8, as text. */
+export function textOf(value: string | Uint8Array<ArrayBuffer>): string {
+  return typeof value === "string" ? value : new TextDecoder().decode(value);
+}
+
+/** An integer as a number. @throws what is none, or lies beyond 2^53 - 1, where numbers are not exact */
 export function exact(value: unknown): number {
   const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw new RangeError(`${value} is no integer below 2^53`);
+  if (!Number.isSafeInteger(number)) throw value;
   return number;
 }
 
@@ -60,8 +62,8 @@ function mendMessage(message: Bag): void {
 
 function mendEvent(event: Bag): void {
   mendBytes(event, "binary_data");
-  const attributes = event["attributes"] as Record<string, Bag> | undefined;
-  for (const name in attributes) mendBytes(attributes[name] ?? {}, "ce_bytes");
+  const attributes = event["attributes"] as Record<string, Bag>;
+  for (const name in attributes) mendBytes(attributes[name] as Bag, "ce_bytes");
 }
 
 function mendBytes(value: Bag, key: string): void {

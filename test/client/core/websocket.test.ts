@@ -91,7 +91,7 @@ test.each(["", "foreign"])("the subprotocol %j is a clear error at once", (proto
   expect(log).toEqual([
     {
       code: 1006,
-      reason: `the server answered with subprotocol "${protocol}", not messageloop+json`,
+      reason: `subprotocol "${protocol}", not messageloop+json`,
       fatal: true,
     },
   ]);
