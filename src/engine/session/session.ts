@@ -61,7 +61,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
   readonly #node: SessionHost;
   readonly #transport: Transport;
   readonly #codec: Codec;
-  /** For the node alone. */
+  /** For the node and the session's parts alone. */
   readonly client: Client;
   readonly #order = new ChannelOrder();
   readonly #channels: SessionChannels;

@@ -23,12 +23,6 @@ import {
 import { readPresence, replay } from "./replay.ts";
 import type { SessionPatterns } from "./session-patterns.ts";
 
-/** What a client asks to catch up with by the subscription itself. */
-export interface Recovery extends ReplayPlan {
-  /** Whether the session may be given what was before. */
-  readonly permitted: boolean;
-}
-
 /** One request that catches up: what it may replay is shared by its subscriptions. */
 export class CatchUp {
   readonly budget: ReplayBudget;
@@ -47,11 +41,11 @@ export class CatchUp {
   /** @param patterns what they ask of the channel is brought with it, in one replay from whatever is lower */
   async recover(
     subscription: ChannelSubscription,
-    { request, until, permitted }: Recovery,
+    { request, until }: ReplayPlan,
     patterns: SessionPatterns | undefined,
   ): Promise<void> {
     const { channel } = subscription;
-    const recoverable = permitted && this.#host.rules.of(channel).recovery;
+    const recoverable = rulesFor(this.#host, this.#owner, channel).recovery;
     const own = startOf(request, until);
     const asked =
       recoverable && own.offset <= until.offset ? patterns?.takeAsked(channel) : undefined;
@@ -89,7 +83,7 @@ export class CatchUp {
       before: most,
     }: { readonly found: RecoveryResult; readonly before: ReplayBudget },
   ): Promise<RecoveryResult> {
-    const rules = rulesFor(this.#host, channel, asked);
+    const rules = rulesFor(this.#host, this.#owner, channel);
     const missed = await this.#meanwhile(channel, until, asked.absence, most, rules);
     if (missed === undefined) return rewound;
     const first = Number(missed.entries[0]?.offset ?? until.offset + 1);
@@ -121,7 +115,7 @@ export class CatchUp {
     if (asked === undefined || began === undefined || floor === undefined) return;
     const isLive = floor.epoch !== began.epoch || floor.offset > began.offset;
     const until = isLive ? floor : began;
-    const rules = rulesFor(this.#host, channel, asked);
+    const rules = rulesFor(this.#host, this.#owner, channel);
     const { last } = asked;
     let found: RecoveryResult | undefined;
     if (last !== undefined) {

@@ -6,7 +6,7 @@ import { matches } from "../../channels/patterns.ts";
 import type { ChannelRules } from "../../channels/rules.ts";
 import type { Position } from "../ports/broker.ts";
 import type { PatternSubscription } from "./hub.ts";
-import type { ChannelsHost, JoinTerms } from "./ports.ts";
+import type { ChannelsHost, ChannelsOwner } from "./ports.ts";
 import {
   type LogReader,
   onlyGap,
@@ -124,16 +124,12 @@ export interface PatternRequest {
   readonly since: Position | undefined;
   /** The last position that the client has of each channel. */
   readonly positions: ReadonlyMap<string, Position>;
-  /** Whether the session may be given what was published to a channel before. */
-  readonly mayReadHistory: JoinTerms["mayReadHistory"];
 }
 
 /** The last position that the client has in the channel; where it has none, since when it was away. */
-export type AskedByPatterns = Pick<PatternRequest, "mayReadHistory"> &
-  (
-    | { readonly last: Position }
-    | { readonly last?: undefined; readonly since: Position; readonly absence: Absence }
-  );
+export type AskedByPatterns =
+  | { readonly last: Position }
+  | { readonly last?: undefined; readonly since: Position; readonly absence: Absence };
 
 /**
  * What they ask together: of several positions the lowest, of several absences the longest, so that none of them lacks
@@ -143,29 +139,31 @@ export function askedByPatterns(
   channel: string,
   patterns: Iterable<JoinedPattern>,
 ): AskedByPatterns | undefined {
-  let seen: (AskedByPatterns & { readonly last: Position }) | undefined;
+  let seen: Position | undefined;
   let unseen: (AskedByPatterns & { readonly since: Position }) | undefined;
   for (const { subscription, position, recovery } of patterns) {
     if (recovery === undefined || !matches(subscription.pattern, channel)) continue;
-    const { since, positions, mayReadHistory } = recovery;
+    const { since, positions } = recovery;
     const last = positions.get(channel);
     if (last !== undefined) {
-      const isLower = last.epoch === seen?.last.epoch && last.offset < seen.last.offset;
-      if (seen === undefined || isLower) seen = { last, mayReadHistory };
+      const isLower = last.epoch === seen?.epoch && last.offset < seen.offset;
+      if (seen === undefined || isLower) seen = last;
     }
     if (since !== undefined && since.offset < (unseen?.since.offset ?? Number.POSITIVE_INFINITY)) {
-      unseen = { since, absence: { from: since.offset, now: position.offset }, mayReadHistory };
+      unseen = { since, absence: { from: since.offset, now: position.offset } };
     }
   }
-  return seen ?? unseen;
+  return seen === undefined ? unseen : { last: seen };
 }
 
 /** What a channel offers a session: none recovers what it may not read. */
 export function rulesFor(
-  { rules }: ChannelsHost,
+  { authorizer, rules }: ChannelsHost,
+  { client }: ChannelsOwner,
   channel: string,
-  { mayReadHistory }: AskedByPatterns,
 ): ChannelRules {
   const all = rules.of(channel);
-  return mayReadHistory(channel) ? all : { ...all, recovery: false };
+  if (client.admitted) return all;
+  const refusal = authorizer.refusal(client.subject, "history", channel);
+  return refusal === undefined ? all : { ...all, recovery: false };
 }

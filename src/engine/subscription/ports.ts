@@ -2,6 +2,7 @@
 import type { Snapshot } from "../../channels/presence.ts";
 import type { RuleBook } from "../../channels/rules.ts";
 import type { FrameStamp } from "../../protocol/publication-frames.ts";
+import type { Authorizer, Subject } from "../ports/access.ts";
 import type { Broker, LogGap, Position } from "../ports/broker.ts";
 import type { Logger } from "../ports/platform.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -17,6 +18,7 @@ export interface ChannelsHost {
   readonly broker: Broker;
   readonly logger: Logger;
   readonly rules: RuleBook;
+  readonly authorizer: Authorizer;
   readonly newChannels: NewChannels;
   /** What every frame of publications takes from the node. */
   readonly stamp: FrameStamp;
@@ -34,6 +36,8 @@ export interface ChannelsHost {
 export interface ChannelsOwner extends Subscriber {
   /** Whether the session has ended meanwhile. */
   readonly ended: boolean;
+  /** The client, as rules and grants decide about it, unless the host has let it in by itself. */
+  readonly client: { readonly admitted: boolean; readonly subject: Subject };
   tellRecovered(channel: string, position: Position, gap: LogGap | undefined): void;
 }
 
@@ -49,6 +53,4 @@ export interface JoinTerms {
   origin(channel: string): Origin;
   /** Rejects with a MessagingError where this session may not subscribe. */
   authorize(channel: string, token: string): Promise<void>;
-  /** Whether this session may be given what was published to a channel before. */
-  mayReadHistory(channel: string): boolean;
 }

@@ -16,8 +16,8 @@ import {
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import type { Position, SubscribeResult } from "../ports/broker.ts";
 import type { TokenBucket } from "../token-bucket.ts";
-import { CatchUp, type Recovery } from "./catch-up.ts";
-import { ChannelSubscription } from "./channel-subscription.ts";
+import { CatchUp } from "./catch-up.ts";
+import { ChannelSubscription, type ReplayPlan } from "./channel-subscription.ts";
 import { higher, ORIGINS, type Origin } from "./listener.ts";
 import type { JoinedPattern } from "./pattern-recovery.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
@@ -42,7 +42,7 @@ export interface JoinOutcome {
 /** A subscription that was granted, and what its client wants to catch up with. */
 export interface Joined {
   readonly subscription: ChannelSubscription;
-  readonly recovery: Recovery | undefined;
+  readonly recovery: ReplayPlan | undefined;
   /** Whether the request holds it. */
   readonly isHeld: boolean;
 }
@@ -273,9 +273,7 @@ export class SessionChannels {
       subscription.generation = generation;
     }
     if (request === undefined) return position;
-    const planned = subscription.plan(request, reached, position);
-    const recovery = { ...planned, permitted: terms.mayReadHistory(channel) };
-    take({ subscription, recovery, isHeld });
+    take({ subscription, recovery: subscription.plan(request, reached, position), isHeld });
     return position;
   }
 

@@ -327,7 +327,7 @@ export class SessionPatterns {
       return;
     }
     const { position } = head;
-    const rules = rulesFor(this.#host, channel, asked);
+    const rules = rulesFor(this.#host, this.#owner, channel);
     const request = { since: last, rewind: 0 };
     const found =
       asked.last === undefined
@@ -440,7 +440,7 @@ export class SessionPatterns {
 /** What an entry asks to catch up with, or undefined. */
 function patternRequest(
   { channel: pattern, recover, since, rewind, positions }: SubscriptionMessage,
-  { extended, recovery, mayReadHistory }: JoinTerms,
+  { extended, recovery }: JoinTerms,
 ): PatternRequest | undefined {
   if (!extended) return undefined;
   if (rewind > 0) throw new MessagingError("BAD_REQUEST", "a pattern cannot be rewound");
@@ -460,6 +460,5 @@ function patternRequest(
   return {
     since: since === undefined || since.epoch === "" ? undefined : positionOf(since),
     positions: new Map(known.map(([channel, position]) => [channel, positionOf(position)])),
-    mayReadHistory,
   };
 }

@@ -196,7 +196,6 @@ async function joinUnasked(
     ...terms,
     recovery: false,
     byClient: false,
-    mayReadHistory: () => false,
   });
   const over = [...new Set(names)].filter((name) => !fitting.has(name));
   if (over.length === 0) return outcome;
@@ -322,7 +321,6 @@ export function join(
           consents.delete(channel);
         } else consents.set(channel, await authorize(context, channel, token));
       },
-      mayReadHistory: (channel) => mayDo(context, "history", channel),
     }),
   );
   return joining.then(
