@@ -72,9 +72,8 @@ export class Node implements SessionHost {
   readonly settings: Settings;
   readonly rules: RuleBook;
   readonly flowLimits: FlowLimits;
-  readonly hub = new Hub();
+  readonly hub: Hub;
   readonly turns: Turns;
-  readonly newChannels: NewChannels;
   readonly occupancy = new Occupancy();
   readonly surveys: Surveys;
   readonly surveyRuns: SurveyRuns;
@@ -113,7 +112,7 @@ export class Node implements SessionHost {
       this.timers.after(0, callback);
     };
     this.turns = new Turns(this.clock, options.nextTurn ?? soon);
-    this.newChannels = new NewChannels(this);
+    this.hub = new Hub(new NewChannels(this));
     this.surveys = new Surveys({
       timers: this.timers,
       limits: this.settings,

@@ -1,14 +1,17 @@
 /**
  * Who on this node listens to what, by channel and by pattern. The hub resolves a channel to its listeners, each session
  * once however many of its subscriptions match; it knows nothing of logs, brokers or sockets. A session that is
- * subscribed to a channel by itself takes it from there, whatever its patterns.
+ * subscribed to a channel by itself takes it from there, whatever its patterns. What a session begins to listen to
+ * takes a place among those that the node may have.
  */
+import { made } from "../../channels/maps.ts";
 import { PatternMap } from "../../channels/pattern-map.ts";
 import type { MemberSession } from "../../channels/presence.ts";
 import { SmallMap } from "../../channels/small-map.ts";
 import type { LogGap, Position } from "../ports/broker.ts";
 import type { ChannelSubscription } from "./channel-subscription.ts";
 import type { Listener, Origin, Subscriber, Tally } from "./listener.ts";
+import type { Beginner, NewChannels } from "./new-channels.ts";
 import type { PatternFeed } from "./pattern-feed.ts";
 
 /** One session's interest in the channels of one pattern. */
@@ -52,11 +55,16 @@ const NOBODY: readonly PatternListeners[] = [];
 export class Hub {
   /** What listeners have written. */
   readonly tally: Tally = { delivered: 0 };
+  readonly #newChannels: NewChannels;
   readonly #channels = new Map<string, SmallMap<Subscriber, ChannelSubscription>>();
   readonly #patterns = new PatternMap<PatternListeners>();
   #subscriptions = 0;
   /** Looks at all patterns of a channel; each session is met once in each. */
   #looks = 0;
+
+  constructor(newChannels: NewChannels) {
+    this.#newChannels = newChannels;
+  }
 
   /** Number of channels with at least one subscriber. */
   get size(): number {
@@ -78,47 +86,61 @@ export class Hub {
     return this.tally.delivered;
   }
 
+  /**
+   * Counts a channel that a session uses, if it is new to the node.
+   *
+   * @throws MessagingError RATE_LIMITED where the session has begun too many
+   */
+  uses(channel: string, beginner: Beginner): void {
+    if (!this.hasDirectSubscriber(channel)) this.#newChannels.count(channel, beginner);
+  }
+
+  /**
+   * Begins a session's interest in a channel.
+   *
+   * @param beginner counts the channel if it is new; undefined where that is not the doing of the session's client
+   * @throws MessagingError RATE_LIMITED where the session has begun too many, or the node has room for none
+   */
+  begin(subscription: ChannelSubscription, beginner: Beginner | undefined): void {
+    if (!this.hasDirectSubscriber(subscription.channel)) {
+      if (beginner !== undefined) this.#newChannels.count(subscription.channel, beginner);
+      this.#newChannels.checkRoom(this.size + this.patternCount);
+    }
+    this.add(subscription);
+  }
+
   /** Adds or replaces a session's interest in a channel. */
   add(subscription: ChannelSubscription): void {
     const { channel, subscriber } = subscription;
-    let subscribers = this.#channels.get(channel);
-    if (subscribers === undefined) {
-      subscribers = new SmallMap();
-      this.#channels.set(channel, subscribers);
-    }
-    if (!subscribers.has(subscriber)) this.#subscriptions += 1;
-    subscribers.set(subscriber, subscription);
+    const subscribers = made(this.#channels, channel, () => new SmallMap());
+    this.#put(subscribers, subscriber, subscription);
   }
 
   /** Removes it. Returns true when that was the channel's last subscriber here. */
   remove(subscriber: Subscriber, channel: string): boolean {
-    const subscribers = this.#channels.get(channel);
-    if (subscribers === undefined || !subscribers.delete(subscriber)) return false;
-    this.#subscriptions -= 1;
-    if (subscribers.size > 0) return false;
-    this.#channels.delete(channel);
-    return true;
+    if (!this.#drop(this.#channels.get(channel), subscriber)) return false;
+    return this.#channels.delete(channel);
+  }
+
+  /** @throws MessagingError RATE_LIMITED where the node has room for none */
+  beginPattern(subscription: PatternSubscription): void {
+    if (!this.hasPattern(subscription.pattern)) {
+      this.#newChannels.checkRoom(this.size + this.patternCount);
+    }
+    this.addPattern(subscription);
   }
 
   /** Adds a session's interest in a pattern. */
-  addPattern(subscriber: Subscriber, subscription: PatternSubscription): void {
-    let listeners = this.#patterns.get(subscription.pattern);
-    if (listeners === undefined) {
-      listeners = new SmallMap();
-      this.#patterns.set(subscription.pattern, listeners);
-    }
-    if (!listeners.has(subscriber)) this.#subscriptions += 1;
-    listeners.set(subscriber, subscription);
+  addPattern(subscription: PatternSubscription): void {
+    const { pattern, feed } = subscription;
+    const listeners = made(this.#patterns, pattern, () => new SmallMap());
+    this.#put(listeners, feed.subscriber, subscription);
   }
 
   /** Removes it. Returns true when that was the pattern's last subscriber here. */
   removePattern(subscriber: Subscriber, pattern: string): boolean {
-    const listeners = this.#patterns.get(pattern);
-    if (listeners === undefined || !listeners.delete(subscriber)) return false;
-    this.#subscriptions -= 1;
-    if (listeners.size > 0) return false;
-    this.#patterns.delete(pattern);
-    return true;
+    if (!this.#drop(this.#patterns.get(pattern), subscriber)) return false;
+    return this.#patterns.delete(pattern);
   }
 
   /** The patterns that anyone here wants. */
@@ -220,6 +242,18 @@ export class Hub {
     for (const [subscriber, { live }] of this.#patterns.get(pattern) ?? []) {
       if (live) subscriber.tellGap(pattern, gap);
     }
+  }
+
+  #put<Interest>(all: SmallMap<Subscriber, Interest>, one: Subscriber, its: Interest): void {
+    if (!all.has(one)) this.#subscriptions += 1;
+    all.set(one, its);
+  }
+
+  /** Takes an interest away. Returns whether it was there, and the last one. */
+  #drop(all: SmallMap<Subscriber, unknown> | undefined, one: Subscriber): boolean {
+    if (all?.delete(one) !== true) return false;
+    this.#subscriptions -= 1;
+    return all.size === 0;
   }
 
   #matching(channel: string): readonly PatternListeners[] {

@@ -7,7 +7,6 @@ import type { Broker } from "../ports/broker.ts";
 import type { Clock } from "../ports/platform.ts";
 import type { Settings } from "../settings/settings.ts";
 import { TokenBucket } from "../token-bucket.ts";
-import type { Hub } from "./hub.ts";
 
 /** Names that one generation of a node's memory holds, where its broker cannot tell what it knows. */
 const GENERATION = 16_384;
@@ -16,10 +15,15 @@ const FULL_RETRY_MS = 30_000;
 const MINUTE_S = 60;
 
 export interface NewChannelsHost {
-  readonly hub: Hub;
   readonly broker: Broker;
   readonly clock: Clock;
   readonly settings: Pick<Settings, "maxChannels" | "newChannelsPerMinute">;
+}
+
+/** The one whose new channels count. */
+export interface Beginner {
+  /** What it may still begin; made for its first new channel. */
+  allowance: TokenBucket | undefined;
 }
 
 /** What a node knows of the names that are used on it. */
@@ -34,38 +38,34 @@ export class NewChannels {
   }
 
   /**
-   * Takes a place among those that the node may have, for a channel or a pattern that a session begins to
-   * listen to.
+   * Whether there is a place for one more channel or pattern that a session listens to.
    *
+   * @param taken the places that are taken
    * @throws MessagingError RATE_LIMITED where there is none
    */
-  checkRoom(): void {
-    const { hub, settings } = this.#host;
-    if (hub.size + hub.patternCount < settings.maxChannels) return;
+  checkRoom(taken: number): void {
+    if (taken < this.#host.settings.maxChannels) return;
     throw rateLimited("this server has as many channels as it may have", FULL_RETRY_MS);
   }
 
   /**
-   * Counts a channel that a session uses, if it is new to the node.
+   * Counts a channel that no session here listens to, if it is new to the node.
    *
-   * @param allowance the session's own; made for the first new channel
    * @throws MessagingError RATE_LIMITED where the session has begun too many
    */
-  count(channel: string, allowance: TokenBucket | undefined): TokenBucket | undefined {
-    const { clock, settings } = this.#host;
+  count(channel: string, beginner: Beginner): void {
+    const { broker, clock, settings } = this.#host;
     const { newChannelsPerMinute: most } = settings;
-    if (most === 0 || this.#knows(channel)) return allowance;
+    if (most === 0 || this.#knows(channel)) return;
     const now = clock.now();
-    const bucket = allowance ?? new TokenBucket(most / MINUTE_S, most, now);
-    const wait = bucket.take(now);
+    beginner.allowance ??= new TokenBucket(most / MINUTE_S, most, now);
+    const wait = beginner.allowance.take(now);
     if (wait > 0) throw rateLimited("too many new channels", wait);
-    if (this.#host.broker.knows === undefined) this.#note(channel);
-    return bucket;
+    if (broker.knows === undefined) this.#note(channel);
   }
 
   #knows(channel: string): boolean {
-    const { hub, broker } = this.#host;
-    if (hub.hasDirectSubscriber(channel)) return true;
+    const { broker } = this.#host;
     if (broker.knows !== undefined) return broker.knows(channel);
     if (this.#young.has(channel)) return true;
     if (!this.#old.has(channel)) return false;

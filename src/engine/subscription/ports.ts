@@ -9,7 +9,6 @@ import type { Settings } from "../settings/settings.ts";
 import type { Turns } from "../turns.ts";
 import type { Hub } from "./hub.ts";
 import type { Origin, Subscriber } from "./listener.ts";
-import type { NewChannels } from "./new-channels.ts";
 import type { PresenceNotice } from "./replay-buffer.ts";
 
 /** What the channels of a session need from the node around them. */
@@ -19,7 +18,6 @@ export interface ChannelsHost {
   readonly logger: Logger;
   readonly rules: RuleBook;
   readonly authorizer: Authorizer;
-  readonly newChannels: NewChannels;
   /** What every frame of publications takes from the node. */
   readonly stamp: FrameStamp;
   /** Messages read from the log for sessions that had missed them. */

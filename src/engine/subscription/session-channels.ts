@@ -19,6 +19,7 @@ import type { TokenBucket } from "../token-bucket.ts";
 import { CatchUp } from "./catch-up.ts";
 import { ChannelSubscription, type ReplayPlan } from "./channel-subscription.ts";
 import { higher, ORIGINS, type Origin } from "./listener.ts";
+import type { Beginner } from "./new-channels.ts";
 import type { JoinedPattern } from "./pattern-recovery.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { countOf, positionMessage, positionOf, uint64Of } from "./positions.ts";
@@ -47,16 +48,15 @@ export interface Joined {
   readonly isHeld: boolean;
 }
 
-export class SessionChannels {
+export class SessionChannels implements Beginner {
   /** What the session reads: what it missed, and what it asks for. */
   readonly reads = new SessionReads();
+  allowance: TokenBucket | undefined;
   readonly #host: ChannelsHost;
   readonly #owner: ChannelsOwner;
   readonly #subscriptions = new SmallMap<string, ChannelSubscription>();
   /** Made for the first pattern. */
   #patterns: SessionPatterns | undefined;
-  /** What the client may still begin; made for its first new channel. */
-  #allowance: TokenBucket | undefined;
   /** Names that are asked for and not decided yet; undefined while there are none. */
   #undecided: Set<string> | undefined;
 
@@ -84,15 +84,6 @@ export class SessionChannels {
   has(channel: string): boolean {
     const granted = this.#subscriptions.get(channel)?.floor !== undefined;
     return granted || this.#patterns?.covers(channel) === true;
-  }
-
-  /**
-   * Counts a channel that the client subscribes or publishes to, if it is new.
-   *
-   * @throws MessagingError RATE_LIMITED where the client has begun too many
-   */
-  begins(channel: string): void {
-    this.#allowance = this.#host.newChannels.count(channel, this.#allowance);
   }
 
   /** How many channels the session would have with these, if all that are asked for were granted. */
@@ -137,7 +128,8 @@ export class SessionChannels {
       subscription.member = !ephemeral && rules.of(channel).presence;
       if (epoch !== "") subscription.floor = { epoch, offset: countOf(offset) };
       subscription.began = subscription.floor;
-      this.#add(subscription);
+      this.#subscriptions.set(channel, subscription);
+      hub.add(subscription);
       // Who stands first now remembers what another one has remembered so far.
       const carries = hub.first(channel) === this.#owner;
       if (carries && broker.position(channel) === undefined) this.#owner.changed();
@@ -242,7 +234,7 @@ export class SessionChannels {
     // Who has the channel by a pattern goes on behind what that has brought.
     if (before === undefined) await this.#patterns?.givenOut(channel);
     if (this.#owner.ended) return undefined;
-    const { hub, newChannels } = this.#host;
+    const { hub } = this.#host;
     const { ephemeral } = entry;
     const made = { channel, origin, ephemeral };
     const subscription = before ?? new ChannelSubscription(this.#owner, hub.tally, made);
@@ -250,9 +242,8 @@ export class SessionChannels {
     const covered = before === undefined && this.#patterns?.covers(channel) === true;
     const reached = before === undefined && !covered ? undefined : this.#reached(channel);
     if (before === undefined) {
-      if (terms.byClient) this.begins(channel);
-      if (!hub.hasDirectSubscriber(channel)) newChannels.checkRoom();
-      this.#add(subscription);
+      hub.begin(subscription, terms.byClient ? this : undefined);
+      this.#subscriptions.set(channel, subscription);
     }
     // One that is fresh is silent until it is acknowledged.
     const isHeld = before === undefined || request !== undefined;
@@ -369,11 +360,6 @@ export class SessionChannels {
   get #ofPatterns(): SessionPatterns {
     this.#patterns ??= new SessionPatterns(this.#host, this.#owner);
     return this.#patterns;
-  }
-
-  #add(subscription: ChannelSubscription): void {
-    this.#subscriptions.set(subscription.channel, subscription);
-    this.#host.hub.add(subscription);
   }
 
   /**

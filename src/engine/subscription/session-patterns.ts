@@ -110,7 +110,9 @@ export class SessionPatterns {
 
   /** Makes a pattern live again after a sleep. */
   restore(pattern: string, origin: Origin): void {
-    this.#add({ pattern, origin, granted: true, live: true, feed: this.#feed });
+    const subscription = { pattern, origin, granted: true, live: true, feed: this.#feed };
+    this.#patterns.set(pattern, subscription);
+    this.#host.hub.addPattern(subscription);
   }
 
   /**
@@ -135,8 +137,8 @@ export class SessionPatterns {
     };
     subscription.origin = higher(subscription.origin, origin);
     if (before === undefined) {
-      if (!this.#host.hub.hasPattern(pattern)) this.#host.newChannels.checkRoom();
-      this.#add(subscription);
+      this.#host.hub.beginPattern(subscription);
+      this.#patterns.set(pattern, subscription);
     }
     try {
       const { position } = await this.#host.broker.subscribePattern(pattern);
@@ -239,11 +241,6 @@ export class SessionPatterns {
     }
     for (const one of behind) this.#behind.delete(one);
     await this.#flushBuffer();
-  }
-
-  #add(subscription: PatternSubscription): void {
-    this.#patterns.set(subscription.pattern, subscription);
-    this.#host.hub.addPattern(this.#owner, subscription);
   }
 
   /**

@@ -31,7 +31,7 @@ export function publish(
   checkChannel(channel);
   mustBeAllowed(context, "publish", channel);
   const command = commandOf(context, channel, message, received);
-  channels.begins(channel);
+  node.hub.uses(channel, channels);
   // The event may wait, and it waits as bytes: what was decoded would be its payload a second time.
   received.data = { case: undefined };
   const run = async (): Promise<void> => {
