@@ -26,8 +26,8 @@ export interface ChannelsHost {
   presenceNotice(channel: string, epoch: string, snapshot: Snapshot): PresenceNotice;
   /** How the reads of all sessions share the event loop. */
   readonly turns: Turns;
-  /** What one request may replay. */
-  readonly settings: Pick<Settings, "recoveryMessages" | "recoveryBytes">;
+  /** How many subscriptions a session may have, and what one request may replay. */
+  readonly settings: Pick<Settings, "maxSubscriptions" | "recoveryMessages" | "recoveryBytes">;
 }
 
 /** The session, as its channels see it. */
@@ -45,10 +45,11 @@ export interface JoinTerms {
   readonly extended: boolean;
   /** Whether the client may ask for what it missed. */
   readonly recovery: boolean;
-  /** Whether the client asks, so that channels that are new count against it. */
+  /**
+   * Whether the client asks: then channels that are new count against it, and a request for more than it may have ends
+   * its session. Of what others give to it only what is too much is refused.
+   */
   readonly byClient: boolean;
-  /** Whose doing the subscription is. */
-  origin(channel: string): Origin;
-  /** Rejects with a MessagingError where this session may not subscribe. */
-  authorize(channel: string, token: string): Promise<void>;
+  /** Resolves with whose doing the subscription is. Rejects with a MessagingError where this session may not subscribe. */
+  authorize(channel: string, token: string): Promise<Origin>;
 }

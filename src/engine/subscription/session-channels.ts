@@ -5,6 +5,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { checkChannel, isPattern } from "../../channels/names.ts";
 import { SmallMap } from "../../channels/small-map.ts";
+import { DISCONNECTS } from "../../protocol/codes.ts";
 import { errorMessage, MessagingError } from "../../protocol/errors.ts";
 import type {
   SubscriptionRecord,
@@ -39,6 +40,8 @@ export interface JoinOutcome {
   /** Why entries were refused, one for each refused channel. */
   readonly errors: readonly MessagingError[];
 }
+
+const NOTHING: JoinOutcome = { acknowledged: [], added: [], joined: [], patterns: [], errors: [] };
 
 /** A subscription that was granted, and what its client wants to catch up with. */
 export interface Joined {
@@ -86,20 +89,12 @@ export class SessionChannels implements Beginner {
     return granted || this.#patterns?.covers(channel) === true;
   }
 
-  /** How many channels the session would have with these, if all that are asked for were granted. */
-  sizeWith(requested: readonly SubscriptionMessage[]): number {
-    const wanted = new Set(this.#undecided);
-    for (const { channel } of requested) wanted.add(channel);
-    for (const name of this.names) wanted.add(name);
-    return wanted.size;
-  }
-
   /** Those of some names that the session has, or has room for beside what is asked for. */
-  fitting(names: readonly string[], most: number): ReadonlySet<string> {
+  #fitting(names: Iterable<string>): ReadonlySet<string> {
     const wanted = new Set([...this.names, ...(this.#undecided ?? [])]);
     const fitting = new Set<string>();
     for (const name of names) {
-      if (!wanted.has(name) && wanted.size >= most) continue;
+      if (!wanted.has(name) && wanted.size >= this.#host.settings.maxSubscriptions) continue;
       wanted.add(name);
       fitting.add(name);
     }
@@ -156,6 +151,11 @@ export class SessionChannels implements Beginner {
   /** Registers the entries of one request with the broker, side by side. */
   async join(requested: readonly SubscriptionMessage[], terms: JoinTerms): Promise<JoinOutcome> {
     const unique = new Map(requested.map((entry) => [entry.channel, entry]));
+    const fitting = this.#fitting(unique.keys());
+    if (terms.byClient && fitting.size < unique.size) {
+      this.#owner.close(DISCONNECTS.channelLimit);
+      return NOTHING;
+    }
     const positions = new Map<string, Position>();
     const joined = new Map<string, Joined>();
     const patterns: JoinedPattern[] = [];
@@ -163,12 +163,13 @@ export class SessionChannels implements Beginner {
     const errors = new Map<string, MessagingError>();
     this.#undecided ??= new Set();
     const undecided = this.#undecided;
-    for (const channel of unique.keys()) undecided.add(channel);
+    for (const channel of fitting) undecided.add(channel);
     await Promise.all(
       [...unique.values()].map(async (entry) => {
         const { channel } = entry;
         const before = this.#subscriptions.get(channel);
         try {
+          if (!fitting.has(channel)) throw this.#tooMany();
           if (isPattern(channel)) {
             if (this.#patterns?.has(channel) !== true) fresh.add(channel);
             const one = await this.#ofPatterns.join(entry, terms);
@@ -193,17 +194,11 @@ export class SessionChannels implements Beginner {
         }
       }),
     );
-    for (const channel of unique.keys()) undecided.delete(channel);
+    for (const channel of fitting) undecided.delete(channel);
     if (undecided.size === 0) this.#undecided = undefined;
     if (errors.size > 0 && !terms.extended) {
       for (const channel of fresh) this.leave(channel, true);
-      return {
-        acknowledged: [],
-        added: [],
-        joined: [],
-        patterns: [],
-        errors: [...errors.values()],
-      };
+      return { ...NOTHING, errors: [...errors.values()] };
     }
     const acknowledged = requested.map((entry) =>
       acknowledgement(entry, terms, positions.get(entry.channel), errors.get(entry.channel)),
@@ -227,10 +222,9 @@ export class SessionChannels implements Beginner {
   ): Promise<Position | undefined> {
     const { channel } = entry;
     const before = this.#subscriptions.get(channel);
-    const origin = terms.origin(channel);
     checkChannel(channel);
     const request = recoveryRequest(entry, terms);
-    await terms.authorize(channel, entry.token);
+    const origin = await terms.authorize(channel, entry.token);
     // Who has the channel by a pattern goes on behind what that has brought.
     if (before === undefined) await this.#patterns?.givenOut(channel);
     if (this.#owner.ended) return undefined;
@@ -355,6 +349,12 @@ export class SessionChannels implements Beginner {
   leaveAll(clean: boolean): void {
     this.#patterns?.leaveAll();
     for (const channel of this.names) this.leave(channel, clean);
+  }
+
+  #tooMany(): MessagingError {
+    const { maxSubscriptions } = this.#host.settings;
+    const text = `a session has at most ${maxSubscriptions} channels and patterns`;
+    return new MessagingError("BAD_REQUEST", text);
   }
 
   get #ofPatterns(): SessionPatterns {

@@ -124,10 +124,9 @@ export class SessionPatterns {
     const { channel: pattern, token } = entry;
     checkPattern(pattern);
     const recovery = patternRequest(entry, terms);
-    await terms.authorize(pattern, token);
+    const origin = await terms.authorize(pattern, token);
     if (this.#owner.ended) return undefined;
     const before = this.#patterns.get(pattern);
-    const origin = terms.origin(pattern);
     const subscription = before ?? {
       pattern,
       origin,

@@ -18,14 +18,7 @@ import type { SessionHost } from "../ports.ts";
 import { type RequestContext, type RequestSession, switchedOff } from "./context.ts";
 import { turnedAway } from "./entry.ts";
 import { identify } from "./identify.ts";
-import {
-  acknowledged,
-  join,
-  joinGiven,
-  namesOf,
-  overLimit,
-  refusalOfAll,
-} from "./subscriptions.ts";
+import { acknowledged, join, joinGiven, namesOf, refusalOfAll } from "./subscriptions.ts";
 import { CONNECT } from "./table.ts";
 
 /** The session, as its connect sees it. */
@@ -55,7 +48,7 @@ export async function connect(
   const requested = request.subscriptions;
   if (requested.length > 0 && switchedOff(context, "subscribe")) return;
   if (!(await authenticate(context, message, request))) return;
-  if (session.ended || overLimit(context, requested)) return;
+  if (session.ended) return;
   const { node, client, order } = context;
   const entering = node.enter(client.identity, client.sessionId);
   const entry = entering && (await entering);

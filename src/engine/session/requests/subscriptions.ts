@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { patternProblem } from "../../../channels/patterns.ts";
 import { DISCONNECTS, type Disconnect } from "../../../protocol/codes.ts";
-import { errorFrom, errorMessage, MessagingError } from "../../../protocol/errors.ts";
+import { errorFrom, MessagingError } from "../../../protocol/errors.ts";
 import {
   type InboundMessage,
   type Subscribe,
@@ -44,7 +44,7 @@ export function subscribe(
 ): Work {
   const { session, client, channels, lifecycle, replies } = context;
   const run = async (): Promise<void> => {
-    if (session.ended || overLimit(context, requested)) return;
+    if (session.ended) return;
     const { identity } = client;
     const outcome = await join(context, requested);
     if (session.ended) return;
@@ -142,8 +142,7 @@ export function addition(
     // What cannot be joined must not take the rest with it.
     const outcome = await joinUnasked(context, names, {
       extended: true,
-      origin: () => "server",
-      authorize: async () => {},
+      authorize: async () => "server",
     });
     if (session.ended) return;
     const told = lifecycle?.subscribed(outcome.added);
@@ -172,46 +171,25 @@ export function addition(
 /** Joins what a client has by its token or its authenticator, which has granted it by that: only a rule can deny it. */
 export function joinGiven(context: RequestContext, names: readonly string[]): Promise<JoinOutcome> {
   const { extended } = context.client;
-  const authorize = async (channel: string) => {
+  const authorize = async (channel: string): Promise<Origin> => {
     mustNotBeDenied(context, "subscribe", channel);
+    return "given";
   };
-  const terms = { extended, origin: (): Origin => "given", authorize };
-  return inTurn(context, names.length, () => joinUnasked(context, names, terms));
+  return inTurn(context, names.length, () => joinUnasked(context, names, { extended, authorize }));
 }
 
 /**
- * Joins channels about which no backend is asked. Those for which the session has no room are refused.
+ * Joins channels about which no backend is asked.
  *
  * @param terms of them `extended` says whether the session keeps those that were joined where others were not
  */
-async function joinUnasked(
-  { node, channels }: RequestContext,
+function joinUnasked(
+  { channels }: RequestContext,
   names: readonly string[],
-  terms: Pick<JoinTerms, "extended" | "origin" | "authorize">,
+  terms: Pick<JoinTerms, "extended" | "authorize">,
 ): Promise<JoinOutcome> {
-  const { maxSubscriptions } = node.settings;
-  const fitting = channels.fitting(names, maxSubscriptions);
-  const requested = [...fitting].map((channel) => create(SubscriptionSchema, { channel }));
-  const outcome = await channels.join(requested, {
-    ...terms,
-    recovery: false,
-    byClient: false,
-  });
-  const over = [...new Set(names)].filter((name) => !fitting.has(name));
-  if (over.length === 0) return outcome;
-  const refusal = tooMany(maxSubscriptions);
-  const refused = over.map((channel) =>
-    create(SubscriptionSchema, { channel, error: errorMessage(refusal) }),
-  );
-  return {
-    ...outcome,
-    acknowledged: [...outcome.acknowledged, ...refused],
-    errors: [...outcome.errors, ...over.map(() => refusal)],
-  };
-}
-
-function tooMany(most: number): MessagingError {
-  return new MessagingError("BAD_REQUEST", `a session has at most ${most} channels and patterns`);
+  const requested = [...new Set(names)].map((channel) => create(SubscriptionSchema, { channel }));
+  return channels.join(requested, { ...terms, recovery: false, byClient: false });
 }
 
 /** An unsubscribe from the server's side: a client that can take it is told what it has no more. */
@@ -290,17 +268,6 @@ export function namesOf(requested: readonly SubscriptionMessage[]): string[] {
   return requested.map((entry) => entry.channel);
 }
 
-/** Closes a session that asks for more channels than it may have. Returns whether it does. */
-export function overLimit(
-  { node, session, channels }: RequestContext,
-  requested: readonly SubscriptionMessage[],
-): boolean {
-  const wanted = channels.sizeWith(requested);
-  if (wanted <= node.settings.maxSubscriptions) return false;
-  session.close(DISCONNECTS.channelLimit);
-  return true;
-}
-
 /** @param given of the channels those that nobody need be asked about; default none */
 export function join(
   context: RequestContext,
@@ -314,12 +281,14 @@ export function join(
       extended: client.extended,
       recovery: client.can("recovery"),
       byClient: true,
-      origin: (channel) => (given.includes(channel) ? "given" : "client"),
       authorize: async (channel, token) => {
         if (given.includes(channel)) {
           mustNotBeDenied(context, "subscribe", channel);
           consents.delete(channel);
-        } else consents.set(channel, await authorize(context, channel, token));
+          return "given";
+        }
+        consents.set(channel, await authorize(context, channel, token));
+        return "client";
       },
     }),
   );
