@@ -5,10 +5,7 @@ import type { BrokerHandler } from "../../src/engine/ports/broker.ts";
 import { ObjectBroker } from "../../src/objects/gateway/broker.ts";
 import { Turn } from "../../src/objects/gateway/turn.ts";
 import type { ChannelStub } from "../../src/objects/ports/calls.ts";
-import type {
-  ChannelRegistrationRow,
-  ChannelRegistrationTable,
-} from "../../src/objects/ports/channel-registrations.ts";
+import type { ChannelRegistrationRow } from "../../src/objects/ports/registrations.ts";
 import {
   DeliverRequestSchema,
   DeliverResponseSchema,
@@ -22,7 +19,7 @@ import {
   RegisterResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { nextTurn, platform } from "../support/platform.ts";
-import { MemoryUserRegistrations } from "./memory-stores.ts";
+import { MemoryRegistrations } from "./memory-stores.ts";
 import { PatternScene } from "./pattern-scene.ts";
 
 const NAME = "room";
@@ -95,16 +92,6 @@ export class BrokerScene {
   }
 
   #open(): ObjectBroker {
-    const { rows } = this;
-    const channelRegistrations: ChannelRegistrationTable = {
-      get: (channel) => rows.get(channel),
-      set: (channel, row) => rows.set(channel, row),
-      delete: (channel) => rows.delete(channel),
-      all: () => [...rows].map(([channel, row]) => ({ channel, ...row })),
-      get size() {
-        return rows.size;
-      },
-    };
     const broker = new ObjectBroker({
       gateway: "g1",
       calls: {
@@ -117,9 +104,9 @@ export class BrokerScene {
       isGateway: () => false,
       region: "here",
       regions: ["here"],
-      userRegistrations: new MemoryUserRegistrations(),
+      userRegistrations: new MemoryRegistrations(),
       keepsDirectory: false,
-      channelRegistrations,
+      channelRegistrations: new MemoryRegistrations(this.rows),
       random: { uuid: () => crypto.randomUUID() },
       turn: new Turn(platform.timers),
       platform,
@@ -128,7 +115,7 @@ export class BrokerScene {
     broker.start(this.#handler(), {
       hasDirectSubscriber: () => this.wanted,
       hasAnySubscriber: () => this.wanted || this.hears,
-      hasActiveSubscriber: () => this.hears || (this.listens && rows.has(NAME)),
+      hasActiveSubscriber: () => this.hears || (this.listens && this.rows.has(NAME)),
       hasPresenceFollower: () => this.follows,
       members: () => this.sessions.values(),
       ...this.patterns.interest(),

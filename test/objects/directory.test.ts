@@ -132,7 +132,7 @@ test("a gateway that was reset takes back what its sessions had, when it starts 
   await cluster.time.until(gateway.broker.sweep());
   expect(await found(cluster, "bob")).toEqual([]);
   expect(await found(cluster, "ann")).toEqual([back.session.id]);
-  expect([...gateway.userRegistrations.all()].map(({ user }) => user)).toEqual(["ann"]);
+  expect([...gateway.userRegistrations.all()].map(([user]) => user)).toEqual(["ann"]);
 });
 
 test("sessions that slept with their gateway are not told of again", async () => {

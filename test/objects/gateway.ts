@@ -5,23 +5,23 @@ import { Engine } from "../../src/engine/engine.ts";
 import type { Backends } from "../../src/engine/ports/backends.ts";
 import { ObjectBroker } from "../../src/objects/gateway/broker.ts";
 import { Turn } from "../../src/objects/gateway/turn.ts";
+import type {
+  ChannelRegistrationRow,
+  UserRegistrationRow,
+} from "../../src/objects/ports/registrations.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import type { OutboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { CAPABILITIES, type Init, ScriptedTransport, send } from "../engine/scene.ts";
 import { type Cluster, REGIONS } from "./cluster.ts";
-import {
-  MemoryChannelRegistrations,
-  MemoryPatternRegistrations,
-  MemoryUserRegistrations,
-} from "./memory-stores.ts";
+import { MemoryPatternRegistrations, MemoryRegistrations } from "./memory-stores.ts";
 import { Life } from "./place.ts";
 
 export class Gateway {
   readonly #name: string;
   readonly #cluster: Cluster;
-  readonly channelRegistrations = new MemoryChannelRegistrations();
+  readonly channelRegistrations = new MemoryRegistrations<ChannelRegistrationRow>();
   readonly patternRegistrations = new MemoryPatternRegistrations();
-  readonly userRegistrations = new MemoryUserRegistrations();
+  readonly userRegistrations = new MemoryRegistrations<UserRegistrationRow>();
   #life: Life;
   broker: ObjectBroker;
   engine: Engine;

@@ -5,26 +5,19 @@ import { compareNames, type NameRange } from "../../src/channels/name-order.ts";
 import { matches } from "../../src/channels/patterns.ts";
 import type { PresenceStore, SessionRow } from "../../src/channels/presence.ts";
 import type {
-  ChannelRegistrationRow,
-  ChannelRegistrationTable,
-} from "../../src/objects/ports/channel-registrations.ts";
-import type {
   ChannelStore,
   GatewayRow,
   GatewayStore,
   Reported,
   ReportedStore,
 } from "../../src/objects/ports/channel-store.ts";
+import type { LeaseRow, PatternRow, PatternStore } from "../../src/objects/ports/pattern-store.ts";
 import type {
   PatternRegistrationRow,
   PatternRegistrationTable,
-} from "../../src/objects/ports/pattern-registrations.ts";
-import type { LeaseRow, PatternRow, PatternStore } from "../../src/objects/ports/pattern-store.ts";
+  RegistrationTable,
+} from "../../src/objects/ports/registrations.ts";
 import type { ReportRow, ReportStore } from "../../src/objects/ports/report-store.ts";
-import type {
-  UserRegistrationRow,
-  UserRegistrationTable,
-} from "../../src/objects/ports/user-registrations.ts";
 import type {
   UserRevocationRow,
   UserSessionRow,
@@ -74,81 +67,44 @@ export class MemoryChannelStore implements ChannelStore {
   }
 }
 
-export class MemoryChannelRegistrations implements ChannelRegistrationTable {
-  readonly #rows = new Map<string, ChannelRegistrationRow>();
+export class MemoryRegistrations<Row> implements RegistrationTable<Row> {
+  readonly #rows: Map<string, Row>;
+
+  /** @param rows what an earlier life has left */
+  constructor(rows = new Map<string, Row>()) {
+    this.#rows = rows;
+  }
 
   get size(): number {
     return this.#rows.size;
   }
 
-  get(channel: string): ChannelRegistrationRow | undefined {
-    return this.#rows.get(channel);
+  get(name: string): Row | undefined {
+    return this.#rows.get(name);
   }
 
-  set(channel: string, row: ChannelRegistrationRow): void {
-    this.#rows.set(channel, row);
+  set(name: string, row: Row): void {
+    this.#rows.set(name, row);
   }
 
-  delete(channel: string): void {
-    this.#rows.delete(channel);
+  delete(name: string): void {
+    this.#rows.delete(name);
   }
 
-  all(): Iterable<ChannelRegistrationRow & { readonly channel: string }> {
-    return [...this.#rows].map(([channel, row]) => ({ channel, ...row }));
+  all(): Iterable<readonly [name: string, row: Row]> {
+    return [...this.#rows];
   }
 }
 
-export class MemoryPatternRegistrations implements PatternRegistrationTable {
-  readonly #rows = new Map<string, PatternRegistrationRow>();
+export class MemoryPatternRegistrations
+  extends MemoryRegistrations<PatternRegistrationRow>
+  implements PatternRegistrationTable
+{
   #version = 0;
-
-  get size(): number {
-    return this.#rows.size;
-  }
 
   nextVersion(): number {
     this.#version += 1;
     return this.#version;
-  }
-
-  get(pattern: string): PatternRegistrationRow | undefined {
-    return this.#rows.get(pattern);
-  }
-
-  set(pattern: string, row: PatternRegistrationRow): void {
-    this.#rows.set(pattern, row);
-  }
-
-  delete(pattern: string): void {
-    this.#rows.delete(pattern);
-  }
-
-  all(): Iterable<PatternRegistrationRow & { readonly pattern: string }> {
-    return [...this.#rows].map(([pattern, row]) => ({ pattern, ...row }));
-  }
-}
-
-export class MemoryUserRegistrations implements UserRegistrationTable {
-  readonly #rows = new Map<string, UserRegistrationRow>();
-
-  get size(): number {
-    return this.#rows.size;
-  }
-
-  get(user: string): UserRegistrationRow | undefined {
-    return this.#rows.get(user);
-  }
-
-  set(user: string, row: UserRegistrationRow): void {
-    this.#rows.set(user, row);
-  }
-
-  delete(user: string): void {
-    this.#rows.delete(user);
-  }
-
-  all(): Iterable<UserRegistrationRow & { readonly user: string }> {
-    return [...this.#rows].map(([user, row]) => ({ user, ...row }));
   }
 }
 

@@ -1,10 +1,7 @@
 /** The patterns of a gateway over indexes that tests script: what was asked, and what is answered. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { PatternStub } from "../../src/objects/ports/calls.ts";
-import type {
-  PatternRegistrationRow,
-  PatternRegistrationTable,
-} from "../../src/objects/ports/pattern-registrations.ts";
+import type { PatternRegistrationRow } from "../../src/objects/ports/registrations.ts";
 import {
   ActiveRequestSchema,
   ActiveResponseSchema,
@@ -15,6 +12,7 @@ import {
   PatternUnsubscribeRequestSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { nextTurn } from "../support/platform.ts";
+import { MemoryPatternRegistrations } from "./memory-stores.ts";
 
 export class PatternScene {
   /** The gateway's database. */
@@ -32,28 +30,14 @@ export class PatternScene {
   active: (index: string) => { readonly channels: string[]; readonly gap?: string } = () => ({
     channels: [],
   });
-  #version = 0;
+  readonly #registrations = new MemoryPatternRegistrations(this.rows);
 
   calls() {
     return { index: (name: string) => this.#stub(name) };
   }
 
   host() {
-    const { rows } = this;
-    const patternRegistrations: PatternRegistrationTable = {
-      nextVersion: () => {
-        this.#version += 1;
-        return this.#version;
-      },
-      get: (pattern) => rows.get(pattern),
-      set: (pattern, row) => rows.set(pattern, row),
-      delete: (pattern) => rows.delete(pattern),
-      all: () => [...rows].map(([pattern, row]) => ({ pattern, ...row })),
-      get size() {
-        return rows.size;
-      },
-    };
-    return { patternRegistrations };
+    return { patternRegistrations: this.#registrations };
   }
 
   interest() {

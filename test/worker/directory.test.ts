@@ -11,7 +11,7 @@ import { StatsDurableObject } from "../../src/worker/directory/stats-object.ts";
 import { SqlUserStore } from "../../src/worker/directory/user-store.ts";
 import { requestEngine } from "../../src/worker/doors/request-engine.ts";
 import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
-import { SqlUserRegistrations } from "../../src/worker/gateway/user-registration-table.ts";
+import { SqlUserRegistrations } from "../../src/worker/gateway/registration-tables.ts";
 import { API_KEYS, settingsOf } from "../../src/worker/settings.ts";
 import { eventually } from "../support/eventually.ts";
 import { abort } from "./abort.ts";

@@ -307,11 +307,11 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     // What a session remembered of a channel that it has left is of no use.
     for (const [channel, link] of [...this.#channels]) this.#forget(channel, link);
     const stale = [...this.#options.channelRegistrations.all()].filter(
-      (row) => !interest.hasDirectSubscriber(row.channel) || row.unsettled,
+      ([channel, { unsettled }]) => !interest.hasDirectSubscriber(channel) || unsettled,
     );
     const settlings = [
       ...stale.map(
-        ({ channel }) =>
+        ([channel]) =>
           () =>
             this.#settle(channel, this.#link(channel)),
       ),
@@ -341,7 +341,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
   /** Takes up what an earlier life has left of patterns, whether it is wanted or not. */
   #adopt(): void {
     const interest = this.#interest;
-    for (const { pattern, ...row } of this.#options.patternRegistrations.all()) {
+    for (const [pattern, row] of this.#options.patternRegistrations.all()) {
       if (this.#patterns.has(pattern)) continue;
       const registration = this.#registration(pattern);
       if (interest.hasPattern(pattern)) registration.adopt(row);

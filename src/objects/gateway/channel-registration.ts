@@ -22,11 +22,8 @@ import { positionOf } from "../calls/channel-calls.ts";
 import { interestMessage } from "../calls/pattern-calls.ts";
 import type { PatternInterest } from "../calls/pattern-interest.ts";
 import { retrying, toChannel } from "../calls/retry.ts";
-import type {
-  ChannelRegistrationRow,
-  ChannelRegistrationTable,
-} from "../ports/channel-registrations.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
+import type { ChannelRegistrationRow, RegistrationTable } from "../ports/registrations.ts";
 import type { Trouble } from "../trouble.ts";
 import type { CallSlots } from "./call-slots.ts";
 import type { Turn } from "./turn.ts";
@@ -36,7 +33,7 @@ export interface ChannelRegistrationHost {
   readonly gateway: string;
   /** Where this gateway is, as its host names regions. */
   readonly region: string;
-  readonly channelRegistrations: ChannelRegistrationTable;
+  readonly channelRegistrations: RegistrationTable<ChannelRegistrationRow>;
   readonly random: Random;
   readonly platform: ObjectPlatform;
   /** Of calls to channels. */

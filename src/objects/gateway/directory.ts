@@ -102,7 +102,7 @@ export class ObjectDirectory implements Directory {
   /** Takes back what an earlier life has left of users that have no session here, and repeats what may not have been heard. */
   async sweep(): Promise<void> {
     // Read at once: a gateway that wakes may have thousands.
-    for (const { user, ...row } of this.#options.userRegistrations.all()) {
+    for (const [user, row] of this.#options.userRegistrations.all()) {
       this.#user(user).found(row);
     }
     const stale = [...this.#users].filter(([, user]) => user.stale);

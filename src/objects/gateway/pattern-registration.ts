@@ -14,11 +14,8 @@ import { subscribeTo, unsubscribeFrom } from "../calls/pattern-calls.ts";
 import type { PatternInterest } from "../calls/pattern-interest.ts";
 import { retrying, toIndex } from "../calls/retry.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
-import type {
-  PatternRegistrationRow,
-  PatternRegistrationTable,
-} from "../ports/pattern-registrations.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
+import type { PatternRegistrationRow, PatternRegistrationTable } from "../ports/registrations.ts";
 import type { Trouble } from "../trouble.ts";
 
 /** The time of all channels is one: indexes keep what they have granted. */

@@ -1,8 +1,5 @@
 /** The broker of a place that has no sessions, such as one request that is answered beside all gateways. */
 import type { Random } from "../../engine/ports/platform.ts";
-import type { ChannelRegistrationTable } from "../ports/channel-registrations.ts";
-import type { PatternRegistrationTable } from "../ports/pattern-registrations.ts";
-import type { UserRegistrationTable } from "../ports/user-registrations.ts";
 import { ObjectBroker, type ObjectBrokerOptions } from "./broker.ts";
 import { Turn } from "./turn.ts";
 
@@ -29,15 +26,14 @@ export function sessionlessBroker(options: SessionlessOptions): ObjectBroker {
   });
 }
 
-const noRegistrations: ChannelRegistrationTable & PatternRegistrationTable & UserRegistrationTable =
-  {
-    size: 0,
-    get: () => undefined,
-    set: refuse,
-    delete: () => {},
-    all: () => [],
-    nextVersion: refuse,
-  };
+const noRegistrations = {
+  size: 0,
+  get: () => undefined,
+  set: refuse,
+  delete: () => {},
+  all: () => [],
+  nextVersion: refuse,
+};
 
 function refuse(): never {
   throw new Error("who has no sessions registers nothing");

@@ -16,7 +16,7 @@ import {
 import { retrying, toDirectory } from "../calls/retry.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
-import type { UserRegistrationRow, UserRegistrationTable } from "../ports/user-registrations.ts";
+import type { RegistrationTable, UserRegistrationRow } from "../ports/registrations.ts";
 import type { Trouble } from "../trouble.ts";
 import type { CallSlots } from "./call-slots.ts";
 import type { Turn } from "./turn.ts";
@@ -24,7 +24,7 @@ import type { Turn } from "./turn.ts";
 /** What the registration needs from the gateway around it. */
 export interface UserRegistrationHost {
   readonly gateway: string;
-  readonly userRegistrations: UserRegistrationTable;
+  readonly userRegistrations: RegistrationTable<UserRegistrationRow>;
   readonly calls: Pick<ObjectCalls, "user">;
   readonly platform: ObjectPlatform;
   readonly turn: Turn;

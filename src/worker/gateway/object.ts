@@ -43,12 +43,14 @@ import { keepsDirectory, settingsOf, type WorkerSettings } from "../settings.ts"
 import { checkedSql } from "../sql/checked-sql.ts";
 import { GatewayAlarm } from "./alarm.ts";
 import { SessionRecords } from "./attachment.ts";
-import { SqlChannelRegistrations } from "./channel-registration-table.ts";
 import { ConnectWatch } from "./connect-watch.ts";
 import { Doubts } from "./doubts.ts";
 import { SqlIssuerKeys } from "./issuer-keys.ts";
-import { SqlPatternRegistrations } from "./pattern-registration-table.ts";
-import { SqlUserRegistrations } from "./user-registration-table.ts";
+import {
+  SqlChannelRegistrations,
+  SqlPatternRegistrations,
+  SqlUserRegistrations,
+} from "./registration-tables.ts";
 
 /** Longest time between two comparisons of registrations with live sockets, in milliseconds. */
 const SWEEP_INTERVAL_MS = 5 * 60 * 1000;
