@@ -8,8 +8,7 @@ import {
   templateProblem,
 } from "../../access/rules.ts";
 import { ACTIONS } from "../ports/access.ts";
-import { inObject } from "./channels.ts";
-import { table } from "./table.ts";
+import { table, together, type Wrong } from "./table.ts";
 
 /** Rules that a deployment may have: a decision that is not remembered looks at all of them. */
 const MAX_RULES = 1_000;
@@ -55,38 +54,32 @@ const rule = v.pipe(
   v.transform(({ actions = ACTIONS, users, ...rest }): AccessRule => ({ ...rest, actions, users })),
 );
 
+const entries = table({
+  default: v.optional(effects, NO_RULES.standard),
+  rules: v.optional(
+    v.pipe(
+      v.array(rule, "must be a list of tables"),
+      v.maxLength(MAX_RULES, `must be at most ${MAX_RULES} rules`),
+    ),
+    [],
+  ),
+});
+type Written = v.InferOutput<typeof entries>;
+
 export const accessRules = v.optional(
   v.pipe(
-    table({
-      default: v.optional(effects, NO_RULES.standard),
-      rules: v.optional(
-        v.pipe(
-          v.array(rule, "must be a list of tables"),
-          v.maxLength(MAX_RULES, `must be at most ${MAX_RULES} rules`),
-        ),
-        [],
-      ),
-    }),
-    v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed || dataset.value.default === "deny") return;
-      const { value } = dataset;
-      value.rules.forEach((one, index) => {
-        if (one.effect !== "allow") return;
-        const { rules } = value;
-        const place = {
-          type: "array",
-          origin: "value",
-          input: rules,
-          key: index,
-          value: one,
-        } as const;
-        addIssue({
-          message: "allows what access.default allows already: set access.default to deny",
-          path: [inObject(value, "rules"), place, inObject({ ...one }, "effect")],
-        });
-      });
-    }),
+    entries,
+    together(idleRules),
     v.transform(({ default: standard, rules }): AccessRules => ({ standard, rules })),
   ),
   {},
 );
+
+/** Rules that change nothing. */
+function idleRules({ default: standard, rules }: Written): Wrong<Written>[] {
+  if (standard === "deny") return [];
+  const message = "allows what access.default allows already: set access.default to deny";
+  return rules.flatMap(({ effect }, place): Wrong<Written>[] =>
+    effect === "allow" ? [[`rules.${place}.effect`, message]] : [],
+  );
+}

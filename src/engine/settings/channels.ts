@@ -9,7 +9,7 @@ import {
   TRANSIENT_POSITION_TTL_MS,
 } from "../../channels/rules.ts";
 import { formatDuration } from "./duration.ts";
-import { table } from "./table.ts";
+import { distinct, table, together } from "./table.ts";
 import { durations, durationsFrom, key, switches, wholeNumbers } from "./values.ts";
 
 /** Entries and events that one channel may be set to keep. */
@@ -55,35 +55,13 @@ const IDLE: readonly (readonly [
   ["presence", false, ["presence_grace"]],
 ];
 
-const rule = v.pipe(
-  entries,
-  v.rawCheck(({ dataset, addIssue }) => {
-    if (!dataset.typed) return;
-    const written = dataset.value;
-    for (const [name, message] of contradictions(written)) {
-      addIssue({ message, path: [inObject(written, name)] });
-    }
-  }),
-  v.transform(toRule),
-);
+const rule = v.pipe(entries, together(contradictions), v.transform(toRule));
 
 /** Rules of channels, in the order in which they were written. */
 export const channelRules = v.optional(
   v.pipe(
     v.array(rule, "must be a list of tables"),
-    v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed) return;
-      const rules = dataset.value;
-      rules.forEach((value, index) => {
-        const first = rules.findIndex(({ pattern }) => pattern === value.pattern);
-        if (first === index) return;
-        const place = { type: "array", origin: "value", input: rules, key: index, value } as const;
-        addIssue({
-          message: `is the pattern of channels.${first} already`,
-          path: [place, inObject({ ...value }, "pattern")],
-        });
-      });
-    }),
+    distinct("pattern", "channels", ({ pattern }: ChannelRule) => pattern),
   ),
   [],
 );
@@ -123,9 +101,4 @@ function toRule(written: Entries): ChannelRule {
       survey: written.survey ?? offered.survey,
     },
   };
-}
-
-/** The place of a key, for an issue about it. */
-export function inObject(input: Record<string, unknown>, key: string): v.ObjectPathItem {
-  return { type: "object", origin: "value", input, key, value: input[key] };
 }

@@ -40,6 +40,7 @@ import { durations, durationsFrom, wholeNumbers } from "./values.ts";
 export { type Secrets, secretList, secretText, textElsewhere } from "./secrets.ts";
 export {
   checkSettings,
+  distinct,
   type Host,
   only,
   type SettingPath,
@@ -48,6 +49,7 @@ export {
   settingPaths,
   table,
   together,
+  type Wrong,
 } from "./table.ts";
 export {
   durations,

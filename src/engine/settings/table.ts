@@ -48,20 +48,55 @@ export function table<const Entries extends v.ObjectEntries>(entries: Entries) {
   return v.object(entries, ({ expected }) => (expected === "Object" ? NOT_A_TABLE : "is missing"));
 }
 
+/** The dotted path of a setting, or of one below it, and what is wrong with it. */
+export type Wrong<Table extends object> = readonly [
+  path: (keyof Table & string) | `${keyof Table & string}.${string}`,
+  message: string,
+];
+
 /**
  * Refuses settings of one table that do not go together.
  *
  * @param found names each setting that is wrong, and says what is wrong with it
  */
-export function together<Table extends object>(
-  found: (table: Table) => readonly (readonly [key: keyof Table & string, message: string])[],
+export function together<Table extends object>(found: (table: Table) => readonly Wrong<Table>[]) {
+  return refusing(found);
+}
+
+/**
+ * Refuses a table of a list that has a name which one before it has.
+ *
+ * @param key has the name
+ * @param list what the list is called
+ */
+export function distinct<Table extends object>(
+  key: keyof Table & string,
+  list: string,
+  nameOf: (table: Table, place: number) => string,
 ) {
-  return v.rawCheck<Table>(({ dataset, addIssue }) => {
+  return refusing((tables: Table[]) => {
+    const names = tables.map(nameOf);
+    return names.flatMap((name, place): [string, string][] => {
+      const first = names.indexOf(name);
+      const message = `is the ${key} of ${list}.${first} already`;
+      return first === place ? [] : [[`${place}.${key}`, message]];
+    });
+  });
+}
+
+function refusing<Value>(
+  found: (value: Value) => readonly (readonly [path: string, message: string])[],
+) {
+  return v.rawCheck<Value>(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
-    for (const [key, message] of found(dataset.value)) {
-      const input = { ...dataset.value } as Record<string, unknown>;
-      const at = { type: "object", origin: "value", input, key, value: input[key] } as const;
-      addIssue({ message, path: [at] });
+    for (const [path, message] of found(dataset.value)) {
+      let value: unknown = dataset.value;
+      const [first = "", ...below] = path.split(".").map((key) => {
+        const input = value as Readonly<Record<string, unknown>>;
+        value = input[key];
+        return { type: "unknown", origin: "value", input, key, value } as const;
+      });
+      if (first !== "") addIssue({ message, path: [first, ...below] });
     }
   });
 }

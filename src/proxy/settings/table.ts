@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { LIFECYCLE_KINDS } from "../../engine/ports/lifecycle.ts";
 import {
+  distinct,
   durationsFrom,
   key,
   only,
@@ -9,19 +10,15 @@ import {
   switches,
   table,
   textElsewhere,
+  together,
   unset,
+  type Wrong,
   wholeNumbers,
 } from "../../engine/settings/settings.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 import { isNetwork } from "../addresses.ts";
-import {
-  type BackendKind,
-  CONNECT_ENCODINGS,
-  type ConnectEncoding,
-  PAYLOADS,
-  type Payload,
-} from "../backend-config.ts";
+import { type BackendKind, CONNECT_ENCODINGS, PAYLOADS } from "../backend-config.ts";
 import { Glob } from "../glob.ts";
 import { MAX_SIGNING_SECRETS, MIN_SIGNING_SECRET_BYTES } from "../signing/signer.ts";
 import { grpcUrl, urlProblem } from "./endpoint.ts";
@@ -176,7 +173,7 @@ function way<const Entries extends v.ObjectEntries>(entries: Entries) {
   return v.optional(table({ ...entries, headers, tls }));
 }
 
-const entries = {
+const backend = table({
   ...COMMON,
   binding: only(
     "worker",
@@ -201,63 +198,16 @@ const entries = {
     way({ insecure: v.optional(switches, false) }),
     "Workers have no gRPC: use connect",
   ),
-};
+});
 
 /** A backend as it is written. */
-export interface WrittenBackend {
-  readonly name?: string | undefined;
-  readonly endpoint?: string | undefined;
-  readonly binding?: string | undefined;
-  readonly timeout: number;
-  readonly allow_plaintext: boolean;
-  readonly allowed_addresses: readonly string[];
-  readonly signing_secrets: readonly string[];
-  readonly response_bytes: number;
-  readonly concurrency: number;
-  readonly queue: number;
-  readonly circuit_breaker: { readonly failures: number; readonly pause: number };
-  readonly http?:
-    | (WrittenWay & { readonly payload: Payload; readonly batch_events: boolean })
-    | undefined;
-  readonly connect?: (WrittenWay & { readonly encoding: ConnectEncoding }) | undefined;
-  readonly grpc?: (WrittenWay & { readonly insecure: boolean }) | undefined;
-  readonly routes: readonly { readonly channel: string; readonly method: string }[];
-}
-
-interface WrittenWay {
-  readonly headers?: Readonly<Record<string, string>> | undefined;
-  readonly tls?:
-    | { readonly server_name?: string | undefined; readonly insecure_skip_verify: boolean }
-    | undefined;
-}
-
-const backend = v.pipe(
-  table(entries),
-  v.rawCheck(({ dataset, addIssue }) => {
-    if (!dataset.typed) return;
-    for (const [path, message] of contradictions(dataset.value)) {
-      addIssue({ message, path: [inObject(dataset.value, path)] });
-    }
-  }),
-);
+export type WrittenBackend = v.InferOutput<typeof backend>;
 
 /** `proxy`: a list of tables. */
 export const proxyEntries = v.optional(
   v.pipe(
-    v.array(backend, "must be a list of tables"),
-    v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed) return;
-      const all = dataset.value;
-      const names = all.map(nameOf);
-      names.forEach((name, place) => {
-        const first = names.indexOf(name);
-        if (first === place) return;
-        const value = all[place];
-        const item = { type: "array", origin: "value", input: all, key: place, value } as const;
-        const message = `is the name of proxy.${first} already`;
-        addIssue({ message, path: [item, inObject(value ?? {}, "name")] });
-      });
-    }),
+    v.array(v.pipe(backend, together(contradictions)), "must be a list of tables"),
+    distinct("name", "proxy", nameOf),
   ),
   [],
 );
@@ -284,9 +234,9 @@ export function urlOf(written: WrittenBackend): string {
 }
 
 /** Keys of one backend that do not go with its other keys, and why. */
-function contradictions(written: WrittenBackend): [key: string, message: string][] {
+function contradictions(written: WrittenBackend): Wrong<WrittenBackend>[] {
   const { binding, endpoint, grpc, http, connect } = written;
-  const found: [string, string][] = [];
+  const found: Wrong<WrittenBackend>[] = [];
   const kind = kindOf(written);
   if (grpc !== undefined && connect !== undefined) found.push(["connect", besides("grpc")]);
   if (http !== undefined && kind !== "http") found.push(["http", besides(kind)]);
@@ -311,11 +261,6 @@ function besides(kind: string): string {
   return `does nothing beside ${kind}: a backend is spoken to in one way`;
 }
 
-function inObject(input: object, key: string): v.ObjectPathItem {
-  const value: unknown = (input as Record<string, unknown>)[key];
-  return { type: "object", origin: "value", input: { ...input }, key, value };
-}
-
 /** What stands beside the settings of a server: by itself it depends on whether there are backends. */
 export const rpcEntries = {
   rpc_echo: key(switches, "true without proxy, false with it"),
@@ -338,13 +283,10 @@ export const hookEntries = v.optional(
       occupied: unset(backendNames),
       vacated: unset(backendNames),
     }),
-    v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed || dataset.value.compatibility === undefined) return;
-      for (const name of NAMING) {
-        if (dataset.value[name] === undefined) continue;
-        const message = "does nothing with compatibility: routes decide, as in v0.1.1";
-        addIssue({ message, path: [inObject(dataset.value, name)] });
-      }
+    together((hooks: NonNullable<WrittenHooks["hooks"]>) => {
+      if (hooks.compatibility === undefined) return [];
+      const message = "does nothing with compatibility: routes decide, as in v0.1.1";
+      return NAMING.filter((hook) => hooks[hook] !== undefined).map((hook) => [hook, message]);
     }),
   ),
 );
@@ -361,19 +303,12 @@ export interface WrittenHooks {
 
 /** Checks that hooks are of backends that there are. It stands around the table that has both. */
 export function hooksHaveBackends<Config extends WrittenHooks>() {
-  return v.rawCheck<Config>(({ dataset, addIssue }) => {
-    if (!dataset.typed) return;
-    const { proxy, hooks = {} } = dataset.value;
-    const names = proxy.map(nameOf);
-    const wrong = (hook: keyof typeof hooks, message: string) => {
-      addIssue({ message, path: [inObject(dataset.value, "hooks"), inObject(hooks, hook)] });
-    };
-    for (const hook of NAMING) {
-      const name = hooks[hook];
-      if (name !== undefined && !names.includes(name)) wrong(hook, "is no name of a backend");
-    }
-    if (hooks.compatibility !== undefined && names.length === 0) {
-      wrong("compatibility", "does nothing without proxy");
-    }
+  return together<Config>(({ proxy, hooks = {} }) => {
+    const names = new Set<string | undefined>([undefined, ...proxy.map(nameOf)]);
+    const found = NAMING.filter((hook) => !names.has(hooks[hook])).map(
+      (hook): Wrong<WrittenHooks> => [`hooks.${hook}`, "is no name of a backend"],
+    );
+    if (hooks.compatibility === undefined || proxy.length > 0) return found;
+    return [...found, ["hooks.compatibility", "does nothing without proxy"]];
   });
 }
