@@ -33,6 +33,7 @@ import {
   MAX_UNHEARD_BYTES,
   MAX_UPGRADES_PER_SECOND,
 } from "../protocol/limits.ts";
+import { isNetwork } from "../proxy/addresses.ts";
 import {
   hookEntries,
   hooksHaveBackends,
@@ -40,7 +41,6 @@ import {
   rpcEntries,
 } from "../proxy/settings/settings.ts";
 import { type Address, parseAddress } from "./address.ts";
-import { isNetwork } from "./network.ts";
 import { redis } from "./redis.ts";
 
 /** Connections that one process holds by default. */
