@@ -52,13 +52,10 @@ export const PROCESS_FAMILIES: Families<ProcessFacts> = {
     "Always 1; the labels tell the version and the kind of host.",
     ({ version, host }) => [{ labels: { version, host }, value: 1 }],
   ],
-  messageloop_uptime_seconds: [
-    "Seconds since the process started.",
-    ({ uptimeSeconds }) => uptimeSeconds,
-  ],
+  messageloop_uptime_seconds: ["Seconds since the process started.", "uptimeSeconds"],
   messageloop_connections: [
     "Connections of clients now, those that are being closed included.",
-    ({ connections }) => connections,
+    "connections",
   ],
   messageloop_tcp_connections: [
     "TCP connections now, by listener, those that have sent nothing included.",
@@ -89,10 +86,7 @@ export const PROCESS_FAMILIES: Families<ProcessFacts> = {
         value: uncaught[kind],
       })),
   ],
-  messageloop_log_lines_lost_total: [
-    "Lines of the log that could not be written.",
-    ({ logLinesLost }) => logLinesLost,
-  ],
+  messageloop_log_lines_lost_total: ["Lines of the log that could not be written.", "logLinesLost"],
   messageloop_api_calls_total: [
     "Calls of the server API, by method and the code of their answer.",
     ({ apiCalls }) =>

@@ -10,17 +10,27 @@ export interface Sample {
   readonly value: number;
 }
 
+/** The figures of a source, by their names. */
+type Figure<Source> = {
+  [Name in keyof Source & string]: Source[Name] extends number ? Name : never;
+}[keyof Source & string];
+
 /**
- * Metrics by their names, and how to read each off its source; no samples leave it out. The name of a counter, and of
- * nothing else, ends in `_total`.
+ * Metrics by their names, and how to read each off its source: the name of a figure there, or a function; no samples
+ * leave it out. The name of a counter, and of nothing else, ends in `_total`.
  */
 export type Families<Source> = Readonly<
-  Record<string, readonly [help: string, read: (source: Source) => number | readonly Sample[]]>
+  Record<
+    string,
+    readonly [help: string, read: Figure<Source> | ((source: Source) => number | readonly Sample[])]
+  >
 >;
 
 export function renderFamilies<Source>(families: Families<Source>, source: Source): string {
   return Object.entries(families)
-    .map(([name, [help, read]]) => render(name, help, read(source)))
+    .map(([name, [help, read]]) =>
+      render(name, help, typeof read === "function" ? read(source) : Number(source[read])),
+    )
     .join("");
 }
 

@@ -22,25 +22,16 @@ const REFUSAL_REASONS = ["unsigned", "misdirected", "replayed"] as const;
 const FAMILIES: Families<EngineStats> = {
   messageloop_sessions: [
     "Sessions now, those that have not sent connect yet included.",
-    ({ sessions }) => sessions,
+    "sessions",
   ],
-  messageloop_sessions_opened_total: ["Sessions of fresh connections.", ({ opened }) => opened],
-  messageloop_subscriptions: [
-    "Subscriptions now, over all channels.",
-    ({ subscriptions }) => subscriptions,
-  ],
-  messageloop_channels: [
-    "Channels that have a subscriber of their own now.",
-    ({ channels }) => channels,
-  ],
-  messageloop_patterns: ["Patterns that have a subscriber now.", ({ patterns }) => patterns],
-  messageloop_publications_total: [
-    "Publishes that were acknowledged.",
-    ({ published }) => published,
-  ],
+  messageloop_sessions_opened_total: ["Sessions of fresh connections.", "opened"],
+  messageloop_subscriptions: ["Subscriptions now, over all channels.", "subscriptions"],
+  messageloop_channels: ["Channels that have a subscriber of their own now.", "channels"],
+  messageloop_patterns: ["Patterns that have a subscriber now.", "patterns"],
+  messageloop_publications_total: ["Publishes that were acknowledged.", "published"],
   messageloop_duplicates_total: [
     "Acknowledged publishes of events that were in the log already.",
-    ({ duplicates }) => duplicates,
+    "duplicates",
   ],
   messageloop_recoveries_total: [
     "Recoveries that clients asked for, by whether something was missing.",
@@ -51,7 +42,7 @@ const FAMILIES: Families<EngineStats> = {
   ],
   messageloop_replayed_messages_total: [
     "Messages read from the log for sessions that had missed them.",
-    ({ replayed }) => replayed,
+    "replayed",
   ],
   messageloop_gaps_total: [
     "Holes that live subscriptions met and that the log could not fill, by reason.",
@@ -59,31 +50,25 @@ const FAMILIES: Families<EngineStats> = {
   ],
   messageloop_deliveries_total: [
     "Messages written to sessions, one for each message and subscriber.",
-    ({ delivered }) => delivered,
+    "delivered",
   ],
   messageloop_messages_encoded_total: [
     "Messages encoded, once for all subscribers of the same encoding and kind of client.",
     ({ encoded }) => VARIANTS.map((labels, variant) => ({ labels, value: encoded[variant] ?? 0 })),
   ],
-  messageloop_events_decoded_total: [
-    "Events decoded from the bytes of the log.",
-    ({ decoded }) => decoded,
-  ],
+  messageloop_events_decoded_total: ["Events decoded from the bytes of the log.", "decoded"],
   messageloop_received_bytes_total: [
     "Bytes of frames from clients, heartbeats left out.",
-    ({ bytesIn }) => bytesIn,
+    "bytesIn",
   ],
-  messageloop_sent_bytes_total: [
-    "Bytes of frames to clients, heartbeats left out.",
-    ({ bytesOut }) => bytesOut,
-  ],
+  messageloop_sent_bytes_total: ["Bytes of frames to clients, heartbeats left out.", "bytesOut"],
   messageloop_queue_drops_total: [
     "Frames of deliveries dropped from the queues of slow consumers, closed with 3510.",
-    ({ queueDrops }) => queueDrops,
+    "queueDrops",
   ],
   messageloop_internal_errors_total: [
     "Exceptions that nobody foresaw; each is in the log, and ended at most one session.",
-    ({ internalErrors }) => internalErrors,
+    "internalErrors",
   ],
   messageloop_disconnects_total: [
     "Sessions that this server closed, by close code; other stands for the application's own.",
@@ -91,36 +76,30 @@ const FAMILIES: Families<EngineStats> = {
   ],
   messageloop_backend_calls_open: [
     "Calls to backends that wait for their answer now.",
-    ({ openCalls }) => openCalls,
+    "openCalls",
   ],
   messageloop_waiting_request_bytes: [
     "Bytes of requests of v1 clients that are under way or held now.",
-    ({ waitingBytes }) => waitingBytes,
+    "waitingBytes",
   ],
   messageloop_waiting_request_memory_bytes: [
     "Memory of requests of v1 clients that are under way now.",
-    ({ openBytes }) => openBytes,
+    "openBytes",
   ],
   messageloop_rpc_duration_seconds: [
     "How long backends took to answer RPCs, by outcome.",
     ({ rpcs }) => RPC_OUTCOMES.flatMap((outcome) => histogram({ outcome }, rpcs[outcome])),
   ],
-  messageloop_surveys_open: [
-    "Surveys that wait for answers now.",
-    ({ openSurveys }) => openSurveys,
-  ],
-  messageloop_surveys_total: ["Surveys that have ended.", ({ surveys }) => surveys],
-  messageloop_survey_answers_total: [
-    "Answers that surveys took.",
-    ({ surveyAnswers }) => surveyAnswers,
-  ],
+  messageloop_surveys_open: ["Surveys that wait for answers now.", "openSurveys"],
+  messageloop_surveys_total: ["Surveys that have ended.", "surveys"],
+  messageloop_survey_answers_total: ["Answers that surveys took.", "surveyAnswers"],
   messageloop_survey_silent_total: [
     "Sessions that a survey asked and that did not answer.",
-    ({ surveySilent }) => surveySilent,
+    "surveySilent",
   ],
   messageloop_survey_answers_dropped_total: [
     "Answers that no survey waited for.",
-    ({ droppedAnswers }) => droppedAnswers,
+    "droppedAnswers",
   ],
   messageloop_lifecycle_events_waiting: [
     "Lifecycle events that wait for their backends now.",
