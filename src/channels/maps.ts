@@ -1,4 +1,4 @@
-/** What is made when it is first asked for. */
+/** What is made when it is first asked for, and for each of some keys. */
 
 /** The part of a Map that is used; a WeakMap and a PatternMap have it as well. */
 interface MapLike<Key, Value> {
@@ -23,4 +23,12 @@ export function made<Key, Value>(
     map.set(key, value);
   }
   return value;
+}
+
+/** A value for each of some keys. */
+export function recordOf<Key extends string, Value>(
+  keys: readonly Key[],
+  valueOf: (key: Key) => Value,
+): Record<Key, Value> {
+  return Object.fromEntries(keys.map((key) => [key, valueOf(key)])) as Record<Key, Value>;
 }

@@ -2,6 +2,7 @@
  * What a node counts while it works, for its operator. Plain numbers on one object: to count is an
  * addition without a look-up or an allocation, so it may stand where every delivery passes.
  */
+import { recordOf } from "../channels/maps.ts";
 import type { GapReason } from "./ports/broker.ts";
 
 /** How an RPC ended. `cancelled` means that the client left first, so the backend is not to blame. */
@@ -34,82 +35,49 @@ export interface HistogramStats {
 }
 
 /** What has been counted since the node started. */
-export interface CounterStats {
-  /** Sessions of fresh connections, those that never sent connect included. */
-  readonly opened: number;
-  /** Publishes that the broker has acknowledged. */
-  readonly published: number;
-  /** Those of them that were in the log already. */
-  readonly duplicates: number;
-  /** Recoveries that missed nothing, and those that got a gap. */
-  readonly recovered: number;
-  readonly recoveredWithGap: number;
-  /** Messages read from the log for sessions that had missed them. */
-  readonly replayed: number;
-  /** Gaps that live subscriptions met, by reason, reported or not. */
-  readonly gaps: Readonly<Record<GapReason, number>>;
-  /** Bytes of frames from clients. */
-  readonly bytesIn: number;
-  /** Bytes of frames handed to transports. */
-  readonly bytesOut: number;
-  /** Deliveries that were dropped from the queues of slow consumers, which were closed with 3510. */
-  readonly queueDrops: number;
-  /** Surveys that have ended. */
-  readonly surveys: number;
-  /** Answers that their surveys took. */
-  readonly surveyAnswers: number;
-  /** Sessions that were asked and did not answer. */
-  readonly surveySilent: number;
-  /** Durations of the RPCs that a backend was asked. */
+export type CounterStats = Readonly<Omit<Counters, "gaps" | "rpcs" | "stats">> & {
+  readonly gaps: Readonly<Counters["gaps"]>;
   readonly rpcs: Readonly<Record<RpcOutcome, HistogramStats>>;
-  /** Exceptions that were not foreseen; each is in the log, and ended at most the session that it came from. */
-  readonly internalErrors: number;
-}
+};
 
 /** Those that a host counts itself. */
 export type HostCounters = Pick<Counters, "internalErrors" | "queueDrops">;
 
 export class Counters {
+  /** Sessions of fresh connections, those that never sent connect included. */
   opened = 0;
+  /** Publishes that the broker has acknowledged. */
   published = 0;
+  /** Those of them that were in the log already. */
   duplicates = 0;
+  /** Recoveries that missed nothing, and those that got a gap. */
   recovered = 0;
   recoveredWithGap = 0;
+  /** Messages read from the log for sessions that had missed them. */
   replayed = 0;
-  readonly gaps: Record<GapReason, number> = {
-    head_trimmed: 0,
-    expired: 0,
-    epoch_changed: 0,
-    limit: 0,
-    unavailable: 0,
-  };
+  /** Gaps that live subscriptions met, by reason, reported or not. */
+  readonly gaps: Record<GapReason, number> = recordOf(GAP_REASONS, () => 0);
+  /** Bytes of frames from clients. */
   bytesIn = 0;
+  /** Bytes of frames handed to transports. */
   bytesOut = 0;
+  /** Deliveries that were dropped from the queues of slow consumers, which were closed with 3510. */
   queueDrops = 0;
+  /** Surveys that have ended. */
   surveys = 0;
+  /** Answers that their surveys took. */
   surveyAnswers = 0;
+  /** Sessions that were asked and did not answer. */
   surveySilent = 0;
+  /** Exceptions that were not foreseen; each is in the log, and ended at most the session that it came from. */
   internalErrors = 0;
-  readonly rpcs: Readonly<Record<RpcOutcome, DurationHistogram>> = {
-    ok: new DurationHistogram(),
-    error: new DurationHistogram(),
-    timeout: new DurationHistogram(),
-    cancelled: new DurationHistogram(),
-  };
+  /** Durations of the RPCs that a backend was asked. */
+  readonly rpcs = recordOf(RPC_OUTCOMES, () => new DurationHistogram());
 
   /** A copy that later counting does not change. */
   stats(): CounterStats {
-    const { ok, error, timeout, cancelled } = this.rpcs;
-    return {
-      ...this,
-      gaps: { ...this.gaps },
-      rpcs: {
-        ok: ok.stats(),
-        error: error.stats(),
-        timeout: timeout.stats(),
-        cancelled: cancelled.stats(),
-      },
-    };
+    const rpcs = recordOf(RPC_OUTCOMES, (outcome) => this.rpcs[outcome].stats());
+    return { ...this, gaps: { ...this.gaps }, rpcs };
   }
 }
 

@@ -1,6 +1,7 @@
 /** How calls of the server API have ended. */
 import type { ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { recordOf } from "../../channels/maps.ts";
 
 /** What calls end with, in the words of Connect. */
 export const CALL_CODES = [
@@ -30,9 +31,7 @@ export class CallCounts {
 
   /** @param methods by their names */
   constructor(methods: readonly string[]) {
-    const none = (): Record<CallCode, number> =>
-      Object.fromEntries(CALL_CODES.map((code) => [code, 0])) as Record<CallCode, number>;
-    this.#counts = Object.fromEntries(methods.map((method) => [method, none()]));
+    this.#counts = recordOf(methods, () => recordOf(CALL_CODES, () => 0));
   }
 
   /** @param error what the call was refused with; undefined where it was done */

@@ -2,6 +2,7 @@
  * Calls of one backend that share places and a circuit: only so many are under way, only so many wait, and while
  * the backend fails all the time none is made. What can be sent again without doing anything twice is.
  */
+import { recordOf } from "../../channels/maps.ts";
 import { BackendFailure, type Cancellation } from "../../engine/ports/backends.ts";
 import type { Clock, Logger, Timers } from "../../engine/ports/platform.ts";
 import { delay } from "../../engine/ports/timers.ts";
@@ -51,10 +52,7 @@ export class Lane {
   readonly #platform: CallPlatform;
   readonly #gate: Gate;
   readonly #circuit: Circuit;
-  readonly #outcomes = Object.fromEntries(CALL_OUTCOMES.map((outcome) => [outcome, 0])) as Record<
-    (typeof CALL_OUTCOMES)[number],
-    number
-  >;
+  readonly #outcomes = recordOf(CALL_OUTCOMES, () => 0);
   #retries = 0;
 
   constructor(name: CallLane, config: BackendConfig, platform: CallPlatform) {
