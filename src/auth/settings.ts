@@ -5,7 +5,9 @@ import { formatDuration } from "../engine/settings/duration.ts";
 import {
   durations,
   durationsFrom,
+  key,
   secretText,
+  someOf,
   switches,
   table,
   textElsewhere,
@@ -62,7 +64,6 @@ const NOT_A_KEY = "must be a public key as PEM";
 const NOT_A_URL = "must be an https URL; http is for this machine alone";
 const NOT_PATTERNS = "must be a list of channels and patterns";
 const NOT_NAMES = "must be a text, or a list of texts";
-const NOT_ALGORITHMS = `must be a list of names out of ${ALGORITHMS.join(", ")}`;
 /** Nothing but a host and a path: a URL with a password in it would end in logs. */
 const SECURE_URL = /^https:\/\/[^\s/?#@\\]+(?:[/?][^\s#]*)?$/;
 const LOCAL_URL = /^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?(?:[/?][^\s#]*)?$/;
@@ -102,7 +103,7 @@ const jwtTable = table({
   ),
   algorithms: v.optional(
     v.pipe(
-      v.array(v.picklist(ALGORITHMS, `must be one of ${ALGORITHMS.join(", ")}`), NOT_ALGORITHMS),
+      someOf(ALGORITHMS),
       v.check((list) => new Set(list).size === list.length, "must not name one twice"),
     ),
     [],
@@ -120,8 +121,7 @@ type Jwt = v.InferOutput<typeof jwtTable>;
 export const authEntries = v.optional(
   v.pipe(
     table({
-      // Its default depends on other settings, so the description has to stand in for it.
-      required: v.optional(v.pipe(switches, v.description("true with a key of jwt, else false"))),
+      required: key(switches, "true with a key of jwt, else false"),
       max_lifetime: unset(durationsFrom(1_000)),
       subscription_tokens: v.optional(
         v.pipe(

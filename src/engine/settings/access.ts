@@ -9,46 +9,31 @@ import {
 } from "../../access/rules.ts";
 import { ACTIONS } from "../ports/access.ts";
 import { table, together, type Wrong } from "./table.ts";
+import { key, oneOf, someOf, textsWithout } from "./values.ts";
 
 /** Rules that a deployment may have: a decision that is not remembered looks at all of them. */
 const MAX_RULES = 1_000;
 
-const NOT_AN_EFFECT = `must be one of ${EFFECTS.join(", ")}`;
 const NOT_CHANNELS = "must be a list of channels and patterns such as inbox.{user}.**";
-const NOT_ACTIONS = `must be a list of names out of ${ACTIONS.join(", ")}`;
 const NOT_USERS = 'must be a list of user ids, or of "*" for everyone who has authenticated';
 
-const effects = v.picklist(EFFECTS, NOT_AN_EFFECT);
-
-const channels = v.pipe(
-  v.string(NOT_CHANNELS),
-  v.check(
-    (pattern) => templateProblem(pattern) === undefined,
-    ({ input }) => templateProblem(input) ?? "",
-  ),
-);
+const effects = oneOf(EFFECTS);
 
 const rule = v.pipe(
   table({
     channels: v.pipe(
-      v.array(channels, NOT_CHANNELS),
+      v.array(textsWithout(templateProblem, NOT_CHANNELS), NOT_CHANNELS),
       v.nonEmpty(NOT_CHANNELS),
       v.description("none"),
     ),
     effect: v.pipe(effects, v.description("none")),
-    actions: v.optional(
-      v.pipe(
-        v.array(v.picklist(ACTIONS, `must be one of ${ACTIONS.join(", ")}`), NOT_ACTIONS),
-        v.nonEmpty(NOT_ACTIONS),
-        v.description("all"),
-      ),
-    ),
-    users: v.optional(
+    actions: key(someOf(ACTIONS, 1), "all"),
+    users: key(
       v.pipe(
         v.array(v.pipe(v.string(NOT_USERS), v.nonEmpty(NOT_USERS)), NOT_USERS),
         v.nonEmpty(NOT_USERS),
-        v.description("everybody"),
       ),
+      "everybody",
     ),
   }),
   v.transform(({ actions = ACTIONS, users, ...rest }): AccessRule => ({ ...rest, actions, users })),

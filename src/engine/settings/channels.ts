@@ -10,17 +10,13 @@ import {
 } from "../../channels/rules.ts";
 import { formatDuration } from "./duration.ts";
 import { distinct, table, together } from "./table.ts";
-import { durations, durationsFrom, key, switches, wholeNumbers } from "./values.ts";
+import { durations, durationsFrom, key, switches, textsWithout, wholeNumbers } from "./values.ts";
 
 /** Entries and events that one channel may be set to keep. */
 const MAX_KEPT = 1_000_000;
 
 const patterns = v.pipe(
-  v.string("must be a pattern such as chat.**"),
-  v.check(
-    (pattern) => patternProblem(pattern) === undefined,
-    ({ input }) => patternProblem(input) ?? "",
-  ),
+  textsWithout(patternProblem, "must be a pattern such as chat.**"),
   v.description("none"),
 );
 

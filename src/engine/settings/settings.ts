@@ -35,7 +35,7 @@ import { accessRules } from "./access.ts";
 import { channelRules } from "./channels.ts";
 import { formatDuration } from "./duration.ts";
 import { checkSettings, type SettingPath, settingPaths, table } from "./table.ts";
-import { durations, durationsFrom, wholeNumbers } from "./values.ts";
+import { durations, durationsFrom, someOf, wholeNumbers } from "./values.ts";
 
 export { type Secrets, secretList, secretText, textElsewhere } from "./secrets.ts";
 export {
@@ -57,7 +57,10 @@ export {
   key,
   type LogLevel,
   logLevels,
+  oneOf,
+  someOf,
   switches,
+  textsWithout,
   unset,
   wholeNumbers,
 } from "./values.ts";
@@ -120,7 +123,6 @@ export const MESSAGE_KINDS = [
 ] as const;
 export type MessageKind = (typeof MESSAGE_KINDS)[number];
 
-const NOT_KINDS = `must be a list of names out of ${MESSAGE_KINDS.join(", ")}`;
 /** For what a deployment cannot work without: nothing can be done in no time. */
 const timeouts = durationsFrom(1);
 
@@ -151,7 +153,7 @@ export const serverEntries = {
   auth_timeout: v.optional(timeouts, formatDuration(AUTH_TIMEOUT_MS)),
   disabled_messages: v.optional(
     v.pipe(
-      v.array(v.picklist(MESSAGE_KINDS, `must be one of ${MESSAGE_KINDS.join(", ")}`), NOT_KINDS),
+      someOf(MESSAGE_KINDS),
       v.check((kinds) => new Set(kinds).size === kinds.length, "must not name a kind twice"),
     ),
     [],

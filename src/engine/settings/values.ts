@@ -33,6 +33,28 @@ export function key<const Schema extends v.GenericSchema>(schema: Schema, standa
   return v.optional(v.pipe(schema, v.description(`${standard}`)));
 }
 
+/** A text about which nothing is wrong. @param problemOf says what is, else undefined */
+export function textsWithout(problemOf: (text: string) => string | undefined, message: string) {
+  return v.pipe(
+    v.string(message),
+    v.check(
+      (text) => problemOf(text) === undefined,
+      ({ input }) => problemOf(input) ?? "",
+    ),
+  );
+}
+
+/** One of some names. */
+export function oneOf<const Names extends readonly string[]>(names: Names) {
+  return v.picklist(names, `must be one of ${names.join(", ")}`);
+}
+
+/** A list of some of them. @param least how many it has at least */
+export function someOf<const Names extends readonly string[]>(names: Names, least = 0) {
+  const message = `must be a list of names out of ${names.join(", ")}`;
+  return v.pipe(v.array(oneOf(names), message), v.minLength(least, message));
+}
+
 export const switches = v.boolean(NOT_A_SWITCH);
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -40,7 +62,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 /** What may be logged, the least severe first. */
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 
-export const logLevels = v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`);
+export const logLevels = oneOf(LOG_LEVELS);
 
 /** Whole numbers in a range, both ends included. */
 export function wholeNumbers(min: number, max?: number) {

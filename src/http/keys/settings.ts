@@ -1,23 +1,14 @@
 /** Settings of API keys, the same on every host. */
 import * as v from "valibot";
 import { patternProblem } from "../../channels/patterns.ts";
-import { secretList, table } from "../../engine/settings/settings.ts";
+import { key, secretList, someOf, table, textsWithout } from "../../engine/settings/settings.ts";
 import { KEY_ID, type KeyEntry, RIGHTS } from "./key.ts";
 
 const NOT_AN_ID = "must be at most 32 letters, digits and hyphens";
 const NOT_A_DIGEST =
   "must be the SHA-256 of a key, 64 hexadecimal digits: messageloop key prints it";
-const NOT_RIGHTS = `must be a list of names out of ${RIGHTS.join(", ")}`;
 const NOT_PATTERNS = "must be a list of channels and patterns such as chat.**";
 const NOT_A_TIME = "must be a time such as 2027-01-31T00:00:00Z";
-
-const patterns = v.pipe(
-  v.string(NOT_PATTERNS),
-  v.check(
-    (pattern) => patternProblem(pattern) === undefined,
-    ({ input }) => patternProblem(input) ?? "",
-  ),
-);
 
 const times = v.pipe(
   v.string(NOT_A_TIME),
@@ -35,17 +26,13 @@ const entry = v.pipe(
       v.transform(bytesOf),
       v.description("none"),
     ),
-    rights: v.pipe(
-      v.array(v.picklist(RIGHTS, `must be one of ${RIGHTS.join(", ")}`), NOT_RIGHTS),
-      v.nonEmpty(NOT_RIGHTS),
-      v.description("none"),
-    ),
+    rights: v.pipe(someOf(RIGHTS, 1), v.description("none")),
     patterns: v.pipe(
-      v.array(patterns, NOT_PATTERNS),
+      v.array(textsWithout(patternProblem, NOT_PATTERNS), NOT_PATTERNS),
       v.nonEmpty(NOT_PATTERNS),
       v.description("none"),
     ),
-    expires: v.optional(v.pipe(times, v.description("never"))),
+    expires: key(times, "never"),
   }),
   v.transform(({ expires, ...rest }): KeyEntry => ({ ...rest, expiresAt: expires })),
 );

@@ -5,6 +5,7 @@ import {
   distinct,
   durationsFrom,
   key,
+  oneOf,
   only,
   secretText,
   switches,
@@ -162,11 +163,8 @@ const tls = only(
   "Workers check every certificate themselves",
 );
 
-const payload = v.optional(v.picklist(PAYLOADS, `must be one of ${PAYLOADS.join(", ")}`), "json");
-const encoding = v.optional(
-  v.picklist(CONNECT_ENCODINGS, `must be one of ${CONNECT_ENCODINGS.join(", ")}`),
-  "proto",
-);
+const payload = v.optional(oneOf(PAYLOADS), "json");
+const encoding = v.optional(oneOf(CONNECT_ENCODINGS), "proto");
 
 /** A section that says how a backend is spoken to. */
 function way<const Entries extends v.ObjectEntries>(entries: Entries) {
