@@ -38,6 +38,12 @@ export function cancellationOf(signal: Signal): Cancellation {
   };
 }
 
+/** @throws MessagingError BAD_REQUEST where a request has more of something than it may */
+export function checkMost(count: number, most: number, what: string): void {
+  if (count <= most) return;
+  throw new MessagingError("BAD_REQUEST", `a request has at most ${most} ${what}`);
+}
+
 /** An error for an item of an answer, where there is one. */
 export function itemError(error: MessagingError | undefined): { error?: ErrorMessage } {
   return error === undefined ? {} : { error: errorMessage(error) };

@@ -17,7 +17,7 @@ import {
   MAX_API_PUBLICATIONS,
   MAX_DESTINATIONS,
 } from "../../protocol/limits.ts";
-import { type ApiCall, itemError } from "./context.ts";
+import { type ApiCall, checkMost, itemError } from "./context.ts";
 
 type ItemResult = MessageInitShape<typeof DestinationResultSchema>;
 type Metadata = Readonly<Record<string, string>>;
@@ -27,14 +27,8 @@ export async function publish(
   { publications, metadata }: PublishRequest,
 ): Promise<MessageInitShape<typeof PublishResponseSchema>> {
   const total = publications.reduce((sum, { destination }) => sum + countOf(destination), 0);
-  if (publications.length > MAX_API_PUBLICATIONS) {
-    const text = `a request has at most ${MAX_API_PUBLICATIONS} publications`;
-    throw new MessagingError("BAD_REQUEST", text);
-  }
-  if (total > MAX_API_DESTINATIONS) {
-    const text = `a request has at most ${MAX_API_DESTINATIONS} destinations`;
-    throw new MessagingError("BAD_REQUEST", text);
-  }
+  checkMost(publications.length, MAX_API_PUBLICATIONS, "publications");
+  checkMost(total, MAX_API_DESTINATIONS, "destinations");
   // All begin in this turn and in their order, so that a channel takes them in it, in few calls.
   const results = publications.map((publication) => publishOne(call, publication, metadata));
   return { results: await Promise.all(results) };

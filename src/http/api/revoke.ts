@@ -6,7 +6,7 @@ import type {
   RevokeResponseSchema,
 } from "../../protocol/gen/messageloop/server/v1/api_pb.js";
 import { MAX_DESTINATIONS } from "../../protocol/limits.ts";
-import { type ApiCall, settled } from "./context.ts";
+import { type ApiCall, checkMost, settled } from "./context.ts";
 
 export async function revoke(
   { engine, principal }: ApiCall,
@@ -15,10 +15,7 @@ export async function revoke(
   principal.checkEverywhere("manage");
   const count = users.length + tokens.length;
   if (count === 0) throw new MessagingError("BAD_REQUEST", "there is neither a user nor a token");
-  if (count > MAX_DESTINATIONS) {
-    const text = `a request has at most ${MAX_DESTINATIONS} users and tokens`;
-    throw new MessagingError("BAD_REQUEST", text);
-  }
+  checkMost(count, MAX_DESTINATIONS, "users and tokens");
   const end = until === 0n ? {} : { until: Number(until) };
   const owners = new Map(tokens.map(({ id, user }) => [id, user]));
   if (owners.size < tokens.length) {

@@ -17,7 +17,7 @@ import type {
 } from "../../protocol/gen/messageloop/server/v1/api_pb.js";
 import type { Error as ErrorMessage } from "../../protocol/gen/messageloop/shared/v1/errors_pb.js";
 import { MAX_DESTINATIONS, SURVEY_TIMEOUT_MS } from "../../protocol/limits.ts";
-import { type ApiCall, itemError, settled } from "./context.ts";
+import { type ApiCall, checkMost, itemError, settled } from "./context.ts";
 
 /** Channels of a session that are to change. */
 type Change = Pick<SubscribeRequest, "sessionId" | "channels">;
@@ -32,7 +32,7 @@ export async function disconnect(
   { sessions, users, code, reason }: DisconnectRequest,
 ): Promise<MessageInitShape<typeof DisconnectResponseSchema>> {
   principal.checkEverywhere("manage");
-  checkCount(sessions.length + users.length, "sessions and users");
+  checkMost(sessions.length + users.length, MAX_DESTINATIONS, "sessions and users");
   const closing = code === 0 ? DISCONNECTS.forceDisconnect.code : code;
   // The others of the table say what only the server can know.
   if (closing !== 1000 && (closing < 3000 || closing > 4999)) {
@@ -75,7 +75,7 @@ async function change(
     errors: Map<string, ErrorMessage>,
   ) => Promise<Readonly<Record<string, boolean>>>,
 ): Promise<Changed> {
-  checkCount(channels.length, "channels");
+  checkMost(channels.length, MAX_DESTINATIONS, "channels");
   // Channels have names of any kind, those of an object's own properties among them.
   const errors = new Map<string, ErrorMessage>();
   const allowed = channels.filter((channel) => {
@@ -125,9 +125,4 @@ export async function survey(
       outcome.unreached.map(({ node, reason }) => [node, reason]),
     ),
   };
-}
-
-function checkCount(count: number, what: string): void {
-  if (count <= MAX_DESTINATIONS) return;
-  throw new MessagingError("BAD_REQUEST", `a request has at most ${MAX_DESTINATIONS} ${what}`);
 }
