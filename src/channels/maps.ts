@@ -28,7 +28,7 @@ export function made<Key, Value>(
 /** A value for each of some keys. */
 export function recordOf<Key extends string, Value>(
   keys: readonly Key[],
-  valueOf: (key: Key) => Value,
+  make: (key: Key) => Value,
 ): Record<Key, Value> {
-  return Object.fromEntries(keys.map((key) => [key, valueOf(key)])) as Record<Key, Value>;
+  return Object.fromEntries(keys.map((key) => [key, make(key)])) as Record<Key, Value>;
 }

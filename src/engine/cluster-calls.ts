@@ -19,7 +19,7 @@ import type { Cluster } from "./ports/cluster.ts";
 import type { Revocation } from "./ports/revocations.ts";
 import type { SendCall } from "./session/stream/sends.ts";
 import { countOf } from "./subscription/positions.ts";
-import { answerSurvey } from "./survey/survey-run.ts";
+import { type AnswerInit, answerSurvey } from "./survey/survey-run.ts";
 import type { Surveys } from "./survey/surveys.ts";
 
 export type ChannelResults = Readonly<Record<string, boolean>>;
@@ -80,7 +80,9 @@ export class ClusterCalls {
     this.#cluster = cluster;
     this.#local = local;
     this.#surveys = surveys;
-    cluster?.start((call) => this.#answer(call));
+    cluster?.start(async (call) => {
+      return create(NodeAnswerSchema, { answer: await this.#answer(call) }).answer;
+    });
   }
 
   async disconnect(sessionId: string, code: number, reason: string | undefined): Promise<boolean> {
@@ -178,7 +180,7 @@ export class ClusterCalls {
   }
 
   /** What another node asks. */
-  async #answer({ call }: NodeCall): Promise<Answer> {
+  async #answer({ call }: NodeCall): Promise<AnswerInit> {
     switch (call.case) {
       case "disconnect": {
         const { sessionId, code, reason } = call.value;
@@ -192,13 +194,12 @@ export class ClusterCalls {
           results: { ...results },
           errors: mapped(errors, (error) => errorMessage(error)),
         };
-        return create(NodeAnswerSchema, { answer: { case: "channels", value } }).answer;
+        return { case: "channels", value };
       }
       case "unsubscribe": {
         const { sessionId, channels } = call.value;
         const results = { ...(await this.#local.unsubscribe(sessionId, channels)) };
-        return create(NodeAnswerSchema, { answer: { case: "channels", value: { results } } })
-          .answer;
+        return { case: "channels", value: { results } };
       }
       case "survey":
         return await answerSurvey(this.#surveys, call.value);
@@ -215,12 +216,11 @@ export class ClusterCalls {
           encoding: encoding === "json" ? "json" : "proto",
         });
         const value = { found: taken !== undefined, seq: BigInt(taken ?? 0) };
-        return create(NodeAnswerSchema, { answer: { case: "send", value } }).answer;
+        return { case: "send", value };
       }
       case "present": {
         const sessionIds = [...this.#local.present(call.value.sessionIds)];
-        return create(NodeAnswerSchema, { answer: { case: "present", value: { sessionIds } } })
-          .answer;
+        return { case: "present", value: { sessionIds } };
       }
       case "revoke": {
         const { revocations } = call.value;
@@ -231,7 +231,7 @@ export class ClusterCalls {
         const { sessionIds, id, body } = call.value;
         const { reached, connecting } = this.#local.publish(sessionIds, { id, body });
         const value = { sessionIds: [...reached], connecting: [...connecting] };
-        return create(NodeAnswerSchema, { answer: { case: "published", value } }).answer;
+        return { case: "published", value };
       }
       default:
         throw new MessagingError(

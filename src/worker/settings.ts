@@ -2,6 +2,7 @@
  * Settings as a Worker has them: the configuration that its build has bundled, the table `messageloop` among its
  * variables above that, and its secrets.
  */
+import { made } from "../channels/maps.ts";
 import { layered, replaced } from "../config/layers.ts";
 import { configSchema } from "../config/schema.ts";
 import { type SharedConfig, sharedConfig } from "../config/shared.ts";
@@ -56,8 +57,7 @@ export function configure(config: unknown): void {
 
 /** @throws SettingsError naming the path of each setting that is wrong, and nothing of a secret */
 export function settingsOf(env: object): WorkerSettings {
-  let settings = known.get(env);
-  if (settings === undefined) {
+  return made(known, env, () => {
     const bindings = env as Readonly<Record<string, unknown>>;
     let written = layered(bundled, bindings["messageloop"]);
     for (const [name, path] of ABOVE) {
@@ -65,7 +65,7 @@ export function settingsOf(env: object): WorkerSettings {
     }
     const secrets = { named: (name: string) => bindings[name] };
     const checked = readSettings(configSchema, written, "worker", secrets);
-    settings = {
+    return {
       ...toSettings(checked),
       ...withBindings(sharedConfig(checked, "worker"), env),
       maxUnheardBytes: checked.limits.unheard_bytes,
@@ -76,9 +76,7 @@ export function settingsOf(env: object): WorkerSettings {
       allowedOrigins: checked.transport.websocket.allowed_origins,
       allowedHosts: checked.transport.websocket.allowed_hosts,
     };
-    known.set(env, settings);
-  }
-  return settings;
+  });
 }
 
 /** @throws SettingsError where a backend is to be reached by a service binding that the Worker does not have */

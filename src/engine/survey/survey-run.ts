@@ -6,7 +6,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { errorFrom, errorMessage, MessagingError, rateLimited } from "../../protocol/errors.ts";
 import {
   type NodeAnswer,
-  NodeAnswerSchema,
+  type NodeAnswerSchema,
   NodeCallSchema,
   type SurveyCall,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
@@ -55,6 +55,8 @@ export interface SurveyRunsHost {
 
 type Call = NonNullable<MessageInitShape<typeof NodeCallSchema>["call"]>;
 type Answer = NodeAnswer["answer"];
+/** The same before it is made. */
+export type AnswerInit = NonNullable<MessageInitShape<typeof NodeAnswerSchema>["answer"]>;
 
 export class SurveyRuns {
   readonly #host: SurveyRunsHost;
@@ -216,7 +218,7 @@ export class SurveyRuns {
 export async function answerSurvey(
   local: Pick<Surveys, "ask">,
   { id, channel, question, timeoutMs, most }: SurveyCall,
-): Promise<Answer> {
+): Promise<AnswerInit> {
   if (question === undefined) throw new MessagingError("BAD_REQUEST", "the question is missing");
   const asked = { id, channel, question, timeoutMs };
   const { answers, silent } = await local.ask({ ...asked, most: most || Number.MAX_SAFE_INTEGER });
@@ -227,9 +229,7 @@ export async function answerSurvey(
     ...(payload === undefined ? {} : { payload }),
     ...(error === undefined ? {} : { error: errorMessage(error) }),
   }));
-  return create(NodeAnswerSchema, {
-    answer: { case: "survey", value: { answers: told, silent: [...silent] } },
-  }).answer;
+  return { case: "survey", value: { answers: told, silent: [...silent] } };
 }
 
 /** The time is over. As an error it is one that may pass. */

@@ -1,12 +1,16 @@
 /** A gateway's messages in the words of the ports. */
 import { fromBinary } from "@bufbuild/protobuf";
 import type { PresenceChange } from "../../channels/presence.ts";
+import { withDeadline } from "../../engine/ports/timers.ts";
 import {
   type DeliverRequest,
   DeliverResponseSchema,
   type Entry,
+  type NodeAnswer,
+  NodeAnswerSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { GatewayStub } from "../ports/calls.ts";
+import type { ObjectPlatform } from "../ports/platform.ts";
 import { memberOf } from "./channel-calls.ts";
 import { encode } from "./encode.ts";
 
@@ -33,6 +37,21 @@ export async function deliverTo(
   request: Uint8Array,
 ): Promise<{ readonly gone: boolean }> {
   return fromBinary(DeliverResponseSchema, await stub.deliver(request));
+}
+
+/**
+ * Asks a gateway once, within so many milliseconds.
+ *
+ * @throws what the call fails with
+ */
+export async function askGateway(
+  stub: GatewayStub,
+  request: Uint8Array,
+  { timers }: ObjectPlatform,
+  timeoutMs: number,
+): Promise<NodeAnswer["answer"]> {
+  const answer = await withDeadline(timers, stub.call(request), timeoutMs);
+  return fromBinary(NodeAnswerSchema, answer).answer;
 }
 
 /** A delivery as the cursor takes it. */

@@ -1,8 +1,6 @@
 /** Which of the sessions that a user's object knows of have ended: gateways that are reset report it late. */
-import { fromBinary } from "@bufbuild/protobuf";
-import { withDeadline } from "../../engine/ports/timers.ts";
-import { NodeAnswerSchema } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { encodePresentCall } from "../calls/directory-calls.ts";
+import { askGateway } from "../calls/gateway-calls.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import type { UserSessionRow } from "../ports/user-store.ts";
@@ -50,11 +48,8 @@ export class SessionCheck {
   async #goneAt(gateway: string, ids: readonly string[]): Promise<readonly string[]> {
     const { calls, platform } = this.#host;
     try {
-      const call = calls.gateway(gateway).call(encodePresentCall(ids));
-      const { answer } = fromBinary(
-        NodeAnswerSchema,
-        await withDeadline(platform.timers, call, ANSWER_MS),
-      );
+      const request = encodePresentCall(ids);
+      const answer = await askGateway(calls.gateway(gateway), request, platform, ANSWER_MS);
       this.#trouble.worked();
       // A gateway of an older version does not know the question.
       if (answer.case !== "present") return [];

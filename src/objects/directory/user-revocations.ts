@@ -2,15 +2,14 @@
  * Which tokens of a user are revoked, and which gateways have yet to end the sessions that came by them. They hear it
  * at once, and by the object's alarm for as long as one has not answered.
  */
-import { fromBinary } from "@bufbuild/protobuf";
+import { made } from "../../channels/maps.ts";
 import { background } from "../../engine/background.ts";
 import type { Revocation } from "../../engine/ports/revocations.ts";
-import { withDeadline } from "../../engine/ports/timers.ts";
 import { MessagingError, unavailable } from "../../protocol/errors.ts";
-import { NodeAnswerSchema } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_USER_REVOCATIONS } from "../../protocol/limits.ts";
 import { SharedAlarm } from "../alarm.ts";
 import { encodeRevokeCall } from "../calls/directory-calls.ts";
+import { askGateway } from "../calls/gateway-calls.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import type { ObjectStorage } from "../ports/storage.ts";
@@ -96,9 +95,7 @@ export class UserRevocations {
     const byGateway = new Map<string, UserRevocationRow[]>();
     for (const row of this.#opened.values()) {
       for (const gateway of row.owed) {
-        const others = byGateway.get(gateway);
-        if (others === undefined) byGateway.set(gateway, [row]);
-        else others.push(row);
+        made(byGateway, gateway, () => []).push(row);
       }
     }
     await Promise.all([...byGateway].map(([gateway, rows]) => this.#tell(gateway, rows)));
@@ -107,11 +104,8 @@ export class UserRevocations {
   async #tell(gateway: string, rows: readonly UserRevocationRow[]): Promise<void> {
     const { calls, platform } = this.#host;
     try {
-      const call = calls.gateway(gateway).call(encodeRevokeCall(rows));
-      const { answer } = fromBinary(
-        NodeAnswerSchema,
-        await withDeadline(platform.timers, call, ANSWER_MS),
-      );
+      const request = encodeRevokeCall(rows);
+      const answer = await askGateway(calls.gateway(gateway), request, platform, ANSWER_MS);
       if (answer.case !== "revoked") throw unavailable("the gateway has ended no session");
       this.#trouble.worked();
     } catch (error) {

@@ -4,7 +4,6 @@
  */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Cluster } from "../../engine/ports/cluster.ts";
-import { withDeadline } from "../../engine/ports/timers.ts";
 import { errorMessage, MessagingError, unavailable } from "../../protocol/errors.ts";
 import {
   type NodeAnswer,
@@ -13,6 +12,7 @@ import {
   NodeCallSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { encode } from "../calls/encode.ts";
+import { askGateway } from "../calls/gateway-calls.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import { Trouble } from "../trouble.ts";
@@ -64,11 +64,7 @@ export class GatewayCluster implements Cluster {
     if (!isGateway(node)) return undefined;
     const request = toBinary(NodeCallSchema, call);
     try {
-      const asked = calls.gateway(node).call(request);
-      const { answer } = fromBinary(
-        NodeAnswerSchema,
-        await withDeadline(platform.timers, asked, timeoutMs),
-      );
+      const answer = await askGateway(calls.gateway(node), request, platform, timeoutMs);
       this.#trouble.worked();
       return answer;
     } catch (error) {

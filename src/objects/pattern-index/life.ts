@@ -5,6 +5,7 @@
  * reaches the gateway: each channel that it is for has confirmed the push, or has no lease any more and
  * will ask.
  */
+import { made } from "../../channels/maps.ts";
 import { PatternMap } from "../../channels/pattern-map.ts";
 import { matches } from "../../channels/patterns.ts";
 import type { ActiveChannels } from "../../engine/ports/broker.ts";
@@ -157,9 +158,7 @@ export class PatternIndex {
 
   #keep(row: PatternRow): void {
     const { pattern, gateway } = row;
-    const rows = this.#patterns.get(pattern);
-    if (rows === undefined) this.#patterns.set(pattern, new Map([[gateway, row]]));
-    else rows.set(gateway, row);
+    made(this.#patterns, pattern, () => new Map()).set(gateway, row);
   }
 
   #drop(pattern: string, gateway: string): void {

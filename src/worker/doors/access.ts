@@ -1,5 +1,6 @@
 /** The rights of callers at the doors of an isolate, made once for its settings: failures with keys are counted in one place. */
 import { RuleAuthorizer } from "../../access/authorizer.ts";
+import { made } from "../../channels/maps.ts";
 import type { Authorizer } from "../../engine/ports/access.ts";
 import { Keys } from "../../http/keys/keys.ts";
 import { webSha256 } from "../../http/keys/sha256.ts";
@@ -17,16 +18,13 @@ export interface Access {
 const known = new WeakMap<WorkerSettings, Access>();
 
 export function accessOf(settings: WorkerSettings): Access {
-  let access = known.get(settings);
-  if (access === undefined) {
-    const { access: rules, apiKeys, ticketKeys, logLevel } = settings;
+  return made(known, settings, () => {
+    const { access, apiKeys, ticketKeys, logLevel } = settings;
     const logger = consoleLoggerAt(logLevel);
-    access = {
+    return {
       keys: new Keys({ entries: apiKeys, sha256: webSha256, clock, logger }),
       tickets: new Tickets({ keys: ticketKeys, hmac: webHmac, clock }),
-      authorizer: new RuleAuthorizer(rules, logger),
+      authorizer: new RuleAuthorizer(access, logger),
     };
-    known.set(settings, access);
-  }
-  return access;
+  });
 }

@@ -3,6 +3,7 @@
  * Each node renews the leases of its own, so that what a node leaves behind is gone when they have run out, and what
  * Redis has forgotten is there again.
  */
+import { made } from "../../../channels/maps.ts";
 import { background } from "../../../engine/background.ts";
 import type { UserSession } from "../../../engine/ports/directory.ts";
 import type { RedisKeys } from "../keys.ts";
@@ -88,9 +89,7 @@ export class RedisUsers {
    * @throws MessagingError UNAVAILABLE
    */
   async join(userId: string, session: UserSession, limit: number): Promise<boolean> {
-    const sessions = this.#users.get(userId);
-    if (sessions !== undefined) sessions.set(session.sessionId, session);
-    else this.#users.set(userId, new Map([[session.sessionId, session]]));
+    made(this.#users, userId, () => new Map()).set(session.sessionId, session);
     return await patiently(this.#host, this.#host.outage, async () => {
       // It may have gone since the last try.
       const still = this.#users.get(userId)?.get(session.sessionId);

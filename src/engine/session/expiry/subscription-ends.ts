@@ -1,5 +1,6 @@
 /** When the subscriptions of a session end that have tokens of their own: by themselves, or because those are revoked. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { made } from "../../../channels/maps.ts";
 import {
   type SubscriptionEnd,
   SubscriptionEndSchema,
@@ -103,9 +104,7 @@ export class SubscriptionEnds {
     for (const [channel, end] of this.#ends) {
       if (end.told || now < end.at - TOKEN_NOTICE_MS) continue;
       end.told = true;
-      const others = notices.get(end.at);
-      if (others === undefined) notices.set(end.at, [channel]);
-      else others.push(channel);
+      made(notices, end.at, () => []).push(channel);
     }
     return notices;
   }
