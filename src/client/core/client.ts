@@ -101,9 +101,9 @@ export class Client<
     super((error) => this.#failed(error));
     const { clientId = randomUuid(), clock = systemClock, encoding = "json", signal } = options;
     const { schemas = {}, onError = console.error } = options;
-    const ready = deferred();
+    const [ready, begins, fails] = deferred();
     this.clientId = clientId;
-    this.ready = ready.promise;
+    this.ready = ready;
     this.#onError = onError;
     this.#schemas = Object.entries(schemas);
     const codec = encoding === "json" ? json : encoding;
@@ -142,17 +142,16 @@ export class Client<
           }
         },
         refreshed: () => topics.refreshed(),
-        lost: (error) => {
-          const isOver = connection.state === "closed";
+        lost: (error, isOver) => {
           topics.lost(isOver ? error : undefined);
           queue?.lost();
           if (!isOver) return;
-          ready.reject(error);
+          fails(error);
           this.#queueEnd = queue?.close(this.#forgets);
           this.#queueEnd?.catch(report);
         },
         changed: (change) => {
-          if (change.state === "connected") ready.resolve();
+          if (change.state === "connected") begins();
           this.emit("statechange", change);
         },
         report,
@@ -321,7 +320,7 @@ export class Client<
     const timeoutMs = Math.min(Math.ceil(asked), MAX_SURVEY_TIMEOUT_MS);
     return this.#ask(
       () => {
-        if (!(asked > 0)) throw new MessagingError("BAD_REQUEST", "timeoutMs is not above 0");
+        if (!(asked > 0)) throw new MessagingError("BAD_REQUEST", "timeoutMs: not above 0");
         const payload = toWireEvent(this.#event(question));
         const terms = { timeout_ms: timeoutMs, others_only: othersOnly };
         return { channel, survey_request: { request_id: payload.id ?? "", payload, ...terms } };
@@ -434,7 +433,7 @@ export class Client<
       if (!stands(pattern, channel)) continue;
       const result = schema.validate(data);
       if (result instanceof Promise) {
-        throw new MessagingError("BAD_REQUEST", `the schema of ${pattern} is asynchronous`);
+        throw new MessagingError("BAD_REQUEST", `schema of ${pattern}: asynchronous`);
       }
       if (result.issues) {
         const text = result.issues.map(({ message }) => message).join("; ");

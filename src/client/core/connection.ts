@@ -79,7 +79,7 @@ export interface ConnectionOwner {
   /** A new token is in use. */
   refreshed(): void;
   /** The session is over, and requests have been rejected. */
-  lost(error: MessagingError): void;
+  lost(error: MessagingError, isOver: boolean): void;
   changed(change: StateChange): void;
   /** Belongs to no request. */
   report(error: unknown): void;
@@ -134,7 +134,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
   const limit = timerOf(clock);
   const beat = timerOf(clock);
   const pong = timerOf(clock);
-  const closed = deferred();
+  const [closed, finish] = deferred();
   let state: ConnectionState = "connecting";
   let { token } = options;
   let sessionId = "";
@@ -202,23 +202,24 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
   const leave = (next: ConnectionState, error?: MessagingError, retryInMs?: number): void => {
     const why = error ?? closedError();
     const tell = (): void => {
-      requests.fail(why, next === "closed");
-      owner.lost(why);
+      const isOver = next === "closed";
+      requests.fail(why, isOver);
+      owner.lost(why, isOver);
     };
     enter(next, tell, error, retryInMs);
   };
 
   const close = (error?: MessagingError): Promise<void> => {
-    if (state === "closed") return closed.promise;
+    if (state === "closed") return closed;
     leaving = abandon();
     unwatch();
     leave("closed", error);
-    if (!leaving) closed.resolve();
+    if (!leaving) finish();
     else {
       leaving.close(1000, "client closing");
-      limit.set(CLOSE_TIMEOUT_MS, closed.resolve);
+      limit.set(CLOSE_TIMEOUT_MS, finish);
     }
-    return closed.promise;
+    return closed;
   };
 
   const end = (error: unknown): unknown => close(MessagingError.from(error));
@@ -236,7 +237,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
       const encoded = codec.encode(frame);
       const bytes = frameLength(encoded);
       if (maxMessageBytes > 0 && bytes > maxMessageBytes) {
-        const text = `${bytes} bytes: the server takes ${maxMessageBytes}`;
+        const text = `${bytes} bytes, not ${maxMessageBytes}`;
         throw new MessagingError("TOO_LARGE", text);
       }
       send(encoded);
@@ -305,7 +306,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
         ended(why) {
           if (opened === leaving) {
             limit.stop();
-            closed.resolve();
+            finish();
           }
           lost(why);
         },
@@ -319,10 +320,15 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
   const connect = (): void => {
     const { clientId, clientType, version, capabilities } = options;
     const subscriptions = owner.subscriptions(room() - token.length);
-    const names = { client_id: clientId, client_type: clientType };
-    send(
-      codec.encode({ id: "0", connect: { ...names, token, version, subscriptions, capabilities } }),
-    );
+    const connect = {
+      client_id: clientId,
+      client_type: clientType,
+      token,
+      version,
+      subscriptions,
+      capabilities,
+    };
+    send(codec.encode({ id: "0", connect }));
   };
 
   const receive = (data: Frame): void => {
@@ -360,12 +366,13 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
   };
 
   const begin = (frame: ConnectedFrame, time: number): void => {
-    const { session_id = "", user_id = "", max_message_bytes = 0 } = frame;
     const { ping_interval_ms = 0, credit_bytes = 0, capabilities } = frame;
+    ({
+      session_id: sessionId = "",
+      user_id: userId = "",
+      max_message_bytes: maxMessageBytes = 0,
+    } = frame);
     limit.stop();
-    sessionId = session_id;
-    userId = user_id;
-    maxMessageBytes = max_message_bytes;
     connectedAt = clock.elapsed();
     if (capabilities?.includes("credit") && credit_bytes > 0) {
       reportEvery = credit_bytes / REPORTS_PER_CREDIT;
@@ -385,7 +392,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     if (pong.runs()) return;
     pong.set(options.pongTimeoutMs ?? PONG_TIMEOUT_MS, () => {
       // In a page that was hidden or asleep the answer may lie behind this timer: it comes before the next one.
-      pong.set(PONG_GRACE_MS, () => drop("no answer to ping"));
+      pong.set(PONG_GRACE_MS, () => drop("no answer in time"));
     });
   };
 

@@ -97,21 +97,16 @@ export function quiet<T>(promise: Promise<T>): Promise<T> {
   return promise;
 }
 
-/** A promise whose rejection may be ignored, and what settles it. */
-export interface Deferred<T> {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: unknown) => void;
-}
+/** What settles a promise. */
+type Settle<T> = [resolve: (value: T) => void, reject: (error: unknown) => void];
 
-export function deferred<T = void>(): Deferred<T> {
-  let settle = {} as Omit<Deferred<T>, "promise">;
-  const promise = quiet<T>(
-    new Promise((resolve, reject) => {
-      settle = { resolve, reject };
-    }),
-  );
-  return { promise, ...settle };
+/** A promise whose rejection may be ignored, and what settles it. */
+export function deferred<T = void>(): readonly [promise: Promise<T>, ...Settle<T>] {
+  let settle: Partial<Settle<T>> = [];
+  const promise = new Promise<T>((...given) => {
+    settle = given;
+  });
+  return [quiet(promise), ...(settle as Settle<T>)];
 }
 
 /** Calls when a signal aborts, or at once where it has. @param until nothing is called once it has settled */

@@ -5,13 +5,13 @@ import type { Clock, Surroundings } from "./ports.ts";
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
-  now: () => Date.now(),
+  now: Date.now,
   elapsed: () => performance.now(),
   after(ms, run) {
     const timer = setTimeout(run, Math.min(ms, LONGEST_TIMER_MS));
     return () => clearTimeout(timer);
   },
-  random: () => Math.random(),
+  random: Math.random,
 };
 
 /** The page or the worker, where there is one. */

@@ -54,7 +54,7 @@ export function requestsOf(clock: Clock, usualMs: number): Requests {
     add<Kind extends AnswerKind, T>(frame: InboundFrame, terms: Terms<Kind, T>): Promise<T> {
       const { kind, take, timeoutMs = usualMs, late = "UNAVAILABLE", signal } = terms;
       const id = `${++counter}`;
-      const { promise, resolve, reject } = deferred<T>();
+      const [promise, resolve, reject] = deferred<T>();
       const answers: Answer<Kind>[] = [];
       const settle = (): void => {
         pending.delete(id);

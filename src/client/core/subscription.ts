@@ -89,7 +89,8 @@ export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
   readonly #handler: MessageHandler<T> | undefined;
   #state: SubscriptionState = "subscribing";
   #error: MessagingError | undefined;
-  readonly #answered = deferred();
+  readonly #allowed: () => void;
+  readonly #refused: (error: MessagingError) => void;
   /** What waits for an iterator; undefined where none is to come. */
   #waiting: ReceivedMessage<T>[] | undefined;
   #overflowed = false;
@@ -102,7 +103,7 @@ export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
     this.#owner = owner;
     this.#handler = handler;
     if (!handler) this.#waiting = [];
-    this.ready = this.#answered.promise;
+    [this.ready, this.#allowed, this.#refused] = deferred();
   }
 
   get state(): SubscriptionState {
@@ -135,7 +136,7 @@ export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
     try {
       for (;;) {
         if (this.#overflowed) {
-          throw new MessagingError("RATE_LIMITED", "too many messages wait");
+          throw new MessagingError("RATE_LIMITED", "too much waits");
         }
         const next = waiting.shift();
         if (next) yield next;
@@ -171,11 +172,9 @@ export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
     this.#error = error;
     if (state === previous || previous === "ended") return;
     this.#state = state;
-    if (state === "subscribed") this.#answered.resolve();
+    if (state === "subscribed") this.#allowed();
     else if (state !== "subscribing") {
-      this.#answered.reject(
-        error ?? new MessagingError("UNAVAILABLE", "the subscription has ended"),
-      );
+      this.#refused(error ?? new MessagingError("UNAVAILABLE", "the subscription has ended"));
     }
     this.#wake();
     this.emit("statechange", { state, previous, error });

@@ -65,7 +65,7 @@ function open(
     const protocol = socket.protocol ?? subprotocol;
     if (protocol === subprotocol) return events.opened();
     // Some runtimes open without what was asked for, or with something else.
-    close(1000, "wrong subprotocol");
+    close(1000, "");
     end(LOST, `subprotocol "${protocol}", not ${subprotocol}`, true);
   });
   socket.addEventListener("message", ({ data }) => {

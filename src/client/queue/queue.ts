@@ -152,7 +152,7 @@ export function queueOf(
       const { born, sent } = entry;
       const left = sent ? windowMs - MARGIN_MS - age(sent, true) : ageMs - age(born);
       if (left > 0) next = Math.min(next, left);
-      else fail(entry, "no connection in time", false);
+      else fail(entry, "no connection", false);
     }
     if (waiting.size > 0) timer.set(next, tidy);
   };
@@ -212,16 +212,15 @@ export function queueOf(
 
   return {
     add(item, signal) {
-      const { promise, ...settle } = deferred<PublishResult>();
-      const entry: Entry = { item, user, born: now(), sent: undefined, ...settle };
-      const { reject } = settle;
+      const [promise, resolve, reject] = deferred<PublishResult>();
+      const entry: Entry = { item, user, born: now(), sent: undefined, resolve, reject };
       let { size } = item;
       for (const other of waiting) size += other.item.size;
       if (signal?.aborted) reject(signal.reason);
       else if (isClosed) reject(notSent("the client is closed"));
       else if (canSend() && waiting.size === 0) send(entry);
       else if (waiting.size >= items || size > bytes) {
-        reject(new MessagingError("RATE_LIMITED", "too much waits to be sent"));
+        reject(new MessagingError("RATE_LIMITED", "too much waits"));
       } else rest(entry);
       const abort = (reason: unknown): void => {
         if (take(entry)) reject(reason);
@@ -238,7 +237,7 @@ export function queueOf(
         if (entry.user === undefined) {
           entry.user = user;
           keeping?.keep(entry);
-        } else if (entry.user !== user) fail(entry, "another user has connected", true);
+        } else if (entry.user !== user) fail(entry, "another user", true);
       }
       flush();
     },

@@ -36,7 +36,7 @@ export async function surveyAnswer(
 ): Promise<{ readonly payload: WireEvent } | { readonly error: WireError }> {
   try {
     if (!handler) {
-      throw new MessagingError("UNIMPLEMENTED", "no surveys are answered here");
+      throw new MessagingError("UNIMPLEMENTED", "no surveys are answered");
     }
     const event = fromWireEvent(question);
     const answer = await handler({ channel: event.source, data: event.data, event });

@@ -239,7 +239,7 @@ export function topicsOf(terms: TopicsTerms): Topics {
       const isNew = !topic?.has(own);
       if (isNew) {
         if (topic?.handles.size) {
-          throw new MessagingError("BAD_REQUEST", `${name} is subscribed to with other options`);
+          throw new MessagingError("BAD_REQUEST", `${name} has other options`);
         }
         topic?.end(undefined);
         topic = add(name, own);
@@ -316,7 +316,7 @@ export function topicsOf(terms: TopicsTerms): Topics {
       subscribed: ({ subscriptions }) => subscribed(subscriptions),
       unsubscribed({ subscriptions = [] }) {
         const channels = channelsOf(subscriptions);
-        const error = new MessagingError("ACL_ERROR", "the server has ended the subscription");
+        const error = new MessagingError("ACL_ERROR", "the subscription has ended");
         for (const channel of channels) {
           const topic = topics.get(channel);
           if (topic) forget(topic, error);
