@@ -75,12 +75,16 @@ export function eventForV1(event: CloudEvent, channel: string): CloudEvent {
   for (const [name, value] of Object.entries(plain.attributes)) {
     if (V1_ATTRIBUTE_NAME.test(name)) attributes[name] = value;
   }
-  return create(CloudEventSchema, {
-    ...plain,
+  const { id, specVersion, type } = plain;
+  return {
+    $typeName: "io.cloudevents.v1.CloudEvent",
+    id,
     source: channel,
+    specVersion,
+    type,
     attributes,
     data: { case: "binaryData", value: dataBytes(plain) },
-  });
+  };
 }
 
 /**

@@ -9,7 +9,6 @@ import {
   type DescMessage,
   fromBinary,
   fromJson,
-  type JsonObject,
   type JsonValue,
   type MessageShape,
   toBinary,
@@ -24,8 +23,10 @@ import {
   OutboundMessageSchema,
 } from "./gen/messageloop/v1/service_pb.js";
 import { checkJson } from "./json-strict.ts";
-import { eventJson } from "./plain-json/event.ts";
 import { plainInbound } from "./plain-json/inbound.ts";
+import { plainOutbound } from "./plain-json/outbound.ts";
+import { plainInbound as plainInboundBytes } from "./plain-protobuf/inbound.ts";
+import { plainOutbound as plainOutboundBytes } from "./plain-protobuf/outbound.ts";
 import { wellShaped } from "./wire-shape.ts";
 
 /**
@@ -86,7 +87,7 @@ const jsonCodec: Codec = {
   encoding: "json",
   subprotocol: "messageloop+json",
   encodeInbound: (message) => encodeJson(InboundMessageSchema, message),
-  encodeOutbound: encodeOutboundJson,
+  encodeOutbound: (message) => plainOutbound(message) ?? encodeJson(OutboundMessageSchema, message),
   decodeInbound: decodeInboundJson,
   decodeOutbound: (frame) => decodeJson(OutboundMessageSchema, frame),
 };
@@ -95,10 +96,11 @@ const protobufCodec: Codec = {
   encoding: "proto",
   subprotocol: "messageloop+proto",
   encodeInbound: (message) => toBinary(InboundMessageSchema, message),
-  encodeOutbound: (message) => toBinary(OutboundMessageSchema, message),
+  encodeOutbound: (message) =>
+    plainOutboundBytes(message) ?? toBinary(OutboundMessageSchema, message),
   decodeInbound: (frame) => {
     if (typeof frame === "string") return decodeInboundJson(frame);
-    return decodeProtobuf(InboundMessageSchema, frame, true);
+    return decodeInboundProtobuf(frame);
   },
   decodeOutbound: (frame) => decodeProtobuf(OutboundMessageSchema, frame),
 };
@@ -111,23 +113,19 @@ export function encodeJson<Desc extends DescMessage>(
   return JSON.stringify(toJson(schema, message, { useProtoFieldName: true }));
 }
 
-/** Answers to RPCs are as many as those, and hold an event and nothing else: they need no walk over the schema. */
-function encodeOutboundJson(message: OutboundMessage): string {
-  const { id, metadata, time, envelope } = message;
-  if (envelope.case !== "rpcReply") return encodeJson(OutboundMessageSchema, message);
-  const json: JsonObject = {};
-  if (id !== "") json["id"] = id;
-  if (Object.keys(metadata).length > 0) json["metadata"] = metadata;
-  if (time !== 0n) json["time"] = `${time}`;
-  json["rpc_reply"] = eventJson(envelope.value);
-  return JSON.stringify(json);
-}
-
 /** What comes in from outside is held to all that protobuf JSON says. */
 function decodeInboundJson(frame: Frame): InboundMessage {
   try {
     const value = parsed(frame);
     return plainInbound(value) ?? readJson(InboundMessageSchema, value, true);
+  } catch (error) {
+    throw undecodable(error);
+  }
+}
+
+function decodeInboundProtobuf(frame: Uint8Array): InboundMessage {
+  try {
+    return plainInboundBytes(frame) ?? readProtobuf(InboundMessageSchema, frame, true);
   } catch (error) {
     throw undecodable(error);
   }
@@ -191,11 +189,19 @@ function decodeProtobuf<Desc extends DescMessage>(
 ): MessageShape<Desc> {
   if (typeof frame === "string") return decodeJson(schema, frame);
   try {
-    const bytes = strict ? wellShaped(schema, frame) : frame;
-    return fromBinary(schema, bytes, { readUnknownFields: false });
+    return readProtobuf(schema, frame, strict);
   } catch (error) {
     throw undecodable(error);
   }
+}
+
+function readProtobuf<Desc extends DescMessage>(
+  schema: Desc,
+  frame: Uint8Array,
+  strict: boolean,
+): MessageShape<Desc> {
+  const bytes = strict ? wellShaped(schema, frame) : frame;
+  return fromBinary(schema, bytes, { readUnknownFields: false });
 }
 
 function undecodable(cause: unknown): MessagingError {

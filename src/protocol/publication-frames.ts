@@ -3,16 +3,19 @@
  * protobuf} x {v1, extended}, each when the first subscriber of that kind needs it, and every
  * subscriber of the kind gets the same bytes. This is the hot path.
  */
-import { fromBinary, toBinary, toJson } from "@bufbuild/protobuf";
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import type { JsonObject } from "@bufbuild/protobuf";
+import { WireType } from "@bufbuild/protobuf/wire";
 import { eventForJson, eventForV1 } from "./cloudevents.ts";
 import type { Encoding, Frame } from "./codec.ts";
-import { type CloudEvent, CloudEventSchema } from "./gen/io/cloudevents/v1/cloudevents_pb.js";
+import type { CloudEvent } from "./gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Entry } from "./gen/messageloop/internal/v1/internal_pb.js";
-import { PublisherSchema } from "./gen/messageloop/v1/service_pb.js";
+import type { Publisher } from "./gen/messageloop/v1/service_pb.js";
 import { utf8Length } from "./lean/utf8-length.ts";
 import { MAX_JOINED_BYTES, MAX_JOINED_MESSAGES } from "./limits.ts";
 import { eventJson } from "./plain-json/event.ts";
+import { writePublisher } from "./plain-protobuf/entry.ts";
+import { eventOf, writeEvent } from "./plain-protobuf/event.ts";
+import { writeTexts, written } from "./plain-protobuf/writer.ts";
 
 /** Which of the four encodings a session takes. */
 export type Variant = 0 | 1 | 2 | 3;
@@ -80,6 +83,7 @@ export class SharedFrame {
   }
 }
 
+const NO_BYTES = new Uint8Array();
 /** What an entry takes beside its event. */
 const ENTRY_BYTES = 256;
 /** What a frame takes beside its messages, and each message beside itself, in bytes. */
@@ -202,7 +206,7 @@ export class PublicationBatch {
   #event(index: number, entry: Entry): CloudEvent {
     const known = this.#events[index];
     if (known !== undefined) return known;
-    const event = fromBinary(CloudEventSchema, entry.body?.event ?? new Uint8Array());
+    const event = eventOf(entry.body?.event ?? NO_BYTES);
     this.#events[index] = event;
     this.#stamp.counters.decoded += 1;
     return event;
@@ -225,7 +229,7 @@ export class PublicationBatch {
       if (this.replay) message["replay"] = true;
       const publisher = entry.body?.publisher;
       if (publisher !== undefined) {
-        message["publisher"] = toJson(PublisherSchema, publisher, { useProtoFieldName: true });
+        message["publisher"] = publisherJson(publisher);
       }
       const metadata = entry.body?.metadata;
       if (metadata !== undefined && Object.keys(metadata).length > 0)
@@ -235,32 +239,39 @@ export class PublicationBatch {
   }
 
   #protobuf(variant: Variant, index: number, entry: Entry): Uint8Array {
-    const writer = new BinaryWriter();
-    writer.tag(1, WireType.LengthDelimited).string(`${this.epoch}-${entry.offset}`);
-    writer.tag(2, WireType.LengthDelimited).string(this.channel);
-    writer.tag(3, WireType.Varint).uint64(entry.offset);
-    if (variant === 2) {
-      const event = eventForV1(this.#event(index, entry), this.channel);
-      writer.tag(4, WireType.LengthDelimited).bytes(toBinary(CloudEventSchema, event));
-      return writer.finish();
-    }
-    // The event's bytes are spliced as they came through the door.
-    writer.tag(4, WireType.LengthDelimited).bytes(entry.body?.event ?? new Uint8Array());
-    writer.tag(16, WireType.LengthDelimited).string(this.epoch);
-    writer.tag(17, WireType.Varint).uint64(entry.time);
-    if (this.replay) writer.tag(18, WireType.Varint).bool(true);
-    const publisher = entry.body?.publisher;
-    if (publisher !== undefined) {
-      writer.tag(19, WireType.LengthDelimited).bytes(toBinary(PublisherSchema, publisher));
-    }
-    for (const [key, value] of Object.entries(entry.body?.metadata ?? {})) {
-      writer.tag(20, WireType.LengthDelimited).fork();
-      writer.tag(1, WireType.LengthDelimited).string(key);
-      writer.tag(2, WireType.LengthDelimited).string(value);
-      writer.join();
-    }
-    return writer.finish();
+    const forV1 = variant === 2 ? eventForV1(this.#event(index, entry), this.channel) : undefined;
+    const { offset, time, body } = entry;
+    return written((writer) => {
+      writer.tag(1, WireType.LengthDelimited).string(`${this.epoch}-${offset}`);
+      writer.tag(2, WireType.LengthDelimited).string(this.channel);
+      writer.tag(3, WireType.Varint).uint64(offset);
+      if (forV1 !== undefined) {
+        writer.tag(4, WireType.LengthDelimited).fork();
+        writeEvent(writer, forV1);
+        writer.join();
+        return;
+      }
+      // The event's bytes are spliced as they came through the door.
+      writer.tag(4, WireType.LengthDelimited).bytes(body?.event ?? NO_BYTES);
+      writer.tag(16, WireType.LengthDelimited).string(this.epoch);
+      writer.tag(17, WireType.Varint).uint64(time);
+      if (this.replay) writer.tag(18, WireType.Varint).bool(true);
+      if (body?.publisher !== undefined) {
+        writer.tag(19, WireType.LengthDelimited).fork();
+        writePublisher(writer, body.publisher);
+        writer.join();
+      }
+      writeTexts(writer, 20, body?.metadata ?? {});
+    });
   }
+}
+
+function publisherJson({ clientId, userId, sessionId }: Publisher): JsonObject {
+  const json: JsonObject = {};
+  if (clientId !== "") json["client_id"] = clientId;
+  if (userId !== "") json["user_id"] = userId;
+  if (sessionId !== "") json["session_id"] = sessionId;
+  return json;
 }
 
 /** Frames of publications that hold these encoded messages. */
@@ -305,14 +316,15 @@ function frameOf(
     for (let i = start + 1; i < end; i++) texts += `,${messages[i] as string}`;
     return `{"id":"${id}","time":"${time}","publication":{"messages":[${texts}]}}`;
   }
-  const writer = new BinaryWriter();
-  writer.tag(1, WireType.LengthDelimited).string(id);
-  writer.tag(3, WireType.Varint).uint64(time);
-  writer.tag(18, WireType.LengthDelimited).fork();
-  for (let i = start; i < end; i++) {
-    writer.tag(3, WireType.LengthDelimited).bytes(messages[i] as Uint8Array);
-  }
-  return writer.join().finish();
+  return written((writer) => {
+    writer.tag(1, WireType.LengthDelimited).string(id);
+    writer.tag(3, WireType.Varint).uint64(time);
+    writer.tag(18, WireType.LengthDelimited).fork();
+    for (let i = start; i < end; i++) {
+      writer.tag(3, WireType.LengthDelimited).bytes(messages[i] as Uint8Array);
+    }
+    writer.join();
+  });
 }
 
 function lengthOf(data: Frame): number {

@@ -1,9 +1,9 @@
 /** Encodes messages that are outside of every log, once for each kind of client that receives them. */
-import { create, fromBinary, toBinary, toJson } from "@bufbuild/protobuf";
+import { create, toBinary, toJson } from "@bufbuild/protobuf";
 import { eventForJson, eventForV1, eventForV1Session } from "./cloudevents.ts";
-import { CloudEventSchema } from "./gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Transient } from "./gen/messageloop/internal/v1/internal_pb.js";
 import { type Message, MessageSchema } from "./gen/messageloop/v1/service_pb.js";
+import { eventOf } from "./plain-protobuf/event.ts";
 import { type FrameStamp, joined, type SizedFrame, type Variant } from "./publication-frames.ts";
 
 /** What a message takes beside its event, in bytes. */
@@ -63,7 +63,7 @@ export class TransientBatch {
 
 /** It has no place in a log: neither offset nor epoch. */
 function messageOf(channel: string, { id, time, body }: Transient, variant: Variant): Message {
-  const event = fromBinary(CloudEventSchema, body?.event ?? new Uint8Array());
+  const event = eventOf(body?.event ?? new Uint8Array());
   if (variant === 0 || variant === 2) {
     const payload = channel === "" ? eventForV1Session(event) : eventForV1(event, channel);
     return create(MessageSchema, { id, channel, payload });

@@ -2,7 +2,7 @@
  * The broker of a single process: one log per channel in memory. What is published in one turn of the
  * event loop is delivered as one batch in the next.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { ChannelLog } from "../../channels/log.ts";
 import { MemoryLogStore } from "../../channels/memory-store.ts";
 import { PatternMap } from "../../channels/pattern-map.ts";
@@ -43,6 +43,7 @@ import {
   MAX_PATTERN_LOOKS,
   MAX_RETAINED_BYTES,
 } from "../../protocol/limits.ts";
+import { bodyBytes } from "../../protocol/plain-protobuf/entry.ts";
 import { MemoryDirectory } from "./directory.ts";
 import { type Recent, RecentChannels } from "./recent-channels.ts";
 import { MemoryRevocations } from "./revocations.ts";
@@ -204,16 +205,19 @@ export class MemoryBroker implements Broker {
     const channel = this.#channel(name);
     const { log } = channel;
     const { offset, time, duplicate } = this.#counted(channel, () =>
-      log.append(key, toBinary(EntryBodySchema, body)),
+      log.append(key, bodyBytes(body)),
     );
     // An event that is published again is a publish of now, whenever its first one was.
     channel.touched = this.#options.clock.now();
     if (!duplicate) {
       channel.published = time;
       this.#recent.push(channel);
-      channel.entries.push(
-        create(EntrySchema, { offset: BigInt(offset), time: BigInt(time), body }),
-      );
+      channel.entries.push({
+        $typeName: "messageloop.internal.v1.Entry",
+        offset: BigInt(offset),
+        time: BigInt(time),
+        body,
+      });
       this.#deliverSoon(channel);
       this.#makeRoom();
     }

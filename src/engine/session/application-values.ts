@@ -2,18 +2,16 @@
  * Values that the application's own code hands over: types do not hold at run time, so every field is
  * looked at where it comes in, before anything is encoded from it.
  */
-import { create, type JsonObject, toBinary } from "@bufbuild/protobuf";
+import { create, type JsonObject } from "@bufbuild/protobuf";
 import { MessagingError } from "../../protocol/errors.ts";
-import {
-  type CloudEvent,
-  CloudEventSchema,
-} from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
   type EntryBody,
   EntryBodySchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { jsonProblem } from "../../protocol/json-value.ts";
 import { MAX_STRUCT_DEPTH } from "../../protocol/limits.ts";
+import { eventBytes } from "../../protocol/plain-protobuf/event.ts";
 
 /** A field that is not what it should be. `field` is the whole value's name where all of it is meant. */
 export class BadValue extends Error {
@@ -88,7 +86,7 @@ export function bodyOf(
   { metadata = {}, maxEventBytes = Number.POSITIVE_INFINITY }: TransmitOptions,
 ): EntryBody {
   checkMetadata(metadata);
-  const bytes = toBinary(CloudEventSchema, event);
+  const bytes = eventBytes(event);
   if (bytes.length > maxEventBytes) {
     throw new MessagingError("TOO_LARGE", `the event is longer than ${maxEventBytes} bytes`);
   }

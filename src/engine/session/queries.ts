@@ -1,9 +1,8 @@
 /** What a client may ask about a channel: a page of its history and its members; and the shapes of both. */
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Member, Snapshot } from "../../channels/presence.ts";
 import { eventForJson } from "../../protocol/cloudevents.ts";
 import type { Encoding } from "../../protocol/codec.ts";
-import { CloudEventSchema } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {
   type Gap,
@@ -21,6 +20,7 @@ import {
   type StreamPosition,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { MAX_HISTORY_BYTES, MAX_HISTORY_MESSAGES } from "../../protocol/limits.ts";
+import { eventOf } from "../../protocol/plain-protobuf/event.ts";
 import type { HistoryFilter, HistoryPage, LogGap, Position } from "../ports/broker.ts";
 import { positionMessage, positionOf, uint64Of } from "../subscription/positions.ts";
 
@@ -136,7 +136,7 @@ function missing(
 
 /** One entry as an extended client gets it. */
 function messageOf(channel: string, epoch: string, entry: Entry, encoding: Encoding): Message {
-  const event = fromBinary(CloudEventSchema, entry.body?.event ?? new Uint8Array());
+  const event = eventOf(entry.body?.event ?? new Uint8Array());
   const { publisher, metadata } = entry.body ?? {};
   return create(MessageSchema, {
     id: `${epoch}-${entry.offset}`,

@@ -4,7 +4,7 @@
  * `ChannelRegistration`, how far it was heard in its cursor; what is reported to pattern indexes in a
  * `PatternRegistration` for each pattern.
  */
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { made } from "../../channels/maps.ts";
 import { PatternMap } from "../../channels/pattern-map.ts";
 import { matches } from "../../channels/patterns.ts";
@@ -27,13 +27,13 @@ import type {
 } from "../../engine/ports/broker.ts";
 import {
   DeliverRequestSchema,
-  EntryBodySchema,
   PublishItemSchema,
   type SeenRecord,
   type SeenRecordSchema,
   type Transient,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
+import { bodyBytes } from "../../protocol/plain-protobuf/entry.ts";
 import { gatewaysOf, historyOf, presenceOf } from "../calls/channel-calls.ts";
 import { GONE, runOf, STAYS } from "../calls/gateway-calls.ts";
 import { indexesOf } from "../calls/lease-terms.ts";
@@ -196,12 +196,12 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
   }
 
   async publish(channel: string, { key, body }: PublishCommand): Promise<PublishResult> {
-    return await this.#push(channel, { key, body: toBinary(EntryBodySchema, body) });
+    return await this.#push(channel, { key, body: bodyBytes(body) });
   }
 
   /** With what is published to the channel, in its order. */
   async transmit(channel: string, { id, body }: Transient): Promise<void> {
-    const bytes = body === undefined ? new Uint8Array() : toBinary(EntryBodySchema, body);
+    const bytes = body === undefined ? new Uint8Array() : bodyBytes(body);
     await this.#push(channel, { key: id, body: bytes, transient: true });
   }
 

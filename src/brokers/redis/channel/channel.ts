@@ -1,5 +1,4 @@
 /** One channel as one node knows it in Redis: the calls of its scripts, and who needs them. */
-import { toBinary } from "@bufbuild/protobuf";
 import type { ChannelRules } from "../../../channels/rules.ts";
 import { background } from "../../../engine/background.ts";
 import type {
@@ -15,12 +14,12 @@ import {
   type QueuedBytes,
   type QueuedPublish,
 } from "../../../engine/publishing/publish-queue.ts";
-import { EntryBodySchema } from "../../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {
   MAX_BATCH_BYTES,
   MAX_BATCH_ENTRIES,
   MAX_PRESENCE_MEMBERS,
 } from "../../../protocol/limits.ts";
+import { bodyBytes } from "../../../protocol/plain-protobuf/entry.ts";
 import type { EpochPool } from "../epoch-pool.ts";
 import type { RedisKeys } from "../keys.ts";
 import type { RedisRetries } from "../outage/retries.ts";
@@ -146,7 +145,7 @@ export class RedisChannel {
   }
 
   publish({ key, body }: PublishCommand): Promise<PublishResult> {
-    return this.#queue.push({ key, body: toBinary(EntryBodySchema, body) });
+    return this.#queue.push({ key, body: bodyBytes(body) });
   }
 
   /** Keeps the channel in the node's memory while something is done with it. */

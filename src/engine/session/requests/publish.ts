@@ -1,14 +1,11 @@
 /** A client's publish: what its event has to be, how often it may come, and its acknowledgement. */
-import { create, toBinary } from "@bufbuild/protobuf";
 import { checkChannel } from "../../../channels/names.ts";
 import { canonicalEvent } from "../../../protocol/cloudevents.ts";
 import { MessagingError } from "../../../protocol/errors.ts";
-import {
-  type CloudEvent,
-  CloudEventSchema,
-} from "../../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import { EntryBodySchema } from "../../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { CloudEvent } from "../../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import type { EntryBody } from "../../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { InboundMessage } from "../../../protocol/gen/messageloop/v1/service_pb.js";
+import { eventBytes } from "../../../protocol/plain-protobuf/event.ts";
 import type { PublishCommand } from "../../ports/broker.ts";
 import { uint64Of } from "../../subscription/positions.ts";
 import { checkMetadata } from "../application-values.ts";
@@ -45,8 +42,10 @@ export function publish(
     replies.reply(message, {
       case: "publishAck",
       value: {
+        $typeName: "messageloop.v1.PublishAck",
         offset: uint64Of(position.offset),
-        ...(extended ? { epoch: position.epoch, duplicate } : {}),
+        epoch: extended ? position.epoch : "",
+        duplicate: extended && duplicate,
       },
     });
   };
@@ -70,10 +69,11 @@ function commandOf(
   const wait = publishes?.take(node.steadyNow()) ?? 0;
   if (wait > 0) throw busy("too many publishes", wait);
   const { clientId, userId, sessionId } = client;
-  const body = create(EntryBodySchema, {
-    event: toBinary(CloudEventSchema, event),
-    publisher: { clientId, userId, sessionId },
+  const body: EntryBody = {
+    $typeName: "messageloop.internal.v1.EntryBody",
+    event: eventBytes(event),
+    publisher: { $typeName: "messageloop.v1.Publisher", clientId, userId, sessionId },
     metadata,
-  });
+  };
   return { key: publishKey(node, channel, event, user), body };
 }
