@@ -590,6 +590,45 @@ test.each([
   },
 );
 
+/** Of a channel that has no recovery. */
+async function unrecoverable() {
+  const rules = new RuleBook(
+    [{ pattern: ROOM, rules: { ...DEFAULT_CHANNEL_RULES, recovery: false } }],
+    DEFAULT_CHANNEL_RULES,
+  );
+  const parts = await listening(["recovery"], { rules });
+  parts.broker.append(3);
+  parts.broker.handed = parts.broker.head;
+  return parts;
+}
+
+test("a request that asks for a channel that cannot be recovered, by itself and by a pattern, has one verdict on it", async () => {
+  const { broker, listener } = await unrecoverable();
+  const value = { subscriptions: [{ channel: ROOM, ...since(2, "d") }, from(2, "d")] };
+  await send(listener.session, { envelope: { case: "subscribe", value } });
+  broker.deliver(1);
+  const told = listener.told().filter((line) => !line.startsWith("ack"));
+  expect(told.toSorted()).toEqual([
+    "live e/4",
+    "recovered e/3 unavailable d/2..e/3",
+    "recovered time/1000 unavailable ?..time/1000",
+  ]);
+});
+
+test("what a subscription has brought since it began is not missing, though the channel cannot be recovered", async () => {
+  const { broker, listener } = await unrecoverable();
+  await listener.subscribe();
+  broker.deliver(2);
+  await listener.subscribe(from(2, "d"));
+  expect(listener.told()).toEqual([
+    "ack e/3",
+    "live e/4-5",
+    "ack time/1000",
+    "recovered e/3 unavailable d/2..e/3",
+    "recovered time/1000 unavailable ?..time/1000",
+  ]);
+});
+
 test("what a client has not asked for by itself comes by a pattern of a later request", async () => {
   const { broker, listener } = await listening();
   broker.append(5);

@@ -47,8 +47,9 @@ export class CatchUp {
     const { channel } = subscription;
     const recoverable = rulesFor(this.#host, this.#owner, channel).recovery;
     const own = startOf(request, until);
-    const asked =
-      recoverable && own.offset <= until.offset ? patterns?.takeAsked(channel) : undefined;
+    // Where nothing can be replayed there is one verdict for all.
+    const isShared = !recoverable || own.offset <= until.offset;
+    const asked = isShared ? patterns?.takeAsked(channel) : undefined;
     const last = asked?.last;
     const isLower = last !== undefined && (last.epoch !== own.epoch || last.offset < own.offset);
     const wanted = isLower ? { since: last, rewind: 0 } : request;
@@ -113,9 +114,10 @@ export class CatchUp {
     const began = subscription.began ?? subscription.asked;
     const asked = patterns.takeAsked(channel);
     if (asked === undefined || began === undefined || floor === undefined) return;
-    const isLive = floor.epoch !== began.epoch || floor.offset > began.offset;
-    const until = isLive ? floor : began;
     const rules = rulesFor(this.#host, this.#owner, channel);
+    // What cannot be replayed is not missing where it has come.
+    const isLive = rules.recovery && (floor.epoch !== began.epoch || floor.offset > began.offset);
+    const until = isLive ? floor : began;
     const { last } = asked;
     let found: RecoveryResult | undefined;
     if (last !== undefined) {
