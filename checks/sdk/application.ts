@@ -46,15 +46,16 @@ export interface ApplicationOptions {
   readonly readsOnly: boolean;
 }
 
-/** What the server has said before it closed the connection. */
+/** What the server has said before it closed a connection. */
 export interface Farewell {
-  readonly code: number;
   readonly comesBack: boolean;
   /** Milliseconds of the machine. */
   readonly retryAfterMs: number;
 }
 
 interface Held {
+  /** Its name in facts. */
+  readonly who: string;
   readonly subscription: Subscription;
   /** It has been asked for with terms of its own. */
   readonly special: boolean;
@@ -79,8 +80,11 @@ export class Application {
   readonly page = new Page();
   /** How its connections have ended, by code. */
   readonly ends: number[] = [];
-  /** The server announces the close, by a frame that arrives. */
-  farewell: Farewell | undefined;
+  /**
+   * Closes that the server has announced, by their reasons, which differ: the client may have left the connection before
+   * it was told, and the server itself closes another one with the same code.
+   */
+  readonly farewells = new Map<string, Farewell>();
   /** No try may come before it, by `performance.now`. */
   notBefore = 0;
   readonly #options: ApplicationOptions;
@@ -108,7 +112,7 @@ export class Application {
     });
     this.client.onSurvey(({ data }) => data);
     this.client.addEventListener("statechange", ({ detail }) => {
-      if (detail.error?.close) this.#ended(detail.error.close.code);
+      if (detail.error?.close) this.#ended(detail.error.close);
       if (detail.state === "closed" && detail.error && !this.#mayEnd(detail.error)) {
         court.complain(`${name} has closed by itself: ${detail.error}`);
       }
@@ -158,13 +162,14 @@ export class Application {
       ...terms,
       onMessage: (message) => this.#message(note, message),
     });
-    const entry = { subscription, special: rewind || since !== undefined };
+    const beside = held[0]?.who;
+    const entry = { who, subscription, special: rewind || since !== undefined };
     this.#held.set(name, [...held, entry]);
     let isNew = true;
     const entered = (): void => {
       if (subscription.state === "subscribed" && isNew) {
         isNew = false;
-        note({ kind: "subscribed", since });
+        note({ kind: "subscribed", since, beside });
       } else if (subscription.state === "ended") {
         note({ kind: "ended" });
         this.#forget(name, entry);
@@ -271,8 +276,7 @@ export class Application {
   tried(at: number): void {
     if (this.closed) {
       this.#late -= 1;
-      if (this.#late < 0)
-        this.#complain(`it comes back, ${this.farewell?.code ?? "closed by itself"}`);
+      if (this.#late < 0) this.#complain(`it comes back, closed with ${this.ends.at(-1)}`);
     }
     // A timer may be early by the part of a millisecond that it cannot express.
     if (at + 2 < this.notBefore) {
@@ -281,18 +285,15 @@ export class Application {
     this.notBefore = 0;
   }
 
-  #ended(code: number): void {
+  #ended({ code, reason }: NonNullable<MessagingError["close"]>): void {
     this.ends.push(code);
-    if (this.farewell?.code !== code) return;
-    const { comesBack, retryAfterMs } = this.farewell;
-    if (comesBack) {
-      this.notBefore = performance.now() + retryAfterMs;
-      this.farewell = undefined;
-    } else if (!this.closed) this.#complain(`it goes on after ${code}`);
+    const farewell = this.farewells.get(reason);
+    if (farewell?.comesBack) this.notBefore = performance.now() + farewell.retryAfterMs;
+    else if (farewell && !this.closed) this.#complain(`it goes on after ${code}`);
   }
 
   #mayEnd({ close }: MessagingError): boolean {
-    return this.farewell?.comesBack === false && this.farewell.code === close?.code;
+    return this.farewells.get(close?.reason ?? "")?.comesBack === false;
   }
 
   #message(note: (fact: ApplicationFact) => void, message: ReceivedMessage): void {

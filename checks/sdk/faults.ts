@@ -36,6 +36,8 @@ const RETRY_AFTER_MS = 3_000;
 
 export class Faults {
   readonly counts: Record<string, number> = {};
+  /** Connections that were closed. */
+  #closed = 0;
   /** Codes that connections were closed with. */
   readonly codes = new Set<number>();
   readonly #proxy: FaultProxy;
@@ -64,7 +66,7 @@ export class Faults {
       if (application.closed) return;
       this.#count(name);
       // What is said to a page that is left is not heard.
-      application.farewell = undefined;
+      application.farewells.clear();
       application.page.leave();
       this.#last(random.int(AWAY_MS), () => application.page.show());
       return;
@@ -135,16 +137,14 @@ export class Faults {
     { code, reconnect }: { readonly code: number; readonly reconnect: boolean },
     retryAfterMs: number,
   ): void {
-    const reason = `closed with ${code}`;
+    this.#closed += 1;
+    const reason = `closed with ${code}, ${this.#closed}`;
     const told = { code, reason, reconnect, retryAfterMs };
     this.codes.add(code);
     crossing.end(lastBytes(told, crossing), () => {
       if (application.closed || application.page.hidden) return;
-      application.farewell = {
-        code,
-        comesBack: reconnect,
-        retryAfterMs: retryAfterMs / this.#pace,
-      };
+      const asked = { comesBack: reconnect, retryAfterMs: retryAfterMs / this.#pace };
+      application.farewells.set(reason, asked);
     });
   }
 

@@ -331,7 +331,7 @@ class SdkLife implements Court {
 
   /** It is closed, and the user comes again. */
   #replace(application: Application, random: SeededRandom): void {
-    application.farewell = undefined;
+    application.farewells.clear();
     application.close(random.chance(0.3));
     this.#next(application, random);
   }

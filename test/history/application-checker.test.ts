@@ -12,8 +12,8 @@ class Tale extends Story {
     return this.note({ kind: "application", who: this.who, name: this.name, fact });
   }
 
-  subscribed(since?: Place): this {
-    return this.tell({ kind: "subscribed", since });
+  subscribed(since?: Place, beside?: string): this {
+    return this.tell({ kind: "subscribed", since, beside });
   }
 
   /** Messages with these offsets. */
@@ -87,6 +87,38 @@ const RIGHT: Readonly<Record<string, () => Story>> = {
       .publish(4, 4)
       .gets([4])
       .settle(at(4)),
+  "a pattern's subscription is told what another one of its client has missed": () => {
+    const tale = new Tale();
+    tale.name = "*";
+    tale.subscribed().losesAll();
+    tale.who = "ada/2";
+    return tale
+      .subscribed(undefined, "ada/1")
+      .misses("epoch_changed", at(1, "T"), at(2, "U"), "*")
+      .publish(1, 1)
+      .gets([1]);
+  },
+  "the beginning of a log that a pattern has not seen is gone": () => {
+    const tale = new Tale().in("short") as Tale;
+    tale.name = "*";
+    return tale
+      .subscribed()
+      .publish(1, 6)
+      .gets([3, 4, 5, 6], true)
+      .misses("unavailable", undefined, at(2))
+      .settle(at(6));
+  },
+  "a log that a pattern has not seen is older": () => {
+    const tale = new Tale();
+    tale.name = "*";
+    return tale
+      .publish(1, 2)
+      .subscribed()
+      .publish(3, 4)
+      .gets([4], true)
+      .misses("unavailable", undefined, at(3))
+      .settle(at(4));
+  },
   "a pattern whose channels were not known": () => {
     const tale = new Tale();
     tale.name = "*";
@@ -145,6 +177,22 @@ const WRONG: Readonly<Record<string, readonly [story: () => Story, problem: stri
   "what a gap says is missing is there": [
     () => new Tale().subscribed().publish(1, 3).gets([1]).misses("head_trimmed", at(1), at(2)),
     "a gap head_trimmed until A-2: history of 100 holds 2 while the head is at most 3",
+  ],
+  "a pattern that was never there before is told of a loss": [
+    () => {
+      const tale = new Tale().losesAll();
+      tale.name = "*";
+      return tale.subscribed().misses("epoch_changed", at(1, "T"), at(2, "U"), "*");
+    },
+    "ada/1 in *: nothing explains a gap epoch_changed",
+  ],
+  "all of a log that a pattern has not seen is there": [
+    () => {
+      const tale = new Tale();
+      tale.name = "*";
+      return tale.subscribed().publish(1, 4).misses("unavailable", undefined, at(4));
+    },
+    "a gap unavailable until A-4: nothing kept the log from answering",
   ],
   "nothing kept the log from answering": [
     () => new Tale().subscribed().publish(1, 3).gets([1]).misses("unavailable", at(1), at(2)),

@@ -19,6 +19,8 @@ export interface ApplicationTruthOptions {
   readonly logs: readonly LogTruth[];
   /** Whether as much was published, in whatever channel, as one request may replay. */
   readonly much: () => boolean;
+  /** Another subscription. */
+  readonly other: (who: string) => ApplicationTruth | undefined;
   readonly report: (channel: string, problem: string) => void;
 }
 
@@ -41,15 +43,20 @@ export class ApplicationTruth {
     }
   }
 
+  /** Since when its client has had what it is told of. */
+  get since(): Moment | undefined {
+    return this.#since;
+  }
+
   take(fact: ApplicationFact, now: Moment): void {
-    const { name, report } = this.#options;
+    const { name, other, report } = this.#options;
     if (this.#ended) {
       report(name, `a ${fact.kind} came after the end`);
       return;
     }
     switch (fact.kind) {
       case "subscribed":
-        this.#since = now;
+        this.#since = (fact.beside && other(fact.beside)?.since) || now;
         for (const view of this.#views.values()) view.begin(now, fact.since);
         break;
       case "message":
@@ -202,7 +209,9 @@ class ChannelView {
     if (before === undefined || before.epoch === until.epoch) {
       if (until.offset <= (before?.offset ?? 0)) return;
       // Of a replay that was cut short nobody has told the reason.
-      if (reason === "unavailable" && told.length > 0) this.#explainAny(until, now);
+      const unsure = reason === "unavailable";
+      if (unsure && before === undefined && this.#unknowable(until, now)) return;
+      if (unsure && told.length > 0) this.#explainAny(until, now);
       else this.#explain(reason, until, now);
       return;
     }
@@ -254,6 +263,19 @@ class ChannelView {
     const late = at.offset === 0 && this.#log.lost(place.epoch, now);
     const whole = at.offset >= this.#log.ceiling(at.epoch, Number.POSITIVE_INFINITY);
     return late || (place.offset === 1 && whole);
+  }
+
+  /** Whether nothing says what a pattern has missed of a log of which it has seen nothing: it is older, or its beginning is gone. */
+  #unknowable({ epoch }: Place, now: Moment): boolean {
+    if (this.#terms.exact) return false;
+    const first = { epoch, offset: 1 };
+    const isOlder = this.#log.firstAfter(epoch, this.#since?.seq ?? 0) !== 1;
+    return (
+      isOlder ||
+      (["head_trimmed", "expired"] as const).some(
+        (reason) => this.#log.implausible(reason, first, now) === undefined,
+      )
+    );
   }
 
   /** Nobody is led back to a life of the log that has ended. */
