@@ -154,10 +154,7 @@ export class Hub {
 
   /** Whether a session with this pattern wants to hear who comes to its channels and goes. */
   hasPatternPresenceFollower(pattern: string): boolean {
-    for (const { followsPresence } of this.#patterns.get(pattern)?.keys() ?? []) {
-      if (followsPresence) return true;
-    }
-    return false;
+    return hasFollower(this.#patterns.get(pattern));
   }
 
   /** The session that has had a pattern for the longest time. */
@@ -231,10 +228,7 @@ export class Hub {
 
   /** Whether a session here wants to hear who comes to the channel and goes. */
   hasPresenceFollower(channel: string): boolean {
-    for (const subscriber of this.#channels.get(channel)?.keys() ?? []) {
-      if (subscriber.followsPresence) return true;
-    }
-    return false;
+    return hasFollower(this.#channels.get(channel));
   }
 
   /** Reports to everyone with a pattern that channels may have been missed which nobody here knows. */
@@ -259,4 +253,9 @@ export class Hub {
   #matching(channel: string): readonly PatternListeners[] {
     return this.#patterns.size === 0 ? NOBODY : this.#patterns.match(channel);
   }
+}
+
+function hasFollower(all: SmallMap<Subscriber, unknown> | undefined): boolean {
+  for (const { followsPresence } of all?.keys() ?? []) if (followsPresence) return true;
+  return false;
 }
