@@ -9,15 +9,10 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { LifecycleEvent } from "../engine/ports/lifecycle.ts";
 import { LifecycleSchema } from "../protocol/gen/messageloop/proxy/v1/proxy_pb.js";
 import { utf8Encode } from "../protocol/utf8.ts";
+import { SOURCE, STRUCTURED_TYPE, TYPES } from "../proxy/http/cloudevents.ts";
 import type { Written } from "../proxy/http/form.ts";
-import { jsonOf } from "../proxy/http/json.ts";
+import { JSON_TYPE, jsonOf } from "../proxy/http/json.ts";
 import { HOOKS, type Hook } from "../proxy/service.ts";
-
-/** Begins the type of a CloudEvent of ours. */
-const TYPES = "com.messageloop.";
-/** Is its source. */
-const SOURCE = "/messageloop";
-const JSON_TYPE = "application/json";
 
 /** A call of a backend, and its message. */
 export interface Told<I extends DescMessage = DescMessage> {
@@ -59,7 +54,7 @@ function told<I extends DescMessage>(hook: Hook<I>, message: MessageInitShape<I>
 
 /** One event as a CloudEvent in structured mode. */
 export function structured(event: LifecycleEvent): Written {
-  return { contentType: "application/cloudevents+json", body: encoded(cloudEvent(event)) };
+  return { contentType: STRUCTURED_TYPE, body: encoded(cloudEvent(event)) };
 }
 
 /** Events as CloudEvents in batched mode. */

@@ -30,9 +30,9 @@ import { JSON_TYPE, jsonOf } from "./json.ts";
 export const STRUCTURED_TYPE = "application/cloudevents+json";
 const EVENT_TYPES = "application/cloudevents";
 /** Begins the type of an event of ours. */
-const TYPES = "com.messageloop.";
+export const TYPES = "com.messageloop.";
 /** Is its source. */
-const SOURCE = "/messageloop";
+export const SOURCE = "/messageloop";
 
 /** @param random for the ids of our own events */
 export function cloudEventsForm(random: Random): Form {
