@@ -9,7 +9,7 @@ import type { BackendConfig, ProxyConfig } from "../proxy/backend-config.ts";
 import { Glob } from "../proxy/glob.ts";
 import { AUTHENTICATE_METHOD, createRouter, SUBSCRIBE_METHOD } from "../proxy/router.ts";
 import type { HookTargets } from "./hooks.ts";
-import type { Teller, TellerTerms } from "./tellers.ts";
+import type { Teller } from "./tellers.ts";
 
 /** The methods under which v0.1.1 looks the other two up. */
 const UNSUBSCRIBE_METHOD = "unsubscribe";
@@ -98,23 +98,4 @@ function byRoutes(backends: readonly BackendConfig[]): Directions {
 
 function hasChannel(kind: LifecycleKind): boolean {
   return kind === "subscribed" || kind === "unsubscribed";
-}
-
-/** How events go to a backend over HTTP, out of its configuration. */
-export function tellerTerms({
-  kind,
-  payload,
-  batchEvents,
-  encoding,
-  signingSecrets,
-  timeouts,
-}: BackendConfig): TellerTerms {
-  return {
-    kind: kind === "connect" ? kind : "http",
-    payload,
-    batchEvents,
-    encoding,
-    signingSecrets,
-    timeoutMs: timeouts.events,
-  };
 }

@@ -57,7 +57,7 @@ export interface HookBackend {
 export type Events = readonly [LifecycleEvent, ...LifecycleEvent[]];
 
 export interface CourierHost {
-  readonly outbox: Outbox;
+  readonly outbox: Pick<Outbox, "read" | "remove">;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;

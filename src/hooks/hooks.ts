@@ -6,6 +6,7 @@ import type {
   LifecycleStats,
 } from "../engine/ports/lifecycle.ts";
 import { Courier, type CourierHost, type HookBackend } from "./courier.ts";
+import type { Outbox } from "./outbox.ts";
 
 /** Which lifecycle events go to which backend. */
 export interface HookTargets {
@@ -15,7 +16,9 @@ export interface HookTargets {
   readonly backends: readonly HookBackend[];
 }
 
-export interface HooksOptions extends HookTargets, Omit<CourierHost, "unwanted"> {}
+export interface HooksOptions extends HookTargets, Omit<CourierHost, "outbox" | "unwanted"> {
+  readonly outbox: Outbox;
+}
 
 export class Hooks implements Lifecycle {
   readonly kinds: ReadonlySet<LifecycleKind>;
@@ -39,14 +42,6 @@ export class Hooks implements Lifecycle {
       ...options,
       unwanted: (event) => first(event) === undefined,
       outbox: {
-        remembers: outbox.remembers,
-        get size() {
-          return outbox.size;
-        },
-        get overflowed() {
-          return outbox.overflowed;
-        },
-        add: (events) => outbox.add(events),
         read: (after, limit) => outbox.read(after, limit),
         remove: (rows) => {
           outbox.remove(rows);

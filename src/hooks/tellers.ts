@@ -1,6 +1,7 @@
 /** How lifecycle events go to one backend, over any network. */
 import type { Cancellation } from "../engine/ports/backends.ts";
 import type { Clock, Hmac } from "../engine/ports/platform.ts";
+import type { BackendConfig } from "../proxy/backend-config.ts";
 import { HOOK_HEADER } from "../proxy/http/backend.ts";
 import type { Post } from "../proxy/http/call.ts";
 import { connectForm } from "../proxy/http/connect.ts";
@@ -30,19 +31,10 @@ export interface TellerPlatform {
 }
 
 /** How events go to a backend over HTTP. */
-export interface TellerTerms {
-  readonly kind: "http" | "connect";
-  /** Of the kind `http`. */
-  readonly payload: "json" | "cloudevents" | "v0.1.1";
-  /** Whether CloudEvents come in batches. */
-  readonly batchEvents: boolean;
-  /** Of the kind `connect`. */
-  readonly encoding: "proto" | "json";
-  /** Requests are signed by each of them; without any they are not. */
-  readonly signingSecrets: readonly Uint8Array[];
-  /** How long a request may take, in milliseconds. */
-  readonly timeoutMs: number;
-}
+export type TellerTerms = Pick<
+  BackendConfig,
+  "kind" | "payload" | "batchEvents" | "encoding" | "signingSecrets"
+> & { readonly timeouts: Pick<BackendConfig["timeouts"], "events"> };
 
 /** Over HTTP, signed. What answers with a status of 200 to 299 has taken the events, with any other content. */
 export function httpTeller(
@@ -50,14 +42,14 @@ export function httpTeller(
   post: Post,
   { hmac, clock }: TellerPlatform,
 ): Teller {
-  const { signingSecrets, timeoutMs } = terms;
+  const { signingSecrets, timeouts } = terms;
   return {
     most: isBatched(terms) ? MAX_BATCH : 1,
     send: async (id, events) => {
       const { hook, written } = requestOf(terms, events);
       const signed = await signedHeaders(hmac, signingSecrets, id, clock.now(), written.body);
       const headers = { ...written.headers, [HOOK_HEADER]: hook, ...signed };
-      const { status } = await post({ ...written, hook, headers }, NEVER, timeoutMs);
+      const { status } = await post({ ...written, hook, headers }, NEVER, timeouts.events);
       if (status >= 200 && status < 300) return undefined;
       return { text: `status ${status}`, refused: REFUSALS.has(status) };
     },
@@ -87,11 +79,11 @@ function requestOf(
   if (isBatched(terms)) return { hook: BATCH, written: batched(events) };
   const [event] = events;
   const { hook, message } = toldOf(event);
-  const { encoding, kind, payload, timeoutMs } = terms;
+  const { encoding, kind, payload, timeouts } = terms;
   if (kind === "http" && payload === "cloudevents") {
     return { hook: hook.name, written: structured(event) };
   }
   const form =
     kind === "connect" ? connectForm(encoding) : payload === "json" ? jsonForm : v011Form;
-  return { hook: hook.name, written: form.write(hook, message, timeoutMs) };
+  return { hook: hook.name, written: form.write(hook, message, timeouts.events) };
 }

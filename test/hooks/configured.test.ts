@@ -1,7 +1,7 @@
 /** Which backend a configuration names for an event, and how it is told. */
 import { expect, test } from "vitest";
 import { CHANNEL_KINDS, LIFECYCLE_KINDS } from "../../src/engine/ports/lifecycle.ts";
-import { configuredHooks, tellerTerms } from "../../src/hooks/configured.ts";
+import { configuredHooks } from "../../src/hooks/configured.ts";
 import { httpTeller } from "../../src/hooks/tellers.ts";
 import { parseConfig } from "../../src/server/index.ts";
 import { event, hmac, ScriptedBackend } from "./scene.ts";
@@ -94,9 +94,8 @@ test("the form is the backend's: what is sent for each", async () => {
     const clock = { now: () => 1_700_000_000_000 };
     const [config] = proxy.backends;
     if (config === undefined) throw new Error("there is no backend");
-    const terms = tellerTerms(config);
-    expect(terms.timeoutMs).toBe(3_000);
-    const teller = httpTeller(terms, app.post, { hmac, clock });
+    expect(config.timeouts.events).toBe(3_000);
+    const teller = httpTeller(config, app.post, { hmac, clock });
     const events = [event("s", "connected"), event("s", "disconnected")] as const;
     expect(await teller.send("id", events)).toBeUndefined();
     const [request] = app.requests;

@@ -97,7 +97,7 @@ export function termsOf(
     batchEvents,
     encoding: "proto",
     signingSecrets,
-    timeoutMs,
+    timeouts: { events: timeoutMs },
   };
 }
 

@@ -1,6 +1,6 @@
 /** The backends that a configuration names, reached over the network. */
 import type { Backends } from "../../engine/ports/backends.ts";
-import { configuredHooks, tellerTerms } from "../../hooks/configured.ts";
+import { configuredHooks } from "../../hooks/configured.ts";
 import type { HookTargets } from "../../hooks/hooks.ts";
 import { callTeller, httpTeller, type Teller } from "../../hooks/tellers.ts";
 import type { BackendConfig, ProxyConfig } from "../../proxy/backend-config.ts";
@@ -61,7 +61,7 @@ export class NetworkBackends {
     const post = guarded(guard, (request, cancellation) => sender.send(request, cancellation));
     return {
       backends: httpBackends(config, post, `${pathname}${search}`, this.#platform),
-      teller: httpTeller(tellerTerms(config), post, this.#platform),
+      teller: httpTeller(config, post, this.#platform),
     };
   }
 

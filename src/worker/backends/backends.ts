@@ -1,7 +1,7 @@
 /** The backends of a gateway: those of its program, and those that the configuration names. */
 import type { Backends } from "../../engine/ports/backends.ts";
 import type { LifecycleKind } from "../../engine/ports/lifecycle.ts";
-import { configuredHooks, tellerTerms } from "../../hooks/configured.ts";
+import { configuredHooks } from "../../hooks/configured.ts";
 import type { HookTargets } from "../../hooks/hooks.ts";
 import { httpTeller, type Teller } from "../../hooks/tellers.ts";
 import type { BackendConfig, ProxyConfig } from "../../proxy/backend-config.ts";
@@ -60,7 +60,7 @@ export function objectHooks(
   platform: HttpPlatform,
 ): HookTargets {
   const teller = (backend: BackendConfig): Teller =>
-    httpTeller(tellerTerms(backend), postTo(backend, bindings, platform), platform);
+    httpTeller(backend, postTo(backend, bindings, platform), platform);
   return configuredHooks(config, teller, among);
 }
 
