@@ -2,6 +2,7 @@
  * The truth of one channel: its epoch, its offsets and what was published under them. The log is
  * the single writer; it is pure logic over a store and changes everything in one synchronous step.
  */
+import { firstWhere } from "./halving.ts";
 import type { LogClock, LogRandom } from "./log-ports.ts";
 import type { LogKey, LogRow, LogStore } from "./log-store.ts";
 import type { LogRules } from "./rules.ts";
@@ -188,14 +189,9 @@ export class ChannelLog {
 
   /** The first offset in [from, end) that came after a time, or `end`. Times only rise. */
   #firstAfter(time: number, from: number, end: number): number {
-    let [low, high] = [from, end];
-    if (low >= high || (this.#store.time(low) ?? 0) > time) return low;
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2);
-      if ((this.#store.time(middle) ?? 0) > time) high = middle;
-      else low = middle + 1;
-    }
-    return low;
+    const isAfter = (offset: number): boolean => (this.#store.time(offset) ?? 0) > time;
+    // Most often it is the first.
+    return from >= end || isAfter(from) ? from : firstWhere(from, end, isAfter);
   }
 
   /** Whether history or dedup still wants a row when `head` is the newest offset. */

@@ -1,4 +1,5 @@
 /** An outbox that ends with its process: what has not been delivered by then is lost. */
+import { firstWhere } from "../channels/halving.ts";
 import type { LifecycleEvent } from "../engine/ports/lifecycle.ts";
 import { MAX_EVENTS, type Outbox, type OutboxPage, type OutboxRow, type Place } from "./outbox.ts";
 
@@ -84,12 +85,6 @@ export class MemoryOutbox implements Outbox {
 
   /** Index of the first slot after a place. */
   #indexBehind(place: number): number {
-    let [low, high] = [0, this.#slots.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#slots[middle]?.place ?? 0) <= place) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstWhere(0, this.#slots.length, (at) => (this.#slots[at]?.place ?? 0) > place);
   }
 }

@@ -1,4 +1,5 @@
 /** The directory of a single process: maps, and the channels that there are anyway. */
+import { firstWhere } from "../../channels/halving.ts";
 import { compareNames } from "../../channels/name-order.ts";
 import { matcherOf } from "../../channels/patterns.ts";
 import type {
@@ -89,21 +90,11 @@ class FirstNames {
       this.more = true;
       return;
     }
-    channels.splice(this.#placeOf(listed.channel), 0, listed);
+    const isBehind = (at: number): boolean =>
+      compareNames(channels[at]?.channel ?? "", listed.channel) >= 0;
+    channels.splice(firstWhere(0, channels.length, isBehind), 0, listed);
     if (!full) return;
     channels.pop();
     this.more = true;
-  }
-
-  /** Where a name belongs. */
-  #placeOf(name: string): number {
-    let [low, high] = [0, this.channels.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const before = compareNames(this.channels[middle]?.channel ?? "", name) < 0;
-      if (before) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }
