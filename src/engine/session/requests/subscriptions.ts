@@ -188,7 +188,7 @@ function joinUnasked(
   names: readonly string[],
   terms: Pick<JoinTerms, "extended" | "authorize">,
 ): Promise<JoinOutcome> {
-  const requested = [...new Set(names)].map((channel) => create(SubscriptionSchema, { channel }));
+  const requested = entriesOf([...new Set(names)]);
   return channels.join(requested, { ...terms, recovery: false, byClient: false });
 }
 
@@ -205,11 +205,7 @@ export function removal(context: RequestContext, names: readonly string[]): () =
     try {
       if (told !== undefined) await told;
     } finally {
-      tellChange(
-        context,
-        "unsubscribed",
-        ended.map((channel) => create(SubscriptionSchema, { channel })),
-      );
+      tellChange(context, "unsubscribed", entriesOf(ended));
     }
   };
 }
@@ -232,11 +228,7 @@ export function leaveDisallowed(context: RequestContext): void {
     session.close(DISCONNECTS.connectionClosed);
     return;
   }
-  tellChange(
-    context,
-    "unsubscribed",
-    ended.map((channel) => create(SubscriptionSchema, { channel })),
-  );
+  tellChange(context, "unsubscribed", entriesOf(ended));
 }
 
 /** The application is above rules. What a token has given only a rule can take, or another token that leaves it out. */
@@ -261,6 +253,11 @@ function tellChange(
   for (const some of divided(subscriptions, client.encoding, most - around)) {
     replies.tell({ case: kind, value: { subscriptions: [...some] } });
   }
+}
+
+/** Entries that name channels, and say nothing else of them. */
+function entriesOf(names: readonly string[]): SubscriptionMessage[] {
+  return names.map((channel) => create(SubscriptionSchema, { channel }));
 }
 
 /** The channels that a request names. */
