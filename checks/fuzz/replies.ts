@@ -7,12 +7,12 @@ import { RedisFailure, type RedisReply } from "../../src/brokers/redis/ports.ts"
 import {
   entriesOf,
   listOf,
-  memberKey,
   memberOf,
   noticeOf,
   numberOf,
   textOf,
 } from "../../src/brokers/redis/reply.ts";
+import { memberKey } from "../../src/channels/presence.ts";
 import type { Entry } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { SeededRandom } from "../../test/support/random.ts";

@@ -1,5 +1,6 @@
 /** An issuer's set of keys, as it publishes them: a JWK Set. */
 import { type CryptoKey, importJWK, type JWK } from "jose";
+import { isObject } from "../protocol/json-strict.ts";
 import { MAX_JWKS_KEYS } from "../protocol/limits.ts";
 import { utf8Decode } from "../protocol/utf8.ts";
 import type { Algorithm, PublicAlgorithm } from "./algorithms.ts";
@@ -98,8 +99,4 @@ function algorithmOf({ kty, crv, n }: Record<string, unknown>): PublicAlgorithm 
   }
   if (kty === "EC" && crv === "P-256") return "ES256";
   return kty === "OKP" && crv === "Ed25519" ? "EdDSA" : undefined;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

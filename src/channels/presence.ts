@@ -272,8 +272,7 @@ interface Session {
   leaving: number | undefined;
 }
 
-function memberKey({ userId, clientId, sessionId }: MemberSession): string {
-  return userId === "" && clientId === ""
-    ? JSON.stringify([sessionId])
-    : JSON.stringify([userId, clientId]);
+/** Names a member: a list as JSON is unambiguous whatever the names hold. */
+export function memberKey({ userId, clientId, sessionId }: MemberSession): string {
+  return JSON.stringify(userId === "" && clientId === "" ? [sessionId] : [userId, clientId]);
 }

@@ -172,6 +172,7 @@ function checkFinite(value: unknown): void {
   }
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+/** Whether a value out of JSON is an object. */
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,6 @@
 /** What Redis says, as values: replies of the scripts, and what nodes hear of a channel. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { Member, MemberSession, PresenceChange } from "../../channels/presence.ts";
+import type { Member, PresenceChange } from "../../channels/presence.ts";
 import type { GapReason, Position } from "../../engine/ports/broker.ts";
 import {
   type Entry,
@@ -140,14 +140,10 @@ export function rowsOf(reply: RedisReply | undefined, size = 2): (readonly Redis
   );
 }
 
-/** Names a member in Redis: a list as JSON is unambiguous whatever the names hold. */
-export function memberKey({ userId, clientId, sessionId }: MemberSession): string {
-  return JSON.stringify(userId === "" && clientId === "" ? [sessionId] : [userId, clientId]);
-}
-
 /**
  * @param time when it joined, Unix milliseconds
- * @throws RedisFailure where the name is not one of `memberKey`
+ * @param key names a member, as `memberKey` does
+ * @throws RedisFailure where it does not
  */
 export function memberOf(key: string, time: number): Member {
   const [first, second, ...more] = namesOf(key);

@@ -10,7 +10,7 @@ import {
   type CloudEventAttributeValue,
   CloudEventSchema,
 } from "../gen/io/cloudevents/v1/cloudevents_pb.js";
-import { isBase64 } from "../json-strict.ts";
+import { isBase64, isObject } from "../json-strict.ts";
 
 /**
  * An event by the names of the proto file.
@@ -159,8 +159,4 @@ function plainAttribute(json: JsonValue | undefined): CloudEventAttributeValue["
 
 export function isText(value: JsonValue | undefined): value is string {
   return typeof value === "string" && value.isWellFormed();
-}
-
-export function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -4,7 +4,8 @@
  */
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { InboundMessage } from "../gen/messageloop/v1/service_pb.js";
-import { isObject, isText, plainEvent } from "./event.ts";
+import { isObject } from "../json-strict.ts";
+import { isText, plainEvent } from "./event.ts";
 
 /** A client's clock as its SDKs write it. Any other form is for the runtime. */
 const CLOCK = /^(?:0|[1-9]\d{0,18})$/;

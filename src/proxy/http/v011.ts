@@ -11,6 +11,7 @@ import {
   type CloudEventAttributeValue,
   CloudEventSchema,
 } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import { isObject } from "../../protocol/json-strict.ts";
 import { utf8Encode } from "../../protocol/utf8.ts";
 import { type AnswerObject, checkStatus, type Form, messageOf, objectIn } from "./form.ts";
 import { JSON_TYPE } from "./json.ts";
@@ -160,8 +161,4 @@ function unreadable(name: string, member: AnswerObject[string] | undefined): boo
 /** In either spelling of protobuf JSON, and any case. */
 function folded(name: string): string {
   return name.toLowerCase().replaceAll("_", "");
-}
-
-function isObject(value: AnswerObject[string] | undefined): value is AnswerObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -4,11 +4,10 @@
  * and what Redis can never have heard of leaves nothing behind: an outage holds no more than who is here, and who was
  * here when it began.
  */
-import type { MemberSession } from "../../../channels/presence.ts";
+import { type MemberSession, memberKey } from "../../../channels/presence.ts";
 import { Rerun } from "../../../engine/background.ts";
 import type { Logger, Timers } from "../../../engine/ports/platform.ts";
 import { type RedisArgument, RedisFailure } from "../ports.ts";
-import { memberKey } from "../reply.ts";
 
 /** What Redis has to hear of one session: that it has left, that it is here, or the one after the other. */
 interface Change {
