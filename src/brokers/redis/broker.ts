@@ -262,7 +262,7 @@ export class RedisBroker implements Broker {
     const { left } = channel;
     channel.subscribed = true;
     return await channel.busy(async () => {
-      const opened = await patiently(this.#host, this.#link.outage, async () => {
+      const opened = await patiently(this.#host, async () => {
         const { round } = this.#topics;
         await this.#topics.listen(channel.topic);
         await this.#patterns.prepare(channel);
@@ -304,7 +304,7 @@ export class RedisBroker implements Broker {
 
   async activeChannels(pattern: string, since: Position, limit: number): Promise<ActiveChannels> {
     const search = { fits: matcherOf(pattern), looks: MAX_PATTERN_LOOKS, limit };
-    const { channels, gap } = await patiently(this.#host, this.#link.outage, () =>
+    const { channels, gap } = await patiently(this.#host, () =>
       this.#activity.active(since, search),
     );
     return { channels, gap };
@@ -326,9 +326,7 @@ export class RedisBroker implements Broker {
     const { commands } = this.#host;
     const payload = transientNotice(message);
     // Sent twice it is still handed over once.
-    await patiently(this.#host, this.#link.outage, () =>
-      commands.command(topic, ["PUBLISH", topic, payload]),
-    );
+    await patiently(this.#host, () => commands.command(topic, ["PUBLISH", topic, payload]));
   }
 
   room(name: string): number {
@@ -339,7 +337,7 @@ export class RedisBroker implements Broker {
   async join(name: string, session: MemberSession): Promise<void> {
     const channel = this.#channel(name);
     const joined = channel.memberSync.join(session);
-    await patiently(this.#host, { since: undefined }, () => joined);
+    await patiently({ ...this.#host, outage: { since: undefined } }, () => joined);
   }
 
   leave(name: string, sessionId: string, clean: boolean): void {

@@ -6,9 +6,8 @@
 import { background } from "../../engine/background.ts";
 import type { ActiveChannels, Position } from "../../engine/ports/broker.ts";
 import type { EpochPool } from "./epoch-pool.ts";
-import type { RedisKeys } from "./keys.ts";
-import { type Outage, patiently, type RetryContext } from "./outage/retry.ts";
-import type { RedisArgument, RedisCommands } from "./ports.ts";
+import { type CallContext, patiently } from "./outage/retry.ts";
+import type { RedisArgument } from "./ports.ts";
 import { flagOf, nameOf, numberOf, textsOf } from "./reply.ts";
 import { checkedAll, RUN, type Script, script } from "./scripts/script.ts";
 import { chunks } from "./topic-subscriptions.ts";
@@ -77,10 +76,7 @@ if count > 0 then
 end`,
 );
 
-export interface ActivityHost extends RetryContext {
-  readonly commands: RedisCommands;
-  readonly keys: RedisKeys;
-  readonly outage: Outage;
+export interface ActivityHost extends CallContext {
   readonly epochs: EpochPool;
   readonly durable: boolean;
   readonly nextTurn: (callback: () => void) => void;
@@ -228,9 +224,7 @@ export class ChannelActivity {
     if (waiting === undefined) return;
     const { names, done } = waiting;
     try {
-      const lists = chunks(names).map((some) =>
-        patiently(this.#host, this.#host.outage, () => this.#run(LIST, some)),
-      );
+      const lists = chunks(names).map((some) => patiently(this.#host, () => this.#run(LIST, some)));
       await Promise.all(lists);
       for (const [, listed] of this.#pendingOn(names, done.promise)) listed.pending = undefined;
       done.resolve();

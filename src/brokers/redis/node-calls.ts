@@ -18,7 +18,7 @@ import {
   NodeMessageSchema,
   SignedNodeMessageSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { type Outage, patiently, type RetryContext } from "./outage/retry.ts";
+import { patiently, type RetryContext } from "./outage/retry.ts";
 import type { RedisCommands } from "./ports.ts";
 
 /** Bytes of an answer in one message: many messages, and not one that Redis would cut a reader off for. */
@@ -36,7 +36,6 @@ export interface NodeSigner {
 
 export interface NodeCallsHost extends RetryContext {
   readonly commands: RedisCommands;
-  readonly outage: Outage;
   /** Undefined where the nodes share no secret: then they do not call each other. */
   readonly signer: NodeSigner | undefined;
   readonly node: string;
@@ -214,7 +213,7 @@ export class NodeCalls implements Cluster {
   }
 
   async #send(node: string, call: bigint, body: NodeMessage["body"]): Promise<void> {
-    const { commands, outage, signer } = this.#host;
+    const { commands, signer } = this.#host;
     if (signer === undefined) throw unavailable("the nodes share no secret");
     const topic = this.#host.topicOf(node);
     this.#sequence += 1n;
@@ -225,7 +224,7 @@ export class NodeCalls implements Cluster {
     const signed = create(SignedNodeMessageSchema, { message, signature: signer.sign(message) });
     const payload = toBinary(SignedNodeMessageSchema, signed);
     // Sent twice it is still heard once.
-    await patiently(this.#host, outage, () => commands.command(topic, ["PUBLISH", topic, payload]));
+    await patiently(this.#host, () => commands.command(topic, ["PUBLISH", topic, payload]));
   }
 }
 

@@ -5,10 +5,9 @@
  */
 import { background } from "../../engine/background.ts";
 import { unavailable } from "../../protocol/errors.ts";
-import type { RedisKeys } from "./keys.ts";
 import { Interval } from "./outage/interval.ts";
-import { type Outage, patiently, type RetryContext } from "./outage/retry.ts";
-import { type RedisCommands, RedisFailure } from "./ports.ts";
+import { type CallContext, patiently } from "./outage/retry.ts";
+import { RedisFailure } from "./ports.ts";
 import { textsOf } from "./reply.ts";
 import { BEAT, NODES } from "./scripts/presence.ts";
 
@@ -21,12 +20,9 @@ const BEATS_TO_SWEEP = 6;
 /** Channels of a lost node that are seen to at the same time. */
 const SWEPT_TOGETHER = 32;
 
-export interface NodesHost extends RetryContext {
-  readonly commands: RedisCommands;
-  readonly keys: RedisKeys;
+export interface NodesHost extends CallContext {
   /** This process: unique, letters and digits only. */
   readonly node: string;
-  readonly outage: Outage;
   readonly beatMs: number;
   /** Tells Redis of every member of this node anew, under its new name. Never rejects. */
   renamed(): Promise<void>;
@@ -76,8 +72,8 @@ export class RedisNodes {
    * @throws MessagingError UNAVAILABLE while Redis may not know all of them
    */
   async others(): Promise<readonly string[]> {
-    const { clock, commands, keys, node, outage } = this.#host;
-    const names = await patiently(this.#host, outage, async () => {
+    const { clock, commands, keys, node } = this.#host;
+    const names = await patiently(this.#host, async () => {
       const terms = [this.#name, `${this.#heardAt}`, this.#run ?? ""];
       const { sound, names: known } = NODES.read(await commands.run(NODES, [keys.alive], terms));
       if (clock.now() < this.#completeAt) throw unavailable("Redis does not know all nodes yet");

@@ -14,9 +14,8 @@ import { unavailable } from "../../protocol/errors.ts";
 import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { RedisChannel } from "./channel/channel.ts";
 import type { ChannelActivity } from "./channel-activity.ts";
-import type { RedisKeys } from "./keys.ts";
 import type { RedisRetries } from "./outage/retries.ts";
-import { type Outage, patiently, type RetryContext } from "./outage/retry.ts";
+import { type CallContext, patiently } from "./outage/retry.ts";
 import { RedisFailure } from "./ports.ts";
 import { chunks, type TopicSubscriptions } from "./topic-subscriptions.ts";
 
@@ -27,9 +26,7 @@ const MAX_SEEK = 100_000;
 /** What clocks may lie apart, in milliseconds. */
 const MARGIN_MS = 5_000;
 
-export interface PatternsHost extends RetryContext {
-  readonly keys: RedisKeys;
-  readonly outage: Outage;
+export interface PatternsHost extends CallContext {
   readonly retries: RedisRetries;
   readonly activity: ChannelActivity;
   readonly subscriptions: TopicSubscriptions;
@@ -82,7 +79,7 @@ export class RedisPatterns {
 
   /** @throws MessagingError UNAVAILABLE */
   async subscribe(pattern: string): Promise<PatternSubscribeResult> {
-    const { subscriptions, activity, outage } = this.#host;
+    const { subscriptions, activity } = this.#host;
     const known = this.#patterns.get(pattern);
     const wanted = known ?? { pattern, since: undefined };
     const globs = this.#host.keys.globs(pattern);
@@ -90,7 +87,7 @@ export class RedisPatterns {
       this.#patterns.set(pattern, wanted);
       for (const glob of globs) this.#globs.set(glob, (this.#globs.get(glob) ?? 0) + 1);
     }
-    const position = await patiently(this.#host, outage, async () => {
+    const position = await patiently(this.#host, async () => {
       const { round } = subscriptions;
       await Promise.all(globs.map((glob) => subscriptions.listen(glob)));
       const place = await activity.now();

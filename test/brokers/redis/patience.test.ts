@@ -22,7 +22,12 @@ function scene() {
     },
   };
   return {
-    waiting: { clock, timers, troubles: new Troubles(clock, { warn: () => {} }) },
+    waiting: {
+      clock,
+      timers,
+      troubles: new Troubles(clock, { warn: () => {} }),
+      outage: { since: undefined },
+    },
     timers: () => due.length,
     set: (ms: number) => {
       step += ms;
@@ -63,9 +68,9 @@ test.each([0, HOUR_MS, -HOUR_MS])(
   "a call without an outcome is given up after five seconds, whatever the clock does: %i",
   async (jump) => {
     const { waiting, pass, set, timers } = scene();
-    const hung = outcomeOf(patiently(waiting, { since: undefined }, () => new Promise(() => {})));
+    const hung = outcomeOf(patiently(waiting, () => new Promise(() => {})));
     const lost = outcomeOf(
-      patiently(waiting, { since: undefined }, async () => {
+      patiently(waiting, async () => {
         throw LOST;
       }),
     );
@@ -88,7 +93,7 @@ test.each([0, HOUR_MS, -HOUR_MS])(
     const failing = async (): Promise<never> => {
       throw OFFLINE;
     };
-    const first = outcomeOf(patiently(waiting, outage, failing));
+    const first = outcomeOf(patiently({ ...waiting, outage }, failing));
     await pass(400);
     set(jump);
     await pass(400);
@@ -96,7 +101,7 @@ test.each([0, HOUR_MS, -HOUR_MS])(
     await pass(500);
     expect(first.value).toBe("Redis is away");
     if (jump !== 0) return;
-    const later = outcomeOf(patiently(waiting, outage, failing));
+    const later = outcomeOf(patiently({ ...waiting, outage }, failing));
     await pass(0);
     expect(later.value).toBe("Redis is away");
   },
@@ -106,7 +111,7 @@ test("what Redis does at last is the outcome", async () => {
   const { waiting, pass, timers } = scene();
   let tries = 0;
   const done = outcomeOf(
-    patiently(waiting, { since: undefined }, async () => {
+    patiently(waiting, async () => {
       tries += 1;
       if (tries < 4) throw tries === 2 ? LOST : OFFLINE;
       return "done";
@@ -132,7 +137,6 @@ test("a node that has very much to tell under a new name goes on to say that it 
     },
     keys: new RedisKeys("t:"),
     node: "n",
-    outage: { since: undefined },
     beatMs: 1_000,
     renamed: () => new Promise(() => {}),
     takeOverProcess: async () => {},

@@ -21,10 +21,9 @@ import {
 } from "../../../protocol/limits.ts";
 import { bodyBytes } from "../../../protocol/plain-protobuf/entry.ts";
 import type { EpochPool } from "../epoch-pool.ts";
-import type { RedisKeys } from "../keys.ts";
 import type { RedisRetries } from "../outage/retries.ts";
-import { type Outage, patience, patiently, type RetryContext, refused } from "../outage/retry.ts";
-import { type RedisArgument, type RedisCommands, RedisFailure } from "../ports.ts";
+import { type CallContext, patience, patiently, refused } from "../outage/retry.ts";
+import { type RedisArgument, RedisFailure } from "../ports.ts";
 import type { Place } from "../reply.ts";
 import { CATCH_UP, HISTORY, OPEN, PUBLISH, REMOVE } from "../scripts/log.ts";
 import { MEMBERS, PRESENCE } from "../scripts/presence.ts";
@@ -40,9 +39,7 @@ import { MemberSync, type PresenceCall } from "./member-sync.ts";
 const MIN_TTL_MS = 10_000;
 
 /** What a channel needs from the broker around it. */
-export interface ChannelHost extends RetryContext {
-  readonly commands: RedisCommands;
-  readonly keys: RedisKeys;
+export interface ChannelHost extends CallContext {
   readonly epochs: EpochPool;
   readonly durable: boolean;
   readonly retries: RedisRetries;
@@ -50,7 +47,6 @@ export interface ChannelHost extends RetryContext {
   readonly leaseMs: number;
   /** How often channels are looked at, in milliseconds. */
   readonly lookMs: number;
-  readonly outage: Outage;
   readonly queued: QueuedBytes;
   readonly nextTurn: (callback: () => void) => void;
   ended(): boolean;
@@ -246,7 +242,7 @@ export class RedisChannel {
   }
 
   async #patiently<T>(call: () => Promise<T>): Promise<T> {
-    return await this.busy(() => patiently(this.#host, this.#host.outage, call));
+    return await this.busy(() => patiently(this.#host, call));
   }
 
   /** @throws MessagingError UNAVAILABLE */
@@ -260,7 +256,7 @@ export class RedisChannel {
       ...items.flatMap(({ key, body }) => [key, body]),
     ];
     const call = this.#call(PUBLISH, this.#ttl, terms);
-    const { epoch, places } = await repeated(call, patience(host, host.outage));
+    const { epoch, places } = await repeated(call, patience(host));
     if (places.length !== items.length) {
       throw refused(host, new RedisFailure("garbled", "Redis did not answer each publish"));
     }

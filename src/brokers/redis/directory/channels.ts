@@ -9,9 +9,7 @@ import { matcherOf } from "../../../channels/patterns.ts";
 import type { RuleBook } from "../../../channels/rules.ts";
 import { background } from "../../../engine/background.ts";
 import type { ChannelPage, ChannelQuery } from "../../../engine/ports/directory.ts";
-import type { RedisKeys } from "../keys.ts";
-import { type Outage, patiently, type RetryContext } from "../outage/retry.ts";
-import type { RedisCommands } from "../ports.ts";
+import { type CallContext, patiently } from "../outage/retry.ts";
 import { flagOf, numberOf, rowsOf, textOf } from "../reply.ts";
 import { checkedAll, NOW, script } from "../scripts/script.ts";
 import { chunks } from "../topic-subscriptions.ts";
@@ -69,10 +67,7 @@ for _, name in ipairs(redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], ARGV[2], 'LIMI
 end`,
 );
 
-export interface ChannelsHost extends RetryContext {
-  readonly commands: RedisCommands;
-  readonly keys: RedisKeys;
-  readonly outage: Outage;
+export interface ChannelsHost extends CallContext {
   readonly rules: RuleBook;
   readonly nextTurn: (callback: () => void) => void;
 }
@@ -118,10 +113,10 @@ export class RedisChannels {
 
   /** @throws MessagingError UNAVAILABLE */
   async list({ pattern, after, limit }: ChannelQuery): Promise<ChannelPage> {
-    const { commands, keys, outage } = this.#host;
+    const { commands, keys } = this.#host;
     const fits = matcherOf(pattern);
     const [first, end] = bounds(after, nameRange(pattern));
-    const { now, rows } = await patiently(this.#host, outage, async () =>
+    const { now, rows } = await patiently(this.#host, async () =>
       LIST.read(await commands.run(LIST, [keys.names, keys.ends], [first, end, `${MAX_LOOKS}`])),
     );
     const names: string[] = [];
@@ -138,9 +133,9 @@ export class RedisChannels {
   }
 
   async #members(name: string): Promise<number> {
-    const { commands, keys, outage } = this.#host;
+    const { commands, keys } = this.#host;
     const key = keys.members(name);
-    return await patiently(this.#host, outage, async () =>
+    return await patiently(this.#host, async () =>
       numberOf(await commands.command(key, ["ZCARD", key])),
     );
   }
@@ -158,7 +153,7 @@ export class RedisChannels {
   async #flush(): Promise<void> {
     const names = [...this.#waiting];
     this.#waiting = new Set();
-    const { commands, keys, outage, rules, troubles } = this.#host;
+    const { commands, keys, rules, troubles } = this.#host;
     const told = chunks(names).map(async (some) => {
       const terms = some.flatMap((name) => {
         // Told again only when the spare has passed, it is listed for its whole time from any publish on.
@@ -166,9 +161,7 @@ export class RedisChannels {
         return [`${Math.ceil(listedMs)}`, name];
       });
       try {
-        await patiently(this.#host, outage, () =>
-          commands.run(TELL, [keys.names, keys.ends], terms),
-        );
+        await patiently(this.#host, () => commands.run(TELL, [keys.names, keys.ends], terms));
       } catch (error) {
         for (const name of some) this.#told.delete(name);
         throw error;

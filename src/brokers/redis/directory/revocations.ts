@@ -8,10 +8,8 @@ import type { EndRevoked, Revocation, Revocations } from "../../../engine/ports/
 import { rateLimited } from "../../../protocol/errors.ts";
 import { MAX_REVOCATIONS } from "../../../protocol/limits.ts";
 import { RevocationList } from "../../revocations/list.ts";
-import type { RedisKeys } from "../keys.ts";
 import { Interval } from "../outage/interval.ts";
-import { type Outage, patiently, type RetryContext } from "../outage/retry.ts";
-import type { RedisCommands } from "../ports.ts";
+import { type CallContext, patiently } from "../outage/retry.ts";
 import { flagOf, rowsOf, textOf } from "../reply.ts";
 import { checkedAll, NOW, script } from "../scripts/script.ts";
 import { chunks } from "../topic-subscriptions.ts";
@@ -64,10 +62,7 @@ const READ = script(
 local rows = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ${PAGE})`,
 );
 
-export interface RevocationsHost extends RetryContext {
-  readonly commands: RedisCommands;
-  readonly keys: RedisKeys;
-  readonly outage: Outage;
+export interface RevocationsHost extends CallContext {
   /** How often it is read what others have revoked, in milliseconds: less than half of 10 s. */
   readonly beatMs: number;
 }
@@ -108,7 +103,7 @@ export class RedisRevocations implements Revocations {
   }
 
   async revoke(revocation: Revocation): Promise<void> {
-    const remembered = await patiently(this.#host, this.#host.outage, () =>
+    const remembered = await patiently(this.#host, () =>
       this.#write(MAX_REVOCATIONS, [revocation]),
     );
     if (!remembered) throw rateLimited("too much is revoked already", FULL_RETRY_MS);
@@ -130,7 +125,7 @@ export class RedisRevocations implements Revocations {
     const { troubles } = this.#host;
     for (const some of chunks([...this.#list.all()])) {
       const told = await Promise.allSettled([
-        patiently(this.#host, this.#host.outage, () => this.#write(Number.MAX_SAFE_INTEGER, some)),
+        patiently(this.#host, () => this.#write(Number.MAX_SAFE_INTEGER, some)),
       ]);
       troubles.noteAll("telling what is revoked", told);
     }

@@ -6,9 +6,7 @@
 import { made } from "../../../channels/maps.ts";
 import { background } from "../../../engine/background.ts";
 import type { UserSession } from "../../../engine/ports/directory.ts";
-import type { RedisKeys } from "../keys.ts";
-import { type Outage, patiently, type RetryContext } from "../outage/retry.ts";
-import type { RedisCommands } from "../ports.ts";
+import { type CallContext, patiently } from "../outage/retry.ts";
 import { flagOf, textsOf } from "../reply.ts";
 import { checkedAll, NOW, type Script, script } from "../scripts/script.ts";
 
@@ -63,11 +61,7 @@ const SESSIONS = script(
 local sessions = redis.call('ZRANGEBYSCORE', KEYS[1], string.format('(%d', now), '+inf')`,
 );
 
-export interface UsersHost extends RetryContext {
-  readonly commands: RedisCommands;
-  readonly keys: RedisKeys;
-  readonly outage: Outage;
-}
+export interface UsersHost extends CallContext {}
 
 export class RedisUsers {
   readonly #host: UsersHost;
@@ -90,7 +84,7 @@ export class RedisUsers {
    */
   async join(userId: string, session: UserSession, limit: number): Promise<boolean> {
     made(this.#users, userId, () => new Map()).set(session.sessionId, session);
-    return await patiently(this.#host, this.#host.outage, async () => {
+    return await patiently(this.#host, async () => {
       // It may have gone since the last try.
       const still = this.#users.get(userId)?.get(session.sessionId);
       if (still === undefined) return true;
@@ -124,7 +118,7 @@ export class RedisUsers {
 
   /** The same, and resolves when it is done. @throws MessagingError UNAVAILABLE */
   async drop(userId: string, sessionIds: readonly string[]): Promise<void> {
-    await patiently(this.#host, this.#host.outage, () => this.#run(FORGET, userId, sessionIds));
+    await patiently(this.#host, () => this.#run(FORGET, userId, sessionIds));
   }
 
   /** Sessions whatever node they are of. */
@@ -134,17 +128,15 @@ export class RedisUsers {
 
   /** What cannot be told now is forgotten when the lease has run out. */
   #tell(call: () => Promise<unknown>): void {
-    const { outage, troubles } = this.#host;
-    const told = patiently(this.#host, outage, call);
+    const { troubles } = this.#host;
+    const told = patiently(this.#host, call);
     const noted = told.catch((error: unknown) => troubles.note("forgetting sessions", error));
     background(noted, troubles.logger, "forgetting sessions");
   }
 
   /** @throws MessagingError UNAVAILABLE */
   async sessions(userId: string): Promise<UserSession[]> {
-    const { sessions } = await patiently(this.#host, this.#host.outage, () =>
-      this.#run(SESSIONS, userId, []),
-    );
+    const { sessions } = await patiently(this.#host, () => this.#run(SESSIONS, userId, []));
     return sessions.map(read);
   }
 

@@ -19,8 +19,8 @@ import {
 import type { RedisKeys } from "../keys.ts";
 import { Interval } from "../outage/interval.ts";
 import type { RedisRetries } from "../outage/retries.ts";
-import { patiently, type RetryContext } from "../outage/retry.ts";
-import type { RedisArgument, RedisCommands, RedisReply } from "../ports.ts";
+import { type CallContext, patiently } from "../outage/retry.ts";
+import type { RedisArgument, RedisReply } from "../ports.ts";
 import { listOf, textOf } from "../reply.ts";
 import { ADD, KEPT_MS, TAKE_OVER } from "./scripts.ts";
 
@@ -45,9 +45,7 @@ export interface RedisLifecycleTerms {
   lost(sessionIds: readonly string[]): void;
 }
 
-export interface OutboxHost extends RetryContext {
-  readonly commands: RedisCommands;
-  readonly keys: RedisKeys;
+export interface OutboxHost extends CallContext {
   readonly retries: RedisRetries;
   /** This process: unique, letters and digits only. */
   readonly node: string;
@@ -326,7 +324,7 @@ export class RedisOutbox implements Outbox {
   }
 
   async #patiently(kept: Promise<void>): Promise<void> {
-    await patiently(this.#host, { since: undefined }, () => kept);
+    await patiently({ ...this.#host, outage: { since: undefined } }, () => kept);
   }
 
   get #keys(): ReturnType<RedisKeys["lifecycle"]> {

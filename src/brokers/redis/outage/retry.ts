@@ -3,7 +3,8 @@ import type { Clock, Timers } from "../../../engine/ports/platform.ts";
 import { pauseAfter, repeated, type Tries } from "../../../engine/ports/timers.ts";
 import { MessagingError, unavailable } from "../../../protocol/errors.ts";
 import { CHANNEL_TIMEOUT_MS } from "../../../protocol/limits.ts";
-import { RedisFailure } from "../ports.ts";
+import type { RedisKeys } from "../keys.ts";
+import { type RedisCommands, RedisFailure } from "../ports.ts";
 import type { Troubles } from "./troubles.ts";
 
 /** How long a call that was never sent waits for a connection, in milliseconds. */
@@ -11,15 +12,22 @@ export const OFFLINE_PATIENCE_MS = 1_000;
 /** Between two tries. */
 const PAUSES = { firstMs: 10, longestMs: 200 };
 
+/** When Redis was first found to be away; undefined while it is there. */
+export interface Outage {
+  since: number | undefined;
+}
+
 export interface RetryContext {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly troubles: Troubles;
+  readonly outage: Outage;
 }
 
-/** When Redis was first found to be away; undefined while it is there. */
-export interface Outage {
-  since: number | undefined;
+/** What a node's calls need. */
+export interface CallContext extends RetryContext {
+  readonly commands: RedisCommands;
+  readonly keys: RedisKeys;
 }
 
 /**
@@ -27,19 +35,15 @@ export interface Outage {
  *
  * @throws MessagingError UNAVAILABLE
  */
-export function patiently<T>(
-  context: RetryContext,
-  outage: Outage,
-  call: () => Promise<T>,
-): Promise<T> {
-  return repeated(call, patience(context, outage));
+export function patiently<T>(context: RetryContext, call: () => Promise<T>): Promise<T> {
+  return repeated(call, patience(context));
 }
 
 /**
  * How long a call is tried. One that was never sent is given up after OFFLINE_PATIENCE_MS of outage, however many
  * calls share it; one whose outcome is unknown after CHANNEL_TIMEOUT_MS. All that it throws is UNAVAILABLE.
  */
-export function patience(context: RetryContext, outage: Outage): Tries {
+export function patience(context: RetryContext): Tries {
   // Of a cluster one server may be away and another there: the first of the two does not wait longer.
   let away: Offline | undefined;
   let sent = false;
@@ -51,7 +55,7 @@ export function patience(context: RetryContext, outage: Outage): Tries {
       if (!(error instanceof RedisFailure)) throw error;
       if (!mendable(error)) throw refused(context, error);
       if (error.kind === "lost") sent = true;
-      else away ??= offline(context, outage);
+      else away ??= offline(context);
       if (!sent && away?.over === true) throw unavailable("Redis is away", error);
       return pauseAfter(failures, PAUSES);
     },
@@ -65,7 +69,7 @@ interface Offline {
   end(): void;
 }
 
-function offline({ clock, timers }: RetryContext, { since }: Outage): Offline {
+function offline({ clock, outage: { since }, timers }: RetryContext): Offline {
   const spent = since === undefined ? 0 : clock.now() - since;
   // A clock that was set back or forward says nothing of an outage.
   const left = OFFLINE_PATIENCE_MS - Math.min(Math.max(spent, 0), OFFLINE_PATIENCE_MS);
