@@ -78,7 +78,8 @@ function reading(
   return { channels: [channel], run };
 }
 
-function mustHave({ channels }: RequestContext, channel: string): void {
+/** @throws MessagingError ACL_ERROR where the session does not have a channel, by itself or through a pattern */
+export function mustHave({ channels }: RequestContext, channel: string): void {
   if (channels.has(channel)) return;
   throw new MessagingError("ACL_ERROR", "not subscribed to this channel");
 }

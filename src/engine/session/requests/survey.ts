@@ -20,6 +20,7 @@ import { MAX_JOINED_BYTES, SURVEY_TIMEOUT_MS } from "../../../protocol/limits.ts
 import { checkStruct } from "../application-values.ts";
 import { mustBeAllowed } from "./access.ts";
 import type { RequestContext } from "./context.ts";
+import { mustHave } from "./reads.ts";
 import { resultParts } from "./survey-result.ts";
 
 export async function surveyRequest(
@@ -90,13 +91,11 @@ async function survey(
  *
  * @throws MessagingError BAD_REQUEST for a channel without surveys, ACL_ERROR for one that the client does not have
  */
-function mayAsk({ node, channels }: RequestContext, channel: string): void {
-  if (!node.rules.of(channel).survey) {
+function mayAsk(context: RequestContext, channel: string): void {
+  if (!context.node.rules.of(channel).survey) {
     throw new MessagingError("BAD_REQUEST", "surveys are switched off for this channel");
   }
-  if (!channels.has(channel)) {
-    throw new MessagingError("ACL_ERROR", "not subscribed to this channel");
-  }
+  mustHave(context, channel);
 }
 
 function echo(
