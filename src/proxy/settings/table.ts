@@ -1,5 +1,6 @@
 /** The list `proxy`: the application's backends, how each is reached, and which calls it answers. */
 import * as v from "valibot";
+import { recordOf } from "../../channels/maps.ts";
 import { LIFECYCLE_KINDS } from "../../engine/ports/lifecycle.ts";
 import {
   distinct,
@@ -267,24 +268,19 @@ export const rpcEntries = {
 /** Hooks that name a backend: the two that decide, and those that report what has happened. */
 const NAMING = ["authenticate", "subscribe", ...LIFECYCLE_KINDS] as const;
 
+const hooks = table({
+  compatibility: unset(v.picklist(["v0.1.1"], 'must be "v0.1.1"')),
+  ...recordOf(NAMING, () => unset(backendNames)),
+});
+
 /** `hooks`: which backend decides what is no RPC, and to which one events are reported. Undefined where nothing is said of it. */
 export const hookEntries = v.optional(
   v.pipe(
-    table({
-      compatibility: unset(v.picklist(["v0.1.1"], 'must be "v0.1.1"')),
-      authenticate: unset(backendNames),
-      subscribe: unset(backendNames),
-      connected: unset(backendNames),
-      subscribed: unset(backendNames),
-      unsubscribed: unset(backendNames),
-      disconnected: unset(backendNames),
-      occupied: unset(backendNames),
-      vacated: unset(backendNames),
-    }),
-    together((hooks: NonNullable<WrittenHooks["hooks"]>) => {
-      if (hooks.compatibility === undefined) return [];
+    hooks,
+    together((written: v.InferOutput<typeof hooks>) => {
+      if (written.compatibility === undefined) return [];
       const message = "does nothing with compatibility: routes decide, as in v0.1.1";
-      return NAMING.filter((hook) => hooks[hook] !== undefined).map((hook) => [hook, message]);
+      return NAMING.filter((hook) => written[hook] !== undefined).map((hook) => [hook, message]);
     }),
   ),
 );
@@ -292,11 +288,7 @@ export const hookEntries = v.optional(
 /** The tables that belong together. */
 export interface WrittenHooks {
   readonly proxy: readonly WrittenBackend[];
-  readonly hooks?:
-    | ({ readonly compatibility?: "v0.1.1" | undefined } & {
-        readonly [hook in (typeof NAMING)[number]]?: string | undefined;
-      })
-    | undefined;
+  readonly hooks?: v.InferOutput<typeof hooks> | undefined;
 }
 
 /** Checks that hooks are of backends that there are. It stands around the table that has both. */
