@@ -4,7 +4,6 @@
  * table around the entries here.
  */
 import * as v from "valibot";
-import type { AccessRules } from "../../access/rules.ts";
 import { RuleBook } from "../../channels/rules.ts";
 import {
   AUTH_TIMEOUT_MS,
@@ -66,47 +65,7 @@ export {
 } from "./values.ts";
 
 /** Checked settings in the engine's own units. What each means stands in docs/limits.md. */
-export interface Settings {
-  readonly idleTimeoutMs: number;
-  readonly pingIntervalMs: number;
-  readonly connectDeadlineMs: number;
-  readonly rpcTimeoutMs: number;
-  readonly authTimeoutMs: number;
-  readonly disabledMessages: readonly MessageKind[];
-  readonly maxMessageBytes: number;
-  readonly maxSubscriptions: number;
-  /** Of one user, on all nodes; 0 means no limit. */
-  readonly maxUserConnections: number;
-  /** 0 means no limit. */
-  readonly publishesPerSecond: number;
-  readonly publishBurst: number;
-  readonly maxInFlightRpcs: number;
-  readonly maxErrors: number;
-  readonly maxOpenRequestBytes: number;
-  readonly creditBytes: number;
-  /** Channels and patterns of the node. */
-  readonly maxChannels: number;
-  /** Of one session; 0 means no limit. */
-  readonly newChannelsPerMinute: number;
-  /** Messages that the subscriptions of one request may replay. */
-  readonly recoveryMessages: number;
-  /** Bytes that the subscriptions of one request may replay. */
-  readonly recoveryBytes: number;
-  /** Subscribers that a survey of a client may ask. */
-  readonly surveyAudience: number;
-  /** Bytes of one answer to a survey. */
-  readonly surveyAnswerBytes: number;
-  /** Bytes of all answers to one survey. */
-  readonly surveyResultBytes: number;
-  /** Of one session. */
-  readonly surveysPerMinute: number;
-  /** Of the node. */
-  readonly openSurveys: number;
-  /** What each channel keeps and offers. */
-  readonly rules: RuleBook;
-  /** What users may do in which channels. */
-  readonly access: AccessRules;
-}
+export type Settings = Readonly<ReturnType<typeof toSettings>>;
 
 /** The kinds of inbound message that a deployment can switch off, by their names on the wire. */
 export const MESSAGE_KINDS = [
@@ -233,33 +192,46 @@ export function toSettings({
   limits,
   channels,
   access,
-}: v.InferOutput<typeof settingsSchema>): Settings {
+}: v.InferOutput<typeof settingsSchema>) {
   return {
     idleTimeoutMs: server.heartbeat.idle_timeout,
     pingIntervalMs: server.heartbeat.ping_interval,
     connectDeadlineMs: server.connect_deadline,
     rpcTimeoutMs: server.rpc_timeout,
     authTimeoutMs: server.auth_timeout,
-    disabledMessages: server.disabled_messages,
+    disabledMessages: server.disabled_messages as readonly MessageKind[],
     maxMessageBytes: limits.message_bytes,
     maxSubscriptions: limits.subscriptions_per_client,
+    /** Of one user, on all nodes; 0 means no limit. */
     maxUserConnections: limits.connections_per_user,
+    /** 0 means no limit. */
     publishesPerSecond: limits.publishes_per_second,
     publishBurst: limits.publish_burst ?? Math.max(1, Math.ceil(limits.publishes_per_second)),
     maxInFlightRpcs: limits.rpcs_in_flight,
     maxErrors: limits.errors_per_minute,
     maxOpenRequestBytes: limits.open_request_bytes,
     creditBytes: limits.credit_bytes,
+    /** Channels and patterns of the node. */
     maxChannels: limits.channels,
+    /** Of one session; 0 means no limit. */
     newChannelsPerMinute: limits.new_channels_per_minute,
+    /** Messages that the subscriptions of one request may replay. */
     recoveryMessages: limits.recovery_messages,
+    /** Bytes that the subscriptions of one request may replay. */
     recoveryBytes: limits.recovery_bytes,
+    /** Subscribers that a survey of a client may ask. */
     surveyAudience: limits.survey_audience,
+    /** Bytes of one answer to a survey. */
     surveyAnswerBytes: limits.survey_answer_bytes,
+    /** Bytes of all answers to one survey. */
     surveyResultBytes: limits.survey_result_bytes,
+    /** Of one session. */
     surveysPerMinute: limits.surveys_per_minute,
+    /** Of the node. */
     openSurveys: limits.open_surveys,
+    /** What each channel keeps and offers. */
     rules: new RuleBook(channels),
+    /** What users may do in which channels. */
     access,
   };
 }
