@@ -17,41 +17,12 @@ import {
 import { utf8Length } from "../protocol/lean/utf8-length.ts";
 import { TOKEN_LEEWAY_MS } from "../protocol/limits.ts";
 import { utf8Encode } from "../protocol/utf8.ts";
-import {
-  ALGORITHMS,
-  type Algorithm,
-  type PublicAlgorithm,
-  type PublicKey,
-  readPublicKey,
-} from "./algorithms.ts";
+import { ALGORITHMS, type PublicAlgorithm, type PublicKey, readPublicKey } from "./algorithms.ts";
+
+export type AuthSettings = Readonly<ReturnType<typeof authSettings>>;
 
 /** What is checked of tokens, and with which keys. */
-export interface JwtSettings {
-  /** At least one. */
-  readonly algorithms: readonly Algorithm[];
-  /** Of HS256. It must reach no log and no client. */
-  readonly hmacSecret: Uint8Array | undefined;
-  readonly publicKey: PublicKey | undefined;
-  /** Where the issuer has its keys. */
-  readonly jwksUrl: string | undefined;
-  /** Of which a token's has to be one; any issuer where there are none. */
-  readonly issuers: readonly string[];
-  /** Of which a token has to name one; any audience where there are none. */
-  readonly audiences: readonly string[];
-  /** How far the issuer's clock may be off, in milliseconds. */
-  readonly leewayMs: number;
-}
-
-export interface AuthSettings {
-  /** Whether a client must show a token. */
-  readonly required: boolean;
-  /** How long a client may stay by one token, in milliseconds; undefined for no limit beside the token's own. */
-  readonly maxLifetimeMs: number | undefined;
-  /** Undefined where there is no key: then no token is read. */
-  readonly jwt: JwtSettings | undefined;
-  /** Patterns of channels that need a token of their own to be subscribed to. */
-  readonly subscriptionTokens: readonly string[];
-}
+export type JwtSettings = Readonly<NonNullable<AuthSettings["jwt"]>>;
 
 /** What `auth.required` comes to where no key and no backend reads a token. */
 export const LACK_OF_AUTHENTICATOR =
@@ -156,21 +127,31 @@ export function authSettings({
   max_lifetime: maxLifetimeMs,
   subscription_tokens: subscriptionTokens,
   jwt,
-}: v.InferOutput<typeof authEntries>): AuthSettings {
+}: v.InferOutput<typeof authEntries>) {
   const { hmac_secret: hmacSecret, public_key: publicKey, jwks_url: jwksUrl, algorithms } = jwt;
   const keyed = hasKey(jwt);
   return {
+    /** Whether a client must show a token. */
     required: required ?? keyed,
+    /** How long a client may stay by one token, in milliseconds; undefined for no limit beside the token's own. */
     maxLifetimeMs,
+    /** Patterns of channels that need a token of their own to be subscribed to. */
     subscriptionTokens,
+    /** Undefined where there is no key: then no token is read. */
     jwt: keyed
       ? {
+          /** At least one. */
           algorithms,
+          /** Of HS256. It must reach no log and no client. */
           hmacSecret,
           publicKey,
+          /** Where the issuer has its keys. */
           jwksUrl,
+          /** Of which a token's has to be one; any issuer where there are none. */
           issuers: jwt.issuer ?? [],
+          /** Of which a token has to name one; any audience where there are none. */
           audiences: jwt.audience ?? [],
+          /** How far the issuer's clock may be off, in milliseconds. */
           leewayMs: jwt.leeway,
         }
       : undefined,

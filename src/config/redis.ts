@@ -15,27 +15,7 @@ import {
 } from "../engine/settings/settings.ts";
 
 /** Where Redis is and what of it is ours. */
-export interface RedisConfig {
-  /** `redis://host:port/db`, or `rediss://` for TLS; of a cluster some of its servers. */
-  readonly urls: readonly string[];
-  readonly cluster: boolean;
-  /** Empty for the default user, or the one of the URL. */
-  readonly username: string;
-  readonly password: string;
-  /** Path of a PEM file with the authorities that sign the server's certificate; undefined for those of Node. */
-  readonly ca: string | undefined;
-  readonly connectTimeoutMs: number;
-  /** Stands before every name in Redis. */
-  readonly prefix: string;
-  /** The operator vouches that Redis comes back with all that it has acknowledged. */
-  readonly durable: boolean;
-  /** Redis may forget keys when its memory is full, and the operator accepts it. */
-  readonly allowEviction: boolean;
-  /** What processes sign with what they say to each other; undefined for processes that do not. */
-  readonly nodeSecret: string | undefined;
-  /** Names of settings that were given and have no effect. */
-  readonly idle: readonly string[];
-}
+export type RedisConfig = Readonly<ReturnType<typeof redisConfig>>;
 
 const NOT_HOSTS = 'must be host:port, of a cluster several such as "a:6379,b:6379"';
 const NOT_URLS = 'must be a URL such as "redis://localhost:6379/0" or "rediss://host:6380"';
@@ -123,21 +103,29 @@ function contradictions(written: Written): [keyof Written, string][] {
 }
 
 /** What the settings come to. */
-export function redisConfig(written: Written | undefined): RedisConfig {
+export function redisConfig(written: Written | undefined) {
   const settings = written ?? v.parse(redisTable, {});
   const { addr = ["localhost:6379"], db = 0, tls = false } = settings;
   const scheme = tls ? "rediss" : "redis";
   return {
+    /** `redis://host:port/db`, or `rediss://` for TLS; of a cluster some of its servers. */
     urls: settings.url ?? addr.map((host) => `${scheme}://${withHost(host)}/${db}`),
     cluster: settings.cluster,
+    /** Empty for the default user, or the one of the URL. */
     username: settings.username ?? "",
     password: settings.password ?? "",
+    /** Path of a PEM file with the authorities that sign the server's certificate; undefined for those of Node. */
     ca: settings.tls_ca,
     connectTimeoutMs: settings.dial_timeout,
+    /** Stands before every name in Redis. */
     prefix: settings.key_prefix,
+    /** The operator vouches that Redis comes back with all that it has acknowledged. */
     durable: settings.durable,
+    /** Redis may forget keys when its memory is full, and the operator accepts it. */
     allowEviction: settings.allow_eviction,
+    /** What processes sign with what they say to each other; undefined for processes that do not. */
     nodeSecret: settings.node_secret,
+    /** Names of settings that were given and have no effect. */
     idle: IDLE.filter((name) => settings[name] !== undefined),
   };
 }
