@@ -7,25 +7,11 @@ import { layered, replaced } from "../config/layers.ts";
 import { configSchema } from "../config/schema.ts";
 import { type SharedConfig, sharedConfig } from "../config/shared.ts";
 import { readSettings } from "../engine/settings/secrets.ts";
-import { type Settings, SettingsError, toSettings } from "../engine/settings/settings.ts";
-import type { KeyEntry } from "../http/keys/key.ts";
-import type { TicketKey } from "../http/tickets/tickets.ts";
+import { SettingsError, toSettings } from "../engine/settings/settings.ts";
 import { bindingOf } from "./backends/binding.ts";
 
 /** The settings of every host, and what only gateways have. */
-export interface WorkerSettings extends Settings, SharedConfig {
-  readonly maxUnheardBytes: number;
-  readonly maxSockets: number;
-  readonly maxUpgradesPerSecond: number;
-  /** The keys of the server API; it is closed where there are none. */
-  readonly apiKeys: readonly KeyEntry[];
-  /** What tickets are signed with, the first of them; none are made without any. */
-  readonly ticketKeys: readonly TicketKey[];
-  /** Beside the Worker's own host. */
-  readonly allowedOrigins: readonly string[];
-  /** Names of the Worker; without any every name is its own. */
-  readonly allowedHosts: readonly string[];
-}
+export type WorkerSettings = Readonly<ReturnType<typeof readFrom>>;
 
 /** Secrets that stand above all else where they are there, as variables do on the other host. */
 export const API_KEYS = "MESSAGELOOP_API_KEYS";
@@ -57,26 +43,33 @@ export function configure(config: unknown): void {
 
 /** @throws SettingsError naming the path of each setting that is wrong, and nothing of a secret */
 export function settingsOf(env: object): WorkerSettings {
-  return made(known, env, () => {
-    const bindings = env as Readonly<Record<string, unknown>>;
-    let written = layered(bundled, bindings["messageloop"]);
-    for (const [name, path] of ABOVE) {
-      if (bindings[name] !== undefined) written = replaced(written, path, { secret: name });
-    }
-    const secrets = { named: (name: string) => bindings[name] };
-    const checked = readSettings(configSchema, written, "worker", secrets);
-    return {
-      ...toSettings(checked),
-      ...withBindings(sharedConfig(checked, "worker"), env),
-      maxUnheardBytes: checked.limits.unheard_bytes,
-      maxSockets: checked.limits.sockets_per_gateway,
-      maxUpgradesPerSecond: checked.limits.upgrades_per_second,
-      apiKeys: checked.api.keys,
-      ticketKeys: checked.api.ticket_keys,
-      allowedOrigins: checked.transport.websocket.allowed_origins,
-      allowedHosts: checked.transport.websocket.allowed_hosts,
-    };
-  });
+  return made(known, env, () => readFrom(env));
+}
+
+function readFrom(env: object) {
+  const bindings = env as Readonly<Record<string, unknown>>;
+  let written = layered(bundled, bindings["messageloop"]);
+  for (const [name, path] of ABOVE) {
+    if (bindings[name] !== undefined) written = replaced(written, path, { secret: name });
+  }
+  const secrets = { named: (name: string) => bindings[name] };
+  const checked = readSettings(configSchema, written, "worker", secrets);
+  return {
+    ...toSettings(checked),
+    ...withBindings(sharedConfig(checked, "worker"), env),
+    maxUnheardBytes: checked.limits.unheard_bytes,
+    maxSockets: checked.limits.sockets_per_gateway,
+    maxUpgradesPerSecond: checked.limits.upgrades_per_second,
+    /** The keys of the server API; it is closed where there are none. */
+    apiKeys: checked.api.keys,
+    /** What tickets are signed with, the first of them; none are made without any. */
+    ticketKeys: checked.api.ticket_keys,
+    /** Beside the Worker's own host. */
+    /** Beside the Worker's own host. */
+    allowedOrigins: checked.transport.websocket.allowed_origins,
+    /** Names of the Worker; without any every name is its own. */
+    allowedHosts: checked.transport.websocket.allowed_hosts,
+  };
 }
 
 /** @throws SettingsError where a backend is to be reached by a service binding that the Worker does not have */

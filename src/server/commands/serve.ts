@@ -84,7 +84,7 @@ async function withDevKey(config: ServerConfig): Promise<ServerConfig> {
     const signs = [{ id: entry.id, secret: utf8Encode(key) }];
     const { ticketKeys: configured } = config.api;
     const ticketKeys = configured.length > 0 ? configured : signs;
-    return { ...config, api: { ...config.api, keys: keysOf(entry), ticketKeys } };
+    return { ...config, api: { ...config.api, keys: [...keysOf(entry)], ticketKeys } };
   } catch (error) {
     if (error instanceof StartError) throw new Failure(oneLine(error.message), EXIT_WRONG);
     throw error;

@@ -4,9 +4,9 @@
  */
 import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../channels/rules.ts";
 import { type Address, parseAddress } from "../../config/address.ts";
-import { type RedisConfig, redisConfig } from "../../config/redis.ts";
+import { redisConfig } from "../../config/redis.ts";
 import { type CheckedConfig, configSchema } from "../../config/schema.ts";
-import { type SharedConfig, sharedConfig } from "../../config/shared.ts";
+import { sharedConfig } from "../../config/shared.ts";
 import { formatDuration } from "../../engine/settings/duration.ts";
 import { readSettings } from "../../engine/settings/secrets.ts";
 import {
@@ -16,8 +16,6 @@ import {
   SettingsError,
   toSettings,
 } from "../../engine/settings/settings.ts";
-import type { KeyEntry } from "../../http/keys/key.ts";
-import type { TicketKey } from "../../http/tickets/tickets.ts";
 
 /** Certificate and key, as paths of PEM files. */
 export interface TlsFiles {
@@ -30,38 +28,7 @@ export interface ListenerConfig {
   readonly tls: TlsFiles | undefined;
 }
 
-export interface ServerConfig extends SharedConfig {
-  readonly settings: Settings;
-  readonly maxConnections: number;
-  /** Bytes of messages that the broker in memory keeps. */
-  readonly maxRetainedBytes: number;
-  /** How long clients and queues have when the server stops, in milliseconds. */
-  readonly drainTimeoutMs: number;
-  readonly websocket: ListenerConfig & {
-    readonly path: string;
-    readonly allowedOrigins: readonly string[];
-    /** Names of the server; without any every name is its own. */
-    readonly allowedHosts: readonly string[];
-  };
-  /** The server API. */
-  readonly api: {
-    /** The keys of its callers; without any it is closed. */
-    readonly keys: readonly KeyEntry[];
-    /** What tickets are signed with, the first of them; none are made without any. */
-    readonly ticketKeys: readonly TicketKey[];
-    /** Whether the ports for clients have it beside the admin port. */
-    readonly public: boolean;
-    /** Whether the gRPC port says which services it has. */
-    readonly reflection: boolean;
-  };
-  /** Addresses and networks of proxies that say where a client comes from. */
-  readonly trustedProxies: readonly string[];
-  readonly grpc: ListenerConfig;
-  /** Health and metrics. */
-  readonly http: ListenerConfig;
-  /** The broker of many processes; undefined for the one in memory. */
-  readonly redis: RedisConfig | undefined;
-}
+export type ServerConfig = Readonly<ReturnType<typeof parseConfig>>;
 
 /** A program that hands in no secrets has none by name. */
 const NO_SECRETS: Secrets = { named: () => undefined };
@@ -74,7 +41,7 @@ const NO_SECRETS: Secrets = { named: () => undefined };
  * @example
  * parseConfig({ limits: { publishes_per_second: 10 } });
  */
-export function parseConfig(value: unknown, secrets: Secrets = NO_SECRETS): ServerConfig {
+export function parseConfig(value: unknown, secrets: Secrets = NO_SECRETS) {
   const checked = readSettings(configSchema, value ?? undefined, "server", secrets);
   const { api, server, transport, broker, limits } = checked;
   const { websocket, grpc } = transport;
@@ -82,25 +49,36 @@ export function parseConfig(value: unknown, secrets: Secrets = NO_SECRETS): Serv
   const redis = broker.type === "redis" ? redisConfig(broker.redis) : undefined;
   return {
     settings: redis === undefined ? settings : { ...settings, rules: rulesOf(checked) },
+    /** The broker of many processes; undefined for the one in memory. */
     redis,
     ...sharedConfig(checked, "server"),
     maxConnections: limits.connections,
+    /** Bytes of messages that the broker in memory keeps. */
     maxRetainedBytes: limits.retained_bytes,
+    /** How long clients and queues have when the server stops, in milliseconds. */
     drainTimeoutMs: server.drain_timeout,
     websocket: {
       ...listenerOf(websocket, ":9080"),
       path: websocket.path,
       allowedOrigins: websocket.allowed_origins,
+      /** Names of the server; without any every name is its own. */
       allowedHosts: websocket.allowed_hosts,
     },
+    /** The server API. */
     api: {
+      /** The keys of its callers; without any it is closed. */
       keys: api.keys,
+      /** What tickets are signed with, the first of them; none are made without any. */
       ticketKeys: api.ticket_keys,
+      /** Whether the ports for clients have it beside the admin port. */
       public: api.public,
+      /** Whether the gRPC port says which services it has. */
       reflection: api.reflection,
     },
+    /** Addresses and networks of proxies that say where a client comes from. */
     trustedProxies: transport.trusted_proxies,
     grpc: listenerOf(grpc, ":9090"),
+    /** Health and metrics. */
     http: listenerOf(server.http, "127.0.0.1:8080"),
   };
 }
