@@ -316,17 +316,24 @@ export class Client<
     question: unknown,
     options: SurveyOptions = {},
   ): Promise<SurveyResult<T>> {
-    const { timeoutMs: asked = SURVEY_TIMEOUT_MS, othersOnly = false, signal } = options;
+    const asked = options.timeoutMs ?? SURVEY_TIMEOUT_MS;
     const timeoutMs = Math.min(Math.ceil(asked), MAX_SURVEY_TIMEOUT_MS);
     return this.#ask(
       () => {
         if (!(asked > 0)) throw new MessagingError("BAD_REQUEST", "timeoutMs: not above 0");
         const payload = toWireEvent(this.#event(question));
-        const terms = { timeout_ms: timeoutMs, others_only: othersOnly };
-        return { channel, survey_request: { request_id: payload.id ?? "", payload, ...terms } };
+        return {
+          channel,
+          survey_request: {
+            request_id: payload.id,
+            payload,
+            timeout_ms: timeoutMs,
+            others_only: options.othersOnly,
+          },
+        };
       },
       "survey_result",
-      { timeoutMs: timeoutMs + SURVEY_MARGIN_MS, signal },
+      { timeoutMs: timeoutMs + SURVEY_MARGIN_MS, signal: options.signal },
       surveyResult<T>,
     );
   }
@@ -375,7 +382,7 @@ export class Client<
     const event = toWireEvent({ ...given, data: this.#checked(channel, given.data) });
     const { id = "", text_data = "", binary_data = [] } = event;
     const size = utf8Length(channel) + utf8Length(text_data) + binary_data.length + FRAME_BYTES;
-    const item = { id, channel, event, size, metadata };
+    const item = { id, channel, event, metadata, size };
     return this.#queue?.add(item, signal) ?? this.#send(item, false, signal);
   }
 
@@ -401,7 +408,7 @@ export class Client<
       "history",
       terms,
       ([{ messages = [], position, gap, more = false }]) => ({
-        messages: messages.map((message) => receivedMessage(message) as ReceivedMessage<T>),
+        messages: messages.map(receivedMessage) as ReceivedMessage<T>[],
         position,
         gap: gap && gapOf({ channel, ...gap }),
         more,
@@ -446,9 +453,9 @@ export class Client<
 
   #received(message: WireMessage): ReceivedMessage | undefined {
     try {
-      const received = receivedMessage(message);
-      if (this.#schemas.length === 0) return received;
-      return { ...received, data: this.#checked(received.channel, received.data) };
+      const received: { data: unknown } & ReceivedMessage = receivedMessage(message);
+      received.data = this.#checked(received.channel, received.data);
+      return received;
     } catch (error) {
       this.#report(error);
       return undefined;

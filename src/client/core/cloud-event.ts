@@ -34,9 +34,9 @@ export function isCloudEvent(value: unknown): value is CloudEvent {
  */
 export function toWireEvent(event: CloudEvent): WireEvent {
   const { id, source, specversion, type, data, ...others } = event;
-  const { datacontenttype = contentTypeOf(data) } = others;
   const attributes: Record<string, WireAttribute> = {};
-  for (const [name, value] of Object.entries({ ...others, datacontenttype })) {
+  others.datacontenttype ??= contentTypeOf(data) as string;
+  for (const [name, value] of Object.entries(others)) {
     if (value === undefined || value === null) continue;
     attributes[name] =
       name === "dataschema"
@@ -48,14 +48,10 @@ export function toWireEvent(event: CloudEvent): WireEvent {
 
 /** A received event as applications see it. Data that claims to be JSON but is not stays text. */
 export function fromWireEvent(wire: WireEvent): CloudEvent {
-  const event: CloudEvent = {
-    id: wire.id ?? "",
-    source: wire.source ?? "",
-    specversion: wire.spec_version || "1.0",
-    type: wire.type ?? "",
-  };
-  for (const name in wire.attributes) {
-    const attribute = wire.attributes[name];
+  const { id = "", source = "", spec_version, type = "", attributes, text_data } = wire;
+  const event: CloudEvent = { id, source, specversion: spec_version || "1.0", type };
+  for (const name in attributes) {
+    const attribute = attributes[name];
     // Exactly one member is there, whatever its kind.
     for (const kind in attribute) {
       const value = attribute[kind as keyof WireAttribute];
@@ -63,7 +59,7 @@ export function fromWireEvent(wire: WireEvent): CloudEvent {
       event[name] = isExtension ? new Date(value as string) : value;
     }
   }
-  const data = wire.text_data ?? wire.binary_data;
+  const data = text_data ?? wire.binary_data;
   if (data !== undefined) event.data = readData(data, event.datacontenttype);
   return event;
 }

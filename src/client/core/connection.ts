@@ -176,7 +176,9 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     const former = transport;
     transport = undefined;
     generation += 1;
-    for (const timer of [limit, beat, pong]) timer.stop();
+    limit.stop();
+    beat.stop();
+    pong.stop();
     isIdle = false;
     received = 0;
     reportAt = Infinity;
@@ -224,7 +226,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
 
   const end = (error: unknown): unknown => close(MessagingError.from(error));
 
-  const room = (): number => (maxMessageBytes || USUAL_MESSAGE_BYTES) - 1024;
+  const room = (): number => (maxMessageBytes || USUAL_MESSAGE_BYTES) - 1_024;
 
   const send = (frame: Frame): void => transport?.send(frame);
 
@@ -236,9 +238,8 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     requests.flush((frame) => {
       const encoded = codec.encode(frame);
       const bytes = frameLength(encoded);
-      if (maxMessageBytes > 0 && bytes > maxMessageBytes) {
-        const text = `${bytes} bytes, not ${maxMessageBytes}`;
-        throw new MessagingError("TOO_LARGE", text);
+      if (maxMessageBytes && bytes > maxMessageBytes) {
+        throw new MessagingError("TOO_LARGE", `${bytes} bytes, not ${maxMessageBytes}`);
       }
       send(encoded);
     });
@@ -318,15 +319,14 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
   };
 
   const connect = (): void => {
-    const { clientId, clientType, version, capabilities } = options;
     const subscriptions = owner.subscriptions(room() - token.length);
     const connect = {
-      client_id: clientId,
-      client_type: clientType,
+      client_id: options.clientId,
+      client_type: options.clientType,
       token,
-      version,
+      version: options.version,
       subscriptions,
-      capabilities,
+      capabilities: options.capabilities,
     };
     send(codec.encode({ id: "0", connect }));
   };

@@ -36,13 +36,11 @@ interface Target {
   dispatchEvent(event: object): boolean;
 }
 
-const Target = EventTarget as unknown as new () => Target;
-
 /**
  * An `EventTarget` that knows the details of its events by their names. What a listener throws, or rejects with, goes
  * where the owner says instead of ending the process.
  */
-export class Emitter<Events extends object> extends Target {
+export class Emitter<Events extends object> extends (EventTarget as unknown as new () => Target) {
   readonly #failed: (error: unknown) => void;
   readonly #wrapped = new WeakMap<object, (event: DetailEvent<never>) => void>();
   /** The types that anybody has ever listened to: of others no event is made. */
@@ -60,8 +58,11 @@ export class Emitter<Events extends object> extends Target {
   ): void {
     let wrapped = this.#wrapped.get(listener);
     if (!wrapped) {
-      const call = typeof listener === "function" ? listener : listener.handleEvent.bind(listener);
-      wrapped = (event) => this.hand(call, event);
+      wrapped = (event) =>
+        this.hand(
+          typeof listener === "function" ? listener : (given) => listener.handleEvent(given),
+          event,
+        );
       this.#wrapped.set(listener, wrapped);
     }
     this.#types.add(type);

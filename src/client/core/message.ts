@@ -60,15 +60,14 @@ export interface Member {
 
 /** @throws what is wrong with an event that applications have no form for */
 export function receivedMessage(message: WireMessage): ReceivedMessage {
-  const { id = "", channel = "", offset = 0, epoch = "", time = 0, replay = false } = message;
   const event = fromWireEvent(message.payload ?? {});
   return {
-    id,
-    channel,
-    offset,
-    epoch,
-    time,
-    replay,
+    id: message.id ?? "",
+    channel: message.channel ?? "",
+    offset: message.offset ?? 0,
+    epoch: message.epoch ?? "",
+    time: message.time ?? 0,
+    replay: message.replay ?? false,
     publisher: identityOf(message.publisher),
     metadata: message.metadata ?? {},
     data: event.data,
@@ -77,18 +76,22 @@ export function receivedMessage(message: WireMessage): ReceivedMessage {
 }
 
 export function gapOf(gap: WireGap): Gap {
-  const { channel = "", reason = "unavailable", after, until } = gap;
-  return { channel, reason, after, until };
+  return {
+    channel: gap.channel ?? "",
+    reason: gap.reason ?? "unavailable",
+    after: gap.after,
+    until: gap.until,
+  };
 }
 
 export function memberOf(member: WireMember): Member {
   return { ...identityOf(member), time: member.time ?? 0 };
 }
 
-export function identityOf({
-  client_id = "",
-  user_id = "",
-  session_id = "",
-}: WirePublisher = {}): Identity {
-  return { clientId: client_id, userId: user_id, sessionId: session_id };
+export function identityOf(who: WirePublisher = {}): Identity {
+  return {
+    clientId: who.client_id ?? "",
+    userId: who.user_id ?? "",
+    sessionId: who.session_id ?? "",
+  };
 }

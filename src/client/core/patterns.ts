@@ -6,12 +6,10 @@ export function isPattern(name: string): boolean {
 
 /** Whether a pattern, or a name, stands for a channel. */
 export function stands(pattern: string, channel: string): boolean {
-  const words = channel.split(".");
   const parts = pattern.split(".");
-  const rest = parts.at(-1) === "**";
-  if (rest) parts.pop();
+  const rest = parts.at(-1) === "**" && parts.pop();
+  const words = channel.split(".", rest ? parts.length : undefined);
   return (
-    (rest ? words.length >= parts.length : words.length === parts.length) &&
-    parts.every((part, i) => part === "*" || part === words[i])
+    words.length === parts.length && parts.every((part, i) => part === "*" || part === words[i])
   );
 }

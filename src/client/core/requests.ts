@@ -52,7 +52,7 @@ export function requestsOf(clock: Clock, usualMs: number): Requests {
   let counter = 0;
   return {
     add<Kind extends AnswerKind, T>(frame: InboundFrame, terms: Terms<Kind, T>): Promise<T> {
-      const { kind, take, timeoutMs = usualMs, late = "UNAVAILABLE", signal } = terms;
+      const { kind } = terms;
       const id = `${++counter}`;
       const [promise, resolve, reject] = deferred<T>();
       const answers: Answer<Kind>[] = [];
@@ -65,15 +65,15 @@ export function requestsOf(clock: Clock, usualMs: number): Requests {
         settle();
         reject(error);
       };
-      const cancel = clock.after(timeoutMs, () =>
-        fail(new MessagingError(late, "no answer in time")),
+      const cancel = clock.after(terms.timeoutMs ?? usualMs, () =>
+        fail(new MessagingError(terms.late ?? "UNAVAILABLE", "no answer in time")),
       );
       const answered = (answer: OutboundFrame): void => {
         answers.push(answer[kind] as Answer<Kind>);
         if (answer.survey_result?.more) return;
         settle();
         try {
-          resolve(take(answers as unknown as Answers<Kind>));
+          resolve(terms.take(answers as unknown as Answers<Kind>));
         } catch (error) {
           reject(error);
         }
@@ -81,7 +81,7 @@ export function requestsOf(clock: Clock, usualMs: number): Requests {
       const request = { frame: { id, ...frame }, kind, answered, fail };
       pending.set(id, request);
       unsent.set(id, request);
-      whenAborted(signal, fail, promise);
+      whenAborted(terms.signal, fail, promise);
       return promise;
     },
     flush(send) {

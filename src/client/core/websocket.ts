@@ -2,7 +2,7 @@
 import { constructorOf } from "#websocket";
 import { MessagingError } from "../../protocol/errors.ts";
 import type { Frame } from "../wire/frames.ts";
-import type { Transport, TransportEvents, TransportFactory } from "./ports.ts";
+import type { TransportFactory } from "./ports.ts";
 import type { WebSocketConstructor, WebSocketLike } from "./websockets/websocket-like.ts";
 
 export type { WebSocketConstructor, WebSocketLike };
@@ -25,67 +25,58 @@ export function webSocket(given?: WebSocketConstructor): TransportFactory {
   return {
     name: "websocket",
     open(url, subprotocol, events) {
-      const chosen = constructorOf(given);
-      if (chosen) return open(chosen, url, subprotocol, events);
-      throw new MessagingError("UNAVAILABLE", "no WebSocket: pass that of ws");
+      const socket = connect(given, url, subprotocol);
+      let over = false;
+      let closing: ReturnType<typeof setTimeout> | undefined;
+      const end = (code: number, reason: string, fatal = false): void => {
+        if (over) return;
+        over = true;
+        clearTimeout(closing);
+        events.ended({ code: code || LOST, reason, fatal });
+      };
+      const send = (frame: Frame): void => {
+        if (socket.readyState === OPEN) socket.send(frame);
+      };
+      const close = (code: number, reason: string): void => {
+        try {
+          socket.close(code, reason);
+          if (!over) closing ??= setTimeout(() => socket.terminate?.(), CLOSE_TIMEOUT_MS);
+        } catch {
+          // It was never open, or has an end already.
+        }
+      };
+      socket.binaryType = "arraybuffer";
+      // All of them before anything can come: what shares a packet with the handshake is told at once.
+      socket.addEventListener("open", () => {
+        if (over) return close(1000, "");
+        const protocol = socket.protocol ?? subprotocol;
+        if (protocol === subprotocol) return events.opened();
+        // Some runtimes open without what was asked for, or with something else.
+        close(1000, "");
+        end(LOST, `subprotocol "${protocol}", not ${subprotocol}`, true);
+      });
+      socket.addEventListener("message", ({ data }) => {
+        if (over) return;
+        if (data === "pong") events.alive();
+        else events.frame(data instanceof ArrayBuffer ? new Uint8Array(data) : String(data));
+      });
+      // A close follows, which says more; but in Node 20 and 22 none does where the server is away or says no.
+      socket.addEventListener("error", () => {
+        if (socket.readyState === CONNECTING) end(LOST, "");
+      });
+      socket.addEventListener("close", ({ code, reason }) => end(code, reason));
+      return { send, close, ping: () => send("ping") };
     },
   };
 }
 
-function open(
-  WebSocketClass: WebSocketConstructor,
-  url: string,
-  subprotocol: string,
-  events: TransportEvents,
-): Transport {
-  const socket = connect(WebSocketClass, url, subprotocol);
-  let over = false;
-  let closing: ReturnType<typeof setTimeout> | undefined;
-  const end = (code: number, reason: string, fatal = false): void => {
-    if (over) return;
-    over = true;
-    clearTimeout(closing);
-    events.ended({ code: code || LOST, reason, fatal });
-  };
-  const send = (frame: Frame): void => {
-    if (socket.readyState === OPEN) socket.send(frame);
-  };
-  const close = (code: number, reason: string): void => {
-    try {
-      socket.close(code, reason);
-      if (!over) closing ??= setTimeout(() => socket.terminate?.(), CLOSE_TIMEOUT_MS);
-    } catch {
-      // It was never open, or has an end already.
-    }
-  };
-  socket.binaryType = "arraybuffer";
-  // All of them before anything can come: what shares a packet with the handshake is told at once.
-  socket.addEventListener("open", () => {
-    if (over) return close(1000, "");
-    const protocol = socket.protocol ?? subprotocol;
-    if (protocol === subprotocol) return events.opened();
-    // Some runtimes open without what was asked for, or with something else.
-    close(1000, "");
-    end(LOST, `subprotocol "${protocol}", not ${subprotocol}`, true);
-  });
-  socket.addEventListener("message", ({ data }) => {
-    if (over) return;
-    if (data === "pong") events.alive();
-    else events.frame(data instanceof ArrayBuffer ? new Uint8Array(data) : String(data));
-  });
-  // A close follows, which says more; but in Node 20 and 22 none does where the server is away or says no.
-  socket.addEventListener("error", () => {
-    if (socket.readyState === CONNECTING) end(LOST, "");
-  });
-  socket.addEventListener("close", ({ code, reason }) => end(code, reason));
-  return { send, close, ping: () => send("ping") };
-}
-
 function connect(
-  WebSocketClass: WebSocketConstructor,
+  given: WebSocketConstructor | undefined,
   url: string,
   subprotocol: string,
 ): WebSocketLike {
+  const WebSocketClass = constructorOf(given);
+  if (!WebSocketClass) throw new MessagingError("UNAVAILABLE", "no WebSocket: pass that of ws");
   try {
     // A page may name a path alone.
     const address = new URL(url, globalThis.location?.href);

@@ -120,11 +120,14 @@ export function queueOf(
   /** @param careful whether it must not be too low, whatever has happened to clocks */
   const age = (then: Moment, careful = false): number => {
     const { elapsed, server, device } = now();
-    const known = Math.max(elapsed - then.elapsed, server - then.server || 0);
-    return careful ? Math.max(known, device - then.device) : known;
+    return Math.max(
+      elapsed - then.elapsed,
+      server - then.server || 0,
+      careful ? device - then.device : 0,
+    );
   };
 
-  const canSend = (): boolean => Boolean(session) && !isHeld && !pause.runs();
+  const canSend = () => session && !isHeld && !pause.runs();
 
   /** @returns whether it was still to be settled */
   const take = (entry: Entry): boolean => {
@@ -149,12 +152,13 @@ export function queueOf(
     timer.stop();
     let next = ageMs;
     for (const entry of waiting) {
-      const { born, sent } = entry;
-      const left = sent ? windowMs - MARGIN_MS - age(sent, true) : ageMs - age(born);
+      const left = entry.sent
+        ? windowMs - MARGIN_MS - age(entry.sent, true)
+        : ageMs - age(entry.born);
       if (left > 0) next = Math.min(next, left);
       else fail(entry, "no connection", false);
     }
-    if (waiting.size > 0) timer.set(next, tidy);
+    if (waiting.size) timer.set(next, tidy);
   };
 
   /** Not at once: an answer that has come before the end of the session is still on its way to its promise. */
@@ -218,14 +222,11 @@ export function queueOf(
       for (const other of waiting) size += other.item.size;
       if (signal?.aborted) reject(signal.reason);
       else if (isClosed) reject(notSent("the client is closed"));
-      else if (canSend() && waiting.size === 0) send(entry);
+      else if (canSend() && !waiting.size) send(entry);
       else if (waiting.size >= items || size > bytes) {
         reject(new MessagingError("RATE_LIMITED", "too much waits"));
       } else rest(entry);
-      const abort = (reason: unknown): void => {
-        if (take(entry)) reject(reason);
-      };
-      whenAborted(signal, abort, promise);
+      whenAborted(signal, (reason) => take(entry) && reject(reason), promise);
       return promise;
     },
     opened(next) {

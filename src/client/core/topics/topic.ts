@@ -31,7 +31,6 @@ export interface TopicHost {
 
 export interface Topic {
   readonly name: string;
-  readonly isPattern: boolean;
   /** The application's subscriptions; none where the server has made it. */
   readonly handles: ReadonlySet<Handle>;
   /** Whether messages come of it. */
@@ -66,7 +65,7 @@ export interface Topic {
   /** The connection is lost. @param error why none will come any more */
   lost(error: MessagingError | undefined): void;
   /** @param error why its subscriptions end, where there are any */
-  end(error: MessagingError | undefined): void;
+  end(error?: MessagingError): void;
 }
 
 /** Channels whose positions are kept for one pattern: those heard last. */
@@ -134,7 +133,7 @@ export function topicOf(name: string, given: TopicOptions, host: TopicHost): Top
     }
     refused = { error, token: connection.token };
     // What nobody of this application has asked for.
-    if (handles.size === 0) host.forget(topic);
+    if (!handles.size) host.forget(topic);
     enter("refused", error);
   };
 
@@ -151,7 +150,6 @@ export function topicOf(name: string, given: TopicOptions, host: TopicHost): Top
 
   const topic: Topic = {
     name,
-    isPattern: heardByPattern,
     handles,
     isLive: () => isLive,
     has: (wanted) => JSON.stringify(wanted) === JSON.stringify(options),
@@ -160,7 +158,7 @@ export function topicOf(name: string, given: TopicOptions, host: TopicHost): Top
       if (isLive) handle.enter("subscribed");
       else if (refused) handle.enter("refused", refused.error);
     },
-    leave: (handle) => handles.delete(handle) && handles.size === 0 && !isOver,
+    leave: (handle) => handles.delete(handle) && !handles.size && !isOver,
     setToken(token) {
       options = { ...options, token };
       if (refused) {
@@ -173,8 +171,7 @@ export function topicOf(name: string, given: TopicOptions, host: TopicHost): Top
     request(room) {
       if (isLive || isAsked || refused?.token === connection.token) return undefined;
       isAsked = true;
-      const { since, rewind } = options;
-      if (!position) return { ...fresh(), since, rewind };
+      if (!position) return { ...fresh(), since: options.since, rewind: options.rewind };
       return {
         ...fresh(),
         since: position,

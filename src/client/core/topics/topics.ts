@@ -14,7 +14,7 @@ import { utf8Length } from "../../wire/sizes.ts";
 import type { Connection } from "../connection.ts";
 import { whenAborted } from "../emitter.ts";
 import { type Gap, gapOf, memberOf, type ReceivedMessage } from "../message.ts";
-import { stands } from "../patterns.ts";
+import { isPattern, stands } from "../patterns.ts";
 import type { Clock } from "../ports.ts";
 import { errorOf } from "../requests.ts";
 import {
@@ -112,7 +112,7 @@ export function topicsOf(terms: TopicsTerms): Topics {
       const request = topic.request(room / 2);
       if (!request) continue;
       left -= utf8Length(JSON.stringify(request));
-      if (left < 0 && asked.size > 0) {
+      if (left < 0 && asked.size) {
         topic.answered(undefined, request);
         break;
       }
@@ -124,15 +124,14 @@ export function topicsOf(terms: TopicsTerms): Topics {
   const askRest = (): void => {
     while (connection.state === "connected") {
       const asked = wanted(connection.room);
-      if (asked.size === 0) return;
+      if (!asked.size) return;
       ask(asked);
     }
   };
 
   const ask = (asked: Asked): void => {
     const mine = session;
-    const subscriptions = [...asked.values()];
-    request({ subscribe: { subscriptions } }, "subscribe_ack", (answers) =>
+    request({ subscribe: { subscriptions: [...asked.values()] } }, "subscribe_ack", (answers) =>
       answered(asked, answers),
     ).catch((error: unknown) => {
       if (mine !== session) return;
@@ -156,9 +155,10 @@ export function topicsOf(terms: TopicsTerms): Topics {
   /** The server's side has made them. */
   const subscribed = (answers: readonly SubscriptionAnswer[] = []): void => {
     const channels = channelsOf(answers);
-    for (const [i, channel] of channels.entries()) {
+    for (const answer of answers) {
+      const { channel = "" } = answer;
       const topic = topics.get(channel) ?? add(channel, {});
-      topic.answered(answers[i], { channel });
+      topic.answered(answer, { channel });
     }
     emit("subscribed", { channels });
   };
@@ -167,14 +167,14 @@ export function topicsOf(terms: TopicsTerms): Topics {
     const concerned = route(message.channel);
     let received: ReceivedMessage | undefined;
     /** Whether it is for nobody but the client itself. */
-    let isStray = concerned.length === 0;
+    let isStray = !concerned.length;
     for (const topic of concerned) {
       const accepted = topic.accept(message);
       if (accepted === false) continue;
       if (accepted !== true) missed([topic], accepted);
       received ??= terms.received(message);
       if (!received) return;
-      isStray ||= topic.handles.size === 0;
+      isStray ||= !topic.handles.size;
       for (const handle of topic.handles) handle.deliver(received);
     }
     if (!isStray) return;
@@ -217,7 +217,7 @@ export function topicsOf(terms: TopicsTerms): Topics {
   /** The topics that something is about which names a channel or a pattern. */
   const about = (name = ""): readonly Topic[] => {
     const own = topics.get(name);
-    return (own?.isPattern ? [own] : route(name)).filter((topic) => topic.isLive());
+    return (own && isPattern(name) ? [own] : route(name)).filter((topic) => topic.isLive());
   };
 
   const renewLater = (): void =>
@@ -229,7 +229,7 @@ export function topicsOf(terms: TopicsTerms): Topics {
       }
       renewLater();
       // What is refused now goes on as it is.
-      if (renewed.size > 0) ask(renewed);
+      if (renewed.size) ask(renewed);
     });
 
   return {
@@ -241,7 +241,7 @@ export function topicsOf(terms: TopicsTerms): Topics {
         if (topic?.handles.size) {
           throw new MessagingError("BAD_REQUEST", `${name} has other options`);
         }
-        topic?.end(undefined);
+        topic?.end();
         topic = add(name, own);
       }
       const joined = topic as Topic;
@@ -276,7 +276,7 @@ export function topicsOf(terms: TopicsTerms): Topics {
 
     connected({ subscriptions = [], publications = [] }) {
       const others = answered(askedByConnect, subscriptions).filter(({ error }) => !error);
-      if (others.length > 0) subscribed(others);
+      if (others.length) subscribed(others);
       askRest();
       renewLater();
       for (const publication of publications) published(publication);
