@@ -2,12 +2,13 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { Client, kindOf, textOf, valueAs } from "../support/client.ts";
-import { type RunningServer, startWrangler } from "../support/wrangler.ts";
+import { startWorkerd } from "../support/workerd.ts";
+import type { RunningServer } from "../support/wrangler.ts";
 
 let server: RunningServer;
 
 beforeAll(async () => {
-  server = await startWrangler({ main: "test/worker/own-worker.ts" });
+  server = await startWorkerd({ main: "own-worker" });
 });
 
 afterAll(async () => {

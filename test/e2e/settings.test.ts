@@ -2,9 +2,10 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { Client, kindOf } from "../support/client.ts";
+import { startWorkerd } from "../support/workerd.ts";
 import { startWrangler } from "../support/wrangler.ts";
 
 test.concurrent("a wrong setting makes every request answer 500 and stands in the log with its path", async ({
@@ -15,7 +16,7 @@ test.concurrent("a wrong setting makes every request answer 500 and stands in th
     { pattern: "chat.*", history_size: 1 },
     { pattern: "**", history_size: 0 },
   ];
-  const server = await startWrangler({ vars: { messageloop: { limits, channels } } });
+  const server = await startWorkerd({ vars: { messageloop: { limits, channels } } });
   try {
     for (const path of ["/", "/ws"]) {
       const response = await fetch(`${server.url}${path}`);
@@ -40,42 +41,58 @@ test.concurrent("a deployment with channel rules serves the channels that have s
     { pattern: "chat.**", history_size: 1_000, history_ttl: "72h" },
     { pattern: "cursors.*", transient: true, exactly_once: false },
   ];
-  const server = await startWrangler({ vars: { messageloop: { channels } } });
+  const server = await startWorkerd({ vars: { messageloop: { channels } } });
   try {
-    const socket = new WebSocket(`${server.url.replace("http", "ws")}/ws`, ["messageloop+json"]);
-    const client = new Client<WebSocket>(socket, { encoding: "json", extended: true });
-    await new Promise((resolve, reject) => socket.on("open", resolve).on("error", reject));
-    expect(kindOf(await client.connect())).toBe("connected");
+    const client = await connected(server.url);
     for (const channel of ["chat.a.b", "cursors.a", "other"]) {
       expect(await client.publish(channel, "hello")).toBe(1);
     }
-    socket.close();
+    client.socket.close();
   } finally {
     await server.stop();
   }
 });
 
-/** The offset of what is published, or the code that closes the connection. */
-async function publishing(url: string, data: string): Promise<number> {
+async function connected(url: string): Promise<Client<WebSocket>> {
   const socket = new WebSocket(`${url.replace("http", "ws")}/ws`, ["messageloop+json"]);
   const client = new Client<WebSocket>(socket, { encoding: "json", extended: true });
   await new Promise((resolve, reject) => socket.on("open", resolve).on("error", reject));
-  await client.connect();
+  expect(kindOf(await client.connect())).toBe("connected");
+  return client;
+}
+
+/** The offset of what is published, or the code that closes the connection. */
+async function publishing(url: string, data: string): Promise<number> {
+  const client = await connected(url);
   const done = await client.publish("a", data).catch(async () => (await client.closed()).code);
-  socket.close();
+  client.socket.close();
   return done;
 }
 
 test.concurrent("config.yaml holds for the Worker that is built with it, and its variables stand above", async ({
   expect,
 }) => {
-  const config = "limits:\n  message_bytes: 2048\n";
+  const config = `
+limits: { message_bytes: 2048, subscriptions_per_client: 1 }
+api: { ticket_keys: [{ id: a, secret: { secret: TICKET_KEY } }] }
+`;
   const storage = await mkdtemp(join(tmpdir(), "messageloop-config-"));
-  const server = await startWrangler({ config, storage });
+  const server = await startWrangler({
+    config,
+    storage,
+    vars: {
+      messageloop: { limits: { subscriptions_per_client: 2 } },
+      TICKET_KEY: "a secret of at least 32 characters",
+    },
+  });
   try {
     expect(await publishing(server.url, "x".repeat(1_000))).toBe(1);
     expect(await publishing(server.url, "x".repeat(3_000))).toBe(1009);
     expect(server.output()).toContain("config.yaml is valid for Workers");
+    const client = await connected(server.url);
+    expect(kindOf(await client.subscribe("a", "b"))).toBe("subscribeAck");
+    await client.subscribe("c").catch(() => {});
+    expect(await client.closed()).toEqual({ code: 3505, reason: "channel limit" });
     // A change holds from the next deploy, which wrangler dev makes by itself.
     await writeFile(join(storage, "config.yaml"), config.replace("2048", "4096"));
     await expect
@@ -85,27 +102,17 @@ test.concurrent("config.yaml holds for the Worker that is built with it, and its
     await server.stop();
     await rm(storage, { recursive: true, force: true });
   }
-  const above = await startWrangler({
-    config,
-    vars: { messageloop: { limits: { message_bytes: 8_192 } } },
-  });
-  try {
-    expect(await publishing(above.url, "x".repeat(3_000))).toBe(1);
-  } finally {
-    await above.stop();
-  }
 });
 
 test.concurrent("a secret that is not set makes every request answer 500 and stands in the log by its name", async ({
   expect,
 }) => {
   const secret = "hunter2 hunter2 hunter2";
-  const config = `
-api:
-  keys: { secret: API_KEYS }
-  ticket_keys: [{ id: a, secret: { secret: TICKET_KEY } }]
-`;
-  const server = await startWrangler({ config, vars: { TICKET_KEY: secret } });
+  const api = {
+    keys: { secret: "API_KEYS" },
+    ticket_keys: [{ id: "a", secret: { secret: "TICKET_KEY" } }],
+  };
+  const server = await startWorkerd({ vars: { messageloop: { api }, TICKET_KEY: secret } });
   try {
     for (const path of ["/health", "/ws"]) {
       const response = await fetch(`${server.url}${path}`);
@@ -118,7 +125,7 @@ api:
     const problem = '"path":"api.keys","message":"is missing: there is no secret API_KEYS';
     expect(server.output()).toContain(problem);
     expect(server.output()).toContain("(in the secret TICKET_KEY)");
-    expect(server.output().replaceAll(/^.*env\.TICKET_KEY.*$/gm, "")).not.toContain("hunter2");
+    expect(server.output()).not.toContain("hunter2");
   } finally {
     await server.stop();
   }

@@ -20,6 +20,7 @@ export const WORKERS = {
   "worker-entry": "test/worker/entry.ts",
   "worker-api-entry": "test/worker/api-entry.ts",
   "worker-objects-entry": "test/worker/objects-entry.ts",
+  "own-worker": "test/worker/own-worker.ts",
 } as const;
 
 export type WorkerName = keyof typeof WORKERS;
