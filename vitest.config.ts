@@ -5,8 +5,6 @@ import { packedSdk } from "./test/support/packed-sdk.ts";
 import { ProjectSeconds } from "./test/support/project-seconds.ts";
 import { SecondTries } from "./test/support/second-tries.ts";
 
-const ALONE = "test/conformance/many-channels.load.test.ts";
-
 // Projects of one group run beside each other, and the groups one after the other. The numbers of files at a
 // time are for two cores.
 /** What computes, or makes servers compute, much of its time; and what waits for Redis, which fills its pauses. */
@@ -15,8 +13,6 @@ const COMPUTING = { maxWorkers: 4, sequence: { groupOrder: 0 } };
 const WAITING = { maxWorkers: 5, sequence: { groupOrder: 1 } };
 /** What measures has the machine to itself, when all else is done. */
 const MEASURING = { maxWorkers: 2, sequence: { groupOrder: 2 } };
-/** What compares two times of one moment: a neighbour slows down one of them. */
-const COMPARING = { maxWorkers: 1, sequence: { groupOrder: 3 } };
 
 /** What is waited for comes in time on any machine: the tool would have it in a second. */
 const PATIENT = { expect: { poll: { timeout: 10_000 } } };
@@ -128,20 +124,8 @@ export default defineConfig({
           ...REAL,
           environment: "node",
           include: ["test/**/*.load.test.ts"],
-          exclude: [ALONE],
           globalSetup: ["scripts/redis.mjs", "test/support/build-programs.ts"],
           testTimeout: 600_000,
-          hookTimeout: 120_000,
-        },
-      },
-      {
-        test: {
-          name: "alone",
-          ...COMPARING,
-          ...REAL,
-          environment: "node",
-          include: [ALONE],
-          testTimeout: 240_000,
           hookTimeout: 120_000,
         },
       },

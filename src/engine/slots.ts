@@ -8,6 +8,11 @@ export class Slots {
     this.#most = most;
   }
 
+  /** How many wait for a place. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /** Takes a place if one is free. Nothing waits while one is. */
   take(): boolean {
     if (this.#taken >= this.#most) return false;

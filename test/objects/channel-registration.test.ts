@@ -53,6 +53,15 @@ test("what happens in one turn travels in one call", async () => {
   expect([names(joined), left]).toEqual([["a", "b"], []]);
 });
 
+test("a call that had to wait says how many channels have to wait still", async () => {
+  const scene = new BrokerScene();
+  const channels = Array.from({ length: 40 }, (_, i) => `room-${i}`);
+  await Promise.all(channels.map((channel) => scene.broker.subscribe(channel)));
+  // Sixteen begin at once, before the others ask for a place; the next sixteen begin when they are answered.
+  const waiting = scene.registers.map((request) => request.waiting);
+  expect(waiting).toEqual([...Array(16).fill(0), ...Array(16).fill(8), ...Array(8).fill(0)]);
+});
+
 test("what comes while a call is in flight goes with the next, and numbers rise", async () => {
   const scene = new BrokerScene();
   const first = enter(scene, "a");

@@ -154,7 +154,7 @@ export async function memoryOf(pid: number): Promise<number> {
 }
 
 /** A process and everything it has started. */
-async function familyOf(pid: number): Promise<number[]> {
+export async function familyOf(pid: number): Promise<number[]> {
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
   const rest = await Promise.all(
     children

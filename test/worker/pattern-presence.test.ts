@@ -1,12 +1,18 @@
 /** Who comes to a channel and goes, told to those who follow it by patterns. */
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { LEASE_TERMS } from "../../src/objects/calls/lease-terms.ts";
 import { ASK_LATER_MS } from "../../src/objects/channel/lease.ts";
 import { delay } from "../support/platform.ts";
+import { VirtualTime } from "../support/virtual-time.ts";
 import { one, scene } from "./life-scene.ts";
 import { interest, publish } from "./pattern-interest.ts";
 
 const { leaseMs } = LEASE_TERMS;
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
 
 test("joins and leaves reach who follows by a pattern, in a channel that nobody has published to", () =>
   scene(async (room) => {
@@ -71,6 +77,26 @@ test("a subscribe does not fail with the index; who follows is told when it answ
     room.register("g2", { joined: [one("b")] });
     await room.asked(2);
     expect(await room.told("g1")).toEqual(["+a", "+b"]);
+  }));
+
+test("where a session comes to many channels none of them asks before the last one is called", () =>
+  scene(async (room) => {
+    const time = new VirtualTime();
+    const asksAfter = async (waiting: number, ms: number): Promise<void> => {
+      room.clock.time += leaseMs;
+      const asked = room.leases.length;
+      room.register("g1", { registration: "r1", joined: [one(`session-${waiting}`)], waiting });
+      await delay(ms - 1);
+      expect(room.leases).toHaveLength(asked);
+      await delay(2);
+      expect(room.leases).toHaveLength(asked + 1);
+    };
+    const all = async (): Promise<void> => {
+      await asksAfter(0, ASK_LATER_MS);
+      await asksAfter(40, ASK_LATER_MS + 1_000);
+      await asksAfter(1_000, ASK_LATER_MS + 5_000);
+    };
+    await time.until(all());
   }));
 
 test("a channel without presence asks for no lease when somebody comes", () =>

@@ -20,6 +20,12 @@ const RENEWED_PART = 1 / 6;
 const ASK_TIMEOUT_MS = 3_000;
 /** How long a question waits for which no message waits, in milliseconds. */
 export const ASK_LATER_MS = 1_000;
+/**
+ * What it waits for each channel that the gateway has still to call, and for all of them at most, in milliseconds: to
+ * call one takes less on any machine, and an object that waits for ten seconds may be put to sleep.
+ */
+const EACH_WAITING_MS = 25;
+export const MOST_WAITING_MS = 5_000;
 
 export interface LeaseHost {
   readonly terms: LeaseTerms;
@@ -80,9 +86,12 @@ export class ChannelLease {
   /**
    * Asks when the callers of the channel have been answered, unless its hearers are known by then:
    * where a session comes to hundreds of channels at once the questions would double their work.
+   *
+   * @param waiting channels that the gateway has still to call
    */
-  askLater(): void {
-    this.#later ??= delay(this.#host.platform.timers, ASK_LATER_MS).then(() => {
+  askLater(waiting: number): void {
+    const later = ASK_LATER_MS + Math.min(waiting * EACH_WAITING_MS, MOST_WAITING_MS);
+    this.#later ??= delay(this.#host.platform.timers, later).then(() => {
       this.#later = undefined;
       if (!this.held) this.askSoon();
     });

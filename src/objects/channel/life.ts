@@ -300,7 +300,7 @@ export class ChannelLife {
       this.#members = undefined;
       throw error;
     } finally {
-      this.#changed(changes);
+      this.#changed(changes, request.waiting);
     }
   }
 
@@ -318,13 +318,15 @@ export class ChannelLife {
    * Reports changes in the step that made them, so that none is made and never reported. A gateway that hears the
    * channel through a pattern and is not known gets them when the index has answered. That is not waited for: a
    * subscribe must not fail because an index does.
+   *
+   * @param waiting channels that the gateway has still to call
    */
-  #changed(changes: readonly PresenceChange[]): void {
+  #changed(changes: readonly PresenceChange[], waiting = 0): void {
     if (changes.length > 0) {
       const known = this.#lease.held;
       this.#fanOut.changed(changes, known);
       this.#fanOut.flush();
-      if (!known) this.#lease.askLater();
+      if (!known) this.#lease.askLater(waiting);
       if (this.#host.reports) this.#reporter.changed();
     }
     this.#watch();

@@ -21,6 +21,11 @@ export class CallSlots {
     this.#timers = timers;
   }
 
+  /** Calls that wait for a place. */
+  get waiting(): number {
+    return this.#slots.waiting;
+  }
+
   /** Makes a call when there is a place for it. Calls begin in the order of their asking. */
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (!this.#slots.take()) {

@@ -216,11 +216,12 @@ export class ChannelRegistration {
   }
 
   async #tell({ request, first }: Batch): Promise<SubscribeResult> {
-    const bytes = toBinary(RegisterRequestSchema, request);
-    // A repeated call has the same number and registration, and changes nothing.
     const { channelTrouble, platform, tellings } = this.#host;
     const answer = await tellings.run(() => {
       this.#begun.resolve();
+      request.waiting = tellings.waiting;
+      // A repeated call has the same number and registration, and changes nothing.
+      const bytes = toBinary(RegisterRequestSchema, request);
       return retrying(() => this.#channel.register(bytes), toChannel(platform, channelTrouble));
     });
     const { position, generation } = readAnswer(RegisterResponseSchema, answer);

@@ -149,6 +149,13 @@ export declare type RegisterRequest = Message<"messageloop.internal.v1.RegisterR
    * @generated from field: string region = 10;
    */
   region: string;
+
+  /**
+   * Channels that the gateway has to call when this call has its answer: what can wait for them is put off.
+   *
+   * @generated from field: uint32 waiting = 11;
+   */
+  waiting: number;
 };
 
 /**
