@@ -61,6 +61,25 @@ test("one that is made while connect is under way is asked for after it", () => 
   ]);
 });
 
+test("what nobody wants any more when connect is answered is left", () => {
+  const scene = new Scene();
+  const [gone, again] = ["gone", "again"].map((name) => scene.client.subscribe(name));
+  scene.client.subscribe("stays");
+  scene.transport.opened();
+  if (gone) ignore(gone.unsubscribe());
+  if (again) ignore(again.unsubscribe());
+  const all = heard(scene.client.subscribe("again"));
+  const granted = ["gone", "again", "stays"].map((channel) => ({ channel }));
+  scene.transport.answer({ connected: { subscriptions: granted } });
+  expect(scene.transport.sent.slice(1)).toMatchObject([
+    { unsubscribe: { subscriptions: [{ channel: "gone" }] } },
+    { subscribe: { subscriptions: [{ channel: "again" }] } },
+  ]);
+  scene.transport.answer({ subscribe_ack: { subscriptions: [{ channel: "again" }] } });
+  scene.transport.frame(publication("again", [1]));
+  expect([all, scene.errors]).toEqual([[1], []]);
+});
+
 test("messages come from the acknowledgement on, also of the same packet", () => {
   const scene = connectedScene();
   const subscription = scene.client.subscribe("c");

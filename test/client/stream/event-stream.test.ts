@@ -182,6 +182,26 @@ test("a subscription that has not caught up is not ahead by what the stream of a
   expect(all).toEqual(["2", "all of *", "gap limit", "5", "6"]);
 });
 
+test("a stream that nobody wants any more when it begins brings nothing to others", async () => {
+  const scene = new Scene();
+  const former = scene.client.subscribe("a");
+  const all = scene.listen("*");
+  await settled();
+  for (const name of ["a", "*"]) {
+    await begin(scene.server.last(`/${name}/`), subscribed(name, name === "a" ? 0 : 1_000));
+  }
+  scene.server.last("/a/").fail();
+  await settled();
+  await scene.clock.advance(1_000);
+  await settled();
+  const stream = scene.server.last("/a/");
+  await former.unsubscribe();
+  await begin(stream, subscribed("a", 3), message("a", 4));
+  await begin(scene.server.last("/*/"), subscribed("*", 2_000), message("a", 3), message("a", 4));
+  expect(all).toEqual(["all of *", "3", "4"]);
+  expect(stream.signal?.aborted).toBe(true);
+});
+
 test("a message that is in no log is heard once by each subscription", async () => {
   const { scene, own, all } = await both();
   await begin(scene.server.last("/a/"), subscribed("a", 0));

@@ -99,8 +99,8 @@ export function topicOf(name: string, given: TopicOptions, host: TopicHost): Top
     for (const handle of handles) handle.enter(state, error);
   };
 
-  const reach = (to: Position | undefined): void => {
-    if (to?.epoch) position = to;
+  const reach = (): void => {
+    if (acknowledged?.epoch) position = acknowledged;
   };
 
   const fresh = (): SubscriptionRequest => {
@@ -142,8 +142,8 @@ export function topicOf(name: string, given: TopicOptions, host: TopicHost): Top
     if (heardByPattern && channel === name) return;
     const last = heardByPattern ? delivered.get(channel) : position;
     // A verdict may tell a hole after what comes behind it.
-    const isBehind = last?.epoch === until?.epoch && (last?.offset ?? 0) >= (until?.offset ?? 0);
-    if (!until?.epoch || isBehind) return;
+    if (!until?.epoch) return;
+    if (last?.epoch === until.epoch && (last.offset ?? 0) >= (until.offset ?? 0)) return;
     if (!heardByPattern) position = until;
     if (last) delivered.set(channel, until);
   };
@@ -180,7 +180,6 @@ export function topicOf(name: string, given: TopicOptions, host: TopicHost): Top
     },
     renewal: () => (heardByPattern && isLive && !isRecovering ? fresh() : undefined),
     answered(answer, { since, rewind }) {
-      if (isOver) return;
       if (!answer) isAsked = false;
       else if (answer.error) refuse(errorOf(answer.error));
       else {
@@ -191,7 +190,7 @@ export function topicOf(name: string, given: TopicOptions, host: TopicHost): Top
         isRecovering = Boolean(since ?? rewind);
         acknowledged = answer.position;
         // Of a channel that is live already everything up to here may still be on its way.
-        if (!isRecovering && (isNew || heardByPattern)) reach(acknowledged);
+        if (!isRecovering && (isNew || heardByPattern)) reach();
         enter("subscribed");
       }
     },
@@ -223,7 +222,7 @@ export function topicOf(name: string, given: TopicOptions, host: TopicHost): Top
       untold.delete(channel);
       if (channel === name) {
         isRecovering = false;
-        if (heardByPattern) reach(acknowledged);
+        if (heardByPattern) reach();
       }
       passed({ channel, until });
     },

@@ -251,9 +251,10 @@ export function topicsOf(terms: TopicsTerms): Topics {
           subscription.enter("ended");
           if (!joined.leave(subscription)) return;
           forget(joined);
-          if (connection.state !== "connected") return;
-          const subscriptions = [{ channel: name }];
-          await request({ unsubscribe: { subscriptions } }, "unsubscribe_ack", () => {});
+          if (connection.state === "connected") {
+            const subscriptions = [{ channel: name }];
+            await request({ unsubscribe: { subscriptions } }, "unsubscribe_ack", () => {});
+          }
         },
         async setToken(token) {
           if (!joined.setToken(token)) return;
@@ -277,6 +278,12 @@ export function topicsOf(terms: TopicsTerms): Topics {
     connected({ subscriptions = [], publications = [] }) {
       const others = answered(askedByConnect, subscriptions).filter(({ error }) => !error);
       if (others.length) subscribed(others);
+      // Nobody may want any more what was asked for.
+      const left = [...askedByConnect.values()].filter(({ channel }) => !topics.has(channel));
+      if (left.length) {
+        const frame = { unsubscribe: { subscriptions: left } };
+        request(frame, "unsubscribe_ack", () => {}).catch(() => {});
+      }
       askRest();
       renewLater();
       for (const publication of publications) published(publication);
