@@ -32,6 +32,8 @@ export interface SdkLifeOptions {
   readonly ways?: readonly Way[];
   /** Whether clients subscribe to patterns as well. Default not. */
   readonly patterns?: boolean;
+  /** Within this time everything owed must arrive, and every promise settle, in milliseconds. Default a minute. */
+  readonly owedMs?: number;
 }
 
 export interface SdkLifeReport extends LifeReport {
@@ -54,7 +56,6 @@ const WRITER = "ann";
 const PATTERNS = ["life.*", "life.**"];
 /** How many times faster the clients' time passes than the machine's: a life does not wait 36 s for a pong. */
 const PACE = 10;
-/** Within this time everything owed must arrive, and every promise settle, in milliseconds. */
 const OWED_MS = 60_000;
 const LOOK_MS = 10;
 const SCALE = 10_000;
@@ -368,10 +369,14 @@ class SdkLife implements Court {
 
   /** Waits until everything owed must have arrived, and judges all that was seen. */
   async #judge(random: SeededRandom): Promise<void> {
-    const deadline = Date.now() + OWED_MS;
+    const deadline = this.#deadline();
     await this.#quiet(random, deadline);
     await this.#audit(random, deadline);
     this.#blame();
+  }
+
+  #deadline(): number {
+    return Date.now() + (this.#options.owedMs ?? OWED_MS);
   }
 
   #blame(): void {
@@ -383,7 +388,7 @@ class SdkLife implements Court {
   }
 
   /** Every client is connected, or has ended for a reason and has a successor, and every promise has settled. */
-  async #quiet(random: SeededRandom, deadline = Date.now() + OWED_MS): Promise<void> {
+  async #quiet(random: SeededRandom, deadline = this.#deadline()): Promise<void> {
     for (;;) {
       this.#faults.heal();
       for (const application of this.#cast) {

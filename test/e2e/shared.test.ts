@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-import puppeteer from "puppeteer-core";
+import puppeteer, { type Browser as Firefox } from "puppeteer-core";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createCloudEvent } from "../../src/client/core/create-event.ts";
 import { stands } from "../../src/client/core/patterns.ts";
@@ -35,6 +35,7 @@ let origin = "";
 let server: Server;
 let url = "";
 let browser: Browser;
+let firefox: Firefox | undefined;
 const cleanups: (() => unknown)[] = [];
 
 beforeAll(async () => {
@@ -243,7 +244,8 @@ test("random steps of two users with three tabs each, over a SharedWorker in Chr
   await eventually(usersOf, (all) => all.length === 0);
 }, 240_000);
 
-async function launchChromium() {
+/** Tabs of one browser that know of no others. */
+async function inChromium() {
   const context: BrowserContext = await browser.newContext();
   return {
     tab: async () => {
@@ -255,30 +257,37 @@ async function launchChromium() {
   };
 }
 
-async function launchFirefox() {
-  const executablePath = process.env["MESSAGELOOP_FIREFOX"] as string;
-  const firefox = await puppeteer.launch({ browser: "firefox", executablePath, headless: true });
+async function inFirefox() {
+  firefox ??= await startFirefox();
+  const context = await firefox.createBrowserContext();
   return {
     tab: async () => {
-      const page = await firefox.newPage();
+      const page = await context.newPage();
       await page.goto(origin);
       return page;
     },
-    close: () => firefox.close(),
+    close: () => context.close(),
   };
 }
 
+async function startFirefox(): Promise<Firefox> {
+  const executablePath = process.env["MESSAGELOOP_FIREFOX"] as string;
+  const started = await puppeteer.launch({ browser: "firefox", executablePath, headless: true });
+  cleanups.push(() => started.close());
+  return started;
+}
+
 test.each([
-  ["Chromium", launchChromium],
-  ["Firefox", launchFirefox],
+  ["Chromium", inChromium],
+  ["Firefox", inFirefox],
 ] as const)(
   "in %s tabs elect one that has the connection, and another when it is left",
-  async (_name, launch) => {
-    const launched = await launch();
-    opened.push(launched);
+  async (_name, openIn) => {
+    const context = await openIn();
+    opened.push(context);
     const tabs: Tab[] = [];
     for (const user of ["ann", "ann", "ann", "bob"] as const) {
-      const tab = await launched.tab();
+      const tab = await context.tab();
       await start(tab, user, ELECTED, "room.a", `own.${user}.*`);
       await until(tab, isLive);
       tabs.push(tab);
@@ -305,16 +314,16 @@ test.each([
 );
 
 test.each([
-  ["Chromium", launchChromium],
-  ["Firefox", launchFirefox],
+  ["Chromium", inChromium],
+  ["Firefox", inFirefox],
 ] as const)(
   "in %s tabs share a connection over a SharedWorker, and go on by themselves without its script",
-  async (_name, launch) => {
-    const launched = await launch();
-    opened.push(launched);
+  async (_name, openIn) => {
+    const context = await openIn();
+    opened.push(context);
     const tabs: Tab[] = [];
     for (const worker of [WORKER, WORKER, "/missing.js"]) {
-      const tab = await launched.tab();
+      const tab = await context.tab();
       await start(tab, "ann", worker, "room.a");
       await until(tab, isLive);
       tabs.push(tab);
