@@ -20,7 +20,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs, promisify } from "node:util";
+import { parseArgs, promisify, stripVTControlCharacters } from "node:util";
 import { build } from "esbuild";
 import { setup as findChromium } from "../scripts/chromium.mjs";
 import { parseConfig } from "../src/server/config/config.ts";
@@ -198,7 +198,7 @@ async function olderReact(archives: readonly Archive[]): Promise<void> {
     [...vitest, "test/e2e/react.test.ts"],
     { cwd: root, encoding: "utf8", env: { ...environment(), MESSAGELOOP_REACT: modules } },
   );
-  const passed = /Tests.* (\d+) passed/.exec(stdout)?.[1];
+  const passed = /Tests.* (\d+) passed/.exec(stripVTControlCharacters(stdout))?.[1];
   report.expect(
     status === 0 && passed !== undefined,
     `React ${version}: ${status === 0 ? `${passed} tests of the hooks pass` : `${stdout}${stderr}`}`,
