@@ -54,8 +54,6 @@ export interface Farewell {
 }
 
 interface Held {
-  /** Its name in facts. */
-  readonly who: string;
   readonly subscription: Subscription;
   /** It has been asked for with terms of its own. */
   readonly special: boolean;
@@ -162,14 +160,13 @@ export class Application {
       ...terms,
       onMessage: (message) => this.#message(note, message),
     });
-    const beside = held[0]?.who;
-    const entry = { who, subscription, special: rewind || since !== undefined };
+    const entry = { subscription, special: rewind || since !== undefined };
     this.#held.set(name, [...held, entry]);
     let isNew = true;
     const entered = (): void => {
       if (subscription.state === "subscribed" && isNew) {
         isNew = false;
-        note({ kind: "subscribed", since, beside });
+        note({ kind: "subscribed", since });
       } else if (subscription.state === "ended") {
         note({ kind: "ended" });
         this.#forget(name, entry);

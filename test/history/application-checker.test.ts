@@ -12,8 +12,8 @@ class Tale extends Story {
     return this.note({ kind: "application", who: this.who, name: this.name, fact });
   }
 
-  subscribed(since?: Place, beside?: string): this {
-    return this.tell({ kind: "subscribed", since, beside });
+  subscribed(since?: Place): this {
+    return this.tell({ kind: "subscribed", since });
   }
 
   /** Messages with these offsets. */
@@ -87,16 +87,27 @@ const RIGHT: Readonly<Record<string, () => Story>> = {
       .publish(4, 4)
       .gets([4])
       .settle(at(4)),
-  "a pattern's subscription is told what another one of its client has missed": () => {
-    const tale = new Tale();
+  "all channels of a pattern are lost after the time that it was heard last": () => {
+    const tale = new Tale().losesAll();
     tale.name = "*";
-    tale.subscribed().losesAll();
-    tale.who = "ada/2";
+    const heard = at(1_000, "T");
     return tale
-      .subscribed(undefined, "ada/1")
-      .misses("epoch_changed", at(1, "T"), at(2, "U"), "*")
+      .subscribed()
+      .misses("epoch_changed", heard, at(2, "U"), "*")
       .publish(1, 1)
       .gets([1]);
+  },
+  "a pattern hears the verdict on another subscription to a channel": () => {
+    const tale = new Tale();
+    tale.name = "*";
+    return tale
+      .subscribed()
+      .publish(1, 2)
+      .gets([1, 2])
+      .misses("unavailable", undefined, at(2))
+      .publish(3, 3)
+      .gets([3])
+      .settle(at(3));
   },
   "the beginning of a log that a pattern has not seen is gone": () => {
     const tale = new Tale().in("short") as Tale;
@@ -178,11 +189,12 @@ const WRONG: Readonly<Record<string, readonly [story: () => Story, problem: stri
     () => new Tale().subscribed().publish(1, 3).gets([1]).misses("head_trimmed", at(1), at(2)),
     "a gap head_trimmed until A-2: history of 100 holds 2 while the head is at most 3",
   ],
-  "a pattern that was never there before is told of a loss": [
+  "a pattern is told of a loss that was before": [
     () => {
       const tale = new Tale().losesAll();
       tale.name = "*";
-      return tale.subscribed().misses("epoch_changed", at(1, "T"), at(2, "U"), "*");
+      const heard = at(100_000, "T");
+      return tale.subscribed().misses("epoch_changed", heard, at(2, "U"), "*");
     },
     "ada/1 in *: nothing explains a gap epoch_changed",
   ],

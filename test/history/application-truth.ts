@@ -19,15 +19,12 @@ export interface ApplicationTruthOptions {
   readonly logs: readonly LogTruth[];
   /** Whether as much was published, in whatever channel, as one request may replay. */
   readonly much: () => boolean;
-  /** Another subscription. */
-  readonly other: (who: string) => ApplicationTruth | undefined;
   readonly report: (channel: string, problem: string) => void;
 }
 
 export class ApplicationTruth {
   readonly #options: ApplicationTruthOptions;
   readonly #views = new Map<string, ChannelView>();
-  #since: Moment | undefined;
   #ended = false;
 
   constructor(options: ApplicationTruthOptions) {
@@ -43,20 +40,14 @@ export class ApplicationTruth {
     }
   }
 
-  /** Since when its client has had what it is told of. */
-  get since(): Moment | undefined {
-    return this.#since;
-  }
-
   take(fact: ApplicationFact, now: Moment): void {
-    const { name, other, report } = this.#options;
+    const { name, report } = this.#options;
     if (this.#ended) {
       report(name, `a ${fact.kind} came after the end`);
       return;
     }
     switch (fact.kind) {
       case "subscribed":
-        this.#since = (fact.beside && other(fact.beside)?.since) || now;
         for (const view of this.#views.values()) view.begin(now, fact.since);
         break;
       case "message":
@@ -85,11 +76,12 @@ export class ApplicationTruth {
   }
 
   /** Channels that were not known may be missing. */
-  #gapOfPattern({ reason }: SeenGap, now: Moment): void {
+  #gapOfPattern({ reason, after }: SeenGap, now: Moment): void {
     const { name, logs, clock, report } = this.#options;
     const possible: Readonly<Record<string, () => boolean>> = {
       unavailable: () => logs.some((log) => log.troubled(now)),
-      epoch_changed: () => this.#since !== undefined && clock.lostSince(this.#since),
+      // The place of a pattern is a time: since then its client has heard all.
+      epoch_changed: () => after !== undefined && clock.lostAfter(after.offset),
       expired: () => logs.some(({ terms }) => terms.rules.positionTtlMs < OLD_MS),
     };
     if (possible[reason]?.() !== true) report(name, `nothing explains a gap ${reason}`);
@@ -196,6 +188,8 @@ class ChannelView {
     if (isBefore && told.length === 0) return;
     if (show(until) === show(this.#turned) || show(until) === show(this.#missed)) return;
     if (isBehind && told.length === 0) {
+      // Another subscription of its client has asked for what was before, and the verdict names the channel alone.
+      if (after === undefined && !this.#terms.exact) return;
       this.#report(`a gap ${reason} until ${show(until)} comes after ${show(at)}`);
       return;
     }

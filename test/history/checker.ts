@@ -345,7 +345,6 @@ export class HistoryChecker {
         clock: this.#clock,
         logs: [...this.#logs.values()].filter(({ channel }) => matches(name, channel)),
         much: () => this.#sent.size >= this.#terms.recoveryMessages,
-        other: (one) => this.#applications.get(one),
         report: (channel, problem) => {
           this.#where = `${who} in ${channel}: `;
           this.#report(problem);

@@ -98,15 +98,8 @@ export type PatternFact =
 
 /** What an application saw of a subscription that it has by the SDK. */
 export type ApplicationFact =
-  /**
-   * For the first time: what is published from now on is owed, and where it was asked for, all after a place. Beside another
-   * subscription of its client to the same it is told what that one has missed.
-   */
-  | {
-      readonly kind: "subscribed";
-      readonly since: Place | undefined;
-      readonly beside?: string | undefined;
-    }
+  /** For the first time: what is published from now on is owed, and where it was asked for, all after a place. */
+  | { readonly kind: "subscribed"; readonly since: Place | undefined }
   | {
       readonly kind: "message";
       readonly channel: string;

@@ -41,15 +41,23 @@ export class PatternClock {
   /** Losses that are not over. */
   readonly #open = new Set<number>();
   #lost = -1;
+  /** Unix milliseconds. */
+  #lostAt = Number.NEGATIVE_INFINITY;
 
-  lose({ span, done, seq }: { span: number; done: boolean; seq: number }): void {
+  lose({ span, done, seq, time }: Moment & { span: number; done: boolean }): void {
     if (done) this.#open.delete(span);
     else this.#open.add(span);
     this.#lost = seq;
+    this.#lostAt = time;
   }
 
   lostSince({ seq }: Moment): boolean {
     return this.#open.size > 0 || this.#lost > seq;
+  }
+
+  /** The same since a time, Unix milliseconds. */
+  lostAfter(time: number): boolean {
+    return this.#open.size > 0 || this.#lostAt >= time;
   }
 
   /** What is wrong with a position that is told, or undefined. */
