@@ -436,11 +436,11 @@ export class Client<
 
   /** @throws MessagingError BAD_REQUEST */
   #checked(channel: string, data: unknown): unknown {
-    for (const [pattern, { "~standard": schema }] of this.#schemas) {
+    for (const [pattern, schema] of this.#schemas) {
       if (!stands(pattern, channel)) continue;
-      const result = schema.validate(data);
+      const result = schema["~standard"].validate(data);
       if (result instanceof Promise) {
-        throw new MessagingError("BAD_REQUEST", `schema of ${pattern}: asynchronous`);
+        throw new MessagingError("BAD_REQUEST", `data of ${channel}: asynchronous schema`);
       }
       if (result.issues) {
         const text = result.issues.map(({ message }) => message).join("; ");

@@ -92,14 +92,12 @@ function wireData(data: unknown): Pick<WireEvent, "binary_data" | "text_data"> {
 }
 
 function readData(value: string | Uint8Array<ArrayBuffer>, contentType = ""): unknown {
-  const isJson = /^[^;]*[/+]json\b/i.test(contentType);
-  if (!isJson && !/^text\//i.test(contentType)) return value;
-  const text = textOf(value);
   try {
-    return isJson ? JSON.parse(text) : text;
+    if (/^[^;]*[/+]json\b/i.test(contentType)) return JSON.parse(textOf(value));
   } catch {
     return value;
   }
+  return /^text\//i.test(contentType) ? textOf(value) : value;
 }
 
 function attributeOf(name: string, value: unknown): WireAttribute {

@@ -116,12 +116,11 @@ export function whenAborted(
   run: (reason: unknown) => unknown,
   until?: Promise<unknown>,
 ): void {
-  if (!signal) return;
   const abort = (): void => {
-    run(signal.reason);
+    run(signal?.reason);
   };
-  const forget = (): void => signal.removeEventListener("abort", abort);
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort);
+  const forget = (): void => signal?.removeEventListener("abort", abort);
+  if (signal?.aborted) abort();
+  signal?.addEventListener("abort", abort);
   until?.then(forget, forget);
 }

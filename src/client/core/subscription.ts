@@ -157,11 +157,11 @@ export class Subscription<T = unknown> extends Emitter<SubscriptionEvents<T>> {
     if (this.#state === "ended") return;
     if (this.#handler) this.hand(this.#handler, message);
     this.emit("message", message);
-    if (!this.#waiting || this.#overflowed) return;
-    if (this.#waiting.length < MOST_WAITING) this.#waiting.push(message);
-    else {
+    const waiting = this.#waiting;
+    if (!waiting || this.#overflowed) return;
+    if (waiting.push(message) > MOST_WAITING) {
       this.#overflowed = true;
-      this.#waiting.length = 0;
+      waiting.length = 0;
     }
     this.#wake();
   }
