@@ -1,3 +1,18 @@
+import type { Engine } from "../../engine/engine.ts";
+import type { Logger } from "../../engine/ports/platform.ts";
+
+/** What each way in works with that makes sessions. */
+export interface Entrance {
+  readonly engine: Engine;
+  /** All connections of the process, whichever way they came. */
+  readonly connections: Connections;
+  /** Bytes that may wait for one client; more end its session with 3510. */
+  readonly maxQueueBytes: number;
+  readonly logger: Logger;
+  /** A fresh session id. */
+  readonly sessionId: () => string;
+}
+
 /**
  * How many connections a process holds: WebSockets and streams, each from its first byte to its last,
  * so that those that are being closed count as well.

@@ -3,14 +3,12 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { background } from "../../engine/background.ts";
-import type { Engine } from "../../engine/engine.ts";
-import type { Logger } from "../../engine/ports/platform.ts";
 import { retryAfterSeconds } from "../../http/app.ts";
 import { type HandshakeRules, handshakeProblem } from "../../http/handshake.ts";
 import { negotiate } from "../../protocol/codec.ts";
 import { DISCONNECTS } from "../../protocol/codes.ts";
 import type { TrustedProxies } from "./client-address.ts";
-import type { Connections } from "./connections.ts";
+import type { Entrance } from "./connections.ts";
 import { closeSocket, SocketTransport } from "./socket-transport.ts";
 import { FrameReader, Turns } from "./turn-taking.ts";
 import { headerOf, refuse } from "./upgrades.ts";
@@ -25,17 +23,9 @@ const MAX_FRAGMENTS = 1_024;
 /** Reads that a frame may come in. */
 const MAX_CHUNKS = 4_096;
 
-export interface SocketsOptions {
-  readonly engine: Engine;
-  /** All connections of the process, those of streams included. */
-  readonly connections: Connections;
-  /** Bytes that may wait for one connection; more close it with 3510. */
-  readonly maxQueueBytes: number;
+export interface SocketsOptions extends Entrance {
   readonly handshake: HandshakeRules;
   readonly proxies: TrustedProxies;
-  readonly logger: Logger;
-  /** A fresh session id. */
-  readonly sessionId: () => string;
 }
 
 export class Sockets {

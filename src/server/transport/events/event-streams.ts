@@ -4,26 +4,16 @@ import { Http2ServerResponse } from "node:http2";
 import type { Duplex } from "node:stream";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { background } from "../../../engine/background.ts";
-import type { Engine } from "../../../engine/engine.ts";
-import type { Logger } from "../../../engine/ports/platform.ts";
 import type { AdmittedEvents } from "../../../http/events/door.ts";
 import type { StreamSettings } from "../../../http/streaming/settings.ts";
 import { DISCONNECTS, type Disconnect } from "../../../protocol/codes.ts";
-import type { Connections } from "../connections.ts";
+import type { Entrance } from "../connections.ts";
 import { Flusher } from "../writer.ts";
 import { DueQueue } from "./due-queue.ts";
 import { EventTransport } from "./event-transport.ts";
 
-export interface EventStreamsOptions {
-  readonly engine: Engine;
-  /** All connections of the process. */
-  readonly connections: Connections;
-  /** Bytes that may wait for one client; more end its session with 3510. */
-  readonly maxQueueBytes: number;
+export interface EventStreamsOptions extends Entrance {
   readonly stream: StreamSettings;
-  readonly logger: Logger;
-  /** A fresh session id. */
-  readonly sessionId: () => string;
   /** Whether the server takes new clients. */
   readonly ready: () => boolean;
 }

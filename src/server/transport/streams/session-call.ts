@@ -3,30 +3,22 @@
  * end.
  */
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
-import type { ClientSession, Engine } from "../../../engine/engine.ts";
-import type { Clock, Logger, Random } from "../../../engine/ports/platform.ts";
+import type { ClientSession } from "../../../engine/engine.ts";
+import type { Clock, Random } from "../../../engine/ports/platform.ts";
 import { retryAfterSeconds } from "../../../http/app.ts";
 import { farewell } from "../../../http/streaming/own-messages.ts";
 import { timeoutOf } from "../../../http/streaming/service.ts";
 import type { Encoding } from "../../../protocol/codec.ts";
 import { DISCONNECTS } from "../../../protocol/codes.ts";
 import { type SizedFrame, sized } from "../../../protocol/publication-frames.ts";
-import type { Connections } from "../connections.ts";
+import type { Entrance } from "../connections.ts";
 import { afterLong } from "../deadline.ts";
 import { LINE } from "./lines.ts";
 import type { StreamTransport, TransportOwner } from "./stream-transport.ts";
 
-export interface CallsOptions {
-  readonly engine: Engine;
-  /** All connections of the process; more than it may have are ended with 3504. */
-  readonly connections: Connections;
-  /** Bytes that may wait for one client; more end its session with 3510. */
-  readonly maxQueueBytes: number;
+export interface CallsOptions extends Entrance {
   readonly clock: Clock;
   readonly random: Random;
-  readonly logger: Logger;
-  /** A fresh session id. */
-  readonly sessionId: () => string;
 }
 
 /** What makes a session of a call. */
