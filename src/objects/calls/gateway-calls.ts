@@ -13,22 +13,17 @@ import type { GatewayStub } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import { memberOf } from "./channel-calls.ts";
 import { encode } from "./encode.ts";
+import type { Delivery } from "./internal-codec.ts";
 
 /** Answers to a delivery: the gateway hears the channel, or does not. Made once, for there are many. */
 export const STAYS = encode(DeliverResponseSchema, { gone: false });
 export const GONE = encode(DeliverResponseSchema, { gone: true });
 
 /** A delivery as it came. */
-export interface Run {
-  readonly registration: string;
-  readonly epoch: string;
-  /** Offset before the first entry, as far as the channel knows this gateway. */
-  readonly prev: number;
+export interface Run
+  extends Pick<Delivery, "epoch" | "presenceLost" | "prev" | "registration" | "undeliveredTime"> {
   readonly entries: readonly Entry[];
   readonly presence: readonly PresenceChange[];
-  readonly presenceLost: boolean;
-  /** When the newest entry up to `prev` was taken that may never have been delivered, Unix milliseconds; or 0. */
-  readonly undeliveredTime: number;
 }
 
 /** Resolves with whether the gateway does not hear the channel. */

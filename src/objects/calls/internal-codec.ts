@@ -47,6 +47,7 @@ export interface Delivery {
   readonly channel: string;
   readonly registration: string;
   readonly epoch: string;
+  /** Offset before the first entry, as far as the channel knows this gateway. */
   readonly prev: number;
   /** Encoded entries, dense and ascending. */
   readonly entries: readonly Uint8Array[];

@@ -49,7 +49,7 @@ export interface ChannelHost {
   lease(gone: readonly PatternInterest[]): Promise<readonly PatternInterest[]>;
   /** Calls a gateway. Resolves with whether it has gone from this registration. */
   deliver(gateway: string, request: Uint8Array): Promise<{ readonly gone: boolean }>;
-  /** Whether the channel reports that it exists. */
+  /** Whether channels are listed, so that each has to report that it exists. */
   readonly reports: boolean;
   readonly calls: Pick<ObjectCalls, "stats">;
   /** Hears whether there are subscribers by name; undefined where no hook wants that. */

@@ -3,7 +3,6 @@
  * happens is decided in its life; here requests are read, and answers written.
  */
 import { fromBinary } from "@bufbuild/protobuf";
-import type { LogRandom } from "../../channels/log-ports.ts";
 import type { ChannelRules } from "../../channels/rules.ts";
 import { background } from "../../engine/background.ts";
 import { nextTurn } from "../../engine/ports/timers.ts";
@@ -28,27 +27,19 @@ import { encodeHistory, encodeReadResponse } from "../calls/internal-codec.ts";
 import { indexOf, LEASE_TERMS } from "../calls/lease-terms.ts";
 import { interestOf, leaseOf } from "../calls/pattern-calls.ts";
 import type { Called, ChannelStub, ObjectCalls } from "../ports/calls.ts";
-import type { ChannelHearer } from "../ports/channel-hearer.ts";
 import type { ChannelStore } from "../ports/channel-store.ts";
-import type { ObjectPlatform } from "../ports/platform.ts";
 import type { ObjectStorage } from "../ports/storage.ts";
-import { ChannelLife } from "./life.ts";
+import { type ChannelHost, ChannelLife } from "./life.ts";
 
 /** What a channel needs from its host. */
-export interface ChannelObjectHost {
-  readonly name: string;
+export interface ChannelObjectHost
+  extends Pick<ChannelHost, "hearer" | "name" | "platform" | "random" | "reports"> {
   /** Asked for at the beginning of each life. */
   rules(): ChannelRules;
   /** What the channel keeps, opened for a life that begins. */
   store(): ChannelStore;
   readonly storage: ObjectStorage;
   readonly calls: Pick<ObjectCalls, "gateway" | "index" | "stats">;
-  /** Whether channels are listed, so that each has to report that it exists. */
-  readonly reports: boolean;
-  /** Hears whether there are subscribers by name. Default: none hears it. */
-  readonly hearer?: ChannelHearer | undefined;
-  readonly random: LogRandom;
-  readonly platform: ObjectPlatform;
 }
 
 export class ChannelObject implements Called<ChannelStub> {
@@ -190,21 +181,16 @@ export class ChannelObject implements Called<ChannelStub> {
   /** Opened at the first call: an object that was deleted begins a new log. */
   get #life(): ChannelLife {
     if (this.#openLife !== undefined) return this.#openLife;
-    const { calls, hearer, name, platform, random, reports } = this.#host;
+    const { calls, name, platform } = this.#host;
     const life = new ChannelLife({
-      name,
+      ...this.#host,
       rules: this.#host.rules(),
       store: this.#host.store(),
       clock: platform.clock,
-      random,
       alarm: this.#alarm,
       terms: LEASE_TERMS,
       lease: (gone) => leaseOf(calls.index(indexOf(name)), name, gone),
       deliver: (gateway, request) => deliverTo(calls.gateway(gateway), request),
-      reports,
-      calls,
-      hearer,
-      platform,
     });
     this.#openLife = life;
     const opened = Promise.resolve().then(() => life.opened());

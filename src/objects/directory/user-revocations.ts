@@ -22,6 +22,7 @@ const ANSWER_MS = 2_000;
 const AGAIN_MS = 2_000;
 
 export interface UserRevocationsHost {
+  /** What the object keeps, opened when it is first asked for. */
   store(): UserStore;
   readonly storage: ObjectStorage;
   readonly calls: Pick<ObjectCalls, "gateway">;

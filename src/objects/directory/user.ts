@@ -13,21 +13,13 @@ import {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { encodeUserChangeAnswer, revocationOf } from "../calls/directory-calls.ts";
 import { encode } from "../calls/encode.ts";
-import type { Called, ObjectCalls, UserStub } from "../ports/calls.ts";
-import type { ObjectPlatform } from "../ports/platform.ts";
-import type { ObjectStorage } from "../ports/storage.ts";
+import type { Called, UserStub } from "../ports/calls.ts";
 import type { UserSessionRow, UserStore } from "../ports/user-store.ts";
 import { SessionCheck } from "./session-check.ts";
-import { UserRevocations } from "./user-revocations.ts";
+import { UserRevocations, type UserRevocationsHost } from "./user-revocations.ts";
 
 /** What the object needs from its host. */
-export interface UserObjectHost {
-  /** What the object keeps, opened when it is first asked for. */
-  store(): UserStore;
-  readonly storage: ObjectStorage;
-  readonly calls: Pick<ObjectCalls, "gateway">;
-  readonly platform: ObjectPlatform;
-}
+export type UserObjectHost = Omit<UserRevocationsHost, "gateways">;
 
 interface Open {
   readonly store: UserStore;
