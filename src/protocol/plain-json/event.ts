@@ -11,6 +11,7 @@ import {
   CloudEventSchema,
 } from "../gen/io/cloudevents/v1/cloudevents_pb.js";
 import { isBase64, isObject } from "../json-strict.ts";
+import { blankEvent } from "./blank.ts";
 
 /**
  * An event by the names of the proto file.
@@ -76,15 +77,7 @@ function attributeJson(value: CloudEventAttributeValue | undefined): JsonObject 
  */
 export function plainEvent(json: JsonValue | undefined): CloudEvent | undefined {
   if (!isObject(json)) return undefined;
-  const event: CloudEvent = {
-    $typeName: "io.cloudevents.v1.CloudEvent",
-    id: "",
-    source: "",
-    specVersion: "",
-    type: "",
-    attributes: {},
-    data: { case: undefined },
-  };
+  const event = blankEvent();
   let named = false;
   for (const name of Object.keys(json)) {
     const value = json[name];

@@ -5,6 +5,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { InboundMessage } from "../gen/messageloop/v1/service_pb.js";
 import { isObject } from "../json-strict.ts";
+import { blankInbound } from "./blank.ts";
 import { isText, plainEvent } from "./event.ts";
 
 /** A client's clock as its SDKs write it. Any other form is for the runtime. */
@@ -18,16 +19,7 @@ const CLOCK = /^(?:0|[1-9]\d{0,18})$/;
  */
 export function plainInbound(json: JsonValue): InboundMessage | undefined {
   if (!isObject(json)) return undefined;
-  const message: InboundMessage = {
-    $typeName: "messageloop.v1.InboundMessage",
-    id: "",
-    channel: "",
-    method: "",
-    metadata: {},
-    time: 0n,
-    envelope: { case: undefined },
-    again: false,
-  };
+  const message = blankInbound();
   for (const name of Object.keys(json)) {
     const value = json[name];
     switch (name) {

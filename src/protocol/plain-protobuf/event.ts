@@ -11,6 +11,7 @@ import {
   CloudEventAttributeValueSchema,
   CloudEventSchema,
 } from "../gen/io/cloudevents/v1/cloudevents_pb.js";
+import { blankEvent } from "../plain-json/blank.ts";
 import { writeText, written } from "./writer.ts";
 
 /**
@@ -117,15 +118,7 @@ function wholeEvent(bytes: Uint8Array): CloudEvent | undefined {
  * @throws Error for what cannot be read like this, which is for the runtime as well
  */
 export function plainEvent(reader: BinaryReader, end: number): CloudEvent | undefined {
-  const event: CloudEvent = {
-    $typeName: "io.cloudevents.v1.CloudEvent",
-    id: "",
-    source: "",
-    specVersion: "",
-    type: "",
-    attributes: {},
-    data: { case: undefined },
-  };
+  const event = blankEvent();
   while (reader.pos < end) {
     switch (nextTag(reader)) {
       case ID:

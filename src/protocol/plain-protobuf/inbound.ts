@@ -4,6 +4,7 @@
  */
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import type { InboundMessage } from "../gen/messageloop/v1/service_pb.js";
+import { blankInbound } from "../plain-json/blank.ts";
 import { nextTag, plainEvent, tag } from "./event.ts";
 
 const ID = tag(1);
@@ -29,16 +30,7 @@ export function plainInbound(frame: Uint8Array): InboundMessage | undefined {
 }
 
 function read(frame: Uint8Array): InboundMessage | undefined {
-  const message: InboundMessage = {
-    $typeName: "messageloop.v1.InboundMessage",
-    id: "",
-    channel: "",
-    method: "",
-    metadata: {},
-    time: 0n,
-    envelope: { case: undefined },
-    again: false,
-  };
+  const message = blankInbound();
   const reader = new BinaryReader(frame);
   while (reader.pos < frame.length) {
     const field = nextTag(reader);
