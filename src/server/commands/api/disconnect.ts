@@ -5,7 +5,7 @@ import { EXIT_WRONG, Failure } from "../failure.ts";
 import { addHelp } from "../help.ts";
 import { addJsonOption, type OutputOptions, printJson, printRow } from "../output.ts";
 import { refusal, withApi } from "./connection.ts";
-import { type ApiOptions, addApiOptions, EXIT_HELP, KEY_HELP } from "./options.ts";
+import { type ApiOptions, addApiOptions, collected, EXIT_HELP, KEY_HELP } from "./options.ts";
 
 const HELP = `
 It ends sessions by their ids, and with --user all sessions of a user. Each is one line that
@@ -85,10 +85,6 @@ function failures(kind: "session" | "user", errors: Readonly<Record<string, Erro
       text: `${kind} ${name}: ${refusal(error)}`,
     };
   });
-}
-
-function collected(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
 }
 
 function closeCode(text: string): number {

@@ -31,6 +31,11 @@ export function keyFileOption(): Option {
   return new Option("--key-file <file>", `the file of the API key (env: ${KEY_VARIABLE})`);
 }
 
+/** Values of an option that may be given several times. */
+export function collected(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
 function httpUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const plain = url?.search === "" && url.hash === "" && url.username === "" && url.password === "";

@@ -4,7 +4,7 @@ import { EXIT_WRONG, Failure } from "../failure.ts";
 import { addHelp } from "../help.ts";
 import { addJsonOption, type OutputOptions, printJson, printNote, printRow } from "../output.ts";
 import { refusal, withApi } from "./connection.ts";
-import { type ApiOptions, addApiOptions, EXIT_HELP, KEY_HELP } from "./options.ts";
+import { type ApiOptions, addApiOptions, collected, EXIT_HELP, KEY_HELP } from "./options.ts";
 
 const HELP = `
 It revokes all tokens that the users have had until now, and with --token single ones of
@@ -73,10 +73,6 @@ async function revoke(
   }
   if (done > 0 && !durable) printNote("the server forgets this when it ends");
   if (failed.length > 0) throw new Failure(failed.join("\n"));
-}
-
-function collected(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
 }
 
 function timeOf(text: string): bigint {
