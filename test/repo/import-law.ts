@@ -104,7 +104,7 @@ const LAWS: Readonly<Record<string, Law>> = {
   "objects/directory": { ...SIDE, files: ["engine/background.ts"] },
   proxy: {
     rooms: [...BASE, "engine/ports"],
-    files: ["engine/error-text.ts"],
+    files: ["engine/error-text.ts", "engine/slots.ts"],
     packages: [PROTOBUF],
   },
   auth: {

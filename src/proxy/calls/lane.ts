@@ -6,11 +6,11 @@ import { recordOf } from "../../channels/maps.ts";
 import { BackendFailure, type Cancellation } from "../../engine/ports/backends.ts";
 import type { Clock, Logger, Timers } from "../../engine/ports/platform.ts";
 import { delay } from "../../engine/ports/timers.ts";
+import { Slots } from "../../engine/slots.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import type { BackendConfig } from "../backend-config.ts";
 import { Circuit, type CircuitOutcome, type Permit } from "./circuit.ts";
 import { CALL_OUTCOMES, type CallLane, type CallOutcome, type LaneStats } from "./counts.ts";
-import { Gate } from "./gate.ts";
 import { OpenCall } from "./open-call.ts";
 
 /** What lanes need of their host. */
@@ -50,14 +50,14 @@ const FAILING: ReadonlySet<CallOutcome> = new Set(["timeout", "unreachable"]);
 
 export class Lane {
   readonly #platform: CallPlatform;
-  readonly #gate: Gate;
+  readonly #gate: Slots;
   readonly #circuit: Circuit;
   readonly #outcomes = recordOf(CALL_OUTCOMES, () => 0);
   #retries = 0;
 
   constructor(name: CallLane, config: BackendConfig, platform: CallPlatform) {
     this.#platform = platform;
-    this.#gate = new Gate(config.concurrency, config.queue);
+    this.#gate = new Slots(config.concurrency, config.queue);
     const fields = { backend: config.name, calls: name };
     this.#circuit = new Circuit(config.circuit, (state) => {
       const { logger, opened } = platform;
