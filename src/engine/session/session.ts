@@ -386,7 +386,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
     this.#transport.mark?.(this.marks());
   }
 
-  async #takeFrame(frame: Frame, size: number): Promise<void> {
+  #takeFrame(frame: Frame, size: number): Promise<void> {
     let message: InboundMessage;
     try {
       message = this.#codec.decodeInbound(frame);
@@ -394,9 +394,9 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
       if (!(error instanceof MessagingError)) throw error;
       debug(this.#node, this.id, "frame refused", { code: error.code, bytes: frame.length });
       this.#replies.refuseFrame(error);
-      return;
+      return Promise.resolve();
     }
-    await this.#take(message, size);
+    return this.#take(message, size);
   }
 
   async #take(message: InboundMessage, size: number): Promise<void> {
