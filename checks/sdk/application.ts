@@ -49,8 +49,8 @@ export interface ApplicationOptions {
 /** What the server has said before it closed a connection. */
 export interface Farewell {
   readonly comesBack: boolean;
-  /** Milliseconds of the machine. */
-  readonly retryAfterMs: number;
+  /** No client that has heard it may try before, by `performance.now`. */
+  readonly notBefore: number;
 }
 
 interface Held {
@@ -285,7 +285,7 @@ export class Application {
   #ended({ code, reason }: NonNullable<MessagingError["close"]>): void {
     this.ends.push(code);
     const farewell = this.farewells.get(reason);
-    if (farewell?.comesBack) this.notBefore = performance.now() + farewell.retryAfterMs;
+    if (farewell?.comesBack) this.notBefore = farewell.notBefore;
     else if (farewell && !this.closed) this.#complain(`it goes on after ${code}`);
   }
 

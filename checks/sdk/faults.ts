@@ -143,8 +143,9 @@ export class Faults {
     this.codes.add(code);
     crossing.end(lastBytes(told, crossing), () => {
       if (application.closed || application.page.hidden) return;
-      const asked = { comesBack: reconnect, retryAfterMs: retryAfterMs / this.#pace };
-      application.farewells.set(reason, asked);
+      // A client waits from when it hears this, which is later.
+      const notBefore = performance.now() + retryAfterMs / this.#pace;
+      application.farewells.set(reason, { comesBack: reconnect, notBefore });
     });
   }
 
