@@ -56,7 +56,8 @@ test("the user id comes from authentication, and frames behind connect wait for 
   expect(transport.frames).toEqual([]);
   resolve({ userId: "ada" });
   await connecting;
-  expect(kinds(transport)).toEqual(["connected", "subscribeAck"]);
+  // What waited is begun by then, and answered when it is done.
+  await expect.poll(() => kinds(transport)).toEqual(["connected", "subscribeAck"]);
   expect(session.userId).toBe("ada");
 });
 
