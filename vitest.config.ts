@@ -53,6 +53,9 @@ export default defineConfig({
           ...WAITING,
           ...REAL,
           include: ["test/worker/**/*.test.ts"],
+          // To start workerd takes more than most of the files do: it is shared, and set up anew for each of them.
+          isolate: false,
+          setupFiles: ["test/worker/setup.ts"],
           // workerd has no environment of its own: a seed must be handed in.
           env: handedIn("MESSAGELOOP_TEST_SEED", "MESSAGELOOP_TEST_SCALE"),
           testTimeout: 60_000,

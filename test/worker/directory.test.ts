@@ -25,8 +25,9 @@ Object.assign(env, { [API_KEYS]: JSON.stringify([key]) });
 
 const known: Backends = { authenticate: async ({ token }) => ({ userId: token }) };
 /** Called when a life of a gateway begins. */
-const backends = vi.fn(() => known);
-Object.assign(GatewayDurableObject.prototype, { backends });
+const backends = vi
+  .spyOn(GatewayDurableObject.prototype as unknown as { backends(): Backends }, "backends")
+  .mockReturnValue(known);
 
 /** Called when a life of a channel begins. */
 const channelLives = vi.spyOn(ChannelObject.prototype, "found");

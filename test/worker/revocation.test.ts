@@ -1,7 +1,7 @@
 /** Revoked tokens and counted connections in the true runtime: what outlives resets and sleep, and what it costs. */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { Backends } from "../../src/engine/ports/backends.ts";
 import { SqlUserStore } from "../../src/worker/directory/user-store.ts";
@@ -27,7 +27,10 @@ const known: Backends = {
     return { userId, tokenId };
   },
 };
-Object.assign(GatewayDurableObject.prototype, { backends: () => known });
+vi.spyOn(
+  GatewayDurableObject.prototype as unknown as { backends(): Backends },
+  "backends",
+).mockReturnValue(known);
 
 /** Within this time every gateway has ended the sessions, in milliseconds. */
 const SWEPT_MS = 10_000;

@@ -15,8 +15,9 @@ const backends: Backends = {
   authenticate: async ({ token }) => ({ userId: "ann", expiresAt: Date.now() + Number(token) }),
 };
 /** Called when a life of a gateway begins. */
-const lives = vi.fn(() => backends);
-Object.assign(GatewayDurableObject.prototype, { backends: lives });
+const lives = vi
+  .spyOn(GatewayDurableObject.prototype as unknown as { backends(): Backends }, "backends")
+  .mockReturnValue(backends);
 
 async function connected(gateway: string, ms: number, capabilities: readonly string[]) {
   const client = await Client.open({ gateway });
