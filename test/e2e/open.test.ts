@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import { parseConfig } from "../../src/server/config/config.ts";
 import { createServer as createMessageServer } from "../../src/server/server.ts";
 import { BROWSERS, type Browser, launch } from "./browsers.ts";
@@ -23,7 +23,8 @@ let elsewhere = "";
 beforeAll(async () => {
   const entry = fileURLToPath(new URL("open-page.ts", import.meta.url));
   const options = { bundle: true, format: "iife", globalName: "page", write: false } as const;
-  program = (await build({ entryPoints: [entry], ...options })).outputFiles[0]?.text ?? "";
+  const { outputFiles } = await build({ entryPoints: [entry], ...options });
+  program = (outputFiles[0]?.text ?? "").replace("var page", "globalThis.page");
 
   const pages = createServer((_, response) => response.end("a page"));
   await new Promise<void>((resolve) => pages.listen(0, "127.0.0.1", resolve));
@@ -57,21 +58,18 @@ const WAYS: readonly (readonly [name: string, from: () => string, to: () => stri
   ["a page of an origin that is allowed", () => elsewhere, () => self],
 ];
 
-/** Runs a script in a page without WebSocket. */
-async function visit(browser: string, url: string, script: string): Promise<unknown> {
-  const page = await browsers.get(browser)?.open(url, NO_WEBSOCKET);
-  return await page?.evaluate(script).finally(() => page.close());
-}
-
 describe.each(BROWSERS)("%s", (browser) => {
   test.each(WAYS)("%s subscribes and publishes without WebSocket", async (_, from, to) => {
+    // A page that the server does not have is a page of its origin all the same.
+    const page = await browsers.get(browser)?.open(`${from()}/a/page`, NO_WEBSOCKET);
+    if (page === undefined) throw new Error(`${browser} was not started`);
+    onTestFinished(() => page.close());
+    await page.evaluate(program);
     for (const protocol of ["Connect", "gRPC-Web"] as const) {
       for (const useBinaryFormat of [true, false]) {
         const channel = `page.${crypto.randomUUID()}`;
         const talk: Talk = { baseUrl: to(), protocol, useBinaryFormat, channel };
-        // A page that the server does not have is a page of its origin all the same.
-        const script = `${program}; page.talk(${JSON.stringify(talk)})`;
-        expect(await visit(browser, `${from()}/a/page`, script)).toEqual(["one", "two"]);
+        expect(await page.evaluate(`page.talk(${JSON.stringify(talk)})`)).toEqual(["one", "two"]);
       }
     }
   });

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-import puppeteer, { type Browser as Firefox } from "puppeteer-core";
+import type { Browser as Firefox } from "puppeteer-core";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createCloudEvent } from "../../src/client/core/create-event.ts";
 import { stands } from "../../src/client/core/patterns.ts";
@@ -17,6 +17,7 @@ import {
 } from "../../src/server/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { seed, seededRandom, steps } from "../support/random.ts";
+import { launchAsUsed } from "./browsers.ts";
 import type { state } from "./shared-page.ts";
 
 type State = ReturnType<typeof state>;
@@ -271,8 +272,7 @@ async function inFirefox() {
 }
 
 async function startFirefox(): Promise<Firefox> {
-  const executablePath = process.env["MESSAGELOOP_FIREFOX"] as string;
-  const started = await puppeteer.launch({ browser: "firefox", executablePath, headless: true });
+  const started = await launchAsUsed("Firefox");
   cleanups.push(() => started.close());
   return started;
 }
