@@ -13,6 +13,7 @@ import { Happenings } from "../../test/history/happenings.ts";
 import type { LifeReport } from "../../test/history/life.ts";
 import { sleep } from "../../test/support/eventually.ts";
 import { FaultProxy } from "../../test/support/fault-proxy.ts";
+import { ownTime } from "../../test/support/own-time.ts";
 import { type SeededRandom, seededRandom } from "../../test/support/random.ts";
 import { Application, type Court, isExcused } from "./application.ts";
 import { FAULTS, Faults } from "./faults.ts";
@@ -255,7 +256,7 @@ class SdkLife implements Court {
     await this.#happenings.over();
     await this.#judge(of(steps, 2));
     for (const application of this.#cast.splice(0)) application.close();
-    await this.#quiet(of(steps, 3));
+    await this.#inTime((isOver) => this.#quiet(of(steps, 3), isOver));
     this.#blame();
     return {
       counts: this.#checker.counts,
@@ -369,14 +370,24 @@ class SdkLife implements Court {
 
   /** Waits until everything owed must have arrived, and judges all that was seen. */
   async #judge(random: SeededRandom): Promise<void> {
-    const deadline = this.#deadline();
-    await this.#quiet(random, deadline);
-    await this.#audit(random, deadline);
+    await this.#inTime(async (isOver) => {
+      await this.#quiet(random, isOver);
+      await this.#audit(random, isOver);
+    });
     this.#blame();
   }
 
-  #deadline(): number {
-    return Date.now() + (this.#options.owedMs ?? OWED_MS);
+  /**
+   * @param wait is given what says that the time is over in which everything owed arrives. It does not pass while this process
+   * does not run: nothing of a minute in which the machine did something else is owed.
+   */
+  async #inTime(wait: (isOver: () => boolean) => Promise<void>): Promise<void> {
+    const time = ownTime();
+    try {
+      await wait(() => time.ms() > (this.#options.owedMs ?? OWED_MS));
+    } finally {
+      time.stop();
+    }
   }
 
   #blame(): void {
@@ -388,7 +399,7 @@ class SdkLife implements Court {
   }
 
   /** Every client is connected, or has ended for a reason and has a successor, and every promise has settled. */
-  async #quiet(random: SeededRandom, deadline = this.#deadline()): Promise<void> {
+  async #quiet(random: SeededRandom, isOver: () => boolean): Promise<void> {
     for (;;) {
       this.#faults.heal();
       for (const application of this.#cast) {
@@ -397,7 +408,7 @@ class SdkLife implements Court {
       }
       const busy = this.#cast.filter(({ quiet }) => !quiet);
       if (busy.length === 0 && this.#pending.size === 0) return;
-      if (Date.now() > deadline) {
+      if (isOver()) {
         const names = busy.map(({ name, client }) => `${name} is ${client.state}`);
         const unsettled = [...this.#pending.values()].slice(0, 10);
         this.complain(`not quiet in time: ${[...names, ...unsettled].join("; ")}`);
@@ -407,11 +418,11 @@ class SdkLife implements Court {
     }
   }
 
-  async #audit(random: SeededRandom, deadline: number): Promise<void> {
+  async #audit(random: SeededRandom, isOver: () => boolean): Promise<void> {
     for (;;) {
-      const failure = await this.#look(random, deadline).catch(String);
+      const failure = await this.#look(random, isOver).catch(String);
       if (failure === undefined) return;
-      if (Date.now() > deadline) {
+      if (isOver()) {
         this.complain(`the log cannot be looked at: ${failure}`);
         return;
       }
@@ -419,12 +430,12 @@ class SdkLife implements Court {
     }
   }
 
-  async #look(random: SeededRandom, deadline: number): Promise<string | undefined> {
+  async #look(random: SeededRandom, isOver: () => boolean): Promise<string | undefined> {
     const { life } = this.#host;
     const auditor = await Auditor.come(life, random.int(life.places));
     try {
       for (const channel of this.#channels) {
-        const settled = await this.#head(auditor, channel, deadline);
+        const settled = await this.#head(auditor, channel, isOver);
         this.note({ kind: "settled", channel, head: settled });
       }
       const channel = random.pick(this.#channels);
@@ -435,11 +446,11 @@ class SdkLife implements Court {
     }
   }
 
-  async #head(auditor: Auditor, channel: string, deadline: number): Promise<Place> {
+  async #head(auditor: Auditor, channel: string, isOver: () => boolean): Promise<Place> {
     for (;;) {
       const head = await auditor.head(channel);
       this.#checker.check();
-      if (this.#checker.owed(channel, head).length === 0 || Date.now() > deadline) return head;
+      if (this.#checker.owed(channel, head).length === 0 || isOver()) return head;
       await sleep(LOOK_MS);
     }
   }
