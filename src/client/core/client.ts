@@ -1,6 +1,6 @@
 /** The client that applications hold. */
 import { MessagingError } from "../../protocol/errors.ts";
-import type { InboundFrame, OutboundFrame, Position, WireMessage } from "../wire/frames.ts";
+import type { InboundFrame, OutboundFrame, Position } from "../wire/frames.ts";
 import { json } from "../wire/json.ts";
 import { utf8Length } from "../wire/sizes.ts";
 import type {
@@ -159,7 +159,16 @@ export class Client<
     );
     const topics = topicsOf({
       ...{ connection, clock, failed },
-      received: (message) => this.#received(message),
+      received: (message) => {
+        try {
+          const received: { data: unknown } & ReceivedMessage = receivedMessage(message);
+          received.data = this.#checked(received.channel, received.data);
+          return received;
+        } catch (error) {
+          report(error);
+          return undefined;
+        }
+      },
       emit: (type, detail) => this.emit(type, detail as ClientEvents[typeof type]),
     });
     const handlers: FrameHandlers = {
@@ -449,17 +458,6 @@ export class Client<
       return result.value;
     }
     return data;
-  }
-
-  #received(message: WireMessage): ReceivedMessage | undefined {
-    try {
-      const received: { data: unknown } & ReceivedMessage = receivedMessage(message);
-      received.data = this.#checked(received.channel, received.data);
-      return received;
-    } catch (error) {
-      this.#report(error);
-      return undefined;
-    }
   }
 
   #failed(cause: unknown): void {

@@ -56,15 +56,14 @@ export class Emitter<Events extends object> extends (EventTarget as unknown as n
     listener: Listener<Events[Type]>,
     options?: ListenerOptions,
   ): void {
-    let wrapped = this.#wrapped.get(listener);
-    if (!wrapped) {
-      wrapped = (event) =>
+    const wrapped =
+      this.#wrapped.get(listener) ??
+      ((event: DetailEvent<Events[Type]>) =>
         this.hand(
           typeof listener === "function" ? listener : (given) => listener.handleEvent(given),
           event,
-        );
-      this.#wrapped.set(listener, wrapped);
-    }
+        ));
+    this.#wrapped.set(listener, wrapped as never);
     this.#types.add(type);
     super.addEventListener(type, wrapped, options);
   }

@@ -317,8 +317,11 @@ export function topicsOf(terms: TopicsTerms): Topics {
         tell(route(channel), "presence", { channel, kind, member: memberOf(join ?? leave ?? {}) });
       },
       presence({ channel = "", members = [] }) {
-        const change = { channel, kind: "members", members: members.map(memberOf) } as const;
-        tell(route(channel), "presence", change);
+        tell(route(channel), "presence", {
+          channel,
+          kind: "members",
+          members: members.map(memberOf),
+        });
       },
       subscribed: ({ subscriptions }) => subscribed(subscriptions),
       unsubscribed({ subscriptions = [] }) {
