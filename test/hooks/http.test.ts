@@ -168,13 +168,14 @@ test("a backend that is slow, breaks off and is away is told in the end, in orde
   const away = (socket: Socket): unknown => socket.destroy();
   const { received, server, port } = await application(async () => {
     asked += 1;
-    if (asked === 1) await sleep(1_000);
-    if (asked === 2) {
+    const nth = asked;
+    if (nth === 1) await sleep(1_000);
+    if (nth === 2) {
       failures = hooks.stats.failures;
       server.on("connection", away);
       server.closeAllConnections();
     }
-    return asked === 3 ? 302 : 200;
+    return nth === 3 ? 302 : 200;
   });
   const hooks = hooksTo(port, { timeoutMs: 500 });
   await hooks.record(told("s"));
