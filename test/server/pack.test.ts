@@ -114,7 +114,7 @@ function archiveOf(name: string): Archive {
 test.each([
   [
     "messageloop",
-    ["SPEC.md", "lib/index.js", "proto/messageloop/v1/service.proto"],
+    ["SPEC.md", "lib/index.js", "lib/index.js.map", "proto/messageloop/v1/service.proto"],
     /^lib\/(?:index|server|worker|(?:client|protocol)\/.*)\.(?:js|js\.map|d\.ts)$|^proto\/.*\.proto$/,
   ],
   [
