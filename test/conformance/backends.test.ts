@@ -1,4 +1,5 @@
 /** What the suite says of backends, where these are services that are called over a network. */
+import { describe } from "vitest";
 import { accessCases } from "./cases/access.ts";
 import { rpcCases } from "./cases/rpc.ts";
 import { type Call, overNetwork } from "./hosts/network.ts";
@@ -10,12 +11,22 @@ import { casesOf } from "./vitest.ts";
 // A server without a backend is the same whatever it would be called by.
 const CASES = [...accessCases, ...rpcCases].filter(({ server }) => server !== undefined);
 
-const HOSTS = [
-  [serverHost, ["http", "connect", "grpc"]],
-  [redisHost, ["http", "grpc"]],
-  [workerHost, ["http", "connect", "binding"]],
-] as const satisfies readonly (readonly [unknown, readonly Call[]])[];
+/** What runs beside each other: most of their time cases wait. Those on Redis share one, one after the other. */
+const BESIDE = [
+  [
+    [serverHost, ["http", "connect", "grpc"]],
+    [workerHost, ["http"]],
+  ],
+  [
+    [redisHost, ["http", "grpc"]],
+    [workerHost, ["connect", "binding"]],
+  ],
+] as const satisfies readonly (readonly (readonly [unknown, readonly Call[]])[])[];
 
-for (const [host, calls] of HOSTS) {
-  for (const call of calls) casesOf(overNetwork(host, call), CASES);
+for (const [i, hosts] of BESIDE.entries()) {
+  describe.concurrent(`beside each other, ${i + 1}`, () => {
+    for (const [host, calls] of hosts) {
+      for (const call of calls) casesOf(overNetwork(host, call), CASES);
+    }
+  });
 }

@@ -30,7 +30,7 @@ export function casesOf(host: Host, cases: readonly Case[]): void {
 
 function tests(host: Host, beside: readonly Lane[]): void {
   afterAll(() => host.stop?.());
-  describe(`${host.capabilities?.name}`, () => {
+  describe(`${host.capabilities?.name}`, { concurrent: false }, () => {
     for (const [i, lane] of beside.entries()) {
       describe.concurrent(`lane ${i + 1}`, () => inTurn(host, lane));
     }
