@@ -4,28 +4,34 @@
  */
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** Files that take longest, the longest first, by their paths below the repository. */
+/**
+ * Files that take longest, by their paths below the repository: those of a project beside each other, the longest first. A
+ * process that files share ends where the next file is one of another project.
+ */
 export const LONGEST: readonly string[] = [
   "test/repo/dry-run.test.ts",
   "test/bench/run.test.ts",
   "test/worker/history.test.ts",
+  "test/conformance/worker.test.ts",
+  "test/conformance/redis-cluster.test.ts",
   "test/conformance/redis.test.ts",
   "test/conformance/server.test.ts",
-  "test/conformance/worker.test.ts",
   "test/conformance/backends.test.ts",
-  "test/conformance/redis-cluster.test.ts",
-  "test/e2e/api.test.ts",
-  "test/server/api.test.ts",
-  "test/server/connections.test.ts",
-  "test/e2e/event-source.test.ts",
   "test/e2e/shared.test.ts",
   "test/e2e/tabs.test.ts",
-  "test/server/sdk-faults.test.ts",
+  "test/e2e/examples.test.ts",
+  "test/e2e/event-source.test.ts",
+  "test/e2e/unread-streams.test.ts",
+  "test/e2e/api.test.ts",
+  "test/e2e/sdk-streams.test.ts",
+  "test/e2e/restarts.test.ts",
+  "test/e2e/browser.test.ts",
+  "test/server/connections.test.ts",
+  "test/server/api.test.ts",
+  "test/server/sdk-streams.test.ts",
   "test/server/pack.test.ts",
   "test/server/soak.test.ts",
   "test/server/cli.test.ts",
-  "test/e2e/sdk-streams.test.ts",
-  "test/e2e/restarts.test.ts",
   "test/redis/hooks-processes.test.ts",
   "test/redis/durable-processes.test.ts",
   "test/redis/careless-processes.test.ts",
