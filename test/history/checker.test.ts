@@ -153,7 +153,18 @@ const RIGHT: Record<string, () => Story> = {
       .note({ kind: "fault", what: "" })
       .publish(1, 1)
       .settle(at(1)),
+  "what was too much to wait for an acknowledgement, to a client that knows no gaps": () =>
+    stormed(30_000).settle(at(40)),
 };
+
+/** Forty large events are published before a subscription is acknowledged, and what is not kept is let go. */
+function stormed(padding: number): Story {
+  const story = new Story().in("fleeting");
+  const ask = { recover: false, since: undefined, rewind: 0 };
+  story.see("emil", { kind: "subscribe", request: 900, ask });
+  for (let n = 1; n <= 40; n++) story.ack(story.send(story.event(`${n}`, { padding })), n);
+  return story.see("emil", { kind: "ack", position: at(0), error: undefined });
+}
 
 /** A log is lost twice. It is told of its second life when others know the third one, and all is over. */
 function toldLate(who: string): Story {
@@ -221,6 +232,14 @@ const WRONG: Record<string, readonly [RegExp, () => Story]> = {
   "what nothing kept from being heard is owed": [
     /emil waits in vain: it is at A-0, and the head is A-1/,
     () => new Story().in("passing").subscribe("emil", at(0)).publish(1, 1).settle(at(1)),
+  ],
+  "what could wait for an acknowledgement is owed": [
+    /emil waits in vain: it is at A-0, and the head is A-40/,
+    () => stormed(20_000).settle(at(40)),
+  ],
+  "what came behind an acknowledgement is owed": [
+    /emil waits in vain: it is at A-0, and the head is A-41/,
+    () => stormed(30_000).publish(41, 41).settle(at(41)),
   ],
   "a message before its acknowledgement": [
     /A-1 came without a subscription/,

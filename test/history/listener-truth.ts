@@ -2,6 +2,7 @@
  * Judges what one subscriber saw of one channel. From the acknowledgement on every message follows the
  * one before, or what lies between was announced: by a gap, or for a replay by the verdict that ends it.
  */
+import { MAX_REPLAY_BUFFER_BYTES } from "../../src/protocol/limits.ts";
 import type { ChannelFact, Grade, Place, Reason, SeenGap } from "./facts.ts";
 import { type LogTruth, type Moment, show } from "./log-truth.ts";
 import { type Pending, type RequestTally, VerdictJudge } from "./verdict.ts";
@@ -44,6 +45,8 @@ export class ListenerTruth {
   readonly #over = new Set<string>();
   /** What it has by its own word, and nothing else says how far it is. */
   #known: Place | undefined;
+  /** When its subscription to the channel was last acknowledged. */
+  #acknowledged: Moment | undefined;
 
   constructor(
     grade: Grade,
@@ -96,6 +99,7 @@ export class ListenerTruth {
     this.#exact = false;
     this.#heard = false;
     this.#known = undefined;
+    this.#acknowledged = undefined;
     this.#whole = undefined;
     this.#over.clear();
   }
@@ -164,11 +168,23 @@ export class ListenerTruth {
       return first === undefined ? undefined : `nothing came, and ${first} was sent since`;
     }
     if (this.#at.epoch === head.epoch && this.#at.offset === head.offset) return undefined;
+    if (!gaps && this.#letGo(this.#at, head)) return undefined;
     // A transient channel tells that it has begun anew when there is something to say, and so does any
     // channel to those who know no gaps, or whose pattern did not keep its log.
     const silent = transient || !gaps || !this.#kept;
     if (silent && head.offset === 0 && this.#at.epoch !== head.epoch) return undefined;
     return `it is at ${show(this.#at)}, and the head is ${show(head)}`;
+  }
+
+  /** Whether all up to the head was too much to wait for an acknowledgement, and could not be read again. */
+  #letGo(at: Place, head: Place): boolean {
+    const acknowledged = this.#acknowledged;
+    if (acknowledged === undefined || at.epoch !== head.epoch) return false;
+    if (head.offset > this.#log.ceiling(head.epoch, acknowledged.seq)) return false;
+    const isGone =
+      this.#log.terms.rules.transient ||
+      this.#log.implausible("head_trimmed", head, acknowledged) === undefined;
+    return isGone && this.#log.padding(at, head.offset) > MAX_REPLAY_BUFFER_BYTES;
   }
 
   #subscribe({ ask }: Fact<"subscribe">, now: Moment, tally: RequestTally): void {
@@ -211,6 +227,7 @@ export class ListenerTruth {
     const fresh = this.#since === undefined;
     this.#exact = true;
     this.#since ??= now;
+    this.#acknowledged = now;
     if (this.#grade === "v1") {
       this.#pending = undefined;
       return;

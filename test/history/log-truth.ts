@@ -225,6 +225,14 @@ export class LogTruth {
     return Math.min(life.top, (this.firstAfter(epoch, seq) ?? Number.POSITIVE_INFINITY) - 1);
   }
 
+  /** What makes the events large that are known to lie after a place, up to an offset; in bytes. */
+  padding({ epoch, offset }: Place, until: number): number {
+    const events = this.#find(epoch)?.events;
+    let bytes = 0;
+    for (let at = offset + 1; at <= until; at++) bytes += events?.get(at)?.spec.padding ?? 0;
+    return bytes;
+  }
+
   /** Whether a life of the log was lost, and not only forgotten while nobody listened. */
   lost(epoch: string, now: Moment): boolean {
     const life = this.#find(epoch);
