@@ -1,7 +1,10 @@
 /** The log on a Durable Object's SQLite: the shared cases, and what a publish costs. */
+import { runInDurableObject } from "cloudflare:test";
+import { exports } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { ChannelLog } from "../../src/channels/log.ts";
 import { SqlLogStore } from "../../src/worker/channel/log-store.ts";
+import { isFresh } from "../../src/worker/sql/sql.ts";
 import { logStoreSuite } from "../conformance/log-store-suite.ts";
 import { counted, withSql } from "./sql.ts";
 
@@ -78,3 +81,12 @@ test("a log from before history could be removed goes on", async () => {
     expect(log.retained().first).toBe(9);
   });
 });
+
+test("a database is fresh until it has a table that is no host's", () =>
+  // An object that has no table of its own before it is asked for something.
+  runInDurableObject(exports.StatsDurableObject.getByName("fresh"), (_, { storage: { sql } }) => {
+    sql.exec("CREATE TABLE IF NOT EXISTS __miniflare_do_name (name TEXT)");
+    const before = isFresh(sql);
+    sql.exec("CREATE TABLE own (id INTEGER PRIMARY KEY)");
+    expect([before, isFresh(sql)]).toEqual([true, false]);
+  }));

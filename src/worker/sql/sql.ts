@@ -11,9 +11,10 @@ export interface SqlLike {
   exec(query: string, ...bindings: SqlValue[]): Iterable<Row>;
 }
 
-/** Whether a database has no tables yet. */
+/** Whether a database has no tables yet, but those that a host has of its own: of wrangler dev it is `__miniflare_do_name`. */
 export function isFresh(sql: SqlLike): boolean {
-  for (const _ of sql.exec("SELECT 1 FROM sqlite_master LIMIT 1")) return false;
+  for (const _ of sql.exec("SELECT 1 FROM sqlite_master WHERE name NOT GLOB '_*' LIMIT 1"))
+    return false;
   return true;
 }
 
