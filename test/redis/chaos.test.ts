@@ -29,6 +29,9 @@ afterEach(async () => {
   for (const end of ended.splice(0).reverse()) await end();
 });
 
+/** A node that cannot say that it is there, or cannot read what is revoked, does not start. */
+const NEEDED: readonly string[] = ["beat", "revoked"];
+
 /** Now and then what was done is not answered. */
 function forgetful(commands: RedisCommands): RedisCommands {
   const random = seededRandom(seed());
@@ -36,8 +39,7 @@ function forgetful(commands: RedisCommands): RedisCommands {
     command: (key, args) => commands.command(key, args),
     run: async (script, keys, args) => {
       const reply = await commands.run(script, keys, args);
-      // A node that cannot say that it is there does not start.
-      if (script.name !== "beat" && random.chance(0.02))
+      if (!NEEDED.includes(script.name) && random.chance(0.02))
         throw new RedisFailure("lost", "the answer was lost");
       return reply;
     },
