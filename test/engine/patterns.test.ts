@@ -629,6 +629,18 @@ test("what a subscription has brought since it began is not missing, though the 
   ]);
 });
 
+test("a verdict on a channel that cannot be recovered names the log of now, and not the one that the subscription began in", async () => {
+  const { broker, listener } = await unrecoverable();
+  await listener.subscribe();
+  broker.lose("f");
+  broker.deliver(2);
+  await listener.subscribe(from(2, "d"));
+  expect(listener.told().filter((line) => line.startsWith("recovered"))).toEqual([
+    "recovered f/2 unavailable d/2..f/2",
+    "recovered time/1000 unavailable ?..time/1000",
+  ]);
+});
+
 test("what a client has not asked for by itself comes by a pattern of a later request", async () => {
   const { broker, listener } = await listening();
   broker.append(5);

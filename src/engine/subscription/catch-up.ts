@@ -115,8 +115,8 @@ export class CatchUp {
     const asked = patterns.takeAsked(channel);
     if (asked === undefined || began === undefined || floor === undefined) return;
     const rules = rulesFor(this.#host, this.#owner, channel);
-    // What cannot be replayed is not missing where it has come.
-    const isLive = rules.recovery && (floor.epoch !== began.epoch || floor.offset > began.offset);
+    // What cannot be replayed is not missing where it has come; but a verdict never leads back into a log that has ended.
+    const isLive = floor.epoch !== began.epoch || (rules.recovery && floor.offset > began.offset);
     const until = isLive ? floor : began;
     const { last } = asked;
     let found: RecoveryResult | undefined;
