@@ -79,8 +79,8 @@ export class Application {
   /** How its connections have ended, by code. */
   readonly ends: number[] = [];
   /**
-   * Closes that the server has announced, by their reasons, which differ: the client may have left the connection before
-   * it was told, and the server itself closes another one with the same code.
+   * Closes that the server has announced, by their reasons, which differ. The client may have left the connection before
+   * the announcement came, and another close of the server may have the same code.
    */
   readonly farewells = new Map<string, Farewell>();
   /** No try may come before it, by `performance.now`. */

@@ -1,4 +1,4 @@
-/** Is told that it has a place, or that `clear` came first. */
+/** Called when a place is free, or, with false, when `clear` came first. */
 type Waiting = (granted: boolean) => void;
 
 /** Places for work of which only so much may be under way; what finds none may wait for one, in order. */

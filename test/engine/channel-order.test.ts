@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { ChannelOrder } from "../../src/engine/session/channel-order.ts";
 
-/** Tasks that end when they are told to, and the list of what has begun and ended. */
+/** Tasks that end when the test ends them, and the list of those that have begun and ended. */
 function scene() {
   const order = new ChannelOrder();
   const seen: string[] = [];

@@ -46,7 +46,7 @@ export function webSocket(given?: WebSocketConstructor): TransportFactory {
         }
       };
       socket.binaryType = "arraybuffer";
-      // All of them before anything can come: what shares a packet with the handshake is told at once.
+      // All of them before anything can come: frames that share a packet with the handshake come at once.
       socket.addEventListener("open", () => {
         if (over) return close(1000, "");
         const protocol = socket.protocol ?? subprotocol;

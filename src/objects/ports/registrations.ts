@@ -1,4 +1,4 @@
-/** What a gateway has registered with other objects: one row for each that it told, of the newest registration. */
+/** What a gateway has registered with other objects: one row for each object, of the newest registration. */
 
 /** What this gateway has registered with objects of one kind, kept so that a later life can take it back. */
 export interface RegistrationTable<Row> {

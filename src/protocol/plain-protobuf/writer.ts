@@ -1,6 +1,6 @@
 /**
- * Messages that are written by hand, into memory that all of them share: the runtime takes memory anew for each, which
- * costs more than what is written there.
+ * Writes messages by hand into one shared memory. The runtime allocates memory for each message, which costs more than
+ * the writing.
  */
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
