@@ -2,7 +2,7 @@
  * Frames and events in protobuf that are written and read without the runtime: whatever one holds, both agree. The
  * runtime is the judge.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { AnySchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { attribute } from "../../src/protocol/cloudevents.ts";
@@ -223,6 +223,39 @@ test("a name that would set a prototype is read as the runtime reads it", () => 
   const decoded = codecFor("proto").decodeInbound(toBinary(InboundMessageSchema, message));
   const read = decoded.envelope.case === "publish" ? decoded.envelope.value.attributes : {};
   expect(Object.keys(read)).toEqual(["__proto__"]);
+});
+
+/** A publish of one event. */
+function publishOf(event: MessageInitShape<typeof CloudEventSchema>): Uint8Array {
+  const envelope = { case: "publish" as const, value: event };
+  return toBinary(InboundMessageSchema, create(InboundMessageSchema, { envelope }));
+}
+
+test.each<[what: string, frame: Uint8Array]>([
+  [
+    "two events, which the runtime makes one of",
+    Buffer.concat([publishOf({ id: "1" }), publishOf({ type: "t" })]),
+  ],
+  [
+    "metadata under a name that would set a prototype",
+    Buffer.concat([
+      publishOf({ id: "1" }),
+      Buffer.from("\x22\x0e\x0a\x09__proto__\x12\x01a", "latin1"),
+    ]),
+  ],
+])("%s are read as the runtime reads them", (_, frame) => {
+  const expected = byRuntime(frame);
+  expect(expected).toBeDefined();
+  const { metadata, envelope } = codecFor("proto").decodeInbound(frame);
+  expect(envelope).toEqual(expected?.envelope);
+  expect(Object.entries(metadata)).toEqual(Object.entries(expected?.metadata ?? {}));
+});
+
+test("a tag of more bytes than a tag may have is refused, whatever its number", () => {
+  const tag = Buffer.from("\x8a\x80\x80\x80\x80\x00\x01a", "latin1");
+  const frame = Buffer.concat([tag, publishOf({ id: "1" })]);
+  expect(byRuntime(frame)).toBeUndefined();
+  expect(() => codecFor("proto").decodeInbound(frame)).toThrow("Failed to decode message");
 });
 
 test.each([127, 128, 16_383, 16_384, 70_000])(
