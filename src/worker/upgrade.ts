@@ -21,7 +21,7 @@ import {
 import { consoleLogger } from "./platform.ts";
 
 /** Widths last as long as the isolate: a fresh one starts small and learns from refusals. */
-const placement = new Placement(
+export const placement = new Placement(
   () => Date.now(),
   () => Math.random(),
 );
