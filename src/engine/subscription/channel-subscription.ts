@@ -5,7 +5,7 @@
 import type { PublicationBatch } from "../../protocol/publication-frames.ts";
 import type { LogGap, Position } from "../ports/broker.ts";
 import { Listener, type Origin, type Subscriber, type Tally } from "./listener.ts";
-import type { RecoveryRequest } from "./recovery.ts";
+import type { RecoveryRequest } from "./recovery/recovery.ts";
 import { type PresenceNotice, ReplayBuffer } from "./replay-buffer.ts";
 
 /** What is replayed before live messages go on. */

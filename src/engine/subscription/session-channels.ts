@@ -17,15 +17,15 @@ import {
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import type { Position, SubscribeResult } from "../ports/broker.ts";
 import type { TokenBucket } from "../token-bucket.ts";
-import { CatchUp } from "./catch-up.ts";
 import { ChannelSubscription, type ReplayPlan } from "./channel-subscription.ts";
 import { higher, ORIGINS, type Origin } from "./listener.ts";
 import type { Beginner } from "./new-channels.ts";
-import type { JoinedPattern } from "./pattern-recovery.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { countOf, positionMessage, positionOf, uint64Of } from "./positions.ts";
 import { SessionReads } from "./reads.ts";
-import type { RecoveryRequest } from "./recovery.ts";
+import { CatchUp } from "./recovery/catch-up.ts";
+import type { JoinedPattern } from "./recovery/pattern-recovery.ts";
+import type { RecoveryRequest } from "./recovery/recovery.ts";
 import { SessionPatterns } from "./session-patterns.ts";
 
 export interface JoinOutcome {

@@ -20,6 +20,8 @@ import {
   PatternFeed,
   PatternReplayBuffer,
 } from "./pattern-feed.ts";
+import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
+import { positionOf } from "./positions.ts";
 import {
   type AskedByPatterns,
   askedByPatterns,
@@ -29,11 +31,15 @@ import {
   type PatternRequest,
   recoverFromTime,
   rulesFor,
-} from "./pattern-recovery.ts";
-import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
-import { positionOf } from "./positions.ts";
-import { budgetOf, type LogReader, type ReplayBudget, readRange, recover } from "./recovery.ts";
-import { type Replay, readPresence, replay } from "./replay.ts";
+} from "./recovery/pattern-recovery.ts";
+import {
+  budgetOf,
+  type LogReader,
+  type ReplayBudget,
+  readRange,
+  recover,
+} from "./recovery/recovery.ts";
+import { type Replay, readPresence, replay } from "./recovery/replay.ts";
 
 /** What one look at many channels asks at the same time. */
 const ASKED_TOGETHER = 32;

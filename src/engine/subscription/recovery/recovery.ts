@@ -2,17 +2,17 @@
  * What a subscriber missed: read from the log, and a verdict on what cannot be had. A position is
  * proof or it is nothing: wherever continuity cannot be shown, the answer is a gap.
  */
-import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { Entry } from "../../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {
   MAX_BATCH_BYTES,
   MAX_BATCH_ENTRIES,
   MAX_JOINED_BYTES,
   MAX_JOINED_MESSAGES,
-} from "../../protocol/limits.ts";
-import type { Broker, GapReason, LogGap, Position } from "../ports/broker.ts";
-import type { Logger } from "../ports/platform.ts";
-import type { Settings } from "../settings/settings.ts";
-import type { Turns } from "../turns.ts";
+} from "../../../protocol/limits.ts";
+import type { Broker, GapReason, LogGap, Position } from "../../ports/broker.ts";
+import type { Logger } from "../../ports/platform.ts";
+import type { Settings } from "../../settings/settings.ts";
+import type { Turns } from "../../turns.ts";
 
 /** Where the log is read, and who hears of it when that fails. */
 export interface LogReader {

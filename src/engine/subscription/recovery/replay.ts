@@ -1,11 +1,11 @@
 /** What a session is given of what was before: entries out of the log, and the members of now. */
-import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { MAX_PRESENCE_MEMBERS } from "../../protocol/limits.ts";
-import { PublicationBatch } from "../../protocol/publication-frames.ts";
-import type { Listener } from "./listener.ts";
-import type { ChannelsHost } from "./ports.ts";
+import type { Entry } from "../../../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MAX_PRESENCE_MEMBERS } from "../../../protocol/limits.ts";
+import { PublicationBatch } from "../../../protocol/publication-frames.ts";
+import type { Listener } from "../listener.ts";
+import type { ChannelsHost } from "../ports.ts";
+import type { PresenceNotice } from "../replay-buffer.ts";
 import { portions } from "./recovery.ts";
-import type { PresenceNotice } from "./replay-buffer.ts";
 
 /** Reads who is present in a channel, for a session that has missed changes. Undefined where nobody knows. */
 export async function readPresence(

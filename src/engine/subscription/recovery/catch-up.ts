@@ -1,7 +1,9 @@
 /** How the channels that a session has by themselves catch up with what its client missed. */
-import type { ChannelRules } from "../../channels/rules.ts";
-import type { Position } from "../ports/broker.ts";
-import type { ChannelSubscription, ReplayPlan } from "./channel-subscription.ts";
+import type { ChannelRules } from "../../../channels/rules.ts";
+import type { Position } from "../../ports/broker.ts";
+import type { ChannelSubscription, ReplayPlan } from "../channel-subscription.ts";
+import type { ChannelsHost, ChannelsOwner } from "../ports.ts";
+import type { SessionPatterns } from "../session-patterns.ts";
 import {
   type Absence,
   type AskedByPatterns,
@@ -9,7 +11,6 @@ import {
   recoverFromTime,
   rulesFor,
 } from "./pattern-recovery.ts";
-import type { ChannelsHost, ChannelsOwner } from "./ports.ts";
 import {
   budgetOf,
   type LogReader,
@@ -21,7 +22,6 @@ import {
   recover,
 } from "./recovery.ts";
 import { readPresence, replay } from "./replay.ts";
-import type { SessionPatterns } from "./session-patterns.ts";
 
 /** One request that catches up: what it may replay is shared by its subscriptions. */
 export class CatchUp {

@@ -2,11 +2,11 @@
  * What a subscriber of a pattern missed in one channel: after its position where it has one, else from
  * the time of the pattern's last acknowledgement on.
  */
-import { matches } from "../../channels/patterns.ts";
-import type { ChannelRules } from "../../channels/rules.ts";
-import type { Position } from "../ports/broker.ts";
-import type { PatternSubscription } from "./hub.ts";
-import type { ChannelsHost, ChannelsOwner } from "./ports.ts";
+import { matches } from "../../../channels/patterns.ts";
+import type { ChannelRules } from "../../../channels/rules.ts";
+import type { Position } from "../../ports/broker.ts";
+import type { PatternSubscription } from "../hub.ts";
+import type { ChannelsHost, ChannelsOwner } from "../ports.ts";
 import {
   type LogReader,
   onlyGap,
