@@ -22,6 +22,7 @@ import {
 } from "./pattern-feed.ts";
 import type { ChannelsHost, ChannelsOwner, JoinTerms } from "./ports.ts";
 import { positionOf } from "./positions.ts";
+import { budgetOf, type ReplayBudget } from "./recovery/found.ts";
 import {
   type AskedByPatterns,
   askedByPatterns,
@@ -32,13 +33,7 @@ import {
   recoverFromTime,
   rulesFor,
 } from "./recovery/pattern-recovery.ts";
-import {
-  budgetOf,
-  type LogReader,
-  type ReplayBudget,
-  readRange,
-  recover,
-} from "./recovery/recovery.ts";
+import { type LogReader, readRange, recover } from "./recovery/recovery.ts";
 import { type Replay, readPresence, replay } from "./recovery/replay.ts";
 
 /** What one look at many channels asks at the same time. */

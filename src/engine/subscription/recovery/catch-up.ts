@@ -4,6 +4,7 @@ import type { Position } from "../../ports/broker.ts";
 import type { ChannelSubscription, ReplayPlan } from "../channel-subscription.ts";
 import type { ChannelsHost, ChannelsOwner } from "../ports.ts";
 import type { SessionPatterns } from "../session-patterns.ts";
+import { budgetOf, type RecoveryResult, type ReplayBudget } from "./found.ts";
 import {
   type Absence,
   type AskedByPatterns,
@@ -11,16 +12,7 @@ import {
   recoverFromTime,
   rulesFor,
 } from "./pattern-recovery.ts";
-import {
-  budgetOf,
-  type LogReader,
-  onlyGap,
-  type RecoveryRequest,
-  type RecoveryResult,
-  type ReplayBudget,
-  readRange,
-  recover,
-} from "./recovery.ts";
+import { type LogReader, onlyGap, type RecoveryRequest, readRange, recover } from "./recovery.ts";
 import { readPresence, replay } from "./replay.ts";
 
 /** One request that catches up: what it may replay is shared by its subscriptions. */

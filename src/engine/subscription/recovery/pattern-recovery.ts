@@ -7,14 +7,8 @@ import type { ChannelRules } from "../../../channels/rules.ts";
 import type { Position } from "../../ports/broker.ts";
 import type { PatternSubscription } from "../hub.ts";
 import type { ChannelsHost, ChannelsOwner } from "../ports.ts";
-import {
-  type LogReader,
-  onlyGap,
-  type RecoveryResult,
-  type ReplayBudget,
-  readRange,
-  recover,
-} from "./recovery.ts";
+import type { RecoveryResult, ReplayBudget } from "./found.ts";
+import { type LogReader, onlyGap, readRange, recover } from "./recovery.ts";
 
 /** How far the clocks of two channels may lie apart, or one be set back, in milliseconds. */
 const CLOCK_MARGIN_MS = 30_000;

@@ -3,16 +3,11 @@
  * proof or it is nothing: wherever continuity cannot be shown, the answer is a gap.
  */
 import type { Entry } from "../../../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import {
-  MAX_BATCH_BYTES,
-  MAX_BATCH_ENTRIES,
-  MAX_JOINED_BYTES,
-  MAX_JOINED_MESSAGES,
-} from "../../../protocol/limits.ts";
-import type { Broker, GapReason, LogGap, Position } from "../../ports/broker.ts";
+import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../../../protocol/limits.ts";
+import type { Broker, GapReason, Position } from "../../ports/broker.ts";
 import type { Logger } from "../../ports/platform.ts";
-import type { Settings } from "../../settings/settings.ts";
 import type { Turns } from "../../turns.ts";
+import type { RecoveryResult, ReplayBudget } from "./found.ts";
 
 /** Where the log is read, and who hears of it when that fails. */
 export interface LogReader {
@@ -24,32 +19,12 @@ export interface LogReader {
   over(): boolean;
 }
 
-/** What one request may replay, used up by its subscriptions one after the other. */
-export interface ReplayBudget {
-  messages: number;
-  bytes: number;
-}
-
-/** All that one request may replay. */
-export function budgetOf({
-  recoveryMessages: messages,
-  recoveryBytes: bytes,
-}: Pick<Settings, "recoveryMessages" | "recoveryBytes">): ReplayBudget {
-  return { messages, bytes };
-}
-
 /** Where a client wants to go on. */
 export interface RecoveryRequest {
   /** The last position that the client has; without an epoch it says nothing. */
   readonly since: Position | undefined;
   /** Without a `since`: the last so many messages; 0 when a position was meant. */
   readonly rewind: number;
-}
-
-export interface RecoveryResult {
-  /** Dense and ascending, the last at the position that was read up to. */
-  readonly entries: readonly Entry[];
-  readonly gap: LogGap | undefined;
 }
 
 /**
@@ -141,21 +116,4 @@ export async function readRange(
     before -= page.entries.length;
   }
   return { entries: found.reverse(), gap: undefined };
-}
-
-/** Entries as they are replayed: so many at a time that none of them holds up others for long. */
-export function* portions(entries: readonly Entry[]): Iterable<readonly Entry[]> {
-  let start = 0;
-  let bytes = 0;
-  for (const [index, { body }] of entries.entries()) {
-    const size = body?.event.length ?? 0;
-    const full = index - start === MAX_JOINED_MESSAGES || bytes + size > MAX_JOINED_BYTES;
-    if (full && index > start) {
-      yield entries.slice(start, index);
-      start = index;
-      bytes = 0;
-    }
-    bytes += size;
-  }
-  if (start < entries.length) yield entries.slice(start);
 }

@@ -5,7 +5,7 @@ import { PublicationBatch } from "../../../protocol/publication-frames.ts";
 import type { Listener } from "../listener.ts";
 import type { ChannelsHost } from "../ports.ts";
 import type { PresenceNotice } from "../replay-buffer.ts";
-import { portions } from "./recovery.ts";
+import { portions } from "./found.ts";
 
 /** Reads who is present in a channel, for a session that has missed changes. Undefined where nobody knows. */
 export async function readPresence(
