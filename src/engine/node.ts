@@ -26,6 +26,7 @@ import { DEFAULT_SETTINGS, type Settings } from "./settings/settings.ts";
 import { Hub } from "./subscription/hub.ts";
 import { NewChannels } from "./subscription/new-channels.ts";
 import { Occupancy } from "./subscription/occupancy.ts";
+import { SharedReads } from "./subscription/recovery/shared-reads.ts";
 import type { PresenceNotice } from "./subscription/replay-buffer.ts";
 import { SurveyRuns } from "./survey/survey-run.ts";
 import { Surveys } from "./survey/surveys.ts";
@@ -74,6 +75,7 @@ export class Node implements SessionHost {
   readonly flowLimits: FlowLimits;
   readonly hub: Hub;
   readonly turns: Turns;
+  readonly reads = new SharedReads();
   readonly occupancy = new Occupancy();
   readonly surveys: Surveys;
   readonly surveyRuns: SurveyRuns;

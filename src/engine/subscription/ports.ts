@@ -9,6 +9,7 @@ import type { Settings } from "../settings/settings.ts";
 import type { Turns } from "../turns.ts";
 import type { Hub } from "./hub.ts";
 import type { Origin, Subscriber } from "./listener.ts";
+import type { SharedReads } from "./recovery/shared-reads.ts";
 import type { PresenceNotice } from "./replay-buffer.ts";
 
 /** What the channels of a session need from the node around them. */
@@ -26,6 +27,8 @@ export interface ChannelsHost {
   presenceNotice(channel: string, epoch: string, snapshot: Snapshot): PresenceNotice;
   /** How the reads of all sessions share the event loop. */
   readonly turns: Turns;
+  /** What sessions that come back have read of logs, for those that have missed the same. */
+  readonly reads: SharedReads;
   /** How many subscriptions a session may have, and what one request may replay. */
   readonly settings: Pick<Settings, "maxSubscriptions" | "recoveryMessages" | "recoveryBytes">;
 }

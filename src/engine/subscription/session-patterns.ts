@@ -429,8 +429,8 @@ export class SessionPatterns {
   }
 
   get #reader(): LogReader {
-    const { broker, logger, turns } = this.#host;
-    return { broker, logger, turns, over: () => this.#owner.ended };
+    const { broker, logger, turns, reads } = this.#host;
+    return { broker, logger, turns, reads, over: () => this.#owner.ended };
   }
 }
 

@@ -23,11 +23,11 @@ export class CatchUp {
   readonly #reader: LogReader;
 
   constructor(host: ChannelsHost, owner: ChannelsOwner) {
-    const { broker, logger, turns } = host;
+    const { broker, logger, turns, reads } = host;
     this.budget = budgetOf(host.settings);
     this.#host = host;
     this.#owner = owner;
-    this.#reader = { broker, logger, turns, over: () => owner.ended };
+    this.#reader = { broker, logger, turns, reads, over: () => owner.ended };
   }
 
   /** @param patterns what they ask of the channel is brought with it, in one replay from whatever is lower */

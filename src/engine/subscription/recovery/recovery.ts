@@ -4,10 +4,17 @@
  */
 import type { Entry } from "../../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../../../protocol/limits.ts";
-import type { Broker, GapReason, Position } from "../../ports/broker.ts";
+import type {
+  Broker,
+  GapReason,
+  HistoryFilter,
+  HistoryPage,
+  Position,
+} from "../../ports/broker.ts";
 import type { Logger } from "../../ports/platform.ts";
 import type { Turns } from "../../turns.ts";
 import type { RecoveryResult, ReplayBudget } from "./found.ts";
+import type { SharedReads } from "./shared-reads.ts";
 
 /** Where the log is read, and who hears of it when that fails. */
 export interface LogReader {
@@ -15,6 +22,8 @@ export interface LogReader {
   readonly logger: Logger;
   /** Each page is a step of its own. */
   readonly turns: Turns;
+  /** What other sessions have read. */
+  readonly reads: SharedReads;
   /** Whether nobody waits any more for what is read. */
   over(): boolean;
 }
@@ -74,12 +83,26 @@ export function onlyGap(
  * @param from entries that came before this time, in Unix milliseconds, are not wanted
  */
 export async function readRange(
-  { broker, logger, turns, over }: LogReader,
+  reader: LogReader,
   channel: string,
   after: number,
   until: Position,
   budget: ReplayBudget,
   from = 0,
+): Promise<RecoveryResult> {
+  const pages = () => readPages(reader, channel, after, until, budget, from);
+  if (from > 0 || after >= until.offset) return await pages();
+  const head = () => readPage(reader, channel, { limit: 0 });
+  return await reader.reads.read({ channel, after, until }, budget, { pages, head });
+}
+
+async function readPages(
+  reader: LogReader,
+  channel: string,
+  after: number,
+  until: Position,
+  budget: ReplayBudget,
+  from: number,
 ): Promise<RecoveryResult> {
   const { epoch } = until;
   const found: Entry[] = [];
@@ -96,13 +119,8 @@ export async function readRange(
       limit: Math.min(before - 1 - after, budget.messages, MAX_BATCH_ENTRIES),
       maxBytes: Math.min(budget.bytes, MAX_BATCH_BYTES),
     };
-    const page = await turns
-      .run(() => broker.history(channel, filter))
-      .catch((error: unknown) => {
-        logger.warn("history cannot be read", { error: String(error) });
-        return undefined;
-      });
-    if (over() || page?.position.epoch !== epoch) return gap("unavailable");
+    const page = await readPage(reader, channel, filter);
+    if (reader.over() || page?.position.epoch !== epoch) return gap("unavailable");
     const newest = page.entries[0];
     if (newest === undefined || Number(newest.offset) !== before - 1) {
       return gap(page.reason ?? "unavailable");
@@ -116,4 +134,18 @@ export async function readRange(
     before -= page.entries.length;
   }
   return { entries: found.reverse(), gap: undefined };
+}
+
+/** A page of history, in a step of its own. Undefined where it cannot be read. */
+async function readPage(
+  { broker, logger, turns }: LogReader,
+  channel: string,
+  filter: HistoryFilter,
+): Promise<HistoryPage | undefined> {
+  try {
+    return await turns.run(() => broker.history(channel, filter));
+  } catch (error) {
+    logger.warn("history cannot be read", { error: String(error) });
+    return undefined;
+  }
 }

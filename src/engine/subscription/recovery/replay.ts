@@ -1,11 +1,9 @@
 /** What a session is given of what was before: entries out of the log, and the members of now. */
 import type { Entry } from "../../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_PRESENCE_MEMBERS } from "../../../protocol/limits.ts";
-import { PublicationBatch } from "../../../protocol/publication-frames.ts";
 import type { Listener } from "../listener.ts";
 import type { ChannelsHost } from "../ports.ts";
 import type { PresenceNotice } from "../replay-buffer.ts";
-import { portions } from "./found.ts";
 
 /** Reads who is present in a channel, for a session that has missed changes. Undefined where nobody knows. */
 export async function readPresence(
@@ -40,11 +38,11 @@ export async function replay(
   listener: Listener,
   { channel, epoch, entries }: Replay,
 ): Promise<void> {
-  for (const portion of portions(entries)) {
+  for (const batch of host.reads.batches(channel, epoch, entries, host.stamp)) {
     await host.turns.run(() => {
       if (isOver()) return;
-      host.counters.replayed += portion.length;
-      listener.publications(new PublicationBatch(channel, epoch, portion, host.stamp, true), true);
+      host.counters.replayed += batch.entries.length;
+      listener.publications(batch, true);
     });
     if (isOver()) return;
   }
