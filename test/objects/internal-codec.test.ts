@@ -1,21 +1,31 @@
-/** What is written by hand is what the schema says. */
-import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+/** What is written and read by hand is what the schema says. */
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageInitShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import {
   encodeDelivery,
   encodeEntry,
   encodeHistory,
   encodePresenceChange,
+  encodePublishes,
   encodeReadResponse,
   encodeTransient,
 } from "../../src/objects/calls/internal-codec.ts";
+import { readDelivery, readPublishes } from "../../src/objects/calls/internal-reader.ts";
 import {
   DeliverRequestSchema,
   EntrySchema,
   HistoryResponseSchema,
   PresenceChangeSchema,
+  PublishRequestSchema,
   ReadResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { eachStep, type SeededRandom } from "../support/random.ts";
 
 function bytes<Schema extends DescMessage>(
   schema: Schema,
@@ -106,4 +116,97 @@ test("pages of history", () => {
       }
     }
   }
+});
+
+const TEXTS = ["", "a", "room.1", "ä\u0000\u{1f600}", "__proto__", "a".repeat(127), "ä".repeat(64)];
+const NUMBERS = [0n, 1n, 127n, 128n, BigInt(LARGE), 2n ** 64n - 1n];
+const BYTES = [new Uint8Array(), Uint8Array.of(0, 255), new Uint8Array(200)];
+
+function anyOf<T>(random: SeededRandom, make: () => T): T[] {
+  return Array.from({ length: random.pick([0, 1, 1, 3]) }, make);
+}
+
+function anyDelivery(random: SeededRandom): Uint8Array {
+  const text = () => random.pick(TEXTS);
+  const body = () => ({
+    event: random.pick(BYTES),
+    metadata: random.chance(0.2) ? { [text()]: text() } : {},
+    ...(random.chance(0.8) && {
+      publisher: { clientId: text(), userId: text(), sessionId: text() },
+    }),
+  });
+  const known = random.chance(0.9);
+  return bytes(DeliverRequestSchema, {
+    channel: text(),
+    registration: text(),
+    epoch: text(),
+    prev: random.pick(NUMBERS),
+    entries: anyOf(random, () => ({
+      offset: random.pick(NUMBERS),
+      time: random.pick(NUMBERS),
+      ...(random.chance(0.9) && { body: body() }),
+    })),
+    presence: known ? [] : anyOf(random, () => change(0)),
+    presenceLost: !known && random.chance(0.5),
+    undeliveredTime: random.pick(NUMBERS),
+    transients: known ? [] : anyOf(random, () => ({ id: text(), time: 1n, body: body() })),
+  });
+}
+
+function anyItems(random: SeededRandom) {
+  const item = () => ({
+    $typeName: "messageloop.internal.v1.PublishItem" as const,
+    key: random.pick(TEXTS),
+    body: random.pick(BYTES),
+    transient: random.chance(0.2),
+  });
+  return { items: anyOf(random, item), region: random.pick(TEXTS) };
+}
+
+/** The same message, or one of which a byte is another, is missing or is there twice, or which ends too early. */
+function damaged(random: SeededRandom, message: Uint8Array): Uint8Array {
+  const at = random.int(message.length + 1);
+  switch (random.pick(["whole", "byte", "cut", "missing", "twice", "joined"] as const)) {
+    case "byte":
+      return message.length === 0 ? message : message.with(at % message.length, random.int(256));
+    case "cut":
+      return message.slice(0, at);
+    case "missing":
+      return Buffer.concat([message.slice(0, at), message.slice(at + 1)]);
+    case "twice":
+      return Buffer.concat([message.slice(0, at), message.slice(Math.max(0, at - 1))]);
+    case "joined":
+      return Buffer.concat([message, message.slice(at)]);
+    default:
+      return message;
+  }
+}
+
+function outcome<T>(read: () => T): T | "refused" {
+  try {
+    return read();
+  } catch {
+    return "refused";
+  }
+}
+
+test("what is read is what the runtime reads, and what it refuses is refused", () => {
+  let refused = 0;
+  eachStep(5_000, (random) => {
+    const delivery = damaged(random, anyDelivery(random));
+    const expected = outcome(() => fromBinary(DeliverRequestSchema, delivery));
+    if (expected === "refused") refused += 1;
+    expect(outcome(() => readDelivery(delivery))).toEqual(expected);
+    const publishes = damaged(random, bytes(PublishRequestSchema, anyItems(random)));
+    const wanted = outcome(() => fromBinary(PublishRequestSchema, publishes));
+    expect(outcome(() => readPublishes(publishes))).toEqual(wanted);
+  });
+  expect(refused).toBeGreaterThan(500);
+});
+
+test("publishes", () => {
+  eachStep(500, (random) => {
+    const { items, region } = anyItems(random);
+    expect(encodePublishes(items, region)).toEqual(bytes(PublishRequestSchema, { items, region }));
+  });
 });

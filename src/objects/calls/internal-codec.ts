@@ -7,6 +7,7 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { LogRow } from "../../channels/log-store.ts";
 import type { PresenceChange } from "../../channels/presence.ts";
 import type { Position } from "../../engine/ports/broker.ts";
+import type { PublishItem } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 
 /** A log row as a `messageloop.internal.v1.Entry`. */
 export function encodeEntry(row: LogRow): Uint8Array {
@@ -18,6 +19,20 @@ export function encodeEntry(row: LogRow): Uint8Array {
     .tag(3, WireType.LengthDelimited)
     .bytes(row.body)
     .finish();
+}
+
+/** Publishes of a gateway in a region as a `messageloop.internal.v1.PublishRequest`. */
+export function encodePublishes(items: readonly PublishItem[], region: string): Uint8Array {
+  const writer = new BinaryWriter();
+  for (const { key, body, transient } of items) {
+    writer.tag(1, WireType.LengthDelimited).fork();
+    if (key !== "") writer.tag(1, WireType.LengthDelimited).string(key);
+    if (body.length > 0) writer.tag(2, WireType.LengthDelimited).bytes(body);
+    if (transient) writer.tag(3, WireType.Varint).bool(true);
+    writer.join();
+  }
+  if (region !== "") writer.tag(2, WireType.LengthDelimited).string(region);
+  return writer.finish();
 }
 
 /** A join or a leave as a `messageloop.internal.v1.PresenceChange`. */

@@ -13,7 +13,6 @@ import {
   HistoryRequestSchema,
   PresenceRequestSchema,
   PresenceResponseSchema,
-  PublishRequestSchema,
   PublishResponseSchema,
   ReadRequestSchema,
   RegisterRequestSchema,
@@ -24,6 +23,7 @@ import { SharedAlarm } from "../alarm.ts";
 import { encode } from "../calls/encode.ts";
 import { deliverTo } from "../calls/gateway-calls.ts";
 import { encodeHistory, encodeReadResponse } from "../calls/internal-codec.ts";
+import { readPublishes } from "../calls/internal-reader.ts";
 import { indexOf, LEASE_TERMS } from "../calls/lease-terms.ts";
 import { interestOf, leaseOf } from "../calls/pattern-calls.ts";
 import type { Called, ChannelStub, ObjectCalls } from "../ports/calls.ts";
@@ -75,7 +75,7 @@ export class ChannelObject implements Called<ChannelStub> {
   }
 
   async publish(request: Uint8Array): Promise<Uint8Array> {
-    const { items, region } = fromBinary(PublishRequestSchema, request);
+    const { items, region } = readPublishes(request);
     try {
       // After the wait the object may hold another life of the channel.
       for (let wait = this.#life.ready(); wait !== undefined; wait = this.#life.ready()) await wait;

@@ -4,7 +4,7 @@
  * `ChannelRegistration`, how far it was heard in its cursor; what is reported to pattern indexes in a
  * `PatternRegistration` for each pattern.
  */
-import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { made } from "../../channels/maps.ts";
 import { PatternMap } from "../../channels/pattern-map.ts";
 import { matches } from "../../channels/patterns.ts";
@@ -26,7 +26,6 @@ import type {
   SubscribeResult,
 } from "../../engine/ports/broker.ts";
 import {
-  DeliverRequestSchema,
   PublishItemSchema,
   type SeenRecord,
   type SeenRecordSchema,
@@ -36,6 +35,7 @@ import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
 import { bodyBytes } from "../../protocol/plain-protobuf/entry.ts";
 import { gatewaysOf, historyOf, presenceOf } from "../calls/channel-calls.ts";
 import { GONE, runOf, STAYS } from "../calls/gateway-calls.ts";
+import { readDelivery } from "../calls/internal-reader.ts";
 import { indexesOf } from "../calls/lease-terms.ts";
 import { activeOf } from "../calls/pattern-calls.ts";
 import { mergeInterest, type PatternInterest } from "../calls/pattern-interest.ts";
@@ -282,7 +282,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
    * @returns a DeliverResponse, which says whether this gateway has no subscriber for the channel
    */
   deliver(bytes: Uint8Array): Uint8Array | Promise<Uint8Array> {
-    const request = fromBinary(DeliverRequestSchema, bytes);
+    const request = readDelivery(bytes);
     const { channel } = request;
     const interest = this.#interest;
     if (!interest.hasAnySubscriber(channel)) return GONE;

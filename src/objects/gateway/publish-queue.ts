@@ -7,11 +7,10 @@ import { PublishQueue } from "../../engine/publishing/publish-queue.ts";
 import { errorFrom } from "../../protocol/errors.ts";
 import {
   type PublishItem,
-  PublishRequestSchema,
   PublishResponseSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { readAnswer } from "../calls/answers.ts";
-import { encode } from "../calls/encode.ts";
+import { encodePublishes } from "../calls/internal-codec.ts";
 import { retrying, toChannel } from "../calls/retry.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import type { Trouble } from "../trouble.ts";
@@ -34,7 +33,7 @@ export function publishQueue(
 ): PublishQueue<PublishItem> {
   return new PublishQueue({
     async publish(items) {
-      const request = encode(PublishRequestSchema, { items: [...items], region });
+      const request = encodePublishes(items, region);
       const answer = await retrying(() => call(request), toChannel(platform, channelTrouble));
       const { epoch, results } = readAnswer(PublishResponseSchema, answer);
       return results.map(({ error, offset, duplicate }) =>

@@ -70,7 +70,7 @@ function read(frame: Uint8Array): InboundMessage | undefined {
 }
 
 /** Reads the entry of a text under a name. Returns whether it is one as everybody writes it. */
-function readText(reader: BinaryReader, texts: { [name: string]: string }): boolean {
+export function readText(reader: BinaryReader, texts: { [name: string]: string }): boolean {
   const end = reader.uint32() + reader.pos;
   if (nextTag(reader) !== tag(1)) return false;
   const name = reader.string(true);
