@@ -34,7 +34,6 @@ export function setup(): void {
       platform: "browser",
       conditions: ["workerd", "worker", "browser"],
       target: "es2024",
-      keepNames: true,
       external: ["cloudflare:*", "workerd:*"],
     }),
     { path: join(FOLDER, TERMS), contents: Buffer.from(JSON.stringify(wranglerOf(root))) },
