@@ -108,6 +108,11 @@ const websocket = listener(":9080", {
   path: only("server", v.optional(paths, "/ws"), "a Worker has WebSocket at /ws"),
   allowed_origins: v.optional(allowedOrigins, []),
   allowed_hosts: v.optional(allowedHosts, []),
+  compression: only(
+    "server",
+    v.optional(switches, false),
+    "on Workers nothing is compressed, as the runtime would do it for each client anew",
+  ),
   read_timeout: only("server", unset(durations), "server.heartbeat.idle_timeout is for both"),
 });
 

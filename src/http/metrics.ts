@@ -58,10 +58,13 @@ const FAMILIES: Families<EngineStats> = {
   ],
   messageloop_events_decoded_total: ["Events decoded from the bytes of the log.", "decoded"],
   messageloop_received_bytes_total: [
-    "Bytes of frames from clients, heartbeats left out.",
+    "Bytes of frames from clients, decompressed, heartbeats left out.",
     "bytesIn",
   ],
-  messageloop_sent_bytes_total: ["Bytes of frames to clients, heartbeats left out.", "bytesOut"],
+  messageloop_sent_bytes_total: [
+    "Bytes of frames to clients before they are compressed, heartbeats left out.",
+    "bytesOut",
+  ],
   messageloop_queue_drops_total: [
     "Frames of deliveries dropped from the queues of slow consumers, closed with 3510.",
     "queueDrops",

@@ -33,11 +33,13 @@ export interface SizedFrame {
   readonly urgent: boolean;
   /** The form in which a host puts it on the wire, made by the host for its first receiver. */
   prepared: Uint8Array | undefined;
+  /** The same for receivers that take it compressed. */
+  compressed: Uint8Array | undefined;
 }
 
 export function sized(data: Frame, urgent = false): SizedFrame {
   const bytes = typeof data === "string" ? utf8Length(data) : data.length;
-  return { data, bytes, urgent, prepared: undefined };
+  return { data, bytes, urgent, prepared: undefined, compressed: undefined };
 }
 
 /** What encoding has cost; shows whether the fast paths were taken. */

@@ -268,7 +268,7 @@ transport:
   }
 
   test.each([
-    ["compression: true", ["FILE: transport.websocket.compression: is not a setting"]],
+    ["deflate: true", ["FILE: transport.websocket.deflate: is not a setting"]],
     [
       "path: ws\n    allowed_origins: https://app.example",
       [

@@ -62,6 +62,7 @@ test("without a file every setting has its default", async () => {
       path: "/ws",
       allowedOrigins: [],
       allowedHosts: [],
+      compression: false,
     },
     grpc: { address: { host: undefined, port: 9090 }, tls: undefined },
     stream: { heartbeatIntervalMs: 15_000, lifetimeMs: 1_200_000 },
@@ -175,7 +176,7 @@ server:
   log_levl: info
   http: { tls: }
 transport:
-  websocket: { addr: 9080, path: ws, allowed_origins: [app.example], compression: true }
+  websocket: { addr: 9080, path: ws, allowed_origins: [app.example], compression: 9 }
   grpc: { addr: ":1", address: ":2", tls: { cert: x.pem } }
 broker: { type: kafka }
 limits: { connections: 0, queue_bytes: 8MB, retained_bytes: 1000 }
@@ -195,7 +196,7 @@ channels: [{ pattern: a..b }, { pattern: a, history_size: 0, histroy_ttl: 1h }]
     "FILE: transport.grpc.tls.key: is missing",
     'FILE: transport.websocket.addr: must be an address such as ":9080" or "127.0.0.1:9080"',
     "FILE: transport.websocket.allowed_origins.0: must be an origin such as https://app.example, or *",
-    "FILE: transport.websocket.compression: is not a setting",
+    "FILE: transport.websocket.compression: must be true or false",
     "FILE: transport.websocket.path: must be a path such as /ws",
   ]);
   const both = 'transport: { grpc: { addr: ":1", address: ":2" } }';

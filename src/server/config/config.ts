@@ -63,6 +63,8 @@ export function parseConfig(value: unknown, secrets: Secrets = NO_SECRETS) {
       allowedOrigins: websocket.allowed_origins,
       /** Names of the server; without any every name is its own. */
       allowedHosts: websocket.allowed_hosts,
+      /** Whether frames are compressed for clients that offer it. */
+      compression: websocket.compression,
     },
     /** The server API. */
     api: {

@@ -98,6 +98,7 @@ export class Doors {
     this.#sockets = new Sockets({
       ...common,
       handshake: config.websocket,
+      compression: config.websocket.compression,
       proxies: this.#proxies,
     });
     this.#eventsDoor = new EventsDoor({

@@ -9,8 +9,9 @@ import { MAX_REASON_BYTES } from "../../protocol/limits.ts";
 import { type SizedFrame, sized } from "../../protocol/publication-frames.ts";
 import { utf8Cut } from "../../protocol/utf8.ts";
 import { endLater } from "./deadline.ts";
+import type { Inflater } from "./deflate/inflater.ts";
 import type { Source } from "./turn-taking.ts";
-import { type Flusher, SocketWriter, type WriterOwner } from "./writer.ts";
+import { type Flusher, SocketWriter, type WriterOwner, type WriterTerms } from "./writer.ts";
 
 const CLOSE_FRAME = 0x88;
 const PONG_FRAME = 0x8a;
@@ -20,6 +21,8 @@ const PONG = sized("pong", true);
 export interface SocketPair {
   readonly ws: WebSocket;
   readonly socket: Duplex;
+  /** Where compression is agreed. */
+  readonly inflater: Inflater | undefined;
 }
 
 export class SocketTransport implements Transport, WriterOwner, Source {
@@ -32,10 +35,10 @@ export class SocketTransport implements Transport, WriterOwner, Source {
   #paused = false;
   #held = false;
 
-  constructor(pair: SocketPair, flusher: Flusher, maxQueueBytes: number, counters: HostCounters) {
+  constructor(pair: SocketPair, flusher: Flusher, terms: WriterTerms, counters: HostCounters) {
     this.#pair = pair;
     this.#counters = counters;
-    this.#writer = new SocketWriter(pair.socket, flusher, this, maxQueueBytes);
+    this.#writer = new SocketWriter(pair.socket, flusher, this, terms);
   }
 
   overrun(deliveries: number): void {
@@ -82,9 +85,14 @@ export class SocketTransport implements Transport, WriterOwner, Source {
   }
 
   #read(): void {
-    const { ws } = this.#pair;
-    if (this.#paused || this.#held) ws.pause();
-    else ws.resume();
+    const { ws, inflater } = this.#pair;
+    if (this.#paused || this.#held) {
+      ws.pause();
+      inflater?.hold();
+    } else {
+      ws.resume();
+      inflater?.release();
+    }
   }
 
   heard(): number {
@@ -130,5 +138,5 @@ function control(opcode: number, data: Uint8Array): SizedFrame {
   prepared[0] = opcode;
   prepared[1] = data.length;
   prepared.set(data, 2);
-  return { data: prepared, bytes: prepared.length, urgent: true, prepared };
+  return { data: prepared, bytes: prepared.length, urgent: true, prepared, compressed: prepared };
 }

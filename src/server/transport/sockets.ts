@@ -9,10 +9,12 @@ import { negotiate } from "../../protocol/codec.ts";
 import { DISCONNECTS } from "../../protocol/codes.ts";
 import type { TrustedProxies } from "./client-address.ts";
 import type { Entrance } from "./connections.ts";
+import { agreement } from "./deflate/agreement.ts";
+import { Inflater } from "./deflate/inflater.ts";
 import { closeSocket, SocketTransport } from "./socket-transport.ts";
 import { FrameReader, Turns } from "./turn-taking.ts";
 import { headerOf, refuse } from "./upgrades.ts";
-import { Flusher } from "./writer.ts";
+import { Flusher, type WriterTerms } from "./writer.ts";
 
 /** How long a peer may take to answer a close frame, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 5_000;
@@ -25,6 +27,8 @@ const MAX_CHUNKS = 4_096;
 
 export interface SocketsOptions extends Entrance {
   readonly handshake: HandshakeRules;
+  /** Whether frames are compressed for clients that offer it. */
+  readonly compression: boolean;
   readonly proxies: TrustedProxies;
 }
 
@@ -34,13 +38,21 @@ export class Sockets {
   readonly #flusher = new Flusher();
   readonly #turns = new Turns();
   readonly #open = new Map<WebSocket, Duplex>();
+  /** What has been agreed on about compression. */
+  readonly #agreements = new WeakMap<IncomingMessage, string>();
+  readonly #plain: WriterTerms;
+  readonly #compressing: WriterTerms;
 
   constructor(options: SocketsOptions) {
+    const { maxQueueBytes } = options;
     this.#options = options;
+    this.#plain = { maxQueueBytes, compresses: false };
+    this.#compressing = { maxQueueBytes, compresses: true };
     // The library's types do not know all of them yet, so the options are no literal of the call.
     const settings = {
       noServer: true,
       clientTracking: false,
+      // It would compress for each client anew, and keep a window for each.
       perMessageDeflate: false,
       // An answer of the library would pass by the queue.
       autoPong: false,
@@ -51,11 +63,15 @@ export class Sockets {
       handleProtocols: (offers: Set<string>) => negotiate([...offers]).subprotocol ?? false,
     };
     this.#server = new WebSocketServer(settings);
+    this.#server.on("headers", (headers, request) => {
+      const agreed = this.#agreements.get(request);
+      if (agreed !== undefined) headers.push(`Sec-WebSocket-Extensions: ${agreed}`);
+    });
   }
 
   /** Takes an upgrade of the HTTP server. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { connections, handshake, proxies, logger } = this.#options;
+    const { compression, connections, handshake, proxies, logger } = this.#options;
     const { method = "" } = request;
     const address = proxies.clientOf(request.socket.remoteAddress, request.headers);
     const header = (name: string): string | null => headerOf(request, name);
@@ -73,6 +89,8 @@ export class Sockets {
       refuse(socket, 503, "Service Unavailable", { "Retry-After": `${retryAfterSeconds()}` });
       return;
     }
+    const agreed = compression ? agreement(header("Sec-WebSocket-Extensions") ?? "") : undefined;
+    if (agreed !== undefined) this.#agreements.set(request, agreed);
     // The library wants no other protocol beside its own.
     request.headers.upgrade = "websocket";
     this.#server.handleUpgrade(request, socket, head, (ws) => this.#connected(ws, socket, request));
@@ -91,7 +109,7 @@ export class Sockets {
   }
 
   #connected(ws: WebSocket, socket: Duplex, request: IncomingMessage): void {
-    const { engine, connections, maxQueueBytes, proxies, logger } = this.#options;
+    const { engine, connections, proxies, logger } = this.#options;
     this.#open.set(ws, socket);
     connections.enter();
     ws.on("close", () => {
@@ -108,12 +126,18 @@ export class Sockets {
     }
     const offers = request.headers["sec-websocket-protocol"]?.split(",") ?? [];
     const { encoding } = negotiate(offers.map((offer) => offer.trim()));
-    const transport = new SocketTransport(
-      { ws, socket },
-      this.#flusher,
-      maxQueueBytes,
-      engine.counters,
-    );
+    const agreed = this.#agreements.has(request);
+    const { maxMessageBytes } = engine.settings;
+    const inflater = agreed
+      ? new Inflater(this.#turns, maxMessageBytes, (code) => {
+          if (code === DISCONNECTS.messageTooBig.code) session.close(DISCONNECTS.messageTooBig);
+          else ws.close(code);
+        })
+      : undefined;
+    inflater?.attach(ws);
+    const terms = agreed ? this.#compressing : this.#plain;
+    const pair = { ws, socket, inflater };
+    const transport = new SocketTransport(pair, this.#flusher, terms, engine.counters);
     const session = engine.accept(transport, this.#options.sessionId(), encoding, { address });
     transport.session = session;
     const reader = new FrameReader(this.#turns, transport, (frame) => {

@@ -16,9 +16,15 @@ export interface Source {
   release(): void;
 }
 
+/** Who waits for a turn. */
+export interface Waiter {
+  /** Takes one thing of those that wait. Returns whether there are more. */
+  takeOne(): boolean;
+}
+
 /** The event loop's time, shared by all readers. */
 export class Turns {
-  readonly #waiting = new Set<FrameReader>();
+  readonly #waiting = new Set<Waiter>();
   /** When the time of this turn is used up; undefined before its first frame. */
   #until: number | undefined;
   #scheduled = false;
@@ -33,15 +39,15 @@ export class Turns {
     return now < this.#until;
   }
 
-  /** A reader has frames that wait. */
-  wait(reader: FrameReader): void {
-    this.#waiting.add(reader);
+  /** Something waits there. */
+  wait(waiter: Waiter): void {
+    this.#waiting.add(waiter);
     this.#schedule();
   }
 
-  /** A reader has none any more. */
-  leave(reader: FrameReader): void {
-    this.#waiting.delete(reader);
+  /** Nothing does any more. */
+  leave(waiter: Waiter): void {
+    this.#waiting.delete(waiter);
   }
 
   #schedule(): void {
@@ -53,13 +59,13 @@ export class Turns {
     });
   }
 
-  /** One frame of each reader after the other, as long as there is time. */
+  /** One frame of each after the other, as long as there is time. */
   #next(): void {
     this.#until = performance.now() + TURN_MS;
-    for (const reader of this.#waiting) {
+    for (const waiter of this.#waiting) {
       // To the end of the line, whose end this loop therefore does not meet.
-      this.#waiting.delete(reader);
-      if (reader.takeOne()) this.#waiting.add(reader);
+      this.#waiting.delete(waiter);
+      if (waiter.takeOne()) this.#waiting.add(waiter);
       if (performance.now() >= this.#until) break;
     }
     this.#until = undefined;
@@ -68,7 +74,7 @@ export class Turns {
 }
 
 /** Takes the frames of one client, in their order. */
-export class FrameReader {
+export class FrameReader implements Waiter {
   readonly #turns: Turns;
   readonly #source: Source;
   readonly #take: (frame: Frame) => void;
@@ -96,7 +102,6 @@ export class FrameReader {
     }
   }
 
-  /** Takes a frame that waits. Returns whether there are more. */
   takeOne(): boolean {
     const frame = this.#frames?.[this.#taken];
     if (frame === undefined) return false;

@@ -5,7 +5,7 @@
  */
 import { HIGH_WATER_BYTES, OutboundQueue } from "../../http/streaming/outbound-queue.ts";
 import type { SizedFrame } from "../../protocol/publication-frames.ts";
-import { unpooled, wireForm } from "./wire-form.ts";
+import { compressedForm, unpooled, wireForm } from "./wire-form.ts";
 
 /** Frames that a socket is handed at once; each takes memory of its own there, however small it is. */
 const MAX_TURN_FRAMES = 1_024;
@@ -47,12 +47,18 @@ export interface WriterOwner {
 
 type Waiting = SizedFrame | Uint8Array;
 
+export interface WriterTerms {
+  /** Bytes that may wait for the socket. */
+  readonly maxQueueBytes: number;
+  /** Whether the other end takes compressed frames. */
+  readonly compresses: boolean;
+}
+
 export class SocketWriter {
   readonly #socket: WritableSocket;
   readonly #flusher: Flusher;
   readonly #owner: WriterOwner;
-  /** Bytes that may wait for the socket. */
-  readonly #maxQueueBytes: number;
+  readonly #terms: WriterTerms;
   /** What this turn has brought: nearly always one frame, so that the list is for those after the first. */
   #first: Uint8Array | undefined;
   #others: Uint8Array[] | undefined;
@@ -67,11 +73,11 @@ export class SocketWriter {
   #overrun = false;
   #finished = false;
 
-  constructor(socket: WritableSocket, flusher: Flusher, owner: WriterOwner, maxQueueBytes: number) {
+  constructor(socket: WritableSocket, flusher: Flusher, owner: WriterOwner, terms: WriterTerms) {
     this.#socket = socket;
     this.#flusher = flusher;
     this.#owner = owner;
-    this.#maxQueueBytes = maxQueueBytes;
+    this.#terms = terms;
   }
 
   /** Bytes that the socket has not taken yet, with what each waiting frame takes beside them. */
@@ -85,7 +91,9 @@ export class SocketWriter {
       this.#hold(frame);
       return;
     }
-    const chunk = frame.prepared ?? wireForm(frame);
+    const chunk = this.#terms.compresses
+      ? (frame.compressed ?? compressedForm(frame))
+      : (frame.prepared ?? wireForm(frame));
     this.#turnBytes += chunk.length;
     if (this.#first === undefined) {
       this.#first = chunk;
@@ -125,7 +133,7 @@ export class SocketWriter {
     const queue = this.#queue;
     const rest: Uint8Array[] = [];
     for (let item = queue?.take(); item !== undefined; item = queue?.take()) {
-      rest.push(lastingForm(item));
+      rest.push(this.#lastingForm(item));
     }
     for (const chunk of this.#takeTurn()) rest.push(unpooled(chunk));
     this.#finished = true;
@@ -149,12 +157,17 @@ export class SocketWriter {
   /** Keeps a frame until the socket has drained. */
   #hold(frame: SizedFrame): void {
     if (this.#finished) return;
-    this.#queue?.push(frame.urgent ? frame : wireForm(frame, true), frame);
+    if (frame.urgent) this.#queue?.push(frame, frame);
+    else {
+      const form = this.#lastingForm(frame);
+      const bytes = Math.min(frame.bytes, form.length);
+      this.#queue?.push(form, { bytes, urgent: false });
+    }
     this.#check();
   }
 
   #check(): void {
-    if (this.#overrun || this.backlog <= this.#maxQueueBytes) return;
+    if (this.#overrun || this.backlog <= this.#terms.maxQueueBytes) return;
     this.#overrun = true;
     // A client that does not read will not read this either, and what ends it must not wait for it.
     this.#owner.overrun(this.#queue?.clear() ?? 0);
@@ -168,7 +181,7 @@ export class SocketWriter {
       const batch: Uint8Array[] = [];
       const before = queue.bytes;
       while (queue.length > 0 && before - queue.bytes <= HIGH_WATER_BYTES) {
-        batch.push(lastingForm(queue.take() as Waiting));
+        batch.push(this.#lastingForm(queue.take() as Waiting));
       }
       this.#put(batch);
     }
@@ -190,8 +203,9 @@ export class SocketWriter {
     for (const chunk of chunks) socket.write(chunk);
     socket.uncork();
   }
-}
 
-function lastingForm(item: Waiting): Uint8Array {
-  return item instanceof Uint8Array ? item : wireForm(item, true);
+  #lastingForm(item: Waiting): Uint8Array {
+    if (item instanceof Uint8Array) return item;
+    return this.#terms.compresses ? compressedForm(item, true) : wireForm(item, true);
+  }
 }

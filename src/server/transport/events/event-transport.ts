@@ -34,7 +34,7 @@ export class EventTransport implements Transport, WriterOwner {
     this.#body = body;
     this.#counters = counters;
     this.#now = now;
-    this.#writer = new SocketWriter(body, flusher, this, maxQueueBytes);
+    this.#writer = new SocketWriter(body, flusher, this, { maxQueueBytes, compresses: false });
     const write = (frame: SizedFrame): void => {
       // The writer puts on the connection what is prepared, and would make a frame of WebSocket of anything else.
       frame.prepared ??= Buffer.from(frame.data as string, "utf8");
