@@ -140,8 +140,9 @@ export class Context {
     const settings = { ...this.kind, ...options };
     const protocols = options.protocols ?? [codecFor(settings.encoding).subprotocol];
     const headers = { ...options.headers };
-    // No host compresses, but the proxy of wrangler dev does for whom it may: a load would be little else.
-    const perMessageDeflate = options.onBytes === undefined;
+    // The proxy of wrangler dev compresses for whom it may, though no host behind it does: a load would be little else.
+    const offers = options.onBytes === undefined;
+    const perMessageDeflate = this.server.compresses ? { threshold: 0 } : offers;
     const socket = new WebSocket(this.#address(options), [...protocols], {
       headers,
       perMessageDeflate,
@@ -155,6 +156,7 @@ export class Context {
       socket.on("open", () => resolve());
       socket.on("error", reject);
     });
+    if (this.server.compresses && socket.extensions === "") throw new Error("nothing is agreed");
     return client;
   }
 

@@ -50,6 +50,8 @@ export interface RunningServer {
   readonly spread?: readonly string[];
   /** The address that reaches a certain node, where there are several. */
   node?(index: number): string;
+  /** Whether it agrees to compression; default not. */
+  readonly compresses?: boolean;
   /** Only test builds can be observed. */
   stats?(): Promise<ServerStats>;
   /** Resident memory of the server's processes, in bytes. */

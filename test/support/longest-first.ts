@@ -16,6 +16,7 @@ export const LONGEST: readonly string[] = [
   "test/conformance/redis-cluster.test.ts",
   "test/conformance/redis.test.ts",
   "test/conformance/server.test.ts",
+  "test/conformance/compression.test.ts",
   "test/conformance/backends.test.ts",
   "test/e2e/shared.test.ts",
   "test/e2e/tabs.test.ts",

@@ -23,16 +23,32 @@ export const serverHost: Host = {
   start: (options) => startServer(options),
 };
 
-/** @param broker the settings of the broker; default the one in memory */
+/** The same server, which compresses for its clients, and whose clients compress all that they send. */
+export const compressingHost: Host = {
+  capabilities: { ...CAPABILITIES, name: `${CAPABILITIES.name}, compressed` },
+  opens: "nothing",
+  kinds: "in turn",
+  configurable: true,
+  start: async (options) => ({
+    ...(await startServer(options, {}, { compression: true })),
+    compresses: true,
+  }),
+};
+
+/**
+ * @param broker the settings of the broker; default the one in memory
+ * @param websocket those of WebSocket
+ */
 export async function startServer(
   { backend = "none", settings, maxConnections, stream = {}, keys = false }: ServerOptions,
   broker: Readonly<Record<string, unknown>> = {},
+  websocket: Readonly<Record<string, unknown>> = {},
 ): Promise<RunningServer> {
   const config = {
     ...settings,
     broker,
     server: { ...settings?.server, http: ANY_PORT },
-    transport: { websocket: ANY_PORT, grpc: ANY_PORT, stream },
+    transport: { websocket: { ...ANY_PORT, ...websocket }, grpc: ANY_PORT, stream },
     api: keys ? { keys: KEYS, ticket_keys: TICKET_KEYS } : {},
     limits: {
       ...settings?.limits,
