@@ -11,6 +11,7 @@ export type {
   Broker,
   BrokerHandler,
   GapReason,
+  Held,
   HistoryFilter,
   HistoryPage,
   Interest,

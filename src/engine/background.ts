@@ -78,3 +78,43 @@ export class Rerun {
     }
   }
 }
+
+/**
+ * A question whose answer many want. One is under way at a time, and those who ask meanwhile share the next one.
+ *
+ * @example
+ * const opening = new SharedCall(() => store.position(name));
+ * const position = await opening.ask(); // as it was at some time after this call
+ */
+export class SharedCall<T> {
+  readonly #call: () => Promise<T>;
+  #current: Promise<unknown> | undefined;
+  #next: Promise<T> | undefined;
+
+  constructor(call: () => Promise<T>) {
+    this.#call = call;
+  }
+
+  /** Resolves with the answer to a call that begins after this one. Rejects with what that call throws. */
+  ask(): Promise<T> {
+    if (this.#current === undefined) return this.#begin();
+    this.#next ??= this.#after(this.#current);
+    return this.#next;
+  }
+
+  async #after(current: Promise<unknown>): Promise<T> {
+    await current.catch(() => {});
+    this.#next = undefined;
+    return await this.#begin();
+  }
+
+  #begin(): Promise<T> {
+    const call = this.#call();
+    this.#current = call;
+    const end = (): void => {
+      if (this.#next === undefined) this.#current = undefined;
+    };
+    call.then(end, end);
+    return call;
+  }
+}

@@ -55,6 +55,8 @@ export class LogBroker implements Broker {
   readonly asked: HistoryFilter[] = [];
   /** Called, and waited for, before a registration is answered with what held when it was asked. */
   registering: (() => unknown) | undefined;
+  /** Whether a registration says what history held. */
+  saysHeld = false;
   /** Whether a registration is answered with what holds then. */
   answersLate = false;
   /** Called, and waited for, before a page is read; counted from 1. */
@@ -116,9 +118,11 @@ export class LogBroker implements Broker {
 
   async subscribe(channel: string): Promise<SubscribeResult> {
     this.wanted.add(channel);
-    const { head, generation } = this;
+    const { head, generation, saysHeld } = this;
+    const held = { first: this.trimmed + 1, reason: this.trimmed > 0 ? this.reason : undefined };
     await this.registering?.();
-    return { position: this.answersLate ? this.head : head, generation };
+    const position = this.answersLate ? this.head : head;
+    return { position, generation, held: saysHeld && !this.answersLate ? held : undefined };
   }
 
   unsubscribe(channel: string): void {

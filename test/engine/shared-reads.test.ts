@@ -108,37 +108,55 @@ test("what is kept is bounded", async () => {
   expect(await cost(second, 0)).toBeGreaterThan(0);
 });
 
-test("each gets what a node gives that shares nothing", async () => {
-  const settings = { recoveryMessages: 8 };
-  const node = await listening(["recovery"], settings);
+test("where a registration says what history held, nothing else is asked", async () => {
+  const node = await listening();
   const { broker } = node;
-  let epoch = 0;
-  const random = seededRandom(seed());
-  for (let step = 0; step < steps(300); step++) {
-    const happens = random.int(8);
-    if (happens === 0) {
-      broker.lose(`e${++epoch}`);
-    } else if (happens === 1) broker.trimmed = random.int(broker.log.length + 1);
-    else if (happens === 2) await broker.removeHistory();
-    else broker.append(random.int(4));
-    if (happens === 3) broker.reason = random.pick(["head_trimmed", "expired"] as const);
-    broker.handed = broker.head;
-    const entries = Array.from({ length: 4 }, () => {
-      const offset = Math.max(0, broker.log.length - random.int(12));
-      if (random.chance(0.2)) return { rewind: 1 + random.int(6) };
-      return since(offset, random.chance(0.9) ? broker.epoch : "e");
-    });
-    const together = await Promise.all(
-      entries.map(async (entry) => ({ entry, client: await joining(node) })),
-    );
-    await Promise.all(together.map(({ client, entry }) => client.subscribe(entry)));
-    for (const { client, entry } of together) {
-      const alone = await listening(["recovery"], settings);
-      const { log, trimmed, reason, handed } = broker;
-      Object.assign(alone.broker, { epoch: broker.epoch, log, trimmed, reason, handed });
-      await alone.listener.subscribe(entry);
-      expect(client.told(), `step ${step} of ${seed()}`).toEqual(alone.listener.told());
-      client.session.end(true);
-    }
-  }
+  broker.append(9);
+  Object.assign(broker, { handed: broker.head, saysHeld: true });
+  const clients = await crowd(node, 20);
+  await Promise.all(clients.map((one) => one.subscribe(since(2))));
+  expect(broker.asked).toHaveLength(1);
+  broker.trimmed = 4;
+  const late = await joining(node);
+  await late.subscribe(since(2));
+  expect(late.told()).toEqual(["ack e/9", "replay e/5-9", "recovered e/9 head_trimmed e/2..e/4"]);
 });
+
+test.each([false, true])(
+  "each gets what a node gives that shares nothing: %s",
+  async (saysHeld) => {
+    const settings = { recoveryMessages: 8 };
+    const node = await listening(["recovery"], settings);
+    const { broker } = node;
+    broker.saysHeld = saysHeld;
+    let epoch = 0;
+    const random = seededRandom(seed());
+    for (let step = 0; step < steps(300); step++) {
+      const happens = random.int(8);
+      if (happens === 0) {
+        broker.lose(`e${++epoch}`);
+      } else if (happens === 1) broker.trimmed = random.int(broker.log.length + 1);
+      else if (happens === 2) await broker.removeHistory();
+      else broker.append(random.int(4));
+      if (happens === 3) broker.reason = random.pick(["head_trimmed", "expired"] as const);
+      broker.handed = broker.head;
+      const entries = Array.from({ length: 4 }, () => {
+        const offset = Math.max(0, broker.log.length - random.int(12));
+        if (random.chance(0.2)) return { rewind: 1 + random.int(6) };
+        return since(offset, random.chance(0.9) ? broker.epoch : "e");
+      });
+      const together = await Promise.all(
+        entries.map(async (entry) => ({ entry, client: await joining(node) })),
+      );
+      await Promise.all(together.map(({ client, entry }) => client.subscribe(entry)));
+      for (const { client, entry } of together) {
+        const alone = await listening(["recovery"], settings);
+        const { log, trimmed, reason, handed } = broker;
+        Object.assign(alone.broker, { epoch: broker.epoch, log, trimmed, reason, handed });
+        await alone.listener.subscribe(entry);
+        expect(client.told(), `step ${step} of ${seed()}`).toEqual(alone.listener.told());
+        client.session.end(true);
+      }
+    }
+  },
+);

@@ -166,7 +166,10 @@ export class MemoryBroker implements Broker {
   async subscribe(name: string): Promise<SubscribeResult> {
     const channel = this.#channel(name);
     channel.wanted = true;
-    return { position: positionOf(channel), generation: channel.presence?.generation ?? 0 };
+    const { log, presence } = channel;
+    const { first, reason } = log.retained();
+    const held = { first, reason };
+    return { position: positionOf(channel), generation: presence?.generation ?? 0, held };
   }
 
   unsubscribe(name: string): void {

@@ -279,15 +279,15 @@ export class RedisBroker implements Broker {
       if (channel.left !== left) throw unavailable("the channel was left");
       const position = await channel.cursor.opened(opened);
       this.directory?.touch(name);
-      return { position, generation: opened.presence };
+      const isOfLog = position.epoch === opened.place.epoch;
+      return { position, generation: opened.presence, held: isOfLog ? opened.held : undefined };
     });
   }
 
   unsubscribe(name: string): void {
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
-    channel.subscribed = false;
-    channel.left += 1;
+    channel.wasLeft();
     if (this.#patterns.matches(name)) channel.heardAt = this.#host.clock.now();
     else channel.cursor.reset();
     this.#topics.forget(channel.topic);

@@ -42,6 +42,16 @@ export interface SubscribeResult {
   readonly position: Position;
   /** Of the last presence change: every later one reaches the handler. */
   readonly generation: number;
+  /** What history held in that moment, of the position's epoch. Undefined where it was not looked at. */
+  readonly held?: Held | undefined;
+}
+
+/** What history holds of a channel: all entries from one on. */
+export interface Held {
+  /** Offset of the oldest entry; one past the head where there is none. */
+  readonly first: number;
+  /** What became of the entry before that; undefined where there never was one. */
+  readonly reason: GapReason | undefined;
 }
 
 /** What a node learns when it begins to hear of a pattern's channels. */
@@ -73,13 +83,9 @@ export interface HistoryFilter {
   readonly maxBytes?: number;
 }
 
-export interface HistoryPage {
+export interface HistoryPage extends Held {
   /** Head of the log. */
   readonly position: Position;
-  /** Offset of the oldest entry that history holds; one past the head when it holds none. */
-  readonly first: number;
-  /** What became of the entry before that; undefined when there never was one. */
-  readonly reason: GapReason | undefined;
   /** In the order that was asked for, dense. None where `since` is of another epoch. */
   readonly entries: readonly Entry[];
   /** There are more in this direction. A broker MAY stop short of the limit. */

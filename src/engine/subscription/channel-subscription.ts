@@ -3,7 +3,7 @@
  * client catches up.
  */
 import type { PublicationBatch } from "../../protocol/publication-frames.ts";
-import type { LogGap, Position } from "../ports/broker.ts";
+import type { Held, LogGap, Position } from "../ports/broker.ts";
 import { Listener, type Origin, type Subscriber, type Tally } from "./listener.ts";
 import type { RecoveryRequest } from "./recovery/recovery.ts";
 import { type PresenceNotice, ReplayBuffer } from "./replay-buffer.ts";
@@ -13,6 +13,8 @@ export interface ReplayPlan {
   readonly request: RecoveryRequest;
   /** Up to here the log is replayed; what comes after it arrives live. */
   readonly until: Position;
+  /** What history held of that log when the subscription was registered. */
+  readonly held?: Held | undefined;
 }
 
 /** What a subscription is when it is made. */

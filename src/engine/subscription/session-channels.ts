@@ -245,7 +245,7 @@ export class SessionChannels implements Beginner {
     take({ subscription, recovery: undefined, isHeld });
     const registering = this.#register(subscription, entry, terms);
     if (before === undefined) subscription.registering = registering.catch(() => {});
-    const { position, generation } = await registering;
+    const { position, generation, held } = await registering;
     if (this.#owner.ended) return undefined;
     if (before === undefined) {
       subscription.registering = undefined;
@@ -258,7 +258,8 @@ export class SessionChannels implements Beginner {
       subscription.generation = generation;
     }
     if (request === undefined) return position;
-    take({ subscription, recovery: subscription.plan(request, reached, position), isHeld });
+    const plan = subscription.plan(request, reached, position);
+    take({ subscription, recovery: { ...plan, held }, isHeld });
     return position;
   }
 

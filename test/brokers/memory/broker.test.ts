@@ -28,7 +28,11 @@ test("what one turn brings is one batch for each channel, in order, once", async
 
 test("a subscribe tells the head, a repeated key the first position", async () => {
   const { broker } = stage();
-  const at = (offset: number) => ({ position: { epoch: "epoch1", offset }, generation: 0 });
+  const at = (offset: number) => ({
+    position: { epoch: "epoch1", offset },
+    generation: 0,
+    held: { first: 1, reason: undefined },
+  });
   expect(await broker.subscribe("a")).toEqual(at(0));
   const first = await broker.publish("a", { key: "k", body });
   expect(first).toEqual({ position: { epoch: "epoch1", offset: 1 }, duplicate: false });

@@ -1,6 +1,6 @@
 /** One channel as one node knows it in Redis: the calls of its scripts, and who needs them. */
 import type { ChannelRules } from "../../../channels/rules.ts";
-import { background } from "../../../engine/background.ts";
+import { background, SharedCall } from "../../../engine/background.ts";
 import type {
   HistoryFilter,
   HistoryPage,
@@ -73,6 +73,7 @@ export class RedisChannel {
   readonly #rules: ChannelRules;
   readonly #keys: readonly string[];
   readonly #queue: PublishQueue<QueuedPublish>;
+  #opening = new SharedCall(() => this.#where());
   #cursor: RedisCursor | undefined;
   #memberSync: MemberSync | undefined;
 
@@ -154,9 +155,23 @@ export class RedisChannel {
     }
   }
 
+  /** The node has left the channel. */
+  wasLeft(): void {
+    this.subscribed = false;
+    this.left += 1;
+    // Who comes from now on has nothing to do with a question of before.
+    this.#opening = new SharedCall(() => this.#where());
+  }
+
   /** Asks where the channel is, and keeps it alive. @throws RedisFailure */
   async open(): Promise<Opened> {
-    return openedOf(await this.#open()());
+    return await this.#opening.ask();
+  }
+
+  async #where(): Promise<Opened> {
+    const answer = await this.#open()();
+    const { first, reason } = answer;
+    return { ...openedOf(answer), held: { first, reason } };
   }
 
   /**
@@ -355,7 +370,9 @@ interface OfEpoch {
   readonly epoch: string;
 }
 
-function openedOf(answer: Omit<ReturnType<typeof OPEN.read>, "nodes">): Opened {
+function openedOf(
+  answer: Pick<ReturnType<typeof OPEN.read>, "epoch" | "generation" | "head" | "presence">,
+): Opened {
   const { epoch, generation, head, presence } = answer;
   return { place: { epoch, generation, offset: head }, presence };
 }

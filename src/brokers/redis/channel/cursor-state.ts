@@ -23,6 +23,7 @@
 import type { PresenceChange } from "../../../channels/presence.ts";
 import type {
   GapReason,
+  Held,
   LogGap,
   Position,
   PresenceSnapshot,
@@ -36,6 +37,8 @@ export interface Opened {
   readonly place: Place;
   /** Generation of the last presence change. */
   readonly presence: number;
+  /** What history held; undefined where that was not asked. */
+  readonly held?: Held;
 }
 
 /** What comes after a place. */

@@ -207,13 +207,14 @@ const PLACE = { epoch: nameOf, generation: numberOf, head: numberOf, presence: n
 
 /**
  * Answers where a channel is, and keeps it alive. ARGV after the prelude's: history size and how long
- * history holds an entry. Nodes are the names of those that have sessions here.
+ * history holds an entry. First and reason are as in a page of history; nodes are the names of those that have
+ * sessions here.
  */
 export const OPEN = script(
   "open",
-  { ...PLACE, nodes: textsOf },
+  { ...PLACE, first: numberOf, reason: reasonOf, nodes: textsOf },
   `${prelude([])}${READING}
-retained(tonumber(ARGV[8]), tonumber(ARGV[9]))
+local first, reason = retained(tonumber(ARGV[8]), tonumber(ARGV[9]))
 local nodes = {}
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   if string.sub(field, 1, 5) == 'node:' then nodes[#nodes + 1] = string.sub(field, 6) end

@@ -33,7 +33,7 @@ export class CatchUp {
   /** @param patterns what they ask of the channel is brought with it, in one replay from whatever is lower */
   async recover(
     subscription: ChannelSubscription,
-    { request, until }: ReplayPlan,
+    { request, until, held }: ReplayPlan,
     patterns: SessionPatterns | undefined,
   ): Promise<void> {
     const { channel } = subscription;
@@ -46,7 +46,8 @@ export class CatchUp {
     const isLower = last !== undefined && (last.epoch !== own.epoch || last.offset < own.offset);
     const wanted = isLower ? { since: last, rewind: 0 } : request;
     const before = { ...this.budget };
-    let found = await recover(this.#reader, channel, wanted, until, this.budget, recoverable);
+    const reader = { ...this.#reader, held };
+    let found = await recover(reader, channel, wanted, until, this.budget, recoverable);
     if (isLower && request.since === undefined && request.rewind === 0) {
       // The client means a position and has none: nothing says what it has of the channel by itself.
       found = {

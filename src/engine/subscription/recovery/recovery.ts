@@ -7,6 +7,7 @@ import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../../../protocol/limits.ts"
 import type {
   Broker,
   GapReason,
+  Held,
   HistoryFilter,
   HistoryPage,
   Position,
@@ -24,6 +25,8 @@ export interface LogReader {
   readonly turns: Turns;
   /** What other sessions have read. */
   readonly reads: SharedReads;
+  /** What history holds of the log that is read; it is asked where that is not known. */
+  readonly held?: Held | undefined;
   /** Whether nobody waits any more for what is read. */
   over(): boolean;
 }
@@ -92,8 +95,12 @@ export async function readRange(
 ): Promise<RecoveryResult> {
   const pages = () => readPages(reader, channel, after, until, budget, from);
   if (from > 0 || after >= until.offset) return await pages();
-  const head = () => readPage(reader, channel, { limit: 0 });
-  return await reader.reads.read({ channel, after, until }, budget, { pages, head });
+  const held = async (): Promise<Held | undefined> => {
+    if (reader.held !== undefined) return reader.held;
+    const page = await readPage(reader, channel, { limit: 0 });
+    return page?.position.epoch === until.epoch ? page : undefined;
+  };
+  return await reader.reads.read({ channel, after, until }, budget, { pages, held });
 }
 
 async function readPages(

@@ -1,10 +1,10 @@
 /**
  * What was read from logs for sessions that come back. After a restart or a cut, many come back at once and have missed the
- * same: one of them reads it and has it encoded, and the others ask the log only whether it still holds it.
+ * same: one of them reads it and has it encoded, and the others look only whether the log still held it when they came.
  */
 import type { Entry } from "../../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { type FrameStamp, PublicationBatch } from "../../../protocol/publication-frames.ts";
-import type { HistoryPage, Position } from "../../ports/broker.ts";
+import type { Held, Position } from "../../ports/broker.ts";
 import { portions, type RecoveryResult, type ReplayBudget } from "./found.ts";
 
 /** What is kept at most, in bytes of events; what is encoded takes about six times as much beside it. */
@@ -19,10 +19,10 @@ export interface Range {
   readonly until: Position;
 }
 
-/** How a session reads: `pages` reads the range itself, `head` asks what the log holds now. */
+/** How a session reads: `pages` reads the range itself, `held` says what history holds of the log, if it is still that one. */
 export interface RangeReader {
   pages(): Promise<RecoveryResult>;
-  head(): Promise<HistoryPage | undefined>;
+  held(): Promise<Held | undefined>;
 }
 
 interface Kept {
@@ -49,7 +49,7 @@ export class SharedReads {
     if (under !== undefined) await under;
     const kept = this.#kept.get(key);
     if (kept !== undefined && kept.messages <= budget.messages && kept.bytes <= budget.bytes) {
-      if (holds(await reader.head(), range, kept.result)) {
+      if (holds(await reader.held(), after, kept.result)) {
         budget.messages -= kept.messages;
         budget.bytes -= kept.bytes;
         this.#use(key, kept);
@@ -116,12 +116,8 @@ export class SharedReads {
 }
 
 /** Whether the log would still give the same. */
-function holds(
-  page: HistoryPage | undefined,
-  { after, until }: Range,
-  { gap }: RecoveryResult,
-): boolean {
-  if (page?.position.epoch !== until.epoch) return false;
-  if (gap === undefined) return page.first <= after + 1;
-  return page.first === gap.until.offset + 1 && page.reason === gap.reason;
+function holds(held: Held | undefined, after: number, { gap }: RecoveryResult): boolean {
+  if (held === undefined) return false;
+  if (gap === undefined) return held.first <= after + 1;
+  return held.first === gap.until.offset + 1 && held.reason === gap.reason;
 }
