@@ -54,6 +54,8 @@ export class BrokerScene {
   /** Calls that were made, and what happens to them: by default they are answered. */
   readonly calls: string[] = [];
   before: (method: string) => Promise<void> | void = () => {};
+  /** What an answer waits for on its way. */
+  onTheWay: () => Promise<void> | void = () => {};
 
   constructor() {
     this.broker = this.#open();
@@ -167,6 +169,7 @@ export class BrokerScene {
         this.registers.push(fromBinary(RegisterRequestSchema, bytes));
         await called("register");
         const answer = { position: position(), generation: generation() };
+        await this.onTheWay();
         return toBinary(RegisterResponseSchema, create(RegisterResponseSchema, answer));
       },
       publish: unused,

@@ -261,3 +261,39 @@ test("many stale registrations are taken back, a few at a time", async () => {
   expect(most).toBeLessThanOrEqual(32);
   expect(scene.rows.size).toBe(0);
 });
+
+test.each([
+  ["does not know the channel", undefined],
+  ["is in an earlier log", "e0"],
+])(
+  "where a gateway %s, an answer that a later log has overtaken leads nobody back",
+  async (_, known) => {
+    const scene = new BrokerScene();
+    scene.hears = true;
+    if (known !== undefined) await scene.deliver(0, [1], { epoch: known, registration: "" });
+    scene.head = 5;
+    let arrive: (() => void) | undefined;
+    scene.onTheWay = () => new Promise((resolve) => (arrive = resolve));
+    const entering = enter(scene, "a");
+    await quiet(scene);
+    scene.onTheWay = () => {};
+    Object.assign(scene, { epoch: "e2", head: 1 });
+    await scene.deliver(0, [1]);
+    scene.heard();
+    arrive?.();
+    await entering;
+    expect(scene.heard()).toEqual([]);
+    expect(scene.broker.position(ROOM)).toEqual({ epoch: "e2", offset: 1 });
+    const [one, two] = scene.registers;
+    expect(two).toEqual(one);
+  },
+);
+
+test("an answer of a log that has begun since the last delivery is taken at once", async () => {
+  const scene = new BrokerScene();
+  scene.hears = true;
+  await scene.deliver(0, [1], { epoch: "e0", registration: "" });
+  await enter(scene, "a");
+  expect(scene.heard()).toEqual(["e0:1", "gap epoch_changed e0:1 e1:0"]);
+  expect(scene.registers).toHaveLength(1);
+});

@@ -62,11 +62,15 @@ export class ChannelLink {
   }
 
   get registration(): ChannelRegistration {
+    const { cursor } = this;
     this.#registration ??= new ChannelRegistration(this.#host, {
       name: this.#channel,
+      get epoch() {
+        return cursor.position?.epoch;
+      },
       register: (request) => this.#call((stub) => stub.register(request)),
-      beginning: () => this.cursor.reset(),
-      registered: (head, first) => this.cursor.registered(head, first),
+      beginning: () => cursor.reset(),
+      registered: (head, first) => cursor.registered(head, first),
     });
     return this.#registration;
   }

@@ -14,6 +14,7 @@ import { unavailable } from "../../protocol/errors.ts";
 import {
   type RegisterRequest,
   RegisterRequestSchema,
+  type RegisterResponse,
   RegisterResponseSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { CHANNEL_TIMEOUT_MS } from "../../protocol/limits.ts";
@@ -52,6 +53,8 @@ export interface ChannelRegistrationHost {
 /** What the registration needs to know of its channel. */
 export interface RegisteredChannel {
   readonly name: string;
+  /** Of the log that the gateway is in; undefined while it knows none. */
+  readonly epoch: string | undefined;
   /** Sends a RegisterRequest, answers a RegisterResponse. */
   register(request: Uint8Array): Promise<Uint8Array>;
   /** The channel is about to be registered, and no session here has listened to it yet. */
@@ -216,21 +219,37 @@ export class ChannelRegistration {
   }
 
   async #tell({ request, first }: Batch): Promise<SubscribeResult> {
-    const { channelTrouble, platform, tellings } = this.#host;
-    const answer = await tellings.run(() => {
+    const { tellings } = this.#host;
+    const { position, generation } = await tellings.run(() => {
       this.#begun.resolve();
       request.waiting = tellings.waiting;
-      // A repeated call has the same number and registration, and changes nothing.
-      const bytes = toBinary(RegisterRequestSchema, request);
-      return retrying(() => this.#channel.register(bytes), toChannel(platform, channelTrouble));
+      return this.#ask(toBinary(RegisterRequestSchema, request));
     });
-    const { position, generation } = readAnswer(RegisterResponseSchema, answer);
     const head = positionOf(position);
     this.#told(request);
     return {
       position: request.registration === "" ? head : this.#channel.registered(head, first),
       generation: Number(generation),
     };
+  }
+
+  /**
+   * Calls the channel. Where a delivery has led this gateway into another log than that of the answer meanwhile, nobody
+   * knows which of the two is the later one, and the channel is called again.
+   */
+  async #ask(request: Uint8Array): Promise<RegisterResponse> {
+    const { channelTrouble, platform } = this.#host;
+    for (;;) {
+      const before = this.#channel.epoch;
+      // A repeated call has the same number and registration, and changes nothing.
+      const call = () => this.#channel.register(request);
+      const answer = await retrying(call, toChannel(platform, channelTrouble));
+      const response = readAnswer(RegisterResponseSchema, answer);
+      const { epoch } = this.#channel;
+      if (epoch === undefined || epoch === before || epoch === response.position?.epoch) {
+        return response;
+      }
+    }
   }
 
   #told({ ended, complete }: RegisterRequest): void {
