@@ -2,13 +2,13 @@
  * The runtime lets no timer come while a socket has something to read. Once a flood of 20,000 publishes was read to its end
  * before the first of them was acknowledged, and took half a gigabyte meanwhile.
  */
-
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { publishQueue } from "../../src/objects/gateway/publish-queue.ts";
 import { Turn } from "../../src/objects/gateway/turn.ts";
 import { Trouble } from "../../src/objects/trouble.ts";
 import {
+  type PublishItem,
   PublishItemSchema,
   PublishRequestSchema,
   PublishResponseSchema,
@@ -54,10 +54,9 @@ test("a turn ends by its timer, or after so many frames", async () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("what is published while no timer comes leaves in full batches", async () => {
-  const turn = new Turn(platform.timers);
-  const batches: number[] = [];
-  const queue = publishQueue(
+/** Each call is answered at once. */
+function queueOf(turn: Turn, batches: number[]) {
+  return publishQueue(
     async (request) => {
       const { items: sent } = fromBinary(PublishRequestSchema, request);
       batches.push(sent.length);
@@ -69,6 +68,32 @@ test("what is published while no timer comes leaves in full batches", async () =
     },
     { platform, channelTrouble: new Trouble("calls", platform), turn, region: "here" },
   );
+}
+
+test("a publish that comes alone waits for no timer, and those after a batch do", async () => {
+  const turn = new Turn(platform.timers);
+  const batches: number[] = [];
+  const queue = queueOf(turn, batches);
+  const [one, two, three, four] = items(4);
+  await queue.push(one as PublishItem);
+  await queue.push(two as PublishItem);
+  expect(batches).toEqual([1, 1]);
+  expect(vi.getTimerCount()).toBe(0);
+  // Those of one event leave together as well.
+  await Promise.all([queue.push(three as PublishItem), queue.push(four as PublishItem)]);
+  expect(batches).toEqual([1, 1, 2]);
+  const later = queue.push(one as PublishItem);
+  expect(vi.getTimerCount()).toBe(1);
+  await vi.advanceTimersByTimeAsync(1);
+  await later;
+  await queue.push(two as PublishItem);
+  expect(batches).toEqual([1, 1, 2, 1, 1]);
+});
+
+test("what is published while no timer comes leaves in full batches", async () => {
+  const turn = new Turn(platform.timers);
+  const batches: number[] = [];
+  const queue = queueOf(turn, batches);
   const acknowledged: Promise<unknown>[] = [];
   for (const item of items(3 * FULL - 1)) {
     acknowledged.push(queue.push(item));

@@ -1,7 +1,8 @@
 /**
  * What one node publishes to one channel: at most one call is in flight, and what arrives meanwhile leaves with the
  * next, in order. So the order holds whatever is repeated, and a busy channel makes large calls by itself. What comes
- * in one turn of the event loop belongs together: the first call is made one turn later, unless it is full.
+ * in one turn of the event loop belongs together: the call is made one turn later where its host says so, unless it is
+ * full.
  */
 import { type MessagingError, rateLimited, unavailable } from "../../protocol/errors.ts";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
@@ -33,8 +34,9 @@ export interface PublishQueueHost<Item extends QueuedPublish> {
    * Resolves in the next turn of the event loop; undefined where a call need not wait for it.
    *
    * @param first whether nothing was in flight before
+   * @param last items of the last call, which has been answered; 0 before the first one
    */
-  turn(first: boolean): Promise<void> | undefined;
+  turn(first: boolean, last: number): Promise<void> | undefined;
   /** Default: each queue counts by itself. */
   readonly queued?: QueuedBytes;
   readonly logger: Logger;
@@ -52,6 +54,8 @@ export class PublishQueue<Item extends QueuedPublish> {
   readonly #all: QueuedBytes;
   #waiting: Waiting<Item>[] = [];
   #bytes = 0;
+  /** Items of the last call. */
+  #last = 0;
   #running = false;
 
   constructor(host: PublishQueueHost<Item>) {
@@ -86,8 +90,9 @@ export class PublishQueue<Item extends QueuedPublish> {
   async #run(): Promise<void> {
     this.#running = true;
     for (let first = true; this.#waiting.length > 0; first = false) {
-      if (!this.#full) await this.#host.turn(first);
+      if (!this.#full) await this.#host.turn(first, this.#last);
       const batch = this.#take();
+      this.#last = batch.length;
       try {
         const results = await this.#host.publish(batch.map(({ item }) => item));
         for (const [index, { resolve, reject }] of batch.entries()) {

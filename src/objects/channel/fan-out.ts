@@ -81,6 +81,11 @@ export class ChannelFanOut {
     return this.#gateways.some(({ noted }) => noted);
   }
 
+  /** Whether a delivery is under way, so that what comes now would be owed. */
+  get delivering(): boolean {
+    return this.#gateways.some(({ call }) => call !== undefined);
+  }
+
   /** The life of the log is over: nothing is delivered any more. */
   end(): void {
     this.#over = true;

@@ -188,6 +188,11 @@ export class ChannelLife {
     if (this.#host.reports) this.#reporter.published(region);
   }
 
+  /** Whether a delivery is under way: what is flushed before its end leaves after it, and is owed until then. */
+  get delivering(): boolean {
+    return this.#fanOut.delivering;
+  }
+
   /** Has delivery under way of everything that was published. */
   flush(): void {
     this.#fanOut.flush();

@@ -98,8 +98,9 @@ export class ChannelObject implements Called<ChannelStub> {
       }
     });
     if (items.some(({ transient }) => !transient)) life.published(region);
-    // A full batch needs no others. The next turn may be far off: sockets that have something to read put it off.
-    if (items.length >= MAX_BATCH_ENTRIES) life.flush();
+    // A full batch needs no others, and what can leave now need not wait for others. The next turn may be far off: sockets
+    // that have something to read put it off.
+    if (items.length >= MAX_BATCH_ENTRIES || !life.delivering) life.flush();
     else await this.#flushed(life);
     return encode(PublishResponseSchema, { epoch: life.position.epoch, results });
   }

@@ -1,7 +1,7 @@
 /**
- * What one gateway publishes to one channel. Each frame of a socket is an event of its own, so that each batch waits
- * for the next turn. A failed call is repeated with the same keys until its deadline; the channel knows the keys it
- * has.
+ * What one gateway publishes to one channel. Each frame of a socket is an event of its own, so that a batch waits for the
+ * next turn; a publish that comes alone waits for nothing. A failed call is repeated with the same keys until its
+ * deadline; the channel knows the keys it has.
  */
 import { PublishQueue } from "../../engine/publishing/publish-queue.ts";
 import { errorFrom } from "../../protocol/errors.ts";
@@ -42,7 +42,8 @@ export function publishQueue(
           : errorFrom(error),
       );
     },
-    turn: () => turn.next(),
+    // A turn is a timer here, and takes milliseconds: it is for those who publish much at a time.
+    turn: (_first, last) => (last > 1 ? turn.next() : undefined),
     logger: platform.logger,
   });
 }
