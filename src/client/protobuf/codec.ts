@@ -1,5 +1,6 @@
 /** Frames as protobuf, without a runtime of protobuf. */
-import type { Codec, OutboundFrame } from "../wire/frames.ts";
+import { expanded } from "../wire/compact.ts";
+import type { Codec, OutboundFrame, ReceivedFrame } from "../wire/frames.ts";
 import { json, undecodable } from "../wire/json.ts";
 import { read } from "./reader.ts";
 import { write } from "./writer.ts";
@@ -19,7 +20,9 @@ export const protobuf: Codec = {
   decode(frame): OutboundFrame {
     if (typeof frame === "string") return json.decode(frame);
     try {
-      return read(frame, "Outbound");
+      const received: ReceivedFrame = read(frame, "Outbound");
+      const { compact } = received;
+      return compact ? { publication: expanded(compact) } : received;
     } catch (cause) {
       throw undecodable(cause);
     }

@@ -1,5 +1,5 @@
 /** Reads protobuf into plain objects. */
-import { exact } from "../wire/json.ts";
+import { exact } from "../wire/values.ts";
 import { plainEvent } from "./plain-event.ts";
 import { type Field, type Memory, SHAPES } from "./schema.ts";
 import { timestampText } from "./timestamps.ts";

@@ -22,6 +22,8 @@ Empty
 Publication 3messages:*Message
 Publisher 1client_id:s 2user_id:s 3session_id:s
 Message 1id:s 2channel:s 3offset:u 4payload:Event 16epoch:s 17time:u 18replay:t 19publisher:Publisher 20metadata:%s
+Compact 1channel:s 2epoch:s 3offset:u 4time:u 5replay:t 6contexts:*CompactMessage 7messages:*CompactMessage
+CompactMessage 1id:s 2source:s 3spec_version:s 4type:s 5attributes:%Attribute 6binary_data:b 7text_data:s 8proto_data:Any 9context:u 10later:u 11time:u 12message_id:s 13publisher:Publisher 14metadata:%s
 PublishAck 1offset:u 16epoch:s 17duplicate:t
 SubRefresh 1channels:*s 16tokens:%s
 SurveyRequest 1request_id:s 2payload:Event 16timeout_ms:u 17others_only:t
@@ -45,7 +47,7 @@ Refresh 1token:s
 RefreshAck 1expires_at:u
 TokenExpiring 1expires_at:u 2channels:*s
 Inbound 1id:s 2channel:s 3method:s 4metadata:%s 5time:u 11connect:Connect 12subscribe:Subscriptions 13unsubscribe:Subscriptions 14rpc_request:Event 15ping:Empty 16publish:Event 17sub_refresh:SubRefresh 20survey_request:SurveyRequest 21survey_response:SurveyResponse 32received:Received 33history_request:HistoryRequest 34presence_request:PresenceRequest 35refresh:Refresh 36again:t
-Outbound 1id:s 2metadata:%s 3time:u 11error:Error 12connected:Connected 13subscribe_ack:Subscriptions 14unsubscribe_ack:Subscriptions 15rpc_reply:Event 16pong:Empty 17publish_ack:PublishAck 18publication:Publication 19sub_refresh_ack:RefreshedSubscriptions 20survey_request:SurveyRequest 21survey_response:SurveyResponse 32disconnect:Disconnect 33recovered:Recovered 34gap:Gap 35history:History 36presence:Presence 37presence_event:PresenceEvent 38opened:Opened 39subscribed:Subscriptions 40unsubscribed:Subscriptions 41survey_result:SurveyResult 42refresh_ack:RefreshAck 43token_expiring:TokenExpiring`;
+Outbound 1id:s 2metadata:%s 3time:u 11error:Error 12connected:Connected 13subscribe_ack:Subscriptions 14unsubscribe_ack:Subscriptions 15rpc_reply:Event 16pong:Empty 17publish_ack:PublishAck 18publication:Publication 19sub_refresh_ack:RefreshedSubscriptions 20survey_request:SurveyRequest 21survey_response:SurveyResponse 32disconnect:Disconnect 33recovered:Recovered 34gap:Gap 35history:History 36presence:Presence 37presence_event:PresenceEvent 38opened:Opened 39subscribed:Subscriptions 40unsubscribed:Subscriptions 41survey_result:SurveyResult 42refresh_ack:RefreshAck 43token_expiring:TokenExpiring 44compact:Compact`;
 
 /** What was read last, if it is short. */
 export interface Memory {

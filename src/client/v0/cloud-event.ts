@@ -2,7 +2,7 @@
 import { type CloudEvent as EventLike, fromWireEvent } from "../core/cloud-event.ts";
 import { type CloudEventInit, createCloudEvent as createEvent } from "../core/create-event.ts";
 import type { WireEvent } from "../wire/frames.ts";
-import { toBase64 } from "../wire/json.ts";
+import { toBase64 } from "../wire/values.ts";
 import { cloudEvents } from "./peers.ts";
 
 export type { EventLike };

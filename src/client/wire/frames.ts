@@ -141,6 +141,28 @@ export interface WirePublication {
   readonly messages?: readonly WireMessage[];
 }
 
+/** A message of a compact frame without what it shares, or what messages share. */
+export interface WireCompactMessage extends WireEvent, Pick<WireMessage, "publisher" | "metadata"> {
+  /** Which context has the rest, from 0. */
+  readonly context?: number;
+  /** Milliseconds after the frame's time. */
+  readonly later?: number;
+  readonly time?: number;
+  readonly message_id?: string;
+}
+
+/** Messages of one channel, which codecs make a publication of. */
+export interface WireCompact {
+  readonly channel?: string;
+  readonly epoch?: string;
+  /** Of the first message. */
+  readonly offset?: number;
+  readonly time?: number;
+  readonly replay?: boolean;
+  readonly contexts?: readonly WireCompactMessage[];
+  readonly messages?: readonly WireCompactMessage[];
+}
+
 export interface WireGap {
   readonly channel?: string;
   readonly reason?: string;
@@ -260,6 +282,11 @@ export interface OutboundFrame {
   };
   readonly refresh_ack?: { readonly expires_at?: number };
   readonly token_expiring?: { readonly expires_at?: number; readonly channels?: readonly string[] };
+}
+
+/** What a server writes, of which codecs make the other. */
+export interface ReceivedFrame extends OutboundFrame {
+  readonly compact?: WireCompact;
 }
 
 /** One encoding of frames. */

@@ -1,8 +1,8 @@
 /** Frames as JSON: `JSON.parse`, and then what JSON has no form for. */
 import { MessagingError } from "../../protocol/errors.ts";
-import type { Codec, Frame, OutboundFrame } from "./frames.ts";
-
-type Bag = Record<string, unknown>;
+import { expanded } from "./compact.ts";
+import type { Codec, Frame, OutboundFrame, ReceivedFrame } from "./frames.ts";
+import { type Bag, bytesAsText, exact, mendEvent } from "./values.ts";
 
 /** The 64-bit integers, which come as text. */
 const INTEGERS = /^(?:offset|time|number|credit_bytes|expires_at)$/;
@@ -14,7 +14,8 @@ export const json: Codec = {
     try {
       const value: unknown = JSON.parse(textOf(frame));
       if (typeof value !== "object" || !value) throw value;
-      const { publication } = value as OutboundFrame;
+      const { publication, compact } = value as ReceivedFrame;
+      if (compact) return { publication: expanded(compact) };
       // Nearly all that comes. To look at members by names that are known only at run time takes several times as long.
       if (publication) {
         mendMessage(value as Bag);
@@ -37,13 +38,6 @@ export function textOf(value: string | Uint8Array<ArrayBuffer>): string {
   return typeof value === "string" ? value : new TextDecoder().decode(value);
 }
 
-/** An integer as a number. @throws what is none, or lies beyond 2^53 - 1, where numbers are not exact */
-export function exact(value: unknown): number {
-  const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw value;
-  return number;
-}
-
 /** Turns the text of integers and bytes into what they are, in place. */
 function mend(value: Bag): void {
   for (const key in value) {
@@ -63,27 +57,4 @@ function mendMessage(message: Bag): void {
   if (offset !== undefined) message["offset"] = exact(offset);
   if (time !== undefined) message["time"] = exact(time);
   if (payload) mendEvent(payload as Bag);
-}
-
-function mendEvent(event: Bag): void {
-  mendBytes(event, "binary_data");
-  const attributes = event["attributes"] as Record<string, Bag>;
-  for (const name in attributes) mendBytes(attributes[name] as Bag, "ce_bytes");
-}
-
-function mendBytes(value: Bag, key: string): void {
-  const text = value[key];
-  if (typeof text === "string") {
-    value[key] = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  }
-}
-
-function bytesAsText(_key: string, value: unknown): unknown {
-  return value instanceof Uint8Array ? toBase64(value) : value;
-}
-
-export function toBase64(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return btoa(text);
 }

@@ -16,16 +16,22 @@ import { fromWireEvent } from "../../../src/client/core/cloud-event.ts";
 import { protobuf } from "../../../src/client/protobuf/codec.ts";
 import { SHAPES } from "../../../src/client/protobuf/schema.ts";
 import { write } from "../../../src/client/protobuf/writer.ts";
-import type { InboundFrame, OutboundFrame } from "../../../src/client/wire/frames.ts";
+import type { Frame, InboundFrame, OutboundFrame } from "../../../src/client/wire/frames.ts";
 import { json } from "../../../src/client/wire/json.ts";
 import { codecFor, encodeJson } from "../../../src/protocol/codec.ts";
 import {
+  type Compact,
+  CompactSchema,
   InboundMessageSchema,
+  type OutboundMessage,
   OutboundMessageSchema,
 } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
+import { delivered, whole } from "../../support/expand.ts";
 import { type SeededRandom, seed, seededRandom, steps } from "../../support/random.ts";
 
 const TEXTS = ["", "a", "ä", "\u{1f600}", "\u0000", '"\\</', "x".repeat(200)];
+/** What JSON has no form for, and what becomes something else when it is read. */
+const APART: ReadonlySet<string> = new Set(["proto_data", "compact"]);
 const INTEGERS = [0, 1, 127, 128, 300, 2 ** 28, 2 ** 31, 2 ** 35 + 7, 2 ** 53 - 1];
 
 /** A message with anything in it that a peer may send, but for what JSON has no form for; `structs` are left to be made. */
@@ -45,7 +51,7 @@ function randomMessage(
     if (skipped && member.kind !== "oneof") continue;
     const field =
       member.kind === "oneof"
-        ? random.pick(member.fields.filter(({ name }) => name !== "proto_data"))
+        ? random.pick(member.fields.filter(({ name }) => !APART.has(name)))
         : member;
     if (field.fieldKind === "list") {
       const list = message.get(field);
@@ -160,6 +166,37 @@ test("what the server writes reads the same in JSON, in protobuf and by the gene
     const again = fromBinary(OutboundMessageSchema, write(byJson, "Outbound"));
     expect(equals(OutboundMessageSchema, again, message), `step ${step}: ${text}`).toBe(true);
   }
+});
+
+test("a compact frame reads as the publication that it stands for, in both encodings", () => {
+  let refused = 0;
+  for (let step = 0; step < steps(2_000); step++) {
+    const random = seededRandom(seed() + step);
+    const value = randomMessage(CompactSchema, random, { left: 0 }) as Compact;
+    for (const own of value.messages) {
+      own.context = random.int(value.contexts.length + 1);
+    }
+    const message = create(OutboundMessageSchema, { envelope: { case: "compact", value } });
+    const text = encodeJson(OutboundMessageSchema, message);
+    const bytes = toBinary(OutboundMessageSchema, message);
+    let expected: OutboundMessage;
+    try {
+      expected = whole(message);
+      for (const { offset, time } of delivered(message) ?? []) {
+        if (offset >= 2n ** 53n || time >= 2n ** 53n) throw new RangeError("not exact");
+      }
+    } catch {
+      refused += 1;
+      expect(() => json.decode(text), text).toThrow("cannot be read");
+      expect(() => protobuf.decode(bytes), text).toThrow("cannot be read");
+      continue;
+    }
+    const read = json.decode(text);
+    expect(protobuf.decode(bytes), text).toEqual(read);
+    const again = fromBinary(OutboundMessageSchema, write(read, "Outbound"));
+    expect(equals(OutboundMessageSchema, again, expected), text).toBe(true);
+  }
+  expect(refused).toBeGreaterThan(0);
 });
 
 test("what the SDK writes is the same frame to the server in JSON and in protobuf", () => {
@@ -304,6 +341,47 @@ test("an offset beyond 2^53 - 1 is refused in both encodings", () => {
       expect(() => protobuf.decode(bytes)).toThrow("cannot be read");
     }
   }
+});
+
+/** A frame whose messages share a text. */
+function sharing(text: string, messages: number): OutboundMessage {
+  const value = create(CompactSchema, {
+    ...{ channel: "c", epoch: "e", offset: 1n },
+    contexts: [{ attributes: { length: { attr: { case: "ceString", value: text } } } }],
+    messages: Array.from({ length: messages }, () => ({})),
+  });
+  return create(OutboundMessageSchema, { envelope: { case: "compact", value } });
+}
+
+test.each([
+  ["many messages", "", 100, 101],
+  ["much that is shared", "x".repeat(2 ** 17), 3, 5],
+  ["one message may be of any length", "x".repeat(2 ** 20), 1, 2],
+])("a compact frame that expands too far is refused: %s", (_what, text, most, tooMuch) => {
+  for (const codec of [json, protobuf]) {
+    const encoding = codec === json ? "json" : "proto";
+    const read = (messages: number) => {
+      const frame = codecFor(encoding).encodeOutbound(sharing(text, messages));
+      return codec.decode(frame as Frame).publication?.messages?.length;
+    };
+    expect(read(most)).toBe(most);
+    expect(() => read(tooMuch)).toThrow(
+      expect.objectContaining({
+        message: "the frame cannot be read",
+        cause: expect.objectContaining({ message: "it expands too far" }),
+      }),
+    );
+  }
+});
+
+test.each([
+  '{"contexts":[{}],"messages":[null]}',
+  '{"contexts":{"a":{}},"messages":[{}]}',
+  '{"contexts":[{}],"messages":{"a":{}}}',
+  '{"contexts":[{}],"messages":[{"later":"x"}]}',
+  '{"contexts":[{}],"messages":[{"binary_data":"?"}]}',
+])("a compact frame with %s is no frame", (compact) => {
+  expect(() => json.decode(`{"compact":${compact}}`)).toThrow("cannot be read");
 });
 
 test.each(["[null]", '{"a":1}'])("messages that are %s are no frame", (messages) => {

@@ -8,8 +8,9 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message as Message$1 } from "@bufbuild/protobuf";
-import type { CloudEvent } from "../../io/cloudevents/v1/cloudevents_pb.js";
+import type { CloudEvent, CloudEventAttributeValue } from "../../io/cloudevents/v1/cloudevents_pb.js";
 import type { Error } from "../shared/v1/errors_pb.js";
+import type { Any } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file messageloop/v1/service.proto.
@@ -399,6 +400,14 @@ export declare type OutboundMessage = Message$1<"messageloop.v1.OutboundMessage"
      */
     value: TokenExpiring;
     case: "tokenExpiring";
+  } | {
+    /**
+     * Needs the capability "compact": then it comes in place of `publication`, in a message without id and time.
+     *
+     * @generated from field: messageloop.v1.Compact compact = 44;
+     */
+    value: Compact;
+    case: "compact";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1171,6 +1180,167 @@ export declare type Publication = Message$1<"messageloop.v1.Publication"> & {
  * Use `create(PublicationSchema)` to create a new message.
  */
 export declare const PublicationSchema: GenMessage<Publication>;
+
+/**
+ * Compact carries one or more messages of one channel, in order, and writes once what they share. Expanded they
+ * are those of a Publication.
+ *
+ * @generated from message messageloop.v1.Compact
+ */
+export declare type Compact = Message$1<"messageloop.v1.Compact"> & {
+  /**
+   * @generated from field: string channel = 1;
+   */
+  channel: string;
+
+  /**
+   * Without it the messages are in no log, and have no offset.
+   *
+   * @generated from field: string epoch = 2;
+   */
+  epoch: string;
+
+  /**
+   * Of the first message. Each other has the next one.
+   *
+   * @generated from field: uint64 offset = 3;
+   */
+  offset: bigint;
+
+  /**
+   * When the log took the earliest message, or before: server clock, Unix milliseconds.
+   *
+   * @generated from field: uint64 time = 4;
+   */
+  time: bigint;
+
+  /**
+   * Out of the log, not live.
+   *
+   * @generated from field: bool replay = 5;
+   */
+  replay: boolean;
+
+  /**
+   * What messages share: source, spec_version, type, attributes, publisher and metadata. Each message has those of its
+   * context and, in their place, its own, with attributes and metadata name by name.
+   *
+   * @generated from field: repeated messageloop.v1.CompactMessage contexts = 6;
+   */
+  contexts: CompactMessage[];
+
+  /**
+   * @generated from field: repeated messageloop.v1.CompactMessage messages = 7;
+   */
+  messages: CompactMessage[];
+};
+
+/**
+ * Describes the message messageloop.v1.Compact.
+ * Use `create(CompactSchema)` to create a new message.
+ */
+export declare const CompactSchema: GenMessage<Compact>;
+
+/**
+ * CompactMessage is an event, by the numbers of CloudEvent, and what is delivered with it.
+ *
+ * @generated from message messageloop.v1.CompactMessage
+ */
+export declare type CompactMessage = Message$1<"messageloop.v1.CompactMessage"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string source = 2;
+   */
+  source: string;
+
+  /**
+   * @generated from field: string spec_version = 3;
+   */
+  specVersion: string;
+
+  /**
+   * @generated from field: string type = 4;
+   */
+  type: string;
+
+  /**
+   * @generated from field: map<string, io.cloudevents.v1.CloudEventAttributeValue> attributes = 5;
+   */
+  attributes: { [key: string]: CloudEventAttributeValue };
+
+  /**
+   * @generated from oneof messageloop.v1.CompactMessage.data
+   */
+  data: {
+    /**
+     * @generated from field: bytes binary_data = 6;
+     */
+    value: Uint8Array;
+    case: "binaryData";
+  } | {
+    /**
+     * @generated from field: string text_data = 7;
+     */
+    value: string;
+    case: "textData";
+  } | {
+    /**
+     * @generated from field: google.protobuf.Any proto_data = 8;
+     */
+    value: Any;
+    case: "protoData";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Which of `contexts` is the message's, from 0. Where there is none of this number it has none.
+   *
+   * @generated from field: uint32 context = 9;
+   */
+  context: number;
+
+  /**
+   * How long after `Compact.time` the log took it, in milliseconds.
+   *
+   * @generated from field: uint32 later = 10;
+   */
+  later: number;
+
+  /**
+   * When the log took it, where `later` is too small for that.
+   *
+   * @generated from field: uint64 time = 11;
+   */
+  time: bigint;
+
+  /**
+   * Of a message that is in no log. Of others it is "epoch-offset".
+   *
+   * @generated from field: string message_id = 12;
+   */
+  messageId: string;
+
+  /**
+   * @generated from field: messageloop.v1.Publisher publisher = 13;
+   */
+  publisher?: Publisher | undefined;
+
+  /**
+   * Metadata of the publish frame.
+   *
+   * @generated from field: map<string, string> metadata = 14;
+   */
+  metadata: { [key: string]: string };
+};
+
+/**
+ * Describes the message messageloop.v1.CompactMessage.
+ * Use `create(CompactMessageSchema)` to create a new message.
+ */
+export declare const CompactMessageSchema: GenMessage<CompactMessage>;
 
 /**
  * PublishAck says that the event is in the channel's log and delivery is under way.
