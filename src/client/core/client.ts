@@ -49,7 +49,16 @@ export interface ClientEvents extends TopicEvents {
   tokenexpiring: { readonly channels: readonly string[]; readonly expiresAt: number };
 }
 
-const CAPABILITIES = ["recovery", "presence", "history", "survey", "control", "refresh", "credit"];
+const CAPABILITIES = [
+  "recovery",
+  "presence",
+  "history",
+  "survey",
+  "control",
+  "refresh",
+  "credit",
+  "compact",
+];
 /** Longer than the server waits for a backend by default, so that its own answer comes first. */
 const RPC_TIMEOUT_MS = 35_000;
 const SURVEY_TIMEOUT_MS = 5_000;

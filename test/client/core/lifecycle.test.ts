@@ -16,7 +16,16 @@ test("connect names the client, and ready settles when it is answered", async ()
         client_type: "web",
         token: "t",
         version: "3",
-        capabilities: ["recovery", "presence", "history", "survey", "control", "refresh", "credit"],
+        capabilities: [
+          "recovery",
+          "presence",
+          "history",
+          "survey",
+          "control",
+          "refresh",
+          "credit",
+          "compact",
+        ],
       },
     },
   ]);

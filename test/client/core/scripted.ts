@@ -85,7 +85,16 @@ export class ScriptedTransport implements Transport {
       time: 1_767_225_600_000,
       connected: {
         session_id: `s${this.url.length}`,
-        capabilities: ["recovery", "presence", "history", "survey", "control", "refresh", "credit"],
+        capabilities: [
+          "recovery",
+          "presence",
+          "history",
+          "survey",
+          "control",
+          "refresh",
+          "credit",
+          "compact",
+        ],
         max_message_bytes: 65_536,
         subscriptions,
         ...connected,

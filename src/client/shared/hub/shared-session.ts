@@ -133,8 +133,8 @@ export class SharedSession {
         connected: {
           ...connected,
           subscriptions: [...answers, ...given],
-          // What is on the way to a tab is counted here.
-          capabilities: capabilities.filter((name) => name !== "credit"),
+          // What is on the way to a tab is counted here, and is expanded already.
+          capabilities: capabilities.filter((name) => name !== "credit" && name !== "compact"),
           ping_interval_ms: ping_interval_ms || USUAL_PING_MS,
         },
       });

@@ -35,7 +35,16 @@ export interface UpstreamOwner {
 }
 
 const LOST = 1006;
-const CAPABILITIES = ["recovery", "presence", "history", "survey", "control", "refresh", "credit"];
+const CAPABILITIES = [
+  "recovery",
+  "presence",
+  "history",
+  "survey",
+  "control",
+  "refresh",
+  "credit",
+  "compact",
+];
 
 export class Upstream {
   readonly connection: Connection;
