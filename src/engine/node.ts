@@ -87,7 +87,7 @@ export class Node implements SessionHost {
   readonly sessions = new Map<string, Session>();
   /** Sessions that the node has closed, by code. */
   readonly disconnects = new Map<number, number>();
-  readonly encoding: EncodingCounters = { encoded: [0, 0, 0, 0], decoded: 0 };
+  readonly encoding: EncodingCounters = { encoded: [0, 0, 0, 0, 0, 0], decoded: 0 };
   /** What every frame of publications takes from the node. */
   readonly stamp: FrameStamp;
   readonly #lookBy: ((at: number) => void) | undefined;

@@ -35,9 +35,9 @@ export function statsOf(node: Node) {
     openBytes: intake.open,
     /** Messages written to sessions. */
     delivered: hub.delivered,
-    /** Messages encoded: v1 JSON, extended JSON, v1 protobuf, extended protobuf. */
+    /** Messages encoded, in JSON for v1, extended and compact clients, then in protobuf for each of them. */
     encoded: [...encoding.encoded] as Readonly<EncodingCounters["encoded"]>,
-    /** Events decoded from the log's bytes; extended protobuf alone needs none. */
+    /** Events decoded from the log's bytes; extended and compact protobuf need none. */
     decoded: encoding.decoded,
     /** Sessions closed by this node, by code. */
     disconnects: Object.fromEntries(disconnects) as Readonly<Record<number, number>>,

@@ -6,16 +6,15 @@
 import { GAP_REASONS, RPC_OUTCOMES } from "../engine/counters.ts";
 import type { EngineStats } from "../engine/stats.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
+import { VARIANTS } from "../protocol/publication-frames.ts";
 import { PROCESS_FAMILIES, type ProcessFacts } from "./metrics-process.ts";
 import { type Families, histogram, renderFamilies, type Sample } from "./metrics-text.ts";
 
 /** Encoding and kind of client of `EngineStats.encoded`, in its order. */
-const VARIANTS = [
-  { encoding: "json", client: "v1" },
-  { encoding: "json", client: "extended" },
-  { encoding: "protobuf", client: "v1" },
-  { encoding: "protobuf", client: "extended" },
-] as const;
+const ENCODED = VARIANTS.map(({ encoding, kind }) => ({
+  encoding: encoding === "proto" ? "protobuf" : encoding,
+  client: kind,
+}));
 
 const REFUSAL_REASONS = ["unsigned", "misdirected", "replayed"] as const;
 
@@ -54,7 +53,7 @@ const FAMILIES: Families<EngineStats> = {
   ],
   messageloop_messages_encoded_total: [
     "Messages encoded, once for all subscribers of the same encoding and kind of client.",
-    ({ encoded }) => VARIANTS.map((labels, variant) => ({ labels, value: encoded[variant] ?? 0 })),
+    ({ encoded }) => ENCODED.map((labels, variant) => ({ labels, value: encoded[variant] ?? 0 })),
   ],
   messageloop_events_decoded_total: ["Events decoded from the bytes of the log.", "decoded"],
   messageloop_received_bytes_total: [

@@ -1,28 +1,60 @@
 /**
- * Encodes what subscribers receive. A publication is encoded at most four times, for {JSON,
- * protobuf} x {v1, extended}, each when the first subscriber of that kind needs it, and every
+ * Encodes what subscribers receive. A publication is encoded at most six times, for {JSON,
+ * protobuf} x {v1, extended, compact}, each when the first subscriber of that kind needs it, and every
  * subscriber of the kind gets the same bytes. This is the hot path.
  */
-import type { JsonObject } from "@bufbuild/protobuf";
 import { WireType } from "@bufbuild/protobuf/wire";
 import { eventForJson, eventForV1 } from "./cloudevents.ts";
 import type { Encoding, Frame } from "./codec.ts";
+import { CompactBatch } from "./compact/batch.ts";
 import type { CloudEvent } from "./gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Entry } from "./gen/messageloop/internal/v1/internal_pb.js";
-import type { Publisher } from "./gen/messageloop/v1/service_pb.js";
 import { utf8Length } from "./lean/utf8-length.ts";
 import { MAX_JOINED_BYTES, MAX_JOINED_MESSAGES } from "./limits.ts";
 import { eventJson } from "./plain-json/event.ts";
+import { publisherJson } from "./plain-json/publisher.ts";
 import { writePublisher } from "./plain-protobuf/entry.ts";
 import { eventOf, writeEvent } from "./plain-protobuf/event.ts";
 import { writeTexts, written } from "./plain-protobuf/writer.ts";
 
-/** Which of the four encodings a session takes. */
-export type Variant = 0 | 1 | 2 | 3;
+/** What a client takes: only what v0.1.1 has, all fields and envelopes, or these with compact frames. */
+export type ClientKind = "v1" | "extended" | "compact";
 
-export function variantOf(encoding: "json" | "proto", extended: boolean): Variant {
-  return ((encoding === "proto" ? 2 : 0) + (extended ? 1 : 0)) as Variant;
+/** Which of the six encodings a session takes. */
+export type Variant = 0 | 1 | 2 | 3 | 4 | 5;
+
+/** All of them, by their number. */
+export const VARIANTS: readonly { readonly encoding: Encoding; readonly kind: ClientKind }[] = [
+  { encoding: "json", kind: "v1" },
+  { encoding: "json", kind: "extended" },
+  { encoding: "json", kind: "compact" },
+  { encoding: "proto", kind: "v1" },
+  { encoding: "proto", kind: "extended" },
+  { encoding: "proto", kind: "compact" },
+];
+
+export function variantOf(encoding: Encoding, kind: ClientKind): Variant {
+  return VARIANTS.findIndex((one) => one.encoding === encoding && one.kind === kind) as Variant;
 }
+
+export function encodingOf(variant: Variant): Encoding {
+  return isJson(variant) ? "json" : "proto";
+}
+
+export function isJson(variant: Variant): boolean {
+  return variant < 3;
+}
+
+export function isV1(variant: Variant): boolean {
+  return variant % 3 === 0;
+}
+
+export function isCompact(variant: Variant): boolean {
+  return variant % 3 === 2;
+}
+
+/** One number for each variant. */
+export type PerVariant = [number, number, number, number, number, number];
 
 /** A frame and its length on the wire, measured once for all its receivers. */
 export interface SizedFrame {
@@ -45,7 +77,7 @@ export function sized(data: Frame, urgent = false): SizedFrame {
 /** What encoding has cost; shows whether the fast paths were taken. */
 export interface EncodingCounters {
   /** Messages encoded, by variant. One per message and variant, for any number of subscribers. */
-  readonly encoded: [number, number, number, number];
+  readonly encoded: PerVariant;
   /** Events decoded from the log's bytes. Extended protobuf sessions need none. */
   decoded: number;
 }
@@ -113,12 +145,13 @@ export class PublicationBatch {
   readonly replay: boolean;
   readonly #stamp: FrameStamp;
   readonly #events: (CloudEvent | undefined)[] = [];
-  readonly #messages: (string | Uint8Array)[][] = [[], [], [], []];
+  readonly #messages: (string | Uint8Array)[][] = VARIANTS.map(() => []);
   readonly #whole: (readonly SizedFrame[] | undefined)[] = [];
   /** The same for clients that have asked for smaller frames, by what they asked for. */
   #smaller: Map<number, (readonly SizedFrame[] | undefined)[]> | undefined;
   /** By variant, the offset of the last entry found that it cannot carry. */
-  readonly #impossible: [number, number, number, number] = [0, 0, 0, 0];
+  readonly #impossible: PerVariant = [0, 0, 0, 0, 0, 0];
+  #compact: CompactBatch | undefined;
 
   constructor(
     channel: string,
@@ -181,6 +214,10 @@ export class PublicationBatch {
   #join(variant: Variant, from: number, maxFrameBytes: number): SizedFrame[] {
     const messages: (string | Uint8Array)[] = [];
     for (let i = from; i < this.entries.length; i++) messages.push(this.#message(variant, i));
+    if (isCompact(variant)) {
+      const frames = this.#compactBatch.frames(encodingOf(variant), from, maxFrameBytes);
+      return frames.map((frame) => sized(frame));
+    }
     return joined(messages, variant, maxFrameBytes, this.#stamp);
   }
 
@@ -196,13 +233,23 @@ export class PublicationBatch {
   #make(variant: Variant, index: number): string | Uint8Array {
     const entry = this.entries[index] as Entry;
     try {
-      return variant < 2
+      if (isCompact(variant)) {
+        const event = (): CloudEvent => this.#event(index, entry);
+        return this.#compactBatch.message(encodingOf(variant), index, event);
+      }
+      return isJson(variant)
         ? this.#json(variant, index, entry)
         : this.#protobuf(variant, index, entry);
     } catch (error) {
       this.#impossible[variant] = Number(entry.offset);
       throw error;
     }
+  }
+
+  get #compactBatch(): CompactBatch {
+    const { channel, epoch, firstOffset: offset, replay } = this;
+    this.#compact ??= new CompactBatch({ channel, epoch, offset, replay }, this.entries);
+    return this.#compact;
   }
 
   #event(index: number, entry: Entry): CloudEvent {
@@ -222,7 +269,7 @@ export class PublicationBatch {
       channel: this.channel,
       offset: `${entry.offset}`,
     };
-    if (variant === 0) {
+    if (isV1(variant)) {
       message["payload"] = eventJson(eventForV1(event, this.channel));
     } else {
       message["payload"] = eventJson(eventForJson(event));
@@ -241,7 +288,7 @@ export class PublicationBatch {
   }
 
   #protobuf(variant: Variant, index: number, entry: Entry): Uint8Array {
-    const forV1 = variant === 2 ? eventForV1(this.#event(index, entry), this.channel) : undefined;
+    const forV1 = isV1(variant) ? eventForV1(this.#event(index, entry), this.channel) : undefined;
     const { offset, time, body } = entry;
     return written((writer) => {
       writer.tag(1, WireType.LengthDelimited).string(`${this.epoch}-${offset}`);
@@ -266,14 +313,6 @@ export class PublicationBatch {
       writeTexts(writer, 20, body?.metadata ?? {});
     });
   }
-}
-
-function publisherJson({ clientId, userId, sessionId }: Publisher): JsonObject {
-  const json: JsonObject = {};
-  if (clientId !== "") json["client_id"] = clientId;
-  if (userId !== "") json["user_id"] = userId;
-  if (sessionId !== "") json["session_id"] = sessionId;
-  return json;
 }
 
 /** Frames of publications that hold these encoded messages. */
@@ -313,7 +352,7 @@ function frameOf(
 ): Frame {
   const id = stamp.id();
   const time = stamp.now();
-  if (variant < 2) {
+  if (isJson(variant)) {
     let texts = messages[start] as string;
     for (let i = start + 1; i < end; i++) texts += `,${messages[i] as string}`;
     return `{"id":"${id}","time":"${time}","publication":{"messages":[${texts}]}}`;

@@ -1,10 +1,21 @@
 /** Encodes messages that are outside of every log, once for each kind of client that receives them. */
 import { create, toBinary, toJson } from "@bufbuild/protobuf";
 import { eventForJson, eventForV1, eventForV1Session } from "./cloudevents.ts";
+import { CompactBatch } from "./compact/batch.ts";
 import type { Transient } from "./gen/messageloop/internal/v1/internal_pb.js";
 import { type Message, MessageSchema } from "./gen/messageloop/v1/service_pb.js";
 import { eventOf } from "./plain-protobuf/event.ts";
-import { type FrameStamp, joined, type SizedFrame, type Variant } from "./publication-frames.ts";
+import {
+  encodingOf,
+  type FrameStamp,
+  isCompact,
+  isJson,
+  isV1,
+  joined,
+  type SizedFrame,
+  sized,
+  type Variant,
+} from "./publication-frames.ts";
 
 /** What a message takes beside its event, in bytes. */
 const MESSAGE_BYTES = 256;
@@ -18,6 +29,7 @@ export class TransientBatch {
   readonly #stamp: FrameStamp;
   /** By variant and what clients have asked for. */
   readonly #frames = new Map<string, readonly SizedFrame[] | undefined>();
+  #compact: CompactBatch | undefined;
 
   constructor(channel: string, messages: readonly Transient[], stamp: FrameStamp) {
     this.channel = channel;
@@ -45,11 +57,12 @@ export class TransientBatch {
 
   #made(variant: Variant, maxFrameBytes: number): readonly SizedFrame[] | undefined {
     try {
+      if (isCompact(variant)) return this.#compactFrames(variant, maxFrameBytes);
       const messages = this.messages.map((message) => {
         this.#stamp.counters.decoded += 1;
         this.#stamp.counters.encoded[variant] += 1;
         const told = messageOf(this.channel, message, variant);
-        return variant < 2
+        return isJson(variant)
           ? JSON.stringify(toJson(MessageSchema, told, { useProtoFieldName: true }))
           : toBinary(MessageSchema, told);
       });
@@ -59,19 +72,34 @@ export class TransientBatch {
       return undefined;
     }
   }
+
+  #compactFrames(variant: Variant, maxFrameBytes: number): readonly SizedFrame[] {
+    const { channel, messages } = this;
+    const encoding = encodingOf(variant);
+    this.#compact ??= new CompactBatch({ channel, epoch: "", offset: 0, replay: false }, messages);
+    const compact = this.#compact;
+    messages.forEach(({ body }, index) => {
+      compact.message(encoding, index, () => {
+        this.#stamp.counters.decoded += 1;
+        return eventOf(body?.event ?? new Uint8Array());
+      });
+      this.#stamp.counters.encoded[variant] += 1;
+    });
+    return compact.frames(encoding, 0, maxFrameBytes).map((frame) => sized(frame));
+  }
 }
 
 /** It has no place in a log: neither offset nor epoch. */
 function messageOf(channel: string, { id, time, body }: Transient, variant: Variant): Message {
   const event = eventOf(body?.event ?? new Uint8Array());
-  if (variant === 0 || variant === 2) {
+  if (isV1(variant)) {
     const payload = channel === "" ? eventForV1Session(event) : eventForV1(event, channel);
     return create(MessageSchema, { id, channel, payload });
   }
   return create(MessageSchema, {
     id,
     channel,
-    payload: variant === 1 ? eventForJson(event) : event,
+    payload: isJson(variant) ? eventForJson(event) : event,
     time,
     ...(body?.publisher === undefined ? {} : { publisher: body.publisher }),
     metadata: body?.metadata ?? {},

@@ -4,6 +4,7 @@ import { codecFor } from "../../src/protocol/codec.ts";
 import {
   Client,
   type ClientSettings,
+  COMPACT,
   type ConnectInit,
   freshChannel,
   KINDS,
@@ -11,7 +12,7 @@ import {
   type SocketLike,
 } from "../support/client.ts";
 
-export { KINDS } from "../support/client.ts";
+export { COMPACT, KINDS } from "../support/client.ts";
 
 import { EventClient, type EventsAsked } from "../support/event-client.ts";
 import { OpenSocket } from "../support/open-socket.ts";
@@ -45,11 +46,15 @@ export type Way = "websocket" | "open";
 
 export const V1 = KINDS.filter(({ extended }) => !extended);
 export const EXTENDED = KINDS.filter(({ extended }) => extended);
+/** For cases that are about what is delivered, and in which frames. */
+export const DELIVERED: readonly Kind[] = [...KINDS, ...COMPACT];
+export const EXTENDED_DELIVERED: readonly Kind[] = [...EXTENDED, ...COMPACT];
 /** For cases that are about the server, not about what a client is. */
 export const ONE: readonly Kind[] = EXTENDED.slice(0, 1);
 
-export function nameOf({ encoding, extended }: Kind): string {
-  return `${encoding} ${extended ? "extended" : "v1"}`;
+export function nameOf({ encoding, extended, compact }: Kind): string {
+  const kind = compact === true ? "compact" : "extended";
+  return `${encoding} ${extended ? kind : "v1"}`;
 }
 
 /** What cases may do to a connection, whichever it is. */
@@ -201,11 +206,11 @@ export class Context {
     for (const reader of this.#readers) reader.cut();
   }
 
-  /** @throws Error when a v1 client received what it cannot read. */
+  /** @throws Error when a client received what it cannot read. */
   checkViolations(): void {
     const violations = this.#clients.flatMap((client) => client.violations);
     if (violations.length > 0) {
-      throw new Error(`K2: a v1 client received: ${violations.slice(0, 3).join("; ")}`);
+      throw new Error(`K2, K8: a client received: ${violations.slice(0, 3).join("; ")}`);
     }
   }
 }

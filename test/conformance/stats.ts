@@ -13,7 +13,7 @@ const NOTHING: ServerStats = {
   registrations: 0,
   publishing: 0,
   delivered: 0,
-  encoded: [0, 0, 0, 0],
+  encoded: [0, 0, 0, 0, 0, 0],
   decoded: 0,
   disconnects: {},
   droppedAnswers: 0,

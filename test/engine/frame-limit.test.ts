@@ -11,6 +11,7 @@ import {
 } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { frameLimit } from "../../src/protocol/publication-frames.ts";
 import { handlerOf, rememberHandlers } from "../support/broker-handlers.ts";
+import { whole } from "../support/expand.ts";
 import { type Init, ManualTimers, ScriptedTransport, sceneWith } from "./scene.ts";
 
 const ROOM = "room";
@@ -55,7 +56,7 @@ class Listener {
   }
 
   get messages(): OutboundMessage[] {
-    return this.transport.frames.map((frame) => this.#codec.decodeOutbound(frame));
+    return this.transport.frames.map((frame) => whole(this.#codec.decodeOutbound(frame)));
   }
 
   /** How long frames are, and how many messages each delivers. */
@@ -102,13 +103,17 @@ test.each([
   const { engine } = world();
   const small = new Listener(engine, "small", encoding);
   const usual = new Listener(engine, "usual", encoding);
+  const compact = new Listener(engine, "compact", encoding);
   await small.connect(limit);
   await usual.connect(0);
+  await compact.connect(limit, [...CAPABILITIES, "compact"]);
   await publish(engine, 100, 1_000);
-  await expect.poll(() => [small.offsets.length, usual.offsets.length]).toEqual([100, 100]);
+  await expect
+    .poll(() => [small, usual, compact].map(({ offsets }) => offsets.length))
+    .toEqual([100, 100, 100]);
   const late = new Listener(engine, "late", encoding);
   await late.connect(limit, CAPABILITIES, 100);
-  for (const { offsets, sizes } of [small, late]) {
+  for (const { offsets, sizes } of [small, compact, late]) {
     expect(offsets).toEqual(wanted);
     for (const { bytes, messages } of sizes)
       if (messages > 1) expect(bytes).toBeLessThanOrEqual(limit);

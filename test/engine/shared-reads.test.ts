@@ -36,7 +36,7 @@ test.each([
     expect(client.told()).toEqual(["ack e/9", "replay e/3-9", "recovered e/9"]);
   }
   expect(reads(broker)).toBe(1);
-  expect(engine.stats().encoded).toEqual([0, 7, 0, 0]);
+  expect(engine.stats().encoded).toEqual([0, 7, 0, 0, 0, 0]);
   expect(engine.stats().replayed).toBe(700);
 });
 

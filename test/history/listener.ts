@@ -55,6 +55,8 @@ let requests = 0;
 export class Listener {
   readonly name: string;
   readonly grade: Grade;
+  /** Whether it takes compact frames, as it does in every other session. */
+  #compact = false;
   readonly pattern: string | undefined;
   readonly #options: ListenerOptions;
   readonly #interests = new Map<string, Interest>();
@@ -136,6 +138,8 @@ export class Listener {
     this.#wire = wire;
     this.#connecting = true;
     const capabilities = { v1: [], extended: ["control"], recovery: ["recovery", "control"] };
+    this.#compact = !this.#compact;
+    const compact = this.#compact && this.grade !== "v1" ? ["compact"] : [];
     const channels = this.channels;
     const asks = channels.map((channel) => this.#returning(channel, distort));
     const pattern = this.#pattern?.wanted ? this.#pattern : undefined;
@@ -148,7 +152,7 @@ export class Listener {
     const value = {
       clientId: name,
       token: name,
-      capabilities: capabilities[grade],
+      capabilities: [...capabilities[grade], ...compact],
       subscriptions,
     };
     const id = wire.send({ envelope: { case: "connect", value } });

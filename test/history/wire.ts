@@ -6,6 +6,7 @@ import {
   type OutboundMessage,
 } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import type { Inbound } from "../support/client.ts";
+import { whole } from "../support/expand.ts";
 import type { LifeSocket } from "./host.ts";
 
 /** What a wire tells its owner; each in the order of the frames. */
@@ -31,7 +32,7 @@ export class Wire {
     socket.addEventListener("message", ({ data }) => {
       if (!this.#open) return;
       const frame: Frame = typeof data === "string" ? data : new Uint8Array(data as ArrayBuffer);
-      if (frame !== "pong") owner.received(this.#codec.decodeOutbound(frame));
+      if (frame !== "pong") owner.received(whole(this.#codec.decodeOutbound(frame)));
     });
     socket.addEventListener("close", () => this.#lose());
   }

@@ -14,7 +14,15 @@ import {
   CloudEventSchema,
 } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { EntrySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { PublicationBatch, type Variant } from "../../src/protocol/publication-frames.ts";
+import {
+  isCompact,
+  isJson,
+  isV1,
+  PublicationBatch,
+  VARIANTS,
+  type Variant,
+} from "../../src/protocol/publication-frames.ts";
+import { delivered } from "../support/expand.ts";
 import { eachStep, type SeededRandom, steps } from "../support/random.ts";
 import { decodeStrictV1 } from "../support/strict-v1.ts";
 import {
@@ -113,18 +121,18 @@ function deliver(random: SeededRandom, events: readonly CloudEvent[]): number {
   const batch = new PublicationBatch(channel, "epoch", entries, {
     id: () => "id",
     now: () => 1_700_000_000_000,
-    counters: { encoded: [0, 0, 0, 0], decoded: 0 },
+    counters: { encoded: [0, 0, 0, 0, 0, 0], decoded: 0 },
     unencodable(_, error) {
       throw error;
     },
   });
-  for (const variant of [0, 1, 2, 3] as const) expectDelivery(batch, variant, canonical);
+  for (const variant of VARIANTS.keys()) expectDelivery(batch, variant as Variant, canonical);
   return canonical.length;
 }
 
 function expectDelivery(batch: PublicationBatch, variant: Variant, sent: readonly CloudEvent[]) {
   const frames = (batch.frames(variant, 0) ?? []).map(({ data }) => data);
-  if (variant === 0 || variant === 2) {
+  if (isV1(variant)) {
     const payloads = frames.flatMap((frame) => {
       const { envelope } = decodeStrictV1(frame);
       if (envelope.case !== "publication") throw new Error(`${envelope.case}`);
@@ -139,11 +147,12 @@ function expectDelivery(batch: PublicationBatch, variant: Variant, sent: readonl
     );
     return;
   }
-  const codec = variant === 1 ? json : proto;
+  const codec = isJson(variant) ? json : proto;
   const messages = frames.flatMap((frame) => {
-    const { envelope } = codec.decodeOutbound(frame);
-    if (envelope.case !== "publication") throw new Error(`${envelope.case}`);
-    return envelope.value.messages;
+    const message = codec.decodeOutbound(frame);
+    const kind = isCompact(variant) ? "compact" : "publication";
+    if (message.envelope.case !== kind) throw new Error(`${message.envelope.case}`);
+    return delivered(message) ?? [];
   });
   expect(messages.length).toBe(sent.length);
   messages.forEach((message, index) => {

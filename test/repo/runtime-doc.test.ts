@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { expect, test } from "vitest";
 import { codecFor } from "../../src/protocol/codec.ts";
+import { texts } from "../support/client.ts";
+import { delivered } from "../support/expand.ts";
 
 const root = new URL("../../", import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, root), "utf8");
@@ -53,9 +55,13 @@ test("docs/clients.md is of the versions that its samples have", () => {
   expect(page).toContain(`websockets ${python} `);
 });
 
-test("what docs/clients.md has a client send can be read", () => {
-  const { decodeInbound } = codecFor("json");
-  const frames = [...read("docs/clients.md").matchAll(/^```json\n(.*?)^```/gms)];
-  const kinds = frames.map(([, frame = ""]) => decodeInbound(frame.trim()).envelope.case);
-  expect(kinds).toEqual(["connect", "received", "connect"]);
+test("the frames in docs/clients.md can be read", () => {
+  const { decodeInbound, decodeOutbound } = codecFor("json");
+  const blocks = [...read("docs/clients.md").matchAll(/^```json\n(.*?)^```/gms)];
+  const frames = blocks.map(([, frame = ""]) => frame.trim());
+  const kinds = frames.map((frame) => decodeInbound(frame).envelope.case ?? "of the server");
+  expect(kinds).toEqual(["connect", "of the server", "received", "connect"]);
+  const messages = delivered(decodeOutbound(frames[1] ?? "")) ?? [];
+  expect(texts(messages)).toEqual(["hello", "again"]);
+  expect(messages.map(({ offset }) => offset)).toEqual([17n, 18n]);
 });

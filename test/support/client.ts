@@ -13,6 +13,7 @@ import {
   type SubscriptionSchema,
 } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { utf8Length } from "../../src/protocol/lean/utf8-length.ts";
+import { whole } from "./expand.ts";
 import { decodeStrictV1 } from "./strict-v1.ts";
 
 export type Inbound = Exclude<MessageInitShape<typeof InboundMessageSchema>, { $typeName: string }>;
@@ -44,13 +45,20 @@ export interface Closed {
 export interface Kind {
   readonly encoding: Encoding;
   readonly extended: boolean;
+  /** Whether it has the capability `compact`, as extended clients may. */
+  readonly compact?: boolean;
 }
 
 export const KINDS: readonly Kind[] = [
-  { encoding: "json", extended: false },
-  { encoding: "json", extended: true },
-  { encoding: "proto", extended: false },
-  { encoding: "proto", extended: true },
+  { encoding: "json", extended: false, compact: false },
+  { encoding: "json", extended: true, compact: false },
+  { encoding: "proto", extended: false, compact: false },
+  { encoding: "proto", extended: true, compact: false },
+];
+
+export const COMPACT: readonly Kind[] = [
+  { encoding: "json", extended: true, compact: true },
+  { encoding: "proto", extended: true, compact: true },
 ];
 
 export interface ClientSettings extends Kind {
@@ -76,7 +84,7 @@ export class Client<Socket extends SocketLike = SocketLike> {
   readonly messages: Message[] = [];
   /** Everything else, in order. */
   readonly replies: OutboundMessage[] = [];
-  /** Where a frame to this v1 client was not of v0.1.1. */
+  /** Where a frame to this v1 client was not of v0.1.1, or deliveries came in another form than they should. */
   readonly violations: string[] = [];
   close: Closed | undefined;
   /** Bytes received, without `pong`. */
@@ -120,9 +128,10 @@ export class Client<Socket extends SocketLike = SocketLike> {
 
   async connect(value: ConnectInit = {}): Promise<OutboundMessage> {
     const { capabilities: announced = ["test"] } = this.#settings;
-    const capabilities = this.extended ? [...announced] : [];
+    const asked = value.capabilities ?? (this.extended ? announced : []);
+    const capabilities = this.#compact ? [...asked, "compact"] : [...asked];
     return await this.request({
-      envelope: { case: "connect", value: { clientId: "test", capabilities, ...value } },
+      envelope: { case: "connect", value: { clientId: "test", ...value, capabilities } },
     });
   }
 
@@ -228,6 +237,10 @@ export class Client<Socket extends SocketLike = SocketLike> {
     return this.close;
   }
 
+  get #compact(): boolean {
+    return this.extended && this.#settings.compact === true;
+  }
+
   #receive(data: unknown): void {
     const frame = typeof data === "string" ? data : new Uint8Array(data as ArrayBuffer);
     if (frame !== "pong") {
@@ -263,7 +276,10 @@ export class Client<Socket extends SocketLike = SocketLike> {
         this.violations.push(`${error}`);
       }
     }
-    const message = codecFor(this.encoding).decodeOutbound(frame);
+    const received = codecFor(this.encoding).decodeOutbound(frame);
+    const unasked = this.#compact ? "publication" : "compact";
+    if (received.envelope.case === unasked) this.violations.push(`${unasked}: ${frame}`);
+    const message = whole(received);
     this.log.push(message);
     if (message.envelope.case === "publication") {
       this.messages.push(...message.envelope.value.messages);

@@ -61,6 +61,27 @@ for (const victim of ["gateway", "channel", "both"] as const satisfies readonly 
   });
 }
 
+test.each(["json", "proto"] as const)(
+  "who takes compact frames still does after a sleep: %s",
+  async (encoding) => {
+    const [channel, gateway] = [freshChannel(), `sleep-${crypto.randomUUID()}`];
+    const subscriber = await Client.connect({
+      gateway,
+      encoding,
+      compact: true,
+      subscribe: [channel],
+    });
+    const publisher = await Client.connect();
+    await publisher.publish(channel, "one");
+    await subscriber.received(1);
+    await evictDurableObject(exports.GatewayDurableObject.getByName(gateway));
+    await Promise.all(["two", "three"].map((text) => publisher.publish(channel, text)));
+    await subscriber.received(3);
+    expect(texts(subscriber.messages).toSorted()).toEqual(["one", "three", "two"]);
+    expect(subscriber.violations).toEqual([]);
+  },
+);
+
 test("a delivery that is repeated to a gateway that slept reaches nobody twice", async () => {
   const requests: Uint8Array[] = [];
   const gateway = `sleep-${crypto.randomUUID()}`;

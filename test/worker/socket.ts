@@ -8,6 +8,8 @@ export { freshChannel, texts } from "../support/client.ts";
 export interface ClientOptions {
   readonly encoding?: Encoding;
   readonly extended?: boolean;
+  /** Whether it has the capability `compact`. Default false. */
+  readonly compact?: boolean;
   readonly clientId?: string;
   readonly subscribe?: readonly string[];
   /** What the client announces; by default nothing that the server knows. */
@@ -35,7 +37,7 @@ export class Client extends BaseClient<WebSocket> {
 
   /** Opens a socket only. */
   static async open(options: ClientOptions = {}): Promise<Client> {
-    const { encoding = "json", extended = true } = options;
+    const { encoding = "json", extended = true, compact = false } = options;
     const request = new Request("http://localhost/ws", {
       headers: {
         Upgrade: "websocket",
@@ -49,7 +51,7 @@ export class Client extends BaseClient<WebSocket> {
     const response = await open(request);
     const { webSocket } = response;
     if (webSocket === null) throw new Error(`no socket: ${response.status}`);
-    const client = new Client(webSocket, { encoding, extended });
+    const client = new Client(webSocket, { encoding, extended, compact });
     webSocket.accept({ allowHalfOpen: options.halfOpen === true });
     return client;
   }

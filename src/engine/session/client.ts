@@ -4,6 +4,7 @@ import type { Encoding } from "../../protocol/codec.ts";
 import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { SessionRecord } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { Connect } from "../../protocol/gen/messageloop/v1/service_pb.js";
+import type { ClientKind } from "../../protocol/publication-frames.ts";
 import type { Subject } from "../ports/access.ts";
 import type { Caller } from "../ports/backends.ts";
 import { type Identity, NOBODY } from "../ports/identity.ts";
@@ -18,6 +19,7 @@ const CAPABILITIES = [
   "control",
   "credit",
   "refresh",
+  "compact",
 ] as const;
 export type Capability = (typeof CAPABILITIES)[number];
 
@@ -88,6 +90,12 @@ export class Client {
   renew(identity: Identity): void {
     this.identity = identity;
     this.expiryTold = false;
+  }
+
+  /** Which messages it takes. */
+  get kind(): ClientKind {
+    if (!this.extended) return "v1";
+    return this.can("compact") ? "compact" : "extended";
   }
 
   can(capability: Capability): boolean {

@@ -86,7 +86,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
     this.encoding = encoding;
     this.address = peer.address;
     this.#codec = codecFor(encoding);
-    this.variant = variantOf(encoding, false);
+    this.variant = variantOf(encoding, "v1");
     this.client = new Client(id, encoding, peer.admitted);
     this.#channels = new SessionChannels(node, this);
     this.#intake = new Intake(node.settings.maxOpenRequestBytes, node.intake, transport);
@@ -464,7 +464,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
   #adapt(maxFrameBytes: number): void {
     const { extended } = this.client;
     if (extended) this.maxFrameBytes = frameLimit(maxFrameBytes);
-    this.variant = variantOf(this.encoding, extended);
+    this.variant = variantOf(this.encoding, this.client.kind);
     if (this.client.can("credit")) this.#flow.grantCredit();
   }
 

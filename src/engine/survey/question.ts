@@ -7,7 +7,14 @@ import {
   type CloudEvent,
   CloudEventSchema,
 } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import { type SizedFrame, sized, type Variant } from "../../protocol/publication-frames.ts";
+import {
+  encodingOf,
+  isJson,
+  isV1,
+  type SizedFrame,
+  sized,
+  type Variant,
+} from "../../protocol/publication-frames.ts";
 
 /** The event type of a question that names none, and its content type, as in v0.1.1. */
 const QUESTION_TYPE = "com.messageloop.survey";
@@ -44,17 +51,16 @@ export class Question {
   frame(variant: Variant): SizedFrame {
     const known = this.#frames[variant];
     if (known !== undefined) return known;
-    const encoding = variant < 2 ? "json" : "proto";
     const value = { requestId: this.#id, payload: this.#payload(variant) };
     const message = unsolicited(this.#id, this.#time, { case: "surveyRequest", value });
-    const frame = sized(codecFor(encoding).encodeOutbound(message), true);
+    const frame = sized(codecFor(encodingOf(variant)).encodeOutbound(message), true);
     this.#frames[variant] = frame;
     return frame;
   }
 
   /** The event in the form that clients of a variant take. */
   #payload(variant: Variant): CloudEvent {
-    if (variant % 2 === 0) return eventForV1(this.#event, this.#event.source);
-    return variant < 2 ? eventForJson(this.#event) : this.#event;
+    if (isV1(variant)) return eventForV1(this.#event, this.#event.source);
+    return isJson(variant) ? eventForJson(this.#event) : this.#event;
   }
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { valueAs } from "../../support/client.ts";
 import { eventually } from "../../support/eventually.ts";
-import { type Case, EXTENDED, ONE } from "../case.ts";
+import { type Case, EXTENDED_DELIVERED, ONE } from "../case.ts";
 import { fill, journal, run } from "../journal.ts";
 import { back } from "./recovery.ts";
 
@@ -10,7 +10,7 @@ export const gapCases: readonly Case[] = [
   {
     rules: ["C1", "C5", "C6"],
     title: "a position of another epoch or beyond the head is epoch_changed, never nothing missed",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     async run(context) {
       const channel = context.channel();
       const epoch = await fill(await context.client(), channel, 3);
@@ -35,7 +35,7 @@ export const gapCases: readonly Case[] = [
   {
     rules: ["C1", "C5", "C6", "C7"],
     title: "recover without a position, or with one without an epoch, cannot be known",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     async run(context) {
       const [channel, empty] = [context.channel(), context.channel()];
       const epoch = await fill(await context.client(), channel, 3);
@@ -60,7 +60,7 @@ export const gapCases: readonly Case[] = [
   {
     rules: ["C5", "C6", "C7"],
     title: "head_trimmed names what history is too short for, and the rest is replayed",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     server: "rules",
     async run(context) {
       const channel = context.channel("short");
@@ -151,7 +151,7 @@ export const gapCases: readonly Case[] = [
   {
     rules: ["C6", "C7", "C9", "P2"],
     title: "without recovery, or where nothing is kept, it is unavailable, and live messages come",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     server: "rules",
     async run(context) {
       for (const prefix of ["lost", "transient"]) {
@@ -184,7 +184,7 @@ export const gapCases: readonly Case[] = [
   {
     rules: ["C6", "C9"],
     title: "a log that does not answer is unavailable; the subscription lives and can try again",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     server: "backend",
     async run(context) {
       const channel = context.channel();
@@ -215,7 +215,7 @@ export const gapCases: readonly Case[] = [
   {
     rules: ["C10", "K2"],
     title: "a hole met while live is told once, before the message behind it, to who understands",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     server: "backend",
     async run(context) {
       const channel = context.channel();

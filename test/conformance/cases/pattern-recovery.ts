@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { StreamPosition } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { type Client, type SubscriptionInit, textOf } from "../../support/client.ts";
 import { sleep } from "../../support/eventually.ts";
-import { type Case, type Context, EXTENDED, ONE } from "../case.ts";
+import { type Case, type Context, EXTENDED_DELIVERED, ONE } from "../case.ts";
 import { fill, journal, place, run } from "../journal.ts";
 import { RULES } from "../variants.ts";
 import { RECOVERING } from "./recovery.ts";
@@ -47,7 +47,7 @@ export const patternRecoveryCases: readonly Case[] = [
     rules: ["W4", "W5", "W6"],
     title:
       "who comes back gets what it missed of each channel, those that began meanwhile included",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     async run(context) {
       const root = context.channel();
       const pattern = `${root}.*`;
@@ -94,7 +94,7 @@ export const patternRecoveryCases: readonly Case[] = [
     rules: ["W5", "W6"],
     title:
       "a channel that the same request asks for by itself gets what the pattern would have brought of it",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     async run(context) {
       const root = context.channel();
       const pattern = `${root}.*`;
@@ -471,7 +471,7 @@ export const patternRecoveryCases: readonly Case[] = [
     rules: ["W5"],
     title:
       "what is published while a pattern catches up comes behind the replay, in order and once",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     async run(context) {
       const root = context.channel();
       const names = ["a", "b", "c", "d"].map((name) => `${root}.${name}`);

@@ -1,7 +1,7 @@
 /** Patterns: what they stand for, and that nothing that is published behind their acknowledgement is missed. */
 import assert from "node:assert/strict";
 import { type Client, KINDS, kindOf, textOf, valueAs } from "../../support/client.ts";
-import { type Case, type Context, EXTENDED, ONE } from "../case.ts";
+import { type Case, type Context, EXTENDED_DELIVERED, ONE } from "../case.ts";
 import { journal } from "../journal.ts";
 import { ask, FOLLOWING, members, names } from "./presence.ts";
 
@@ -150,7 +150,7 @@ export const patternCases: readonly Case[] = [
     rules: ["W3"],
     title:
       "a channel that is subscribed to under a pattern goes on without a hole and without a repeat",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     async run(context) {
       const root = context.channel();
       const channel = `${root}.a`;
@@ -178,7 +178,7 @@ export const patternCases: readonly Case[] = [
   {
     rules: ["W1"],
     title: "what is no pattern is refused, and the rest of the request goes on",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     async run(context) {
       const root = context.channel();
       const client = await context.client();
@@ -242,7 +242,7 @@ export const patternCases: readonly Case[] = [
   {
     rules: ["W7", "M1"],
     title: "a pattern brings who comes to its channels and goes, and is no member of them itself",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     async run(context) {
       const root = context.channel();
       const channel = `${root}.room`;
@@ -269,7 +269,7 @@ export const patternCases: readonly Case[] = [
   {
     rules: ["W7", "H1"],
     title: "who has a channel by a pattern may ask for its history, and for no other's",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     async run(context) {
       const root = context.channel();
       const client = await context.client(

@@ -1,7 +1,7 @@
 /** How much one request may replay, and that the rest can be had. */
 import assert from "node:assert/strict";
 import { valueAs } from "../../support/client.ts";
-import { type Case, EXTENDED, ONE } from "../case.ts";
+import { type Case, EXTENDED_DELIVERED, ONE } from "../case.ts";
 import { fill, journal, run } from "../journal.ts";
 import { RULES } from "../variants.ts";
 import { back } from "./recovery.ts";
@@ -12,7 +12,7 @@ export const recoveryLimitCases: readonly Case[] = [
   {
     rules: ["C5", "C6", "C7", "C8", "H2"],
     title: "of more than one request may replay the newest are, and history has the others",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     server: "rules",
     async run(context) {
       const channel = context.channel();

@@ -4,7 +4,7 @@ import type { StreamPosition } from "../../../src/protocol/gen/messageloop/v1/se
 import { kindOf, valueAs } from "../../support/client.ts";
 import { sleep } from "../../support/eventually.ts";
 import { seed, seededRandom } from "../../support/random.ts";
-import { type Case, EXTENDED, ONE } from "../case.ts";
+import { type Case, EXTENDED_DELIVERED, ONE } from "../case.ts";
 import { fill, journal, run } from "../journal.ts";
 import { RECOVERING } from "./recovery.ts";
 
@@ -23,7 +23,7 @@ export const recoveryLoadCases: readonly Case[] = [
   {
     rules: ["C4", "P8", "S9"],
     title: "what is published while a client recovers waits for the verdict, and for nobody else",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     server: "backend",
     async run(context) {
       const channel = context.channel();
@@ -122,7 +122,7 @@ export const recoveryLoadCases: readonly Case[] = [
         since: Place,
         stay: () => Promise<void>,
       ): Promise<Place> => {
-        const kind = EXTENDED[index % EXTENDED.length];
+        const kind = EXTENDED_DELIVERED[index % EXTENDED_DELIVERED.length];
         const client = await context.open({
           ...kind,
           node: (index + returns) % 2,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Message } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { type Client, type Inbound, type SubscriptionInit, valueAs } from "../../support/client.ts";
-import { type Case, type Context, EXTENDED, ONE, V1 } from "../case.ts";
+import { type Case, type Context, EXTENDED_DELIVERED, ONE, V1 } from "../case.ts";
 import { fill, journal, place, run } from "../journal.ts";
 
 type EventInit = Extract<Inbound["envelope"], { case: "publish" }>["value"];
@@ -26,7 +26,7 @@ export const recoveryCases: readonly Case[] = [
   {
     rules: ["C1", "C3", "C4", "C5"],
     title: "who drops and comes back gets exactly what was published meanwhile, as it was live",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     async run(context) {
       const channel = context.channel();
       const witness = await context.subscriber(channel);
@@ -74,7 +74,7 @@ export const recoveryCases: readonly Case[] = [
   {
     rules: ["C1", "C2", "C3", "C5"],
     title: "who has everything is told that nothing was missed, on a quiet and on an empty channel",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     async run(context) {
       const [quiet, empty] = [context.channel(), context.channel()];
       const first = await context.client();
@@ -147,7 +147,7 @@ export const recoveryCases: readonly Case[] = [
   {
     rules: ["C4", "C9", "U4", "M1"],
     title: "to subscribe again with a position catches up; there is one subscription, one member",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     observes: ["stats"],
     async run(context) {
       const channel = context.channel();
@@ -185,7 +185,7 @@ export const recoveryCases: readonly Case[] = [
   {
     rules: ["C4", "C9"],
     title: "subscribing again and again while messages stream loses none and repeats none live",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     async run(context) {
       const channel = context.channel();
       const client = await context.client({}, RECOVERING);
@@ -214,7 +214,7 @@ export const recoveryCases: readonly Case[] = [
   {
     rules: ["C3"],
     title: "without the capability an entry that asks is BAD_REQUEST, and the others are granted",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     async run(context) {
       const client = await context.client();
       const since = { epoch: "e", offset: 1n };

@@ -1,7 +1,7 @@
 /** Clients that do not read. */
 import assert from "node:assert/strict";
 import { eventually } from "../../support/eventually.ts";
-import { type Case, type Context, EXTENDED, ONE } from "../case.ts";
+import { type Case, type Context, EXTENDED_DELIVERED, ONE } from "../case.ts";
 
 const MIB = 1024 * 1024;
 
@@ -64,7 +64,7 @@ export const slowConsumerCases: readonly Case[] = [
     rules: ["B1"],
     title: "who says what it has received gets more than its credit; who does not is closed",
     server: "load",
-    kinds: EXTENDED,
+    kinds: EXTENDED_DELIVERED,
     async run(context) {
       const channel = context.channel();
       const connect = { subscriptions: [{ channel }], capabilities: ["credit", "control"] };

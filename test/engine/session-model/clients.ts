@@ -49,11 +49,11 @@ export class RandomFrames {
       [],
       [],
       ["x"],
-      ["credit"],
+      ["credit", "compact"],
       ["control"],
-      ["recovery"],
+      ["recovery", "compact"],
       ["control", "recovery", "presence"],
-      ["history", "credit", "presence", "recovery"],
+      ["history", "credit", "presence", "recovery", "compact"],
       ["credit", "presence", "control", "history", "recovery"],
     ]);
     const value = {

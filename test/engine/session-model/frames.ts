@@ -8,7 +8,7 @@ import { BAD_CHANNELS, invalid, KINDS, lastEntries } from "./facts.ts";
 import type { SessionModel } from "./model.ts";
 
 /** In the order in which the server names them. */
-const CAPABILITIES = ["recovery", "history", "presence", "control", "credit"];
+const CAPABILITIES = ["recovery", "history", "presence", "control", "credit", "compact"];
 
 export class FrameRules {
   readonly #session: SessionModel;

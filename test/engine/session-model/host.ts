@@ -11,6 +11,7 @@ import type {
 } from "../../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { OutboundMessage } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
 import type { SizedFrame } from "../../../src/protocol/publication-frames.ts";
+import { whole } from "../../support/expand.ts";
 import { check } from "./facts.ts";
 import type { SessionModel } from "./model.ts";
 
@@ -39,7 +40,7 @@ export class Connection implements Transport {
   }
 
   write(frame: SizedFrame): void {
-    const { envelope } = codecFor(this.model.encoding).decodeOutbound(frame.data);
+    const { envelope } = whole(codecFor(this.model.encoding).decodeOutbound(frame.data));
     this.#world.note(`${this.model.id} <- ${show(frame.data)}`, outcomeOf(envelope));
     this.#world.guard(() => this.model.writes(frame));
   }

@@ -15,6 +15,7 @@ import type {
 } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { reconnects } from "../../../src/protocol/lean/reconnects.ts";
 import type { SizedFrame } from "../../../src/protocol/publication-frames.ts";
+import { whole } from "../../support/expand.ts";
 import { decodeStrictV1 } from "../../support/strict-v1.ts";
 import {
   type Call,
@@ -295,7 +296,10 @@ export class SessionModel {
     check(this.state !== "closed", "a frame is written after the end");
     check(this.#farewell === undefined, "a frame is written behind disconnect");
     check((typeof data === "string") === (this.encoding === "json"), "another encoding");
-    const message = codecFor(this.encoding).decodeOutbound(data);
+    const received = codecFor(this.encoding).decodeOutbound(data);
+    const isCompact = this.capabilities.includes("compact");
+    check(received.envelope.case !== (isCompact ? "publication" : "compact"), "another form");
+    const message = whole(received);
     if (!this.extended) decodeStrictV1(data);
     const { envelope } = message;
     const late = this.world.clock.time - Number(message.time);

@@ -24,7 +24,7 @@ export class Replies {
 
   /** Takes what is no answer. Returns false for what is one. */
   unasked({ id, envelope }: OutboundMessage): boolean {
-    const { streams, world, requests } = this.#session;
+    const { capabilities, streams, world, requests } = this.#session;
     switch (envelope.case) {
       case "publication":
         streams.delivers(envelope.value);
@@ -52,7 +52,8 @@ export class Replies {
       default:
         return false;
     }
-    check(id.startsWith("uuid-"), "what nobody asked for has a random id");
+    const isNamed = envelope.case !== "publication" || !capabilities.includes("compact");
+    check(isNamed ? id.startsWith("uuid-") : id === "", "what nobody asked for has a random id");
     return true;
   }
 

@@ -1,0 +1,115 @@
+/** Which messages of a batch share what. */
+import type { EntryBody } from "../gen/messageloop/internal/v1/internal_pb.js";
+import type { Publisher } from "../gen/messageloop/v1/service_pb.js";
+import { type EventParts, fieldsOf, partsOf, same } from "./parts.ts";
+
+/** An event with more attributes shares all of them or none: to compare each with each would take too long. */
+const MOST_ATTRIBUTES = 32;
+/** Contexts of one publisher that a message is held against. */
+const MOST_CONTEXTS = 8;
+const NO_EVENT = new Uint8Array();
+
+export type Texts = Readonly<Record<string, string>>;
+
+/** What a message has for itself: everything, where it has no context. */
+export interface OwnParts {
+  readonly parts: EventParts;
+  readonly context: Context | undefined;
+  /** Attributes that its context has not, in their bytes. */
+  readonly attributes: readonly Uint8Array[];
+  readonly publisher: Publisher | undefined;
+  readonly metadata: Texts;
+}
+
+/** What one publisher's messages have in common. */
+export class Context {
+  readonly origin: Uint8Array;
+  readonly publisher: Publisher | undefined;
+  metadata: Texts;
+  readonly #first: EventParts;
+  /** Attributes that all have; undefined while all have those of the first. */
+  #attributes: Uint8Array[] | undefined;
+
+  constructor(parts: EventParts, publisher: Publisher | undefined, metadata: Texts) {
+    this.origin = parts.origin;
+    this.publisher = publisher;
+    this.metadata = metadata;
+    this.#first = parts;
+  }
+
+  get attributes(): readonly Uint8Array[] {
+    this.#attributes ??= fieldsOf(this.#first.attributes);
+    return this.#attributes;
+  }
+
+  fits({ origin, attributes, count }: EventParts, publisher: Publisher | undefined): boolean {
+    if (!same(origin, this.origin) || !isSame(publisher, this.publisher)) return false;
+    const { count: most } = this.#first;
+    return Math.max(count, most) <= MOST_ATTRIBUTES || same(attributes, this.#first.attributes);
+  }
+
+  /** Takes in a message that fits, and gives up what that one has not. */
+  add({ attributes }: EventParts, metadata: Texts): void {
+    if (!same(attributes, this.#first.attributes)) {
+      const others = fieldsOf(attributes);
+      this.#attributes = this.attributes.filter((own) => others.some((other) => same(own, other)));
+    }
+    if (metadata !== this.metadata) this.metadata = chosen(this.metadata, isIn(metadata));
+  }
+
+  /** What a message that was taken in has beside. */
+  beside(parts: EventParts, metadata: Texts): OwnParts {
+    const common = this.#attributes;
+    const attributes =
+      common === undefined
+        ? []
+        : fieldsOf(parts.attributes).filter((own) => !common.some((other) => same(own, other)));
+    const known = isIn(this.metadata);
+    const own = chosen(metadata, (name, text) => !known(name, text));
+    return { parts, context: this, attributes, publisher: undefined, metadata: own };
+  }
+}
+
+/** What each message has for itself, and which context has the rest. One alone has no context. */
+export function ownParts(bodies: readonly (EntryBody | undefined)[]): readonly OwnParts[] {
+  if (bodies.length === 1) return [alone(bodies[0])];
+  const byPublisher = new Map<string, Context[]>();
+  const taken = bodies.map((body) => {
+    const { event = NO_EVENT, publisher, metadata = {} } = body ?? {};
+    const parts = partsOf(event);
+    const { sessionId = "", userId = "" } = publisher ?? {};
+    const key = `${sessionId} ${userId}`;
+    const known = byPublisher.get(key) ?? [];
+    let context = known.find((one) => one.fits(parts, publisher));
+    if (context === undefined) {
+      context = new Context(parts, publisher, metadata);
+      if (known.length < MOST_CONTEXTS) byPublisher.set(key, [...known, context]);
+    } else context.add(parts, metadata);
+    return { parts, metadata, context };
+  });
+  return taken.map(({ parts, metadata, context }) => context.beside(parts, metadata));
+}
+
+function alone(body: EntryBody | undefined): OwnParts {
+  const { event = NO_EVENT, publisher, metadata = {} } = body ?? {};
+  const parts = partsOf(event);
+  return { parts, context: undefined, attributes: [], publisher, metadata };
+}
+
+function isSame(left: Publisher | undefined, right: Publisher | undefined): boolean {
+  if (left === right) return true;
+  if (left === undefined || right === undefined) return false;
+  const { sessionId, userId, clientId } = left;
+  return sessionId === right.sessionId && userId === right.userId && clientId === right.clientId;
+}
+
+function isIn(texts: Texts): (name: string, text: string) => boolean {
+  return (name, text) => Object.hasOwn(texts, name) && texts[name] === text;
+}
+
+/** The same object where all are chosen. Names are defined and not set, so that none is that of the prototype. */
+function chosen(texts: Texts, isChosen: (name: string, text: string) => boolean): Texts {
+  const entries = Object.entries(texts);
+  const left = entries.filter(([name, text]) => isChosen(name, text));
+  return left.length === entries.length ? texts : Object.fromEntries(left);
+}
