@@ -9,6 +9,8 @@ export interface MessageLoopOptions {
   readonly encoding: Encoding;
   /** Whether it announces capabilities; otherwise it is a client of v1. */
   readonly extended: boolean;
+  /** Whether it takes compact frames, as extended clients may. Default false. */
+  readonly compact?: boolean;
   /** Where clients go on. Default where the channel is. */
   readonly positions?: Positions;
   /** Patterns that a client subscribes to in place of its channel: one that stands for it, and others. */
@@ -38,7 +40,10 @@ const SEQUENCE_DIGITS = 10;
 export function messageLoopDialect(options: MessageLoopOptions): Dialect {
   const { encoding, extended, positions, patterns, rpc, eventsKey, token = "" } = options;
   const codec = codecFor(encoding);
-  const capability = positions === undefined ? "bench" : "recovery";
+  const capabilities = [
+    positions === undefined ? "bench" : "recovery",
+    ...(options.compact === true ? ["compact"] : []),
+  ];
   const encoded = (message: Inbound): Frame =>
     codec.encodeInbound(create(InboundMessageSchema, message));
   const templates = new Map<string, Template>();
@@ -58,7 +63,7 @@ export function messageLoopDialect(options: MessageLoopOptions): Dialect {
             clientId: `bench-${client}`,
             version: "1",
             token,
-            capabilities: extended ? [capability] : [],
+            capabilities: extended ? capabilities : [],
           },
         },
       });

@@ -7,6 +7,7 @@ import { isOurs, publishRow, speaks } from "./publish.ts";
 import { recoverRow } from "./recover.ts";
 
 const PROTO = [messageLoop({ encoding: "proto" })];
+const COMPACT = [messageLoop({ compact: true })];
 const ONE_PATTERN = [messageLoop({ patterns: 1 })];
 const MANY_PATTERNS = [messageLoop({ patterns: 100 })];
 
@@ -32,6 +33,12 @@ export const SERVER_ROWS: readonly Row[] = [
     { load: { subscribers: 1_000 }, speaking: PROTO, window: 32, rate: 50 },
     speaks("proto"),
   ),
+  publishRow("fan-out-1000-compact", "1,000 subscribers, in compact frames", {
+    load: { subscribers: 1_000 },
+    speaking: COMPACT,
+    window: 32,
+    rate: 50,
+  }),
   publishRow("fan-out-1000-kinds", "1,000 subscribers, JSON and protobuf, v1 and extended", {
     load: { subscribers: 1_000 },
     speaking: ALL_KINDS,

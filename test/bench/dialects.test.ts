@@ -65,6 +65,10 @@ test("MessageLoop: the same, with the capability that this needs", () => {
   );
   const [connect, subscribe] = dialect.setup(7, CHANNEL).map(String);
   expect(connect).toContain('"capabilities":["recovery"]');
+  const [compact] = dialectOf(messageLoop({ compact: true }))
+    .setup(7, CHANNEL)
+    .map(String);
+  expect(compact).toContain('"capabilities":["bench","compact"]');
   expect(subscribe).toContain('[{"channel":"room.1","since":{"epoch":"iTKY","offset":"5"}}]');
 });
 
