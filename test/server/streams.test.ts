@@ -95,7 +95,7 @@ test("a client that does not read ends with 3510; the others get everything, in 
   expect(engine.stats().disconnects).toEqual({ 3510: 1 });
   expect(engine.stats().sessions).toBe(3);
   // Encoded once for the three subscribers of one kind.
-  expect(engine.stats().encoded).toEqual([0, 0, events, 0]);
+  expect(engine.stats().encoded).toEqual([0, 0, 0, events, 0, 0]);
   stuck.resume();
   expect(await stuck.ended()).toBe(0);
   expect(farewellOf(stuck)).toEqual(farewell(3510, "slow consumer"));
