@@ -5,10 +5,11 @@ import type { Socket } from "node:net";
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
+import type { Backends } from "../../../src/engine/ports/backends.ts";
 import { parseConfig } from "../../../src/server/config/config.ts";
 import { createServer, type Server } from "../../../src/server/server.ts";
 import { Client, texts } from "../../support/client.ts";
-import { eventually } from "../../support/eventually.ts";
+import { eventually, sleep } from "../../support/eventually.ts";
 import { frameOf, gone, upgraded } from "../raw.ts";
 
 const LISTENER = { addr: "127.0.0.1:0" };
@@ -19,8 +20,13 @@ const RSV1 = 0x40;
 const MAX_BYTES = 65_536;
 const CONNECT = JSON.stringify({ id: "c", connect: { client_id: "x", capabilities: ["test"] } });
 
-function serverWith(compression: boolean, limits: Readonly<Record<string, unknown>> = {}): Server {
+function serverWith(
+  compression: boolean,
+  limits: Readonly<Record<string, unknown>> = {},
+  backends: Backends = {},
+): Server {
   return createServer({
+    backends,
     config: parseConfig({
       server: { http: LISTENER },
       transport: { websocket: { ...LISTENER, compression }, grpc: LISTENER },
@@ -312,6 +318,38 @@ test("of a message that would be far too long no more is made than the bound", a
   }
   const { arrayBuffers } = process.memoryUsage();
   expect(arrayBuffers - before.arrayBuffers).toBeLessThan(30_000_000);
+});
+
+test("nothing more is made whole of a client that is not read, though all of it has arrived", async () => {
+  const gate = Promise.withResolvers<void>();
+  const rpc = async () => {
+    await gate.promise;
+    return undefined;
+  };
+  const waiting = serverWith(true, {}, { rpc });
+  onTestFinished(() => waiting.stop());
+  const socket = await upgraded((await waiting.start()).websocket, OFFER);
+  const next = framesOf(socket);
+  // Of v1, which is not told that it sends too much.
+  socket.write(frameOf(JSON.stringify({ id: "c", connect: { client_id: "x" } })));
+  expect((await next()).payload.toString()).toContain('"connected"');
+  const { engine } = waiting;
+  const payload = { id: "1", source: "/t", type: "t", text_data: "x".repeat(32_768) };
+  const bytes = 3 * (engine.settings.maxOpenRequestBytes / 2);
+  const count = Math.ceil(bytes / 32_768);
+  const requests = Array.from({ length: count }, (_, i) => {
+    const request = { id: `r${i}`, channel: "c", method: "m", rpc_request: payload };
+    return frameOf(deflated(JSON.stringify(request)), 1 | RSV1);
+  });
+  const arrives = Buffer.concat(requests);
+  // One read of the socket has it all.
+  expect(arrives.length).toBeLessThan(32_768);
+  socket.write(arrives);
+  await sleep(500);
+  expect(engine.stats().bytesIn).toBeLessThan((2 * bytes) / 3);
+  gate.resolve();
+  for (let i = 0; i < count; i++) expect((await next()).payload.toString()).toContain("rpc_reply");
+  expect(engine.stats().bytesIn).toBeGreaterThan(bytes);
 });
 
 test("a client that does not read is closed by what waits for it, and all that it gets is whole", async () => {
