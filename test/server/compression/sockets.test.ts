@@ -393,6 +393,7 @@ test("a client that does not read is closed by what waits for it, and all that i
 
 test.each([
   ["no compressed data", frameOf(Buffer.from([0xff, 0xff, 0xff]), 1 | RSV1), 1007],
+  ["data that ends too early", frameOf(deflated(CONNECT).subarray(0, -3), 1 | RSV1), 1007],
   ["text that is not UTF-8", frameOf(deflated(Buffer.from([0xc3, 0x28])), 1 | RSV1), 1007],
   [
     "RSV1 in a continuation",

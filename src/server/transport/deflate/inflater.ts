@@ -1,10 +1,13 @@
 /** Compressed messages of one client, made whole again. */
-import { constants, inflateRawSync } from "node:zlib";
+import { inflateRawSync } from "node:zlib";
 import type { WebSocket } from "ws";
 import type { Turns, Waiter } from "../turn-taking.ts";
 
-/** What ends the data of each message, and is not sent (RFC 7692). */
-const FLUSH_MARK = Buffer.from([0, 0, 0xff, 0xff]);
+/**
+ * What ends the data of each message and is not sent (RFC 7692), and after it an empty last block: so data that ends too
+ * early is an error, and no shorter message.
+ */
+const END = Buffer.from([0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff]);
 const NOTHING = Buffer.alloc(0);
 
 /** Close codes of a message that cannot be made whole: it is no compressed data, or longer than a message may be. */
@@ -90,14 +93,15 @@ export class Inflater implements Waiter {
   }
 
   #finish(callback: Callback): void {
-    const parts = this.#parts ?? [];
+    const parts = this.#parts;
     this.#parts = undefined;
-    let message: Buffer;
+    let message = NOTHING;
     try {
-      message = inflateRawSync(Buffer.concat([...parts, FLUSH_MARK]), {
-        maxOutputLength: this.#maxBytes,
-        finishFlush: constants.Z_SYNC_FLUSH,
-      });
+      // Without any data it is an empty message.
+      if (parts !== undefined) {
+        const data = Buffer.concat([...parts, END]);
+        message = inflateRawSync(data, { maxOutputLength: this.#maxBytes });
+      }
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       this.#fail(code === "ERR_BUFFER_TOO_LARGE" ? 1009 : 1007);
