@@ -10,9 +10,8 @@ import {
 } from "./handshake.ts";
 import { addHealth } from "./health.ts";
 
-export interface AppOptions {
-  /** Where WebSocket connections go. Default `/ws`. */
-  readonly path?: string;
+/** How a request on the WebSocket path is answered. */
+export interface Upgrades {
   /**
    * Takes a WebSocket upgrade whose handshake has been checked. Left out where the host takes upgrades
    * before they come here.
@@ -21,6 +20,11 @@ export interface AppOptions {
   readonly handshake?: HandshakeRules;
   /** Hears why a handshake was refused, for the log. */
   readonly refused?: (problem: HandshakeProblem) => void;
+}
+
+export interface AppOptions extends Upgrades {
+  /** Where WebSocket connections go. Default `/ws`. */
+  readonly path?: string;
   /** Whether the server is ready, for its health routes. Left out where another port has them. */
   readonly ready?: () => boolean;
   /**
@@ -35,20 +39,14 @@ export interface AppOptions {
   readonly fallback?: (request: Request) => Response | Promise<Response>;
 }
 
+/** Where WebSocket connections go unless a host says something else. */
+export const UPGRADE_PATH = "/ws";
 /** Longest part of a Retry-After that is chance, in seconds. */
 const RETRY_SPREAD_S = 5;
 
 export function createApp(options: AppOptions): Hono {
   const app = new Hono();
-  app.all(options.path ?? "/ws", (context) => {
-    const request = context.req.raw;
-    const problem = handshakeProblem(handshakeRequest(request), options.handshake);
-    if (problem !== undefined) {
-      options.refused?.(problem);
-      return refuse(problem.status, problem.text);
-    }
-    return options.connect?.(request) ?? refuse(400, "Bad Request");
-  });
+  app.all(options.path ?? UPGRADE_PATH, (context) => answerUpgrade(context.req.raw, options));
   if (options.ready !== undefined) addHealth(app, options.ready);
   const { services } = options;
   if (services !== undefined) {
@@ -58,6 +56,19 @@ export function createApp(options: AppOptions): Hono {
   if (options.api === true) addDocument(app);
   app.notFound((context) => options.fallback?.(context.req.raw) ?? plain(404, "Not Found"));
   return app;
+}
+
+/** Answers a request on the WebSocket path. */
+export function answerUpgrade(
+  request: Request,
+  { connect, handshake, refused }: Upgrades,
+): Response | Promise<Response> {
+  const problem = handshakeProblem(handshakeRequest(request), handshake);
+  if (problem !== undefined) {
+    refused?.(problem);
+    return refuse(problem.status, problem.text);
+  }
+  return connect?.(request) ?? refuse(400, "Bad Request");
 }
 
 /** 503 that spreads clients that come back. */

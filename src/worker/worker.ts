@@ -1,6 +1,6 @@
 /** The Worker in front of the objects: ready to deploy, or a part of a Worker of the application's own. */
 import { SettingsError } from "../engine/settings/settings.ts";
-import { createApp } from "../http/app.ts";
+import { answerUpgrade, createApp, UPGRADE_PATH, type Upgrades } from "../http/app.ts";
 import { channelDoors } from "./doors/channels.ts";
 import { answerCall } from "./doors/services.ts";
 import { consoleLogger, consoleLoggerAt } from "./platform.ts";
@@ -68,17 +68,24 @@ export function createWorker({ config, fallback }: WorkerOptions = {}): Exported
         GatewayDurableObject.getByName(name, { locationHint: region });
       const { keepAlive } = rest;
       const caller = { ctx, gateways, region: regionFrom(request), keepAlive };
-      let ours = true;
-      const app = createApp({
+      const upgrades: Upgrades = {
         handshake: settings,
-        // With wrong settings nothing comes as far as this.
-        ready: () => true,
         refused: ({ status, reason }) => {
           const address = request.headers.get("CF-Connecting-IP") ?? "";
           const fields = { address, status, reason: reason.slice(0, MAX_SHOWN) };
           consoleLoggerAt(settings.logLevel).debug?.("upgrade refused", fields);
         },
         connect: (upgrade) => connectToGateway(upgrade, gateways),
+      };
+      // Most requests are upgrades, and need none of the other routes, which are made for one request.
+      if (new URL(request.url).pathname === UPGRADE_PATH) {
+        return await rest.behind(await answerUpgrade(request, upgrades));
+      }
+      let ours = true;
+      const app = createApp({
+        ...upgrades,
+        // With wrong settings nothing comes as far as this.
+        ready: () => true,
         api: true,
         services: (call) => answerCall(call, settings, caller),
         channels: channelDoors(settings, caller),
