@@ -9,13 +9,13 @@ import type { Encoding, Frame } from "./codec.ts";
 import { CompactBatch } from "./compact/batch.ts";
 import type { CloudEvent } from "./gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Entry } from "./gen/messageloop/internal/v1/internal_pb.js";
-import { utf8Length } from "./lean/utf8-length.ts";
 import { MAX_JOINED_BYTES, MAX_JOINED_MESSAGES } from "./limits.ts";
 import { eventJson } from "./plain-json/event.ts";
 import { publisherJson } from "./plain-json/publisher.ts";
 import { writePublisher } from "./plain-protobuf/entry.ts";
 import { eventOf, writeEvent } from "./plain-protobuf/event.ts";
 import { writeTexts, written } from "./plain-protobuf/writer.ts";
+import { frameLength } from "./utf8.ts";
 
 /** What a client takes: only what v0.1.1 has, all fields and envelopes, or these with compact frames. */
 export type ClientKind = "v1" | "extended" | "compact";
@@ -70,7 +70,7 @@ export interface SizedFrame {
 }
 
 export function sized(data: Frame, urgent = false): SizedFrame {
-  const bytes = typeof data === "string" ? utf8Length(data) : data.length;
+  const bytes = typeof data === "string" ? frameLength(data) : data.length;
   return { data, bytes, urgent, prepared: undefined, compressed: undefined };
 }
 
@@ -369,5 +369,5 @@ function frameOf(
 }
 
 function lengthOf(data: Frame): number {
-  return typeof data === "string" ? utf8Length(data) : data.length;
+  return typeof data === "string" ? frameLength(data) : data.length;
 }

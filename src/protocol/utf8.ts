@@ -2,6 +2,19 @@
 import { getTextEncoding } from "@bufbuild/protobuf/wire";
 import { utf8Length } from "./lean/utf8-length.ts";
 
+/** What a runtime may have beside the language; Node has it. */
+interface Runtime {
+  readonly Buffer?: { byteLength?: (text: string) => number };
+}
+
+const counted = (globalThis as Runtime).Buffer?.byteLength;
+
+/**
+ * As `utf8Length`, for the length of a frame: the runtime counts it, where it can, in less than a tenth of the time that a
+ * look at each unit takes.
+ */
+export const frameLength: (text: string) => number = counted ?? utf8Length;
+
 /** Bytes of a string. Lone surrogates become U+FFFD; check `isWellFormed` first where that matters. */
 export function utf8Encode(text: string): Uint8Array<ArrayBuffer> {
   return getTextEncoding().encodeUtf8(text);

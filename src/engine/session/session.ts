@@ -17,13 +17,13 @@ import type {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { Connect, InboundMessage } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import { reconnects } from "../../protocol/lean/reconnects.ts";
-import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 import {
   frameLimit,
   type SizedFrame,
   type Variant,
   variantOf,
 } from "../../protocol/publication-frames.ts";
+import { frameLength } from "../../protocol/utf8.ts";
 import type { LogGap, Position } from "../ports/broker.ts";
 import type { Peer, Transport } from "../ports/transport.ts";
 import type { ChannelsOwner } from "../subscription/ports.ts";
@@ -272,7 +272,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
   /** Takes one frame, and returns when it has taken effect; the next need not wait. Never rejects: see `fail`. */
   async receive(frame: Frame): Promise<void> {
     try {
-      const size = typeof frame === "string" ? utf8Length(frame) : frame.length;
+      const size = typeof frame === "string" ? frameLength(frame) : frame.length;
       if (!this.#arrived(size)) return;
       if (!this.#intake.hold(frame, size)) return await this.#takeFrame(frame, size);
       if (this.#intake.overrun) this.close(DISCONNECTS.slowConsumer);
