@@ -9,6 +9,8 @@ import { compressedForm, unpooled, wireForm } from "./wire-form.ts";
 
 /** Frames that a socket is handed at once; each takes memory of its own there, however small it is. */
 const MAX_TURN_FRAMES = 1_024;
+/** Chunks of so many bytes together leave as one, since to hand the socket each of them costs more than to copy them. */
+const MAX_COPIED_BYTES = 8 * 1024;
 
 /** The part of a network socket that is used. */
 export interface WritableSocket {
@@ -117,9 +119,8 @@ export class SocketWriter {
       this.#turnBytes = 0;
       if (!socket.writable || socket.write(first)) return;
     } else {
-      const chunks = this.#takeTurn();
       // What does not leave at once may lie in the socket for as long as the client pleases.
-      this.#put(socket.writableLength === 0 ? chunks : chunks.map(unpooled));
+      this.#put(this.#takeTurn(), socket.writableLength > 0);
     }
     if (this.#queue !== undefined || socket.writableLength <= HIGH_WATER_BYTES) return;
     this.#queue = new OutboundQueue();
@@ -135,10 +136,10 @@ export class SocketWriter {
     for (let item = queue?.take(); item !== undefined; item = queue?.take()) {
       rest.push(this.#lastingForm(item));
     }
-    for (const chunk of this.#takeTurn()) rest.push(unpooled(chunk));
+    rest.push(...this.#takeTurn());
     this.#finished = true;
     this.#holds = true;
-    if (rest.length > 0) this.#put(rest);
+    this.#put(rest, true);
   }
 
   /** Forgets the deliveries that wait for the socket to drain. Returns how many frames that were. */
@@ -183,7 +184,7 @@ export class SocketWriter {
       while (queue.length > 0 && before - queue.bytes <= HIGH_WATER_BYTES) {
         batch.push(this.#lastingForm(queue.take() as Waiting));
       }
-      this.#put(batch);
+      this.#put(batch, true);
     }
     if (socket.writableLength > HIGH_WATER_BYTES) socket.once("drain", () => this.#drained());
     else {
@@ -192,15 +193,17 @@ export class SocketWriter {
     }
   }
 
-  #put(chunks: readonly Uint8Array[]): void {
+  /** @param lasting whether the chunks may lie in the socket for long */
+  #put(chunks: readonly Uint8Array[], lasting: boolean): void {
     const socket = this.#socket;
-    if (!socket.writable) return;
-    if (chunks.length === 1) {
-      socket.write(chunks[0] as Uint8Array);
+    if (!socket.writable || chunks.length === 0) return;
+    const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
+    if (chunks.length > 1 && bytes <= MAX_COPIED_BYTES) {
+      socket.write(together(chunks, bytes, lasting));
       return;
     }
     socket.cork();
-    for (const chunk of chunks) socket.write(chunk);
+    for (const chunk of chunks) socket.write(lasting ? unpooled(chunk) : chunk);
     socket.uncork();
   }
 
@@ -208,4 +211,14 @@ export class SocketWriter {
     if (item instanceof Uint8Array) return item;
     return this.#terms.compresses ? compressedForm(item, true) : wireForm(item, true);
   }
+}
+
+function together(chunks: readonly Uint8Array[], bytes: number, lasting: boolean): Uint8Array {
+  const whole = lasting ? Buffer.allocUnsafeSlow(bytes) : Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
 }
