@@ -37,7 +37,19 @@ export const idleTimers: Timers = {
 
 /** A short random name, unguessable. */
 export function shortId(): string {
-  return shortIdFrom(randomBytes);
+  return shortIdFrom(someRandomBytes);
+}
+
+/** Each channel has such a name for its log, and to ask for 16 bytes costs as much as to ask for all of these. */
+const POOL_BYTES = 4_096;
+let pool = Buffer.alloc(0);
+
+/** Random bytes that nobody else gets. */
+function someRandomBytes(length: number): Uint8Array {
+  if (pool.length < length) pool = randomBytes(POOL_BYTES);
+  const bytes = pool.subarray(0, length);
+  pool = pool.subarray(length);
+  return bytes;
 }
 
 /** Calls back in the next turn of the event loop, after what has come in by then. */

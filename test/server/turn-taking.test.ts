@@ -51,6 +51,21 @@ test("who sends much waits, and who sends little is taken in between", async () 
   // The others have one frame each: they are not behind all of the first one's.
   expect(taken.indexOf("b0")).toBeLessThan(first + 4);
   expect(taken.indexOf("c0")).toBeLessThan(first + 4);
+  // Who has one small frame that waits is read on.
+  expect([...states]).toEqual([["a", "released"]]);
+});
+
+test("a client is not read while a large frame of it waits, or a second one", async () => {
+  const { readers, states } = stage(["a", "b", "c"]);
+  const [many, ...others] = readers;
+  for (let i = 0; i < 8; i++) many?.receive(`${i}`);
+  others[0]?.receive("x".repeat(5_000));
+  expect(states.get("b")).toBe("held");
+  others[1]?.receive("0");
+  expect(states.get("c")).toBeUndefined();
+  others[1]?.receive("1");
+  expect(states.get("c")).toBe("held");
+  for (const reader of readers) reader.finish();
   expect([...states.values()]).toEqual(["released", "released", "released"]);
 });
 

@@ -150,6 +150,7 @@ export class SessionChannels implements Beginner {
 
   /** Registers the entries of one request with the broker, side by side. */
   async join(requested: readonly SubscriptionMessage[], terms: JoinTerms): Promise<JoinOutcome> {
+    if (requested.length === 0) return NOTHING;
     const unique = new Map(requested.map((entry) => [entry.channel, entry]));
     const fitting = this.#fitting(unique.keys());
     if (terms.byClient && fitting.size < unique.size) {

@@ -71,21 +71,19 @@ export class Sockets {
 
   /** Takes an upgrade of the HTTP server. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { compression, connections, handshake, proxies, logger } = this.#options;
+    const { compression, connections, handshake } = this.#options;
     const { method = "" } = request;
-    const address = proxies.clientOf(request.socket.remoteAddress, request.headers);
     const header = (name: string): string | null => headerOf(request, name);
     const problem = handshakeProblem({ method, header }, handshake);
     if (problem !== undefined) {
       const { status, reason } = problem;
       // A header may be as long as its sender likes.
-      logger.debug?.("upgrade refused", { address, status, reason: reason.slice(0, 500) });
+      this.#noteRefusal(request, status, reason.slice(0, 500));
       refuse(socket, status, problem.text, { "Sec-WebSocket-Version": "13" });
       return;
     }
     if (connections.full) {
-      const reason = "more than twice limits.connections";
-      logger.debug?.("upgrade refused", { address, status: 503, reason });
+      this.#noteRefusal(request, 503, "more than twice limits.connections");
       refuse(socket, 503, "Service Unavailable", { "Retry-After": `${retryAfterSeconds()}` });
       return;
     }
@@ -94,6 +92,12 @@ export class Sockets {
     // The library wants no other protocol beside its own.
     request.headers.upgrade = "websocket";
     this.#server.handleUpgrade(request, socket, head, (ws) => this.#connected(ws, socket, request));
+  }
+
+  #noteRefusal(request: IncomingMessage, status: number, reason: string): void {
+    const { proxies, logger } = this.#options;
+    const address = proxies.clientOf(request.socket.remoteAddress, request.headers);
+    logger.debug?.("upgrade refused", { address, status, reason });
   }
 
   /** Ends what is left, without a handshake. */

@@ -1,12 +1,17 @@
 /**
  * Clients take turns. What has arrived in all sockets is read in one turn of the event loop, and that may be megabytes
  * of each: so the frames of a turn are taken until its time is used up. The others wait, one of each client
- * after the other gets its turn, and meanwhile their sockets are not read.
+ * after the other gets its turn, and meanwhile their sockets are not read, unless a single small frame waits.
  */
 import type { Frame } from "../../protocol/codec.ts";
 
 /** How long a turn may take frames before the others have to wait, in milliseconds. */
 const TURN_MS = 10;
+/**
+ * A frame of at most so many bytes, or units of text, that waits alone is no reason to stop reading. Clients that
+ * connect send the next one after its answer, and to stop and go on costs as much as a small frame does.
+ */
+const SMALL = 4_096;
 
 /** Where frames come from. */
 export interface Source {
@@ -81,6 +86,7 @@ export class FrameReader implements Waiter {
   /** Frames that wait, of which so many are taken; undefined most of the time. */
   #frames: Frame[] | undefined;
   #taken = 0;
+  #held = false;
 
   /** @param take must not throw */
   constructor(turns: Turns, source: Source, take: (frame: Frame) => void) {
@@ -93,12 +99,13 @@ export class FrameReader implements Waiter {
   receive(frame: Frame): void {
     if (this.#frames !== undefined) {
       this.#frames.push(frame);
+      this.#hold();
     } else if (this.#turns.open) {
       this.#take(frame);
     } else {
       this.#frames = [frame];
-      this.#source.hold();
       this.#turns.wait(this);
+      if (frame.length > SMALL) this.#hold();
     }
   }
 
@@ -121,9 +128,17 @@ export class FrameReader implements Waiter {
     for (const frame of waiting) this.#take(frame);
   }
 
+  #hold(): void {
+    if (this.#held) return;
+    this.#held = true;
+    this.#source.hold();
+  }
+
   #empty(): void {
     this.#frames = undefined;
     this.#taken = 0;
+    if (!this.#held) return;
+    this.#held = false;
     this.#source.release();
   }
 }
