@@ -180,6 +180,8 @@ class NodeServer implements Server {
       clock: this.#clock,
       logger,
       sessionId: () => `${this.#node}.${random.uuid()}`,
+      locates:
+        this.#authentication.backends.authenticate !== undefined || logger.debug !== undefined,
       open: () => this.#ready,
       ready: () => this.#isReady,
     });

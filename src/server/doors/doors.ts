@@ -61,6 +61,8 @@ export interface DoorsOptions {
   readonly logger: Logger;
   /** A fresh session id. */
   readonly sessionId: () => string;
+  /** Whether anybody is told where clients come from: who authenticates them, or the log. */
+  readonly locates: boolean;
   /** Whether the server takes new clients. */
   readonly open: () => boolean;
   /** Whether it can do so, as health says it. */
@@ -100,6 +102,7 @@ export class Doors {
       handshake: config.websocket,
       compression: config.websocket.compression,
       proxies: this.#proxies,
+      locates: options.locates,
     });
     this.#eventsDoor = new EventsDoor({
       keys: this.#keys,

@@ -30,6 +30,8 @@ export interface SocketsOptions extends Entrance {
   /** Whether frames are compressed for clients that offer it. */
   readonly compression: boolean;
   readonly proxies: TrustedProxies;
+  /** Whether anybody is told where clients come from. Otherwise the system need not be asked. */
+  readonly locates: boolean;
 }
 
 export class Sockets {
@@ -113,7 +115,7 @@ export class Sockets {
   }
 
   #connected(ws: WebSocket, socket: Duplex, request: IncomingMessage): void {
-    const { engine, connections, proxies, logger } = this.#options;
+    const { engine, connections, proxies, locates, logger } = this.#options;
     this.#open.set(ws, socket);
     connections.enter();
     ws.on("close", () => {
@@ -122,7 +124,7 @@ export class Sockets {
     });
     // The library closes the socket after an error; what matters here is that it ends.
     ws.on("error", () => {});
-    const address = proxies.clientOf(request.socket.remoteAddress, request.headers);
+    const address = locates ? proxies.clientOf(request.socket.remoteAddress, request.headers) : "";
     if (engine.sessionCount >= connections.limit) {
       logger.debug?.("connection refused", { address, reason: "limits.connections" });
       closeSocket(ws, DISCONNECTS.connectionLimit);
