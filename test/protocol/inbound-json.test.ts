@@ -21,6 +21,70 @@ const VALUES: Readonly<Record<string, readonly JsonValue[]>> = {
   ping: [{}],
   more: [1],
 };
+const POSITION = { epoch: "e", offset: "7" };
+const ENTRIES: Readonly<Record<string, readonly JsonValue[]>> = {
+  channel: ["chat.lobby", "", "ä", "\ud800", 1, null],
+  token: ["t", 1],
+  ephemeral: [true, false, "true", null],
+  recover: [true, 1],
+  rewind: [5, 0, 4_294_967_295, 4_294_967_296, -1, 1.5, "5", null],
+  since: [
+    POSITION,
+    {},
+    { ...POSITION, more: 1 },
+    { epoch: 1 },
+    { offset: 7 },
+    { offset: "07" },
+    null,
+  ],
+  positions: [{}, { "a.b": POSITION }],
+  error: [{}, { code: "X" }],
+};
+const CONNECTS: Readonly<Record<string, readonly JsonValue[]>> = {
+  client_id: ["c", "", "\ud800", 1, null],
+  clientId: ["c"],
+  client_type: ["web", 1],
+  token: ["t", null],
+  version: ["1", 1],
+  capabilities: [["recovery"], [], [1], [null], null, "recovery"],
+  max_frame_bytes: [1_024, 0, -1, 1.5, 4_294_967_296, "1024", null],
+  maxFrameBytes: [1_024],
+  auto: [true],
+};
+
+/** Nearly always as it should be, or nothing of it would be read here. */
+function anyOf(
+  random: SeededRandom,
+  values: Readonly<Record<string, readonly JsonValue[]>>,
+): JsonObject {
+  const found: JsonObject = {};
+  for (const [name, [usual, ...others]] of Object.entries(values)) {
+    const chance = random.next();
+    if (chance < 0.03) found[name] = random.pick(others.length === 0 ? [usual ?? null] : others);
+    else if (chance < 0.5 && others.length > 1) found[name] = usual ?? null;
+  }
+  return found;
+}
+
+function anySubscriptions(random: SeededRandom): JsonValue {
+  if (random.next() < 0.05) return random.pick([null, {}, [null], ["a"]]);
+  const count = Math.floor(random.next() * 3);
+  return Array.from({ length: count }, () => anyOf(random, ENTRIES));
+}
+
+/** A frame that begins a session. */
+function anyBeginning(random: SeededRandom): JsonObject {
+  const frame: JsonObject = { id: "1" };
+  if (random.next() < 0.6) {
+    frame["connect"] = {
+      ...anyOf(random, CONNECTS),
+      ...(random.next() < 0.5 ? { subscriptions: anySubscriptions(random) } : {}),
+    };
+  }
+  if (random.next() < 0.45) frame["subscribe"] = { subscriptions: anySubscriptions(random) };
+  if (random.next() < 0.03) frame["subscribe"] = random.pick<JsonValue>([{}, null, { more: 1 }]);
+  return frame;
+}
 
 function anyFrame(random: SeededRandom): JsonObject {
   // Nearly all of a frame is as it should be, or none of it would be read here.
@@ -50,8 +114,8 @@ test("what is read is what the runtime reads, and what it refuses is refused", (
   const { decodeInbound } = codecFor("json");
   let plain = 0;
   let refused = 0;
-  eachStep(3_000, (random) => {
-    const frame = anyFrame(random);
+  eachStep(6_000, (random) => {
+    const frame = random.next() < 0.5 ? anyFrame(random) : anyBeginning(random);
     const text = JSON.stringify(frame);
     if (plainInbound(frame) !== undefined) plain += 1;
     const expected = byRuntime(frame);

@@ -21,6 +21,7 @@ import {
   InboundMessageSchema,
   type OutboundMessage,
   OutboundMessageSchema,
+  type SubscriptionSchema,
 } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { plainOutbound as plainOutboundText } from "../../src/protocol/plain-json/outbound.ts";
 import { bodyBytes } from "../../src/protocol/plain-protobuf/entry.ts";
@@ -78,7 +79,58 @@ function anyEvent(random: SeededRandom): CloudEvent {
   });
 }
 
+function anySubscriptions(random: SeededRandom) {
+  const count = Math.floor(random.next() * 3);
+  return Array.from({ length: count }, () => ({
+    channel: anyText(random),
+    ephemeral: random.next() < 0.3,
+    token: random.pick(["", "", "t"]),
+  }));
+}
+
+/** What is asked of a subscription; seldom what only the runtime reads. */
+function anyEntries(random: SeededRandom) {
+  const since = { epoch: anyText(random), offset: random.pick([0n, 1n, 2n ** 64n - 1n]) };
+  return anySubscriptions(random).map((one) => ({
+    ...one,
+    recover: random.next() < 0.3,
+    rewind: random.pick([0, 1, 300, 2 ** 28 - 1, 2 ** 32 - 1]),
+    ...(random.next() < 0.4 ? { since } : {}),
+    ...(random.next() < 0.05 ? { positions: { "a.b": since } } : {}),
+    ...(random.next() < 0.05 ? { error: { code: "X" } } : {}),
+  }));
+}
+
+/** What is acknowledged of it. */
+function anyAnswers(random: SeededRandom) {
+  return anySubscriptions(random).map((one) => ({
+    ...one,
+    ...(random.next() < 0.6
+      ? { position: { epoch: anyText(random), offset: random.pick([0n, 1n, 2n ** 53n]) } }
+      : {}),
+  }));
+}
+
+function anyBeginning(random: SeededRandom): InboundMessage {
+  const subscriptions = anyEntries(random);
+  const connect = {
+    clientId: anyText(random),
+    clientType: anyText(random),
+    token: anyText(random),
+    version: random.pick(["", "1"]),
+    subscriptions,
+    capabilities: random.pick([[], ["recovery"], ["a", "ä", ""]]),
+    maxFrameBytes: random.pick([0, 1, 65_536, 2 ** 32 - 1]),
+  };
+  const envelope: MessageInitShape<typeof InboundMessageSchema>["envelope"] =
+    random.next() < 0.5
+      ? { case: "connect", value: connect }
+      : { case: "subscribe", value: { subscriptions } };
+  return create(InboundMessageSchema, { id: anyText(random), envelope });
+}
+
 function anyInbound(random: SeededRandom): InboundMessage {
+  if (random.next() < 0.4) return anyBeginning(random);
   const kind = random.pick(["publish", "publish", "rpcRequest", "ping"] as const);
   return create(InboundMessageSchema, {
     id: anyText(random),
@@ -107,6 +159,20 @@ function anyOutbound(random: SeededRandom): OutboundMessage {
       { case: "publishAck", value: ack },
       { case: "rpcReply", value: anyEvent(random) },
       { case: "pong", value: {} },
+      { case: "subscribeAck", value: { subscriptions: anyAnswers(random) } },
+      {
+        case: "connected",
+        value: {
+          sessionId: anyText(random),
+          subscriptions: anyAnswers(random),
+          capabilities: random.pick([[], ["recovery"], ["a", "ä"]]),
+          userId: anyText(random),
+          maxMessageBytes: random.pick([0, 65_536, 2 ** 32 - 1]),
+          pingIntervalMs: random.pick([0, 25_000]),
+          creditBytes: random.pick([0n, 2n ** 53n]),
+          dedupWindowMs: random.pick([0, 300_000]),
+        },
+      },
     ]),
   });
 }
@@ -270,6 +336,29 @@ test.each([127, 128, 16_383, 16_384, 70_000])(
     }
   },
 );
+
+test("what is seldom in an answer is left to the runtime", () => {
+  const position = { epoch: "e", offset: 1n };
+  const seldom: MessageInitShape<typeof SubscriptionSchema>[] = [
+    { error: { code: "X" } },
+    { recover: true },
+    { since: position },
+    { rewind: 1 },
+    { positions: { a: position } },
+  ];
+  for (const one of seldom) {
+    for (const name of ["connected", "subscribeAck"] as const) {
+      const envelope = { case: name, value: { subscriptions: [one] } };
+      const message = create(OutboundMessageSchema, { envelope });
+      expect(plainOutbound(message)).toBeUndefined();
+      expect(plainOutboundText(message)).toBeUndefined();
+    }
+  }
+  const value = { publications: [{ messages: [] }] };
+  const message = create(OutboundMessageSchema, { envelope: { case: "connected", value } });
+  expect(plainOutbound(message)).toBeUndefined();
+  expect(plainOutboundText(message)).toBeUndefined();
+});
 
 test("an error while one message is written leaves nothing in the next", () => {
   const refuses = () =>

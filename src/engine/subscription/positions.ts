@@ -2,11 +2,7 @@
  * Numbers between the wire and the engine. The wire has 64 bits and the engine has doubles: what comes in
  * is cut to what a double holds exactly, and what goes out is always a number that the wire can carry.
  */
-import { create } from "@bufbuild/protobuf";
-import {
-  type StreamPosition,
-  StreamPositionSchema,
-} from "../../protocol/gen/messageloop/v1/service_pb.js";
+import type { StreamPosition } from "../../protocol/gen/messageloop/v1/service_pb.js";
 import type { Position } from "../ports/broker.ts";
 
 const MAX_COUNT = BigInt(Number.MAX_SAFE_INTEGER);
@@ -33,5 +29,5 @@ export function positionOf({ epoch, offset }: StreamPosition): Position {
 
 /** A position for the wire. */
 export function positionMessage({ epoch, offset }: Position): StreamPosition {
-  return create(StreamPositionSchema, { epoch, offset: uint64Of(offset) });
+  return { $typeName: "messageloop.v1.StreamPosition", epoch, offset: uint64Of(offset) };
 }

@@ -15,6 +15,7 @@ import {
   type Subscription as SubscriptionMessage,
   SubscriptionSchema,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { blankSubscription } from "../../protocol/plain-json/blank.ts";
 import type { Position, SubscribeResult } from "../ports/broker.ts";
 import type { TokenBucket } from "../token-bucket.ts";
 import { ChannelSubscription, type ReplayPlan } from "./channel-subscription.ts";
@@ -421,10 +422,10 @@ function acknowledgement(
   error: MessagingError | undefined,
 ): SubscriptionMessage {
   // v0.1.1 echoes the request, token included.
-  const echo = { channel, ephemeral, token };
-  if (!extended) return create(SubscriptionSchema, echo);
+  const echo = { ...blankSubscription(), channel, ephemeral, token };
+  if (!extended) return echo;
   if (error !== undefined)
-    return create(SubscriptionSchema, { ...echo, error: errorMessage(error) });
-  if (position === undefined) return create(SubscriptionSchema, echo);
-  return create(SubscriptionSchema, { ...echo, position: positionMessage(position) });
+    return create(SubscriptionSchema, { channel, ephemeral, token, error: errorMessage(error) });
+  if (position !== undefined) echo.position = positionMessage(position);
+  return echo;
 }

@@ -1,6 +1,6 @@
 /** Messages without anything in them, for what reads them without the runtime. */
 import type { CloudEvent } from "../gen/io/cloudevents/v1/cloudevents_pb.js";
-import type { InboundMessage } from "../gen/messageloop/v1/service_pb.js";
+import type { Connect, InboundMessage, Subscription } from "../gen/messageloop/v1/service_pb.js";
 
 export function blankEvent(): CloudEvent {
   return {
@@ -24,5 +24,30 @@ export function blankInbound(): InboundMessage {
     time: 0n,
     envelope: { case: undefined },
     again: false,
+  };
+}
+
+export function blankConnect(): Connect {
+  return {
+    $typeName: "messageloop.v1.Connect",
+    clientId: "",
+    clientType: "",
+    token: "",
+    version: "",
+    subscriptions: [],
+    capabilities: [],
+    maxFrameBytes: 0,
+  };
+}
+
+export function blankSubscription(): Subscription {
+  return {
+    $typeName: "messageloop.v1.Subscription",
+    channel: "",
+    ephemeral: false,
+    token: "",
+    recover: false,
+    rewind: 0,
+    positions: {},
   };
 }

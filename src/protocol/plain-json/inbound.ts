@@ -1,18 +1,16 @@
 /**
- * Frames that clients send most, publishes and RPCs in JSON, without the runtime, which walks over a schema for them.
- * All other frames are left to it.
+ * Frames that clients send most, publishes, RPCs and those that begin a session, in JSON without the runtime, which walks
+ * over a schema for them. All other frames are left to it.
  */
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { InboundMessage } from "../gen/messageloop/v1/service_pb.js";
 import { isObject } from "../json-strict.ts";
 import { blankInbound } from "./blank.ts";
 import { isText, plainEvent } from "./event.ts";
-
-/** A client's clock as its SDKs write it. Any other form is for the runtime. */
-const CLOCK = /^(?:0|[1-9]\d{0,18})$/;
+import { NUMBER, plainConnect, plainSubscribe } from "./sessions.ts";
 
 /**
- * A publish or an RPC out of its protobuf JSON.
+ * A publish, an RPC, a connect or a subscribe out of its protobuf JSON.
  *
  * @returns undefined where it is another request, or holds anything that is seldom, or wrong: then the runtime has to
  * say what it is
@@ -34,7 +32,7 @@ export function plainInbound(json: JsonValue): InboundMessage | undefined {
         message.metadata = value;
         break;
       case "time":
-        if (typeof value !== "string" || !CLOCK.test(value)) return undefined;
+        if (typeof value !== "string" || !NUMBER.test(value)) return undefined;
         message.time = BigInt(value);
         break;
       case "again":
@@ -47,6 +45,18 @@ export function plainInbound(json: JsonValue): InboundMessage | undefined {
         if (event === undefined || message.envelope.case !== undefined) return undefined;
         const kind = name === "publish" ? name : "rpcRequest";
         message.envelope = { case: kind, value: event };
+        break;
+      }
+      case "connect": {
+        const connect = plainConnect(value);
+        if (connect === undefined || message.envelope.case !== undefined) return undefined;
+        message.envelope = { case: name, value: connect };
+        break;
+      }
+      case "subscribe": {
+        const subscribe = plainSubscribe(value);
+        if (subscribe === undefined || message.envelope.case !== undefined) return undefined;
+        message.envelope = { case: name, value: subscribe };
         break;
       }
       default:

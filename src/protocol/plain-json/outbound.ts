@@ -2,11 +2,12 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { OutboundMessage } from "../gen/messageloop/v1/service_pb.js";
 import { eventJson } from "./event.ts";
+import { connectedJson, subscribeAckJson } from "./sessions.ts";
 
 /**
- * The text of an answer to a publish, an RPC or a ping.
+ * The text of an answer to a publish, an RPC, a ping, a connect or a subscribe.
  *
- * @returns undefined for any other message
+ * @returns undefined for any other message, and for what is seldom in one of these
  */
 export function plainOutbound({
   id,
@@ -34,6 +35,18 @@ export function plainOutbound({
     case "pong":
       json["pong"] = {};
       break;
+    case "connected": {
+      const connected = connectedJson(envelope.value);
+      if (connected === undefined) return undefined;
+      json["connected"] = connected;
+      break;
+    }
+    case "subscribeAck": {
+      const ack = subscribeAckJson(envelope.value);
+      if (ack === undefined) return undefined;
+      json["subscribe_ack"] = ack;
+      break;
+    }
     default:
       return undefined;
   }

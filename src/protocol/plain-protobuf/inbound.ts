@@ -1,22 +1,25 @@
 /**
- * Frames that clients send most, publishes and RPCs in protobuf, without the runtime, which walks over a schema for
- * them twice. All other frames are left to it.
+ * Frames that clients send most, publishes, RPCs and those that begin a session, in protobuf without the runtime, which
+ * walks over a schema for them twice. All other frames are left to it.
  */
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import type { InboundMessage } from "../gen/messageloop/v1/service_pb.js";
 import { blankInbound } from "../plain-json/blank.ts";
 import { nextTag, plainEvent, tag } from "./event.ts";
+import { plainConnect, plainSubscribe } from "./sessions.ts";
 
 const ID = tag(1);
 const CHANNEL = tag(2);
 const METHOD = tag(3);
 const METADATA = tag(4);
 const TIME = (5 << 3) | WireType.Varint;
+const CONNECT = tag(11);
+const SUBSCRIBE = tag(12);
 const RPC_REQUEST = tag(14);
 const PUBLISH = tag(16);
 
 /**
- * A publish or an RPC out of its protobuf.
+ * A publish, an RPC, a connect or a subscribe out of its protobuf.
  *
  * @returns undefined where it is another request, or holds anything that is seldom, or wrong: then the runtime has to
  * say what it is
@@ -59,6 +62,20 @@ function read(frame: Uint8Array): InboundMessage | undefined {
         if (event === undefined) return undefined;
         const kind = field === PUBLISH ? "publish" : "rpcRequest";
         message.envelope = { case: kind, value: event };
+        break;
+      }
+      case CONNECT: {
+        const length = reader.uint32();
+        const connect = plainConnect(reader, reader.pos + length);
+        if (connect === undefined || message.envelope.case !== undefined) return undefined;
+        message.envelope = { case: "connect", value: connect };
+        break;
+      }
+      case SUBSCRIBE: {
+        const length = reader.uint32();
+        const subscribe = plainSubscribe(reader, reader.pos + length);
+        if (subscribe === undefined || message.envelope.case !== undefined) return undefined;
+        message.envelope = { case: "subscribe", value: subscribe };
         break;
       }
       default:

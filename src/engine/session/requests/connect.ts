@@ -201,7 +201,13 @@ function welcome(
   const subscriptions = acknowledged(context, outcome);
   replies.reply(message, {
     case: "connected",
-    value: { sessionId, subscriptions, ...granted(context) },
+    value: {
+      $typeName: "messageloop.v1.Connected",
+      sessionId,
+      subscriptions,
+      publications: [],
+      ...granted(context),
+    },
   });
   debug(node, sessionId, "connected", {
     user: userId,
@@ -222,9 +228,18 @@ type Granted = Pick<
 /** The most that the field has room for: a longer time is named as this one. */
 const LONGEST_WINDOW_MS = 0xffff_ffff;
 
+const NOTHING_GRANTED: Granted = {
+  capabilities: [],
+  userId: "",
+  maxMessageBytes: 0,
+  pingIntervalMs: 0,
+  creditBytes: 0n,
+  dedupWindowMs: 0,
+};
+
 /** What only an extended client is told in `connected`. */
-function granted({ node, client }: RequestContext): Partial<Granted> {
-  if (!client.extended) return {};
+function granted({ node, client }: RequestContext): Granted {
+  if (!client.extended) return NOTHING_GRANTED;
   const { maxMessageBytes, pingIntervalMs, creditBytes } = node.settings;
   return {
     capabilities: [...client.capabilities],

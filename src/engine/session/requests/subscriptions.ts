@@ -68,7 +68,8 @@ export function subscribe(
     }
     session.save();
     const subscriptions = acknowledged(context, outcome);
-    replies.reply(message, { case: "subscribeAck", value: { subscriptions } });
+    const value = { $typeName: "messageloop.v1.SubscribeAck", subscriptions } as const;
+    replies.reply(message, { case: "subscribeAck", value });
     if (outcome.errors.some((error) => error.counts)) replies.countError();
     // A token that has come meanwhile has taken away only what the session had.
     if (client.identity !== identity) leaveDisallowed(context);
