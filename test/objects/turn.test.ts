@@ -90,6 +90,32 @@ test("a publish that comes alone waits for no timer, and those after a batch do"
   expect(batches).toEqual([1, 1, 2, 1, 1]);
 });
 
+test("a call waits no longer than until it is as large as the last one", async () => {
+  const turn = new Turn(platform.timers);
+  const batches: number[] = [];
+  const queue = queueOf(turn, batches);
+  const publish = (count: number) => items(count).map((item) => queue.push(item));
+  await Promise.all(publish(3));
+  const first = publish(1);
+  await Promise.resolve();
+  const all = [...first, ...publish(1)];
+  await Promise.resolve();
+  expect(batches).toEqual([3]);
+  all.push(...publish(1));
+  await Promise.all(all);
+  expect(batches).toEqual([3, 3]);
+  // What comes in one step leaves together, however much it is; less than the last time waits for its turn.
+  const busy = [...publish(3), ...publish(2)];
+  await vi.advanceTimersByTimeAsync(1);
+  await Promise.all(busy);
+  expect(batches).toEqual([3, 3, 5]);
+  const fewer = publish(4);
+  expect(vi.getTimerCount()).toBe(1);
+  await vi.advanceTimersByTimeAsync(1);
+  await Promise.all(fewer);
+  expect(batches).toEqual([3, 3, 5, 4]);
+});
+
 test("what is published while no timer comes leaves in full batches", async () => {
   const turn = new Turn(platform.timers);
   const batches: number[] = [];

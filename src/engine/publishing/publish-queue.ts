@@ -2,7 +2,7 @@
  * What one node publishes to one channel: at most one call is in flight, and what arrives meanwhile leaves with the
  * next, in order. So the order holds whatever is repeated, and a busy channel makes large calls by itself. What comes
  * in one turn of the event loop belongs together: the call is made one turn later where its host says so, unless it is
- * full.
+ * full, or as large as the last one where that is enough.
  */
 import { type MessagingError, rateLimited, unavailable } from "../../protocol/errors.ts";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
@@ -37,6 +37,8 @@ export interface PublishQueueHost<Item extends QueuedPublish> {
    * @param last items of the last call, which has been answered; 0 before the first one
    */
   turn(first: boolean, last: number): Promise<void> | undefined;
+  /** Whether a call waits no longer than until it is as large as the last one. Default: it waits for its turn. */
+  readonly asLarge?: boolean;
   /** Default: each queue counts by itself. */
   readonly queued?: QueuedBytes;
   readonly logger: Logger;
@@ -56,6 +58,8 @@ export class PublishQueue<Item extends QueuedPublish> {
   #bytes = 0;
   /** Items of the last call. */
   #last = 0;
+  /** Ends the wait for a turn; undefined where nothing but the turn does. */
+  #enough: (() => void) | undefined;
   #running = false;
 
   constructor(host: PublishQueueHost<Item>) {
@@ -83,6 +87,7 @@ export class PublishQueue<Item extends QueuedPublish> {
     }
     this.#waiting.push({ item, size, resolve, reject });
     this.#count(size);
+    if (this.#isAsLarge) this.#enough?.();
     if (!this.#running) background(this.#run(), this.#host.logger, "publishing");
     return promise;
   }
@@ -90,7 +95,7 @@ export class PublishQueue<Item extends QueuedPublish> {
   async #run(): Promise<void> {
     this.#running = true;
     for (let first = true; this.#waiting.length > 0; first = false) {
-      if (!this.#full) await this.#host.turn(first, this.#last);
+      if (!this.#full) await this.#gather(first);
       const batch = this.#take();
       this.#last = batch.length;
       try {
@@ -105,6 +110,27 @@ export class PublishQueue<Item extends QueuedPublish> {
       }
     }
     this.#running = false;
+  }
+
+  /**
+   * Waits for what belongs to the next call. Clients that publish again when they have been answered are as many as the
+   * last time: when all of them have come there is nothing more to wait for.
+   */
+  async #gather(first: boolean): Promise<void> {
+    const turn = this.#host.turn(first, this.#last);
+    if (turn === undefined || this.#host.asLarge !== true) {
+      await turn;
+      return;
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#enough = resolve;
+    if (this.#isAsLarge) resolve();
+    await Promise.race([turn, promise]);
+    this.#enough = undefined;
+  }
+
+  get #isAsLarge(): boolean {
+    return this.#waiting.length >= this.#last;
   }
 
   /** Whether the next batch would be no larger a turn later. */

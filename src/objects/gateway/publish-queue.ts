@@ -44,6 +44,7 @@ export function publishQueue(
     },
     // A turn is a timer here, and takes milliseconds: it is for those who publish much at a time.
     turn: (_first, last) => (last > 1 ? turn.next() : undefined),
+    asLarge: true,
     logger: platform.logger,
   });
 }
