@@ -241,6 +241,31 @@ test.each(ENCODINGS)(
   },
 );
 
+test.each([
+  ["some attributes are shared where others differ", 10, 300, true],
+  ["many are not compared with each other", 40, 20, false],
+  ["long ones are not, either", 10, 1_000, false],
+])("%s", (_what, count, length, shared) => {
+  const entries = ["a", "b"].map((subject, index) => {
+    const names = Array.from({ length: count }, (__, i) => `n${i}`);
+    const value = attribute({ case: "ceString", value: "x".repeat(length) });
+    const attributes = {
+      ...Object.fromEntries(names.map((name) => [name, value])),
+      subject: attribute({ case: "ceString", value: subject }),
+    };
+    const event = toBinary(CloudEventSchema, create(CloudEventSchema, { id: "1", attributes }));
+    return create(EntrySchema, { offset: BigInt(index + 1), time: NOW, body: { event } });
+  });
+  for (const encoding of ENCODINGS) {
+    const { compact, extended } = kinds(encoding);
+    const batch = new PublicationBatch("room", "e1", entries, stamp());
+    const frames = batch.frames(compact, 0);
+    expectSame(messagesOf(encoding, frames), messagesOf(encoding, batch.frames(extended, 0)));
+    const bytes = frames?.reduce((sum, frame) => sum + frame.bytes, 0) ?? 0;
+    expect(bytes > 2 * count * length).toBe(!shared);
+  }
+});
+
 /** Publishes of one client as the SDK and the bench make them. */
 function usual(count: number, text: string, attributes: CloudEvent["attributes"]): Entry[] {
   return Array.from({ length: count }, (_, index) => {

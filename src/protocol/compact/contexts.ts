@@ -3,8 +3,9 @@ import type { EntryBody } from "../gen/messageloop/internal/v1/internal_pb.js";
 import type { Publisher } from "../gen/messageloop/v1/service_pb.js";
 import { type EventParts, fieldsOf, partsOf, same } from "./parts.ts";
 
-/** An event with more attributes shares all of them or none: to compare each with each would take too long. */
+/** An event with more attributes, or with longer ones, shares all or none: to compare each with each would take too long. */
 const MOST_ATTRIBUTES = 32;
+const MOST_ATTRIBUTE_BYTES = 4_096;
 /** Contexts of one publisher that a message is held against. */
 const MOST_CONTEXTS = 8;
 const NO_EVENT = new Uint8Array();
@@ -44,8 +45,10 @@ export class Context {
 
   fits({ origin, attributes, count }: EventParts, publisher: Publisher | undefined): boolean {
     if (!same(origin, this.origin) || !isSame(publisher, this.publisher)) return false;
-    const { count: most } = this.#first;
-    return Math.max(count, most) <= MOST_ATTRIBUTES || same(attributes, this.#first.attributes);
+    const first = this.#first;
+    if (same(attributes, first.attributes)) return true;
+    const bytes = Math.max(attributes.length, first.attributes.length);
+    return Math.max(count, first.count) <= MOST_ATTRIBUTES && bytes <= MOST_ATTRIBUTE_BYTES;
   }
 
   /** Takes in a message that fits, and gives up what that one has not. */
