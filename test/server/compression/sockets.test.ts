@@ -352,6 +352,26 @@ test("nothing more is made whole of a client that is not read, though all of it 
   expect(engine.stats().bytesIn).toBeGreaterThan(bytes);
 });
 
+test("what has arrived before the connection ended is taken", async () => {
+  const socket = await upgraded(port, OFFER);
+  socket.write(frameOf(CONNECT));
+  expect((await framesOf(socket)()).payload.toString()).toContain('"connected"');
+  const published = (): number => server.engine.stats().published;
+  const before = published();
+  const sessions = server.engine.sessionCount;
+  const publishes = Array.from({ length: 100 }, (_, i) => {
+    const publish = { id: `${i}`, source: "/t", type: "t", text_data: "x".repeat(20_000) };
+    const request = { id: `p${i}`, channel: "deflate.gone", publish };
+    return frameOf(deflated(JSON.stringify(request)), 1 | RSV1);
+  });
+  socket.end(Buffer.concat(publishes));
+  await eventually(published, (count) => count === before + 100);
+  await eventually(
+    () => server.engine.sessionCount,
+    (count) => count < sessions,
+  );
+});
+
 test("a client that does not read is closed by what waits for it, and all that it gets is whole", async () => {
   const channel = "deflate.slow";
   const slow = serverWith(true, { queue_bytes: 65_536 });
