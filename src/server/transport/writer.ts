@@ -61,6 +61,8 @@ export class SocketWriter {
   readonly #flusher: Flusher;
   readonly #owner: WriterOwner;
   readonly #terms: WriterTerms;
+  /** Of the terms, what each delivery asks. */
+  readonly #compresses: boolean;
   /** What this turn has brought: nearly always one frame, so that the list is for those after the first. */
   #first: Uint8Array | undefined;
   #others: Uint8Array[] | undefined;
@@ -80,6 +82,7 @@ export class SocketWriter {
     this.#flusher = flusher;
     this.#owner = owner;
     this.#terms = terms;
+    this.#compresses = terms.compresses;
   }
 
   /** Bytes that the socket has not taken yet, with what each waiting frame takes beside them. */
@@ -93,7 +96,7 @@ export class SocketWriter {
       this.#hold(frame);
       return;
     }
-    const chunk = this.#terms.compresses
+    const chunk = this.#compresses
       ? (frame.compressed ?? compressedForm(frame))
       : (frame.prepared ?? wireForm(frame));
     this.#turnBytes += chunk.length;
@@ -209,7 +212,7 @@ export class SocketWriter {
 
   #lastingForm(item: Waiting): Uint8Array {
     if (item instanceof Uint8Array) return item;
-    return this.#terms.compresses ? compressedForm(item, true) : wireForm(item, true);
+    return this.#compresses ? compressedForm(item, true) : wireForm(item, true);
   }
 }
 
