@@ -21,8 +21,8 @@ export function background(work: Promise<unknown>, logger: Logger, what: string)
 export interface RerunOptions {
   /** Does what has to be done now. */
   readonly work: () => Promise<unknown>;
-  /** Waits, before each run, for what else is asked for at the same time. Default, and for undefined: for the next step. */
-  readonly collect?: () => Promise<unknown> | undefined;
+  /** Waits, before each run, for what else is asked for at the same time. Default: for the next step. */
+  readonly collect?: () => Promise<unknown>;
   /** Receives a warning of a run that has failed and that nobody waits for. */
   readonly logger: Logger;
   /** Names the work in the log. */

@@ -1,6 +1,6 @@
 /** What a gateway tells a channel: in few calls, in order, and again where it may not have been heard. */
 import { afterEach, expect, test, vi } from "vitest";
-import { nextTurn, platform } from "../support/platform.ts";
+import { nextTurn } from "../support/platform.ts";
 import { BrokerScene, ROOM } from "./broker-scene.ts";
 
 afterEach(() => {
@@ -79,20 +79,6 @@ test("what comes while a call is in flight goes with the next, and numbers rise"
   scene.restart();
   await scene.broker.subscribe(ROOM);
   expect(scene.last.sequence).toBeGreaterThan(two?.sequence ?? 0n);
-});
-
-test("who comes alone waits for no timer, and after a call for several those of a turn go together", async () => {
-  const scene = new BrokerScene();
-  const after = vi.spyOn(platform.timers, "after");
-  const turns = () => after.mock.calls.filter(([ms]) => ms === 0).length;
-  await enter(scene, "a");
-  await enter(scene, "b");
-  expect([scene.registers.length, turns()]).toEqual([2, 0]);
-  await Promise.all([enter(scene, "c"), enter(scene, "d")]);
-  const fifth = enter(scene, "e");
-  await Promise.resolve();
-  await Promise.all([fifth, enter(scene, "f")]);
-  expect([scene.registers.length, turns()]).toEqual([4, 1]);
 });
 
 test("joins and leaves alone leave the registration as it is", async () => {

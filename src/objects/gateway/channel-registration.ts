@@ -1,9 +1,8 @@
 /**
  * What a gateway has to report to one channel: that it wants it, and which of its sessions are present
- * there. All that changes in one step travels in one call, and after a call for several all that changes in
- * one turn of the event loop. At most one call is in flight, and what comes meanwhile goes with the next. A
- * call is repeated as it is until its deadline; one that fails for good leaves the registration unsettled,
- * and the next one names all sessions.
+ * there. All that changes in one turn of the event loop travels in one call, at most one call is in
+ * flight, and what comes meanwhile goes with the next. A call is repeated as it is until its deadline;
+ * one that fails for good leaves the registration unsettled, and the next one names all sessions.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { MemberSession } from "../../channels/presence.ts";
@@ -72,8 +71,6 @@ export class ChannelRegistration {
   readonly #left = new Map<string, boolean>();
   #subscribers: PendingAnswer<SubscribeResult>[] = [];
   #joiners: PendingAnswer<void>[] = [];
-  /** How many asked for the last call, or had gone. */
-  #together = 0;
   /** Undefined until it was read. */
   #row: { current: ChannelRegistrationRow | undefined } | undefined;
   /** The channel may know members that are none, or miss some. */
@@ -86,8 +83,7 @@ export class ChannelRegistration {
     this.#host = host;
     this.#channel = channel;
     this.#telling = new Rerun({
-      // A turn is a timer, and takes milliseconds: it is for those who come many at a time.
-      collect: () => (this.#together > 1 ? host.turn.next() : undefined),
+      collect: () => host.turn.next(),
       work: () => this.#tellAll(),
       logger: host.platform.logger,
       what: "telling a channel who is here",
@@ -144,7 +140,6 @@ export class ChannelRegistration {
     const [subscribers, joiners] = [this.#subscribers, this.#joiners];
     this.#subscribers = [];
     this.#joiners = [];
-    this.#together = Math.max(subscribers.length, joiners.length, this.#left.size);
     try {
       const wanted = this.#host.interest().hasDirectSubscriber(this.#channel.name);
       const batch = this.#take(wanted, subscribers.length > 0);
