@@ -297,3 +297,23 @@ test("an answer of a log that has begun since the last delivery is taken at once
   expect(scene.heard()).toEqual(["e0:1", "gap epoch_changed e0:1 e1:0"]);
   expect(scene.registers).toHaveLength(1);
 });
+
+test("who has been answered listens, whether its session has taken that up or not", async () => {
+  const scene = new BrokerScene();
+  scene.listens = false;
+  scene.head = 1;
+  await scene.broker.subscribe(ROOM);
+  scene.head = 2;
+  await scene.broker.subscribe(ROOM);
+  await scene.deliver(1, [2]);
+  expect(scene.heard()).toEqual(["e1:2"]);
+  // Once nobody wants the channel what comes later is another story.
+  scene.wanted = false;
+  scene.broker.unsubscribe(ROOM);
+  await quiet(scene);
+  scene.wanted = true;
+  scene.head = 5;
+  await scene.broker.subscribe(ROOM);
+  await scene.deliver(2, [3, 4, 5]);
+  expect(scene.heard()).toEqual([]);
+});

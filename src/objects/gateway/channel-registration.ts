@@ -73,6 +73,8 @@ export class ChannelRegistration {
   #joiners: PendingAnswer<void>[] = [];
   /** Undefined until it was read. */
   #row: { current: ChannelRegistrationRow | undefined } | undefined;
+  /** Whether a subscriber has been answered since somebody wanted the channel: its session may not have taken that up yet. */
+  #answered = false;
   /** The channel may know members that are none, or miss some. */
   #unsettled = false;
   readonly #telling: Rerun;
@@ -150,6 +152,7 @@ export class ChannelRegistration {
       }
       if (batch === undefined) return;
       const registration = await this.#tell(batch);
+      this.#answered ||= wanted && subscribers.length > 0;
       for (const { resolve } of subscribers) resolve(registration);
       for (const { resolve } of joiners) resolve();
     } catch (error) {
@@ -180,6 +183,7 @@ export class ChannelRegistration {
     const gone = new Set(this.#left.keys());
     this.#joined.clear();
     this.#left.clear();
+    if (!wanted) this.#answered = false;
     if (!wanted && row === undefined) return undefined;
     const complete = this.#unsettled;
     if (complete && wanted) {
@@ -189,7 +193,7 @@ export class ChannelRegistration {
     }
     // A gateway that was reset has the row and no listener: where it was means nothing now. One
     // that hears the channel through a pattern has no row and goes on.
-    const first = !this.#host.interest().hasActiveSubscriber(name);
+    const first = !this.#answered && !this.#host.interest().hasActiveSubscriber(name);
     const fresh = wanted && (asked || row === undefined);
     const changes = fresh || !wanted || complete || joined.size > 0 || left.length > 0;
     if (!changes) return undefined;
