@@ -4,12 +4,12 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { parse, stringify } from "yaml";
 import { SERVER_SETTING_PATHS, WORKER_SETTING_PATHS } from "../../src/config/schema.ts";
 import { ConfigError, loadConfig } from "../../src/server/config/file.ts";
 import { loadWorkerConfig } from "../../src/server/config/worker.ts";
-import { configure, settingsOf } from "../../src/worker/settings.ts";
+import { settingsOf } from "../../src/worker/settings.ts";
 import { type CliServer, linesOf, runCli, startServer, until } from "./process.ts";
 
 const EXAMPLE = fileURLToPath(new URL("../../config.example.yaml", import.meta.url));
@@ -306,6 +306,9 @@ describe("bundle", () => {
       "  API_KEYS        api.keys",
     ]);
     const config: unknown = JSON.parse(await readFile(out, "utf8"));
+    // A Worker of its own: what it has taken it keeps, and other files of tests share this process.
+    vi.resetModules();
+    const { configure, settingsOf } = await import("../../src/worker/settings.ts");
     configure(config);
     const env = { API_KEYS: JSON.stringify([ENTRY]), TICKET_KEY: SECRET, OLD_TICKET_KEY: SECRET };
     const { maxMessageBytes, maxSockets, apiKeys, ticketKeys } = settingsOf(env);
