@@ -145,7 +145,7 @@ export class Context {
     const settings = { ...this.kind, ...options };
     const protocols = options.protocols ?? [codecFor(settings.encoding).subprotocol];
     const headers = { ...options.headers };
-    // The proxy of wrangler dev compresses for whom it may, though no host behind it does: a load would be little else.
+    // The proxy of wrangler dev compresses for each client that offers it, and would take most of the time of a load.
     const offers = options.onBytes === undefined;
     const perMessageDeflate = this.server.compresses ? { threshold: 0 } : offers;
     const socket = new WebSocket(this.#address(options), [...protocols], {

@@ -1,4 +1,4 @@
-/** Lengths in UTF-8 are those that an encoder comes to, whoever counts them. */
+/** Each way of counting a length in UTF-8 agrees with an encoder. */
 import { expect, test } from "vitest";
 import { utf8Length } from "../../src/protocol/lean/utf8-length.ts";
 import { frameLength } from "../../src/protocol/utf8.ts";

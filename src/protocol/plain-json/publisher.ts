@@ -1,4 +1,4 @@
-/** Who has published, in protobuf JSON without the runtime. */
+/** A publisher in protobuf JSON, written without the runtime. */
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Publisher } from "../gen/messageloop/v1/service_pb.js";
 

@@ -61,7 +61,7 @@ export interface DoorsOptions {
   readonly logger: Logger;
   /** A fresh session id. */
   readonly sessionId: () => string;
-  /** Whether anybody is told where clients come from: who authenticates them, or the log. */
+  /** Whether the log or an authenticator is given the addresses of clients. */
   readonly locates: boolean;
   /** Whether the server takes new clients. */
   readonly open: () => boolean;

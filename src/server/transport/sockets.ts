@@ -30,7 +30,7 @@ export interface SocketsOptions extends Entrance {
   /** Whether frames are compressed for clients that offer it. */
   readonly compression: boolean;
   readonly proxies: TrustedProxies;
-  /** Whether anybody is told where clients come from. Otherwise the system need not be asked. */
+  /** Whether addresses of clients are used. Otherwise the system need not be asked for them. */
   readonly locates: boolean;
 }
 
@@ -54,7 +54,7 @@ export class Sockets {
     const settings = {
       noServer: true,
       clientTracking: false,
-      // It would compress for each client anew, and keep a window for each.
+      // The library compresses each frame once for each client, and keeps a window for each.
       perMessageDeflate: false,
       // An answer of the library would pass by the queue.
       autoPong: false,

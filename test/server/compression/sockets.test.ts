@@ -261,7 +261,7 @@ test.each(Object.entries(WAYS))("a message is taken %s", async (_name, frames) =
     0x81,
     expect.stringContaining('"connected"'),
   ]);
-  // The next one begins anew.
+  // The next message begins with an empty window.
   socket.write(Buffer.concat([frameOf(deflated("ping"), 1 | RSV1)]));
   expect((await next()).payload.toString()).toBe("pong");
 });
@@ -330,7 +330,7 @@ test("nothing more is made whole of a client that is not read, though all of it 
   onTestFinished(() => waiting.stop());
   const socket = await upgraded((await waiting.start()).websocket, OFFER);
   const next = framesOf(socket);
-  // Of v1, which is not told that it sends too much.
+  // A v1 client: an extended one would be sent errors for requests beyond its share.
   socket.write(frameOf(JSON.stringify({ id: "c", connect: { client_id: "x" } })));
   expect((await next()).payload.toString()).toContain('"connected"');
   const { engine } = waiting;

@@ -159,7 +159,7 @@ export class RedisChannel {
   wasLeft(): void {
     this.subscribed = false;
     this.left += 1;
-    // Who comes from now on has nothing to do with a question of before.
+    // A subscribe after this does not share a question that was asked before it.
     this.#opening = new SharedCall(() => this.#where());
   }
 
