@@ -4,7 +4,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import type { PresenceSnapshot } from "../../src/engine/ports/broker.ts";
+import type { Position, PresenceSnapshot } from "../../src/engine/ports/broker.ts";
 import type { Run } from "../../src/objects/calls/gateway-calls.ts";
 import { Cursor } from "../../src/objects/gateway/cursor.ts";
 import { unavailable } from "../../src/protocol/errors.ts";
@@ -40,6 +40,10 @@ class Channel {
   first = 1;
   failing = false;
   registration = "r1";
+  /** Since when a session here hears it through a pattern. */
+  listensSince = 0;
+  /** When its entries were taken. */
+  time = 0;
 
   constructor() {
     const position = () => ({ epoch: this.epoch, offset: this.head });
@@ -47,7 +51,7 @@ class Channel {
       channel: "c",
       registration: () => this.registration,
       hasAnySubscriber: () => true,
-      listensSince: () => 0,
+      listensSince: () => this.listensSince,
       now: () => Date.now(),
       head: () => this.#asked(position),
       read: (after, until) => this.#asked(() => this.#read(after, until)),
@@ -89,7 +93,7 @@ class Channel {
       registration: this.registration,
       epoch: this.epoch,
       prev,
-      entries: entries(prev, until),
+      entries: entries(prev, until, this.time),
       presence: [],
       presenceLost: false,
       undeliveredTime: 0,
@@ -115,7 +119,7 @@ class Channel {
     const from = Math.max(after, this.first - 1);
     return create(ReadResponseSchema, {
       epoch: this.epoch,
-      entries: entries(from, Math.min(until, this.head)),
+      entries: entries(from, Math.min(until, this.head), this.time),
     });
   }
 
@@ -140,12 +144,12 @@ class Channel {
   }
 }
 
-function entries(after: number, until: number) {
+function entries(after: number, until: number, time = 0) {
   const count = Math.max(until - after, 0);
   return Array.from({ length: count }, (_, i) => ({
     $typeName: "messageloop.internal.v1.Entry" as const,
     offset: BigInt(after + 1 + i),
-    time: 0n,
+    time: BigInt(time),
   }));
 }
 
@@ -249,6 +253,69 @@ test("members of a log that has ended meanwhile are asked for again", async () =
   expect(channel.told).toEqual(["epoch_changed A-0..B-0", "members of B"]);
 });
 
+/** What makes a head known to a session here. */
+const HEADS: Readonly<Record<string, (channel: Channel) => void>> = {
+  registration: ({ cursor, epoch, head: offset }) => cursor.registered({ epoch, offset }, false),
+  question: ({ cursor, epoch, head: offset }) => cursor.tell({ epoch, offset }),
+};
+
+for (const [first, receive] of Object.entries(HEADS)) {
+  for (const [second, receiveNext] of Object.entries(HEADS)) {
+    test(`a gateway that knows no log leaves that of a ${first} with a gap, where a ${second} finds another`, async () => {
+      const channel = new Channel();
+      channel.head = 61;
+      receive(channel);
+      channel.restart("B", 0);
+      receiveNext(channel);
+      channel.head = 1;
+      await channel.cursor.take(channel.run(0, 1));
+      expect(channel.told).toEqual(["epoch_changed A-61..B-0", "B-1"]);
+    });
+  }
+}
+
+test("a head that a session receives while a gateway looks back is not forgotten", async () => {
+  for (const [epoch, expected] of [
+    ["A", ["epoch_changed A-3..B-0", "B-1", "B-2"]],
+    ["B", ["B-1", "B-2"]],
+  ] as const) {
+    const channel = new Channel();
+    channel.restart("B", 2);
+    const undeliveredTime = Date.now();
+    const taken = channel.cursor.take(channel.run(1, 2, { undeliveredTime }));
+    await hops();
+    const [asked] = channel.questions.splice(0);
+    asked?.answer();
+    channel.cursor.tell({ epoch, offset: epoch === "A" ? 3 : 0 });
+    asked?.arrive();
+    await channel.quiet();
+    await taken;
+    expect(channel.told).toEqual(expected);
+  }
+});
+
+test("a head that one session receives hides nothing that another one lacks", async () => {
+  const channel = new Channel();
+  Object.assign(channel, { head: 5, time: Date.now() });
+  channel.cursor.tell({ epoch: "A", offset: 4 });
+  const taken = channel.cursor.take(channel.run(4, 5, { undeliveredTime: channel.time }));
+  await channel.quiet();
+  await taken;
+  expect(channel.told).toEqual(["A-1", "A-2", "A-3", "A-4", "A-5"]);
+});
+
+test("a first registration begins after what a pattern lacks that has begun meanwhile", async () => {
+  for (const told of [true, false]) {
+    const channel = new Channel();
+    Object.assign(channel, { head: 3, listensSince: told ? Number.POSITIVE_INFINITY : Date.now() });
+    if (told) channel.cursor.tell({ epoch: "A", offset: 3 });
+    channel.head = 5;
+    channel.cursor.registered({ epoch: "A", offset: 5 }, true);
+    await channel.cursor.take(channel.run(3, 5));
+    expect(channel.told).toEqual(["A-4", "A-5"]);
+  }
+});
+
 /** Anything that may happen between a channel and a gateway, in any order. */
 async function life(random: SeededRandom): Promise<Channel> {
   const channel = new Channel();
@@ -314,6 +381,100 @@ async function life(random: SeededRandom): Promise<Channel> {
   await last;
   return channel;
 }
+
+/** Where each session began that has received a head, and what had been handed over by then. */
+type Begun = Position & { readonly at: number };
+
+/**
+ * A life of a gateway that knows no log, whose sessions receive heads by registrations and questions, each answered
+ * before the next one is asked: what arrives late are deliveries.
+ */
+async function lifeOfUnknown(random: SeededRandom): Promise<Begun[]> {
+  const channel = new Channel();
+  const { cursor } = channel;
+  channel.head = random.int(4);
+  const begun: Begun[] = [];
+  const sent: Run[] = [];
+  let confirmed = channel.head;
+  let lives = 0;
+  const begin = ({ epoch, offset }: Position): void => {
+    begun.push({ epoch, offset, at: channel.told.length });
+  };
+  const events: (() => void)[] = [
+    () => {
+      channel.head += 1 + random.int(3);
+    },
+    () => {
+      lives += 1;
+      channel.restart(`L${lives}`, random.int(3));
+      confirmed = 0;
+    },
+    () => begin(cursor.registered({ epoch: channel.epoch, offset: channel.head }, false)),
+    () => {
+      const head = { epoch: channel.epoch, offset: channel.head };
+      // Where the gateway is in another log, the session asks again.
+      if (cursor.tell(head) || cursor.epoch === head.epoch) begin(head);
+    },
+    () => {
+      sent.push(channel.run(confirmed, channel.head));
+      confirmed = channel.head;
+    },
+    () => {
+      const [run] = sent.splice(random.int(sent.length || 1), 1);
+      if (run !== undefined) cursor.take(run)?.catch(() => {});
+    },
+    () => {
+      void channel.answer();
+    },
+  ];
+  for (let i = 0; i < 30; i++) {
+    random.pick(events)();
+    if (random.chance(0.7)) await hops();
+  }
+  await channel.quiet();
+  for (const run of sent) {
+    const taken = cursor.take(run);
+    await channel.quiet();
+    await taken?.catch(() => {});
+  }
+  channel.head += 1;
+  const last = cursor.take(channel.run(confirmed, channel.head));
+  await channel.quiet();
+  await last;
+  for (const one of begun) {
+    const where = `${one.epoch}-${one.offset} at ${one.at} of ${channel.told.join(" ")}`;
+    const end = followed(channel.told.slice(one.at), one, where);
+    expect(end, where).toEqual({ epoch: channel.epoch, offset: channel.head });
+  }
+  return begun;
+}
+
+/** Where a session ends that began in one place and has all that it needs from there. */
+function followed(told: readonly string[], from: Position, where: string): Position {
+  let { epoch, offset } = from;
+  for (const line of told) {
+    const gap = /^epoch_changed .*\.\.(\w+)-(\d+)$/.exec(line);
+    const entry = /^(\w+)-(\d+)$/.exec(line);
+    const [, its = "", number = ""] = gap ?? entry ?? [];
+    if (gap !== null) [epoch, offset] = [its, Number(number)];
+    // Another session may need what this one has.
+    if (entry === null || (its === epoch && Number(number) <= offset)) continue;
+    expect(line, where).toBe(`${epoch}-${offset + 1}`);
+    offset += 1;
+  }
+  return { epoch, offset };
+}
+
+test("each session of a gateway that knew no log has all after its head, or a gap", async () => {
+  const count = steps(1_000);
+  const first = seed();
+  let begun = 0;
+  for (let step = 0; step < count; step++) {
+    const random = seededRandom(Math.imul(first, 0x9e3779b1) ^ Math.imul(step + 1, 0x85ebca6b));
+    begun += (await lifeOfUnknown(random)).length;
+  }
+  expect(begun).toBeGreaterThan(count);
+});
 
 test("whatever overtakes what, each entry of a log comes once and in order, and the last log comes whole", async () => {
   const count = steps(400);

@@ -66,7 +66,7 @@ export class ChannelLink {
     this.#registration ??= new ChannelRegistration(this.#host, {
       name: this.#channel,
       get epoch() {
-        return cursor.position?.epoch;
+        return cursor.epoch;
       },
       register: (request) => this.#call((stub) => stub.register(request)),
       beginning: () => cursor.reset(),

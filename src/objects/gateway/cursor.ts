@@ -6,7 +6,7 @@
  * | position | since | a delivery |
  * | --- | --- | --- |
  * | unknown | the gateway has slept, or no session here wanted the channel | what may not have been delivered before it is looked for in the log |
- * | told | a session has received a head meanwhile | begins at that head |
+ * | told | a session has received a head meanwhile | the same, and begins at that head at the latest |
  * | known | the first registration, a record, or a delivery | see below |
  *
  * Where the position is known, a delivery that goes on there is handed over. Of one that leaves a hole the hole is read first,
@@ -83,6 +83,11 @@ export class Cursor {
     return this.#last;
   }
 
+  /** Of the log that sessions here were led into. */
+  get epoch(): string | undefined {
+    return (this.#last ?? this.#told)?.epoch;
+  }
+
   get generation(): number {
     return this.#generation;
   }
@@ -112,9 +117,10 @@ export class Cursor {
    */
   registered(head: Position, first: boolean): Position {
     if (this.#last === undefined) {
-      // Where others here listened before, their deliveries may still be on the way: a channel that was
-      // forgotten stays so until the next delivery says where they are.
-      if (first) this.#begin(head);
+      // Where others here listened before, or have begun meanwhile, their deliveries may still be on the way: a
+      // channel that is not known stays so until the next delivery says where they are.
+      const isAlone = this.#told === undefined && !Number.isFinite(this.#host.listensSince());
+      if (first && isAlone) this.#begin(head);
       else this.tell(head);
       return head;
     }
@@ -128,11 +134,17 @@ export class Cursor {
   /**
    * A session here receives a head: all entries after it have to be delivered.
    *
-   * @returns whether the position of this gateway is unknown, so that the head matters
+   * @returns whether the position of this gateway was unknown, so that the head matters
    */
   tell(head: Position): boolean {
     if (this.#last !== undefined) return false;
-    if (this.#told?.epoch !== head.epoch) this.#told = head;
+    const told = this.#told;
+    if (told === undefined) this.#told = head;
+    else if (told.epoch !== head.epoch) {
+      // For the session that has received the head before, its log ends here.
+      this.#begin(told);
+      this.#move(head.epoch);
+    }
     return true;
   }
 
@@ -160,9 +172,10 @@ export class Cursor {
     const { epoch, prev, registration } = run;
     if (this.#last === undefined) {
       const told = this.#told;
-      if (told === undefined && this.#mayLack(run)) return false;
+      const isOther = told !== undefined && told.epoch !== epoch;
+      if (!isOther && this.#mayLack(run)) return false;
       // A head of another log is the end of that log for this gateway.
-      const known = told === undefined || (told.epoch === epoch && told.offset > prev);
+      const known = told === undefined || (!isOther && told.offset > prev);
       this.#last = this.#begin(known ? { epoch, offset: prev } : told);
     }
     if (this.#last.epoch !== epoch) {
@@ -203,7 +216,9 @@ export class Cursor {
       if (young >= 0) break;
       offset = Number(entries.at(-1)?.offset ?? prev);
     }
-    this.#begin({ epoch, offset });
+    // A session may have received a head meanwhile.
+    const told = this.#told ?? { epoch, offset };
+    if (told.epoch === epoch) this.#begin({ epoch, offset: Math.min(offset, told.offset) });
   }
 
   #hasLeft(epoch: string): boolean {
