@@ -248,6 +248,27 @@ test("what was held of a log that has been lost does not come behind the one tha
   expect(told.filter((line) => line.startsWith("live"))).toEqual(["live f/1"]);
 });
 
+test("a log that comes after the one that was caught up with is announced by a gap", async () => {
+  for (const isHeld of [false, true]) {
+    const { broker, listener } = await listening();
+    broker.append(3);
+    broker.handed = undefined;
+    // The node is not told: it does not know the channel.
+    const renew = () => {
+      broker.lose("f");
+      broker.deliver(1);
+    };
+    broker.reading = (count) => {
+      if (isHeld && count === 2) renew();
+    };
+    await listener.subscribe(from(1));
+    if (!isHeld) renew();
+    const { offsets, words } = split(listener.told());
+    expect(words).toContain("gap epoch_changed e/3..f/0");
+    expect(offsets.at(-1)).toBe(1);
+  }
+});
+
 test("an answer that the next log has overtaken takes nothing of that away", async () => {
   const { broker, listener } = await listening();
   broker.append(3);

@@ -158,15 +158,19 @@ export class PatternFeed extends Listener<PatternReplayBuffer> {
     this.#floors.set(channel, floor);
   }
 
-  protected override after({ channel, epoch, lastOffset }: PublicationBatch): number {
+  protected override after(batch: PublicationBatch): number {
+    const { channel, epoch, firstOffset, lastOffset } = batch;
     // Sessions that never caught up, nearly all, pay for one look.
     if (this.#floors.size === 0) return 0;
     const floor = this.#floors.get(channel);
     if (floor === undefined) return 0;
-    const same = floor.epoch === epoch;
     // The node hands over in order: what comes later lies after the floor.
-    if (!same || lastOffset >= floor.offset) this.#floors.delete(channel);
-    return same ? floor.offset : 0;
+    if (floor.epoch !== epoch || lastOffset >= floor.offset) this.#floors.delete(channel);
+    if (floor.epoch === epoch) return floor.offset;
+    // The node did not know the log that was caught up with.
+    const until = { epoch, offset: firstOffset - 1 };
+    this.subscriber.tellGap(channel, { reason: "epoch_changed", after: floor, until });
+    return 0;
   }
 
   protected override part(channel: string, { reason, after, until }: LogGap): LogGap | undefined {
