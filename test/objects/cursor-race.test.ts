@@ -400,7 +400,7 @@ async function lifeOfUnknown(random: SeededRandom): Promise<Begun[]> {
   const begin = ({ epoch, offset }: Position): void => {
     begun.push({ epoch, offset, at: channel.told.length });
   };
-  const events: (() => void)[] = [
+  const events: (() => unknown)[] = [
     () => {
       channel.head += 1 + random.int(3);
     },
@@ -423,9 +423,7 @@ async function lifeOfUnknown(random: SeededRandom): Promise<Begun[]> {
       const [run] = sent.splice(random.int(sent.length || 1), 1);
       if (run !== undefined) cursor.take(run)?.catch(() => {});
     },
-    () => {
-      void channel.answer();
-    },
+    () => channel.answer(),
   ];
   for (let i = 0; i < 30; i++) {
     random.pick(events)();
