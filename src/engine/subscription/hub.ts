@@ -28,8 +28,24 @@ export interface PatternSubscription {
   readonly feed: PatternFeed;
 }
 
-/** The sessions of one pattern, those first who came first. */
-type PatternListeners = SmallMap<Subscriber, PatternSubscription>;
+/** The sessions of one channel or pattern, in the order in which they came. */
+class Interested<Interest> extends SmallMap<Subscriber, Interest> {
+  /** How many of them follow presence. Counted, since each registration of thousands of sessions asks for it. */
+  followers = 0;
+
+  override set(subscriber: Subscriber, interest: Interest): void {
+    if (subscriber.followsPresence && !this.has(subscriber)) this.followers += 1;
+    super.set(subscriber, interest);
+  }
+
+  override delete(subscriber: Subscriber): boolean {
+    if (!super.delete(subscriber)) return false;
+    if (subscriber.followsPresence) this.followers -= 1;
+    return true;
+  }
+}
+
+type PatternListeners = Interested<PatternSubscription>;
 
 /** Who hears what on a node, for hosts and programs. */
 export type Audience = Pick<
@@ -56,7 +72,7 @@ export class Hub {
   /** What listeners have written. */
   readonly tally: Tally = { delivered: 0 };
   readonly #newChannels: NewChannels;
-  readonly #channels = new Map<string, SmallMap<Subscriber, ChannelSubscription>>();
+  readonly #channels = new Map<string, Interested<ChannelSubscription>>();
   readonly #patterns = new PatternMap<PatternListeners>();
   #subscriptions = 0;
   /** Looks at all patterns of a channel; each session is met once in each. */
@@ -112,7 +128,7 @@ export class Hub {
   /** Adds or replaces a session's interest in a channel. */
   add(subscription: ChannelSubscription): void {
     const { channel, subscriber } = subscription;
-    const subscribers = made(this.#channels, channel, () => new SmallMap());
+    const subscribers = made(this.#channels, channel, () => new Interested());
     this.#put(subscribers, subscriber, subscription);
   }
 
@@ -133,7 +149,7 @@ export class Hub {
   /** Adds a session's interest in a pattern. */
   addPattern(subscription: PatternSubscription): void {
     const { pattern, feed } = subscription;
-    const listeners = made(this.#patterns, pattern, () => new SmallMap());
+    const listeners = made(this.#patterns, pattern, () => new Interested());
     this.#put(listeners, feed.subscriber, subscription);
   }
 
@@ -238,13 +254,13 @@ export class Hub {
     }
   }
 
-  #put<Interest>(all: SmallMap<Subscriber, Interest>, one: Subscriber, its: Interest): void {
+  #put<Interest>(all: Interested<Interest>, one: Subscriber, its: Interest): void {
     if (!all.has(one)) this.#subscriptions += 1;
     all.set(one, its);
   }
 
   /** Takes an interest away. Returns whether it was there, and the last one. */
-  #drop(all: SmallMap<Subscriber, unknown> | undefined, one: Subscriber): boolean {
+  #drop(all: Interested<unknown> | undefined, one: Subscriber): boolean {
     if (all?.delete(one) !== true) return false;
     this.#subscriptions -= 1;
     return all.size === 0;
@@ -255,7 +271,6 @@ export class Hub {
   }
 }
 
-function hasFollower(all: SmallMap<Subscriber, unknown> | undefined): boolean {
-  for (const { followsPresence } of all?.keys() ?? []) if (followsPresence) return true;
-  return false;
+function hasFollower(all: Interested<unknown> | undefined): boolean {
+  return all !== undefined && all.followers > 0;
 }
