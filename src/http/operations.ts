@@ -7,9 +7,9 @@ import type { EngineStats } from "../engine/stats.ts";
 import { addDocument } from "./api/document.ts";
 import { addChannelDoors, type ChannelDoors } from "./channel-doors.ts";
 import { addHealth, addReading } from "./health.ts";
-import { renderMetrics } from "./metrics.ts";
-import type { ProcessFacts } from "./metrics-process.ts";
-import { METRICS_TYPE } from "./metrics-text.ts";
+import { renderMetrics } from "./metrics/metrics.ts";
+import type { ProcessFacts } from "./metrics/process.ts";
+import { METRICS_TYPE } from "./metrics/text.ts";
 
 export interface OperationsOptions {
   /** Whether new clients are welcome. Asked at every request: it may change back and forth. */

@@ -13,7 +13,7 @@ import { errorText } from "../engine/error-text.ts";
 import type { Broker } from "../engine/ports/broker.ts";
 import type { Logger } from "../engine/ports/platform.ts";
 import type { Outbox } from "../hooks/outbox.ts";
-import type { RedisFacts } from "../http/metrics-process.ts";
+import type { RedisFacts } from "../http/metrics/process.ts";
 import type { ServerConfig } from "./config/config.ts";
 import { clock, idleTimers, nextTurn, shortId } from "./platform.ts";
 import type { OpenRedis } from "./redis/client.ts";

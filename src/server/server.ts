@@ -14,7 +14,7 @@ import { SettingsError } from "../engine/settings/settings.ts";
 import type { HookTargets } from "../hooks/hooks.ts";
 import { MemoryOutbox } from "../hooks/memory-outbox.ts";
 import { fetchBytes } from "../http/fetch-bytes.ts";
-import type { ProcessFacts } from "../http/metrics-process.ts";
+import type { ProcessFacts } from "../http/metrics/process.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
 import { over } from "../proxy/configured.ts";
 import { NetworkBackends } from "./backends/backends.ts";

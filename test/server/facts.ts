@@ -1,7 +1,7 @@
 /** What a process could tell of itself, for tests of how that is told. */
 import { DurationHistogram } from "../../src/engine/counters.ts";
 import { CallCounts } from "../../src/http/api/call-counts.ts";
-import type { ProcessFacts } from "../../src/http/metrics-process.ts";
+import type { ProcessFacts } from "../../src/http/metrics/process.ts";
 
 export const FACTS: ProcessFacts = {
   version: "1.2.3",

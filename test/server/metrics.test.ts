@@ -4,7 +4,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { DURATION_BUCKETS, DurationHistogram } from "../../src/engine/counters.ts";
 import type { EngineStats } from "../../src/engine/stats.ts";
-import { renderMetrics } from "../../src/http/metrics.ts";
+import { renderMetrics } from "../../src/http/metrics/metrics.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { DISCONNECTS } from "../../src/protocol/codes.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";

@@ -1,6 +1,6 @@
 /** Notices when Redis is lost and when it is back, for the log and the metrics. */
 import type { Logger } from "../../engine/ports/platform.ts";
-import type { RedisFacts } from "../../http/metrics-process.ts";
+import type { RedisFacts } from "../../http/metrics/process.ts";
 
 /** How often it looks by itself, in milliseconds. */
 const LOOK_MS = 500;

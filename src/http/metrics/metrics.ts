@@ -3,12 +3,12 @@
  * table of their own. Labels take values from closed sets only: nothing that a client or an application
  * chooses becomes a label.
  */
-import { GAP_REASONS, RPC_OUTCOMES } from "../engine/counters.ts";
-import type { EngineStats } from "../engine/stats.ts";
-import { DISCONNECTS } from "../protocol/codes.ts";
-import { VARIANTS } from "../protocol/publication-frames.ts";
-import { PROCESS_FAMILIES, type ProcessFacts } from "./metrics-process.ts";
-import { type Families, histogram, renderFamilies, type Sample } from "./metrics-text.ts";
+import { GAP_REASONS, RPC_OUTCOMES } from "../../engine/counters.ts";
+import type { EngineStats } from "../../engine/stats.ts";
+import { DISCONNECTS } from "../../protocol/codes.ts";
+import { VARIANTS } from "../../protocol/publication-frames.ts";
+import { PROCESS_FAMILIES, type ProcessFacts } from "./process.ts";
+import { type Families, histogram, renderFamilies, type Sample } from "./text.ts";
 
 /** Encoding and kind of client of `EngineStats.encoded`, in its order. */
 const ENCODED = VARIANTS.map(({ encoding, kind }) => ({

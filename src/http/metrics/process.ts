@@ -1,8 +1,8 @@
 /** What a process reports of itself, beside what its engine counts. */
-import type { HistogramStats } from "../engine/counters.ts";
-import { type BackendStats, CALL_OUTCOMES, type LaneStats } from "../proxy/calls/counts.ts";
-import { CALL_CODES, type CallStats } from "./api/call-counts.ts";
-import { type Families, histogram, type Sample } from "./metrics-text.ts";
+import type { HistogramStats } from "../../engine/counters.ts";
+import { type BackendStats, CALL_OUTCOMES, type LaneStats } from "../../proxy/calls/counts.ts";
+import { CALL_CODES, type CallStats } from "../api/call-counts.ts";
+import { type Families, histogram, type Sample } from "./text.ts";
 
 export const LISTENERS = ["websocket", "grpc", "http"] as const;
 

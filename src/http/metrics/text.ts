@@ -1,5 +1,5 @@
 /** The text format 0.0.4 of Prometheus: families of samples out of tables. */
-import { DURATION_BUCKETS, type HistogramStats } from "../engine/counters.ts";
+import { DURATION_BUCKETS, type HistogramStats } from "../../engine/counters.ts";
 
 export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
