@@ -8,7 +8,7 @@ import {
   handshakeProblem,
   handshakeRequest,
 } from "./handshake.ts";
-import { addHealth } from "./health.ts";
+import { addHealth, addReading, type Reading } from "./health.ts";
 
 /** How a request on the WebSocket path is answered. */
 export interface Upgrades {
@@ -27,6 +27,12 @@ export interface AppOptions extends Upgrades {
   readonly path?: string;
   /** Whether the server is ready, for its health routes. Left out where another port has them. */
   readonly ready?: () => boolean;
+  /** What operators read by a key. Left out where another port has it. */
+  readonly operations?: {
+    readonly metrics: Reading;
+    /** In the place of `/health` where a key comes with the request. */
+    readonly health: Reading;
+  };
   /**
    * Answers calls of the Connect services. Left out where the host takes them before they come here.
    */
@@ -47,8 +53,9 @@ const RETRY_SPREAD_S = 5;
 export function createApp(options: AppOptions): Hono {
   const app = new Hono();
   app.all(options.path ?? UPGRADE_PATH, (context) => answerUpgrade(context.req.raw, options));
-  if (options.ready !== undefined) addHealth(app, options.ready);
-  const { services } = options;
+  const { operations, ready, services } = options;
+  if (ready !== undefined) addHealth(app, ready, operations?.health);
+  if (operations !== undefined) addReading(app, "/metrics", operations.metrics);
   if (services !== undefined) {
     app.all("/:service{messageloop[.][\\w.]+}/:method", (context) => services(context.req.raw));
   }

@@ -2,6 +2,7 @@
 import { SettingsError } from "../engine/settings/settings.ts";
 import { answerUpgrade, createApp, UPGRADE_PATH, type Upgrades } from "../http/app.ts";
 import { channelDoors } from "./doors/channels.ts";
+import { operationsDoors } from "./doors/operations.ts";
 import { answerCall } from "./doors/services.ts";
 import { consoleLogger, consoleLoggerAt } from "./platform.ts";
 import { RequestRest } from "./rest.ts";
@@ -86,6 +87,7 @@ export function createWorker({ config, fallback }: WorkerOptions = {}): Exported
         ...upgrades,
         // With wrong settings nothing comes as far as this.
         ready: () => true,
+        operations: operationsDoors(settings, caller),
         api: true,
         services: (call) => answerCall(call, settings, caller),
         channels: channelDoors(settings, caller),

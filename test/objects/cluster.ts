@@ -227,6 +227,8 @@ export class Cluster {
         return {
           report: done(region, "report", (request) => at().report(request)),
           list: answered(region, "list", (request) => at().list(request)),
+          count: done(region, "count", (request) => at().count(request)),
+          figures: () => answered(region, "figures", () => at().figures())(new Uint8Array()),
         };
       },
     };

@@ -17,7 +17,11 @@ import type {
   PatternRegistrationTable,
   RegistrationTable,
 } from "../../src/objects/ports/registrations.ts";
-import type { ReportRow, ReportStore } from "../../src/objects/ports/report-store.ts";
+import type {
+  GatewayCounts,
+  ReportRow,
+  ReportStore,
+} from "../../src/objects/ports/report-store.ts";
 import type {
   UserRevocationRow,
   UserSessionRow,
@@ -139,11 +143,21 @@ export class MemoryUserStore implements UserStore {
 
 export class MemoryReportStore implements ReportStore {
   readonly rows = new Map<string, ReportRow>();
+  readonly gateways = new Map<string, GatewayCounts>();
   /** Rows that were written. */
   written = 0;
 
   get empty(): boolean {
-    return this.rows.size === 0;
+    return this.rows.size === 0 && this.gateways.size === 0;
+  }
+
+  saveCounts(row: GatewayCounts): void {
+    this.written += 1;
+    this.gateways.set(row.gateway, row);
+  }
+
+  counts(): Iterable<GatewayCounts> {
+    return [...this.gateways.values()];
   }
 
   save(row: ReportRow): void {

@@ -185,6 +185,7 @@ const LAWS: Readonly<Record<string, Law>> = {
     rooms: [...OBJECT, "auth", "hooks", "objects/gateway", "worker/backends"],
     files: [
       "http/fetch-bytes.ts",
+      "http/metrics/regions.ts",
       "http/tickets/hmac.ts",
       "worker/calls.ts",
       "worker/capabilities.ts",

@@ -158,6 +158,7 @@ test("what is kept for the directory costs one row each, and no table where noth
       ...users.sessions(),
       ...registrations.all(),
       ...reports.list("", { first: "", end: undefined }, 9),
+      ...reports.counts(),
     ]).toEqual([]);
     expect([reports.empty, reports.firstEnd(), reported.read(), registrations.size]).toEqual([
       true,
@@ -168,11 +169,20 @@ test("what is kept for the directory costs one row each, and no table where noth
     reports.dropOver(9);
     registrations.delete("ann");
     expect(counting.written).toBe(0);
+    const counts = {
+      gateway: "weur-1",
+      life: "l",
+      time: 1,
+      gauges: { 'a{b="c"}': 1 },
+      counters: {},
+      before: { d: 0.5 },
+    };
     const steps: (() => void)[] = [
       () => users.save({ sessionId: "s", gateway: "g", since: 1 }),
       () => users.drop("s"),
       () => reports.save({ channel: "c", members: 1, until: 5 }),
       () => reports.dropOver(5),
+      () => reports.saveCounts(counts),
       () => reported.save({ region: "weur", said: undefined }),
       () => reported.save({ region: "weur", said: { members: 2, until: undefined } }),
       () => registrations.set("ann", { unsettled: false }),
@@ -185,6 +195,8 @@ test("what is kept for the directory costs one row each, and no table where noth
       step();
       expect(counting.written - before).toBe(1);
     }
+    expect([...reports.counts()]).toEqual([counts]);
+    expect(reports.empty).toBe(false);
     expect(reported.read()).toEqual({ region: "weur", said: { members: 2, until: undefined } });
     expect(new SqlReportedStore(counting, false).read()).toEqual(reported.read());
     for (const [channel, until] of [

@@ -19,5 +19,6 @@ test("the Worker says that it lives and that it is ready, to who reads", async (
     const refused = await asked(path, "POST");
     expect([refused.status, refused.headers.get("Allow")]).toEqual([405, "GET, HEAD"]);
   }
-  expect((await asked("/metrics")).status).toBe(404);
+  // It has no key, so that nobody may read them.
+  expect((await asked("/metrics")).status).toBe(401);
 });

@@ -18,7 +18,8 @@ const ENCODED = VARIANTS.map(({ encoding, kind }) => ({
 
 const REFUSAL_REASONS = ["unsigned", "misdirected", "replayed"] as const;
 
-const FAMILIES: Families<EngineStats> = {
+/** What an engine counts. */
+export const FAMILIES: Families<EngineStats> = {
   messageloop_sessions: [
     "Sessions now, those that have not sent connect yet included.",
     "sessions",

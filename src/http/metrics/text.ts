@@ -28,26 +28,42 @@ export type Families<Source> = Readonly<
 
 export function renderFamilies<Source>(families: Families<Source>, source: Source): string {
   return Object.entries(families)
-    .map(([name, [help, read]]) =>
-      render(name, help, typeof read === "function" ? read(source) : Number(source[read])),
-    )
+    .map(([name, [help, read]]) => {
+      const samples = samplesOf(read, source);
+      if (samples.length === 0) return "";
+      const lines = samples.map((sample) => `${seriesName(name, sample)} ${sample.value}\n`);
+      const histogram = samples.some(({ suffix }) => suffix !== undefined);
+      return familyHead(name, help, histogram) + lines.join("");
+    })
     .join("");
 }
 
-function render(name: string, help: string, read: number | readonly Sample[]): string {
-  const samples: readonly Sample[] = typeof read === "number" ? [{ value: read }] : read;
-  if (samples.length === 0) return "";
-  const gauge = samples.some(({ suffix }) => suffix !== undefined) ? "histogram" : "gauge";
-  const type = name.endsWith("_total") ? "counter" : gauge;
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${samples
-    .map((sample) => line(name, sample))
-    .join("")}`;
+/** Each series with its value, by the name that it has in the text, labels included. */
+export function seriesOf<Source>(families: Families<Source>, source: Source): [string, number][] {
+  return Object.entries(families).flatMap(([name, [, read]]) =>
+    samplesOf(read, source).map((sample): [string, number] => [
+      seriesName(name, sample),
+      sample.value,
+    ]),
+  );
 }
 
-function line(name: string, { suffix = "", labels = {}, value }: Sample): string {
+/** What stands before the samples of a family. */
+export function familyHead(name: string, help: string, histogram: boolean): string {
+  const gauge = histogram ? "histogram" : "gauge";
+  const type = name.endsWith("_total") ? "counter" : gauge;
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
+}
+
+function samplesOf<Source>(read: Families<Source>[string][1], source: Source): readonly Sample[] {
+  const value = typeof read === "function" ? read(source) : Number(source[read]);
+  return typeof value === "number" ? [{ value }] : value;
+}
+
+function seriesName(name: string, { suffix = "", labels = {} }: Sample): string {
   const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`);
   const braces = pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
-  return `${name}${suffix}${braces} ${value}\n`;
+  return `${name}${suffix}${braces}`;
 }
 
 /** A bucket of the text format counts everything up to its bound. */

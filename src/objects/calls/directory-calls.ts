@@ -3,9 +3,11 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import type { ChannelPage, ChannelQuery, UserSession } from "../../engine/ports/directory.ts";
 import type { Revocation } from "../../engine/ports/revocations.ts";
 import {
+  GatewayFiguresSchema,
   ListRequestSchema,
   ListResponseSchema,
   NodeCallSchema,
+  RegionFiguresSchema,
   ReportRequestSchema,
   type Revocation as RevocationMessage,
   RevocationSchema,
@@ -14,11 +16,11 @@ import {
   UserSessionsResponseSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { StatsStub, UserStub } from "../ports/calls.ts";
-import type { ReportRow } from "../ports/report-store.ts";
+import type { Figures, GatewayCounts, ReportRow } from "../ports/report-store.ts";
 import { readAnswer } from "./answers.ts";
 import { encode } from "./encode.ts";
 
-/** Shortest time between two reports of a channel, in milliseconds, and the longest that a change waits for one. */
+/** Shortest time between two reports of a channel or a gateway, in milliseconds, and the longest that a change waits for one. */
 export const REPORT_EVERY_MS = 10_000;
 
 /** What has changed among a user's sessions at a gateway. */
@@ -121,4 +123,33 @@ export async function listOf(stub: StatsStub, query: ChannelQuery): Promise<Chan
     next: next === "" ? undefined : next,
     asOf: Number(asOf),
   };
+}
+
+/** Resolves when the counters have what the gateway holds and has counted. */
+export async function countAt(stub: StatsStub, row: Omit<GatewayCounts, "before">): Promise<void> {
+  const { gateway, life, time, gauges, counters } = row;
+  await stub.count(
+    encode(GatewayFiguresSchema, {
+      gateway,
+      life,
+      time: BigInt(time),
+      gauges: { ...gauges },
+      counters: { ...counters },
+    }),
+  );
+}
+
+/** What the gateways of a region hold and have counted, asleep or awake. */
+export interface RegionFigures {
+  /** Gateways that hold anything. */
+  readonly gateways: number;
+  /** Sums over the gateways. */
+  readonly figures: Figures;
+  /** What was so no later than then is part of it, Unix milliseconds. */
+  readonly asOf: number;
+}
+
+export async function figuresOf(stub: StatsStub): Promise<RegionFigures> {
+  const { gateways, figures, asOf } = readAnswer(RegionFiguresSchema, await stub.figures());
+  return { gateways, figures, asOf: Number(asOf) };
 }

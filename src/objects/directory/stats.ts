@@ -1,14 +1,16 @@
 /**
- * The counters of one region: which channels there are and how many members each has, as they have reported
- * it. A channel reports when that changes and not otherwise, so that its last report holds for as long as it
- * sleeps, and it need not be woken to be listed.
+ * The counters of one region: which channels there are and how many members each has, and what its gateways hold and
+ * have counted, as they have reported it. A channel or a gateway reports when that changes and not otherwise, so that its
+ * last report holds for as long as it sleeps, and it need not be woken to be listed or counted.
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import { nameRange } from "../../channels/name-order.ts";
 import { matcherOf } from "../../channels/patterns.ts";
 import {
+  GatewayFiguresSchema,
   ListRequestSchema,
   ListResponseSchema,
+  RegionFiguresSchema,
   ReportRequestSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { SharedAlarm } from "../alarm.ts";
@@ -16,7 +18,7 @@ import { REPORT_EVERY_MS } from "../calls/directory-calls.ts";
 import { encode } from "../calls/encode.ts";
 import type { Called, StatsStub } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
-import type { ReportRow, ReportStore } from "../ports/report-store.ts";
+import type { Figures, ReportRow, ReportStore } from "../ports/report-store.ts";
 import type { ObjectStorage } from "../ports/storage.ts";
 
 /** Rows that one question looks at, whether they fit or not. */
@@ -68,9 +70,28 @@ export class StatsObject implements Called<StatsStub> {
       next = row.channel;
       break;
     }
-    // What has changed since may wait for its time to be reported.
-    const asOf = BigInt(Math.max(now - REPORT_EVERY_MS, 0));
-    return encode(ListResponseSchema, { channels, next, asOf });
+    return encode(ListResponseSchema, { channels, next, asOf: this.#asOf() });
+  }
+
+  count(request: Uint8Array): void {
+    const { gateway, life, time, gauges, counters } = fromBinary(GatewayFiguresSchema, request);
+    const row = { gateway, life, time: Number(time), gauges, counters };
+    const known = [...this.#store.counts()].find((one) => one.gateway === gateway);
+    // A call that was given up may arrive after the next one.
+    if (known !== undefined && known.time > row.time) return;
+    const { before = {}, counters: last = {} } = known ?? {};
+    // A gateway that has slept counts from zero, and what it had counted stays.
+    const lives = known?.life === life ? before : summed([before, last]);
+    this.#store.saveCounts({ ...row, before: lives });
+  }
+
+  figures(): Uint8Array {
+    const rows = [...this.#store.counts()];
+    const figures = summed(
+      rows.flatMap(({ gauges, before, counters }) => [gauges, before, counters]),
+    );
+    const busy = rows.filter(({ gauges }) => Object.values(gauges).some((value) => value > 0));
+    return encode(RegionFiguresSchema, { gateways: busy.length, figures, asOf: this.#asOf() });
   }
 
   /** The alarm has come. */
@@ -89,6 +110,11 @@ export class StatsObject implements Called<StatsStub> {
     });
   }
 
+  /** What has changed since may wait for its time to be reported. */
+  #asOf(): bigint {
+    return BigInt(Math.max(this.#now() - REPORT_EVERY_MS, 0));
+  }
+
   #now(): number {
     return this.#host.platform.clock.now();
   }
@@ -97,4 +123,13 @@ export class StatsObject implements Called<StatsStub> {
     this.#openStore ??= this.#host.store();
     return this.#openStore;
   }
+}
+
+/** Sums by name, in the order in which the names come. */
+function summed(all: readonly Figures[]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const figures of all) {
+    for (const [name, value] of Object.entries(figures)) sums[name] = (sums[name] ?? 0) + value;
+  }
+  return sums;
 }

@@ -1,4 +1,4 @@
-/** What the counters of a region keep: how each channel was when it reported last. */
+/** What the counters of a region keep: how each channel was when it reported last, and each gateway. */
 import type { NameRange } from "../../channels/name-order.ts";
 
 export interface ReportRow {
@@ -6,6 +6,24 @@ export interface ReportRow {
   readonly members: number;
   /** Until when the channel is listed, Unix milliseconds; undefined while there are subscribers. */
   readonly until: number | undefined;
+}
+
+/** Numbers by the names of figures. */
+export type Figures = Readonly<Record<string, number>>;
+
+/** One gateway, as it has reported last. */
+export interface GatewayCounts {
+  readonly gateway: string;
+  /** Which of its lives that was. */
+  readonly life: string;
+  /** When, Unix milliseconds by the clock of the gateway. */
+  readonly time: number;
+  /** What it held. */
+  readonly gauges: Figures;
+  /** What that life had counted. */
+  readonly counters: Figures;
+  /** What the lives before it had counted. */
+  readonly before: Figures;
 }
 
 export interface ReportStore {
@@ -16,6 +34,9 @@ export interface ReportStore {
   dropOver(time: number): void;
   /** When the first of those that have an end is listed no more, Unix milliseconds; undefined where none has. */
   firstEnd(): number | undefined;
-  /** Whether there is no row. */
+  saveCounts(row: GatewayCounts): void;
+  /** The rows of all gateways, at most as many as a region can have. */
+  counts(): Iterable<GatewayCounts>;
+  /** Whether there is no row of either kind. */
   readonly empty: boolean;
 }

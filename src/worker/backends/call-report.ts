@@ -1,6 +1,6 @@
 /**
- * What an object's calls of one backend have come to, as lines of the log: there is no door for metrics here, and Workers
- * Logs can count fields. A line is written with a call that ends, so that no timer keeps the object awake; what has
+ * What an object's calls of one backend have come to, as lines of the log: metrics are of gateways alone, channels call
+ * backends as well, and Workers Logs can count fields. A line is written with a call that ends, so that no timer keeps the object awake; what has
  * not been reported when the object sleeps or is reset is lost.
  */
 import type { Clock, Logger } from "../../engine/ports/platform.ts";

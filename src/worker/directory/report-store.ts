@@ -1,23 +1,64 @@
 /**
- * What channels have reported, in the SQLite of a region's counters: one row per channel. Where nobody has reported
- * there is no table.
+ * What channels and gateways have reported, in the SQLite of a region's counters: one row for each. Where nobody has
+ * reported there is no table.
  */
 import type { NameRange } from "../../channels/name-order.ts";
-import type { ReportRow, ReportStore } from "../../objects/ports/report-store.ts";
-import { LateTable, type SqlLike } from "../sql/sql.ts";
+import type {
+  Figures,
+  GatewayCounts,
+  ReportRow,
+  ReportStore,
+} from "../../objects/ports/report-store.ts";
+import { LateTable, type SqlLike, type SqlValue } from "../sql/sql.ts";
 
 export class SqlReportStore implements ReportStore {
   readonly #table: LateTable;
+  readonly #gateways: LateTable;
 
   constructor(sql: SqlLike) {
     // Not indexed by time: that would be a second row for every report, and the reads are few.
     const columns =
       "(channel TEXT PRIMARY KEY, members INTEGER NOT NULL, until INTEGER) WITHOUT ROWID";
     this.#table = new LateTable(sql, "reports", columns);
+    // Figures as JSON: their names differ from version to version.
+    this.#gateways = new LateTable(
+      sql,
+      "gateways",
+      `(
+        gateway TEXT PRIMARY KEY, life TEXT NOT NULL, time INTEGER NOT NULL,
+        gauges TEXT NOT NULL, counters TEXT NOT NULL, before TEXT NOT NULL
+      ) WITHOUT ROWID`,
+    );
   }
 
   get empty(): boolean {
-    return this.#table.number("SELECT 1 FROM reports LIMIT 1") === 0;
+    return (
+      this.#table.number("SELECT 1 FROM reports LIMIT 1") === 0 &&
+      this.#gateways.number("SELECT 1 FROM gateways LIMIT 1") === 0
+    );
+  }
+
+  saveCounts({ gauges, counters, before, ...row }: GatewayCounts): void {
+    this.#gateways.write({
+      ...row,
+      gauges: JSON.stringify(gauges),
+      counters: JSON.stringify(counters),
+      before: JSON.stringify(before),
+    });
+  }
+
+  *counts(): Iterable<GatewayCounts> {
+    const query = "SELECT gateway, life, time, gauges, counters, before FROM gateways";
+    for (const row of this.#gateways.rows(query)) {
+      yield {
+        gateway: `${row["gateway"]}`,
+        life: `${row["life"]}`,
+        time: Number(row["time"]),
+        gauges: figuresOf(row["gauges"]),
+        counters: figuresOf(row["counters"]),
+        before: figuresOf(row["before"]),
+      };
+    }
   }
 
   save({ channel, members, until }: ReportRow): void {
@@ -44,4 +85,8 @@ export class SqlReportStore implements ReportStore {
     }
     return undefined;
   }
+}
+
+function figuresOf(value: SqlValue | undefined): Figures {
+  return JSON.parse(`${value}`) as Figures;
 }

@@ -12,7 +12,7 @@ import { objectStorage } from "../storage.ts";
 import { SqlReportStore } from "./report-store.ts";
 
 /**
- * The object that counts the channels of one region, for the server API.
+ * The object that counts the channels of one region and what its gateways report, for the server API and for metrics.
  *
  * @example
  * export { StatsDurableObject } from "messageloop-server/worker";
@@ -38,6 +38,14 @@ export class StatsDurableObject extends DurableObject<Env> implements Called<Sta
 
   list(request: Uint8Array): Uint8Array {
     return this.#stats.list(request);
+  }
+
+  count(request: Uint8Array): void {
+    this.#stats.count(request);
+  }
+
+  figures(): Uint8Array {
+    return this.#stats.figures();
   }
 
   override async alarm(): Promise<void> {

@@ -14,8 +14,10 @@ import type { Logger } from "../../engine/ports/platform.ts";
 import type { Transport } from "../../engine/ports/transport.ts";
 import type { HookTargets } from "../../hooks/hooks.ts";
 import { fetchBytes } from "../../http/fetch-bytes.ts";
+import { figuresOf } from "../../http/metrics/regions.ts";
 import { webHmac } from "../../http/tickets/hmac.ts";
 import { ObjectBroker } from "../../objects/gateway/broker.ts";
+import { FiguresReporter } from "../../objects/gateway/figures.ts";
 import { Turn } from "../../objects/gateway/turn.ts";
 import type { Called, GatewayStub } from "../../objects/ports/calls.ts";
 import type { Encoding } from "../../protocol/codec.ts";
@@ -39,7 +41,7 @@ import {
   USER_HEADER,
 } from "../placement.ts";
 import { clock, consoleLoggerAt, random, secret, timers } from "../platform.ts";
-import { keepsDirectory, settingsOf, type WorkerSettings } from "../settings.ts";
+import { keepsDirectory, listsChannels, settingsOf, type WorkerSettings } from "../settings.ts";
 import { checkedSql } from "../sql/checked-sql.ts";
 import { GatewayAlarm } from "./alarm.ts";
 import { SessionRecords } from "./attachment.ts";
@@ -100,6 +102,8 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
   /** How long this life could do nothing while somebody waited, in milliseconds. */
   #stalledMs = 0;
   readonly #doubts: Doubts;
+  /** Undefined where no key could ask for what it reports. */
+  readonly #figures: FiguresReporter | undefined;
   /** Since when a socket counts as heard that seems to be silent, Unix milliseconds. */
   readonly #believed = new Map<WebSocket, number>();
   /** The widest shard count that a Worker has spoken of. */
@@ -170,6 +174,16 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
       settings: this.#settings,
       maxUnheardBytes: this.#settings.maxUnheardBytes,
     });
+    this.#figures = listsChannels(this.#settings)
+      ? new FiguresReporter({
+          gateway: this.#name,
+          region: parseGatewayName(this.#name)?.region ?? "",
+          life: random.uuid(),
+          calls: objectCalls(ctx),
+          platform,
+          figures: () => figuresOf(this.engine.stats()),
+        })
+      : undefined;
   }
 
   /**
@@ -338,8 +352,9 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
     return this.ctx.id.name ?? "";
   }
 
-  /** Rebuilds the sessions of the sockets that outlived a sleep. Once per life, at its first event. */
+  /** Rebuilds the sessions of the sockets that outlived a sleep: once per life, at its first event. Each event calls it. */
   protected wake(): void {
+    this.#figures?.changed();
     if (this.#awake) return;
     this.#awake = true;
     for (const socket of this.ctx.getWebSockets()) this.#restore(socket);

@@ -1159,6 +1159,86 @@ export declare type ListedChannel = Message<"messageloop.internal.v1.ListedChann
 export declare const ListedChannelSchema: GenMessage<ListedChannel>;
 
 /**
+ * GatewayFigures tells the counters of a region what a gateway holds and has counted.
+ *
+ * @generated from message messageloop.internal.v1.GatewayFigures
+ */
+export declare type GatewayFigures = Message<"messageloop.internal.v1.GatewayFigures"> & {
+  /**
+   * @generated from field: string gateway = 1;
+   */
+  gateway: string;
+
+  /**
+   * Random, one for each life of the gateway: its counters begin at zero with it.
+   *
+   * @generated from field: string life = 2;
+   */
+  life: string;
+
+  /**
+   * When these were the figures, Unix milliseconds by the gateway's clock; one that comes late is ignored.
+   *
+   * @generated from field: uint64 time = 3;
+   */
+  time: bigint;
+
+  /**
+   * What there is now, by the names of figures.
+   *
+   * @generated from field: map<string, double> gauges = 4;
+   */
+  gauges: { [key: string]: number };
+
+  /**
+   * What there has been since the life began.
+   *
+   * @generated from field: map<string, double> counters = 5;
+   */
+  counters: { [key: string]: number };
+};
+
+/**
+ * Describes the message messageloop.internal.v1.GatewayFigures.
+ * Use `create(GatewayFiguresSchema)` to create a new message.
+ */
+export declare const GatewayFiguresSchema: GenMessage<GatewayFigures>;
+
+/**
+ * RegionFigures are those of all gateways of a region.
+ *
+ * @generated from message messageloop.internal.v1.RegionFigures
+ */
+export declare type RegionFigures = Message<"messageloop.internal.v1.RegionFigures"> & {
+  /**
+   * Gateways that hold anything.
+   *
+   * @generated from field: uint32 gateways = 1;
+   */
+  gateways: number;
+
+  /**
+   * Sums over all gateways; counters over all their lives as well.
+   *
+   * @generated from field: map<string, double> figures = 2;
+   */
+  figures: { [key: string]: number };
+
+  /**
+   * What was so no later than then is part of the answer, Unix milliseconds.
+   *
+   * @generated from field: uint64 as_of = 3;
+   */
+  asOf: bigint;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.RegionFigures.
+ * Use `create(RegionFiguresSchema)` to create a new message.
+ */
+export declare const RegionFiguresSchema: GenMessage<RegionFigures>;
+
+/**
  * SessionRecord is what a session must remember while its object sleeps.
  *
  * @generated from message messageloop.internal.v1.SessionRecord
