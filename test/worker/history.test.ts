@@ -172,8 +172,11 @@ function event(often: number, more: Partial<HostEvent>, run: HostEvent["run"]): 
 /** A longer life may take longer. */
 const TIMEOUT_MS = Math.max(1_200_000, 60 * steps(10_000));
 
-test("10,000 steps", // A second life would begin with what the first one left.
-{ retry: 0, timeout: TIMEOUT_MS }, async () => {
+test("10,000 steps", {
+  // A second life would begin with what the first one left.
+  retry: 0,
+  timeout: TIMEOUT_MS,
+}, async () => {
   const host = new WorkerHost();
   const count = steps(10_000);
   const { counts, events } = await live({ host, steps: count, seed: seed() });
