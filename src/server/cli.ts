@@ -14,6 +14,8 @@ interface CommandEntry {
   readonly description: string;
   /** Goes on when what it prints is not read. */
   readonly outlivesReader?: true;
+  /** Is about all commands, so that all of them are loaded with it. */
+  readonly aboutAll?: true;
   /** Only the command that is run is loaded: a client needs no server. */
   readonly load: () => Promise<{ configure(command: Command): void }>;
 }
@@ -85,6 +87,12 @@ const COMMANDS: readonly CommandEntry[] = [
     description: "revoke tokens",
     load: () => import("./commands/api/revoke.ts"),
   },
+  {
+    usage: "completion",
+    description: "print what completes commands in a shell",
+    aboutAll: true,
+    load: () => import("./commands/completion/command.ts"),
+  },
 ];
 
 const HELP = `
@@ -130,6 +138,8 @@ async function createProgram(args: readonly string[]): Promise<Command> {
     .configureOutput({
       outputError: (text, write) => write(`${oneLine(text).replace(/^error: /, "")}\n`),
     });
+  const [first = ""] = args;
+  const all = COMMANDS.some(({ usage, aboutAll }) => aboutAll === true && usage === first);
   for (const { usage, description, outlivesReader, load } of COMMANDS) {
     const command = program.command(usage).description(description);
     if (outlivesReader) {
@@ -137,7 +147,7 @@ async function createProgram(args: readonly string[]): Promise<Command> {
         process.stdout.off("error", readerGone);
       });
     }
-    if (args.includes(command.name())) (await load()).configure(command);
+    if (all || args.includes(command.name())) (await load()).configure(command);
   }
   return program;
 }
