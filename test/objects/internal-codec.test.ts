@@ -12,17 +12,24 @@ import {
   encodeEntry,
   encodeHistory,
   encodePresenceChange,
+  encodePublished,
   encodePublishes,
   encodeReadResponse,
   encodeTransient,
 } from "../../src/objects/calls/internal-codec.ts";
-import { readDelivery, readPublishes } from "../../src/objects/calls/internal-reader.ts";
+import {
+  readDelivery,
+  readPublished,
+  readPublishes,
+} from "../../src/objects/calls/internal-reader.ts";
+import { errorMessage, MessagingError } from "../../src/protocol/errors.ts";
 import {
   DeliverRequestSchema,
   EntrySchema,
   HistoryResponseSchema,
   PresenceChangeSchema,
   PublishRequestSchema,
+  PublishResponseSchema,
   ReadResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { eachStep, type SeededRandom } from "../support/random.ts";
@@ -160,7 +167,23 @@ function anyItems(random: SeededRandom) {
     body: random.pick(BYTES),
     transient: random.chance(0.2),
   });
-  return { items: anyOf(random, item), region: random.pick(TEXTS) };
+  return { items: anyOf(random, item), region: random.pick(TEXTS), gateway: random.pick(TEXTS) };
+}
+
+function anyAnswer(random: SeededRandom): Uint8Array {
+  const result = () => ({
+    offset: random.pick(NUMBERS),
+    duplicate: random.chance(0.2),
+    ...(random.chance(0.1) && { error: { code: random.pick(TEXTS) } }),
+  });
+  const delivery = random.chance(0.7)
+    ? { delivery: fromBinary(DeliverRequestSchema, anyDelivery(random)) }
+    : {};
+  return bytes(PublishResponseSchema, {
+    epoch: random.pick(TEXTS),
+    results: anyOf(random, result),
+    ...delivery,
+  });
 }
 
 /** The same message, or one of which a byte is another, is missing or is there twice, or which ends too early. */
@@ -200,13 +223,38 @@ test("what is read is what the runtime reads, and what it refuses is refused", (
     const publishes = damaged(random, bytes(PublishRequestSchema, anyItems(random)));
     const wanted = outcome(() => fromBinary(PublishRequestSchema, publishes));
     expect(outcome(() => readPublishes(publishes))).toEqual(wanted);
+    const answer = damaged(random, anyAnswer(random));
+    const answered = outcome(() => fromBinary(PublishResponseSchema, answer));
+    expect(outcome(() => readPublished(answer))).toEqual(answered);
   });
   expect(refused).toBeGreaterThan(500);
 });
 
 test("publishes", () => {
   eachStep(500, (random) => {
-    const { items, region } = anyItems(random);
-    expect(encodePublishes(items, region)).toEqual(bytes(PublishRequestSchema, { items, region }));
+    const { items, region, gateway } = anyItems(random);
+    const expected = bytes(PublishRequestSchema, { items, region, gateway });
+    expect(encodePublishes(items, region, gateway)).toEqual(expected);
   });
+});
+
+test("answers to publishes", () => {
+  const refusal = new MessagingError("UNAVAILABLE", "not now", { metadata: { retry_after_ms: 7 } });
+  const published = [
+    { offset: 0, duplicate: false },
+    { offset: 1, duplicate: true },
+    { offset: LARGE, duplicate: false },
+  ];
+  const results = published.map(({ offset, duplicate }) => ({ offset: BigInt(offset), duplicate }));
+  for (const epoch of ["", "e"]) {
+    const delivery =
+      epoch === "" ? undefined : bytes(DeliverRequestSchema, { channel: "a", epoch });
+    expect(encodePublished(epoch, [...published, refusal], delivery)).toEqual(
+      bytes(PublishResponseSchema, {
+        epoch,
+        results: [...results, { error: errorMessage(refusal) }],
+        ...(delivery === undefined ? {} : { delivery: { channel: "a", epoch } }),
+      }),
+    );
+  }
 });

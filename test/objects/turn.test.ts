@@ -2,7 +2,7 @@
  * The runtime lets no timer come while a socket has something to read. Once a flood of 20,000 publishes was read to its end
  * before the first of them was acknowledged, and took half a gigabyte meanwhile.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { publishQueue } from "../../src/objects/gateway/publish-queue.ts";
 import { Turn } from "../../src/objects/gateway/turn.ts";
@@ -57,14 +57,15 @@ test("a turn ends by its timer, or after so many frames", async () => {
 /** Each call is answered at once. */
 function queueOf(turn: Turn, batches: number[]) {
   return publishQueue(
-    async (request) => {
-      const { items: sent } = fromBinary(PublishRequestSchema, request);
-      batches.push(sent.length);
-      const results = sent.map((_, i) => ({ offset: BigInt(i + 1) }));
-      return toBinary(
-        PublishResponseSchema,
-        create(PublishResponseSchema, { epoch: "e", results }),
-      );
+    {
+      async publish(request) {
+        const { items: sent } = fromBinary(PublishRequestSchema, request);
+        batches.push(sent.length);
+        const results = sent.map((_, i) => ({ offset: BigInt(i + 1) }));
+        return create(PublishResponseSchema, { epoch: "e", results });
+      },
+      gateway: "",
+      unanswered: () => {},
     },
     { platform, channelTrouble: new Trouble("calls", platform), turn, region: "here" },
   );

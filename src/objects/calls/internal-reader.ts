@@ -11,9 +11,13 @@ import {
   type PublishItem,
   type PublishRequest,
   PublishRequestSchema,
+  type PublishResponse,
+  PublishResponseSchema,
+  type PublishResult,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { plainBody } from "../../protocol/plain-protobuf/entry.ts";
 import { nextTag, tag } from "../../protocol/plain-protobuf/event.ts";
+import { readAnswer } from "./answers.ts";
 
 const DELIVERY = {
   channel: tag(1),
@@ -28,7 +32,12 @@ const ENTRY = {
   time: (2 << 3) | WireType.Varint,
   body: tag(3),
 };
-const PUBLISHES = { item: tag(1), region: tag(2) };
+const PUBLISHES = { item: tag(1), region: tag(2), gateway: tag(3) };
+const PUBLISHED = { epoch: tag(1), result: tag(2), delivery: tag(3) };
+const RESULT = {
+  offset: (1 << 3) | WireType.Varint,
+  duplicate: (2 << 3) | WireType.Varint,
+};
 const ITEM = { key: tag(1), body: tag(2), transient: (3 << 3) | WireType.Varint };
 
 /**
@@ -47,6 +56,15 @@ export function readDelivery(bytes: Uint8Array): DeliverRequest {
  */
 export function readPublishes(bytes: Uint8Array): PublishRequest {
   return whole(bytes, plainPublishes) ?? fromBinary(PublishRequestSchema, bytes);
+}
+
+/**
+ * Reads a PublishResponse.
+ *
+ * @throws MessagingError INTERNAL_ERROR where it cannot be read
+ */
+export function readPublished(bytes: Uint8Array): PublishResponse {
+  return whole(bytes, plainPublished) ?? readAnswer(PublishResponseSchema, bytes);
 }
 
 /** What a reader finds in all of the bytes; undefined where it leaves them to the runtime. */
@@ -134,6 +152,7 @@ function plainPublishes(reader: BinaryReader, end: number): PublishRequest | und
     $typeName: "messageloop.internal.v1.PublishRequest",
     items: [],
     region: "",
+    gateway: "",
   };
   while (reader.pos < end) {
     switch (nextTag(reader)) {
@@ -145,6 +164,9 @@ function plainPublishes(reader: BinaryReader, end: number): PublishRequest | und
       }
       case PUBLISHES.region:
         request.region = reader.string(true);
+        break;
+      case PUBLISHES.gateway:
+        request.gateway = reader.string(true);
         break;
       default:
         return undefined;
@@ -176,4 +198,57 @@ function plainItem(reader: BinaryReader, end: number): PublishItem | undefined {
     }
   }
   return reader.pos === end ? item : undefined;
+}
+
+function plainPublished(reader: BinaryReader, end: number): PublishResponse | undefined {
+  const response: PublishResponse = {
+    $typeName: "messageloop.internal.v1.PublishResponse",
+    epoch: "",
+    results: [],
+  };
+  while (reader.pos < end) {
+    switch (nextTag(reader)) {
+      case PUBLISHED.epoch:
+        response.epoch = reader.string(true);
+        break;
+      case PUBLISHED.result: {
+        const result = plainResult(reader, reader.uint32() + reader.pos);
+        if (result === undefined) return undefined;
+        response.results.push(result);
+        break;
+      }
+      case PUBLISHED.delivery: {
+        // The runtime makes one of two.
+        if (response.delivery !== undefined) return undefined;
+        const delivery = plainDelivery(reader, reader.uint32() + reader.pos);
+        if (delivery === undefined) return undefined;
+        response.delivery = delivery;
+        break;
+      }
+      default:
+        return undefined;
+    }
+  }
+  return reader.pos === end ? response : undefined;
+}
+
+function plainResult(reader: BinaryReader, end: number): PublishResult | undefined {
+  const result: PublishResult = {
+    $typeName: "messageloop.internal.v1.PublishResult",
+    offset: 0n,
+    duplicate: false,
+  };
+  while (reader.pos < end) {
+    switch (nextTag(reader)) {
+      case RESULT.offset:
+        result.offset = reader.uint64() as bigint;
+        break;
+      case RESULT.duplicate:
+        result.duplicate = reader.bool();
+        break;
+      default:
+        return undefined;
+    }
+  }
+  return reader.pos === end ? result : undefined;
 }

@@ -24,6 +24,16 @@ export interface Gateway {
   /** It has to learn of this life of the log, for something of the last one may not have arrived. */
   announce: boolean;
   call: Call | undefined;
+  /** Answers to its publishes that will carry what it lacks: until then no call is made for that. */
+  answers: number;
+  /** What it had before the last answer that carried something, which may have been lost. */
+  beforeAnswer: number | undefined;
+}
+
+/** An answer to publishes of a gateway that will carry what the gateway lacks. */
+export interface Answering {
+  readonly gateway: Gateway;
+  over: boolean;
 }
 
 export interface ByPattern {
@@ -70,6 +80,8 @@ export function foundGateway(row: GatewayRow, { head, transient }: Log): Gateway
     transients: new TransientQueue(),
     announce: owed && transient,
     call: undefined,
+    answers: 0,
+    beforeAnswer: undefined,
   };
 }
 

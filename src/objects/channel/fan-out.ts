@@ -3,6 +3,9 @@
  * each has been given, and what is still owed. A gateway that hears it both ways has one place here and
  * gets one copy. Pure logic over a few ports; the object around it only reads and writes.
  *
+ * A gateway that has published gets what it lacks with the answer, where these are entries alone. The answer is the
+ * gateway's to see to: it repeats a call whose answer does not come, and asks where the log is when it gives that up.
+ *
  * At most one deliver call per gateway is in flight. What comes meanwhile leaves with the next one. A
  * delivery that cannot start at once, fails or overruns its deadline is owed: then an alarm is stored
  * and the gateway's row notes what it has confirmed, so that a fresh life of the object delivers the
@@ -17,7 +20,7 @@ import type { PatternInterest } from "../calls/pattern-interest.ts";
 import type { GatewayRow } from "../ports/channel-store.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import { Trouble } from "../trouble.ts";
-import { type Call, followsPresence, type Gateway } from "./fan-out-gateway.ts";
+import { type Answering, type Call, followsPresence, type Gateway } from "./fan-out-gateway.ts";
 import { FanOutGateways, type GatewaysHost } from "./fan-out-gateways.ts";
 import { PresenceQueue } from "./presence-queue.ts";
 import { type EncodedEntry, encodeRows, RecentEntries, takeBatch } from "./recent-entries.ts";
@@ -176,6 +179,66 @@ export class ChannelFanOut {
   }
 
   /**
+   * A gateway's publishes are being taken, and their answer may carry what it lacks; undefined where that comes by calls
+   * alone. Ends with `answer` or `withoutAnswer`.
+   */
+  answering(name: string): Answering | undefined {
+    const gateway = this.#gateways.get(name);
+    if (gateway === undefined || gateway.registration === "") return undefined;
+    gateway.answers += 1;
+    return { gateway, over: false };
+  }
+
+  /** An entry was published again. The answer that carried it may have been lost: what that carried goes again. */
+  repeated({ gateway }: Answering, offset: number): void {
+    const { beforeAnswer, confirmed } = gateway;
+    if (beforeAnswer !== undefined && offset > beforeAnswer && offset <= confirmed) {
+      gateway.confirmed = beforeAnswer;
+    }
+  }
+
+  /**
+   * What the answer carries, a DeliverRequest. Where it cannot carry all that the gateway lacks it carries nothing, and
+   * a call does.
+   */
+  answer(answering: Answering): Uint8Array | undefined {
+    const { gateway } = answering;
+    const { announce, call, confirmed, presence, registration, transients } = gateway;
+    if (this.#over || this.#gateways.get(gateway.name) !== gateway) return undefined;
+    const { channel, epoch, transient } = this.#host;
+    // What a call brings is read from the log if it comes too late; without a log it comes twice.
+    const prev = transient ? confirmed : Math.max(confirmed, call?.until ?? 0);
+    const plain = registration !== "" && presence.empty && transients.empty && !announce;
+    const batch = plain ? this.#batch(prev) : [];
+    const until = batch.at(-1)?.offset;
+    if (until !== this.#host.head()) {
+      this.withoutAnswer(answering);
+      return undefined;
+    }
+    endAnswer(answering);
+    gateway.beforeAnswer = confirmed;
+    gateway.confirmed = until;
+    return encodeDelivery({
+      channel,
+      registration,
+      epoch,
+      prev,
+      entries: batch.map((entry) => entry.bytes),
+      presence: [],
+      presenceLost: false,
+      undeliveredTime: this.#host.undelivered(prev),
+      transients: [],
+    });
+  }
+
+  /** The gateway gets what it lacks by calls. */
+  withoutAnswer(answering: Answering): void {
+    endAnswer(answering);
+    const { gateway } = answering;
+    if (!this.#over && this.#gateways.get(gateway.name) === gateway) this.#send(gateway);
+  }
+
+  /**
    * Issues a deliver call to each gateway that lags and has none in flight; the others are
    * owed. When it returns, publishes may be acknowledged. What fails at one gateway keeps nothing from
    * the others.
@@ -195,6 +258,7 @@ export class ChannelFanOut {
 
   #send(gateway: Gateway): void {
     const { call } = gateway;
+    if (gateway.answers > 0) return;
     if (call === undefined) {
       if (this.#behind(gateway)) this.#call(gateway);
     } else if (call.until < this.#host.head() || !gateway.presence.empty) this.#owe(gateway);
@@ -318,4 +382,10 @@ export class ChannelFanOut {
   *#confirmed(): Iterable<number> {
     for (const gateway of this.#gateways.values()) yield gateway.confirmed;
   }
+}
+
+function endAnswer(answering: Answering): void {
+  if (answering.over) return;
+  answering.over = true;
+  answering.gateway.answers -= 1;
 }

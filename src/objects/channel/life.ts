@@ -18,7 +18,7 @@ import type {
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
 import type { SharedAlarm } from "../alarm.ts";
-import { encodeTransient, type History } from "../calls/internal-codec.ts";
+import { encodeTransient, type History, type Published } from "../calls/internal-codec.ts";
 import type { LeaseTerms } from "../calls/lease-terms.ts";
 import { interestOf } from "../calls/pattern-calls.ts";
 import type { PatternInterest } from "../calls/pattern-interest.ts";
@@ -27,6 +27,7 @@ import type { ChannelHearer } from "../ports/channel-hearer.ts";
 import type { ChannelStore, GatewayStore } from "../ports/channel-store.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import { ChannelFanOut } from "./fan-out.ts";
+import type { Answering } from "./fan-out-gateway.ts";
 import { ChannelLease } from "./lease.ts";
 import { encodeRows, takeBatch } from "./recent-entries.ts";
 import { ChannelReporter } from "./reporter.ts";
@@ -169,11 +170,33 @@ export class ChannelLife {
     this.#fanOut.addInterest(interest, this.#lease.round);
   }
 
-  /** Appends one item of a batch. It is delivered with the next flush. Only for who is `ready`. */
-  publish({ key, body }: PublishItem): { readonly offset: number; readonly duplicate: boolean } {
+  /**
+   * A gateway's publishes are about to be taken, and their answer may carry what it lacks; undefined where it may not.
+   * Ends with `answer` or `withoutAnswer`.
+   */
+  answering(gateway: string): Answering | undefined {
+    return this.#fanOut.answering(gateway);
+  }
+
+  /** What the answer carries, a DeliverRequest; undefined where nothing. Comes after the flush. */
+  answer(answering: Answering): Uint8Array | undefined {
+    return this.#fanOut.answer(answering);
+  }
+
+  /** There is no answer. */
+  withoutAnswer(answering: Answering): void {
+    this.#fanOut.withoutAnswer(answering);
+  }
+
+  /**
+   * Appends one item of a batch. It is delivered with the next flush, or with the answer to its gateway. Only for who is
+   * `ready`.
+   */
+  publish({ key, body }: PublishItem, answering?: Answering): Published {
     const { offset, time, duplicate } = this.#log.append(key, body);
     if (!duplicate) this.#fanOut.append({ offset, key, time, body });
     else if (offset <= this.#startHead) this.#fanOut.offerAgain(offset);
+    else if (answering !== undefined) this.#fanOut.repeated(answering, offset);
     return { offset, duplicate };
   }
 

@@ -6,14 +6,14 @@ import { fromBinary } from "@bufbuild/protobuf";
 import type { ChannelRules } from "../../channels/rules.ts";
 import { background } from "../../engine/background.ts";
 import { nextTurn } from "../../engine/ports/timers.ts";
-import { errorMessage, MessagingError } from "../../protocol/errors.ts";
+import { MessagingError } from "../../protocol/errors.ts";
 import {
   GatewaysResponseSchema,
   HearRequestSchema,
   HistoryRequestSchema,
   PresenceRequestSchema,
   PresenceResponseSchema,
-  PublishResponseSchema,
+  type PublishItem,
   ReadRequestSchema,
   RegisterRequestSchema,
   RegisterResponseSchema,
@@ -22,13 +22,19 @@ import { MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
 import { SharedAlarm } from "../alarm.ts";
 import { encode } from "../calls/encode.ts";
 import { deliverTo } from "../calls/gateway-calls.ts";
-import { encodeHistory, encodeReadResponse } from "../calls/internal-codec.ts";
+import {
+  encodeHistory,
+  encodePublished,
+  encodeReadResponse,
+  type Published,
+} from "../calls/internal-codec.ts";
 import { readPublishes } from "../calls/internal-reader.ts";
 import { indexOf, LEASE_TERMS } from "../calls/lease-terms.ts";
 import { interestOf, leaseOf } from "../calls/pattern-calls.ts";
 import type { Called, ChannelStub, ObjectCalls } from "../ports/calls.ts";
 import type { ChannelStore } from "../ports/channel-store.ts";
 import type { ObjectStorage } from "../ports/storage.ts";
+import type { Answering } from "./fan-out-gateway.ts";
 import { type ChannelHost, ChannelLife } from "./life.ts";
 
 /** What a channel needs from its host. */
@@ -75,34 +81,48 @@ export class ChannelObject implements Called<ChannelStub> {
   }
 
   async publish(request: Uint8Array): Promise<Uint8Array> {
-    const { items, region } = readPublishes(request);
+    const { items, region, gateway } = readPublishes(request);
     try {
       // After the wait the object may hold another life of the channel.
       for (let wait = this.#life.ready(); wait !== undefined; wait = this.#life.ready()) await wait;
     } catch (refusal) {
       const error = this.#stated(refusal);
-      const refused = { results: items.map(() => ({ error })) };
-      return encode(PublishResponseSchema, refused);
+      return encodePublished(
+        "",
+        items.map(() => error),
+        undefined,
+      );
     }
     const life = this.#life;
-    const results = items.map((item) => {
-      try {
-        if (item.transient) {
-          life.transmit(item);
-          return {};
-        }
-        const { offset, duplicate } = life.publish(item);
-        return { offset: BigInt(offset), duplicate };
-      } catch (error) {
-        return { error: this.#stated(error) };
-      }
-    });
-    if (items.some(({ transient }) => !transient)) life.published(region);
-    // A full batch needs no others, and what can leave now need not wait for others. The next turn may be far off: sockets
-    // that have something to read put it off.
-    if (items.length >= MAX_BATCH_ENTRIES || !life.delivering) life.flush();
-    else await this.#flushed(life);
-    return encode(PublishResponseSchema, { epoch: life.position.epoch, results });
+    const answering = life.answering(gateway);
+    try {
+      const results = items.map((item) => this.#taken(life, item, answering));
+      if (items.some(({ transient }) => !transient)) life.published(region);
+      // A full batch needs no others, and what can leave now need not wait for others. The next turn may be far off: sockets
+      // that have something to read put it off.
+      if (items.length >= MAX_BATCH_ENTRIES || !life.delivering) life.flush();
+      else await this.#flushed(life);
+      const delivery = answering && life.answer(answering);
+      return encodePublished(life.position.epoch, results, delivery);
+    } catch (error) {
+      if (answering !== undefined) life.withoutAnswer(answering);
+      throw error;
+    }
+  }
+
+  /** Has the channel take an item, or says why it does not. */
+  #taken(
+    life: ChannelLife,
+    item: PublishItem,
+    answering: Answering | undefined,
+  ): Published | MessagingError {
+    try {
+      if (!item.transient) return life.publish(item, answering);
+      life.transmit(item);
+      return { offset: 0, duplicate: false };
+    } catch (error) {
+      return this.#stated(error);
+    }
   }
 
   hear(request: Uint8Array): void {
@@ -199,11 +219,11 @@ export class ChannelObject implements Called<ChannelStub> {
   }
 
   /** The answer for an item that the channel refuses. */
-  #stated(error: unknown) {
+  #stated(error: unknown): MessagingError {
     const known = MessagingError.from(error);
     if (known !== error) {
       this.#host.platform.logger.warn("a publish failed", { error: String(error) });
     }
-    return errorMessage(known);
+    return known;
   }
 }

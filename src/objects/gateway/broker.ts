@@ -26,6 +26,7 @@ import type {
   SubscribeResult,
 } from "../../engine/ports/broker.ts";
 import {
+  type DeliverRequest,
   PublishItemSchema,
   type SeenRecord,
   type SeenRecordSchema,
@@ -67,6 +68,7 @@ export interface ObjectBrokerOptions
       | "sequence"
       | "patternInterest"
       | "listensSince"
+      | "take"
       | "channelTrouble"
       | "tellings"
       | "questions"
@@ -130,6 +132,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
       sequence: () => this.#nextSequence(),
       patternInterest: (channel) => this.#patternInterest(channel),
       listensSince: (channel) => this.#listensSince(channel),
+      take: (delivery) => this.#take(delivery) || undefined,
     };
   }
 
@@ -282,16 +285,22 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
    * @returns a DeliverResponse, which says whether this gateway has no subscriber for the channel
    */
   deliver(bytes: Uint8Array): Uint8Array | Promise<Uint8Array> {
-    const request = readDelivery(bytes);
-    const { channel } = request;
+    const taken = this.#take(readDelivery(bytes));
+    if (taken === false) return GONE;
+    return taken === undefined ? STAYS : taken.then(() => STAYS);
+  }
+
+  /** False where there is no subscriber, undefined when it has been handed over, else a promise that settles then. */
+  #take(delivery: DeliverRequest): false | undefined | Promise<void> {
+    const { channel, transients } = delivery;
     const interest = this.#interest;
-    if (!interest.hasAnySubscriber(channel)) return GONE;
+    if (!interest.hasAnySubscriber(channel)) return false;
     this.#forgetOld();
     if (!interest.hasDirectSubscriber(channel)) this.#heard.add(channel);
-    const taken = this.#link(channel).cursor.take(runOf(request));
-    const fresh = request.transients.filter(({ id }) => this.#transmitted.add(id));
+    const taken = this.#link(channel).cursor.take(runOf(delivery));
+    const fresh = transients.filter(({ id }) => this.#transmitted.add(id));
     if (fresh.length > 0) this.#handler?.transients(channel, fresh);
-    return taken === undefined ? STAYS : taken.then(() => STAYS);
+    return taken;
   }
 
   /** A call about a session of this gateway. Takes a NodeCall, answers a NodeAnswer. */

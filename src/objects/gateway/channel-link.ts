@@ -2,10 +2,12 @@
  * All that a gateway has with one channel: what it reports to it, how far it has heard it, what it publishes
  * there, and the stub that the calls go through.
  */
-import type { BrokerHandler } from "../../engine/ports/broker.ts";
+import type { BrokerHandler, Position } from "../../engine/ports/broker.ts";
 import type { PublishQueue } from "../../engine/publishing/publish-queue.ts";
 import {
+  type DeliverRequest,
   type PublishItem,
+  type PublishResponse,
   ReadRequestSchema,
   ReadResponseSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
@@ -13,6 +15,7 @@ import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
 import { readAnswer } from "../calls/answers.ts";
 import { historyOf, presenceOf } from "../calls/channel-calls.ts";
 import { encode } from "../calls/encode.ts";
+import { readPublished } from "../calls/internal-reader.ts";
 import { retrying, toChannel } from "../calls/retry.ts";
 import type { ChannelStub, ObjectCalls } from "../ports/calls.ts";
 import type { CallSlots } from "./call-slots.ts";
@@ -28,6 +31,8 @@ export interface LinkHost extends ChannelRegistrationHost {
   readonly handler: () => BrokerHandler | undefined;
   /** Through which channels are asked. */
   readonly questions: CallSlots;
+  /** Takes what a channel delivers. Undefined when it has been handed over, else a promise that settles then. */
+  take(delivery: DeliverRequest): undefined | Promise<void>;
 }
 
 export class ChannelLink {
@@ -71,16 +76,59 @@ export class ChannelLink {
       register: (request) => this.#call((stub) => stub.register(request)),
       beginning: () => cursor.reset(),
       registered: (head, first) => cursor.registered(head, first),
+      confirmed: (head) => this.#lookFor(head),
     });
     return this.#registration;
   }
 
   get outbox(): PublishQueue<PublishItem> {
+    const link = this;
     this.#outbox ??= publishQueue(
-      (request) => this.#call((stub) => stub.publish(request)),
+      {
+        publish: (request) => this.#publish(request),
+        get gateway() {
+          return link.#hears ? link.#host.gateway : "";
+        },
+        unanswered: () => this.registration.doubt(),
+      },
       this.#host,
     );
     return this.#outbox;
+  }
+
+  /**
+   * Whether the answer to a publish may bring what the channel delivers: where that is lost, this gateway has to know that
+   * something is missing.
+   */
+  get #hears(): boolean {
+    return (
+      this.cursor.position !== undefined && this.#host.interest().hasDirectSubscriber(this.#channel)
+    );
+  }
+
+  /** Takes what the answer brings, also of one that comes too late for those who have published. */
+  async #publish(request: Uint8Array): Promise<PublishResponse> {
+    const answer = readPublished(await this.#call((stub) => stub.publish(request)));
+    if (answer.delivery !== undefined) {
+      this.#host.take(answer.delivery)?.catch(() => this.registration.doubt());
+    }
+    return answer;
+  }
+
+  /** Everything up to a head has to have arrived here. */
+  #lookFor({ epoch, offset }: Position): void {
+    const { cursor } = this;
+    if (cursor.position?.epoch !== epoch || cursor.position.offset >= offset) return;
+    const taken = cursor.take({
+      registration: "",
+      epoch,
+      prev: offset,
+      entries: [],
+      presence: [],
+      presenceLost: false,
+      undeliveredTime: 0,
+    });
+    taken?.catch(() => this.registration.doubt());
   }
 
   /** Bytes of publishes that can be added now. */

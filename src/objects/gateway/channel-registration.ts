@@ -61,6 +61,8 @@ export interface RegisteredChannel {
   beginning(): void;
   /** The channel has answered a registration; returns what its subscribers take as the head. */
   registered(position: Position, first: boolean): Position;
+  /** The channel has answered where it is to a gateway that may have missed something. */
+  confirmed(head: Position): void;
 }
 
 export class ChannelRegistration {
@@ -123,6 +125,13 @@ export class ChannelRegistration {
   leave(sessionId: string, clean: boolean): void {
     this.#joined.delete(sessionId);
     this.#left.set(sessionId, clean);
+    this.#tellSoon();
+  }
+
+  /** Something that the channel has delivered may not have arrived: the channel is asked where it is. */
+  doubt(): void {
+    if (this.#stored.current === undefined) return;
+    this.#unsettle();
     this.#tellSoon();
   }
 
@@ -224,17 +233,16 @@ export class ChannelRegistration {
 
   async #tell({ request, first }: Batch): Promise<SubscribeResult> {
     const { tellings } = this.#host;
-    const { position, generation } = await tellings.run(() => {
+    const answer = await tellings.run(() => {
       this.#begun.resolve();
       request.waiting = tellings.waiting;
       return this.#ask(toBinary(RegisterRequestSchema, request));
     });
-    const head = positionOf(position);
+    const head = positionOf(answer.position);
     this.#told(request);
-    return {
-      position: request.registration === "" ? head : this.#channel.registered(head, first),
-      generation: Number(generation),
-    };
+    const position = request.registration === "" ? head : this.#channel.registered(head, first);
+    if (request.complete) this.#channel.confirmed(head);
+    return { position, generation: Number(answer.generation) };
   }
 
   /**
@@ -271,6 +279,10 @@ export class ChannelRegistration {
   /** The channel may have heard it or not. A later request names all sessions, at the latest a sweep's. */
   #failed(error: unknown): void {
     this.#host.channelTrouble.failed(error);
+    this.#unsettle();
+  }
+
+  #unsettle(): void {
     this.#unsettled = true;
     const row = this.#row?.current;
     if (row === undefined || row.unsettled) return;

@@ -5,11 +5,10 @@
  */
 import { PublishQueue } from "../../engine/publishing/publish-queue.ts";
 import { errorFrom } from "../../protocol/errors.ts";
-import {
-  type PublishItem,
-  PublishResponseSchema,
+import type {
+  PublishItem,
+  PublishResponse,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
-import { readAnswer } from "../calls/answers.ts";
 import { encodePublishes } from "../calls/internal-codec.ts";
 import { retrying, toChannel } from "../calls/retry.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
@@ -26,16 +25,31 @@ export interface PublishHost {
   readonly region: string;
 }
 
-/** @param call sends one PublishRequest and answers its PublishResponse */
+/** The channel that is published to. */
+export interface PublishTarget {
+  /** Sends a PublishRequest. Answers when what came with the answer was taken. */
+  publish(request: Uint8Array): Promise<PublishResponse>;
+  /** The gateway that the answer may bring something for; empty where it may not. */
+  readonly gateway: string;
+  /** The calls were given up: what an answer brought may be lost. */
+  unanswered(): void;
+}
+
 export function publishQueue(
-  call: (request: Uint8Array) => Promise<Uint8Array>,
+  target: PublishTarget,
   { channelTrouble, platform, region, turn }: PublishHost,
 ): PublishQueue<PublishItem> {
+  const call = async (request: Uint8Array): Promise<PublishResponse> =>
+    await retrying(() => target.publish(request), toChannel(platform, channelTrouble));
   return new PublishQueue({
     async publish(items) {
-      const request = encodePublishes(items, region);
-      const answer = await retrying(() => call(request), toChannel(platform, channelTrouble));
-      const { epoch, results } = readAnswer(PublishResponseSchema, answer);
+      const { gateway } = target;
+      const { epoch, results } = await call(encodePublishes(items, region, gateway)).catch(
+        (error: unknown) => {
+          if (gateway !== "") target.unanswered();
+          throw error;
+        },
+      );
       return results.map(({ error, offset, duplicate }) =>
         error === undefined
           ? { position: { epoch, offset: Number(offset) }, duplicate }

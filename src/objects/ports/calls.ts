@@ -29,7 +29,7 @@ export interface ChannelStub {
   register(request: Uint8Array): Promise<Uint8Array>;
   /**
    * Takes a PublishRequest, answers a PublishResponse once delivery is under way of what was appended. Each
-   * item that was not has its error there.
+   * item that was not has its error there. The answer may hold a DeliverRequest for the gateway that the request names.
    */
   publish(request: Uint8Array): Promise<Uint8Array>;
   /** Stored entries. Takes a ReadRequest, answers a ReadResponse of at most one batch. */

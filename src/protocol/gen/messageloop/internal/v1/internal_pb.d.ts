@@ -255,6 +255,13 @@ export declare type PublishRequest = Message<"messageloop.internal.v1.PublishReq
    * @generated from field: string region = 2;
    */
   region: string;
+
+  /**
+   * The gateway that publishes, where the answer may carry what it has to be given; empty where it may not.
+   *
+   * @generated from field: string gateway = 3;
+   */
+  gateway: string;
 };
 
 /**
@@ -310,6 +317,13 @@ export declare type PublishResponse = Message<"messageloop.internal.v1.PublishRe
    * @generated from field: repeated messageloop.internal.v1.PublishResult results = 2;
    */
   results: PublishResult[];
+
+  /**
+   * In place of a call to the gateway that the request names. It brings entries alone.
+   *
+   * @generated from field: messageloop.internal.v1.DeliverRequest delivery = 3;
+   */
+  delivery?: DeliverRequest | undefined;
 };
 
 /**
