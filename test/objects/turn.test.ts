@@ -117,6 +117,28 @@ test("a call waits no longer than until it is as large as the last one", async (
   expect(batches).toEqual([3, 3, 5, 4]);
 });
 
+test("calls that have become small become large again when more is published meanwhile", async () => {
+  const turn = new Turn(platform.timers);
+  const batches: number[] = [];
+  const queue = queueOf(turn, batches);
+  const publish = (count: number) => items(count).map((item) => queue.push(item));
+  await Promise.all(publish(8));
+  const fewer = publish(2);
+  await vi.advanceTimersByTimeAsync(1);
+  await Promise.all(fewer);
+  expect(batches).toEqual([8, 2]);
+  // As large as the last one, and yet the others may have come in two parts.
+  const all = publish(2);
+  await Promise.resolve();
+  all.push(...publish(6));
+  expect(batches).toEqual([8, 2]);
+  await vi.advanceTimersByTimeAsync(1);
+  await Promise.all(all);
+  expect(batches).toEqual([8, 2, 8]);
+  await Promise.all(publish(8));
+  expect(batches).toEqual([8, 2, 8, 8]);
+});
+
 test("what is published while no timer comes leaves in full batches", async () => {
   const turn = new Turn(platform.timers);
   const batches: number[] = [];

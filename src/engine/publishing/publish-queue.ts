@@ -2,7 +2,8 @@
  * What one node publishes to one channel: at most one call is in flight, and what arrives meanwhile leaves with the
  * next, in order. So the order holds whatever is repeated, and a busy channel makes large calls by itself. What comes
  * in one turn of the event loop belongs together: the call is made one turn later where its host says so, unless it is
- * full, or as large as the last one where that is enough.
+ * full, or as large as the last one where that is enough. Now and then a whole turn is waited for all the same: where calls are
+ * short, few publishes come meanwhile, and calls that have become small would stay small.
  */
 import { type MessagingError, rateLimited, unavailable } from "../../protocol/errors.ts";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
@@ -12,6 +13,9 @@ import type { Logger } from "../ports/platform.ts";
 
 /** How long a client should wait when the queue is full, in milliseconds. */
 const FULL_RETRY_MS = 1_000;
+/** After so many calls one waits for its whole turn, which is put off further each time that it brings no more. */
+const FIRST_LOOK = 4;
+const LAST_LOOK = 32;
 
 /** A publish as the queue sees it. */
 export interface QueuedPublish {
@@ -58,6 +62,9 @@ export class PublishQueue<Item extends QueuedPublish> {
   #bytes = 0;
   /** Items of the last call. */
   #last = 0;
+  /** Calls since one has waited for its whole turn, and after how many the next one does. */
+  #sinceLook = 0;
+  #lookAfter = FIRST_LOOK;
   /** Ends the wait for a turn; undefined where nothing but the turn does. */
   #enough: (() => void) | undefined;
   #running = false;
@@ -97,6 +104,8 @@ export class PublishQueue<Item extends QueuedPublish> {
     for (let first = true; this.#waiting.length > 0; first = false) {
       if (!this.#full) await this.#gather(first);
       const batch = this.#take();
+      if (batch.length < this.#last) this.#lookAfter = 1;
+      this.#sinceLook += 1;
       this.#last = batch.length;
       try {
         const results = await this.#host.publish(batch.map(({ item }) => item));
@@ -120,6 +129,13 @@ export class PublishQueue<Item extends QueuedPublish> {
     const turn = this.#host.turn(first, this.#last);
     if (turn === undefined || this.#host.asLarge !== true) {
       await turn;
+      return;
+    }
+    if (this.#sinceLook >= this.#lookAfter) {
+      await turn;
+      const isMore = this.#waiting.length > this.#last;
+      this.#lookAfter = isMore ? FIRST_LOOK : Math.min(2 * this.#lookAfter, LAST_LOOK);
+      this.#sinceLook = 0;
       return;
     }
     const { promise, resolve } = Promise.withResolvers<void>();
