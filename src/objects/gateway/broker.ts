@@ -4,7 +4,7 @@
  * `ChannelRegistration`, how far it was heard in its cursor; what is reported to pattern indexes in a
  * `PatternRegistration` for each pattern.
  */
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { made } from "../../channels/maps.ts";
 import { PatternMap } from "../../channels/pattern-map.ts";
 import { matches } from "../../channels/patterns.ts";
@@ -25,12 +25,12 @@ import type {
   PublishResult,
   SubscribeResult,
 } from "../../engine/ports/broker.ts";
-import {
-  type DeliverRequest,
-  PublishItemSchema,
-  type SeenRecord,
-  type SeenRecordSchema,
-  type Transient,
+import type {
+  DeliverRequest,
+  PublishItem,
+  SeenRecord,
+  SeenRecordSchema,
+  Transient,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
 import { bodyBytes } from "../../protocol/plain-protobuf/entry.ts";
@@ -199,22 +199,19 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
   }
 
   async publish(channel: string, { key, body }: PublishCommand): Promise<PublishResult> {
-    return await this.#push(channel, { key, body: bodyBytes(body) });
+    return await this.#push(channel, item(key, bodyBytes(body), false));
   }
 
   /** With what is published to the channel, in its order. */
   async transmit(channel: string, { id, body }: Transient): Promise<void> {
     const bytes = body === undefined ? new Uint8Array() : bodyBytes(body);
-    await this.#push(channel, { key: id, body: bytes, transient: true });
+    await this.#push(channel, item(id, bytes, true));
   }
 
-  async #push(
-    channel: string,
-    item: MessageInitShape<typeof PublishItemSchema>,
-  ): Promise<PublishResult> {
+  async #push(channel: string, item: PublishItem): Promise<PublishResult> {
     const link = this.#link(channel);
     try {
-      return await link.outbox.push(create(PublishItemSchema, item));
+      return await link.outbox.push(item);
     } finally {
       this.#forget(channel, link);
     }
@@ -440,4 +437,8 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     this.#heard.delete(channel);
     this.#channels.delete(channel);
   }
+}
+
+function item(key: string, body: Uint8Array, transient: boolean): PublishItem {
+  return { $typeName: "messageloop.internal.v1.PublishItem", key, body, transient };
 }
