@@ -88,6 +88,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/api/revoke.ts"),
   },
   {
+    usage: "top",
+    description: "show what servers do now",
+    load: () => import("./commands/top/command.ts"),
+  },
+  {
     usage: "completion",
     description: "print what completes commands in a shell",
     aboutAll: true,

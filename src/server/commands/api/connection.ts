@@ -33,10 +33,7 @@ const KEY = /^[\x21-\x7e]+$/;
 export async function withApi<T>(options: ApiOptions, work: (api: Api) => Promise<T>): Promise<T> {
   const { api } = options;
   const key = await keyOf(options);
-  const { protocol, host, hostname } = new URL(api);
-  if (protocol === "http:" && !isLoopback(hostname)) {
-    printNote(`the key goes to ${host} by plain HTTP, where others can read it`);
-  }
+  warnOfPlain(api);
   const authorized: Interceptor = (next) => async (request) => {
     request.header.set("Authorization", `Bearer ${key}`);
     return await next(request);
@@ -58,6 +55,28 @@ export async function withApi<T>(options: ApiOptions, work: (api: Api) => Promis
 export function refusal(error: ErrorMessage): string {
   const { code, message } = errorFrom(error);
   return oneLine(`${code}: ${message}`);
+}
+
+/**
+ * The key for servers that need none for what is asked of them, or one: that of the option or of the environment.
+ *
+ * @throws Failure where there is to be one and is none
+ */
+export async function keyIfAny(
+  addresses: readonly string[],
+  keyFile: string | undefined,
+): Promise<string | undefined> {
+  if (keyFile === undefined && (process.env[KEY_VARIABLE] ?? "") === "") return undefined;
+  const [api = ""] = addresses;
+  const key = await keyOf({ api, ...(keyFile === undefined ? {} : { keyFile }) });
+  for (const address of addresses) warnOfPlain(address);
+  return key;
+}
+
+function warnOfPlain(api: string): void {
+  const { protocol, host, hostname } = new URL(api);
+  if (protocol !== "http:" || isLoopback(hostname)) return;
+  printNote(`the key goes to ${host} by plain HTTP, where others can read it`);
 }
 
 async function keyOf({ api, keyFile }: ApiOptions): Promise<string> {

@@ -9,7 +9,7 @@ export interface ApiOptions {
 
 /** The variable of the environment that the key may be in. */
 export const KEY_VARIABLE = "MESSAGELOOP_API_KEY";
-const DEFAULT_API = "http://localhost:8080";
+export const DEFAULT_API = "http://localhost:8080";
 
 /** What the help of every command with these options says about them. */
 export const KEY_HELP = `The key is read from --key-file, else from ${KEY_VARIABLE}, else, for a server on this machine,
@@ -23,7 +23,7 @@ export function addApiOptions(command: Command): Command {
 }
 
 export function apiOption(): Option {
-  return new Option("--api <url>", "where the server has its API").argParser(httpUrl);
+  return new Option("--api <url>", "where the server has its API").argParser(apiAddress);
 }
 
 /** There is no option that takes the key itself: arguments stand in the list of processes. */
@@ -36,7 +36,8 @@ export function collected(value: string, before: readonly string[]): readonly st
   return [...before, value];
 }
 
-function httpUrl(text: string): string {
+/** @throws InvalidArgumentError where it is no address of an API */
+export function apiAddress(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const plain = url?.search === "" && url.hash === "" && url.username === "" && url.password === "";
   if (plain && (url.protocol === "http:" || url.protocol === "https:")) {
