@@ -94,6 +94,8 @@ export const STREAM_LIFETIME_MS = 20 * 60_000;
 export const MAX_JOINED_BYTES = 64 * 1024;
 /** Messages share one publication frame up to this many messages. */
 export const MAX_JOINED_MESSAGES = 100;
+/** How deep JSON may nest that stands in a compact frame as it is, and not as a text. */
+export const MAX_PLAIN_JSON_DEPTH = 20;
 /** Longest close reason in bytes of UTF-8, by RFC 6455. */
 export const MAX_REASON_BYTES = 123;
 /** How often a client should send the text frame `ping`, in milliseconds. */

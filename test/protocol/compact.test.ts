@@ -1,12 +1,11 @@
 /** Compact frames hold what other frames of extended clients hold. Those are the judge, read by the generated codec. */
 import { create, equals, toBinary } from "@bufbuild/protobuf";
-import { AnySchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { attribute } from "../../src/protocol/cloudevents.ts";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import {
   type CloudEvent,
-  type CloudEventAttributeValue,
   CloudEventSchema,
 } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import {
@@ -14,12 +13,7 @@ import {
   EntrySchema,
   TransientSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import {
-  type Message,
-  MessageSchema,
-  type Publisher,
-  PublisherSchema,
-} from "../../src/protocol/gen/messageloop/v1/service_pb.js";
+import { type Message, MessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { utf8Length } from "../../src/protocol/lean/utf8-length.ts";
 import { MAX_JOINED_BYTES, MAX_JOINED_MESSAGES } from "../../src/protocol/limits.ts";
 import {
@@ -30,93 +24,16 @@ import {
   variantOf,
 } from "../../src/protocol/publication-frames.ts";
 import { TransientBatch } from "../../src/protocol/transient-frames.ts";
+import { anyBody, anyEntries, NOW } from "../support/any-entries.ts";
 import { delivered } from "../support/expand.ts";
-import { eachStep, type SeededRandom, steps } from "../support/random.ts";
+import { eachStep, steps } from "../support/random.ts";
 
 const ENCODINGS = ["json", "proto"] as const;
 const NO_EVENT = create(CloudEventSchema);
-const NOW = 1_800_000_000_000n;
-const DAY_MS = 86_400_000n;
 
 function stamp() {
   const encoded: PerVariant = [0, 0, 0, 0, 0, 0];
   return { id: () => "id", now: () => 7, counters: { encoded, decoded: 0 }, unencodable: () => {} };
-}
-
-/** Few values, so that messages share some. */
-function anyAttribute(random: SeededRandom): CloudEventAttributeValue {
-  return attribute(
-    random.pick<CloudEventAttributeValue["attr"]>([
-      { case: "ceString", value: random.pick(["", "text/plain", "a\u0000ä\u{1f600}"]) },
-      { case: "ceUri", value: "https://example.com/s" },
-      { case: "ceUriRef", value: "" },
-      { case: "ceBoolean", value: random.pick([true, false]) },
-      { case: "ceInteger", value: random.pick([0, -1]) },
-      { case: "ceBytes", value: random.pick([new Uint8Array(), Uint8Array.of(0, 255)]) },
-      { case: "ceTimestamp", value: create(TimestampSchema, { seconds: 5n, nanos: 10 }) },
-      { case: undefined },
-    ]),
-  );
-}
-
-function anyEvent(random: SeededRandom): CloudEvent {
-  const names = ["time", "datacontenttype", "dataschema", "Über", ""].filter(() =>
-    random.chance(0.5),
-  );
-  const attributes = Object.fromEntries(names.map((name) => [name, anyAttribute(random)]));
-  if (random.chance(0.02)) {
-    for (let i = 0; i < 40; i++) attributes[`a${i}`] = attribute({ case: "ceInteger", value: i });
-  }
-  const any = create(AnySchema, { typeUrl: "example.com/app.Note", value: Uint8Array.of(1) });
-  const data: CloudEvent["data"][] = [
-    { case: undefined },
-    { case: "textData", value: random.pick(["", "ä", '"\\', "a".repeat(300)]) },
-    { case: "binaryData", value: random.pick([new Uint8Array(), Uint8Array.of(0, 255)]) },
-    { case: "protoData", value: any },
-  ];
-  return create(CloudEventSchema, {
-    id: random.pick(["", "1", crypto.randomUUID()]),
-    source: random.pick(["", "/a", "/a", "/b"]),
-    specVersion: random.pick(["", "1.0", "1.0", "1.0"]),
-    type: random.pick(["", "t", "t"]),
-    attributes,
-    data: random.pick(data),
-  });
-}
-
-function anyPublisher(random: SeededRandom): Publisher | undefined {
-  if (random.chance(0.1)) return undefined;
-  const [clientId, userId, sessionId] = [random.pick(["", "c"]), random.pick(["", "u"]), "s"];
-  return create(PublisherSchema, random.pick([{}, { clientId, userId, sessionId }]));
-}
-
-function anyBody(random: SeededRandom) {
-  const publisher = anyPublisher(random);
-  const texts = '{"__proto__":"p","trace":"1","k":"\\u0000"}';
-  return {
-    event: written(random, anyEvent(random)),
-    ...(publisher === undefined ? {} : { publisher }),
-    metadata: random.pick([{}, {}, { trace: random.pick(["1", "2"]) }, JSON.parse(texts)]),
-  };
-}
-
-/** Nearly always as this server writes it. Others may have written it in another order, or with what is not known here. */
-function written(random: SeededRandom, event: CloudEvent): Uint8Array {
-  const bytes = toBinary(CloudEventSchema, event);
-  if (random.chance(0.02)) return Buffer.concat([bytes, Buffer.from("\x92\x03\x01a", "latin1")]);
-  if (random.chance(0.02)) return Buffer.concat([Buffer.from("\x22\x01z", "latin1"), bytes]);
-  return bytes;
-}
-
-function anyEntries(random: SeededRandom): Entry[] {
-  const first = random.pick([1, 99, 2 ** 40]);
-  return Array.from({ length: 1 + random.int(random.pick([2, 6])) }, (_, index) =>
-    create(EntrySchema, {
-      offset: BigInt(first + index),
-      time: random.pick([NOW, NOW + 3n, NOW - 1n, NOW + 60n * DAY_MS, 0n]),
-      body: random.chance(0.02) ? {} : anyBody(random),
-    }),
-  );
 }
 
 /** All that extended clients get of some frames. What nobody knows is not for them. */

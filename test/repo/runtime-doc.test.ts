@@ -62,6 +62,6 @@ test("the frames in docs/clients.md can be read", () => {
   const kinds = frames.map((frame) => decodeInbound(frame).envelope.case ?? "of the server");
   expect(kinds).toEqual(["connect", "of the server", "received", "connect"]);
   const messages = delivered(decodeOutbound(frames[1] ?? "")) ?? [];
-  expect(texts(messages)).toEqual(["hello", "again"]);
+  expect(texts(messages)).toEqual(['{"text":"hello"}', '{"text": "again"}']);
   expect(messages.map(({ offset }) => offset)).toEqual([17n, 18n]);
 });

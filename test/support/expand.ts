@@ -1,7 +1,9 @@
 /** Messages of a compact frame, by what service.proto says of it and nothing of the server or the SDK. */
-import { create } from "@bufbuild/protobuf";
+import { create, toJson } from "@bufbuild/protobuf";
+import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import {
   type Compact,
+  type CompactMessage,
   CompactMessageSchema,
   type Message,
   MessageSchema,
@@ -48,8 +50,15 @@ function expanded({ channel, epoch, offset, time, replay, contexts, messages }: 
         specVersion: own.specVersion || shared.specVersion,
         type: own.type || shared.type,
         attributes: { ...shared.attributes, ...own.attributes },
-        data: own.data,
+        data: dataOf(own),
       },
     });
   });
+}
+
+/** What stands in a frame as JSON is a text again. */
+function dataOf({ data }: CompactMessage) {
+  if (data.case !== "jsonData") return data;
+  const value = JSON.stringify(toJson(ValueSchema, data.value));
+  return { case: "textData", value } as const;
 }

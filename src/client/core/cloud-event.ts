@@ -61,6 +61,7 @@ export function fromWireEvent(wire: WireEvent): CloudEvent {
   }
   const data = text_data ?? wire.binary_data;
   if (data !== undefined) event.data = readData(data, event.datacontenttype);
+  else if (wire.json_data !== undefined) event.data = wire.json_data;
   return event;
 }
 

@@ -59,39 +59,37 @@ export interface Member {
 }
 
 /** @throws what is wrong with an event that applications have no form for */
-export function receivedMessage(message: WireMessage): ReceivedMessage {
-  const event = fromWireEvent(message.payload ?? {});
+export function receivedMessage({
+  id = "",
+  channel = "",
+  offset = 0,
+  epoch = "",
+  time = 0,
+  replay = false,
+  publisher,
+  metadata = {},
+  payload = {},
+}: WireMessage): ReceivedMessage {
+  const event = fromWireEvent(payload);
+  const { data } = event;
   return {
-    id: message.id ?? "",
-    channel: message.channel ?? "",
-    offset: message.offset ?? 0,
-    epoch: message.epoch ?? "",
-    time: message.time ?? 0,
-    replay: message.replay ?? false,
-    publisher: identityOf(message.publisher),
-    metadata: message.metadata ?? {},
-    data: event.data,
-    event,
+    ...{ id, channel, offset, epoch, time, replay, metadata, data, event },
+    publisher: identityOf(publisher),
   };
 }
 
-export function gapOf(gap: WireGap): Gap {
-  return {
-    channel: gap.channel ?? "",
-    reason: gap.reason ?? "unavailable",
-    after: gap.after,
-    until: gap.until,
-  };
+export function gapOf({ channel = "", reason = "unavailable", after, until }: WireGap): Gap {
+  return { channel, reason, after, until };
 }
 
 export function memberOf(member: WireMember): Member {
   return { ...identityOf(member), time: member.time ?? 0 };
 }
 
-export function identityOf(who: WirePublisher = {}): Identity {
-  return {
-    clientId: who.client_id ?? "",
-    userId: who.user_id ?? "",
-    sessionId: who.session_id ?? "",
-  };
+export function identityOf({
+  client_id: clientId = "",
+  user_id: userId = "",
+  session_id: sessionId = "",
+}: WirePublisher = {}): Identity {
+  return { clientId, userId, sessionId };
 }

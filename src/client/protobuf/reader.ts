@@ -83,6 +83,8 @@ class Reader {
         return this.#timestamp();
       case "S":
         return this.#struct();
+      case "V":
+        return this.#any();
       default:
         return this.message(field.type, this.#end());
     }

@@ -5,7 +5,7 @@
 
 /**
  * Types: `s` text, `b` bytes, `t` boolean, `u` integer, `i` integer with sign, `T` timestamp as text, `S` Struct as an
- * object, else a message. `*` is a list, `%` a map from text.
+ * object, `V` Value as what it holds, else a message. `*` is a list, `%` a map from text.
  */
 const TEXT = `
 Event 1id:s 2source:s 3spec_version:s 4type:s 5attributes:%Attribute 6binary_data:b 7text_data:s 8proto_data:Any
@@ -23,7 +23,7 @@ Publication 3messages:*Message
 Publisher 1client_id:s 2user_id:s 3session_id:s
 Message 1id:s 2channel:s 3offset:u 4payload:Event 16epoch:s 17time:u 18replay:t 19publisher:Publisher 20metadata:%s
 Compact 1channel:s 2epoch:s 3offset:u 4time:u 5replay:t 6contexts:*CompactMessage 7messages:*CompactMessage
-CompactMessage 1id:s 2source:s 3spec_version:s 4type:s 5attributes:%Attribute 6binary_data:b 7text_data:s 8proto_data:Any 9context:u 10later:u 11time:u 12message_id:s 13publisher:Publisher 14metadata:%s
+CompactMessage 1id:s 2source:s 3spec_version:s 4type:s 5attributes:%Attribute 6binary_data:b 7text_data:s 8proto_data:Any 9context:u 10later:u 11time:u 12message_id:s 13publisher:Publisher 14metadata:%s 15json_data:V
 PublishAck 1offset:u 16epoch:s 17duplicate:t
 SubRefresh 1channels:*s 16tokens:%s
 SurveyRequest 1request_id:s 2payload:Event 16timeout_ms:u 17others_only:t

@@ -27,7 +27,7 @@ export interface WireAttribute {
   readonly ce_timestamp?: string;
 }
 
-/** A CloudEvent. At most one of the three kinds of data is there. */
+/** A CloudEvent. At most one kind of data is there. */
 export interface WireEvent {
   readonly id?: string;
   readonly source?: string;
@@ -36,6 +36,8 @@ export interface WireEvent {
   readonly attributes?: Readonly<Record<string, WireAttribute>>;
   readonly binary_data?: Uint8Array<ArrayBuffer>;
   readonly text_data?: string;
+  /** A text that is JSON, out of a compact frame: what it means. It is written as `JSON.stringify` writes it. */
+  readonly json_data?: unknown;
   /** In protobuf only, and there for what is sent alone: what comes is `binary_data`, as on JSON connections. */
   readonly proto_data?: { readonly type_url?: string; readonly value?: Uint8Array<ArrayBuffer> };
 }

@@ -98,7 +98,7 @@ class Written<Piece extends Frame> {
       time: isFar ? time : 0n,
     };
     // What its context has may be what cannot be written.
-    if (parts.context !== undefined) this.#context(parts.context);
+    this.#context(parts.context);
     const piece = this.#encoder.message(message, event);
     this.#messages[index] = piece;
     return piece;
@@ -125,22 +125,22 @@ class Written<Piece extends Frame> {
     while (end < items.length && messages.length < MAX_JOINED_MESSAGES) {
       const piece = this.#messages[end] as Piece;
       const { context } = own[end] as OwnParts;
-      const shared = context && this.#context(context);
-      let number = context === undefined ? 0 : numbers.get(context);
-      expanded += this.#expandedBytes + (shared?.length ?? 0) + piece.length;
+      const shared = this.#context(context);
+      let number = numbers.get(context);
+      expanded += this.#expandedBytes + shared.length + piece.length;
       if (maxFrameBytes > 0) {
         bytes += PIECE_BYTES + lengthOf(piece);
-        if (number === undefined) bytes += PIECE_BYTES + lengthOf(shared as Piece);
+        if (number === undefined) bytes += PIECE_BYTES + lengthOf(shared);
       }
       // The usual bound need not be met to the byte.
       const isTooMuch = expanded > MAX_JOINED_BYTES || (maxFrameBytes > 0 && bytes > maxFrameBytes);
       if (isTooMuch && end > start) break;
-      if (context !== undefined && number === undefined) {
+      if (number === undefined) {
         number = contexts.length;
         numbers.set(context, number);
-        contexts.push(shared as Piece);
+        contexts.push(shared);
       }
-      messages.push({ piece, context: number ?? 0 });
+      messages.push({ piece, context: number });
       end += 1;
     }
     const offset = head.offset === 0 ? 0 : head.offset + start;

@@ -1,7 +1,7 @@
 /** Which messages of a batch share what. */
 import type { EntryBody } from "../gen/messageloop/internal/v1/internal_pb.js";
 import type { Publisher } from "../gen/messageloop/v1/service_pb.js";
-import { type EventParts, fieldsOf, partsOf, same } from "./parts.ts";
+import { type EventParts, fieldsOf, nameOf, partsOf, same } from "./parts.ts";
 
 /** An event with more attributes, or with longer ones, shares all or none: to compare each with each would take too long. */
 const MOST_ATTRIBUTES = 32;
@@ -9,16 +9,17 @@ const MOST_ATTRIBUTE_BYTES = 4_096;
 /** Contexts of one publisher that a message is held against. */
 const MOST_CONTEXTS = 8;
 const NO_EVENT = new Uint8Array();
+/** Attributes that are the same from message to message: they say what the data is. */
+const LASTING: ReadonlySet<string> = new Set(["datacontenttype", "dataschema"]);
 
 export type Texts = Readonly<Record<string, string>>;
 
-/** What a message has for itself: everything, where it has no context. */
+/** What a message has for itself beside its context. */
 export interface OwnParts {
   readonly parts: EventParts;
-  readonly context: Context | undefined;
+  readonly context: Context;
   /** Attributes that its context has not, in their bytes. */
   readonly attributes: readonly Uint8Array[];
-  readonly publisher: Publisher | undefined;
   readonly metadata: Texts;
 }
 
@@ -31,11 +32,18 @@ export class Context {
   /** Attributes that all have; undefined while all have those of the first. */
   #attributes: Uint8Array[] | undefined;
 
-  constructor(parts: EventParts, publisher: Publisher | undefined, metadata: Texts) {
+  /** @param attributes what it has of those of its first message. Default all, until others join that have not */
+  constructor(
+    parts: EventParts,
+    publisher: Publisher | undefined,
+    metadata: Texts,
+    attributes?: Uint8Array[],
+  ) {
     this.origin = parts.origin;
     this.publisher = publisher;
     this.metadata = metadata;
     this.#first = parts;
+    this.#attributes = attributes;
   }
 
   get attributes(): readonly Uint8Array[] {
@@ -69,11 +77,11 @@ export class Context {
         : fieldsOf(parts.attributes).filter((own) => !common.some((other) => same(own, other)));
     const known = isIn(this.metadata);
     const own = chosen(metadata, (name, text) => !known(name, text));
-    return { parts, context: this, attributes, publisher: undefined, metadata: own };
+    return { parts, context: this, attributes, metadata: own };
   }
 }
 
-/** What each message has for itself, and which context has the rest. One alone has no context. */
+/** What each message has for itself, and which context has the rest. */
 export function ownParts(bodies: readonly (EntryBody | undefined)[]): readonly OwnParts[] {
   if (bodies.length === 1) return [alone(bodies[0])];
   const byPublisher = new Map<string, Context[]>();
@@ -93,10 +101,15 @@ export function ownParts(bodies: readonly (EntryBody | undefined)[]): readonly O
   return taken.map(({ parts, metadata, context }) => context.beside(parts, metadata));
 }
 
+/** The context of one alone has what those before it are likely to have had as well, so that a client knows it. */
 function alone(body: EntryBody | undefined): OwnParts {
   const { event = NO_EVENT, publisher, metadata = {} } = body ?? {};
   const parts = partsOf(event);
-  return { parts, context: undefined, attributes: [], publisher, metadata };
+  const [lasting, attributes]: [Uint8Array[], Uint8Array[]] = [[], []];
+  for (const field of fieldsOf(parts.attributes)) {
+    (LASTING.has(nameOf(field)) ? lasting : attributes).push(field);
+  }
+  return { parts, context: new Context(parts, publisher, {}, lasting), attributes, metadata };
 }
 
 function isSame(left: Publisher | undefined, right: Publisher | undefined): boolean {

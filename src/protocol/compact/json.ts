@@ -8,6 +8,9 @@ import { publisherJson } from "../plain-json/publisher.ts";
 import { eventOf } from "../plain-protobuf/event.ts";
 import type { Texts } from "./contexts.ts";
 import type { CompactEncoder } from "./encoder.ts";
+import { plainJson } from "./plain-json.ts";
+
+const NO_DATA: CloudEvent["data"] = { case: undefined };
 
 export const compactJson: CompactEncoder<string> = {
   context({ origin, attributes, publisher, metadata }) {
@@ -16,32 +19,33 @@ export const compactJson: CompactEncoder<string> = {
     return textOf(json, metadata);
   },
 
-  message({ context, attributes, publisher, metadata, later, time, id }, event) {
-    const own = context === undefined ? event() : ownEvent(event(), attributes);
-    const json = eventJson(eventForJson(own)) as JsonObject;
-    if (publisher !== undefined) json["publisher"] = publisherJson(publisher);
+  message({ attributes, metadata, later, time, id }, event) {
+    const whole = event();
+    const plain = plainJson(whole);
+    const data = plain === undefined ? whole.data : NO_DATA;
+    const json = eventJson(eventForJson(ownEvent(whole.id, attributes, data))) as JsonObject;
     if (later > 0) json["later"] = later;
     if (time > 0n) json["time"] = `${time}`;
     if (id !== "") json["message_id"] = id;
-    return textOf(json, metadata);
+    const text = textOf(json, metadata);
+    return plain === undefined ? text : withMember(text, "json_data", plain);
   },
 
   frame({ channel, epoch, offset, time, replay }, contexts, messages) {
     const json: JsonObject = {};
     if (channel !== "") json["channel"] = channel;
     if (epoch !== "") json["epoch"] = epoch;
-    if (offset > 0) json["offset"] = `${offset}`;
-    if (time > 0n) json["time"] = `${time}`;
     if (replay) json["replay"] = true;
-    let head = JSON.stringify(json).slice(0, -1);
-    if (head !== "{") head += ",";
-    if (contexts.length > 0) head += `"contexts":[${contexts.join(",")}],`;
+    let head = withMember(JSON.stringify(json), "contexts", `[${contexts.join(",")}]`).slice(0, -1);
+    // What is another one in each frame comes last, so that a client knows the beginning from the frame before.
+    if (offset > 0) head += `,"offset":"${offset}"`;
+    if (time > 0n) head += `,"time":"${time}"`;
     let texts = "";
     for (const { piece, context } of messages) {
       if (texts !== "") texts += ",";
-      texts += context === 0 ? piece : withContext(piece, context);
+      texts += context === 0 ? piece : withMember(piece, "context", `${context}`);
     }
-    return `{"compact":${head}"messages":[${texts}]}}`;
+    return `{"compact":${head},"messages":[${texts}]}}`;
   },
 };
 
@@ -50,13 +54,18 @@ function textOf(json: JsonObject, metadata: Texts): string {
   return JSON.stringify(json);
 }
 
-function withContext(piece: string, context: number): string {
-  const rest = piece.slice(1);
-  return `{"context":${context}${rest === "}" ? "" : ","}${rest}`;
+/** The text of an object with one member more. */
+function withMember(object: string, name: string, value: string): string {
+  const rest = object.slice(0, -1);
+  return `${rest}${rest === "{" ? "" : ","}"${name}":${value}}`;
 }
 
 /** An event with nothing that its context has. */
-function ownEvent({ id, data }: CloudEvent, attributes: readonly Uint8Array[]): CloudEvent {
+function ownEvent(
+  id: string,
+  attributes: readonly Uint8Array[],
+  data: CloudEvent["data"],
+): CloudEvent {
   return {
     $typeName: "io.cloudevents.v1.CloudEvent",
     id,

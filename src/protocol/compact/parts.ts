@@ -3,8 +3,6 @@ import { eventBytes, eventOf } from "../plain-protobuf/event.ts";
 
 /** Runs of fields of an event, each with their tags; empty where there are none. */
 export interface EventParts {
-  /** All of them. */
-  readonly whole: Uint8Array;
   readonly id: Uint8Array;
   /** Source, spec version and type. */
   readonly origin: Uint8Array;
@@ -18,6 +16,9 @@ const ID = 1;
 const TYPE = 4;
 const ATTRIBUTES = 5;
 const PROTO_DATA = 8;
+/** Of the name in the entry of a map. */
+const NAME_TAG = 0x0a;
+const MOST_NAME_BYTES = 32;
 
 /**
  * The parts of an event's bytes.
@@ -54,7 +55,6 @@ function divided(bytes: Uint8Array): EventParts | undefined {
     if (field === ATTRIBUTES) count += 1;
   }
   return {
-    whole: bytes,
     id: bytes.subarray(0, idEnd),
     origin: bytes.subarray(idEnd, originEnd),
     attributes: bytes.subarray(originEnd, attributesEnd),
@@ -72,6 +72,15 @@ export function fieldsOf(run: Uint8Array): Uint8Array[] {
     at = end;
   }
   return fields;
+}
+
+/** The name of an attribute, out of its field; empty where it is long, or does not stand first. */
+export function nameOf(field: Uint8Array): string {
+  let at = 1;
+  while ((field[at] ?? 0) >= 0x80) at += 1;
+  const length = field[at + 2] ?? 0;
+  if (field[at + 1] !== NAME_TAG || length > MOST_NAME_BYTES) return "";
+  return String.fromCharCode(...field.subarray(at + 3, at + 3 + length));
 }
 
 /** Where a field ends that says how long it is, beyond all bytes where that is no length. */

@@ -112,6 +112,7 @@ export const publishCases: readonly Case[] = [
       } as const;
       const forms: EventInit["data"][] = [
         { case: "textData", value: '{"big":9007199254740993,"a":"\\u00fc"}' },
+        { case: "textData", value: '{"a":["\u00fc",1]}' },
         { case: "binaryData", value: new Uint8Array([0, 1, 254, 255]) },
         { case: "protoData", value: { typeUrl: "type.x/Thing", value: new Uint8Array([8, 1]) } },
         { case: undefined },

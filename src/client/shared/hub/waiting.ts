@@ -34,8 +34,8 @@ export class Waiting {
 
   /** Whether a message is to be sent; otherwise it is left out. */
   add(message: WireMessage): boolean {
-    const { text_data, binary_data, proto_data } = message.payload ?? {};
-    const data = text_data ?? binary_data ?? proto_data?.value;
+    const { text_data, binary_data, json_data, proto_data } = message.payload ?? {};
+    const data = text_data ?? binary_data ?? proto_data?.value ?? JSON.stringify(json_data);
     const size = (data?.length ?? 0) + MESSAGE_BYTES;
     this.#full ||= this.#sizes.length >= MOST_MESSAGES || this.#bytes + size > MOST_BYTES;
     // One that is larger than all of it goes by itself.

@@ -10,7 +10,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import type { Message as Message$1 } from "@bufbuild/protobuf";
 import type { CloudEvent, CloudEventAttributeValue } from "../../io/cloudevents/v1/cloudevents_pb.js";
 import type { Error } from "../shared/v1/errors_pb.js";
-import type { Any } from "@bufbuild/protobuf/wkt";
+import type { Any, Value } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file messageloop/v1/service.proto.
@@ -1293,6 +1293,14 @@ export declare type CompactMessage = Message$1<"messageloop.v1.CompactMessage"> 
      */
     value: Any;
     case: "protoData";
+  } | {
+    /**
+     * In JSON only, for text_data that is JSON: the text is the value's, byte for byte as it stands in the frame.
+     *
+     * @generated from field: google.protobuf.Value json_data = 15;
+     */
+    value: Value;
+    case: "jsonData";
   } | { case: undefined; value?: undefined };
 
   /**
