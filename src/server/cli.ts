@@ -88,6 +88,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/api/revoke.ts"),
   },
   {
+    usage: "bench",
+    description: "measure a server by a small load",
+    load: () => import("./commands/bench/command.ts"),
+  },
+  {
     usage: "top",
     description: "show what servers do now",
     load: () => import("./commands/top/command.ts"),

@@ -44,7 +44,7 @@ broker:
 `;
 const COMMANDS = [
   ...["serve", "check", "bundle", "key", "token", "publish", "subscribe", "rpc"],
-  ...["history", "presence", "channels", "disconnect", "completion", "top"],
+  ...["history", "presence", "channels", "disconnect", "completion", "top", "bench"],
 ];
 
 let folder: string;

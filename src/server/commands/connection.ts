@@ -38,12 +38,18 @@ const CAPABILITIES = ["control", "credit"];
 const NOBODY: Listener = { frame() {}, error() {}, closed() {} };
 
 export function addConnectionOptions(command: Command): Command {
-  return command
-    .addOption(
+  return addTokenOptions(
+    command.addOption(
       new Option("--url <url>", "the server's WebSocket endpoint")
         .default("ws://localhost:9080/ws")
         .argParser(webSocketUrl),
-    )
+    ),
+  );
+}
+
+/** Those of a command that names its server by an argument. */
+export function addTokenOptions(command: Command): Command {
+  return command
     .addOption(
       // Arguments stand in the list of processes, where others can read them.
       new Option("--token <token>", "what authenticates the user").env("MESSAGELOOP_TOKEN"),
@@ -107,7 +113,7 @@ export async function withConnection<T>(
   listener: Listener = NOBODY,
   capabilities: readonly string[] = [],
 ): Promise<T> {
-  const session = await connect(options, listener, [...CAPABILITIES, ...capabilities]);
+  const session = await openSession(options, listener, capabilities);
   try {
     return await work(session);
   } catch (error) {
@@ -117,10 +123,16 @@ export async function withConnection<T>(
   }
 }
 
-async function connect(
+/**
+ * A session that its opener closes.
+ *
+ * @param capabilities what is announced beside that this client reads
+ * @throws Failure with one line for what the server or the network refuses
+ */
+export async function openSession(
   options: ConnectionOptions,
   listener: Listener,
-  capabilities: readonly string[],
+  capabilities: readonly string[] = [],
 ): Promise<Session> {
   let reason: string | undefined;
   class Socket extends WebSocket {
@@ -134,7 +146,7 @@ async function connect(
   }
   try {
     const transport = webSocket(Socket as unknown as WebSocketConstructor);
-    return await open(options, transport, listener, capabilities);
+    return await open(options, transport, listener, [...CAPABILITIES, ...capabilities]);
   } catch (error) {
     const why = reason === undefined ? failure(error).message : oneLine(reason);
     throw new Failure(`cannot connect to ${options.url}: ${why}`);
@@ -194,7 +206,8 @@ function failure(error: unknown): Failure {
   return new Failure(oneLine(error instanceof Error ? error.message : String(error)));
 }
 
-function webSocketUrl(text: string): string {
+/** @throws InvalidArgumentError where it is no address of a WebSocket endpoint */
+export function webSocketUrl(text: string): string {
   const { protocol, hash } = URL.canParse(text) ? new URL(text) : { protocol: "", hash: "" };
   if ((protocol === "ws:" || protocol === "wss:") && hash === "") return text;
   throw new InvalidArgumentError("It must be an address such as ws://localhost:9080/ws.");
