@@ -2,6 +2,7 @@
 import { expanded } from "../wire/compact.ts";
 import type { Codec, OutboundFrame, ReceivedFrame } from "../wire/frames.ts";
 import { json, undecodable } from "../wire/json.ts";
+import { readByHead } from "./compact.ts";
 import { read } from "./reader.ts";
 import { write } from "./writer.ts";
 
@@ -20,6 +21,8 @@ export const protobuf: Codec = {
   decode(frame): OutboundFrame {
     if (typeof frame === "string") return json.decode(frame);
     try {
+      const known = readByHead(frame);
+      if (known) return known;
       const received: ReceivedFrame = read(frame, "Outbound");
       const { compact } = received;
       return compact ? { publication: expanded(compact) } : received;

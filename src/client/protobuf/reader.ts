@@ -1,7 +1,7 @@
 /** Reads protobuf into plain objects. */
 import { exact } from "../wire/values.ts";
 import { plainEvent } from "./plain-event.ts";
-import { type Field, type Memory, SHAPES } from "./schema.ts";
+import { FIELDS, type Field, type Fields, type Memory } from "./schema.ts";
 import { timestampText } from "./timestamps.ts";
 
 type Bag = Record<string, unknown>;
@@ -22,7 +22,7 @@ Names.prototype = Object.create(null);
  * @throws RangeError for bytes that are none, and for an integer beyond 2^53 - 1
  */
 export function read(bytes: Uint8Array, shape: string): Bag {
-  return new Reader(bytes).message(shape, bytes.length);
+  return new Reader(bytes).message(FIELDS.get(shape) ?? [], bytes.length);
 }
 
 class Reader {
@@ -33,12 +33,11 @@ class Reader {
     this.#bytes = bytes;
   }
 
-  message(name: string, end: number): Bag {
-    const shape = SHAPES.get(name);
+  message(fields: Fields, end: number): Bag {
     const value: Bag = {};
     while (this.#at < end) {
       const tag = this.#integer();
-      const field = shape?.get(tag >>> 3);
+      const field = fields[tag >>> 3];
       if (field === undefined || (tag & 7) !== field.wire) this.#skip(tag & 7);
       else if (field.many === "") value[field.name] = this.#value(field);
       else if (field.many === "*") {
@@ -86,7 +85,7 @@ class Reader {
       case "V":
         return this.#any();
       default:
-        return this.message(field.type, this.#end());
+        return this.message(field.fields, this.#end());
     }
   }
 

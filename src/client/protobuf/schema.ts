@@ -63,10 +63,16 @@ export interface Field extends Memory {
   readonly type: string;
   /** How it stands in a message: 0 a number, 2 with a length. */
   readonly wire: number;
+  /** Those of the message that it is, by their numbers. */
+  fields: Fields;
 }
 
+/** The fields of a message, by number. */
+export type Fields = readonly (Field | undefined)[];
 /** The fields of a message, by number and by name. */
 export type Shape = ReadonlyMap<number | string, Field>;
+
+const NO_FIELDS: Fields = [];
 
 export const SHAPES: ReadonlyMap<string, Shape> = new Map(
   TEXT.trim()
@@ -77,10 +83,25 @@ export const SHAPES: ReadonlyMap<string, Shape> = new Map(
     }),
 );
 
+/** The fields of each message, by its name. */
+export const FIELDS: ReadonlyMap<string, Fields> = new Map(
+  [...SHAPES].map(([name, shape]) => {
+    const fields: (Field | undefined)[] = [];
+    for (const field of shape.values()) fields[field.number] = field;
+    return [name, fields];
+  }),
+);
+for (const shape of SHAPES.values()) {
+  for (const field of shape.values()) field.fields = FIELDS.get(field.type) ?? NO_FIELDS;
+}
+
 function read(text: string): [number | string, Field][] {
   const [, number, name = "", many, type = ""] = /^(\d+)(\w+):([*%]?)(\w+)$/.exec(text) ?? [];
   const wire = many !== "%" && /^[tui]$/.test(type) ? 0 : 2;
-  const field = { number: Number(number), name, many: many as Field["many"], type, wire, last: "" };
+  const field: Field = {
+    ...{ number: Number(number), name, many: many as Field["many"], type, wire, last: "" },
+    fields: NO_FIELDS,
+  };
   return [
     [field.number, field],
     [name, field],
