@@ -102,6 +102,17 @@ const LAWS: Readonly<Record<string, Law>> = {
   "objects/channel": { ...SIDE, files: ["engine/background.ts"] },
   "objects/pattern-index": { ...SIDE, files: ["engine/background.ts"] },
   "objects/directory": { ...SIDE, files: ["engine/background.ts"] },
+  // How threads of one process call each other's objects, and what those keep.
+  threads: {
+    rooms: [...BASE, "engine/ports", ...SHARED, ...SIDES],
+    files: [
+      "brokers/memory/recent-channels.ts",
+      "brokers/memory/sweeper.ts",
+      "engine/background.ts",
+      "engine/subscription/occupancy.ts",
+    ],
+    packages: [PROTOBUF, "node:"],
+  },
   proxy: {
     rooms: [...BASE, "engine/ports"],
     files: ["engine/error-text.ts", "engine/slots.ts"],
@@ -232,6 +243,7 @@ const LAWS: Readonly<Record<string, Law>> = {
       ...SIDES,
       "brokers/memory",
       "brokers/redis",
+      "threads",
       "auth",
       "hooks",
       "proxy",
