@@ -18,8 +18,8 @@ import {
   RegisterRequestSchema,
   RegisterResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MemoryRegistrations } from "../../src/threads/objects/memory-stores.ts";
 import { nextTurn, platform } from "../support/platform.ts";
-import { MemoryRegistrations } from "./memory-stores.ts";
 import { PatternScene } from "./pattern-scene.ts";
 
 const NAME = "room";

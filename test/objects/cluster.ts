@@ -20,13 +20,13 @@ import type {
   UserStub,
 } from "../../src/objects/ports/calls.ts";
 import type { ObjectPlatform } from "../../src/objects/ports/platform.ts";
-import { Gateway } from "./gateway.ts";
 import {
   MemoryChannelStore,
   MemoryPatternStore,
   MemoryReportStore,
   MemoryUserStore,
-} from "./memory-stores.ts";
+} from "../../src/threads/objects/memory-stores.ts";
+import { Gateway } from "./gateway.ts";
 import { type Life, NO_ALARM, Place } from "./place.ts";
 import { Time } from "./time.ts";
 

@@ -11,9 +11,12 @@ import type {
 } from "../../src/objects/ports/registrations.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import type { OutboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
+import {
+  MemoryPatternRegistrations,
+  MemoryRegistrations,
+} from "../../src/threads/objects/memory-stores.ts";
 import { CAPABILITIES, type Init, ScriptedTransport, send } from "../engine/scene.ts";
 import { type Cluster, REGIONS } from "./cluster.ts";
-import { MemoryPatternRegistrations, MemoryRegistrations } from "./memory-stores.ts";
 import { Life } from "./place.ts";
 
 export class Gateway {

@@ -11,8 +11,8 @@ import {
   type PatternUnsubscribeRequest,
   PatternUnsubscribeRequestSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MemoryPatternRegistrations } from "../../src/threads/objects/memory-stores.ts";
 import { nextTurn } from "../support/platform.ts";
-import { MemoryPatternRegistrations } from "./memory-stores.ts";
 
 export class PatternScene {
   /** The gateway's database. */

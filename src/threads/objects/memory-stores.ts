@@ -1,32 +1,32 @@
 /** What objects keep, in memory: it outlives them, and each life of an object opens it anew. */
-import type { LogStore } from "../../src/channels/log-store.ts";
-import { MemoryLogStore } from "../../src/channels/memory-store.ts";
-import { compareNames, type NameRange } from "../../src/channels/name-order.ts";
-import { matches } from "../../src/channels/patterns.ts";
-import type { PresenceStore, SessionRow } from "../../src/channels/presence.ts";
+import type { LogStore } from "../../channels/log-store.ts";
+import { MemoryLogStore } from "../../channels/memory-store.ts";
+import { compareNames, type NameRange } from "../../channels/name-order.ts";
+import { matches } from "../../channels/patterns.ts";
+import type { PresenceStore, SessionRow } from "../../channels/presence.ts";
 import type {
   ChannelStore,
   GatewayRow,
   GatewayStore,
   Reported,
   ReportedStore,
-} from "../../src/objects/ports/channel-store.ts";
-import type { LeaseRow, PatternRow, PatternStore } from "../../src/objects/ports/pattern-store.ts";
+} from "../../objects/ports/channel-store.ts";
+import type { LeaseRow, PatternRow, PatternStore } from "../../objects/ports/pattern-store.ts";
 import type {
   PatternRegistrationRow,
   PatternRegistrationTable,
   RegistrationTable,
-} from "../../src/objects/ports/registrations.ts";
+} from "../../objects/ports/registrations.ts";
 import type {
   GatewayCounts,
   ReportRow,
   ReportStore,
-} from "../../src/objects/ports/report-store.ts";
+} from "../../objects/ports/report-store.ts";
 import type {
   UserRevocationRow,
   UserSessionRow,
   UserStore,
-} from "../../src/objects/ports/user-store.ts";
+} from "../../objects/ports/user-store.ts";
 
 export class MemoryChannelStore implements ChannelStore {
   readonly rows = new Map<string, GatewayRow>();
