@@ -105,6 +105,15 @@ export class ChannelFanOut {
     this.#host.left(name);
   }
 
+  /** A gateway is no more: nothing is owed to it. */
+  gatewayEnded(name: string): void {
+    const gateway = this.#gateways.get(name);
+    if (gateway === undefined) return;
+    gateway.call = undefined;
+    if (gateway.pattern !== undefined) this.#gateways.endPattern(name);
+    if (gateway.registration !== "") this.unregister(name, gateway.registration);
+  }
+
   /**
    * One more gateway hears the channel through a pattern.
    *

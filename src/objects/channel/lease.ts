@@ -78,6 +78,11 @@ export class ChannelLease {
     return undefined;
   }
 
+  /** The lease is over before its time. */
+  end(): void {
+    this.#until = 0;
+  }
+
   /** Asks without a waiter. A failure has been logged by then. */
   askSoon(): void {
     this.#ask().catch((error: unknown) => this.#trouble.failed(error));

@@ -246,6 +246,29 @@ export class ChannelLife {
     this.#log.removeHistory();
   }
 
+  /** Lets go of what is too old. */
+  trim(): void {
+    this.#log.trim();
+  }
+
+  /** Lets go of history, the oldest first, until so many bytes are free. */
+  shed(bytes: number): void {
+    this.#log.shed(bytes);
+  }
+
+  /** A gateway is no more, and neither are its sessions. */
+  gatewayEnded(gateway: string): void {
+    this.#sequences.delete(gateway);
+    this.#fanOut.gatewayEnded(gateway);
+    // It may have brought members before it registered, or after.
+    this.#changed(this.#presence()?.lost(gateway) ?? []);
+  }
+
+  /** The index has lost what it knew: what it has granted counts no more. */
+  indexEnded(): void {
+    this.#lease.end();
+  }
+
   /** Names of the gateways that hear the channel. All of them only for who is `ready`. */
   get gateways(): Iterable<string> {
     return this.#fanOut.listening;

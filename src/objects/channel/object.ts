@@ -161,6 +161,26 @@ export class ChannelObject implements Called<ChannelStub> {
     return encode(GatewaysResponseSchema, { gateways: [...this.#life.gateways] });
   }
 
+  /** Gateways are no more, and neither are their sessions. For hosts that know it. */
+  gatewayEnded(gateway: string): void {
+    this.#openLife?.gatewayEnded(gateway);
+  }
+
+  /** What its index has granted counts no more: it has lost what it knew. For hosts whose indexes can. */
+  indexEnded(): void {
+    this.#openLife?.indexEnded();
+  }
+
+  /** Lets go of what is too old. For hosts that pay for memory. */
+  trim(): void {
+    this.#openLife?.trim();
+  }
+
+  /** Lets go of history, the oldest first, until so many bytes are free. For hosts that pay for memory. */
+  shed(bytes: number): void {
+    this.#openLife?.shed(bytes);
+  }
+
   /** The alarm has come. */
   async alarm(): Promise<void> {
     await this.#alarm.come(async () => {

@@ -81,6 +81,13 @@ export interface ObjectBrokerOptions
   readonly keepsDirectory: boolean;
 }
 
+/** Which objects have lost all that they knew. */
+export interface LostObjects {
+  channel(name: string): boolean;
+  index(name: string): boolean;
+  user(id: string): boolean;
+}
+
 export interface BrokerStats {
   /**
    * Channels, patterns and users that this gateway is registered with, or whose objects still have to
@@ -331,6 +338,30 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
       await Promise.all(settlings.slice(i, i + SWEPT_TOGETHER).map((one) => this.#swept(one)));
     }
     await this.#swept(() => this.#users.sweep());
+  }
+
+  /**
+   * Objects have lost all that they knew, as where they were in the memory of something that has ended: what holds is
+   * registered with them again, and sessions hear that channels have begun a new log.
+   *
+   * @returns when each of them has been called; what one did not take is left for the next sweep
+   */
+  async renew(lost: LostObjects): Promise<void> {
+    const interest = this.#interest;
+    const links = [...this.#channels].filter(([channel]) => lost.channel(channel));
+    const heard = links.filter(
+      ([channel]) => !interest.hasDirectSubscriber(channel) && interest.hasAnySubscriber(channel),
+    );
+    const registered = links.filter(([channel]) => interest.hasDirectSubscriber(channel));
+    for (const [, link] of registered) link.registration.forgotten();
+    const patterns = [...this.#patterns].filter(([pattern]) => indexesOf(pattern).some(lost.index));
+    for (const [, registration] of patterns) registration.forgotten();
+    await Promise.all([
+      ...registered.map(([channel, link]) => this.#swept(() => this.#settle(channel, link))),
+      ...heard.map(([, link]) => this.#swept(() => link.lookAtLog())),
+      ...patterns.map(([pattern, one]) => this.#swept(() => this.#settlePattern(pattern, one))),
+      this.#swept(() => this.#users.renew(lost.user)),
+    ]);
   }
 
   /** What cannot be settled now keeps nothing else from it, and is left for the next sweep. */

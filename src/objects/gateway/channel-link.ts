@@ -163,6 +163,12 @@ export class ChannelLink {
     }
   }
 
+  /** Asks the channel where its log is, and steps into it where it is another one. */
+  async lookAtLog(): Promise<void> {
+    const { position } = await this.ask((stub) => historyOf(stub, { limit: 0 }));
+    this.cursor.registered(position, false);
+  }
+
   /** One stub while it works: calls on one stub keep their order. */
   async #call<T>(call: (stub: ChannelStub) => Promise<T>): Promise<T> {
     this.#stub ??= this.#host.calls.channel(this.#channel);

@@ -135,6 +135,14 @@ export class ChannelRegistration {
     this.#tellSoon();
   }
 
+  /** The channel has lost all that it knew. The next time that it is called it hears everything. */
+  forgotten(): void {
+    if (this.#stored.current === undefined) return;
+    this.#host.channelRegistrations.delete(this.#channel.name);
+    this.#row = { current: undefined };
+    this.#unsettled = true;
+  }
+
   /** Reports to the channel what holds now, when something has changed that was not reported yet. */
   async settle(): Promise<void> {
     this.#tellSoon();

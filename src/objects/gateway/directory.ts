@@ -112,6 +112,13 @@ export class ObjectDirectory implements Directory {
     }
   }
 
+  /** Objects of users have lost all that they knew: they hear it again. Resolves when all have been called. */
+  async renew(isLost: (userId: string) => boolean): Promise<void> {
+    const lost = [...this.#users].filter(([userId]) => isLost(userId));
+    for (const [, user] of lost) user.forgotten();
+    await Promise.all(lost.map(([userId, user]) => this.#settle(userId, user)));
+  }
+
   async #settle(userId: string, user: UserRegistration): Promise<void> {
     await user.settle();
     if (user.idle && this.#users.get(userId) === user) this.#users.delete(userId);

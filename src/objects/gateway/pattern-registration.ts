@@ -98,6 +98,11 @@ export class PatternRegistration {
     this.#since = undefined;
   }
 
+  /** An index has lost all that it knew. What holds goes on, and is registered once more. */
+  forgotten(): void {
+    this.#current = undefined;
+  }
+
   /** Reports to the indexes what holds now, where they may not know it. */
   async settle(): Promise<void> {
     await this.#settling.ask();

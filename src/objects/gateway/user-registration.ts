@@ -120,6 +120,11 @@ export class UserRegistration {
     this.#telling.soon();
   }
 
+  /** The object has lost all that it knew. The next time that it is called it hears of all sessions. */
+  forgotten(): void {
+    this.#unsettled = true;
+  }
+
   /** Reports to the object what holds now, when something has changed that was not reported yet. */
   async settle(): Promise<void> {
     await this.#telling.ask();

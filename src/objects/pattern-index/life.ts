@@ -95,6 +95,13 @@ export class PatternIndex {
     this.#drop(pattern, gateway);
   }
 
+  /** A gateway is no more: nothing that it has registered is for anybody. */
+  gatewayEnded(gateway: string): void {
+    for (const [pattern, rows] of [...this.#patterns]) {
+      if (rows.has(gateway)) this.#drop(pattern, gateway);
+    }
+  }
+
   /**
    * Grants a channel a lease.
    *
@@ -131,6 +138,7 @@ export class PatternIndex {
       if (channels.length >= limit) return { channels, gap: "limit" };
       channels.push(channel);
     }
+    if (since < (this.#store.knownSince?.() ?? 0)) return { channels, gap: "epoch_changed" };
     return { channels, gap: from < this.#now() - LEASES_KEPT_MS ? "expired" : undefined };
   }
 

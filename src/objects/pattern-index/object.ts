@@ -81,6 +81,11 @@ export class PatternIndexObject implements Called<PatternStub> {
     return encode(ActiveResponseSchema, { channels: [...channels], gap: gap ?? "" });
   }
 
+  /** A gateway is no more, and neither are its sessions. For hosts that know it. */
+  gatewayEnded(gateway: string): void {
+    this.#openIndex?.gatewayEnded(gateway);
+  }
+
   /** The alarm has come. */
   async alarm(): Promise<void> {
     await this.#alarm.come(async () => {

@@ -26,6 +26,11 @@ export interface PatternStore {
   channels(pattern: string, time: number): Iterable<string>;
   /** When the oldest lease was granted, and the newest; undefined where there is none. */
   span(): { readonly first: number; readonly last: number } | undefined;
+  /**
+   * Since when all that has happened is known, Unix milliseconds: leases, or whole channels, may have been lost before
+   * it. A store that loses nothing leaves it out.
+   */
+  knownSince?(): number;
   /** Forgets leases that were granted before a time. */
   dropLeases(time: number): void;
 }

@@ -1,5 +1,5 @@
 /** What objects keep, in memory: it outlives them, and each life of an object opens it anew. */
-import type { LogStore } from "../../channels/log-store.ts";
+import type { LogRow, LogStore } from "../../channels/log-store.ts";
 import { MemoryLogStore } from "../../channels/memory-store.ts";
 import { compareNames, type NameRange } from "../../channels/name-order.ts";
 import { matches } from "../../channels/patterns.ts";
@@ -28,12 +28,24 @@ import type {
   UserStore,
 } from "../../objects/ports/user-store.ts";
 
+/** A log store that keeps no more than the rows: what a body was a part of, such as all that came in a turn, may go. */
+class OwnMemoryLogStore extends MemoryLogStore {
+  override append(row: LogRow, reuse: boolean): void {
+    super.append({ ...row, body: new Uint8Array(row.body) }, reuse);
+  }
+}
+
 export class MemoryChannelStore implements ChannelStore {
   readonly rows = new Map<string, GatewayRow>();
   readonly present = new Map<string, SessionRow>();
-  readonly #log = new MemoryLogStore();
+  readonly #log = new OwnMemoryLogStore();
   #quiet: number | undefined;
   #reported: Reported | undefined;
+
+  /** Bytes of the messages that it keeps, with what each takes beside its body. */
+  get bytes(): number {
+    return this.#log.bytes;
+  }
 
   log(): LogStore {
     return this.#log;
@@ -190,6 +202,16 @@ export class MemoryReportStore implements ReportStore {
 export class MemoryPatternStore implements PatternStore {
   readonly #patterns = new Map<string, PatternRow>();
   readonly #leases = new Map<string, number>();
+  readonly #knownSince: () => number;
+
+  /** @param knownSince since when nothing was lost, Unix milliseconds. Default ever. */
+  constructor(knownSince = () => 0) {
+    this.#knownSince = knownSince;
+  }
+
+  knownSince(): number {
+    return this.#knownSince();
+  }
 
   patterns(): Iterable<PatternRow> {
     return [...this.#patterns.values()];

@@ -1,0 +1,87 @@
+/**
+ * An object of a thread: what it keeps, and its alarm. It goes when it has forgotten everything and no call is under
+ * way, since a call may wait and begin a new life of the object afterwards.
+ */
+import { background } from "../../engine/background.ts";
+import type { ObjectPlatform } from "../../objects/ports/platform.ts";
+import type { ObjectStorage } from "../../objects/ports/storage.ts";
+
+/** The longest that a timer waits, in milliseconds; what is due later waits once more. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+interface Alarmed {
+  alarm(): Promise<void>;
+}
+
+export interface HostedOptions<T, Store> {
+  readonly platform: ObjectPlatform;
+  /** Makes what it keeps. */
+  store(): Store;
+  open(hosted: { readonly storage: ObjectStorage; store(): Store }): T;
+  /** It is not needed any more. */
+  gone(): void;
+}
+
+export class Hosted<T extends Alarmed, Store> {
+  readonly object: T;
+  readonly #options: HostedOptions<T, Store>;
+  #store: Store | undefined;
+  /** Calls that are under way. */
+  #calls = 0;
+  #cancelAlarm: (() => void) | undefined;
+
+  constructor(options: HostedOptions<T, Store>) {
+    this.#options = options;
+    this.object = options.open({
+      storage: { setAlarm: (at) => this.#setAlarm(at), forget: async () => this.#forget() },
+      store: () => {
+        this.#store ??= options.store();
+        return this.#store;
+      },
+    });
+  }
+
+  /** What it keeps; undefined while that is nothing. */
+  get store(): Store | undefined {
+    return this.#store;
+  }
+
+  async run<Answer>(call: (object: T) => Answer | Promise<Answer>): Promise<Answer> {
+    this.#calls += 1;
+    try {
+      return await call(this.object);
+    } finally {
+      this.#calls -= 1;
+      this.#look();
+    }
+  }
+
+  #setAlarm(at: number): void {
+    const { clock, timers, logger } = this.#options.platform;
+    this.#cancelAlarm?.();
+    const wait = Math.min(Math.max(at - clock.now(), 0), LONGEST_MS);
+    this.#cancelAlarm = timers.after(wait, () => {
+      if (clock.now() < at) {
+        this.#setAlarm(at);
+        return;
+      }
+      this.#cancelAlarm = undefined;
+      background(
+        this.run((object) => object.alarm()),
+        logger,
+        "an alarm",
+      );
+    });
+  }
+
+  #forget(): void {
+    this.#cancelAlarm?.();
+    this.#cancelAlarm = undefined;
+    this.#store = undefined;
+    this.#look();
+  }
+
+  #look(): void {
+    if (this.#calls === 0 && this.#store === undefined) this.#options.gone();
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * The objects that one thread has: channels, pattern indexes, users, and the counters of its channels. They are in its
+ * memory, and end with it.
+ */
+import { made } from "../../channels/maps.ts";
+import { encodeUserChange } from "../../objects/calls/directory-calls.ts";
+import { StatsObject } from "../../objects/directory/stats.ts";
+import { UserObject } from "../../objects/directory/user.ts";
+import { PatternIndexObject } from "../../objects/pattern-index/object.ts";
+import type { ObjectCalls } from "../../objects/ports/calls.ts";
+import type { ObjectKind } from "../calls/methods.ts";
+import { ThreadChannels, type ThreadChannelsOptions } from "./channels.ts";
+import { Hosted } from "./hosted.ts";
+import { MemoryPatternStore, MemoryReportStore, MemoryUserStore } from "./memory-stores.ts";
+
+export interface ThreadObjectsOptions extends ThreadChannelsOptions {
+  readonly calls: ObjectCalls;
+  /** Of the counters of this thread. */
+  readonly region: string;
+}
+
+type Answer = Uint8Array | undefined;
+
+export class ThreadObjects {
+  readonly channels: ThreadChannels;
+  readonly #options: ThreadObjectsOptions;
+  readonly #indexes = new Map<string, Hosted<PatternIndexObject, MemoryPatternStore>>();
+  readonly #users = new Map<string, Hosted<UserObject, MemoryUserStore>>();
+  readonly #stats = new Map<string, Hosted<StatsObject, MemoryReportStore>>();
+  /** Since when nothing was lost, Unix milliseconds. */
+  #knownSince: number;
+  /** Whether every gateway has registered what it wants to hear of objects that have begun anew. */
+  #settled = false;
+
+  constructor(options: ThreadObjectsOptions) {
+    const { calls, platform, region } = options;
+    this.#options = options;
+    this.#knownSince = platform.clock.now();
+    // A channel and what is reported of it are in one thread, and end together.
+    const stats = (): ReturnType<ObjectCalls["stats"]> => calls.stats(region);
+    this.channels = new ThreadChannels({ ...options, calls: { ...callsOf(calls), stats } });
+  }
+
+  /** Takes messages from now on: all gateways are known that have to hear of them. */
+  settle(): void {
+    this.#settled = true;
+  }
+
+  /** A thread has ended, and with it its gateway and those objects for which `isLost` is true. */
+  threadEnded(gateway: string, isLost: (kind: ObjectKind, name: string) => boolean): void {
+    this.#knownSince = this.#options.platform.clock.now();
+    this.channels.indexesEnded((index) => isLost("index", index));
+    this.channels.gatewayEnded(gateway);
+    for (const { object } of this.#indexes.values()) object.gatewayEnded(gateway);
+    const sequence = Number.MAX_SAFE_INTEGER;
+    const nothing = {
+      joined: [],
+      left: [],
+      complete: true,
+      connecting: new Set<string>(),
+      limit: 0,
+    };
+    const request = encodeUserChange({ gateway, sequence, ...nothing });
+    for (const user of this.#users.values()) user.object.update(request);
+  }
+
+  /**
+   * Carries out a call.
+   *
+   * @throws what the object throws
+   */
+  async serve(kind: ObjectKind, method: string, name: string, body: Uint8Array): Promise<Answer> {
+    switch (kind) {
+      case "channel":
+        return await this.#channel(method, name, body);
+      case "index":
+        // A lease without a gateway that has yet to register would lose it what is published.
+        if (method === "lease") this.#mustBeSettled();
+        return await this.#index(name).run((object) => called(object, method, body));
+      case "user":
+        return await this.#user(name).run((object) => called(object, method, body));
+      case "stats":
+        return await this.#counters(name).run((object) => called(object, method, body));
+      default:
+        throw new TypeError(`there are no objects of the kind ${kind}`);
+    }
+  }
+
+  async #channel(method: string, name: string, body: Uint8Array): Promise<Answer> {
+    const { channels } = this;
+    if (method !== "publish") {
+      const answer = await channels.run(name, (object) => called(object, method, body));
+      if (method === "removeHistory") channels.recount(name);
+      return answer;
+    }
+    this.#mustBeSettled();
+    return await channels.publish(name, (object) => object.publish(body));
+  }
+
+  #mustBeSettled(): void {
+    if (!this.#settled) throw new Error("the thread has just begun");
+  }
+
+  #index(name: string): Hosted<PatternIndexObject, MemoryPatternStore> {
+    const { calls, platform } = this.#options;
+    return made(
+      this.#indexes,
+      name,
+      () =>
+        new Hosted<PatternIndexObject, MemoryPatternStore>({
+          platform,
+          store: () => new MemoryPatternStore(() => this.#knownSince),
+          open: ({ storage, store }) => new PatternIndexObject({ store, storage, calls, platform }),
+          gone: () => this.#indexes.delete(name),
+        }),
+    );
+  }
+
+  #user(id: string): Hosted<UserObject, MemoryUserStore> {
+    const { calls, platform } = this.#options;
+    return made(
+      this.#users,
+      id,
+      () =>
+        new Hosted<UserObject, MemoryUserStore>({
+          platform,
+          store: () => new MemoryUserStore(),
+          open: ({ storage, store }) => new UserObject({ store, storage, calls, platform }),
+          gone: () => this.#users.delete(id),
+        }),
+    );
+  }
+
+  #counters(region: string): Hosted<StatsObject, MemoryReportStore> {
+    const { platform } = this.#options;
+    return made(
+      this.#stats,
+      region,
+      () =>
+        new Hosted<StatsObject, MemoryReportStore>({
+          platform,
+          store: () => new MemoryReportStore(),
+          open: ({ storage, store }) => new StatsObject({ store, storage, platform }),
+          gone: () => this.#stats.delete(region),
+        }),
+    );
+  }
+}
+
+/** What a channel calls others by, without a tie to the object that has it. */
+function callsOf({ gateway, index }: ObjectCalls): Pick<ObjectCalls, "gateway" | "index"> {
+  return { gateway, index };
+}
+
+type Methods = Readonly<Record<string, (request: Uint8Array) => unknown>>;
+
+/** @param method one of the table, which has those of the stubs alone */
+async function called(object: object, method: string, body: Uint8Array): Promise<Answer> {
+  const answer = await (object as Methods)[method]?.(body);
+  return answer instanceof Uint8Array ? answer : undefined;
+}
