@@ -43,6 +43,8 @@ import {
 import { type Address, parseAddress } from "./address.ts";
 import { redis } from "./redis.ts";
 
+/** Threads that one process may have. */
+export const MAX_WORKERS = 64;
 /** Connections that one process holds by default. */
 const MAX_CONNECTIONS = 100_000;
 
@@ -64,6 +66,15 @@ const NOT_A_FILE = "must be the path of a file";
 const pemFiles = v.pipe(v.string(NOT_A_FILE), v.nonEmpty(NOT_A_FILE), v.description("none"));
 
 const CLOUDFLARE_LISTENS = "Cloudflare listens for a Worker, and speaks TLS";
+
+const NOT_WORKERS = `must be "auto" or a whole number from 1 to ${MAX_WORKERS}`;
+const workers = v.pipe(
+  v.union([v.number(), v.literal("auto")], NOT_WORKERS),
+  v.check(
+    (count) => count === "auto" || (Number.isInteger(count) && count >= 1 && count <= MAX_WORKERS),
+    NOT_WORKERS,
+  ),
+);
 
 /** A listener's address has two names: `addr`, and `address` as the original's README has it. */
 function listener<const More extends v.ObjectEntries>(standard: string, more: More) {
@@ -101,6 +112,11 @@ const server = table({
     "a Worker has its health at its own address, and no metrics",
   ),
   drain_timeout: only("server", v.optional(durations, "10s"), "nobody tells a Worker to stop"),
+  workers: only(
+    "server",
+    v.optional(workers, 1),
+    "the platform runs as many objects as are needed",
+  ),
   log_level: v.optional(logLevels, "info"),
 });
 

@@ -3,30 +3,26 @@
  * metrics, and the doors to channels that are for other servers.
  */
 import { Hono } from "hono";
-import type { EngineStats } from "../engine/stats.ts";
 import { addDocument } from "./api/document.ts";
 import { addChannelDoors, type ChannelDoors } from "./channel-doors.ts";
 import { addHealth, addReading } from "./health.ts";
-import { renderMetrics } from "./metrics/metrics.ts";
-import type { ProcessFacts } from "./metrics/process.ts";
 import { METRICS_TYPE } from "./metrics/text.ts";
 
 export interface OperationsOptions {
   /** Whether new clients are welcome. Asked at every request: it may change back and forth. */
   readonly ready: () => boolean;
-  readonly stats: () => EngineStats;
-  /** What metrics say about the process itself. */
-  readonly facts: () => ProcessFacts;
+  /** Metrics, as text. */
+  readonly metrics: () => string | Promise<string>;
   /** What lies below `/channels/`. */
   readonly channels?: ChannelDoors;
 }
 
 export function createOperationsApp(options: OperationsOptions): Hono {
-  const { ready, stats, facts, channels = {} } = options;
+  const { ready, metrics, channels = {} } = options;
   const app = new Hono();
   addHealth(app, ready);
-  addReading(app, "/metrics", () =>
-    answer(200, renderMetrics(stats(), facts()), { "Content-Type": METRICS_TYPE }),
+  addReading(app, "/metrics", async () =>
+    answer(200, await metrics(), { "Content-Type": METRICS_TYPE }),
   );
   addDocument(app);
   addChannelDoors(app, channels);

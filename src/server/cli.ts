@@ -3,6 +3,7 @@
  * The command line: the server, and a client for the shell. Commands report what goes wrong by
  * throwing; here it becomes a line on standard error and an exit code.
  */
+import { isMainThread } from "node:worker_threads";
 import { Command, CommanderError } from "commander";
 import { EXIT_WRONG, Failure, oneLine } from "./commands/failure.ts";
 import { addHelp } from "./commands/help.ts";
@@ -118,23 +119,28 @@ Examples:
   messageloop publish chat.room 'hello'
 `;
 
-process.stdout.on("error", readerGone);
-// What goes wrong is said there; without a reader the exit code says it.
-process.stderr.on("error", () => {});
+if (isMainThread) await run();
+// A server with several threads runs this program in each of them.
+else (await import("./threads/thread.ts")).runThread();
 
-try {
-  const args = process.argv.slice(2);
-  const program = await createProgram(args);
-  await program.parseAsync(args, { from: "user" });
-} catch (error) {
-  if (error instanceof CommanderError) {
-    // It has printed its line, or the help that was asked for.
-    process.exitCode = error.exitCode === 0 ? 0 : EXIT_WRONG;
-  } else if (error instanceof Failure) {
-    process.stderr.write(`${error.message}\n`);
-    process.exitCode = error.exitCode;
-  } else {
-    throw error;
+async function run(): Promise<void> {
+  process.stdout.on("error", readerGone);
+  // What goes wrong is said there; without a reader the exit code says it.
+  process.stderr.on("error", () => {});
+  try {
+    const args = process.argv.slice(2);
+    const program = await createProgram(args);
+    await program.parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // It has printed its line, or the help that was asked for.
+      process.exitCode = error.exitCode === 0 ? 0 : EXIT_WRONG;
+    } else if (error instanceof Failure) {
+      process.stderr.write(`${error.message}\n`);
+      process.exitCode = error.exitCode;
+    } else {
+      throw error;
+    }
   }
 }
 

@@ -11,6 +11,7 @@ import type { RuleBook } from "../channels/rules.ts";
 import type { RedisConfig } from "../config/redis.ts";
 import { errorText } from "../engine/error-text.ts";
 import type { Broker } from "../engine/ports/broker.ts";
+import type { Lifecycle } from "../engine/ports/lifecycle.ts";
 import type { Logger } from "../engine/ports/platform.ts";
 import type { Outbox } from "../hooks/outbox.ts";
 import type { RedisFacts } from "../http/metrics/process.ts";
@@ -27,12 +28,19 @@ export interface HostedBroker {
   readonly outbox: Outbox | undefined;
   /** @throws StartError with one sentence where it cannot be had */
   open(): Promise<void>;
+  /** What the engine reports to, where the broker reports of channels by itself. */
+  heard?(lifecycle: Lifecycle): Lifecycle;
   /** How Redis is, where channels are kept there. */
   redis(): RedisFacts | undefined;
   close(): Promise<void>;
 }
 
 type BrokerConfig = Pick<ServerConfig, "api" | "redis" | "settings" | "maxRetainedBytes">;
+
+/** Whether users are found and channels are listed: nothing else asks which sessions a user has, or how many. */
+export function keepsDirectory({ api, settings }: Pick<ServerConfig, "api" | "settings">): boolean {
+  return api.keys.length > 0 || settings.maxUserConnections > 0;
+}
 
 /**
  * The broker that a configuration asks for.
@@ -46,11 +54,12 @@ export function hostedBroker(
   node: string,
   lifecycle?: RedisLifecycleTerms,
 ): HostedBroker {
-  const { rules, maxChannels, maxUserConnections } = settings;
-  // Nothing else asks which sessions a user has, or how many.
-  const keepsDirectory = api.keys.length > 0 || maxUserConnections > 0;
-  if (redis !== undefined)
-    return new HostedRedis({ config: redis, rules, keepsDirectory, logger, node, lifecycle });
+  const { rules, maxChannels } = settings;
+  if (redis !== undefined) {
+    const directory = keepsDirectory({ api, settings });
+    const options = { config: redis, rules, logger, node, lifecycle };
+    return new HostedRedis({ ...options, keepsDirectory: directory });
+  }
   const time = { clock, nextTurn, timers: idleTimers };
   const bounds = { maxChannels, maxRetainedBytes };
   return givenBroker(new MemoryBroker({ ...time, ...bounds, random: { epoch: shortId }, rules }));

@@ -35,6 +35,15 @@ export const idleTimers: Timers = {
   },
 };
 
+/** The same, where a timer of no time is the end of this turn. */
+export const threadTimers: Timers = {
+  after(ms, callback) {
+    if (ms > 0) return idleTimers.after(ms, callback);
+    const turn = setImmediate(callback);
+    return () => clearImmediate(turn);
+  },
+};
+
 /** A short random name, unguessable. */
 export function shortId(): string {
   return shortIdFrom(someRandomBytes);

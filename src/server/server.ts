@@ -3,6 +3,7 @@
  * gRPC, and one for operators. It starts whole or not at all, and stops without losing what it has
  * acknowledged.
  */
+import type { Server as NetServer } from "node:net";
 import { Authentication } from "../auth/authentication.ts";
 import type { RedisLifecycleTerms } from "../brokers/redis/lifecycle/outbox.ts";
 import { boundedLogger } from "../engine/bounded-logger.ts";
@@ -14,6 +15,7 @@ import { SettingsError } from "../engine/settings/settings.ts";
 import type { HookTargets } from "../hooks/hooks.ts";
 import { MemoryOutbox } from "../hooks/memory-outbox.ts";
 import { fetchBytes } from "../http/fetch-bytes.ts";
+import { renderMetrics } from "../http/metrics/metrics.ts";
 import type { ProcessFacts } from "../http/metrics/process.ts";
 import { DISCONNECTS } from "../protocol/codes.ts";
 import { over } from "../proxy/configured.ts";
@@ -43,6 +45,19 @@ const FAREWELL_MS = 2_000;
 const LAST_BYTES_MS = 200;
 /** Connections that a listener has beside those that count, such as ones that are refused. */
 const SPARE_CONNECTIONS = 1_000;
+
+/** The listeners of a server, as errors name them. */
+export const LISTENERS = {
+  websocket: "the WebSocket listener",
+  grpc: "the gRPC listener",
+  http: "the admin listener",
+} as const;
+export type Door = keyof typeof LISTENERS;
+
+/** Connections that a listener takes; one more is cut at once. */
+export function mostConnections({ maxConnections }: Pick<ServerConfig, "maxConnections">): number {
+  return 2 * maxConnections + SPARE_CONNECTIONS;
+}
 
 export interface ServerOptions {
   /** Default: everything at its default. */
@@ -83,6 +98,18 @@ export interface Server {
 
 const SILENT: Logger = { warn: () => {} };
 
+/** What a server is given that is one of the threads of a process. */
+export interface ThreadParts {
+  /** Undefined where the threads have none of their own. */
+  readonly broker: HostedBroker | undefined;
+  /** Takes what a listener answers with in the place of its address. */
+  adopt(server: NetServer, door: Door): Listener;
+  /** Whether the other threads are well. */
+  well(): boolean;
+  /** Metrics of all of them. */
+  metrics(): Promise<string>;
+}
+
 /**
  * A self-hosted server. It listens from `start` on.
  *
@@ -95,7 +122,7 @@ export function createServer(options: ServerOptions = {}): Server {
   return new NodeServer(options);
 }
 
-class NodeServer implements Server {
+export class NodeServer implements Server {
   readonly engine: Engine;
   readonly #config: ServerConfig;
   readonly #broker: HostedBroker;
@@ -115,19 +142,25 @@ class NodeServer implements Server {
   #admin: Listener | undefined;
   readonly #lag = new LoopLag();
   readonly #clock = new ServerClock();
+  readonly #thread: ThreadParts | undefined;
   #ready = false;
   #stopping: Promise<void> | undefined;
 
-  constructor({
-    config = parseConfig({}),
-    broker,
-    backends = {},
-    hooks,
-    logger: unbounded = SILENT,
-  }: ServerOptions) {
+  /** @param thread where it is one of several threads. Default it has the process to itself */
+  constructor(
+    {
+      config = parseConfig({}),
+      broker,
+      backends = {},
+      hooks,
+      logger: unbounded = SILENT,
+    }: ServerOptions,
+    thread?: ThreadParts,
+  ) {
     const logger = boundedLogger(unbounded, this.#clock);
     this.#config = config;
     this.#logger = logger;
+    this.#thread = thread;
     const { auth, settings } = config;
     const platform = { clock: this.#clock, logger, fetchBytes, hmac };
     this.#network = new NetworkBackends(config.proxy, {
@@ -143,7 +176,8 @@ class NodeServer implements Server {
     const targets = hooks ?? configured;
     this.#broker =
       broker === undefined
-        ? hostedBroker(config, logger, this.#node, targets && this.#lifecycleOf(targets))
+        ? (thread?.broker ??
+          hostedBroker(config, logger, this.#node, targets && this.#lifecycleOf(targets)))
         : givenBroker(broker);
     // An id that names another process than its own would send calls astray.
     this.#node = this.#broker.broker.cluster?.node ?? this.#node;
@@ -167,9 +201,13 @@ class NodeServer implements Server {
       lookBy: (at) => this.#silence.lookBy(at),
       capabilities,
       backends: this.#authentication.backends,
-      lifecycle: this.#hooks?.lifecycle,
+      lifecycle:
+        this.#hooks && (this.#broker.heard?.(this.#hooks.lifecycle) ?? this.#hooks.lifecycle),
       settings,
     });
+    if (thread === undefined && config.workers !== 1) {
+      logger.warn("server.workers does nothing: threads are for messageloop serve");
+    }
     if (settings.maxUserConnections > 0 && this.#broker.broker.directory === undefined) {
       logger.warn("limits.connections_per_user does nothing: the broker has no directory");
     }
@@ -205,12 +243,13 @@ class NodeServer implements Server {
     try {
       await this.#prepareAuthentication();
       await this.#broker.open();
-      const operations = await this.#doors.operations(() => this.#facts());
-      this.#admin = await this.#listen(operations, http, "the admin listener");
-      this.#grpc = await this.#listen(await this.#doors.streams(), grpc, "the gRPC listener");
+      const metrics = (): string => renderMetrics(this.engine.stats(), this.facts());
+      const operations = await this.#doors.operations(this.#thread?.metrics ?? metrics);
+      this.#admin = await this.#listen(operations, http, "http");
+      this.#grpc = await this.#listen(await this.#doors.streams(), grpc, "grpc");
       this.#listeners.push(this.#grpc);
       const clients = await this.#doors.clients();
-      this.#websocket = await this.#listen(clients, websocket, "the WebSocket listener");
+      this.#websocket = await this.#listen(clients, websocket, "websocket");
       this.#listeners.push(this.#websocket);
       this.#ready = true;
       this.#lag.start();
@@ -285,10 +324,11 @@ class NodeServer implements Server {
   }
 
   get #isReady(): boolean {
-    return this.#ready && (this.#broker.broker.ready ?? true);
+    return this.#ready && (this.#broker.broker.ready ?? true) && (this.#thread?.well() ?? true);
   }
 
-  #facts(): ProcessFacts {
+  /** What metrics say about the process itself. */
+  facts(): ProcessFacts {
     const { rss, heapTotal, external } = process.memoryUsage();
     return {
       version: VERSION,
@@ -310,12 +350,9 @@ class NodeServer implements Server {
     };
   }
 
-  #listen(
-    server: Parameters<typeof listen>[0],
-    config: ServerConfig["http"],
-    what: string,
-  ): Promise<Listener> {
-    const maxConnections = 2 * this.#doors.connections.limit + SPARE_CONNECTIONS;
-    return listen(server, config, what, { maxConnections, logger: this.#logger });
+  async #listen(server: NetServer, config: ServerConfig["http"], door: Door): Promise<Listener> {
+    if (this.#thread !== undefined) return this.#thread.adopt(server, door);
+    const maxConnections = mostConnections(this.#config);
+    return await listen(server, config, LISTENERS[door], { maxConnections, logger: this.#logger });
   }
 }

@@ -104,6 +104,7 @@ export class ThreadNode {
       patternRegistrations: new MemoryPatternRegistrations(),
       userRegistrations: new MemoryRegistrations<UserRegistrationRow>(),
       keepsDirectory,
+      durable: false,
       region: `${index}`,
       regions: Array.from({ length: threads }, (_, thread) => `${thread}`),
       isGateway: (name) => name === gateway || this.#peerOf(name) !== undefined,

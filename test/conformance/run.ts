@@ -8,6 +8,7 @@ import { setup as findRedis } from "../../scripts/redis.mjs";
 import type { Host } from "./host.ts";
 import { clusterHost, redisHost } from "./hosts/redis.ts";
 import { serverHost } from "./hosts/server.ts";
+import { threadsHost } from "./hosts/threads.ts";
 import { foreignHost } from "./hosts/url.ts";
 import { workerHost } from "./hosts/worker.ts";
 import { type Lane, lanes, measuring } from "./lanes.ts";
@@ -15,11 +16,13 @@ import { line, type Outcome, summary } from "./report.ts";
 import { obstacle, type Planned, plan, run, Servers } from "./runner.ts";
 
 const USAGE =
-  "usage: npm run conformance -- [ws://host:port/ws | --host worker|server|redis|cluster] [--only PATTERN]";
+  "usage: npm run conformance -- [ws://host:port/ws | --host worker|server|redis|cluster|threads-2|threads-4] [--only PATTERN]";
 const HOSTS: Readonly<Record<string, Host>> = {
   worker: workerHost,
   server: serverHost,
   redis: redisHost,
+  "threads-2": threadsHost(2, { opens: "rules", kinds: "all" }),
+  "threads-4": threadsHost(4, { opens: "rules", kinds: "all" }),
   cluster: clusterHost,
 };
 

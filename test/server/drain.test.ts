@@ -56,57 +56,60 @@ async function open(
   return client;
 }
 
-test("under load: 3512 for everyone, every acknowledged publish in every subscriber's frames, exit 0", async () => {
-  const server = await start();
-  const subscriptions = [{ channel: "room" }];
-  const subscribers = [];
-  for (let i = 0; i < 40; i++) {
-    const kind = KINDS[i % KINDS.length] as ClientSettings;
-    const capabilities = kind.extended ? ["control"] : [];
-    subscribers.push(await open(server.url, kind, { subscriptions, capabilities }));
-  }
-  const publishers = await Promise.all(
-    Array.from({ length: 4 }, () => open(server.url, { encoding: "json", extended: true })),
-  );
-  const acknowledged = new Set<string>();
-  let signalled = false;
-  const publishing = publishers.map(async (publisher, who) => {
-    for (let i = 0; ; i++) {
-      const texts = Array.from({ length: 8 }, (_, k) => `${who}/${i}/${k}`);
-      await Promise.all(
-        texts.map(async (text) => {
-          await publisher.publish("room", text.padEnd(2_000, "."));
-          if (!signalled) acknowledged.add(text);
-        }),
-      );
+test.each([1, 2])(
+  "with %i threads under load: 3512 for everyone, every acknowledged publish in every subscriber's frames, exit 0",
+  async (workers) => {
+    const server = await start({ server: { workers } });
+    const subscriptions = [{ channel: "room" }];
+    const subscribers = [];
+    for (let i = 0; i < 40; i++) {
+      const kind = KINDS[i % KINDS.length] as ClientSettings;
+      const capabilities = kind.extended ? ["control"] : [];
+      subscribers.push(await open(server.url, kind, { subscriptions, capabilities }));
     }
-  });
-  await sleep(1_000);
-  await eventually(() => acknowledged.size > 200, Boolean, 30_000);
-  server.terminate();
-  signalled = true;
-  await Promise.allSettled(publishing);
-  for (const client of [...subscribers, ...publishers]) {
-    expect(await client.closed(30_000)).toEqual({ code: 3512, reason: "server going away" });
-  }
-  expect(await server.exit).toBe(0);
-  expect(acknowledged.size).toBeGreaterThan(100);
-  const delays = new Set<number>();
-  for (const client of subscribers) {
-    const texts = client.messages.map(({ payload }) => textOf(payload).replaceAll(".", ""));
-    const received = new Set(texts);
-    expect(received.size).toBe(texts.length);
-    expect([...acknowledged].filter((text) => !received.has(text))).toEqual([]);
-    if (!client.extended) continue;
-    const told = client.replies.find(({ envelope }) => envelope.case === "disconnect");
-    if (told?.envelope.case !== "disconnect") throw new Error("not told");
-    expect(told.envelope.value).toMatchObject({ code: 3512, reconnect: true });
-    expect(told.envelope.value.retryAfterMs).toBeLessThan(5_000);
-    delays.add(told.envelope.value.retryAfterMs);
-  }
-  // Spread out: twenty clients are not all told the same.
-  expect(delays.size).toBeGreaterThan(10);
-});
+    const publishers = await Promise.all(
+      Array.from({ length: 4 }, () => open(server.url, { encoding: "json", extended: true })),
+    );
+    const acknowledged = new Set<string>();
+    let signalled = false;
+    const publishing = publishers.map(async (publisher, who) => {
+      for (let i = 0; ; i++) {
+        const texts = Array.from({ length: 8 }, (_, k) => `${who}/${i}/${k}`);
+        await Promise.all(
+          texts.map(async (text) => {
+            await publisher.publish("room", text.padEnd(2_000, "."));
+            if (!signalled) acknowledged.add(text);
+          }),
+        );
+      }
+    });
+    await sleep(1_000);
+    await eventually(() => acknowledged.size > 200, Boolean, 30_000);
+    server.terminate();
+    signalled = true;
+    await Promise.allSettled(publishing);
+    for (const client of [...subscribers, ...publishers]) {
+      expect(await client.closed(30_000)).toEqual({ code: 3512, reason: "server going away" });
+    }
+    expect(await server.exit).toBe(0);
+    expect(acknowledged.size).toBeGreaterThan(100);
+    const delays = new Set<number>();
+    for (const client of subscribers) {
+      const texts = client.messages.map(({ payload }) => textOf(payload).replaceAll(".", ""));
+      const received = new Set(texts);
+      expect(received.size).toBe(texts.length);
+      expect([...acknowledged].filter((text) => !received.has(text))).toEqual([]);
+      if (!client.extended) continue;
+      const told = client.replies.find(({ envelope }) => envelope.case === "disconnect");
+      if (told?.envelope.case !== "disconnect") throw new Error("not told");
+      expect(told.envelope.value).toMatchObject({ code: 3512, reconnect: true });
+      expect(told.envelope.value.retryAfterMs).toBeLessThan(5_000);
+      delays.add(told.envelope.value.retryAfterMs);
+    }
+    // Spread out: twenty clients are not all told the same.
+    expect(delays.size).toBeGreaterThan(10);
+  },
+);
 
 test("a client that does not answer holds the server up for the drain timeout at most", async () => {
   const server = await start({ server: { drain_timeout: "1500ms" } });

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
+import { renderMetrics } from "../../src/http/metrics/metrics.ts";
 import { createOperationsApp } from "../../src/http/operations.ts";
 import { VERSION, versionOf } from "../../src/server/version.ts";
 import { scene } from "../engine/scene.ts";
@@ -17,8 +18,7 @@ function operations() {
   const state = { ready: true };
   const app = createOperationsApp({
     ready: () => state.ready,
-    stats: () => engine.stats(),
-    facts: () => FACTS,
+    metrics: () => renderMetrics(engine.stats(), FACTS),
   });
   const ask = async (path: string, method = "GET") => await app.request(path, { method });
   return { engine, state, ask };

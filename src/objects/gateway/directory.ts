@@ -29,6 +29,8 @@ export interface ObjectDirectoryOptions
   readonly calls: Pick<ObjectCalls, "user" | "stats">;
   /** All regions that channels report to. */
   readonly regions: readonly string[];
+  /** Whether what objects keep outlives every process. Default true. */
+  readonly durable?: boolean;
 }
 
 export class ObjectDirectory implements Directory {

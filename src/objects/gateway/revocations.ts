@@ -11,15 +11,18 @@ export interface ObjectRevocationsHost {
   readonly platform: ObjectPlatform;
   /** Of calls to the directory. */
   readonly trouble: Trouble;
+  /** Whether what objects keep outlives every process. Default true. */
+  readonly durable?: boolean;
 }
 
 export class ObjectRevocations implements Revocations {
-  readonly durable = true;
+  readonly durable: boolean;
   readonly #host: ObjectRevocationsHost;
   #end: EndRevoked | undefined;
 
   constructor(host: ObjectRevocationsHost) {
     this.#host = host;
+    this.durable = host.durable ?? true;
   }
 
   start(end: EndRevoked): void {

@@ -1,15 +1,21 @@
 /** `serve`: runs the server until a signal stops it. */
-import { type Command, Option } from "commander";
+import { realpathSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { formatAddress } from "../../config/address.ts";
+import { MAX_WORKERS } from "../../config/schema.ts";
+import { background } from "../../engine/background.ts";
 import { utf8Encode } from "../../protocol/utf8.ts";
 import { devKey } from "../api/dev-key.ts";
 import { keysOf } from "../api/keys.ts";
 import type { LogLevel, ServerConfig } from "../config/config.ts";
+import { loadTables } from "../config/file.ts";
 import { standardOutput } from "../log-output.ts";
 import { createLogger, type ServerLogger } from "../logger.ts";
 import { surviveErrors } from "../process-errors.ts";
 import { createServer, type Server, type ServerPorts } from "../server.ts";
 import { StartError } from "../start-error.ts";
+import { Threads, threadsOf } from "../threads/threads.ts";
 import { addConfigOptions, CONFIG_HELP, type ConfigOptions, readConfig } from "./config-options.ts";
 import { EXIT_FAILED, EXIT_WRONG, Failure, oneLine } from "./failure.ts";
 import { addHelp } from "./help.ts";
@@ -43,20 +49,35 @@ Examples:
 interface ServeOptions extends ConfigOptions {
   readonly logLevel?: LogLevel;
   readonly dev?: true;
+  readonly workers?: ServerConfig["workers"];
 }
 
 export function configure(command: Command): void {
   const level = new Option("--log-level <level>", "what to log, in place of server.log_level");
+  const workers = new Option(
+    "--workers <number>",
+    'threads, or "auto" for one for each processor, in place of server.workers',
+  );
   const options = addConfigOptions(command)
     .addOption(level.choices(LOG_LEVELS))
+    .addOption(workers.argParser(parseWorkers))
     .option("--dev", "make and print a key of the server API, where there is none");
   addHelp(options, HELP).action(serve);
 }
 
+function parseWorkers(text: string): ServerConfig["workers"] {
+  if (text === "auto") return text;
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count >= 1 && count <= MAX_WORKERS) return count;
+  throw new InvalidArgumentError(`must be "auto" or a whole number from 1 to ${MAX_WORKERS}`);
+}
+
 async function serve(options: ServeOptions): Promise<void> {
   const { config: read, file, unknown } = await readConfig(options);
-  const config = options.dev === true ? await withDevKey(read) : read;
-  const logger = createLogger(options.logLevel ?? config.logLevel);
+  const { workers = read.workers } = options;
+  const config = { ...(options.dev === true ? await withDevKey(read) : read), workers };
+  const logLevel = options.logLevel ?? config.logLevel;
+  const logger = createLogger(logLevel);
   for (const { name: variable, nearest, setting } of unknown) {
     const fields = { variable, nearest, ...(setting === undefined ? {} : { setting }) };
     logger.warn("a variable of the environment is not read", fields);
@@ -64,7 +85,10 @@ async function serve(options: ServeOptions): Promise<void> {
   const named = options.config ?? options.configDir;
   // It was not asked for on the command line.
   if (named === undefined && file !== undefined) logger.info?.("configuration read", { file });
-  const server = createServer({ config, logger });
+  const server =
+    threadsOf(config) === 1
+      ? createServer({ config: { ...config, workers: 1 }, logger })
+      : await threadsFor(config, file, logger, logLevel);
   const starting = server.start().catch((error: unknown) => {
     throw new Failure(oneLine(error instanceof Error ? error.message : `${error}`), EXIT_WRONG);
   });
@@ -72,6 +96,33 @@ async function serve(options: ServeOptions): Promise<void> {
   const ports = await starting;
   surviveErrors(logger);
   logListeners(ports, config, logger);
+}
+
+/** The server with several threads, each of which runs this program. */
+async function threadsFor(
+  config: ServerConfig,
+  file: string | undefined,
+  logger: ServerLogger,
+  logLevel: LogLevel,
+): Promise<Threads> {
+  return new Threads({
+    threads: threadsOf(config),
+    // It may be a link in a folder of programs.
+    program: pathToFileURL(realpathSync(process.argv[1] ?? "")),
+    tables: await loadTables({ config: file, env: process.env }),
+    config,
+    logger,
+    logLevel,
+    failed: (reason) => {
+      logger.error("the server cannot go on", { reason });
+      const ended = standardOutput().drained(LAST_LINES_MS);
+      background(
+        ended.then(() => process.exit(EXIT_FAILED)),
+        logger,
+        "the end of the process",
+      );
+    },
+  });
 }
 
 /** Of keys that were configured only the digest is known. */
@@ -92,7 +143,7 @@ async function withDevKey(config: ServerConfig): Promise<ServerConfig> {
 }
 
 function stopOnSignal(
-  server: Server,
+  server: Pick<Server, "stop">,
   starting: Promise<unknown>,
   { drainTimeoutMs }: ServerConfig,
   logger: ServerLogger,

@@ -52,6 +52,8 @@ export function parseConfig(value: unknown, secrets: Secrets = NO_SECRETS) {
     /** The broker of many processes; undefined for the one in memory. */
     redis,
     ...sharedConfig(checked, "server"),
+    /** Threads of the process; "auto" for one for each processor. */
+    workers: server.workers,
     maxConnections: limits.connections,
     /** Bytes of messages that the broker in memory keeps. */
     maxRetainedBytes: limits.retained_bytes,

@@ -71,6 +71,15 @@ export async function loadConfig(source: ConfigSource): Promise<ServerConfig> {
 }
 
 /**
+ * What a configuration says, unchecked: the tables of the file, with what the environment puts in their place.
+ *
+ * @throws ConfigError
+ */
+export async function loadTables(source: ConfigSource): Promise<unknown> {
+  return withEnvironment(await readConfigFile(configFile(source)), source.env).value;
+}
+
+/**
  * What a configuration says of tokens. What else it says is not looked at: it may be for another host, and its secrets
  * may be elsewhere.
  *

@@ -178,12 +178,11 @@ export class Doors {
   }
 
   /** Health, metrics, and what is for other servers: the API and CloudEvents. */
-  async operations(facts: OperationsOptions["facts"]): Promise<NodeServer> {
-    const { config, engine, ready } = this.#options;
+  async operations(metrics: OperationsOptions["metrics"]): Promise<NodeServer> {
+    const { config, ready } = this.#options;
     const app = createOperationsApp({
       ready,
-      stats: () => engine.stats(),
-      facts,
+      metrics,
       channels: { publish: this.#cloudEvents() },
     });
     const calls = this.#calls(this.#apiRoutes(), getRequestListener(app.fetch, HTTP1_OPTIONS));

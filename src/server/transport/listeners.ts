@@ -146,36 +146,13 @@ const BACKLOG = 4_096;
  */
 export async function listen(
   server: NetServer,
-  { address }: ListenerConfig,
+  config: ListenerConfig,
   what: string,
   { maxConnections, logger }: { readonly maxConnections: number; readonly logger: Logger },
 ): Promise<Listener> {
   server.maxConnections = maxConnections;
-  const connections = new Set<Socket>();
-  // One function for all of them: there may be a hundred thousand.
-  function gone(this: Socket): void {
-    connections.delete(this);
-  }
-  server.on("connection", (socket: Socket) => {
-    connections.add(socket);
-    socket.on("close", gone);
-  });
-  const sessions = new Set<ServerHttp2Session>();
-  server.on("session", (session: ServerHttp2Session) => {
-    sessions.add(session);
-    session.on("close", () => sessions.delete(session));
-  });
-  await new Promise<void>((resolve, reject) => {
-    const failed = (error: NodeJS.ErrnoException): void =>
-      reject(new StartError(`${what} cannot listen on ${formatAddress(address)}: ${why(error)}`));
-    server.once("error", failed);
-    server.listen({ port: address.port, backlog: BACKLOG, ...hostOf(address) }, () => {
-      server.off("error", failed);
-      // A connection that could not be accepted; the next one may be.
-      server.on("error", (error) => logger.warn(`${what} failed`, { error: String(error) }));
-      resolve();
-    });
-  });
+  const { connections, sessions } = watched(server);
+  await listenOn(server, config, what, logger);
   return {
     port: (server.address() as AddressInfo).port,
     get connections() {
@@ -191,6 +168,96 @@ export async function listen(
       for (const socket of connections) socket.destroy();
     },
   };
+}
+
+/** A listener whose connections another thread accepts. */
+export interface Adopter extends Listener {
+  /** Takes a connection of which nothing has been read. */
+  take(socket: Socket): void;
+}
+
+/** @param gone called for each connection that has ended */
+export function adopt(server: NetServer, gone: () => void): Adopter {
+  const { connections, sessions } = watched(server);
+  const { promise: closed, resolve: close } = Promise.withResolvers<void>();
+  let open = true;
+  const look = (): void => {
+    if (!open && connections.size === 0) close();
+  };
+  // From here on the runtime looks after requests that take too long.
+  server.emit("listening");
+  return {
+    port: 0,
+    get connections() {
+      return connections.size;
+    },
+    take: (socket) => {
+      if (open) server.emit("connection", socket);
+      // After the one that has it among the connections no more.
+      socket.once("close", () => {
+        gone();
+        look();
+      });
+      if (!open) {
+        socket.destroy();
+        return;
+      }
+      // A plain HTTP/2 session does not begin to read by itself.
+      if (!("closeIdleConnections" in server)) socket.resume();
+    },
+    close: () => {
+      open = false;
+      if ("closeIdleConnections" in server) (server as Server).closeIdleConnections();
+      for (const session of sessions) session.close();
+      look();
+      return closed;
+    },
+    destroy: () => {
+      for (const socket of connections) socket.destroy();
+    },
+  };
+}
+
+/** The connections of a server that have not ended, and its HTTP/2 sessions. */
+function watched(server: NetServer): {
+  readonly connections: ReadonlySet<Socket>;
+  readonly sessions: ReadonlySet<ServerHttp2Session>;
+} {
+  const connections = new Set<Socket>();
+  // One function for all of them: there may be a hundred thousand.
+  function gone(this: Socket): void {
+    connections.delete(this);
+  }
+  server.on("connection", (socket: Socket) => {
+    connections.add(socket);
+    socket.on("close", gone);
+  });
+  const sessions = new Set<ServerHttp2Session>();
+  server.on("session", (session: ServerHttp2Session) => {
+    sessions.add(session);
+    session.on("close", () => sessions.delete(session));
+  });
+  return { connections, sessions };
+}
+
+/** @throws StartError when the address cannot be had */
+export async function listenOn(
+  server: NetServer,
+  { address }: ListenerConfig,
+  what: string,
+  logger: Logger,
+): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException): void =>
+      reject(new StartError(`${what} cannot listen on ${formatAddress(address)}: ${why(error)}`));
+    server.once("error", failed);
+    server.listen({ port: address.port, backlog: BACKLOG, ...hostOf(address) }, () => {
+      server.off("error", failed);
+      // A connection that could not be accepted; the next one may be.
+      server.on("error", (error) => logger.warn(`${what} failed`, { error: String(error) }));
+      resolve();
+    });
+  });
 }
 
 async function read({ cert, key }: TlsFiles): Promise<{ cert: Buffer; key: Buffer }> {

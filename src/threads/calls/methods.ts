@@ -15,7 +15,7 @@ const METHODS = {
   gateway: ["deliver", "call"],
   index: ["subscribe", "unsubscribe", "lease", "active"],
   user: ["update", "revoke", "sessions"],
-  stats: ["report", "list"],
+  stats: ["report", "list", "count", "figures"],
   // Of the thread itself.
   thread: ["settled", "fence"],
 } as const;

@@ -38,7 +38,12 @@ const USER = {
   revoke: methodNumber("user", "revoke"),
   sessions: methodNumber("user", "sessions"),
 };
-const STATS = { report: methodNumber("stats", "report"), list: methodNumber("stats", "list") };
+const STATS = {
+  report: methodNumber("stats", "report"),
+  list: methodNumber("stats", "list"),
+  count: methodNumber("stats", "count"),
+  figures: methodNumber("stats", "figures"),
+};
 
 export class ChannelCalls implements ChannelStub {
   readonly #call: Call;
@@ -153,6 +158,14 @@ export class StatsCalls implements StatsStub {
 
   list(request: Uint8Array): Promise<Uint8Array> {
     return bytes(this.#call(STATS.list, request));
+  }
+
+  count(request: Uint8Array): Promise<void> {
+    return done(this.#call(STATS.count, request));
+  }
+
+  figures(): Promise<Uint8Array> {
+    return bytes(this.#call(STATS.figures, NOTHING));
   }
 }
 

@@ -17,11 +17,7 @@ import type {
   PatternRegistrationTable,
   RegistrationTable,
 } from "../../objects/ports/registrations.ts";
-import type {
-  GatewayCounts,
-  ReportRow,
-  ReportStore,
-} from "../../objects/ports/report-store.ts";
+import type { GatewayCounts, ReportRow, ReportStore } from "../../objects/ports/report-store.ts";
 import type {
   UserRevocationRow,
   UserSessionRow,

@@ -13,6 +13,8 @@ interface Ports {
   readonly websocket: number;
   readonly grpc: number;
   readonly control: number;
+  /** Of a server with threads: ports for WebSocket that each are for one of them. */
+  readonly own?: readonly number[];
 }
 
 export const serverHost: Host = {
@@ -68,8 +70,10 @@ export async function startServer(
   const line = await Promise.race([first, exit]);
   if (line === undefined) throw new Error("the server ended before it was ready");
   const ports = JSON.parse(line) as Ports;
+  const own = ports.own?.map((port) => `ws://127.0.0.1:${port}/ws`);
   return {
     url: `ws://127.0.0.1:${ports.websocket}/ws`,
+    ...(own && { spread: own, node: (index: number) => own[index % own.length] ?? "" }),
     grpc: `127.0.0.1:${ports.grpc}`,
     stats: async () => {
       const response = await fetch(`http://127.0.0.1:${ports.control}/`);

@@ -1,0 +1,86 @@
+/** What the threads of a process report, as one process: sums, and some figures of each. */
+import type { EngineStats } from "../../engine/stats.ts";
+import { renderMetrics } from "../../http/metrics/metrics.ts";
+import type { ProcessFacts } from "../../http/metrics/process.ts";
+import { type Families, renderFamilies, type Sample } from "../../http/metrics/text.ts";
+import type { ThreadReport } from "./messages.ts";
+
+type Reports = readonly ThreadReport[];
+
+const FAMILIES: Families<Reports> = {
+  messageloop_threads: [
+    "Threads that have answered.",
+    (all) => all.filter(({ own }) => own).length,
+  ],
+  messageloop_thread_connections: [
+    "Connections of clients now, by thread.",
+    (all) => byThread(all, ({ own }) => own?.facts.connections),
+  ],
+  messageloop_thread_sessions: [
+    "Sessions now, by thread.",
+    (all) => byThread(all, ({ own }) => own?.stats.sessions),
+  ],
+  messageloop_thread_channels: [
+    "Channels whose log a thread has, by thread.",
+    (all) => byThread(all, ({ own }) => own?.channels),
+  ],
+  messageloop_thread_busy_ratio: [
+    "The part of the time since the last look in which a thread was busy, 0 to 1.",
+    (all) => byThread(all, ({ busy }) => busy),
+  ],
+  messageloop_thread_deaths_total: [
+    "How often a thread has ended and was replaced.",
+    (all) => byThread(all, ({ deaths }) => deaths),
+  ],
+};
+
+function byThread(
+  all: Reports,
+  read: (report: ThreadReport) => number | undefined,
+): readonly Sample[] {
+  return all.flatMap((report) => {
+    const value = read(report);
+    return value === undefined ? [] : [{ labels: { thread: `${report.index}` }, value }];
+  });
+}
+
+/** Metrics of a process: those of one with one thread, as sums, and after them those by thread. */
+export function renderTotals(all: Reports): string {
+  const answered = all.flatMap(({ own }) => own ?? []);
+  const [first] = answered;
+  if (first === undefined) return renderFamilies(FAMILIES, all);
+  const stats = summed(answered.map((own) => own.stats)) as EngineStats;
+  const facts = summed(answered.map((own) => own.facts)) as ProcessFacts;
+  const { redis } = facts;
+  const lost = Math.max(...answered.map((own) => own.facts.redis?.lostSeconds ?? 0));
+  const total: ProcessFacts = {
+    ...facts,
+    // The process has these, and not each of its threads.
+    uptimeSeconds: first.facts.uptimeSeconds,
+    memory: { ...facts.memory, resident: first.facts.memory.resident },
+    redis: redis && { ...redis, lostSeconds: lost },
+  };
+  return renderMetrics(stats, total) + renderFamilies(FAMILIES, all);
+}
+
+/**
+ * Figures of the same shape, added up: numbers are summed, of switches all must be on, and of texts there is the first.
+ * A list has its items at the same places, a table may have more in one than in another.
+ */
+export function summed(all: readonly unknown[]): unknown {
+  const [first] = all;
+  if (typeof first === "number") return (all as number[]).reduce((sum, one) => sum + one, 0);
+  if (typeof first === "boolean") return all.every(Boolean);
+  if (typeof first !== "object" || first === null) return first;
+  const tables = all as readonly Readonly<Record<string, unknown>>[];
+  if (Array.isArray(first)) {
+    return first.map((_, place) => summed(tables.map((table) => table[place])));
+  }
+  const names = new Set(tables.flatMap((table) => Object.keys(table)));
+  return Object.fromEntries(
+    [...names].map((name) => {
+      const values = tables.map((table) => table[name]).filter((value) => value !== undefined);
+      return [name, summed(values)];
+    }),
+  );
+}

@@ -1,0 +1,176 @@
+/** A server with threads: what its clients see is that of one server, also when one of them ends or is busy. */
+import { readFileSync } from "node:fs";
+import { afterEach, expect, test } from "vitest";
+import { obstacle } from "../../src/server/threads/threads.ts";
+import { ownerOf } from "../../src/threads/calls/owner.ts";
+import { freshChannel, textOf, texts } from "../support/client.ts";
+import { eventually, sleep } from "../support/eventually.ts";
+import { startCli } from "./process.ts";
+import { parseMetrics } from "./prometheus.ts";
+import { open, startThreads, type ThreadsProcess } from "./threads-process.ts";
+
+const EXTENDED = { encoding: "json", extended: true, capabilities: ["recovery"] } as const;
+
+let server: ThreadsProcess | undefined;
+afterEach(async () => {
+  server?.terminate();
+  await server?.ended;
+  server = undefined;
+});
+
+async function start(...args: Parameters<typeof startThreads>): Promise<ThreadsProcess> {
+  server = await startThreads(...args);
+  return server;
+}
+
+/** A channel that the thread has. */
+function channelOf(thread: number, threads = 2): string {
+  for (;;) {
+    const channel = freshChannel();
+    if (ownerOf(channel, threads) === thread) return channel;
+  }
+}
+
+test("connections are spread evenly, and clients of all threads hear each other", async () => {
+  const { url, connections } = await start(2);
+  const channel = freshChannel();
+  const clients = await Promise.all(Array.from({ length: 40 }, () => open(url)));
+  expect(await connections()).toEqual([20, 20]);
+  await Promise.all(clients.map((client) => client.subscribe(channel)));
+  await Promise.all(clients.map((client, i) => client.publish(channel, `m${i}`)));
+  const heard = await Promise.all(clients.map((client) => client.received(40)));
+  const [first = []] = heard.map(texts);
+  expect(new Set(first).size).toBe(40);
+  for (const messages of heard) expect(texts(messages)).toEqual(first);
+  for (const client of clients) client.socket.close();
+  await eventually(connections, (counts) => counts.join() === "0,0");
+});
+
+test("metrics are sums, with figures of each thread, and the page names them", async () => {
+  const { url, http } = await start(2);
+  const clients = await Promise.all(Array.from({ length: 4 }, () => open(url)));
+  const channel = freshChannel();
+  for (const client of clients) await client.subscribe(channel);
+  await clients[0]?.publish(channel, "x");
+  for (const client of clients) await client.received(1);
+  const text = await (await fetch(`http://127.0.0.1:${http}/metrics`)).text();
+  const families = parseMetrics(text);
+  const value = (name: string, labels = {}) =>
+    families.get(name)?.samples.find((one) => JSON.stringify(one.labels) === JSON.stringify(labels))
+      ?.value;
+  expect(value("messageloop_sessions")).toBe(4);
+  expect(value("messageloop_connections")).toBe(4);
+  expect(value("messageloop_publications_total")).toBe(1);
+  expect(value("messageloop_deliveries_total")).toBe(4);
+  expect(value("messageloop_threads")).toBe(2);
+  for (const thread of ["0", "1"]) {
+    expect(value("messageloop_thread_sessions", { thread })).toBe(2);
+    expect(value("messageloop_thread_deaths_total", { thread })).toBe(0);
+  }
+  const page = readFileSync(new URL("../../docs/threads.md", import.meta.url), "utf8");
+  const named = page.match(/\bmessageloop_threads?_?[a-z_]*/g) ?? [];
+  const rendered = [...families.keys()].filter((name) => name.startsWith("messageloop_thread"));
+  expect(new Set(named)).toEqual(new Set(rendered));
+});
+
+test("a thread that ends is replaced, and its channels say that their epoch is a new one", async () => {
+  const { own, kill, ready } = await start(2);
+  const [lost, kept] = [channelOf(1), channelOf(0)];
+  const other = await open(own[0] ?? "", EXTENDED);
+  const victim = await open(own[1] ?? "", EXTENDED);
+  await other.subscribe(lost, kept);
+  await victim.subscribe(kept);
+  await other.publish(lost, "before");
+  await other.received(1);
+  await kill(1);
+  await victim.closed();
+  expect(await other.next("gap")).toMatchObject({ channel: lost, reason: "epoch_changed" });
+  await eventually(ready);
+  // It takes connections again, those of its own, too.
+  const back = await open(own[1] ?? "", EXTENDED);
+  await back.subscribe(lost, kept);
+  await back.publish(lost, "after");
+  await back.publish(kept, "after, too");
+  const messages = await other.received(3);
+  expect(texts(messages).sort()).toEqual(["after", "after, too", "before"]);
+  const after = messages.find(({ payload }) => textOf(payload) === "after");
+  expect(Number(after?.offset)).toBe(1);
+});
+
+test("health is not ready while a thread is being replaced", async () => {
+  const { kill, ready } = await start(2);
+  expect(await ready()).toBe(true);
+  await kill(0);
+  await eventually(ready, (well) => !well);
+  await eventually(ready);
+});
+
+test("three ends of one thread within a minute end the process with one line", async () => {
+  const { kill, ended } = await start(2);
+  // The last one takes along who would answer.
+  for (let death = 0; death < 3; death++) await kill(1).catch(() => {});
+  const { code, stderr } = await ended;
+  expect(code).toBe(1);
+  expect(stderr.split("\n").filter((line) => /3 times within a minute/.test(line))).toHaveLength(1);
+});
+
+test("a thread that is busy delays its own clients and no others, and gets no new ones", async () => {
+  const { own, url, loop, connections } = await start(2);
+  const slow = await open(own[1] ?? "");
+  const quick = await open(own[0] ?? "");
+  await loop(1, 4_000);
+  await sleep(100);
+  const answered = slow.ping().then(() => performance.now());
+  const began = performance.now();
+  for (let i = 0; i < 20; i++) {
+    await quick.ping();
+    await sleep(50);
+  }
+  const pings = performance.now() - began;
+  // A thread that does not answer for two seconds is passed over.
+  await sleep(Math.max(0, 2_800 - (performance.now() - began)));
+  const fresh = await Promise.all(Array.from({ length: 4 }, () => open(url)));
+  const connected = performance.now() - began;
+  expect(pings).toBeLessThan(3_000);
+  expect(connected).toBeLessThan(3_900);
+  await Promise.all(fresh.map((client) => client.ping()));
+  expect((await answered) - began).toBeGreaterThan(3_000);
+  expect(await connections()).toEqual([5, 1]);
+});
+
+test("more connections than there may be are refused, whichever thread they reach", async () => {
+  const { url } = await start(2, { limits: { connections: 4 } });
+  const clients = await Promise.all(Array.from({ length: 4 }, () => open(url)));
+  expect(clients).toHaveLength(4);
+  await expect(open(url)).rejects.toThrow();
+});
+
+test("a port that is taken keeps it from starting, with one sentence", async () => {
+  const { http } = await start(1 + 1);
+  const env = {
+    MESSAGELOOP_SERVER_HTTP_ADDR: `127.0.0.1:${http}`,
+    MESSAGELOOP_TRANSPORT_WEBSOCKET_ADDR: "127.0.0.1:0",
+    MESSAGELOOP_TRANSPORT_GRPC_ADDR: "127.0.0.1:0",
+  };
+  const { code, stderr } = await startCli(["serve", "--workers", "2"], { env }).ended;
+  expect(stderr.trim()).toMatch(/^the admin listener cannot listen on .*: the port is taken$/);
+  expect(code).toBe(2);
+});
+
+test("--workers takes a number or auto", async () => {
+  for (const text of ["0", "1.5", "many", "65"]) {
+    const { code, stderr } = await startCli(["serve", "--workers", text]).ended;
+    expect(stderr).toContain('must be "auto" or a whole number from 1 to 64');
+    expect(code).toBe(2);
+  }
+});
+
+test("an older Node says in one sentence that it cannot", () => {
+  expect(obstacle("24.20.0")).toBeUndefined();
+  expect(obstacle("26.0.0")).toBeUndefined();
+  for (const version of ["24.19.9", "22.20.0", "20.20.2"]) {
+    expect(obstacle(version)).toBe(
+      `more than one worker needs Node 24.20 or newer, and this is ${version}`,
+    );
+  }
+});
