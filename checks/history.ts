@@ -37,6 +37,7 @@ interface Outcome {
 
 const PARTS: Readonly<Record<string, Part>> = {
   memory: { steps: 1_000_000, each: 50_000, together: 3, hosts: ["memory"] },
+  threads: { steps: 100_000, each: 10_000, together: 2, hosts: ["threads-2", "threads-4"] },
   redis: {
     steps: 1_000_000,
     each: 20_000,

@@ -13,6 +13,7 @@ import {
   type ProcessHostOptions,
 } from "../../test/redis/process-host.ts";
 import { ServerHost } from "../../test/server/life-host.ts";
+import { ThreadsHost } from "../../test/server/threads-life-host.ts";
 
 interface Length {
   readonly steps: number;
@@ -60,9 +61,20 @@ async function onRedis(
   }
 }
 
+async function onThreads(length: Length, threads: number): Promise<LifeReport> {
+  const host = await ThreadsHost.open(threads);
+  try {
+    return await live({ host, ...length });
+  } finally {
+    await host.stop();
+  }
+}
+
 const HOSTS: Readonly<Record<string, (length: Length) => Promise<LifeReport>>> = {
   memory: onMemory,
   "memory-lossy": (length) => onMemory(length, new LossyHost(length.seed)),
+  "threads-2": (length) => onThreads(length, 2),
+  "threads-4": (length) => onThreads(length, 4),
   "redis-durable": (length) => {
     const redis = { appendonly: "yes", appendfsync: "always" };
     return onRedis(length, { durable: true, redis, faults: DURABLE_FAULTS });

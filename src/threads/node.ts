@@ -9,10 +9,12 @@
  * would not.
  */
 
+import { fromBinary } from "@bufbuild/protobuf";
 import type { RuleBook } from "../channels/rules.ts";
 import { background } from "../engine/background.ts";
 import type { Broker } from "../engine/ports/broker.ts";
 import type { Lifecycle } from "../engine/ports/lifecycle.ts";
+import { encode } from "../objects/calls/encode.ts";
 import { GONE } from "../objects/calls/gateway-calls.ts";
 import { ObjectBroker } from "../objects/gateway/broker.ts";
 import { Turn } from "../objects/gateway/turn.ts";
@@ -22,6 +24,10 @@ import type {
   ChannelRegistrationRow,
   UserRegistrationRow,
 } from "../objects/ports/registrations.ts";
+import {
+  NodeAnswerSchema,
+  NodeCallSchema,
+} from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { remoteError, threadEnded } from "./calls/errors.ts";
 import type { Request } from "./calls/frames.ts";
 import { Link, type Port } from "./calls/link.ts";
@@ -245,5 +251,14 @@ export class ThreadNode {
 /** A gateway whose thread has ended hears nothing any more, and has no sessions. */
 const ENDED_GATEWAY: GatewayStub = {
   deliver: async () => GONE,
-  call: () => Promise.reject(threadEnded()),
+  call: async (request) => {
+    switch (fromBinary(NodeCallSchema, request).call.case) {
+      case "revoke":
+        return encode(NodeAnswerSchema, { answer: { case: "revoked", value: true } });
+      case "present":
+        return encode(NodeAnswerSchema, { answer: { case: "present", value: {} } });
+      default:
+        throw threadEnded();
+    }
+  },
 };

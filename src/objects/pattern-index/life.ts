@@ -138,7 +138,7 @@ export class PatternIndex {
       if (channels.length >= limit) return { channels, gap: "limit" };
       channels.push(channel);
     }
-    if (since < (this.#store.knownSince?.() ?? 0)) return { channels, gap: "epoch_changed" };
+    if (since < (this.#store.knownSince?.() ?? 0)) return { channels, gap: "unavailable" };
     return { channels, gap: from < this.#now() - LEASES_KEPT_MS ? "expired" : undefined };
   }
 
