@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { build } from "esbuild";
 import { root } from "./run.mjs";
 
-const source = join(root, "src/http/console");
+const source = join(root, "src/http/showcase");
 const target = join(root, "dist/page");
 
 const { outputFiles } = await build({

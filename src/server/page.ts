@@ -1,7 +1,7 @@
 /** The page to try the server with, from where it was built. */
 import { readFile } from "node:fs/promises";
 
-/** Built from src/http/console; both the sources and the compiled server lie two folders below it. */
+/** Built from src/http/showcase; both the sources and the compiled server lie two folders below it. */
 const FOLDERS = [
   new URL("../../dist/page/", import.meta.url),
   new URL("../../page/", import.meta.url),

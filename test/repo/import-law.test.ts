@@ -71,9 +71,9 @@ test.each([
   ["engine/x.ts", 'import /* quietly */ { x } from "cloudflare:workers";'],
   ["engine/x.ts", 'const a = "https://x"; import { x } from "cloudflare:workers";'],
   ["http/x.ts", 'import { DurableObject } from "cloudflare:workers";'],
-  ["http/x.ts", 'import { start } from "./console/main.ts";'],
+  ["http/x.ts", 'import { start } from "./showcase/main.ts";'],
   ["http/x.ts", 'import { hello } from "honorary";'],
-  ["http/console/x.ts", 'import { createApp } from "../app.ts";'],
+  ["http/showcase/x.ts", 'import { createApp } from "../app.ts";'],
   ["worker/x.ts", 'import { readFile } from "node:fs/promises";'],
   ["worker/x.ts", 'import { serve } from "../server/index.ts";'],
   ["worker/x.ts", 'import { dial } from "../client/client.ts";'],
@@ -185,7 +185,7 @@ test.each([
   ["worker/x.ts", 'import { createApp } from "../http/app.ts";'],
   ["server/transport/x.ts", 'import { WebSocketServer } from "ws";\nimport fs from "node:fs";'],
   ["client/x.ts", "const meta = import.meta.url;"],
-  ["http/console/x.ts", 'import { dial } from "../../client/client.ts";'],
+  ["http/showcase/x.ts", 'import { dial } from "../../client/client.ts";'],
 ])("what the law allows in %s is not reported: %s", (path, text) => {
   expect(violations(new Map([[path, text]]))).toEqual([]);
 });

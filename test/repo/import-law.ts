@@ -148,7 +148,7 @@ const LAWS: Readonly<Record<string, Law>> = {
     rooms: [...BASE, "engine/settings", "auth", "http", "proxy", "proxy/settings"],
     packages: ["valibot"],
   },
-  "http/console": { rooms: ["client", "client/core", "client/protobuf", "protocol"], packages: [] },
+  "http/showcase": { rooms: ["client", "client/core", "client/protobuf", "protocol"], packages: [] },
   worker: {
     rooms: [
       ...CORE,
