@@ -1,14 +1,14 @@
-/** Builds the page at `/` into dist/page. */
+/** Builds the pages into dist/page: the one at `/`, and the console. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { build } from "esbuild";
+import { CONSOLE_HEADERS } from "../src/server/page.ts";
 import { root } from "./run.mjs";
 
-const source = join(root, "src/http/showcase");
+const showcase = join(root, "src/http/showcase");
+const operators = join(root, "src/http/console");
 const target = join(root, "dist/page");
-
-const { outputFiles } = await build({
-  entryPoints: [join(source, "main.ts"), join(source, "style.css")],
+const terms = {
   outdir: target,
   bundle: true,
   format: "esm",
@@ -16,11 +16,42 @@ const { outputFiles } = await build({
   minify: true,
   write: false,
   logLevel: "warning",
-});
+};
 
-mkdirSync(target, { recursive: true });
-for (const { path, contents } of outputFiles) put(basename(path), contents);
-put("index.html", readFileSync(join(source, "index.html")));
+/** Style sheets as texts, which a script adopts: the page needs no request for them before it is painted. */
+const sheets = {
+  name: "sheets",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      const { outputFiles } = await build({ ...terms, entryPoints: [path] });
+      return { contents: `export const text = ${JSON.stringify(outputFiles[0].text)};` };
+    });
+  },
+};
+
+const [shown, operated] = await Promise.all([
+  build({ ...terms, entryPoints: [join(showcase, "main.ts"), join(showcase, "style.css")] }),
+  build({
+    ...terms,
+    entryPoints: [join(operators, "main.tsx")],
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    plugins: [sheets],
+  }),
+]);
+
+mkdirSync(join(target, "console"), { recursive: true });
+for (const { path, contents } of shown.outputFiles) put(basename(path), contents);
+put("index.html", readFileSync(join(showcase, "index.html")));
+for (const { path, contents } of operated.outputFiles) put(`console/${basename(path)}`, contents);
+put("console/icon.svg", readFileSync(join(operators, "icon.svg")));
+put("console.html", readFileSync(join(operators, "index.html")));
+// How the assets of a Worker are told.
+const headers = Object.entries(CONSOLE_HEADERS).map(([name, value]) => `  ${name}: ${value}`);
+put(
+  "_headers",
+  Buffer.from(["/console", "/console/*"].flatMap((path) => [path, ...headers, ""]).join("\n")),
+);
 
 /**
  * Every wrangler command builds the page, and a running wrangler dev restarts when a file of it
@@ -33,7 +64,7 @@ function put(name, contents) {
   } catch {
     // Not built yet.
   }
-  const temporary = join(root, "dist", `.${name}.${process.pid}`);
+  const temporary = join(root, "dist", `.${basename(name)}.${process.pid}`);
   writeFileSync(temporary, contents);
   renameSync(temporary, path);
 }

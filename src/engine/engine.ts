@@ -39,7 +39,7 @@ import type {
   PresenceSnapshot,
   PublishResult,
 } from "./ports/broker.ts";
-import type { ChannelPage, ChannelQuery, Directory } from "./ports/directory.ts";
+import type { ChannelPage, ChannelQuery, Directory, UserSession } from "./ports/directory.ts";
 import type { Peer, Transport } from "./ports/transport.ts";
 import { checkedRevocation, type RevokeOptions } from "./revocation/check.ts";
 import {
@@ -221,7 +221,7 @@ export class Engine {
    * ended then
    */
   async disconnectUser(userId: string, code: number, reason?: string): Promise<number> {
-    const ids = await this.#sessionsOf(userId);
+    const ids = (await this.sessionsOf(userId)).map(({ sessionId }) => sessionId);
     const outcomes = await Promise.allSettled(ids.map((id) => this.disconnect(id, code, reason)));
     const failure = outcomes.find(({ status }) => status === "rejected");
     if (failure?.status === "rejected") throw failure.reason;
@@ -317,11 +317,22 @@ export class Engine {
     event: CloudEvent,
     options: SessionMessageOptions = {},
   ): Promise<SessionsOutcome> {
-    const ids = await this.#sessionsOf(userId);
+    const ids = (await this.sessionsOf(userId)).map(({ sessionId }) => sessionId);
     const outcome = await this.publishToSessions(ids, event, options);
     const { reached, connecting, failed } = outcome;
     this.#forget(userId, ids, [...reached, ...connecting, ...failed.keys()]);
     return outcome;
+  }
+
+  /**
+   * The sessions of a user on all nodes, in any order. Some of them may have ended just now.
+   *
+   * @throws MessagingError BAD_REQUEST for an empty user, UNIMPLEMENTED without a directory
+   */
+  async sessionsOf(userId: string): Promise<readonly UserSession[]> {
+    // Who has not authenticated is nobody in particular.
+    if (userId === "") throw new MessagingError("BAD_REQUEST", "the user is empty");
+    return await this.#directory.sessions(userId);
   }
 
   /**
@@ -463,13 +474,6 @@ export class Engine {
       }
     }
     return { connect, idle, token: token === undefined ? token : this.#node.steadyAt(token) };
-  }
-
-  async #sessionsOf(userId: string): Promise<readonly string[]> {
-    // Who has not authenticated is nobody in particular.
-    if (userId === "") throw new MessagingError("BAD_REQUEST", "the user is empty");
-    const sessions = await this.#directory.sessions(userId);
-    return sessions.map(({ sessionId }) => sessionId);
   }
 
   /** Sessions that their nodes do not know need not be asked for again. */

@@ -1,9 +1,7 @@
 /** What lies below `/channels/`: doors to one channel each. */
 import type { Hono } from "hono";
-import { MessagingError } from "../protocol/errors.ts";
 import { CHANNELS_PATH, type ChannelPath, channelPathOf } from "./channel-path.ts";
 import { EVENTS_PATH } from "./events/door.ts";
-import { problemResponse } from "./statuses.ts";
 
 /**
  * Answers a request for a channel.
@@ -28,15 +26,8 @@ export function addChannelDoors(app: Hono, { events, publish }: ChannelDoors): v
   app.all(`${CHANNELS_PATH}*`, async (context, next) => {
     // The router has decoded what it matches; a name is decoded once, at its door.
     const path = channelPathOf(context.req.raw.url);
-    const door = path?.rest === EVENTS_PATH ? (events ?? nowhere(publish)) : publish;
+    const door = path?.rest === EVENTS_PATH ? events : publish;
     if (path === undefined || door === undefined) return await next();
     return await door(context.req.raw, path, context.env);
   });
-}
-
-/** In the place of events on a port for servers: undefined where the port has nothing of channels. */
-function nowhere(publish: ChannelDoor | undefined): ChannelDoor | undefined {
-  if (publish === undefined) return undefined;
-  const text = "streams of events are on the ports for clients";
-  return () => problemResponse(new MessagingError("NOT_FOUND", text));
 }

@@ -4,7 +4,7 @@
  */
 import { Hono } from "hono";
 import { addDocument } from "./api/document.ts";
-import { addChannelDoors, type ChannelDoors } from "./channel-doors.ts";
+import { addChannelDoors, type ChannelDoor, type ChannelDoors } from "./channel-doors.ts";
 import { addHealth, addReading } from "./health.ts";
 import { METRICS_TYPE } from "./metrics/text.ts";
 
@@ -15,6 +15,10 @@ export interface OperationsOptions {
   readonly metrics: () => string | Promise<string>;
   /** What lies below `/channels/`. */
   readonly channels?: ChannelDoors;
+  /** Streams of events below `/channels/`. Default none. */
+  readonly events?: ChannelDoor;
+  /** Answers every other path. Default 404. */
+  readonly fallback?: (request: Request) => Response | Promise<Response>;
 }
 
 export function createOperationsApp(options: OperationsOptions): Hono {
@@ -25,8 +29,9 @@ export function createOperationsApp(options: OperationsOptions): Hono {
     answer(200, await metrics(), { "Content-Type": METRICS_TYPE }),
   );
   addDocument(app);
-  addChannelDoors(app, channels);
-  app.notFound(() => plain(404, "Not Found"));
+  const { events } = options;
+  addChannelDoors(app, events === undefined ? channels : { ...channels, events });
+  app.notFound((context) => options.fallback?.(context.req.raw) ?? plain(404, "Not Found"));
   return app;
 }
 

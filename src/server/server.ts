@@ -222,6 +222,8 @@ export class NodeServer implements Server {
         this.#authentication.backends.authenticate !== undefined || logger.debug !== undefined,
       open: () => this.#ready,
       ready: () => this.#isReady,
+      node: () => this.#node,
+      lag: () => this.#lag.stats(),
     });
   }
 

@@ -85,7 +85,7 @@ export function directorySuite(
       });
     });
 
-    test("channels that were published to or have subscribers are listed by name, with their members", async () => {
+    test("channels that were published to or have subscribers are listed by name, with members and heads", async () => {
       await run(async ({ nodes: [one, two], word }) => {
         const before = Date.now();
         await published(one, `${word}.c.log`, `${word}.a`, `${word}.a`);
@@ -100,8 +100,8 @@ export function directorySuite(
         );
         const { channels, next, asOf } = await page(two, { pattern: `${word}.*` });
         expect(channels).toEqual([
-          { channel: `${word}.a`, members: 0 },
-          { channel: `${word}.b`, members: 2 },
+          { channel: `${word}.a`, members: 0, head: { epoch: expect.any(String), offset: 2 } },
+          { channel: `${word}.b`, members: 2, head: { epoch: expect.any(String), offset: 0 } },
         ]);
         expect(next).toBeUndefined();
         expect(asOf).toBeGreaterThan(before - 2_000);

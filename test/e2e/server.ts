@@ -1,5 +1,6 @@
 /** One wrangler dev for all end-to-end files: starting it takes longer than most of them. */
 import type { TestProject } from "vitest/node";
+import { KEY_ENTRIES } from "../http/api/cases.ts";
 import { startWrangler } from "../support/wrangler.ts";
 
 declare module "vitest" {
@@ -11,7 +12,9 @@ declare module "vitest" {
 
 /** Vitest's global setup; what it returns is the teardown. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startWrangler();
+  const server = await startWrangler({
+    secrets: { MESSAGELOOP_API_KEYS: JSON.stringify(KEY_ENTRIES) },
+  });
   project.provide("url", server.url);
   return () => server.stop();
 }

@@ -104,7 +104,12 @@ describe("who is let in", () => {
 });
 
 describe("what a key is good for", () => {
-  const chat = new Principal({ id: "k", rights: ["publish"], patterns: ["chat.*", "news"] });
+  const chat = new Principal({
+    id: "k",
+    rights: ["publish"],
+    patterns: ["chat.*", "news"],
+    expiresAt: undefined,
+  });
 
   test("its rights, in the channels of its patterns", () => {
     expect(chat.may("publish", "chat.room")).toBe(true);
@@ -119,14 +124,22 @@ describe("what a key is good for", () => {
     expect(chat.may("publish", "chat.**")).toBe(false);
     expect(chat.may("publish", "*")).toBe(false);
     expect(
-      new Principal({ id: "k", rights: ["read"], patterns: ["**"] }).may("read", "*.a.**"),
+      new Principal({ id: "k", rights: ["read"], patterns: ["**"], expiresAt: undefined }).may(
+        "read",
+        "*.a.**",
+      ),
     ).toBe(true);
   });
 
   test("what belongs to no channel needs a key for all of them", () => {
     expect(() => chat.checkEverywhere("publish")).toThrow("other channels");
     expect(() => chat.check("manage", "chat.room")).toThrow("has not the right manage");
-    new Principal({ id: "k", rights: ["manage"], patterns: ["**"] }).checkEverywhere("manage");
+    new Principal({
+      id: "k",
+      rights: ["manage"],
+      patterns: ["**"],
+      expiresAt: undefined,
+    }).checkEverywhere("manage");
   });
 });
 

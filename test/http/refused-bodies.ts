@@ -187,14 +187,13 @@ export async function refuseSlowRequests(base: string): Promise<void> {
 /** What no library of ours should be heard to say. */
 const LIBRARIES =
   /parse binary|cannot decode|premature|illegal|invalid|wire|index out|unexpected|encoded data|JSON at|not valid/i;
+const STRANGE_FIELDS =
+  '{"session_id":{},"user_id":7,"user":7,"publications":7,"sessions":7,"channel":7,"channels":7,"pattern":7,"subscriptions":7}';
 const GARBAGE: readonly (readonly [string, string])[] = [
   ["proto", "\xff\xff\xff\xff\xff\xff"],
   ["proto", "\x0a\x05\x01"],
   ["json", "{"],
-  [
-    "json",
-    '{"session_id":{},"user_id":7,"publications":7,"sessions":7,"channel":7,"channels":7,"pattern":7,"subscriptions":7}',
-  ],
+  ["json", STRANGE_FIELDS],
   ["json", '"\xff"'],
 ];
 
@@ -210,23 +209,31 @@ export async function refuseGarbage(base: string): Promise<void> {
       );
     }),
   );
+  // What asks for nothing has no field of a wrong type: what it does not know it passes over.
+  const without = new Set(
+    APIService.methods
+      .filter(({ input }) => input.fields.length === 0)
+      .map(({ name }) => `/${APIService.typeName}/${name}`),
+  );
   const wrong = await Promise.all(
-    asks.map(async ({ path, type, text, more }) => {
-      const bytes = Buffer.from(text, "latin1");
-      const head = Buffer.from([0, 0, 0, 0, bytes.length]);
-      const enveloped = type.includes("+");
-      const answer = await fetch(`${base}${path}`, {
-        method: "POST",
-        headers: { ...KEY, ...more, "Content-Type": type },
-        body: enveloped ? Buffer.concat([head, bytes]) : bytes,
-      });
-      const said = await answer.text();
-      const refused = type.includes("grpc") ? /grpc-status: 3\b/ : /"code":"invalid_argument"/;
-      const status = enveloped ? 200 : 400;
-      const words = said.replaceAll("invalid_argument", "");
-      const good = answer.status === status && refused.test(said) && !LIBRARIES.test(words);
-      return good ? [] : [[path, type, text, answer.status, said.slice(0, 300)]];
-    }),
+    asks
+      .filter(({ path, text }) => text !== STRANGE_FIELDS || !without.has(path))
+      .map(async ({ path, type, text, more }) => {
+        const bytes = Buffer.from(text, "latin1");
+        const head = Buffer.from([0, 0, 0, 0, bytes.length]);
+        const enveloped = type.includes("+");
+        const answer = await fetch(`${base}${path}`, {
+          method: "POST",
+          headers: { ...KEY, ...more, "Content-Type": type },
+          body: enveloped ? Buffer.concat([head, bytes]) : bytes,
+        });
+        const said = await answer.text();
+        const refused = type.includes("grpc") ? /grpc-status: 3\b/ : /"code":"invalid_argument"/;
+        const status = enveloped ? 200 : 400;
+        const words = said.replaceAll("invalid_argument", "");
+        const good = answer.status === status && refused.test(said) && !LIBRARIES.test(words);
+        return good ? [] : [[path, type, text, answer.status, said.slice(0, 300)]];
+      }),
   );
   expect(wrong.flat()).toEqual([]);
 }

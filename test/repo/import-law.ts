@@ -148,7 +148,14 @@ const LAWS: Readonly<Record<string, Law>> = {
     rooms: [...BASE, "engine/settings", "auth", "http", "proxy", "proxy/settings"],
     packages: ["valibot"],
   },
-  "http/showcase": { rooms: ["client", "client/core", "client/protobuf", "protocol"], packages: [] },
+  "http/console": {
+    rooms: ["client", "client/core", "client/stream", "client/wire", "protocol"],
+    packages: ["preact"],
+  },
+  "http/showcase": {
+    rooms: ["client", "client/core", "client/protobuf", "protocol"],
+    packages: [],
+  },
   worker: {
     rooms: [
       ...CORE,

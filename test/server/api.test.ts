@@ -388,13 +388,12 @@ test("a body that says that it is too long is refused before it comes", async ()
   socket.destroy();
 });
 
-test("the admin port says where streams of events are", async () => {
+test("the admin port has streams of events for its keys, whatever names clients' ports have", async () => {
   const answer = await fetch(`${admin}/channels/room/events`, { headers: authorized });
-  expect(answer.status).toBe(404);
-  expect(await answer.json()).toEqual({
-    code: "NOT_FOUND",
-    message: "streams of events are on the ports for clients",
-  });
+  expect(answer.status).toBe(200);
+  expect(answer.headers.get("Content-Type")).toBe("text/event-stream");
+  await answer.body?.cancel();
+  expect((await fetch(`${admin}/channels/room/events`)).status).toBe(401);
 });
 
 test("what cannot be decoded is refused in words of our own, by every call", async () => {

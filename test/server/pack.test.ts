@@ -136,7 +136,9 @@ test.each([
   expect(paths).toEqual(expect.arrayContaining([...everywhere, ...needed]));
   const others = paths.filter((path) => !everywhere.includes(path) && !expected.test(path));
   expect(others.filter((path) => !/^[\w.]+\.(?:md|yaml)$/.test(path))).toEqual([]);
-  expect(paths.filter((path) => /\/stale\/|\.test\.|(?:console|showcase)\//.test(path))).toEqual([]);
+  expect(paths.filter((path) => /\/stale\/|\.test\.|(?:console|showcase)\//.test(path))).toEqual(
+    [],
+  );
 });
 
 test.each(NAMES)("%s says who it is and where it comes from", async (name) => {

@@ -4,9 +4,10 @@ import { readFileSync } from "node:fs";
 import { request as ask, createServer as createHttp } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { parseConfig } from "../../src/server/config/config.ts";
-import { pageAt } from "../../src/server/page.ts";
+import { consoleAt, pageAt } from "../../src/server/page.ts";
 import { createServer } from "../../src/server/server.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -104,4 +105,35 @@ test("each file is read once, whatever is asked for", async () => {
     expect(await status("/constructor")).toBe(404);
   }
   expect(read).toEqual(["index.html", "style.css", "main.js"]);
+});
+
+/** All that the console is made of, in bytes of gzip. */
+const CONSOLE_BUDGET = 80 * 1024;
+
+test("the console is small, and its files are served with what keeps other scripts out", async () => {
+  const console = consoleAt();
+  let size = 0;
+  for (const path of ["/console", "/console/main.js", "/console/icon.svg"]) {
+    const answer = await console(new Request(`http://a.test${path}`));
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get("Content-Security-Policy")).toMatch(/^default-src 'self';/);
+    expect(answer.headers.get("X-Content-Type-Options")).toBe("nosniff");
+    size += gzipSync(await answer.bytes()).length;
+  }
+  expect(size).toBeLessThan(CONSOLE_BUDGET);
+  for (const path of ["/", "/main.js", "/console/constructor", "/console/../main.js"]) {
+    expect((await console(new Request(`http://a.test${path}`))).status).toBe(404);
+  }
+  const posted = new Request("http://a.test/console", { method: "POST" });
+  expect((await console(posted)).status).toBe(404);
+  const slashed = await console(new Request("http://a.test/console/"));
+  expect([slashed.status, slashed.headers.get("Location")]).toEqual([307, "../console"]);
+});
+
+test("the assets of a Worker have the same headers", async () => {
+  const told = readFileSync(new URL("../../dist/page/_headers", import.meta.url), "utf8");
+  const { headers } = await consoleAt()(new Request("http://a.test/console"));
+  for (const name of ["Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy"]) {
+    expect(told.split(`  ${name}: ${headers.get(name)}\n`)).toHaveLength(3);
+  }
 });

@@ -27,6 +27,8 @@ export interface WranglerOptions {
   readonly entrypoints?: Readonly<Record<string, string>>;
   /** Variables beside those of wrangler.toml. */
   readonly vars?: Readonly<Record<string, unknown>>;
+  /** Secrets, such as `MESSAGELOOP_API_KEYS`, as a developer's machine has them. Default none. */
+  readonly secrets?: Readonly<Record<string, string>>;
   /** A config.yaml. Default: there is none. */
   readonly config?: string;
   /** Default: a free one. */
@@ -48,6 +50,13 @@ export async function startWrangler(options: WranglerOptions = {}): Promise<Runn
   const args = ["dev", "--port", `${port}`, "--inspector-port", "0", "--persist-to", storage];
   const { env, more } = await prepared(options, storage);
   args.push(...more);
+  if (options.secrets !== undefined) {
+    const file = join(storage, ".vars");
+    // What is in quotes of this kind is taken as it is.
+    const lines = Object.entries(options.secrets).map(([name, value]) => `${name}='${value}'\n`);
+    await writeFile(file, lines.join(""));
+    args.push("--env-file", file);
+  }
   const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
   const child = spawn(process.execPath, [wrangler, ...args], {
     cwd: root,

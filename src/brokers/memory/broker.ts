@@ -329,7 +329,8 @@ export class MemoryBroker implements Broker {
   *#listed(): Iterable<ListedChannel> {
     for (const channel of this.#channels.values()) {
       if (this.#over(channel)) continue;
-      yield { channel: channel.name, members: channel.presence?.size ?? 0 };
+      const members = channel.presence?.size ?? 0;
+      yield { channel: channel.name, members, head: positionOf(channel) };
     }
   }
 

@@ -46,6 +46,11 @@ export class RedisKeys {
     return PARTS.map((part) => `${this.#prefix}{${tag}}:${part}`);
   }
 
+  /** What is known of a channel, one of its keys. */
+  meta(channel: string): string {
+    return this.channel(channel)[PARTS.indexOf("meta")] ?? "";
+  }
+
   /** The members of a channel, one of its keys. */
   members(channel: string): string {
     return this.channel(channel)[PARTS.indexOf("members")] ?? "";

@@ -1,5 +1,4 @@
 /** Which sessions a user has and which channels there are, over all nodes. */
-
 import type { Revocation } from "./revocations.ts";
 
 /** A session that has authenticated as a user. */
@@ -15,6 +14,8 @@ export interface ListedChannel {
   readonly channel: string;
   /** Members, as presence counts them; 0 in a channel without presence. */
   readonly members: number;
+  /** Head of its log; undefined where the channel would have to be woken for it. */
+  readonly head?: { readonly epoch: string; readonly offset: number } | undefined;
 }
 
 /** Which channels are asked for. */

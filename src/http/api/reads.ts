@@ -6,7 +6,7 @@ import { checkPattern } from "../../channels/patterns.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { ChannelPage, ChannelQuery } from "../../engine/ports/directory.ts";
 import { historyPage, presencePage } from "../../engine/session/queries.ts";
-import { positionOf, uint64Of } from "../../engine/subscription/positions.ts";
+import { positionMessage, positionOf, uint64Of } from "../../engine/subscription/positions.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import type {
   ChannelsRequest,
@@ -105,7 +105,11 @@ export async function channels(
     limit: Math.min(limit ?? LISTED_CHANNELS, MAX_LISTED_CHANNELS),
   });
   return {
-    channels: [...page.channels],
+    channels: page.channels.map(({ channel, members, head }) => ({
+      channel,
+      members,
+      ...(head === undefined ? {} : { position: positionMessage(head) }),
+    })),
     cursor: next === undefined ? "" : writeCursor(next),
     asOf: uint64Of(asOf),
   };

@@ -23,12 +23,15 @@ import { publish } from "./publish.ts";
 import { channels, history, presence, removeHistory } from "./reads.ts";
 import { revoke } from "./revoke.ts";
 import { disconnect, subscribe, survey, unsubscribe } from "./sessions.ts";
+import { type StatusHost, sessions, status } from "./status.ts";
 
 export interface ApiServiceOptions {
   readonly keys: Keys;
   /** Makes the tickets of CreateTicket. */
   readonly tickets: Tickets;
   readonly logger: Logger;
+  /** What Status answers of the host. */
+  readonly host: StatusHost;
 }
 
 /** One of the calls. Its types are those of its descriptor. */
@@ -43,7 +46,7 @@ export class ApiService {
   readonly #keys: Keys;
   readonly #logger: Logger;
 
-  constructor({ keys, tickets, logger }: ApiServiceOptions) {
+  constructor({ keys, tickets, logger, host }: ApiServiceOptions) {
     this.#keys = keys;
     this.#logger = logger;
     const { method } = APIService;
@@ -58,6 +61,8 @@ export class ApiService {
       of(method.presence, presence),
       of(method.channels, channels),
       of(method.revoke, revoke),
+      of(method.status, async (call) => status(call, host)),
+      of(method.sessions, sessions),
       of(method.createTicket, async ({ principal }, { userId, channels: names, ttlMs }) => {
         for (const name of names) principal.check("read", name);
         const { ticket, expiresAt } = await tickets.mint({

@@ -33,26 +33,30 @@ export interface KeysOptions {
 export class Principal {
   /** Id of the key. It is no secret. */
   readonly id: string;
-  readonly #rights: ReadonlySet<Right>;
-  readonly #patterns: readonly string[];
+  readonly rights: ReadonlySet<Right>;
+  /** Channels that the key is good for, by patterns and names. */
+  readonly patterns: readonly string[];
+  /** From when on it is good for nothing, Unix milliseconds; undefined for never. */
+  readonly expiresAt: number | undefined;
   readonly #everywhere: boolean;
 
-  constructor({ id, rights, patterns }: Pick<KeyEntry, "id" | "rights" | "patterns">) {
+  constructor({ id, rights, patterns, expiresAt }: Omit<KeyEntry, "digest">) {
     this.id = id;
-    this.#rights = new Set(rights);
-    this.#patterns = patterns;
+    this.rights = new Set(rights);
+    this.patterns = patterns;
+    this.expiresAt = expiresAt;
     this.#everywhere = patterns.includes("**");
   }
 
   /** @param channel a channel, or a pattern: then its channels, all of them */
   may(right: Right, channel: string): boolean {
-    if (!this.#rights.has(right)) return false;
-    return this.#everywhere || coveredBy(this.#patterns, channel);
+    if (!this.rights.has(right)) return false;
+    return this.#everywhere || coveredBy(this.patterns, channel);
   }
 
   /** @throws MessagingError ACL_ERROR where the key is good for it in no channel */
   checkRight(right: Right): void {
-    if (this.#rights.has(right)) return;
+    if (this.rights.has(right)) return;
     throw new MessagingError("ACL_ERROR", `the key has not the right ${right}`);
   }
 

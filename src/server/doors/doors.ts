@@ -2,10 +2,12 @@
 import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
+import type { HistogramStats } from "../../engine/counters.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Clock, Logger } from "../../engine/ports/platform.ts";
 import { apiRoutes } from "../../http/api/routes.ts";
 import { ApiService } from "../../http/api/service.ts";
+import type { NodeState } from "../../http/api/status.ts";
 import { UnaryApi } from "../../http/api/unary.ts";
 import { createApp } from "../../http/app.ts";
 import type { ChannelDoor, ChannelDoors } from "../../http/channel-doors.ts";
@@ -19,10 +21,11 @@ import { MessagingService } from "../../protocol/gen/messageloop/v1/service_pb.j
 import { ApiCalls } from "../api/calls.ts";
 import { cloudEventsDoor } from "../api/cloudevents.ts";
 import { sha256 } from "../api/keys.ts";
+import { CAPABILITIES } from "../capabilities.ts";
 import type { ServerConfig } from "../config/config.ts";
 import { HealthService } from "../grpc/health.ts";
 import { ReflectionService } from "../grpc/reflection.ts";
-import { pageAt } from "../page.ts";
+import { consoleAt, pageAt } from "../page.ts";
 import { hmac, random } from "../platform.ts";
 import { callsHandler } from "../transport/calls.ts";
 import { TrustedProxies } from "../transport/client-address.ts";
@@ -67,6 +70,10 @@ export interface DoorsOptions {
   readonly open: () => boolean;
   /** Whether it can do so, as health says it. */
   readonly ready: () => boolean;
+  /** What the ids of its sessions begin with. */
+  readonly node: () => string;
+  /** How late timers came. */
+  readonly lag: () => HistogramStats;
 }
 
 export class Doors {
@@ -79,6 +86,7 @@ export class Doors {
   readonly #apiCalls: ApiCalls;
   readonly #sockets: Sockets;
   readonly #eventsDoor: EventsDoor;
+  readonly #adminEventsDoor: EventsDoor;
   readonly #eventStreams: EventStreams;
 
   constructor(options: DoorsOptions) {
@@ -93,7 +101,18 @@ export class Doors {
     );
     this.#keys = new Keys({ entries: config.api.keys, sha256, clock, logger });
     const tickets = new Tickets({ keys: config.api.ticketKeys, hmac, clock });
-    this.api = new ApiService({ keys: this.#keys, tickets, logger });
+    const node = (): NodeState => ({
+      name: options.node(),
+      stats: engine.stats(),
+      facts: {
+        uptimeSeconds: process.uptime(),
+        connections: this.connections.size,
+        memoryBytes: process.memoryUsage.rss(),
+        lag: options.lag(),
+      },
+    });
+    const host = { name: CAPABILITIES.name, now: clock.now, node };
+    this.api = new ApiService({ keys: this.#keys, tickets, logger, host });
     const api = new UnaryApi(this.api);
     this.#apiCalls = new ApiCalls({ api, engine, proxies: this.#proxies, logger });
     const common = { engine, connections: this.connections, maxQueueBytes, logger, sessionId };
@@ -104,15 +123,17 @@ export class Doors {
       proxies: this.#proxies,
       locates: options.locates,
     });
-    this.#eventsDoor = new EventsDoor({
+    const events = {
       keys: this.#keys,
       tickets,
       authorizer: engine.authorizer,
-      rules: config.websocket,
       subscribes: !config.settings.disabledMessages.includes("subscribe"),
       logger,
       random: Math.random,
-    });
+    };
+    this.#eventsDoor = new EventsDoor({ ...events, rules: config.websocket });
+    // The names and origins that are set are those of the ports for clients.
+    this.#adminEventsDoor = new EventsDoor({ ...events, rules: {} });
     this.#eventStreams = new EventStreams({ ...common, stream: config.stream, ready: open });
   }
 
@@ -184,6 +205,8 @@ export class Doors {
       ready,
       metrics,
       channels: { publish: this.#cloudEvents() },
+      events: this.#events(this.#adminEventsDoor),
+      fallback: consoleAt(),
     });
     const calls = this.#calls(this.#apiRoutes(), getRequestListener(app.fetch, HTTP1_OPTIONS));
     return await httpServer(config.http.tls, (request, response) => {
@@ -201,12 +224,16 @@ export class Doors {
   #channels(): ChannelDoors {
     return {
       ...(this.#options.config.api.public ? { publish: this.#cloudEvents() } : {}),
-      events: async (request, path, env) => {
-        const { incoming, outgoing } = env as HttpBindings | Http2Bindings;
-        const peer = this.#proxies.peerOf(incoming);
-        const open = (events: AdmittedEvents) => this.#eventStreams.open(events, outgoing);
-        return await this.#eventsDoor.answer(request, path, peer, open);
-      },
+      events: this.#events(this.#eventsDoor),
+    };
+  }
+
+  #events(door: EventsDoor): ChannelDoor {
+    return async (request, path, env) => {
+      const { incoming, outgoing } = env as HttpBindings | Http2Bindings;
+      const peer = this.#proxies.peerOf(incoming);
+      const open = (events: AdmittedEvents) => this.#eventStreams.open(events, outgoing);
+      return await door.answer(request, path, peer, open);
     };
   }
 

@@ -3,7 +3,8 @@ import { made } from "../../channels/maps.ts";
 import { KEY_PEER } from "../../http/api/context.ts";
 import { apiRoutes } from "../../http/api/routes.ts";
 import { ApiService } from "../../http/api/service.ts";
-import { consoleLoggerAt } from "../platform.ts";
+import { CAPABILITIES } from "../capabilities.ts";
+import { clock, consoleLoggerAt } from "../platform.ts";
 import type { WorkerSettings } from "../settings.ts";
 import { accessOf } from "./access.ts";
 import { type Caller, callerOf, callerValues, peerOf } from "./caller.ts";
@@ -29,6 +30,8 @@ function servicesOf(settings: WorkerSettings): ConnectServices {
   const service = new ApiService({
     ...accessOf(settings),
     logger: consoleLoggerAt(settings.logLevel),
+    // Gateways sleep, and are not woken to be counted.
+    host: { name: CAPABILITIES.name, now: clock.now },
   });
   const api = apiRoutes({
     service,

@@ -580,6 +580,78 @@ export const API_CASES: readonly ApiCase[] = [
     },
   },
   {
+    name: "Status: what the key is good for, for any key, and what the node does, for one that may read all",
+    async run(api) {
+      const all = await api.call("status", {});
+      const version = expect.stringMatching(/^\d+\.\d+\.\d+/);
+      expect(all).toMatchObject({
+        key: { id: "all", rights: ["publish", "read", "manage"], patterns: ["**"] },
+        host: expect.stringMatching(/^(server|worker)$/),
+        version,
+        as_of: expect.stringMatching(/^\d{13}$/),
+      });
+      const chat = await api.call("status", {}, KEYS.chat.key);
+      expect(chat).toMatchObject({ key: { id: "chat", patterns: ["chat.*"] }, version });
+      expect(chat["nodes"]).toBeUndefined();
+      expect((await api.call("status", {}, KEYS.publish.key))["nodes"]).toBeUndefined();
+      const { nodes } = await api.call("status", {}, KEYS.read.key);
+      // Gateways sleep, and are not woken to be counted.
+      if (all["host"] === "worker") {
+        expect(nodes).toBeUndefined();
+        return;
+      }
+      const { id } = await api.host.client();
+      await api.publish({ channels: [api.host.name("room")] });
+      const [before] = nodes as JsonObject[];
+      const [after] = (await api.call("status", {}))["nodes"] as JsonObject[];
+      expect(`${id}`.startsWith(`${after?.["name"]}.`)).toBe(true);
+      expect(after?.["name"]).toBe(before?.["name"]);
+      expect(Number(after?.["sessions"])).toBeGreaterThan(0);
+      expect(Number(after?.["publications"])).toBeGreaterThan(
+        Number(before?.["publications"] ?? 0),
+      );
+      expect(Number(after?.["memory_bytes"])).toBeGreaterThan(1_000_000);
+    },
+  },
+  {
+    name: "Sessions: those of a user on all nodes, as long as they are there",
+    async run(api) {
+      const user = api.host.name("user");
+      const first = await api.host.client({ token: user });
+      const second = await api.host.elsewhere({ token: user });
+      const there = async (): Promise<string[]> => {
+        const { sessions = [] } = await api.call("sessions", { user }, KEYS.read.key);
+        for (const { since } of sessions as JsonObject[]) {
+          expect(Math.abs(Date.now() - Number(since))).toBeLessThan(60_000);
+        }
+        return (sessions as JsonObject[]).map(({ session_id }) => `${session_id}`).toSorted();
+      };
+      const both = [first.id, second.id].toSorted();
+      expect(await eventually(there, (ids) => ids.length === 2)).toEqual(both);
+      await api.call("disconnect", { sessions: [second.id] });
+      expect(await eventually(there, (ids) => ids.length === 1)).toEqual([first.id]);
+      expect(await api.call("sessions", { user: api.host.name("nobody") })).toEqual({});
+      expect((await api.outcome("sessions", {})).code).toBe("invalid_argument");
+    },
+  },
+  {
+    name: "Channels: where a channel need not be woken for it, how far its log is",
+    async run(api) {
+      const room = api.host.name("headed");
+      const [first] = await api.publish({ channels: [room] });
+      await api.publish({ channels: [room] });
+      const { host } = await api.call("status", {});
+      const { channels } = await eventually(
+        () => api.call("channels", { pattern: room }),
+        ({ channels: found }) => Array.isArray(found),
+        15_000,
+      );
+      const [{ position } = {}] = channels as JsonObject[];
+      const { epoch } = (first?.["position"] ?? {}) as JsonObject;
+      expect(position).toEqual(host === "worker" ? undefined : { epoch, offset: "2" });
+    },
+  },
+  {
     name: "Keys: without one, with a wrong or an expired one nothing is done",
     async run(api) {
       for (const key of [undefined, "wrong", KEYS.all.key.slice(0, -1), KEYS.expired.key]) {
@@ -611,6 +683,8 @@ export const API_CASES: readonly ApiCase[] = [
         ["channels", {}, "publish"],
         ["createTicket", { channels: ["room"] }, "chat"],
         ["createTicket", { channels: ["chat.**"] }, "chat"],
+        ["sessions", { user: "ann" }, "publish"],
+        ["sessions", { user: "ann" }, "chat"],
       ];
       for (const [method, request, key] of calls) {
         const { code } = await api.outcome(method, request, KEYS[key].key);

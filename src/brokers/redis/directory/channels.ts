@@ -8,7 +8,7 @@ import { compareNames, type NameRange, nameRange } from "../../../channels/name-
 import { matcherOf } from "../../../channels/patterns.ts";
 import type { RuleBook } from "../../../channels/rules.ts";
 import { background } from "../../../engine/background.ts";
-import type { ChannelPage, ChannelQuery } from "../../../engine/ports/directory.ts";
+import type { ChannelPage, ChannelQuery, ListedChannel } from "../../../engine/ports/directory.ts";
 import { type CallContext, patiently } from "../outage/retry.ts";
 import { flagOf, numberOf, rowsOf, textOf } from "../reply.ts";
 import { checkedAll, NOW, script } from "../scripts/script.ts";
@@ -127,17 +127,22 @@ export class RedisChannels {
       next = name;
       break;
     }
-    const counts = await Promise.all(names.map((name) => this.#members(name)));
-    const channels = names.map((channel, i) => ({ channel, members: counts[i] ?? 0 }));
+    const channels = await Promise.all(names.map((name) => this.#listed(name)));
     return { channels, next, asOf: Math.max(now - ON_ITS_WAY_MS, 0) };
   }
 
-  async #members(name: string): Promise<number> {
+  async #listed(channel: string): Promise<ListedChannel> {
     const { commands, keys } = this.#host;
-    const key = keys.members(name);
-    return await patiently(this.#host, async () =>
-      numberOf(await commands.command(key, ["ZCARD", key])),
-    );
+    const [meta, members] = [keys.meta(channel), keys.members(channel)];
+    const [count, known] = await Promise.all([
+      patiently(this.#host, () => commands.command(members, ["ZCARD", members])),
+      patiently(this.#host, () => commands.command(meta, ["HMGET", meta, "epoch", "head"])),
+    ]);
+    const listed = { channel, members: numberOf(count) };
+    const [epoch, head] = Array.isArray(known) ? known : [];
+    // Redis may have forgotten the log of a channel that is listed still.
+    if (epoch === null || epoch === undefined) return listed;
+    return { ...listed, head: { epoch: textOf(epoch), offset: Number(textOf(head ?? "0")) } };
   }
 
   #spareOf(name: string): number {

@@ -677,6 +677,124 @@ export const OPENAPI: object = {
           }
         }
       }
+    },
+    "/messageloop.server.v1.APIService/Status": {
+      "post": {
+        "operationId": "Status",
+        "tags": [
+          "APIService"
+        ],
+        "summary": "Says what the key is good for, and what the deployment is and does",
+        "description": "Says what the key is good for, and what the deployment is and does. Any key may ask; what nodes do is for those with the right read in all channels.",
+        "requestBody": {
+          "required": true,
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/messageloop.server.v1.StatusRequest"
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "The answer.",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/messageloop.server.v1.StatusResponse"
+                }
+              }
+            }
+          },
+          "400": {
+            "$ref": "#/components/responses/problem400"
+          },
+          "401": {
+            "$ref": "#/components/responses/problem401"
+          },
+          "403": {
+            "$ref": "#/components/responses/problem403"
+          },
+          "408": {
+            "$ref": "#/components/responses/problem408"
+          },
+          "415": {
+            "$ref": "#/components/responses/problem415"
+          },
+          "429": {
+            "$ref": "#/components/responses/problem429"
+          },
+          "500": {
+            "$ref": "#/components/responses/problem500"
+          },
+          "501": {
+            "$ref": "#/components/responses/problem501"
+          },
+          "503": {
+            "$ref": "#/components/responses/problem503"
+          }
+        }
+      }
+    },
+    "/messageloop.server.v1.APIService/Sessions": {
+      "post": {
+        "operationId": "Sessions",
+        "tags": [
+          "APIService"
+        ],
+        "summary": "Lists the sessions of a user",
+        "description": "Lists the sessions of a user. Needs the right read in all channels.",
+        "requestBody": {
+          "required": true,
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/messageloop.server.v1.SessionsRequest"
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "The answer.",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/messageloop.server.v1.SessionsResponse"
+                }
+              }
+            }
+          },
+          "400": {
+            "$ref": "#/components/responses/problem400"
+          },
+          "401": {
+            "$ref": "#/components/responses/problem401"
+          },
+          "403": {
+            "$ref": "#/components/responses/problem403"
+          },
+          "408": {
+            "$ref": "#/components/responses/problem408"
+          },
+          "415": {
+            "$ref": "#/components/responses/problem415"
+          },
+          "429": {
+            "$ref": "#/components/responses/problem429"
+          },
+          "500": {
+            "$ref": "#/components/responses/problem500"
+          },
+          "501": {
+            "$ref": "#/components/responses/problem501"
+          },
+          "503": {
+            "$ref": "#/components/responses/problem503"
+          }
+        }
+      }
     }
   },
   "components": {
@@ -1113,6 +1231,10 @@ export const OPENAPI: object = {
             "minimum": 0,
             "maximum": 4294967295,
             "description": "Members, as presence counts them; 0 in a channel without presence."
+          },
+          "position": {
+            "$ref": "#/components/schemas/messageloop.v1.StreamPosition",
+            "description": "Head of its log; absent on Workers, where the channel would have to be woken for it. What two answers differ by in one epoch is what was published between them."
           }
         }
       },
@@ -1413,6 +1535,110 @@ export const OPENAPI: object = {
           }
         }
       },
+      "messageloop.server.v1.NodeStatus": {
+        "type": "object",
+        "description": "What a node holds now, and what it has counted since it started. Two answers of one start differ by what was done between them.",
+        "properties": {
+          "name": {
+            "type": "string",
+            "description": "What the ids of its sessions begin with. Another start has another name."
+          },
+          "uptime_ms": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "Milliseconds since it started."
+          },
+          "connections": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 4294967295,
+            "description": "Connections of clients now."
+          },
+          "sessions": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 4294967295,
+            "description": "Sessions, subscriptions, channels and patterns that have a subscriber here now."
+          },
+          "subscriptions": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 4294967295
+          },
+          "channels": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 4294967295
+          },
+          "patterns": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 4294967295
+          },
+          "memory_bytes": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "Memory that the process has of the machine, in bytes."
+          },
+          "lag_us": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "How late the event loop came to its timers since the start, all together, in microseconds, and how many there were."
+          },
+          "lag_samples": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$"
+          },
+          "publications": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "Publishes that were acknowledged."
+          },
+          "deliveries": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "Messages written to sessions."
+          },
+          "received_bytes": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "Bytes of frames from and to clients."
+          },
+          "sent_bytes": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$"
+          },
+          "gaps": {
+            "type": "object",
+            "additionalProperties": {
+              "type": "string",
+              "format": "uint64",
+              "pattern": "^[0-9]{1,19}$"
+            },
+            "description": "Holes that live subscriptions met and that the log could not fill, by reason."
+          },
+          "slow_consumers": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "Sessions that were closed because their clients did not read, with 3510."
+          },
+          "internal_errors": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "Exceptions that were not foreseen."
+          }
+        }
+      },
       "messageloop.server.v1.PresenceRequest": {
         "type": "object",
         "properties": {
@@ -1647,6 +1873,102 @@ export const OPENAPI: object = {
             "description": "Its id, which a JWT has as `jti`.",
             "minLength": 1,
             "maxLength": 255
+          }
+        }
+      },
+      "messageloop.server.v1.SessionInfo": {
+        "type": "object",
+        "properties": {
+          "session_id": {
+            "type": "string"
+          },
+          "since": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "When it connected, Unix milliseconds."
+          }
+        }
+      },
+      "messageloop.server.v1.SessionsRequest": {
+        "type": "object",
+        "properties": {
+          "user": {
+            "type": "string"
+          }
+        }
+      },
+      "messageloop.server.v1.SessionsResponse": {
+        "type": "object",
+        "properties": {
+          "sessions": {
+            "type": "array",
+            "items": {
+              "$ref": "#/components/schemas/messageloop.server.v1.SessionInfo"
+            },
+            "description": "Connected first, first. Some of them may have ended just now."
+          }
+        }
+      },
+      "messageloop.server.v1.StatusRequest": {
+        "type": "object",
+        "properties": {}
+      },
+      "messageloop.server.v1.StatusResponse": {
+        "type": "object",
+        "properties": {
+          "key": {
+            "$ref": "#/components/schemas/messageloop.server.v1.StatusResponse.Key"
+          },
+          "host": {
+            "type": "string",
+            "description": "`server` or `worker`."
+          },
+          "version": {
+            "type": "string",
+            "description": "Of the software."
+          },
+          "nodes": {
+            "type": "array",
+            "items": {
+              "$ref": "#/components/schemas/messageloop.server.v1.NodeStatus"
+            },
+            "description": "The node that has answered. None on Workers, whose gateways are not woken to be counted, and for a key that may not read all channels."
+          },
+          "as_of": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "When all of this was so, Unix milliseconds."
+          }
+        }
+      },
+      "messageloop.server.v1.StatusResponse.Key": {
+        "type": "object",
+        "description": "The key that the call came with.",
+        "properties": {
+          "id": {
+            "type": "string"
+          },
+          "rights": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            },
+            "description": "`publish`, `read` and `manage`, those of them that it has."
+          },
+          "patterns": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            },
+            "description": "Channels that it is good for, by patterns and names."
+          },
+          "expires": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "From when on it is good for nothing, Unix milliseconds; 0 for never."
           }
         }
       },

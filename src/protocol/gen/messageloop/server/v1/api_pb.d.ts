@@ -772,6 +772,14 @@ export declare type ChannelInfo = Message<"messageloop.server.v1.ChannelInfo"> &
    * @generated from field: uint32 members = 2;
    */
   members: number;
+
+  /**
+   * Head of its log; absent on Workers, where the channel would have to be woken for it. What two answers differ by in
+   * one epoch is what was published between them.
+   *
+   * @generated from field: messageloop.v1.StreamPosition position = 3;
+   */
+  position?: StreamPosition | undefined;
 };
 
 /**
@@ -927,6 +935,282 @@ export declare type RevokeResponse = Message<"messageloop.server.v1.RevokeRespon
 export declare const RevokeResponseSchema: GenMessage<RevokeResponse>;
 
 /**
+ * @generated from message messageloop.server.v1.StatusRequest
+ */
+export declare type StatusRequest = Message<"messageloop.server.v1.StatusRequest"> & {
+};
+
+/**
+ * Describes the message messageloop.server.v1.StatusRequest.
+ * Use `create(StatusRequestSchema)` to create a new message.
+ */
+export declare const StatusRequestSchema: GenMessage<StatusRequest>;
+
+/**
+ * @generated from message messageloop.server.v1.StatusResponse
+ */
+export declare type StatusResponse = Message<"messageloop.server.v1.StatusResponse"> & {
+  /**
+   * @generated from field: messageloop.server.v1.StatusResponse.Key key = 1;
+   */
+  key?: StatusResponse_Key | undefined;
+
+  /**
+   * `server` or `worker`.
+   *
+   * @generated from field: string host = 2;
+   */
+  host: string;
+
+  /**
+   * Of the software.
+   *
+   * @generated from field: string version = 3;
+   */
+  version: string;
+
+  /**
+   * The node that has answered. None on Workers, whose gateways are not woken to be counted, and for a key that may
+   * not read all channels.
+   *
+   * @generated from field: repeated messageloop.server.v1.NodeStatus nodes = 4;
+   */
+  nodes: NodeStatus[];
+
+  /**
+   * When all of this was so, Unix milliseconds.
+   *
+   * @generated from field: uint64 as_of = 5;
+   */
+  asOf: bigint;
+};
+
+/**
+ * Describes the message messageloop.server.v1.StatusResponse.
+ * Use `create(StatusResponseSchema)` to create a new message.
+ */
+export declare const StatusResponseSchema: GenMessage<StatusResponse>;
+
+/**
+ * The key that the call came with.
+ *
+ * @generated from message messageloop.server.v1.StatusResponse.Key
+ */
+export declare type StatusResponse_Key = Message<"messageloop.server.v1.StatusResponse.Key"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * `publish`, `read` and `manage`, those of them that it has.
+   *
+   * @generated from field: repeated string rights = 2;
+   */
+  rights: string[];
+
+  /**
+   * Channels that it is good for, by patterns and names.
+   *
+   * @generated from field: repeated string patterns = 3;
+   */
+  patterns: string[];
+
+  /**
+   * From when on it is good for nothing, Unix milliseconds; 0 for never.
+   *
+   * @generated from field: uint64 expires = 4;
+   */
+  expires: bigint;
+};
+
+/**
+ * Describes the message messageloop.server.v1.StatusResponse.Key.
+ * Use `create(StatusResponse_KeySchema)` to create a new message.
+ */
+export declare const StatusResponse_KeySchema: GenMessage<StatusResponse_Key>;
+
+/**
+ * What a node holds now, and what it has counted since it started. Two answers of one start differ by what was done
+ * between them.
+ *
+ * @generated from message messageloop.server.v1.NodeStatus
+ */
+export declare type NodeStatus = Message<"messageloop.server.v1.NodeStatus"> & {
+  /**
+   * What the ids of its sessions begin with. Another start has another name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Milliseconds since it started.
+   *
+   * @generated from field: uint64 uptime_ms = 2;
+   */
+  uptimeMs: bigint;
+
+  /**
+   * Connections of clients now.
+   *
+   * @generated from field: uint32 connections = 3;
+   */
+  connections: number;
+
+  /**
+   * Sessions, subscriptions, channels and patterns that have a subscriber here now.
+   *
+   * @generated from field: uint32 sessions = 4;
+   */
+  sessions: number;
+
+  /**
+   * @generated from field: uint32 subscriptions = 5;
+   */
+  subscriptions: number;
+
+  /**
+   * @generated from field: uint32 channels = 6;
+   */
+  channels: number;
+
+  /**
+   * @generated from field: uint32 patterns = 7;
+   */
+  patterns: number;
+
+  /**
+   * Memory that the process has of the machine, in bytes.
+   *
+   * @generated from field: uint64 memory_bytes = 8;
+   */
+  memoryBytes: bigint;
+
+  /**
+   * How late the event loop came to its timers since the start, all together, in microseconds, and how many there were.
+   *
+   * @generated from field: uint64 lag_us = 9;
+   */
+  lagUs: bigint;
+
+  /**
+   * @generated from field: uint64 lag_samples = 10;
+   */
+  lagSamples: bigint;
+
+  /**
+   * Publishes that were acknowledged.
+   *
+   * @generated from field: uint64 publications = 11;
+   */
+  publications: bigint;
+
+  /**
+   * Messages written to sessions.
+   *
+   * @generated from field: uint64 deliveries = 12;
+   */
+  deliveries: bigint;
+
+  /**
+   * Bytes of frames from and to clients.
+   *
+   * @generated from field: uint64 received_bytes = 13;
+   */
+  receivedBytes: bigint;
+
+  /**
+   * @generated from field: uint64 sent_bytes = 14;
+   */
+  sentBytes: bigint;
+
+  /**
+   * Holes that live subscriptions met and that the log could not fill, by reason.
+   *
+   * @generated from field: map<string, uint64> gaps = 15;
+   */
+  gaps: { [key: string]: bigint };
+
+  /**
+   * Sessions that were closed because their clients did not read, with 3510.
+   *
+   * @generated from field: uint64 slow_consumers = 16;
+   */
+  slowConsumers: bigint;
+
+  /**
+   * Exceptions that were not foreseen.
+   *
+   * @generated from field: uint64 internal_errors = 17;
+   */
+  internalErrors: bigint;
+};
+
+/**
+ * Describes the message messageloop.server.v1.NodeStatus.
+ * Use `create(NodeStatusSchema)` to create a new message.
+ */
+export declare const NodeStatusSchema: GenMessage<NodeStatus>;
+
+/**
+ * @generated from message messageloop.server.v1.SessionsRequest
+ */
+export declare type SessionsRequest = Message<"messageloop.server.v1.SessionsRequest"> & {
+  /**
+   * @generated from field: string user = 1;
+   */
+  user: string;
+};
+
+/**
+ * Describes the message messageloop.server.v1.SessionsRequest.
+ * Use `create(SessionsRequestSchema)` to create a new message.
+ */
+export declare const SessionsRequestSchema: GenMessage<SessionsRequest>;
+
+/**
+ * @generated from message messageloop.server.v1.SessionsResponse
+ */
+export declare type SessionsResponse = Message<"messageloop.server.v1.SessionsResponse"> & {
+  /**
+   * Connected first, first. Some of them may have ended just now.
+   *
+   * @generated from field: repeated messageloop.server.v1.SessionInfo sessions = 1;
+   */
+  sessions: SessionInfo[];
+};
+
+/**
+ * Describes the message messageloop.server.v1.SessionsResponse.
+ * Use `create(SessionsResponseSchema)` to create a new message.
+ */
+export declare const SessionsResponseSchema: GenMessage<SessionsResponse>;
+
+/**
+ * @generated from message messageloop.server.v1.SessionInfo
+ */
+export declare type SessionInfo = Message<"messageloop.server.v1.SessionInfo"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * When it connected, Unix milliseconds.
+   *
+   * @generated from field: uint64 since = 2;
+   */
+  since: bigint;
+};
+
+/**
+ * Describes the message messageloop.server.v1.SessionInfo.
+ * Use `create(SessionInfoSchema)` to create a new message.
+ */
+export declare const SessionInfoSchema: GenMessage<SessionInfo>;
+
+/**
  * APIService is for an application's backend. Every call carries a key in the header
  * "Authorization: Bearer KEY"; what the key has to be good for stands at the call.
  *
@@ -1045,6 +1329,27 @@ export declare const APIService: GenService<{
     methodKind: "unary";
     input: typeof RevokeRequestSchema;
     output: typeof RevokeResponseSchema;
+  },
+  /**
+   * Says what the key is good for, and what the deployment is and does. Any key may ask; what nodes do is for those
+   * with the right read in all channels.
+   *
+   * @generated from rpc messageloop.server.v1.APIService.Status
+   */
+  status: {
+    methodKind: "unary";
+    input: typeof StatusRequestSchema;
+    output: typeof StatusResponseSchema;
+  },
+  /**
+   * Lists the sessions of a user. Needs the right read in all channels.
+   *
+   * @generated from rpc messageloop.server.v1.APIService.Sessions
+   */
+  sessions: {
+    methodKind: "unary";
+    input: typeof SessionsRequestSchema;
+    output: typeof SessionsResponseSchema;
   },
 }>;
 

@@ -1,0 +1,4 @@
+/** The build hands style sheets over as texts. */
+declare module "*.css" {
+  export const text: string;
+}

@@ -1,0 +1,74 @@
+/** Where the operator is: behind the `#` of the address, which no server sees. The key is never there. */
+import { useEffect, useState } from "preact/hooks";
+
+export type Route =
+  | { readonly view: "channels" }
+  | { readonly view: "channel"; readonly channel: string; readonly part: ChannelPart }
+  | { readonly view: "tail"; readonly pattern: string }
+  | { readonly view: "publish"; readonly channel: string }
+  | { readonly view: "sessions"; readonly user: string }
+  | { readonly view: "node" };
+
+export const CHANNEL_PARTS = ["history", "live", "members"] as const;
+export type ChannelPart = (typeof CHANNEL_PARTS)[number];
+
+export function hashOf(route: Route): string {
+  switch (route.view) {
+    case "channel":
+      return `#/channel/${encoded(route.channel)}/${route.part}`;
+    case "tail":
+      return `#/tail/${encoded(route.pattern)}`;
+    case "publish":
+      return `#/publish/${encoded(route.channel)}`;
+    case "sessions":
+      return `#/sessions/${encoded(route.user)}`;
+    default:
+      return `#/${route.view}`;
+  }
+}
+
+export function routeOf(hash: string): Route {
+  const [, view, name = "", part] = hash.split("/");
+  const text = decoded(name);
+  switch (view) {
+    case "channel":
+      return { view, channel: text, part: CHANNEL_PARTS.find((one) => one === part) ?? "history" };
+    case "tail":
+      return { view, pattern: text };
+    case "publish":
+      return { view, channel: text };
+    case "sessions":
+      return { view, user: text };
+    case "node":
+      return { view };
+    default:
+      return { view: "channels" };
+  }
+}
+
+export function go(route: Route): void {
+  location.hash = hashOf(route);
+}
+
+export function useRoute(): Route {
+  const [route, setRoute] = useState(() => routeOf(location.hash));
+  useEffect(() => {
+    const changed = (): void => setRoute(routeOf(location.hash));
+    addEventListener("hashchange", changed);
+    return () => removeEventListener("hashchange", changed);
+  }, []);
+  return route;
+}
+
+/** A name may hold half of a pair of surrogates, which has no form in an address. */
+function encoded(name: string): string {
+  return encodeURIComponent(name.toWellFormed());
+}
+
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
