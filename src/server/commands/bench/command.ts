@@ -29,7 +29,7 @@ command line is wrong.
 
 Examples:
   messageloop bench ws://localhost:9080/ws
-  messageloop bench ws://localhost:9080/ws --subscribers 200 --rate 500 --seconds 30
+  messageloop bench ws://localhost:9080/ws --subscribers 200 --rate 500
   messageloop bench wss://realtime.example/ws --json | jq .latency.p99
 `;
 
