@@ -112,7 +112,8 @@ function alone(body: EntryBody | undefined): OwnParts {
   return { parts, context: new Context(parts, publisher, {}, lasting), attributes, metadata };
 }
 
-function isSame(left: Publisher | undefined, right: Publisher | undefined): boolean {
+/** Whether two messages have the same publisher. */
+export function isSame(left: Publisher | undefined, right: Publisher | undefined): boolean {
   if (left === right) return true;
   if (left === undefined || right === undefined) return false;
   const { sessionId, userId, clientId } = left;

@@ -8,16 +8,17 @@ import { publisherJson } from "../plain-json/publisher.ts";
 import { eventOf } from "../plain-protobuf/event.ts";
 import type { Texts } from "./contexts.ts";
 import type { CompactEncoder } from "./encoder.ts";
+import { remembering } from "./known.ts";
 import { plainJson } from "./plain-json.ts";
 
 const NO_DATA: CloudEvent["data"] = { case: undefined };
 
 export const compactJson: CompactEncoder<string> = {
-  context({ origin, attributes, publisher, metadata }) {
+  context: remembering(({ origin, attributes, publisher, metadata }) => {
     const json = eventJson(eventOf(joined([origin, ...attributes]))) as JsonObject;
     if (publisher !== undefined) json["publisher"] = publisherJson(publisher);
     return textOf(json, metadata);
-  },
+  }),
 
   message({ attributes, metadata, later, time, id }, event) {
     const whole = event();

@@ -3,9 +3,10 @@ import { WireType } from "@bufbuild/protobuf/wire";
 import { writePublisher } from "../plain-protobuf/entry.ts";
 import { writeText, writeTexts, writeUint64, written } from "../plain-protobuf/writer.ts";
 import type { CompactEncoder } from "./encoder.ts";
+import { remembering } from "./known.ts";
 
 export const compactProtobuf: CompactEncoder<Uint8Array> = {
-  context({ origin, attributes, publisher, metadata }) {
+  context: remembering(({ origin, attributes, publisher, metadata }) => {
     return written((writer) => {
       writer.raw(origin);
       for (const field of attributes) writer.raw(field);
@@ -16,7 +17,7 @@ export const compactProtobuf: CompactEncoder<Uint8Array> = {
       }
       writeTexts(writer, 14, metadata);
     });
-  },
+  }),
 
   message({ parts, attributes, metadata, later, time, id }) {
     return written((writer) => {
