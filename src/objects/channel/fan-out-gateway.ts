@@ -26,8 +26,8 @@ export interface Gateway {
   call: Call | undefined;
   /** Answers to its publishes that will carry what it lacks: until then no call is made for that. */
   answers: number;
-  /** What it had before the last answer that carried something, which may have been lost. */
-  beforeAnswer: number | undefined;
+  /** What the last answer carried, after an offset until another. It may have been lost. */
+  answered: { readonly after: number; readonly until: number } | undefined;
 }
 
 /** An answer to publishes of a gateway that will carry what the gateway lacks. */
@@ -81,7 +81,7 @@ export function foundGateway(row: GatewayRow, { head, transient }: Log): Gateway
     announce: owed && transient,
     call: undefined,
     answers: 0,
-    beforeAnswer: undefined,
+    answered: undefined,
   };
 }
 

@@ -200,9 +200,10 @@ export class ChannelFanOut {
 
   /** An entry was published again. The answer that carried it may have been lost: what that carried goes again. */
   repeated({ gateway }: Answering, offset: number): void {
-    const { beforeAnswer, confirmed } = gateway;
-    if (beforeAnswer !== undefined && offset > beforeAnswer && offset <= confirmed) {
-      gateway.confirmed = beforeAnswer;
+    const { answered, confirmed } = gateway;
+    // What was delivered since would have shown the hole, and older entries are repeated by clients as well.
+    if (answered !== undefined && offset > answered.after && confirmed === answered.until) {
+      gateway.confirmed = answered.after;
     }
   }
 
@@ -225,7 +226,7 @@ export class ChannelFanOut {
       return undefined;
     }
     endAnswer(answering);
-    gateway.beforeAnswer = confirmed;
+    gateway.answered = { after: confirmed, until };
     gateway.confirmed = until;
     return encodeDelivery({
       channel,
