@@ -269,6 +269,19 @@ test("a log that comes after the one that was caught up with is announced by a g
   }
 });
 
+test("a log that a session was led into before its node is not announced to it again", async () => {
+  const { broker, listener } = await listening();
+  broker.append(3);
+  broker.handed = { epoch: "e", offset: 3 };
+  broker.lose("f");
+  await listener.subscribe(from(1));
+  expect(listener.told()).toContain("recovered f/0 epoch_changed e/1..f/0");
+  broker.registering = () => broker.tellEpoch();
+  await listener.subscribe({ channel: ROOM });
+  broker.deliver(1);
+  expect(listener.told()).toEqual(["ack f/0", "live f/1"]);
+});
+
 test("an answer that the next log has overtaken takes nothing of that away", async () => {
   const { broker, listener } = await listening();
   broker.append(3);

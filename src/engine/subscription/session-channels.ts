@@ -270,7 +270,8 @@ export class SessionChannels implements Beginner {
     const position = this.#host.broker.position(channel);
     const floor = this.#patterns?.floor(channel);
     if (position === undefined || floor === undefined) return position ?? floor;
-    return position.epoch === floor.epoch && floor.offset > position.offset ? floor : position;
+    // A floor in another log is one that the node has not entered yet: entering it would have taken the floor away.
+    return position.epoch === floor.epoch && floor.offset <= position.offset ? position : floor;
   }
 
   /**
