@@ -156,6 +156,11 @@ const api = table({
     "a Worker has one address, and the API is there",
   ),
   reflection: only("server", v.optional(switches, false), "Workers have no gRPC"),
+  metrics: only(
+    "worker",
+    v.optional(switches, false),
+    "the server has its metrics at server.http, where they cost nothing",
+  ),
 });
 
 const broker = table({

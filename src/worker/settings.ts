@@ -62,6 +62,7 @@ function readFrom(env: object) {
     maxUpgradesPerSecond: checked.limits.upgrades_per_second,
     /** The keys of the server API; it is closed where there are none. */
     apiKeys: checked.api.keys,
+    metrics: checked.api.metrics,
     /** What tickets are signed with, the first of them; none are made without any. */
     ticketKeys: checked.api.ticket_keys,
     /** Beside the Worker's own host. */
@@ -86,6 +87,11 @@ function withBindings(config: SharedConfig, env: object): SharedConfig {
 /** Whether channels are listed: where no key can ask for it, it would cost for nothing. */
 export function listsChannels({ apiKeys }: WorkerSettings): boolean {
   return apiKeys.length > 0;
+}
+
+/** Whether gateways report what they count: that wakes the counters of their region, so it has to be asked for. */
+export function reportsFigures({ apiKeys, metrics }: WorkerSettings): boolean {
+  return apiKeys.length > 0 && metrics;
 }
 
 /** Whether users are found: where no key can ask for it, and connections are not counted, it would cost likewise. */

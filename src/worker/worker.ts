@@ -6,7 +6,7 @@ import { operationsDoors } from "./doors/operations.ts";
 import { answerCall } from "./doors/services.ts";
 import { consoleLogger, consoleLoggerAt } from "./platform.ts";
 import { RequestRest } from "./rest.ts";
-import { configure, settingsOf, type WorkerSettings } from "./settings.ts";
+import { configure, reportsFigures, settingsOf, type WorkerSettings } from "./settings.ts";
 import { connectToGateway, type Gateways, regionFrom } from "./upgrade.ts";
 
 export interface WorkerOptions {
@@ -87,7 +87,7 @@ export function createWorker({ config, fallback }: WorkerOptions = {}): Exported
         ...upgrades,
         // With wrong settings nothing comes as far as this.
         ready: () => true,
-        operations: operationsDoors(settings, caller),
+        ...(reportsFigures(settings) && { operations: operationsDoors(settings, caller) }),
         api: true,
         services: (call) => answerCall(call, settings, caller),
         channels: channelDoors(settings, caller),

@@ -19,6 +19,6 @@ test("the Worker says that it lives and that it is ready, to who reads", async (
     const refused = await asked(path, "POST");
     expect([refused.status, refused.headers.get("Allow")]).toEqual([405, "GET, HEAD"]);
   }
-  // It has no key, so that nobody may read them.
-  expect((await asked("/metrics")).status).toBe(401);
+  // Nobody has asked for them, so that no gateway reports.
+  expect((await asked("/metrics")).status).toBe(404);
 });

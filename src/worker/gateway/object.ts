@@ -41,7 +41,7 @@ import {
   USER_HEADER,
 } from "../placement.ts";
 import { clock, consoleLoggerAt, random, secret, timers } from "../platform.ts";
-import { keepsDirectory, listsChannels, settingsOf, type WorkerSettings } from "../settings.ts";
+import { keepsDirectory, reportsFigures, settingsOf, type WorkerSettings } from "../settings.ts";
 import { checkedSql } from "../sql/checked-sql.ts";
 import { GatewayAlarm } from "./alarm.ts";
 import { SessionRecords } from "./attachment.ts";
@@ -102,7 +102,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
   /** How long this life could do nothing while somebody waited, in milliseconds. */
   #stalledMs = 0;
   readonly #doubts: Doubts;
-  /** Undefined where no key could ask for what it reports. */
+  /** Undefined where nobody wants what it reports. */
   readonly #figures: FiguresReporter | undefined;
   /** Since when a socket counts as heard that seems to be silent, Unix milliseconds. */
   readonly #believed = new Map<WebSocket, number>();
@@ -174,7 +174,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
       settings: this.#settings,
       maxUnheardBytes: this.#settings.maxUnheardBytes,
     });
-    this.#figures = listsChannels(this.#settings)
+    this.#figures = reportsFigures(this.#settings)
       ? new FiguresReporter({
           gateway: this.#name,
           region: parseGatewayName(this.#name)?.region ?? "",
