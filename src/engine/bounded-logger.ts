@@ -22,8 +22,8 @@ interface Kind {
 }
 
 /**
- * Like the logger, with a bound on warnings and infos of each kind. Lines of level debug are written as they come:
- * an operator that wants those wants them all.
+ * Like the logger, with a bound on warnings and infos of each kind. Lines of level debug are written as they come, since
+ * an operator that wants those wants them all; and so is what the bearers of keys have changed.
  */
 export function boundedLogger(logger: Required<Logger>, clock: Clock): Required<Logger>;
 export function boundedLogger(logger: Logger, clock: Clock): Logger;
@@ -44,10 +44,11 @@ export function boundedLogger(logger: Logger, clock: Clock): Logger {
       kind.leftOut = 0;
       logger[level]?.(message, leftOut === 0 ? fields : { ...fields, left_out: leftOut });
     };
-  const { debug } = logger;
+  const { audit, debug } = logger;
   return {
     warn: bounded("warn"),
     ...(logger.info === undefined ? {} : { info: bounded("info") }),
+    ...(audit === undefined ? {} : { audit: audit.bind(logger) }),
     ...(debug === undefined ? {} : { debug: debug.bind(logger) }),
   };
 }

@@ -57,7 +57,7 @@ export function createLogger(level: LogLevel, stream: LogStream = standardOutput
   return {
     warn: at("warn"),
     error: at("error"),
-    ...(log.isLevelEnabled("info") ? { info: at("info") } : {}),
+    ...(log.isLevelEnabled("info") ? { info: at("info"), audit: at("info") } : {}),
     ...(log.isLevelEnabled("debug") ? { debug: at("debug") } : {}),
   };
 }

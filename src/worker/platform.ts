@@ -29,8 +29,13 @@ export function secret(): string {
 }
 
 /** Structured lines on the console, which Workers logs collect. All of one isolate share the bounds. */
-const { warn, info, debug } = boundedLogger(
-  { warn: writing("warn"), info: writing("info"), debug: writing("debug") },
+const { warn, info, audit, debug } = boundedLogger(
+  {
+    warn: writing("warn"),
+    info: writing("info"),
+    audit: writing("info"),
+    debug: writing("debug"),
+  },
   clock,
 );
 export const consoleLogger: Logger = { warn, info };
@@ -42,7 +47,7 @@ export const platform: ObjectPlatform = { clock, timers, logger: consoleLogger }
 export function consoleLoggerAt(level: LogLevel): Logger {
   return {
     warn: level === "error" ? () => {} : warn,
-    ...(level === "info" || level === "debug" ? { info } : {}),
+    ...(level === "info" || level === "debug" ? { info, audit } : {}),
     ...(level === "debug" ? { debug } : {}),
   };
 }

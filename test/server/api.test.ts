@@ -61,7 +61,7 @@ beforeAll(async () => {
       transport: { websocket: ANY, grpc: ANY },
     }),
     backends: { authenticate },
-    logger: { warn: note, info: note, debug: note },
+    logger: { warn: note, info: note, audit: note, debug: note },
   });
   ports = await server.start();
   admin = `http://127.0.0.1:${ports.http}`;
@@ -386,6 +386,22 @@ test("a body that says that it is too long is refused before it comes", async ()
   expect(answer.toString()).toMatch(/^HTTP\/1.1 429 /);
   expect(performance.now() - began).toBeLessThan(5_000);
   socket.destroy();
+});
+
+test("what the bearer of a key changes is in the log each time, done or refused, and reading is not", async () => {
+  const driver = jsonDriver(admin);
+  const channel = `audited-${crypto.randomUUID()}`;
+  // More than there may be of one kind of info at once.
+  for (let i = 0; i < 40; i++) await driver.call("removeHistory", { channel }, KEYS.all.key);
+  await driver.call("removeHistory", { channel }, KEYS.read.key);
+  await driver.call("history", { channel }, KEYS.read.key);
+  const audited = lines.filter((line) => line.includes(channel));
+  expect(audited).toHaveLength(41);
+  expect(audited[0]).toContain('"method":"RemoveHistory","key":"all"');
+  expect(audited[0]).toContain('"outcome":"ok"');
+  expect(audited[40]).toContain('"key":"read"');
+  expect(audited[40]).toContain('"outcome":"permission_denied"');
+  expect(lines.join()).not.toContain(KEYS.all.key);
 });
 
 test("the admin port has streams of events for its keys, whatever names clients' ports have", async () => {

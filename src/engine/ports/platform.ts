@@ -38,6 +38,11 @@ export interface Logger {
   warn(message: string, fields?: LogFields): void;
   /** Something that changed and is no trouble, such as a connection that is back. */
   info?(message: string, fields?: LogFields): void;
+  /**
+   * What the bearer of a key has changed, such as a session that was ended. Not bounded: each is written. A logger without it
+   * gets them as infos.
+   */
+  audit?(message: string, fields?: LogFields): void;
   /** Single connections: opened, refused, closed. A client's address may stand here. */
   debug?(message: string, fields?: LogFields): void;
 }

@@ -2,13 +2,16 @@
  * The calls of the server API, in every protocol: which caller may make one, what it does, and what becomes
  * of its failures.
  */
-import type {
-  DescMessage,
-  DescMethodUnary,
-  MessageInitShape,
-  MessageShape,
+import {
+  type DescMessage,
+  type DescMethodUnary,
+  type Message,
+  type MessageInitShape,
+  type MessageShape,
+  toJson,
 } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { errorText } from "../../engine/error-text.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
 import { MessagingError } from "../../protocol/errors.ts";
@@ -39,6 +42,17 @@ export interface ApiMethod {
   readonly desc: DescMethodUnary;
   readonly answer: (call: ApiCall, request: never) => Promise<Record<string, unknown>>;
 }
+
+/** Calls that need the right manage: each is in the log. */
+const CHANGING: ReadonlySet<string> = new Set([
+  "Disconnect",
+  "Subscribe",
+  "Unsubscribe",
+  "RemoveHistory",
+  "Revoke",
+]);
+/** Characters of what was asked that reach the log. */
+const MAX_AUDITED = 1_000;
 
 export class ApiService {
   readonly methods: readonly ApiMethod[];
@@ -113,10 +127,31 @@ export class ApiService {
     request: unknown,
   ): Promise<Record<string, unknown>> {
     try {
-      return await method.answer(call, request as never);
+      const answer = await method.answer(call, request as never);
+      this.#audit(method, call, request, "ok");
+      return answer;
     } catch (error) {
-      throw this.told(method, error);
+      const told = this.told(method, error);
+      this.#audit(method, call, request, codeToString(told.code));
+      throw told;
     }
+  }
+
+  /** Who has changed what, and what came of it. Items that were refused by themselves are in the answer. */
+  #audit({ desc }: ApiMethod, { principal }: ApiCall, request: unknown, outcome: string): void {
+    if (!CHANGING.has(desc.name)) return;
+    const asked = JSON.stringify(
+      toJson(desc.input, request as Message, { useProtoFieldName: true }),
+    );
+    const fields = {
+      method: desc.name,
+      key: principal.id,
+      asked: asked.slice(0, MAX_AUDITED),
+      outcome,
+    };
+    const logger = this.#logger;
+    if (logger.audit === undefined) logger.info?.("changed by the server API", fields);
+    else logger.audit("changed by the server API", fields);
   }
 
   /** What a caller gets of a failure. One that was not foreseen is for the log. */
