@@ -103,6 +103,37 @@ test("a gateway that gives up a publish hears what the lost answers brought", as
   }
 });
 
+test("what an earlier life of a gateway has published comes to the sessions of the next one, and nothing twice", async () => {
+  for (const isRepeated of [false, true]) {
+    const cluster = new Cluster();
+    const one = await cluster.gateway("a").client();
+    await one.subscribe(ROOM);
+    await one.publish(ROOM, "m1");
+    await cluster.time.pass(100);
+    const { object } = cluster.channel(ROOM);
+    const publish = object.publish.bind(object);
+    const late: Uint8Array[] = [];
+    object.publish = (request) => {
+      late.push(request);
+      return isRepeated ? publish(request) : new Promise(() => {});
+    };
+    one.publish(ROOM, "m2").catch(() => {});
+    await cluster.time.pass(10);
+    object.publish = publish;
+    cluster.gateway("a").reset();
+    const two = await cluster.gateway("a").client();
+    await two.subscribe(ROOM);
+    two.told();
+    cluster.calls.length = 0;
+    await publish(late[0] ?? new Uint8Array());
+    await cluster.time.pass(100);
+    expect(two.heard()).toEqual(isRepeated ? [] : live(2, 2));
+    expect(cluster.calls.filter((call) => call === "a deliver")).toEqual(
+      isRepeated ? [] : ["a deliver"],
+    );
+  }
+});
+
 test("an answer that comes too late brings what it has", async () => {
   const cluster = new Cluster();
   const one = await cluster.gateway("a").client();

@@ -167,7 +167,11 @@ function anyItems(random: SeededRandom) {
     body: random.pick(BYTES),
     transient: random.chance(0.2),
   });
-  return { items: anyOf(random, item), region: random.pick(TEXTS), gateway: random.pick(TEXTS) };
+  return {
+    items: anyOf(random, item),
+    region: random.pick(TEXTS),
+    registration: random.pick(TEXTS),
+  };
 }
 
 function anyAnswer(random: SeededRandom): Uint8Array {
@@ -232,9 +236,9 @@ test("what is read is what the runtime reads, and what it refuses is refused", (
 
 test("publishes", () => {
   eachStep(500, (random) => {
-    const { items, region, gateway } = anyItems(random);
-    const expected = bytes(PublishRequestSchema, { items, region, gateway });
-    expect(encodePublishes(items, region, gateway)).toEqual(expected);
+    const { items, region, registration } = anyItems(random);
+    const expected = bytes(PublishRequestSchema, { items, region, registration });
+    expect(encodePublishes(items, region, registration)).toEqual(expected);
   });
 });
 

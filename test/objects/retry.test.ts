@@ -167,7 +167,11 @@ test("a queue that is full refuses by a rejection", async () => {
   const { logging, trouble } = recorded();
   const turn = new Turn(platform.timers);
   const host = { platform: logging, channelTrouble: trouble, turn, region: "here" };
-  const target = { publish: () => new Promise<never>(() => {}), gateway: "", unanswered: () => {} };
+  const target = {
+    publish: () => new Promise<never>(() => {}),
+    registration: "",
+    unanswered: () => {},
+  };
   const queue = publishQueue(target, host);
   const body = new Uint8Array(4 * 1024 * 1024);
   const pushed = queue.push(create(PublishItemSchema, { key: "k", body }));

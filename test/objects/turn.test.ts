@@ -64,7 +64,7 @@ function queueOf(turn: Turn, batches: number[]) {
         const results = sent.map((_, i) => ({ offset: BigInt(i + 1) }));
         return create(PublishResponseSchema, { epoch: "e", results });
       },
-      gateway: "",
+      registration: "",
       unanswered: () => {},
     },
     { platform, channelTrouble: new Trouble("calls", platform), turn, region: "here" },

@@ -25,12 +25,12 @@ export function encodeEntry(row: LogRow): Uint8Array {
 /**
  * Publishes of a gateway in a region as a `messageloop.internal.v1.PublishRequest`.
  *
- * @param gateway its name where the answer may carry what it has to be given, else empty
+ * @param registration the gateway's, where the answer may carry what it has to be given, else empty
  */
 export function encodePublishes(
   items: readonly PublishItem[],
   region: string,
-  gateway: string,
+  registration: string,
 ): Uint8Array {
   return written((writer) => {
     for (const { key, body, transient } of items) {
@@ -41,7 +41,7 @@ export function encodePublishes(
       writer.join();
     }
     if (region !== "") writer.tag(2, WireType.LengthDelimited).string(region);
-    if (gateway !== "") writer.tag(3, WireType.LengthDelimited).string(gateway);
+    if (registration !== "") writer.tag(3, WireType.LengthDelimited).string(registration);
   });
 }
 

@@ -32,7 +32,7 @@ const ENTRY = {
   time: (2 << 3) | WireType.Varint,
   body: tag(3),
 };
-const PUBLISHES = { item: tag(1), region: tag(2), gateway: tag(3) };
+const PUBLISHES = { item: tag(1), region: tag(2), registration: tag(3) };
 const PUBLISHED = { epoch: tag(1), result: tag(2), delivery: tag(3) };
 const RESULT = {
   offset: (1 << 3) | WireType.Varint,
@@ -152,7 +152,7 @@ function plainPublishes(reader: BinaryReader, end: number): PublishRequest | und
     $typeName: "messageloop.internal.v1.PublishRequest",
     items: [],
     region: "",
-    gateway: "",
+    registration: "",
   };
   while (reader.pos < end) {
     switch (nextTag(reader)) {
@@ -165,8 +165,8 @@ function plainPublishes(reader: BinaryReader, end: number): PublishRequest | und
       case PUBLISHES.region:
         request.region = reader.string(true);
         break;
-      case PUBLISHES.gateway:
-        request.gateway = reader.string(true);
+      case PUBLISHES.registration:
+        request.registration = reader.string(true);
         break;
       default:
         return undefined;

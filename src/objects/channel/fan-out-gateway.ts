@@ -26,8 +26,15 @@ export interface Gateway {
   call: Call | undefined;
   /** Answers to its publishes that will carry what it lacks: until then no call is made for that. */
   answers: number;
-  /** What the last answer carried, after an offset until another. It may have been lost. */
-  answered: { readonly after: number; readonly until: number } | undefined;
+  /** What the last answer carried. It may have been lost. */
+  answered: Answered | undefined;
+}
+
+/** What an answer carried: after an offset, up to another, under a registration of the gateway. */
+export interface Answered {
+  readonly registration: string;
+  readonly after: number;
+  readonly until: number;
 }
 
 /** An answer to publishes of a gateway that will carry what the gateway lacks. */

@@ -61,6 +61,15 @@ export class FanOutGateways {
     this.keep(gateway);
   }
 
+  /** The gateway that has a registration now. */
+  registered(registration: string): Gateway | undefined {
+    if (registration === "") return undefined;
+    for (const gateway of this.#gateways.values()) {
+      if (gateway.registration === registration) return gateway;
+    }
+    return undefined;
+  }
+
   /** Acts only while the registration is the current one. Returns whether it was. */
   unregister(name: string, registration: string): boolean {
     const gateway = this.#gateways.get(name);

@@ -191,20 +191,20 @@ export class ChannelFanOut {
    * A gateway's publishes are being taken, and their answer may carry what it lacks; undefined where that comes by calls
    * alone. Ends with `answer` or `withoutAnswer`.
    */
-  answering(name: string): Answering | undefined {
-    const gateway = this.#gateways.get(name);
-    if (gateway === undefined || gateway.registration === "") return undefined;
+  answering(registration: string): Answering | undefined {
+    const gateway = this.#gateways.registered(registration);
+    if (gateway === undefined) return undefined;
     gateway.answers += 1;
     return { gateway, over: false };
   }
 
   /** An entry was published again. The answer that carried it may have been lost: what that carried goes again. */
   repeated({ gateway }: Answering, offset: number): void {
-    const { answered, confirmed } = gateway;
-    // What was delivered since would have shown the hole, and older entries are repeated by clients as well.
-    if (answered !== undefined && offset > answered.after && confirmed === answered.until) {
-      gateway.confirmed = answered.after;
-    }
+    const { answered, confirmed, registration } = gateway;
+    // Another life of the gateway has not had that answer. What was delivered since would have shown the hole, and older
+    // entries are repeated by clients as well.
+    if (answered?.registration !== registration || confirmed !== answered.until) return;
+    if (offset > answered.after) gateway.confirmed = answered.after;
   }
 
   /**
@@ -226,7 +226,7 @@ export class ChannelFanOut {
       return undefined;
     }
     endAnswer(answering);
-    gateway.answered = { after: confirmed, until };
+    gateway.answered = { registration, after: confirmed, until };
     gateway.confirmed = until;
     return encodeDelivery({
       channel,

@@ -174,8 +174,8 @@ export class ChannelLife {
    * A gateway's publishes are about to be taken, and their answer may carry what it lacks; undefined where it may not.
    * Ends with `answer` or `withoutAnswer`.
    */
-  answering(gateway: string): Answering | undefined {
-    return this.#fanOut.answering(gateway);
+  answering(registration: string): Answering | undefined {
+    return this.#fanOut.answering(registration);
   }
 
   /** What the answer carries, a DeliverRequest; undefined where nothing. Comes after the flush. */

@@ -81,7 +81,7 @@ export class ChannelObject implements Called<ChannelStub> {
   }
 
   async publish(request: Uint8Array): Promise<Uint8Array> {
-    const { items, region, gateway } = readPublishes(request);
+    const { items, region, registration } = readPublishes(request);
     try {
       // After the wait the object may hold another life of the channel.
       for (let wait = this.#life.ready(); wait !== undefined; wait = this.#life.ready()) await wait;
@@ -94,7 +94,7 @@ export class ChannelObject implements Called<ChannelStub> {
       );
     }
     const life = this.#life;
-    const answering = life.answering(gateway);
+    const answering = life.answering(registration);
     try {
       const results = items.map((item) => this.#taken(life, item, answering));
       if (items.some(({ transient }) => !transient)) life.published(region);

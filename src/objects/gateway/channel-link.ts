@@ -86,10 +86,12 @@ export class ChannelLink {
     this.#outbox ??= publishQueue(
       {
         publish: (request) => this.#publish(request),
-        get gateway() {
-          return link.#hears ? link.#host.gateway : "";
+        get registration() {
+          return (link.#hears && link.registration.id) || "";
         },
-        unanswered: () => this.registration.doubt(),
+        unanswered: (until) => {
+          if (until === undefined || !this.#has(until)) this.registration.doubt();
+        },
       },
       this.#host,
     );
@@ -106,6 +108,12 @@ export class ChannelLink {
     );
   }
 
+  /** Whether everything up to a place has arrived here. */
+  #has({ epoch, offset }: Position): boolean {
+    const { position } = this.cursor;
+    return position?.epoch === epoch && position.offset >= offset;
+  }
+
   /** Takes what the answer brings, also of one that comes too late for those who have published. */
   async #publish(request: Uint8Array): Promise<PublishResponse> {
     const answer = readPublished(await this.#call((stub) => stub.publish(request)));
@@ -116,9 +124,10 @@ export class ChannelLink {
   }
 
   /** Everything up to a head has to have arrived here. */
-  #lookFor({ epoch, offset }: Position): void {
+  #lookFor(head: Position): void {
     const { cursor } = this;
-    if (cursor.position?.epoch !== epoch || cursor.position.offset >= offset) return;
+    const { epoch, offset } = head;
+    if (cursor.position?.epoch !== epoch || this.#has(head)) return;
     const taken = cursor.take({
       registration: "",
       epoch,

@@ -3,6 +3,7 @@
  * next turn; a publish that comes alone waits for nothing. A failed call is repeated with the same keys until its
  * deadline; the channel knows the keys it has.
  */
+import type { Position } from "../../engine/ports/broker.ts";
 import { PublishQueue } from "../../engine/publishing/publish-queue.ts";
 import { errorFrom } from "../../protocol/errors.ts";
 import type {
@@ -29,27 +30,42 @@ export interface PublishHost {
 export interface PublishTarget {
   /** Sends a PublishRequest. Answers when what came with the answer was taken. */
   publish(request: Uint8Array): Promise<PublishResponse>;
-  /** The gateway that the answer may bring something for; empty where it may not. */
-  readonly gateway: string;
-  /** The calls were given up: what an answer brought may be lost. */
-  unanswered(): void;
+  /** The registration that the answer may bring something for; empty where it may not. */
+  readonly registration: string;
+  /**
+   * An answer was lost, and what it brought may be.
+   *
+   * @param until where the log was when an answer came in the end; undefined where the calls were given up
+   */
+  unanswered(until?: Position): void;
 }
 
 export function publishQueue(
   target: PublishTarget,
   { channelTrouble, platform, region, turn }: PublishHost,
 ): PublishQueue<PublishItem> {
-  const call = async (request: Uint8Array): Promise<PublishResponse> =>
-    await retrying(() => target.publish(request), toChannel(platform, channelTrouble));
   return new PublishQueue({
     async publish(items) {
-      const { gateway } = target;
-      const { epoch, results } = await call(encodePublishes(items, region, gateway)).catch(
-        (error: unknown) => {
-          if (gateway !== "") target.unanswered();
+      const { registration } = target;
+      const request = encodePublishes(items, region, registration);
+      let isLost = false;
+      const call = async (): Promise<PublishResponse> => {
+        try {
+          return await target.publish(request);
+        } catch (error) {
+          isLost = registration !== "";
           throw error;
-        },
-      );
+        }
+      };
+      const answering = retrying(call, toChannel(platform, channelTrouble));
+      const { epoch, results } = await answering.catch((error: unknown) => {
+        if (registration !== "") target.unanswered();
+        throw error;
+      });
+      if (isLost) {
+        const offset = Math.max(...results.map((result) => Number(result.offset)));
+        target.unanswered({ epoch, offset });
+      }
       return results.map(({ error, offset, duplicate }) =>
         error === undefined
           ? { position: { epoch, offset: Number(offset) }, duplicate }

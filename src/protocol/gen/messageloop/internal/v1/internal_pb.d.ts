@@ -257,11 +257,12 @@ export declare type PublishRequest = Message<"messageloop.internal.v1.PublishReq
   region: string;
 
   /**
-   * The gateway that publishes, where the answer may carry what it has to be given; empty where it may not.
+   * The registration of the gateway that publishes, where the answer may carry what it has to be given; empty where it may
+   * not. A call of an earlier life of the gateway has another one.
    *
-   * @generated from field: string gateway = 3;
+   * @generated from field: string registration = 3;
    */
-  gateway: string;
+  registration: string;
 };
 
 /**
