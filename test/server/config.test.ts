@@ -55,6 +55,7 @@ test("without a file every setting has its default", async () => {
     maxQueueBytes: 8_388_608,
     maxRetainedBytes: 536_870_912,
     drainTimeoutMs: 10_000,
+    workers: 1,
     logLevel: "info",
     websocket: {
       address: { host: undefined, port: 9080 },

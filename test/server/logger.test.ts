@@ -42,8 +42,14 @@ test.each(LEVELS)("level %s writes itself and what is graver", (level) => {
 });
 
 test("what is not written is not even asked for", () => {
-  expect(Object.keys(log("debug").logger).toSorted()).toEqual(["debug", "error", "info", "warn"]);
-  expect(Object.keys(log("info").logger).toSorted()).toEqual(["error", "info", "warn"]);
+  expect(Object.keys(log("debug").logger).toSorted()).toEqual([
+    "audit",
+    "debug",
+    "error",
+    "info",
+    "warn",
+  ]);
+  expect(Object.keys(log("info").logger).toSorted()).toEqual(["audit", "error", "info", "warn"]);
   expect(Object.keys(log("error").logger).toSorted()).toEqual(["error", "warn"]);
 });
 

@@ -4,7 +4,17 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi,
+} from "vitest";
 import { parse, stringify } from "yaml";
 import { SERVER_SETTING_PATHS, WORKER_SETTING_PATHS } from "../../src/config/schema.ts";
 import { ConfigError, loadConfig } from "../../src/server/config/file.ts";
@@ -308,6 +318,9 @@ describe("bundle", () => {
     const config: unknown = JSON.parse(await readFile(out, "utf8"));
     // A Worker of its own: what it has taken it keeps, and other files of tests share this process.
     vi.resetModules();
+    onTestFinished(() => {
+      vi.resetModules();
+    });
     const { configure, settingsOf } = await import("../../src/worker/settings.ts");
     configure(config);
     const env = { API_KEYS: JSON.stringify([ENTRY]), TICKET_KEY: SECRET, OLD_TICKET_KEY: SECRET };

@@ -22,3 +22,18 @@ test("the Worker says that it lives and that it is ready, to who reads", async (
   // Nobody has asked for them, so that no gateway reports.
   expect((await asked("/metrics")).status).toBe(404);
 });
+
+test("without a configured key the server API is closed, and nothing can be found out by one", async () => {
+  const answer = await exports.default.fetch(
+    new Request("http://localhost/messageloop.server.v1.APIService/Publish", {
+      method: "POST",
+      headers: {
+        "Content-Type": "application/json",
+        Authorization: `Bearer ml_backend_${"p".repeat(43)}`,
+      },
+      body: JSON.stringify({ publications: [] }),
+    }),
+  );
+  expect(answer.status).toBe(401);
+  expect(await answer.json()).toMatchObject({ message: expect.stringContaining("no API keys") });
+});

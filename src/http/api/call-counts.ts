@@ -1,5 +1,4 @@
 /** How calls of the server API have ended. */
-import type { ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { recordOf } from "../../channels/maps.ts";
 
@@ -34,8 +33,11 @@ export class CallCounts {
     this.#counts = recordOf(methods, () => recordOf(CALL_CODES, () => 0));
   }
 
-  /** @param error what the call was refused with; undefined where it was done */
-  count(method: string, error?: Pick<ConnectError, "code">): void {
+  /**
+   * @param error what the call was refused with, by a code of Connect's; undefined where it was done. Of no type of its
+   * library, which programs that import the server need not have the types for.
+   */
+  count(method: string, error?: { readonly code: number }): void {
     const counts = this.#counts[method];
     if (counts === undefined) return;
     const code = error === undefined ? "ok" : codeToString(error.code);
