@@ -103,8 +103,10 @@ describe.each(BROWSERS)("in %s", (name) => {
         await publish(url(), channel, [{ type: "picture", binary_data: "/wABAg==" }]);
         const page = await open(url(), "ml_wrong_key");
         await page.see(".problem", "the key is not valid");
+        // It looks at elements, which are the same everywhere, and takes seconds for it in Firefox.
+        const isLooked = host === "the self-hosted server" && name === "Chromium";
         const audit = async (): Promise<void> => {
-          if (host === "the self-hosted server") expect(await page.violations(axe)).toEqual([]);
+          if (isLooked) expect(await page.violations(axe)).toEqual([]);
         };
         await audit();
         await page.fill("#key", KEYS.all.key);
