@@ -46,7 +46,7 @@ put("index.html", readFileSync(join(showcase, "index.html")));
 for (const { path, contents } of operated.outputFiles) put(`console/${basename(path)}`, contents);
 put("console/icon.svg", readFileSync(join(operators, "icon.svg")));
 put("console.html", readFileSync(join(operators, "index.html")));
-// How the assets of a Worker are told.
+// Headers of the assets of a Worker.
 const headers = Object.entries(CONSOLE_HEADERS).map(([name, value]) => `  ${name}: ${value}`);
 put(
   "_headers",

@@ -330,7 +330,7 @@ export class Engine {
    * @throws MessagingError BAD_REQUEST for an empty user, UNIMPLEMENTED without a directory
    */
   async sessionsOf(userId: string): Promise<readonly UserSession[]> {
-    // Who has not authenticated is nobody in particular.
+    // A session without a user belongs to nobody in particular.
     if (userId === "") throw new MessagingError("BAD_REQUEST", "the user is empty");
     return await this.#directory.sessions(userId);
   }

@@ -137,7 +137,7 @@ export class ApiService {
     }
   }
 
-  /** Who has changed what, and what came of it. Items that were refused by themselves are in the answer. */
+  /** Records a managing call: its key, its method and its outcome. Items that were refused by themselves are in the answer. */
   #audit({ desc }: ApiMethod, { principal }: ApiCall, request: unknown, outcome: string): void {
     if (!CHANGING.has(desc.name)) return;
     const asked = JSON.stringify(

@@ -1,4 +1,4 @@
-/** What the server API says of the deployment itself, and of who is there. */
+/** What the server API says of the deployment itself, and of the sessions of a user. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HistogramStats } from "../../engine/counters.ts";
 import type { EngineStats } from "../../engine/stats.ts";

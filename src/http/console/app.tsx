@@ -1,4 +1,4 @@
-/** Who is at the door, and where they are once they are in. */
+/** The console: the sign-in, and the view that is open after it. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Operator, type SignedIn } from "./hooks.ts";
 import { dropKey, keepKey, keptKey } from "./key-store.ts";
@@ -83,7 +83,7 @@ function Shell({ operator }: { readonly operator: SignedIn }) {
   const main = useRef<HTMLElement>(null);
   const place = hashOf(route);
   const isFirst = useRef(true);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: whoever goes elsewhere is read what is there.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a screen reader reads the view that a new address opens.
   useEffect(() => {
     if (!isFirst.current) main.current?.querySelector<HTMLElement>("#title")?.focus();
     isFirst.current = false;

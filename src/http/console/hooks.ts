@@ -3,7 +3,7 @@ import { createContext } from "preact";
 import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure, failureText, type Right, type ServerApi, type Status } from "./server-api.ts";
 
-/** An operator who has signed in. */
+/** A signed-in operator: the key and what it may do. */
 export interface SignedIn {
   readonly api: ServerApi;
   readonly status: Status;

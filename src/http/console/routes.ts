@@ -1,4 +1,4 @@
-/** Where the operator is: behind the `#` of the address, which no server sees. The key is never there. */
+/** The view that is open: it stands after the `#` of the address, which no server sees. The key is never there. */
 import { useEffect, useState } from "preact/hooks";
 
 export type Route =

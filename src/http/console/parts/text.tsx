@@ -7,7 +7,7 @@ export function Name({ of, most = 512 }: { readonly of: string; readonly most?: 
   return <bdi class="name">{left > 0 ? `${text}…` : text}</bdi>;
 }
 
-/** A moment, with the date for whoever points at it. */
+/** A moment, with its date as the title. */
 export function Time({ at }: { readonly at: number }) {
   const date = new Date(at);
   if (Number.isNaN(date.getTime())) return <span>?</span>;

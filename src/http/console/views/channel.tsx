@@ -1,4 +1,4 @@
-/** One channel: what was published, what is published now, and who is there. */
+/** One channel: what was published, what is published now, and its members. */
 import { useState } from "preact/hooks";
 import type { Position } from "../../../client/wire/frames.ts";
 import { useAnswer, useOperator } from "../hooks.ts";
