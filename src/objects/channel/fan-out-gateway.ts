@@ -40,6 +40,8 @@ export interface Answered {
 /** An answer to publishes of a gateway that will carry what the gateway lacks. */
 export interface Answering {
   readonly gateway: Gateway;
+  /** Under which the gateway has published. */
+  readonly registration: string;
   over: boolean;
 }
 

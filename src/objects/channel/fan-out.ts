@@ -195,7 +195,7 @@ export class ChannelFanOut {
     const gateway = this.#gateways.registered(registration);
     if (gateway === undefined) return undefined;
     gateway.answers += 1;
-    return { gateway, over: false };
+    return { gateway, registration, over: false };
   }
 
   /** An entry was published again. The answer that carried it may have been lost: what that carried goes again. */
@@ -218,7 +218,9 @@ export class ChannelFanOut {
     const { channel, epoch, transient } = this.#host;
     // What a call brings is read from the log if it comes too late; without a log it comes twice.
     const prev = transient ? confirmed : Math.max(confirmed, call?.until ?? 0);
-    const plain = registration !== "" && presence.empty && transients.empty && !announce;
+    // Another life of the gateway may have registered meanwhile, which the answer does not reach.
+    const isHeard = registration === answering.registration;
+    const plain = isHeard && presence.empty && transients.empty && !announce;
     const batch = plain ? this.#batch(prev) : [];
     const until = batch.at(-1)?.offset;
     if (until !== this.#host.head()) {
