@@ -1,0 +1,113 @@
+/** What a channel gives a gateway with the answer to its publishes, and what it gives by a call. */
+import { expect, test } from "vitest";
+import type { LogRow } from "../../src/channels/log-store.ts";
+import { readDelivery } from "../../src/objects/calls/internal-reader.ts";
+import { ChannelFanOut, type FanOutHost } from "../../src/objects/channel/fan-out.ts";
+import { platform } from "../support/platform.ts";
+
+/** A fan-out over rows in memory, whose calls are written down and never answered. */
+class Scene {
+  readonly rows: LogRow[] = [];
+  /** Each call: the gateway, its registration and what it brings, as "after..until". */
+  readonly calls: string[] = [];
+  readonly fanOut = new ChannelFanOut(this.#host(), []);
+
+  append(): void {
+    const row = { offset: this.rows.length + 1, key: "", time: 0, body: new Uint8Array() };
+    this.rows.push(row);
+    this.fanOut.append(row);
+  }
+
+  #host(): FanOutHost {
+    return {
+      channel: "room",
+      epoch: "e",
+      transient: false,
+      head: () => this.rows.length,
+      undelivered: () => 0,
+      read: (after, until) => this.rows.slice(after, until),
+      deliver: (gateway, request) => {
+        this.calls.push(`${gateway} ${carried(request)}`);
+        return new Promise(() => {});
+      },
+      saveGateway: () => {},
+      dropGateway: () => {},
+      left: () => {},
+      now: () => 0,
+      alarmBy: () => {},
+      platform,
+    };
+  }
+}
+
+/** What a DeliverRequest brings, as "registration after..until"; "" where there is none. */
+function carried(request: Uint8Array | undefined): string {
+  if (request === undefined) return "";
+  const { registration, prev, entries } = readDelivery(request);
+  return `${registration} ${prev}..${Number(prev) + entries.length}`;
+}
+
+function begun(scene: Scene, registration: string) {
+  const answering = scene.fanOut.answering(registration);
+  if (answering === undefined) throw new Error(`no gateway has registered ${registration}`);
+  return answering;
+}
+
+test("an answer brings what the gateway lacks, and no call does", () => {
+  const scene = new Scene();
+  scene.fanOut.register("a", "a-1", false);
+  const answering = begun(scene, "a-1");
+  scene.append();
+  scene.fanOut.flush();
+  expect(carried(scene.fanOut.answer(answering))).toBe("a-1 0..1");
+  scene.fanOut.flush();
+  expect(scene.calls).toEqual([]);
+});
+
+test("a gateway that registers again before its answer gets a call under its new registration", () => {
+  const scene = new Scene();
+  scene.fanOut.register("a", "a-1", false);
+  const answering = begun(scene, "a-1");
+  scene.append();
+  scene.fanOut.register("a", "a-2", false);
+  scene.fanOut.flush();
+  expect(carried(scene.fanOut.answer(answering))).toBe("");
+  expect(scene.calls).toEqual(["a a-2 0..1"]);
+});
+
+test("a gateway that goes before its answer gets neither", () => {
+  const scene = new Scene();
+  scene.fanOut.register("a", "a-1", false);
+  const answering = begun(scene, "a-1");
+  scene.append();
+  scene.fanOut.unregister("a", "a-1");
+  expect(carried(scene.fanOut.answer(answering))).toBe("");
+  expect(scene.calls).toEqual([]);
+});
+
+test("of two answers under way each brings what the one before it has not, and a call waits for both", () => {
+  const scene = new Scene();
+  scene.fanOut.register("a", "a-1", false);
+  const first = begun(scene, "a-1");
+  scene.append();
+  const second = begun(scene, "a-1");
+  scene.append();
+  expect(carried(scene.fanOut.answer(first))).toBe("a-1 0..2");
+  scene.append();
+  scene.fanOut.flush();
+  expect(scene.calls).toEqual([]);
+  expect(carried(scene.fanOut.answer(second))).toBe("a-1 2..3");
+});
+
+test("an answer that another life of the gateway would have counted leaves the next life's answer whole", () => {
+  const scene = new Scene();
+  scene.fanOut.register("a", "a-1", false);
+  const before = begun(scene, "a-1");
+  scene.append();
+  scene.fanOut.register("a", "a-2", false);
+  const after = begun(scene, "a-2");
+  scene.append();
+  expect(carried(scene.fanOut.answer(before))).toBe("");
+  expect(carried(scene.fanOut.answer(after))).toBe("a-2 0..2");
+  expect(scene.calls).toEqual([]);
+});
