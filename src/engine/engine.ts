@@ -113,7 +113,7 @@ export class Engine {
     this.counters = node.counters;
     this.broker.start(brokerHandler(node), node.hub);
     const sessions = new NodeSessions(node);
-    this.broker.revocations?.start((revocations) => sessions.revoke(revocations));
+    this.broker.revocations?.start((...terms) => sessions.revoke(...terms));
     this.#calls = new ClusterCalls(node.broker.cluster, sessions, node.surveys);
   }
 

@@ -49,13 +49,13 @@ export class NodeSessions implements LocalSessions {
     return sessionIds.filter((id) => this.#node.sessions.has(id));
   }
 
-  revoke(revocations: readonly Revocation[]): void {
+  revoke(revocations: readonly Revocation[], entering?: ReadonlySet<string>): void {
     const byUser = Map.groupBy(revocations, ({ userId }) => userId);
     const now = this.#node.steadyNow();
     for (const session of [...this.#node.sessions.values()]) {
       const { identity, subscriptionEnds } = session.client;
       const its = byUser.get(identity.userId);
-      if (its === undefined) continue;
+      if (its === undefined || entering?.has(session.id)) continue;
       const revoked = (token: Identity) => its.some((one) => revokes(one, token));
       const { userId } = identity;
       if (revoked(identity)) session.close(DISCONNECTS.invalidToken);

@@ -6,8 +6,9 @@ import { RevocationList } from "../../src/brokers/revocations/list.ts";
 import { SubscriptionConsent } from "../../src/engine/ports/backends.ts";
 import type { JoinAnswer } from "../../src/engine/ports/directory.ts";
 import type { Identity } from "../../src/engine/ports/identity.ts";
-import type { Revocation } from "../../src/engine/ports/revocations.ts";
+import type { EndRevoked, Revocation } from "../../src/engine/ports/revocations.ts";
 import { MAX_REVOCATION_MS, MAX_REVOCATIONS } from "../../src/protocol/limits.ts";
+import { nextTurn } from "../support/platform.ts";
 import {
   connectWith,
   kinds,
@@ -66,6 +67,38 @@ test("a revoked token ends its session and no other, and is refused from then on
   expect(again.transport.closed?.code).toBe(3500);
   await client({ userId: "bob", tokenId: "one" });
   expect(engine.sessionCount).toBe(4);
+});
+
+test("a session that waits to hear whether it may enter is not ended before it is told why it may not", async () => {
+  const answer = Promise.withResolvers<JoinAnswer>();
+  let end: EndRevoked = () => {};
+  const broker = Object.assign(new QuietBroker(), {
+    directory: Object.assign(
+      new MemoryDirectory({ channels: () => [], now: () => START, nextTurn: setImmediate }),
+      { join: () => answer.promise },
+    ),
+    revocations: Object.assign(new MemoryRevocations(() => START), {
+      start: (given: EndRevoked) => {
+        end = given;
+      },
+    }),
+  });
+  const { engine } = sceneWith(broker, {
+    backends: { authenticate: async ({ token }): Promise<Identity> => JSON.parse(token) },
+  });
+  const revoked = { userId: "ann", tokenId: "one", time: START, until: START + DAY_MS };
+  const [waiting, other] = [new ScriptedTransport(), new ScriptedTransport()];
+  const token = JSON.stringify({ userId: "ann", tokenId: "one" });
+  const connecting = [waiting, other].map((transport, i) =>
+    connectWith(engine.accept(transport, `s.${i}`, "json"), { token }),
+  );
+  await nextTurn();
+  end([revoked], new Set(["s.0"]));
+  expect([waiting, other].map(({ closed }) => closed?.code)).toEqual([undefined, 3500]);
+  answer.resolve({ full: false, revocations: [revoked] });
+  await Promise.all(connecting);
+  expect(kinds(waiting)).toEqual(["error AUTH_ERROR"]);
+  expect(waiting.closed?.code).toBe(3500);
 });
 
 test("all tokens of a user are revoked that were issued up to then, and those that do not say", async () => {

@@ -12,8 +12,15 @@ export interface Revocation {
   readonly until: number;
 }
 
-/** Ends the sessions of this node whose tokens are revoked. */
-export type EndRevoked = (revocations: readonly Revocation[]) => void;
+/**
+ * Ends the sessions of this node whose tokens are revoked.
+ *
+ * @param entering sessions that wait to hear by themselves whether they may enter, so that they are told why they may not
+ */
+export type EndRevoked = (
+  revocations: readonly Revocation[],
+  entering?: ReadonlySet<string>,
+) => void;
 
 /**
  * What is revoked, as all nodes know it. Failures are MessagingErrors: UNAVAILABLE where it is not known whether the

@@ -49,7 +49,7 @@ export class ObjectDirectory implements Directory {
     this.#host = {
       ...options,
       trouble: this.#trouble,
-      revoked: (revocations) => this.revocations.heard(revocations),
+      revoked: (revocations, entering) => this.revocations.heard(revocations, entering),
       tellings: new CallSlots(turn, platform.timers),
       sequence: () => this.#nextSequence(),
     };

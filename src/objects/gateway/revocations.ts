@@ -44,7 +44,7 @@ export class ObjectRevocations implements Revocations {
   }
 
   /** The object of a user has said what is revoked. */
-  heard(revocations: readonly Revocation[]): void {
-    this.#end?.(revocations);
+  heard(revocations: readonly Revocation[], entering: ReadonlySet<string>): void {
+    this.#end?.(revocations, entering);
   }
 }

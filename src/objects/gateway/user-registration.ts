@@ -34,8 +34,12 @@ export interface UserRegistrationHost {
   readonly tellings: CallSlots;
   /** The next number of a request. */
   sequence(): number;
-  /** Tokens are revoked, as the object of their user says. */
-  revoked(revocations: readonly Revocation[]): void;
+  /**
+   * Tokens are revoked, as the object of their user says.
+   *
+   * @param entering sessions that hear it by the answer to a call that comes
+   */
+  revoked(revocations: readonly Revocation[], entering: ReadonlySet<string>): void;
 }
 
 /** A session that waits to hear whether it has joined. */
@@ -140,12 +144,20 @@ export class UserRegistration {
       for (const { sessionId, answered } of joiners) {
         answered.resolve({ full: refused.has(sessionId), revocations });
       }
-      // Those that have joined before, and could not hear of it: one that joins now has been answered by then.
-      if (revocations.length > 0) this.#host.turn.soon(() => this.#host.revoked(revocations));
+      if (revocations.length > 0) this.#host.turn.soon(() => this.#revoked(revocations));
     } catch (error) {
       for (const { answered } of joiners) answered.reject(error);
       this.#failed(error);
     }
+  }
+
+  /**
+   * Those are ended that have joined before, and could not hear of it. One that was joining has been answered by now, and
+   * one that has come meanwhile is answered by the next call.
+   */
+  #revoked(revocations: readonly Revocation[]): void {
+    const entering = new Set(this.#joiners.map(({ sessionId }) => sessionId));
+    this.#host.revoked(revocations, entering);
   }
 
   /** Everything that has to be reported now, or undefined when the object need not know. */
