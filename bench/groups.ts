@@ -14,6 +14,7 @@ import {
   SERVER_ROWS,
   TOKEN_ROWS,
 } from "./rows/server.ts";
+import { THREADS, threadsRows } from "./rows/threads.ts";
 import { BARE_FRAMES, BARE_TURNS } from "./targets/bare.ts";
 import { byApi, byHonoAndWebSocket, byWebSocket } from "./targets/doors.ts";
 import { eventsServer, webSocketServer } from "./targets/events.ts";
@@ -21,6 +22,7 @@ import { burdenedServer, embeddedServer, messageLoopServer } from "./targets/mes
 import { BARE_REDIS, messageLoopOnRedis } from "./targets/redis.ts";
 import { BARE_RPC, rpcServer } from "./targets/rpc.ts";
 import { openServer, ruledServer } from "./targets/ruled.ts";
+import { ONE_THREAD, threadsServer } from "./targets/threads.ts";
 import { anonymousServer, tokenServer } from "./targets/tokens.ts";
 import { ROOT } from "./trees.ts";
 import { WORKER_GROUPS } from "./worker-groups.ts";
@@ -63,6 +65,16 @@ export function groupsWith(folder: string | undefined): readonly Group[] {
     { ...server, slow: true, baselines: [openServer()], ours: ruledServer, rows: ACCESS_ROWS },
     { ...serve, slow: true, burdened: burdenedServer, rows: LARGE_ROWS },
     { ...serve, slow: true, rows: IDLE_ROWS, cost: "bytes" },
+    ...THREADS.map(
+      (threads): Group => ({
+        host: "threads",
+        slow: true,
+        warm: warmUp,
+        ours: (tree) => threadsServer(tree, threads),
+        baselines: [ONE_THREAD],
+        rows: threadsRows(threads),
+      }),
+    ),
     {
       host: "redis",
       slow: true,

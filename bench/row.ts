@@ -68,7 +68,7 @@ export interface Saturation {
 
 /** Targets that are measured beside each other, and the rows that are measured on them. */
 export interface Group {
-  /** "server", "worker" or "redis". */
+  /** "server", "threads", "worker" or "redis". */
   readonly host: string;
   /** What `cost` of its rows is. Default "ns". */
   readonly cost?: CostUnit;
