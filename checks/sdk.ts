@@ -22,6 +22,8 @@ const LIVES: Readonly<Record<string, Life>> = {
   websocket: { host: "memory", steps: WHOLE, ways: WEB_SOCKETS },
   streams: { host: "memory", steps: 5_000, ways: STREAMS },
   redis: { host: "redis", steps: 1_500, ways: ALL },
+  "threads-2": { host: "threads-2", steps: 1_500, ways: ALL },
+  "threads-4": { host: "threads-4", steps: 1_500, ways: ALL },
   worker: { host: "worker", steps: 2_000, ways: ALL },
 };
 

@@ -4,6 +4,7 @@ import { CrashingWorker } from "../../test/e2e/crashing-worker.ts";
 import type { LifeHost } from "../../test/history/host.ts";
 import { DURABLE_FAULTS, ProcessHost } from "../../test/redis/process-host.ts";
 import { ServerHost } from "../../test/server/life-host.ts";
+import { ThreadsHost } from "../../test/server/threads-life-host.ts";
 import { BUNDLES } from "../../test/support/programs.ts";
 
 export interface SdkHost {
@@ -54,6 +55,9 @@ export const HOSTS = {
     };
   },
 
+  "threads-2": () => onThreads(2),
+  "threads-4": () => onThreads(4),
+
   /** A Worker that crashes, and whose objects are put to sleep and reset, all at once. */
   async worker(): Promise<SdkHost> {
     const life = await CrashingWorker.open(CRASH_EVERY, true);
@@ -66,5 +70,16 @@ export const HOSTS = {
     };
   },
 } as const satisfies Readonly<Record<string, (length: Length) => Promise<SdkHost>>>;
+
+/** A server with threads, all of which end and come back. */
+async function onThreads(threads: number): Promise<SdkHost> {
+  const life = await ThreadsHost.open(threads);
+  return {
+    life,
+    port: (place) => life.port(place),
+    path: () => "/ws",
+    stop: () => life.stop(),
+  };
+}
 
 export type HostName = keyof typeof HOSTS;
