@@ -14,6 +14,7 @@ import type { Logger } from "../engine/ports/platform.ts";
 import { SettingsError } from "../engine/settings/settings.ts";
 import type { HookTargets } from "../hooks/hooks.ts";
 import { MemoryOutbox } from "../hooks/memory-outbox.ts";
+import type { NodeState } from "../http/api/status.ts";
 import { fetchBytes } from "../http/fetch-bytes.ts";
 import { renderMetrics } from "../http/metrics/metrics.ts";
 import type { ProcessFacts } from "../http/metrics/process.ts";
@@ -32,6 +33,7 @@ import { uncaughtErrors } from "./process-errors.ts";
 import { ServerClock } from "./server-clock.ts";
 import { SilenceWatch } from "./silence-watch.ts";
 import { StartError } from "./start-error.ts";
+import type { ThreadCounts } from "./transport/connections.ts";
 import { type Listener, listen } from "./transport/listeners.ts";
 import { VERSION } from "./version.ts";
 
@@ -100,12 +102,18 @@ const SILENT: Logger = { warn: () => {} };
 
 /** What a server is given that is one of the threads of a process. */
 export interface ThreadParts {
+  /** Names it among all nodes. */
+  readonly node: string;
   /** Undefined where the threads have none of their own. */
   readonly broker: HostedBroker | undefined;
   /** Takes what a listener answers with in the place of its address. */
   adopt(server: NetServer, door: Door): Listener;
   /** Whether the other threads are well. */
   well(): boolean;
+  /** What each has of connections and sessions. */
+  readonly counts: ThreadCounts;
+  /** All of them as one node. */
+  process(): Promise<NodeState>;
   /** Metrics of all of them. */
   metrics(): Promise<string>;
 }
@@ -134,7 +142,7 @@ export class NodeServer implements Server {
   readonly #silence: SilenceWatch;
   readonly #logger: Logger;
   /** A session's id names the process that has it. */
-  #node = shortId();
+  #node: string;
   #listeners: Listener[] = [];
   #websocket: Listener | undefined;
   #grpc: Listener | undefined;
@@ -161,6 +169,7 @@ export class NodeServer implements Server {
     this.#config = config;
     this.#logger = logger;
     this.#thread = thread;
+    this.#node = thread?.node ?? shortId();
     const { auth, settings } = config;
     const platform = { clock: this.#clock, logger, fetchBytes, hmac };
     this.#network = new NetworkBackends(config.proxy, {
@@ -224,6 +233,8 @@ export class NodeServer implements Server {
       ready: () => this.#isReady,
       node: () => this.#node,
       lag: () => this.#lag.stats(),
+      process: thread?.process,
+      threads: thread?.counts,
     });
   }
 

@@ -6,7 +6,8 @@
  * leases that the thread's pattern indexes have granted; when all have done so, a new thread takes its place and is
  * joined with each of them; each registers with the new objects what its sessions want to hear, and reports that it is
  * settled; and when all are, the new objects take messages. So no message is taken that a session should hear and
- * would not.
+ * would not. Calls to a thread that is not there wait for the one that takes its place, and messages for the time at which
+ * they are taken: a client waits no longer than that.
  */
 
 import { fromBinary } from "@bufbuild/protobuf";
@@ -30,7 +31,7 @@ import {
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { remoteError, threadEnded } from "./calls/errors.ts";
 import type { Request } from "./calls/frames.ts";
-import { Link, type Port } from "./calls/link.ts";
+import { type Line, Link } from "./calls/link.ts";
 import { ALL_METHODS, methodNumber } from "./calls/methods.ts";
 import { ownerOf } from "./calls/owner.ts";
 import {
@@ -69,8 +70,10 @@ export interface ThreadNodeOptions {
   readonly endOfTurn: (callback: () => void) => void;
 }
 
+/** Another thread, or the place where one was and will be. */
 interface Peer {
-  readonly gateway: string;
+  /** Undefined where there is none. Calls to its objects wait for one. */
+  gateway: string | undefined;
   readonly link: Link;
   /** Whether it has registered what it wants to hear of the objects here. */
   settled: boolean;
@@ -88,14 +91,14 @@ export class ThreadNode {
   readonly broker: ThreadBroker;
   readonly objects: ThreadObjects;
   readonly #options: ThreadNodeOptions;
-  readonly #peers: (Peer | undefined)[];
+  readonly #peers: Peer[];
   /** Whether all are joined that there were at the beginning. */
   #complete = false;
 
   constructor(options: ThreadNodeOptions) {
     const { gateway, index, keepsDirectory, platform, random, threads } = options;
     this.#options = options;
-    this.#peers = Array.from({ length: threads }, () => undefined);
+    this.#peers = Array.from({ length: threads }, (_, other) => this.#place(other));
     const calls = this.#calls();
     this.objects = new ThreadObjects({
       ...options,
@@ -127,14 +130,12 @@ export class ThreadNode {
   }
 
   /** Another thread is there, which may have the place of one that has ended. */
-  join(index: number, gateway: string, port: Port): void {
-    const link = new Link({
-      port,
-      endOfTurn: this.#options.endOfTurn,
-      serve: (request) => this.#serve(request, index),
-    });
-    this.#peers[index] = { gateway, link, settled: false };
-    background(this.#settle(index, link), this.#options.platform.logger, "joining a thread");
+  join(index: number, gateway: string, line: Line): void {
+    const peer = this.#peers[index];
+    if (peer === undefined) throw new RangeError(`there is no thread ${index}`);
+    peer.gateway = gateway;
+    peer.link.open(line);
+    background(this.#settle(index, peer.link), this.#options.platform.logger, "joining a thread");
   }
 
   /** All are joined that have to be, so that messages are taken when they have settled. */
@@ -146,11 +147,19 @@ export class ThreadNode {
   /** A thread has ended. When this returns nothing here counts on it. */
   ended(index: number): void {
     const peer = this.#peers[index];
-    if (peer === undefined) return;
-    this.#peers[index] = undefined;
+    if (peer?.gateway === undefined) return;
+    this.#peers[index] = this.#place(index);
     peer.link.end();
     this.objects.threadEnded(peer.gateway, (_, name) => this.#ownerOf(name) === index);
     this.#look();
+  }
+
+  #place(index: number): Peer {
+    const link = new Link({
+      endOfTurn: this.#options.endOfTurn,
+      serve: (request) => this.#serve(request, index),
+    });
+    return { gateway: undefined, link, settled: false };
   }
 
   /** Which thread has an object of its kind. */
@@ -167,13 +176,17 @@ export class ThreadNode {
 
   #look(): void {
     if (!this.#complete) return;
-    if (this.#peers.every((peer) => peer?.settled ?? true)) this.objects.settle();
+    if (this.#peers.every(({ gateway, settled }) => settled || gateway === undefined)) {
+      this.objects.settle();
+    }
   }
 
   async #flush(): Promise<void> {
     for (let round = 0; round < FENCES; round++) {
       // An answer comes after all that was on the way here before it.
-      const fences = this.#peers.map((peer) => peer?.link.call(FENCE, "", NOTHING));
+      const fences = this.#peers.flatMap(({ gateway, link }) =>
+        gateway === undefined ? [] : link.call(FENCE, "", NOTHING),
+      );
       await Promise.allSettled(fences);
     }
   }
@@ -222,16 +235,15 @@ export class ThreadNode {
   }
 
   #peerOf(gateway: string): Peer | undefined {
-    return this.#peers.find((peer) => peer?.gateway === gateway);
+    return this.#peers.find((peer) => peer.gateway === gateway);
   }
 
   #to(thread: number, name: string): Call {
     if (thread === this.#options.index) return this.#here(name);
-    return (method, request) => {
+    return async (method, request) => {
       const peer = this.#peers[thread];
-      return peer === undefined
-        ? Promise.reject(threadEnded())
-        : peer.link.call(method, name, request);
+      if (peer === undefined) throw new RangeError(`there is no thread ${thread}`);
+      return await peer.link.call(method, name, request);
     };
   }
 

@@ -16,11 +16,12 @@ import { line, type Outcome, summary } from "./report.ts";
 import { obstacle, type Planned, plan, run, Servers } from "./runner.ts";
 
 const USAGE =
-  "usage: npm run conformance -- [ws://host:port/ws | --host worker|server|redis|cluster|threads-2|threads-4] [--only PATTERN]";
+  "usage: npm run conformance -- [ws://host:port/ws | --host worker|server|redis|cluster|threads-1|threads-2|threads-4] [--only PATTERN]";
 const HOSTS: Readonly<Record<string, Host>> = {
   worker: workerHost,
   server: serverHost,
   redis: redisHost,
+  "threads-1": threadsHost(1, { opens: "rules", kinds: "all" }),
   "threads-2": threadsHost(2, { opens: "rules", kinds: "all" }),
   "threads-4": threadsHost(4, { opens: "rules", kinds: "all" }),
   cluster: clusterHost,

@@ -19,7 +19,7 @@ import {
   runThread,
   type ThreadOptions,
 } from "../../src/server/threads/thread.ts";
-import { Threads, threadsOf } from "../../src/server/threads/threads.ts";
+import { Threads, type ThreadsOptions, threadsOf } from "../../src/server/threads/threads.ts";
 import { ThreadBroker } from "../../src/threads/node.ts";
 import { suiteBackend } from "../conformance/backend.ts";
 import type { ServerStats } from "../conformance/host.ts";
@@ -32,8 +32,8 @@ for (const broker of [MemoryBroker, RedisBroker, ThreadBroker]) rememberHandlers
 interface Options {
   readonly config: unknown;
   readonly backend: string;
-  /** How often a thread may end within a minute. */
-  readonly mostDeaths?: number;
+  /** Of a server with threads. Default as they are without tests. */
+  readonly limits?: Pick<ThreadsOptions, "hangMs" | "heapMb" | "mostDeaths">;
 }
 
 type Stats = ServerStats & { readonly connections: number };
@@ -41,8 +41,8 @@ type Stats = ServerStats & { readonly connections: number };
 /** Has something else be asked of a thread than what it is for. */
 interface Asked {
   readonly id: number;
-  readonly ask: "stats" | "loop";
-  /** How long it is busy, in milliseconds. */
+  readonly ask: "stats" | "loop" | "fill" | "throw";
+  /** How long it is busy, in milliseconds. Default for ever. */
   readonly ms?: number;
 }
 
@@ -76,7 +76,7 @@ async function single({ config, backend }: Options): Promise<void> {
   });
 }
 
-async function several({ config, backend, mostDeaths }: Options): Promise<void> {
+async function several({ config, backend, limits }: Options): Promise<void> {
   const waiting = new Map<number, (stats: Stats) => void>();
   let last = 0;
   const parsed = parseConfig(config);
@@ -97,7 +97,7 @@ async function several({ config, backend, mostDeaths }: Options): Promise<void> 
       waiting.delete(id);
     },
     extra: backend,
-    ...(mostDeaths === undefined ? {} : { mostDeaths }),
+    ...limits,
   });
   const stats = async (): Promise<Stats> => {
     const all = threads.connections.map(
@@ -126,9 +126,19 @@ async function several({ config, backend, mostDeaths }: Options): Promise<void> 
       case "/kill":
         unawaited(threads.kill(thread).then(() => response.end()));
         return;
-      case "/loop":
-        threads.say(thread, { id: 0, ask: "loop", ms: Number(url.searchParams.get("ms")) });
+      case "/loop": {
+        const ms = url.searchParams.get("ms");
+        threads.say(thread, { id: 0, ask: "loop", ...(ms && { ms: Number(ms) }) });
         response.end();
+        return;
+      }
+      case "/fill":
+      case "/throw":
+        threads.say(thread, { id: 0, ask: url.pathname.slice(1) });
+        response.end();
+        return;
+      case "/ready":
+        response.end(`${threads.well}`);
         return;
       case "/connections":
         response.end(JSON.stringify(threads.connections));
@@ -149,16 +159,32 @@ async function door(threads: Threads, thread: number): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
+/** Fills the heap, and answers meanwhile. */
+function fill(kept: unknown[]): void {
+  for (let i = 0; i < 20; i++) kept.push(Array.from({ length: 10_000 }, Math.random));
+  setImmediate(fill, kept);
+}
+
 function inThread(thread: RunningThread): ThreadOptions {
   const engine = (): Engine => thread.server.engine;
   return {
     backends: backendsOf(thread.data.extra as string, engine),
     heard: (value) => {
-      const { ask, id, ms = 0 } = value as Asked;
-      if (ask === "loop") {
-        const end = performance.now() + ms;
-        while (performance.now() < end);
-        return;
+      const { ask, id, ms = Number.POSITIVE_INFINITY } = value as Asked;
+      switch (ask) {
+        case "loop":
+          for (const end = performance.now() + ms; performance.now() < end; );
+          return;
+        case "fill":
+          fill([]);
+          return;
+        case "throw":
+          setImmediate(() => {
+            throw new Error("an error that nobody catches");
+          });
+          return;
+        case "stats":
+          break;
       }
       const { registrations = 0, publishing = 0 } = thread.node?.broker.stats() ?? {};
       const { connections } = thread.server;

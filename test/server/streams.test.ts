@@ -372,7 +372,7 @@ test("with the caller's context: its address is known, and its stream is freed i
   });
   const routes = messageLoopRoutes({
     engine,
-    connections: new Connections(10),
+    connections: new Connections({ limit: 10, sessions: () => engine.sessionCount }),
     maxQueueBytes: MIB,
     clock,
     random,

@@ -2,6 +2,7 @@
 import { WebSocket } from "ws";
 import { codecFor, type Encoding } from "../../src/protocol/codec.ts";
 import { parseConfig } from "../../src/server/config/config.ts";
+import { KEYS } from "../conformance/keys.ts";
 import { CHANNEL_RULES, lifeChannels, RECOVERY_MESSAGES, STREAM } from "../history/channels.ts";
 import type { HostEvent, LifeHost, LifeSocket } from "../history/host.ts";
 import { eventually, sleep } from "../support/eventually.ts";
@@ -10,11 +11,15 @@ import { startThreads, type ThreadsProcess } from "./threads-process.ts";
 /** What was published may be on its way for so long, in milliseconds. */
 const ARRIVAL_MS = 2_000;
 const TURN_MS = 2;
+/** Threads that end at the same time at most. */
+const MOST_KILLS = 2;
 /** A life ends more threads than a server may lose. */
 const ANY_DEATHS = 1_000_000;
 
 const CONFIG = {
-  server: { drain_timeout: "2s" },
+  // Clients that ping find out soon that nobody answers.
+  server: { drain_timeout: "2s", heartbeat: { ping_interval: "10s" } },
+  api: { keys: KEYS },
   transport: { stream: STREAM },
   limits: { recovery_messages: RECOVERY_MESSAGES },
   channels: CHANNEL_RULES,
@@ -29,7 +34,7 @@ export class ThreadsHost implements LifeHost {
   readonly authenticates = false;
   readonly events: ReadonlyMap<string, HostEvent>;
   readonly #server: ThreadsProcess;
-  #last: Promise<void> = Promise.resolve();
+  readonly #kills = new Set<Promise<void>>();
 
   private constructor(server: ThreadsProcess, threads: number) {
     this.#server = server;
@@ -50,11 +55,14 @@ export class ThreadsHost implements LifeHost {
   }
 
   static async open(threads: number): Promise<ThreadsHost> {
-    return new ThreadsHost(await startThreads(threads, CONFIG, ANY_DEATHS), threads);
+    return new ThreadsHost(
+      await startThreads(threads, CONFIG, { mostDeaths: ANY_DEATHS }),
+      threads,
+    );
   }
 
   async stop(): Promise<void> {
-    await this.#last;
+    await Promise.allSettled(this.#kills);
     this.#server.terminate();
     const { code, stderr } = await this.#server.ended;
     if (code !== 0) throw new Error(`the server has ended with ${code}: ${stderr}`);
@@ -72,6 +80,11 @@ export class ThreadsHost implements LifeHost {
     return socket;
   }
 
+  /** Where a place takes connections. */
+  port(place: number): number {
+    return Number(new URL(this.#server.own[place] ?? "").port);
+  }
+
   now(): number {
     return Date.now();
   }
@@ -80,15 +93,22 @@ export class ThreadsHost implements LifeHost {
     await sleep(TURN_MS);
   }
 
-  /** One after the other. */
+  /** Threads that end faster than they can be replaced would be all that happens. */
   async #kill(place: number): Promise<void> {
-    const killed = this.#last.then(async () => {
-      await this.#server.kill(place);
-      await eventually(() => this.#server.ready());
-      // What is on its way to a subscriber is of the log that was lost.
-      await sleep(ARRIVAL_MS);
-    });
-    this.#last = killed.catch(() => {});
-    await killed;
+    if (this.#kills.size >= MOST_KILLS) return;
+    const killed = this.#killed(place);
+    this.#kills.add(killed);
+    try {
+      await killed;
+    } finally {
+      this.#kills.delete(killed);
+    }
+  }
+
+  async #killed(place: number): Promise<void> {
+    await this.#server.kill(place);
+    await eventually(() => this.#server.ready());
+    // What is on its way to a subscriber is of the log that was lost.
+    await sleep(ARRIVAL_MS);
   }
 }

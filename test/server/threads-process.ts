@@ -1,8 +1,9 @@
 /** A server with threads as a process of its own, whose threads a test can end or keep busy. */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { WebSocket } from "ws";
+import { type ClientOptions, WebSocket } from "ws";
 import { codecFor } from "../../src/protocol/codec.ts";
+import type { ThreadsOptions } from "../../src/server/threads/threads.ts";
 import { Client, type ClientSettings, kindOf } from "../support/client.ts";
 import { programPath } from "../support/programs.ts";
 
@@ -20,11 +21,15 @@ export interface ThreadsProcess {
   readonly pid: number;
   /** Ends a thread. */
   kill(thread: number): Promise<void>;
-  /** Keeps a thread busy for so long, in milliseconds. */
-  loop(thread: number, ms: number): Promise<void>;
+  /** Keeps a thread busy for so long, in milliseconds; default for ever. */
+  loop(thread: number, ms?: number): Promise<void>;
+  /** Has a thread fill its heap. */
+  fill(thread: number): Promise<void>;
+  /** Has something throw in a thread that nobody catches. */
+  throws(thread: number): Promise<void>;
   /** Connections by thread. */
   connections(): Promise<readonly number[]>;
-  /** Whether health says that it is ready. */
+  /** Whether all threads take part as they should. */
   ready(): Promise<boolean>;
   terminate(): void;
   readonly ended: Promise<Outcome>;
@@ -35,15 +40,15 @@ const listener = { addr: "127.0.0.1:0" };
 export async function startThreads(
   workers: number,
   config: Readonly<Record<string, unknown>> = {},
-  mostDeaths?: number,
+  limits: Pick<ThreadsOptions, "hangMs" | "heapMb" | "mostDeaths"> = {},
 ): Promise<ThreadsProcess> {
   const options = {
     backend: "none",
-    mostDeaths,
+    limits,
     config: {
       ...config,
-      server: { ...(config["server"] as object), workers, http: listener },
-      transport: { ...(config["transport"] as object), websocket: listener, grpc: listener },
+      server: { http: listener, ...(config["server"] as object), workers },
+      transport: { websocket: listener, grpc: listener, ...(config["transport"] as object) },
     },
   };
   const child = spawn(process.execPath, [programPath("entry"), JSON.stringify(options)], {
@@ -82,16 +87,16 @@ export async function startThreads(
       await control(`kill?thread=${thread}`);
     },
     loop: async (thread, ms) => {
-      await control(`loop?thread=${thread}&ms=${ms}`);
+      await control(`loop?thread=${thread}${ms === undefined ? "" : `&ms=${ms}`}`);
+    },
+    fill: async (thread) => {
+      await control(`fill?thread=${thread}`);
+    },
+    throws: async (thread) => {
+      await control(`throw?thread=${thread}`);
     },
     connections: async () => JSON.parse(await control("connections")) as number[],
-    ready: async () => {
-      try {
-        return (await fetch(`http://127.0.0.1:${ports.http}/health`)).status === 200;
-      } catch {
-        return false;
-      }
-    },
+    ready: async () => (await control("ready")) === "true",
     terminate: () => child.kill("SIGTERM"),
     ended,
   };
@@ -101,8 +106,9 @@ export async function open(
   url: string,
   settings: ClientSettings = { encoding: "json", extended: true },
   connect: Parameters<Client["connect"]>[0] = {},
+  tls: ClientOptions = {},
 ): Promise<Client<WebSocket>> {
-  const socket = new WebSocket(url, [codecFor(settings.encoding).subprotocol]);
+  const socket = new WebSocket(url, [codecFor(settings.encoding).subprotocol], tls);
   const client = new Client<WebSocket>(socket, settings);
   await new Promise<void>((resolve, reject) => {
     socket.on("open", resolve);

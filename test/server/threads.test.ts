@@ -66,6 +66,8 @@ test("metrics are sums, with figures of each thread, and the page names them", a
   for (const thread of ["0", "1"]) {
     expect(value("messageloop_thread_sessions", { thread })).toBe(2);
     expect(value("messageloop_thread_deaths_total", { thread })).toBe(0);
+    expect(value("messageloop_thread_busy_ratio", { thread })).toBeGreaterThan(0);
+    expect(value("messageloop_thread_busy_ratio", { thread })).toBeLessThanOrEqual(1);
   }
   const page = readFileSync(new URL("../../docs/threads.md", import.meta.url), "utf8");
   const named = page.match(/\bmessageloop_threads?_?[a-z_]*/g) ?? [];
@@ -98,11 +100,51 @@ test("a thread that ends is replaced, and its channels say that their epoch is a
 });
 
 test("health is not ready while a thread is being replaced", async () => {
-  const { kill, ready } = await start(2);
-  expect(await ready()).toBe(true);
+  const { http, kill } = await start(2);
+  const health = async (): Promise<number | undefined> => {
+    // The thread that has the connection may be the one that ends.
+    const answer = await fetch(`http://127.0.0.1:${http}/health`).catch(() => undefined);
+    return answer?.status;
+  };
+  expect(await health()).toBe(200);
   await kill(0);
-  await eventually(ready, (well) => !well);
-  await eventually(ready);
+  await eventually(health, (status) => status === 503);
+  await eventually(health, (status) => status === 200);
+});
+
+test("a thread that hangs is ended and replaced, as is one whose heap is full; an error that nobody catches ends none", async () => {
+  const { own, fill, http, loop, ready, throws } = await start(
+    2,
+    {},
+    { hangMs: 1_500, heapMb: 64 },
+  );
+  const lives = async (): Promise<string> => {
+    const text = await (await fetch(`http://127.0.0.1:${http}/metrics`)).text();
+    const { samples = [] } = parseMetrics(text).get("messageloop_thread_deaths_total") ?? {};
+    return samples.map(({ value }) => value).join();
+  };
+  const other = await open(own[0] ?? "");
+  const thrower = await open(own[1] ?? "");
+  await throws(1);
+  await thrower.ping();
+  for (const [ends, deaths] of [
+    [loop, "0,1"],
+    [fill, "0,2"],
+  ] as const) {
+    const victim = await open(own[1] ?? "");
+    await ends(1);
+    await victim.closed();
+    await eventually(ready);
+    await eventually(lives, (count) => count === deaths);
+  }
+  expect(other.close).toBeUndefined();
+  server?.terminate();
+  const { code, stderr } = await (server as ThreadsProcess).ended;
+  expect(code).toBe(0);
+  const ends = stderr.split("\n").filter((line) => line.includes("a thread has ended"));
+  expect(ends).toHaveLength(2);
+  expect(ends[0]).toContain("it did not answer for 1.5 seconds");
+  expect(ends[1]).toMatch(/memory/i);
 });
 
 test("three ends of one thread within a minute end the process with one line", async () => {
@@ -138,11 +180,21 @@ test("a thread that is busy delays its own clients and no others, and gets no ne
   expect(await connections()).toEqual([5, 1]);
 });
 
-test("more connections than there may be are refused, whichever thread they reach", async () => {
-  const { url } = await start(2, { limits: { connections: 4 } });
-  const clients = await Promise.all(Array.from({ length: 4 }, () => open(url)));
-  expect(clients).toHaveLength(4);
-  await expect(open(url)).rejects.toThrow();
+test("there may be so many connections, on whichever thread they are, and one more is refused", async () => {
+  const { own, kill, ready } = await start(2, { limits: { connections: 4 } });
+  const [one = "", two = ""] = own;
+  // All but one of them on one thread.
+  const clients = [];
+  for (const url of [one, one, one, two]) clients.push(await open(url));
+  for (const url of own) await expect(open(url)).rejects.toThrow("3504");
+  clients[0]?.socket.close();
+  await eventually(() => open(two).catch(() => undefined));
+  for (const url of own) await expect(open(url)).rejects.toThrow("3504");
+  // With a thread its connections end.
+  await kill(0);
+  await eventually(ready);
+  clients.push(await open(two), await open(two));
+  for (const url of own) await expect(open(url)).rejects.toThrow("3504");
 });
 
 test("a port that is taken keeps it from starting, with one sentence", async () => {

@@ -59,6 +59,22 @@ test("a channel whose thread has ended begins a new epoch, says so, and goes on"
   expect(await one.hears(3)).toEqual(["gap epoch_changed", "1 meanwhile", "2 after"]);
 });
 
+test("a publish whose thread has ended is taken as soon as another one has its place", async () => {
+  const cluster = new ThreadCluster();
+  const room = cluster.name(1);
+  const one = await cluster.at(0).client();
+  await one.subscribe(room);
+  cluster.kill(1);
+  const publishing = one.publish(room, "meanwhile");
+  // By then a call that is made again and again has long pauses.
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  const replaced = performance.now();
+  cluster.replace(1);
+  await publishing;
+  expect(performance.now() - replaced).toBeLessThan(150);
+  expect(await one.hears(2)).toEqual(["gap epoch_changed", "1 meanwhile"]);
+});
+
 test("a channel that is heard by a pattern alone says that its epoch is a new one, though nothing more is published", async () => {
   const cluster = new ThreadCluster();
   const room = cluster.name(1);

@@ -75,7 +75,7 @@ export class ApiService {
       of(method.presence, presence),
       of(method.channels, channels),
       of(method.revoke, revoke),
-      of(method.status, async (call) => status(call, host)),
+      of(method.status, async (call) => await status(call, host)),
       of(method.sessions, sessions),
       of(method.createTicket, async ({ principal }, { userId, channels: names, ttlMs }) => {
         for (const name of names) principal.check("read", name);

@@ -21,7 +21,7 @@ export interface StatusHost {
   /** Unix milliseconds. */
   readonly now: () => number;
   /** The node that answers; left out where nodes sleep. */
-  readonly node?: () => NodeState;
+  readonly node?: () => NodeState | Promise<NodeState>;
 }
 
 /** A node at one moment. */
@@ -45,10 +45,10 @@ export interface NodeFacts {
 
 const { version } = (OPENAPI as { readonly info: { readonly version: string } }).info;
 
-export function status(
+export async function status(
   { principal }: ApiCall,
   { name, node, now }: StatusHost,
-): MessageInitShape<typeof StatusResponseSchema> {
+): Promise<MessageInitShape<typeof StatusResponseSchema>> {
   const { id, rights, patterns, expiresAt } = principal;
   return {
     key: {
@@ -59,7 +59,7 @@ export function status(
     },
     host: name,
     version,
-    nodes: node !== undefined && principal.may("read", "**") ? [nodeStatus(node())] : [],
+    nodes: node !== undefined && principal.may("read", "**") ? [nodeStatus(await node())] : [],
     asOf: uint64Of(now()),
   };
 }

@@ -29,7 +29,7 @@ import { consoleAt, pageAt } from "../page.ts";
 import { hmac, random } from "../platform.ts";
 import { callsHandler } from "../transport/calls.ts";
 import { TrustedProxies } from "../transport/client-address.ts";
-import { Connections } from "../transport/connections.ts";
+import { Connections, type ThreadCounts } from "../transport/connections.ts";
 import { EventStreams } from "../transport/events/event-streams.ts";
 import { http2Server, httpServer, type listen } from "../transport/listeners.ts";
 import { Sockets } from "../transport/sockets.ts";
@@ -74,6 +74,10 @@ export interface DoorsOptions {
   readonly node: () => string;
   /** How late timers came. */
   readonly lag: () => HistogramStats;
+  /** All threads of the process as one node. Default: the one there is. */
+  readonly process?: (() => Promise<NodeState>) | undefined;
+  /** What the other threads have; undefined where it is the only one. */
+  readonly threads?: ThreadCounts | undefined;
 }
 
 export class Doors {
@@ -93,7 +97,11 @@ export class Doors {
     const { clock, config, engine, logger, open, sessionId } = options;
     const { maxQueueBytes } = config;
     this.#options = options;
-    this.connections = new Connections(config.maxConnections);
+    this.connections = new Connections({
+      limit: config.maxConnections,
+      sessions: () => engine.sessionCount,
+      threads: options.threads,
+    });
     this.#proxies = new TrustedProxies(config.trustedProxies);
     this.health = new HealthService(
       options.ready,
@@ -101,7 +109,7 @@ export class Doors {
     );
     this.#keys = new Keys({ entries: config.api.keys, sha256, clock, logger });
     const tickets = new Tickets({ keys: config.api.ticketKeys, hmac, clock });
-    const node = (): NodeState => ({
+    const own = (): NodeState => ({
       name: options.node(),
       stats: engine.stats(),
       facts: {
@@ -111,7 +119,7 @@ export class Doors {
         lag: options.lag(),
       },
     });
-    const host = { name: CAPABILITIES.name, now: clock.now, node };
+    const host = { name: CAPABILITIES.name, now: clock.now, node: options.process ?? own };
     this.api = new ApiService({ keys: this.#keys, tickets, logger, host });
     const api = new UnaryApi(this.api);
     this.#apiCalls = new ApiCalls({ api, engine, proxies: this.#proxies, logger });

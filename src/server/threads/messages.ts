@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { MessagePort } from "node:worker_threads";
 import type { EngineStats } from "../../engine/stats.ts";
 import type { ProcessFacts } from "../../http/metrics/process.ts";
+import type { Line } from "../../threads/calls/link.ts";
 import type { LogLevel, ServerConfig } from "../config/config.ts";
 import type { Door } from "../server.ts";
 
@@ -11,8 +12,12 @@ export interface ThreadData {
   /** 0 to `threads - 1`. */
   readonly index: number;
   readonly threads: number;
-  /** Names this life of the thread. */
+  /** Names the process. */
+  readonly process: string;
+  /** Names this life of the thread, and begins with the name of the process. */
   readonly gateway: string;
+  /** Connections and sessions of all threads, see `counts.ts`. */
+  readonly counts: Int32Array<SharedArrayBuffer>;
   /** Tables of the configuration, as a file has them. */
   readonly tables: unknown;
   /** In the place of what the tables say. */
@@ -29,7 +34,7 @@ export type ToThread =
       readonly type: "join";
       readonly index: number;
       readonly gateway: string;
-      readonly port: MessagePort;
+      readonly line: Line & { readonly port: MessagePort };
     }
   /** Another thread has ended. It is answered with `left`. */
   | { readonly type: "ended"; readonly index: number }

@@ -1,7 +1,8 @@
 /** A thread as the main thread sees it: what it was asked and has not answered, and whether it still moves. */
 import type { Socket } from "node:net";
-import { performance } from "node:perf_hooks";
+import { type EventLoopUtilization, performance } from "node:perf_hooks";
 import { MessageChannel, type Transferable, Worker } from "node:worker_threads";
+import { newBatches } from "../../threads/calls/link.ts";
 import type { Door } from "../server.ts";
 import type { FromThread, OwnReport, ThreadData, ToThread } from "./messages.ts";
 
@@ -42,13 +43,19 @@ export class Supervised {
   #error: unknown;
   /** When the first question was put that it has not answered; undefined where there is none. */
   #askedAt: number | undefined;
-  #utilization = performance.eventLoopUtilization();
+  /** What its event loop had done by the last look; undefined before the first. */
+  #utilization: EventLoopUtilization | undefined;
 
-  constructor(program: string | URL, data: ThreadData, host: SupervisedHost) {
+  /** @param heapMb its heap may have so much, in mebibytes; beyond that it ends */
+  constructor(program: string | URL, data: ThreadData, host: SupervisedHost, heapMb: number) {
     this.index = data.index;
     this.gateway = data.gateway;
     this.#host = host;
-    this.#worker = new Worker(program, { workerData: data, name: `messageloop ${data.index}` });
+    this.#worker = new Worker(program, {
+      workerData: data,
+      name: `messageloop ${data.index}`,
+      resourceLimits: { maxOldGenerationSizeMb: heapMb },
+    });
     this.#worker.on("message", (message: FromThread) => this.#take(message));
     this.#worker.on("error", (error) => {
       this.#error = error;
@@ -72,8 +79,10 @@ export class Supervised {
 
   /** The part of the time since the last call in which it was busy, 0 to 1. */
   busy(): number {
-    const now = this.#worker.performance.eventLoopUtilization();
-    const { utilization } = this.#worker.performance.eventLoopUtilization(now, this.#utilization);
+    const of = this.#worker.performance;
+    const now = of.eventLoopUtilization();
+    const { utilization } =
+      this.#utilization === undefined ? now : of.eventLoopUtilization(now, this.#utilization);
     this.#utilization = now;
     return utilization;
   }
@@ -85,8 +94,11 @@ export class Supervised {
   /** Joins it with another one. */
   join(other: Supervised): void {
     const { port1, port2 } = new MessageChannel();
-    this.say({ type: "join", index: other.index, gateway: other.gateway, port: port1 }, [port1]);
-    other.say({ type: "join", index: this.index, gateway: this.gateway, port: port2 }, [port2]);
+    const batches = newBatches();
+    const { index, gateway } = this;
+    const line = { port: port1, batches, side: 0 } as const;
+    this.say({ type: "join", index: other.index, gateway: other.gateway, line }, [port1]);
+    other.say({ type: "join", index, gateway, line: { port: port2, batches, side: 1 } }, [port2]);
   }
 
   /** Resolves when nothing in it counts on the thread of an index, which has ended; or when it has ended itself. */

@@ -17,8 +17,9 @@ import { clock, nextTurn, random, shortId, threadTimers } from "../platform.ts";
 import { surviveErrors } from "../process-errors.ts";
 import { type Door, NodeServer } from "../server.ts";
 import { type Adopter, adopt } from "../transport/listeners.ts";
+import { countsOf } from "./counts.ts";
 import type { FromThread, ThreadData, ThreadReport, ToThread } from "./messages.ts";
-import { renderTotals } from "./totals.ts";
+import { processNode, renderTotals } from "./totals.ts";
 
 /** How long the last lines of the log may take to leave, in milliseconds. */
 const LAST_LINES_MS = 1_000;
@@ -74,8 +75,11 @@ class ServerThread {
     const parts = {
       broker: this.#node && hosted(this.#node),
       adopt: (server: NetServer, door: Door) => this.#adopt(server, door),
+      node: data.gateway,
       well: () => this.#well,
-      metrics: () => this.#metrics(),
+      counts: countsOf(data.counts, index),
+      process: async () => processNode(data.process, await this.#reports()),
+      metrics: async () => renderTotals(await this.#reports()),
     };
     const self = this;
     const running: RunningThread = {
@@ -97,7 +101,7 @@ class ServerThread {
   take(message: ToThread): void {
     switch (message.type) {
       case "join":
-        this.#node?.join(message.index, message.gateway, message.port);
+        this.#node?.join(message.index, message.gateway, message.line);
         return;
       case "ended":
         this.#node?.ended(message.index);
@@ -158,14 +162,14 @@ class ServerThread {
     this.say({ type: "report", id, report: { stats, facts: this.#server.facts(), channels } });
   }
 
-  async #metrics(): Promise<string> {
+  /** Of all threads. */
+  #reports(): Promise<readonly ThreadReport[]> {
     this.#lastTotals += 1;
     const id = this.#lastTotals;
-    const reports = await new Promise<readonly ThreadReport[]>((resolve) => {
+    return new Promise((resolve) => {
       this.#totals.set(id, resolve);
       this.say({ type: "totals", id });
     });
-    return renderTotals(reports);
   }
 
   #adopt(server: NetServer, door: Door): Adopter {
@@ -194,7 +198,6 @@ function configOf({ api, tables, threads }: ThreadData): ServerConfig {
   return {
     ...config,
     api: { ...config.api, ...api },
-    maxConnections: share(config.maxConnections),
     maxRetainedBytes: share(config.maxRetainedBytes),
     settings: { ...config.settings, maxChannels: share(config.settings.maxChannels) },
   };

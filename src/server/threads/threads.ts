@@ -3,15 +3,17 @@
  * watches them from outside, and has another one take the place of one that has ended.
  */
 import type { Socket } from "node:net";
-import { availableParallelism } from "node:os";
+import { availableParallelism, totalmem } from "node:os";
+import { getHeapStatistics } from "node:v8";
 import type { LogLevel, ServerConfig } from "../config/config.ts";
 import type { ServerLogger } from "../logger.ts";
 import { shortId } from "../platform.ts";
 import { type Door, LISTENERS, mostConnections, type ServerPorts } from "../server.ts";
 import { StartError } from "../start-error.ts";
 import { Acceptor } from "./acceptor.ts";
+import { clearCounts, countsFor } from "./counts.ts";
 import type { ThreadReport } from "./messages.ts";
-import { Supervised } from "./supervised.ts";
+import { Supervised, type SupervisedHost } from "./supervised.ts";
 
 /** How often threads are asked whether they move, in milliseconds. */
 const LOOK_MS = 500;
@@ -40,6 +42,10 @@ export interface ThreadsOptions {
   readonly failed: (reason: string) => void;
   /** A thread that ends so often within a minute ends the process. Default 3. */
   readonly mostDeaths?: number;
+  /** A thread that does not answer for so long is ended, in milliseconds. Default 10 s. */
+  readonly hangMs?: number;
+  /** What the heap of each may have, in mebibytes. Default a share of the memory, see `heapOf`. */
+  readonly heapMb?: number;
   /** Something that a thread says to the program. */
   readonly heard?: (thread: number, value: unknown) => void;
   /** Something of the program for its threads. */
@@ -49,6 +55,18 @@ export interface ThreadsOptions {
 /** How many threads a configuration asks for. */
 export function threadsOf({ workers }: Pick<ServerConfig, "workers">): number {
   return workers === "auto" ? availableParallelism() : workers;
+}
+
+/**
+ * What the heap of each of so many threads may have, in mebibytes: as much as that of a process, and no more than its
+ * share of three quarters of the memory, so that one whose heap is full ends alone.
+ */
+export function heapOf(
+  threads: number,
+  most = getHeapStatistics().heap_size_limit,
+  memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
+): number {
+  return Math.floor(Math.min(most, (0.75 * memory) / threads) / 2 ** 20);
 }
 
 /** Why this version of Node cannot have several threads, in a sentence; undefined where it can. */
@@ -61,20 +79,26 @@ export function obstacle(version = process.versions.node): string | undefined {
 
 export class Threads {
   readonly #options: ThreadsOptions;
+  readonly #name = shortId();
+  /** Threads that have been begun. */
+  #begun = 0;
   readonly #threads: Supervised[] = [];
   /** When threads have ended in a place, newest last. */
   readonly #deaths: number[][];
   readonly #deathCounts: number[];
+  readonly #counts: Int32Array<SharedArrayBuffer>;
   readonly #acceptors = new Map<Door, Acceptor>();
   #look: NodeJS.Timeout | undefined;
   #lookedAt = 0;
-  #well = true;
+  /** What threads have heard of it. */
+  #wasWell = true;
   #stopping: Promise<void> | undefined;
 
   constructor(options: ThreadsOptions) {
     this.#options = options;
     this.#deaths = Array.from({ length: options.threads }, () => []);
     this.#deathCounts = Array.from({ length: options.threads }, () => 0);
+    this.#counts = countsFor(options.threads);
   }
 
   /**
@@ -134,6 +158,11 @@ export class Threads {
     await this.#threads[thread]?.kill("it was ended");
   }
 
+  /** Whether all of them take part as they should, as health says it. */
+  get well(): boolean {
+    return this.#threads.every((thread) => thread.well);
+  }
+
   /** Connections that threads have, by their index. */
   get connections(): readonly number[] {
     return this.#threads.map(({ connections }) => connections);
@@ -176,17 +205,21 @@ export class Threads {
   #begin(index: number): Supervised {
     const { config, extra, logLevel, program, tables, threads } = this.#options;
     const { keys, ticketKeys } = config.api;
-    const gateway = `t${index}-${shortId()}`;
+    this.#begun += 1;
+    const gateway = `${this.#name}-${index}-${this.#begun}`;
     const api = { keys, ticketKeys };
-    const data = { index, threads, gateway, tables, api, logLevel, extra };
-    return new Supervised(program, data, {
+    const counts = this.#counts;
+    const names = { process: this.#name, gateway };
+    const data = { index, threads, ...names, counts, tables, api, logLevel, extra };
+    const host: SupervisedHost = {
       ended: (thread, reason) => this.#ended(thread, reason),
       gone: (door, sockets) => this.#acceptors.get(door)?.gone(sockets),
       totals: (thread, id) => {
         this.#totals(thread, id).catch(() => {});
       },
       extra: (thread, value) => this.#options.heard?.(thread.index, value),
-    });
+    };
+    return new Supervised(program, data, host, this.#options.heapMb ?? heapOf(threads));
   }
 
   /** Has a thread take connections. It has been joined with all others. */
@@ -205,6 +238,7 @@ export class Threads {
     const deaths = [...(this.#deaths[index] ?? []), now].filter((at) => now - at < DEATHS_MS);
     this.#deaths[index] = deaths;
     this.#deathCounts[index] = (this.#deathCounts[index] ?? 0) + 1;
+    clearCounts(this.#counts, index);
     logger.error("a thread has ended", { thread: index, reason });
     this.#tellHealth();
     if (deaths.length >= mostDeaths) {
@@ -238,6 +272,7 @@ export class Threads {
   }
 
   #watch(): void {
+    const { hangMs = HANG_MS } = this.#options;
     const now = performance.now();
     const late = now - this.#lookedAt - LOOK_MS;
     this.#lookedAt = now;
@@ -245,8 +280,8 @@ export class Threads {
       if (!thread.serving) continue;
       // Nobody was heard while this thread could do nothing, as in a process that was stopped.
       if (late > LOOK_MS) thread.excuse(late);
-      if (thread.silence > HANG_MS) {
-        thread.kill(`it did not answer for ${HANG_MS / 1_000} seconds`).catch(() => {});
+      if (thread.silence > hangMs) {
+        thread.kill(`it did not answer for ${hangMs / 1_000} seconds`).catch(() => {});
       } else thread.ping();
     }
     this.#tellHealth();
@@ -254,9 +289,9 @@ export class Threads {
 
   /** Health is that of the worst of them. */
   #tellHealth(): void {
-    const well = this.#threads.every((thread) => thread.well);
-    if (well === this.#well) return;
-    this.#well = well;
+    const { well } = this;
+    if (well === this.#wasWell) return;
+    this.#wasWell = well;
     for (const thread of this.#threads) thread.say({ type: "health", well });
   }
 

@@ -1,8 +1,10 @@
 /** What the threads of a process report, as one process: sums, and some figures of each. */
 import type { EngineStats } from "../../engine/stats.ts";
+import type { NodeState } from "../../http/api/status.ts";
 import { renderMetrics } from "../../http/metrics/metrics.ts";
 import type { ProcessFacts } from "../../http/metrics/process.ts";
 import { type Families, renderFamilies, type Sample } from "../../http/metrics/text.ts";
+import { unavailable } from "../../protocol/errors.ts";
 import type { ThreadReport } from "./messages.ts";
 
 type Reports = readonly ThreadReport[];
@@ -46,21 +48,52 @@ function byThread(
 
 /** Metrics of a process: those of one with one thread, as sums, and after them those by thread. */
 export function renderTotals(all: Reports): string {
+  const total = totalOf(all);
+  const ofThreads = renderFamilies(FAMILIES, all);
+  return total === undefined ? ofThreads : renderMetrics(total.stats, total.facts) + ofThreads;
+}
+
+/** What the threads that have answered are together, as one process; undefined where none has. */
+export function totalOf(
+  all: Reports,
+): { readonly stats: EngineStats; readonly facts: ProcessFacts } | undefined {
   const answered = all.flatMap(({ own }) => own ?? []);
   const [first] = answered;
-  if (first === undefined) return renderFamilies(FAMILIES, all);
+  if (first === undefined) return undefined;
   const stats = summed(answered.map((own) => own.stats)) as EngineStats;
   const facts = summed(answered.map((own) => own.facts)) as ProcessFacts;
   const { redis } = facts;
   const lost = Math.max(...answered.map((own) => own.facts.redis?.lostSeconds ?? 0));
-  const total: ProcessFacts = {
+  const whole: ProcessFacts = {
     ...facts,
     // The process has these, and not each of its threads.
     uptimeSeconds: first.facts.uptimeSeconds,
     memory: { ...facts.memory, resident: first.facts.memory.resident },
     redis: redis && { ...redis, lostSeconds: lost },
   };
-  return renderMetrics(stats, total) + renderFamilies(FAMILIES, all);
+  return { stats, facts: whole };
+}
+
+/**
+ * All threads as one node, for callers that look at it again and again.
+ *
+ * @param name of the process. With each thread that ends the node has another one: what it had counted is gone
+ */
+export function processNode(name: string, all: Reports): NodeState {
+  const total = totalOf(all);
+  if (total === undefined) throw unavailable("no thread has answered");
+  const { stats, facts } = total;
+  const deaths = all.reduce((sum, report) => sum + report.deaths, 0);
+  return {
+    name: deaths === 0 ? name : `${name}+${deaths}`,
+    stats,
+    facts: {
+      uptimeSeconds: facts.uptimeSeconds,
+      connections: facts.connections,
+      memoryBytes: facts.memory.resident,
+      lag: facts.lag,
+    },
+  };
 }
 
 /**

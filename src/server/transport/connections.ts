@@ -13,20 +13,36 @@ export interface Entrance {
   readonly sessionId: () => string;
 }
 
+/** What each of a process' threads has, where there are several. */
+export interface ThreadCounts {
+  /** Sessions and connections of the other threads. */
+  readonly others: { readonly sessions: number; readonly connections: number };
+  /** Has the others see what this one has. */
+  note(sessions: number, connections: number): void;
+}
+
+export interface ConnectionsOptions {
+  /** Sessions that there may be; a connection beyond them closes with 3504. */
+  readonly limit: number;
+  /** Sessions of this thread. */
+  readonly sessions: () => number;
+  /** Undefined where it is the only one. */
+  readonly threads?: ThreadCounts | undefined;
+}
+
 /**
  * How many connections a process holds: WebSockets and streams, each from its first byte to its last,
  * so that those that are being closed count as well.
  */
 export class Connections {
-  /** Sessions that there may be; a connection beyond them closes with 3504. */
-  readonly limit: number;
+  readonly #options: ConnectionsOptions;
   #size = 0;
 
-  constructor(limit: number) {
-    this.limit = limit;
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
   }
 
-  /** Connections that have not ended. */
+  /** Connections of this thread that have not ended. */
   get size(): number {
     return this.#size;
   }
@@ -36,15 +52,36 @@ export class Connections {
    * sent away would be too much.
    */
   get full(): boolean {
-    return this.#size >= 2 * this.limit;
+    const { limit, threads } = this.#options;
+    return this.#size + (threads?.others.connections ?? 0) >= 2 * limit;
+  }
+
+  /** Whether there may be one more session. Where it says so, its door makes the session in the same step. */
+  admit(): boolean {
+    const { limit, sessions, threads } = this.#options;
+    const own = sessions() + 1;
+    if (own > limit) return false;
+    if (threads === undefined) return true;
+    // Of two threads that take the last place at the same time neither gets it: each sees the other.
+    threads.note(own, this.#size);
+    if (own + threads.others.sessions <= limit) return true;
+    threads.note(own - 1, this.#size);
+    return false;
   }
 
   /** Counts one more, until `leave` is called for it. */
   enter(): void {
     this.#size += 1;
+    this.#note();
   }
 
   leave(): void {
     this.#size -= 1;
+    // Its session ends in the same step.
+    if (this.#options.threads !== undefined) queueMicrotask(() => this.#note());
+  }
+
+  #note(): void {
+    this.#options.threads?.note(this.#options.sessions(), this.#size);
   }
 }

@@ -125,7 +125,7 @@ export class Sockets {
     // The library closes the socket after an error; what matters here is that it ends.
     ws.on("error", () => {});
     const address = locates ? proxies.clientOf(request.socket.remoteAddress, request.headers) : "";
-    if (engine.sessionCount >= connections.limit) {
+    if (!connections.admit()) {
       logger.debug?.("connection refused", { address, reason: "limits.connections" });
       closeSocket(ws, DISCONNECTS.connectionLimit);
       return;

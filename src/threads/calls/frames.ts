@@ -4,7 +4,7 @@
  * times as much as one.
  *
  * ```
- * batch  = flags(1) frame*            flags: 1 where it acknowledges the batch of the other side
+ * batch  = frame*
  * frame  = kind(1) id(4) ...
  *   request: method(1) name length(2) name, body length(4) body
  *   answer:  body length(4) body      0xffffffff for an answer without bytes
@@ -16,7 +16,6 @@ export const REQUEST = 0;
 export const ANSWER = 1;
 export const ERROR = 2;
 
-const ACKNOWLEDGES = 1;
 const NO_BODY = 0xffff_ffff;
 const EMPTY = new Uint8Array();
 /** Kind and id, and the length of a body. */
@@ -62,15 +61,13 @@ export function sizeOf(frame: Frame): number {
  * @returns memory of its own, which may be moved
  */
 export function encodeBatch(
-  frames: readonly Frame[],
+  frames: Iterable<{ readonly frame: Frame }>,
   bytes: number,
-  acknowledges: boolean,
 ): Uint8Array<ArrayBuffer> {
-  const batch = new Uint8Array(1 + bytes);
+  const batch = new Uint8Array(bytes);
   const buffer = Buffer.from(batch.buffer);
-  batch[0] = acknowledges ? ACKNOWLEDGES : 0;
-  let at = 1;
-  for (const frame of frames) {
+  let at = 0;
+  for (const { frame } of frames) {
     const { kind, id, body } = frame;
     at = buffer.writeUInt8(kind, at);
     at = buffer.writeUInt32LE(id, at);
@@ -88,15 +85,10 @@ export function encodeBatch(
   return batch;
 }
 
-/** Whether a batch acknowledges the last one of the other side. */
-export function acknowledges(batch: Uint8Array): boolean {
-  return (batch[0] ?? 0) === ACKNOWLEDGES;
-}
-
 /** The frames of a batch. Their bodies are views of it. */
 export function* decodeBatch(batch: Uint8Array): Iterable<Frame> {
   const buffer = Buffer.from(batch.buffer, batch.byteOffset, batch.length);
-  let at = 1;
+  let at = 0;
   while (at < batch.length) {
     const kind = buffer.readUInt8(at);
     const id = buffer.readUInt32LE(at + 1);

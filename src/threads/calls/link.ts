@@ -2,11 +2,15 @@
  * The line between two threads. What one turn of the event loop brings leaves as one batch, and the next batch leaves
  * when the other side has taken that one up: a port is emptied whole before its thread looks at timers and sockets, and
  * nobody can see how much is in it. What waits meanwhile has a bound, and calls beyond it fail as overloaded.
+ *
+ * Whether a batch was taken up stands in memory that both sides have, so that a line with little to do carries nothing
+ * but calls and answers. A side that has more to send asks there for an acknowledgement, and waits for it.
+ *
+ * A line waits for its port: calls that are made before there is one leave when it has come.
  */
 import { decodeError, encodeError, overloaded, threadEnded } from "./errors.ts";
 import {
   ANSWER,
-  acknowledges,
   decodeBatch,
   ERROR,
   encodeBatch,
@@ -24,8 +28,14 @@ const MAX_WAITING_BYTES = 32 * 1024 * 1024;
 /** Calls that may wait for their answer. */
 const MAX_CALLS = 65_536;
 
-/** Posted in the place of a batch where nothing has to be said but that one was taken up. */
+/** Posted where the other side waits to hear that its batch was taken up. */
 const ACKNOWLEDGEMENT = 1;
+
+/** What has become of the last batch of a side. */
+const TAKEN = 0;
+const ON_ITS_WAY = 1;
+/** The same, and its sender waits for an acknowledgement. */
+const AWAITED = 2;
 
 /** The part of a MessagePort that is used. */
 export interface Port {
@@ -35,14 +45,31 @@ export interface Port {
   close(): void;
 }
 
-export interface LinkOptions {
+/** One end of a line. */
+export interface Line {
   readonly port: Port;
+  /** What has become of the last batch of each side; the other end has the same memory. */
+  readonly batches: Int32Array<SharedArrayBuffer>;
+  /** Which of the two is this one's. */
+  readonly side: 0 | 1;
+}
+
+/** What both ends of a new line share. */
+export function newBatches(): Int32Array<SharedArrayBuffer> {
+  return new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
+}
+
+export interface LinkOptions {
   /** Calls back at the end of this turn of the event loop. */
   readonly endOfTurn: (callback: () => void) => void;
   /** Carries out a request of the other thread. */
   readonly serve: (request: Request) => Promise<Uint8Array | undefined>;
-  /** The other thread has ended. */
-  readonly ended?: () => void;
+}
+
+interface Waiting {
+  readonly frame: Frame;
+  /** Bytes that it takes. */
+  readonly size: number;
 }
 
 interface Pending {
@@ -53,22 +80,29 @@ interface Pending {
 export class Link {
   readonly #options: LinkOptions;
   readonly #calls = new Map<number, Pending>();
-  #frames: Frame[] = [];
+  #waiting: Waiting[] = [];
   #bytes = 0;
   #lastId = 0;
-  /** A batch of ours has not been taken up yet. */
-  #inFlight = false;
-  /** A batch of theirs was taken up, which they have not heard. */
-  #owesAcknowledgement = false;
+  #line: Line | undefined;
   #flushing = false;
+  /** A batch of theirs was taken in this turn. */
+  #hasTaken = false;
   #over = false;
-  /** The most bytes that ever waited. */
-  mostWaiting = 0;
 
   constructor(options: LinkOptions) {
     this.#options = options;
-    options.port.on("message", (value) => this.#take(value));
-    options.port.on("close", () => this.end());
+  }
+
+  /** Has what waits leave, and from here on what comes. */
+  open(line: Line): void {
+    if (this.#over) {
+      line.port.close();
+      return;
+    }
+    this.#line = line;
+    line.port.on("message", (value) => this.#take(value));
+    line.port.on("close", () => this.end());
+    if (this.#waiting.length > 0) this.#flushSoon();
   }
 
   /** Calls that wait for their answer. */
@@ -89,8 +123,10 @@ export class Link {
    */
   call(method: number, name: string, body: Uint8Array): Promise<Uint8Array | undefined> {
     if (this.#over) return Promise.reject(threadEnded());
-    const size = Buffer.byteLength(name);
-    if (size > MAX_NAME_BYTES) return Promise.reject(new RangeError("the name is too long"));
+    // Of names only the very long ones have to be looked at.
+    if (name.length * 3 > MAX_NAME_BYTES && Buffer.byteLength(name) > MAX_NAME_BYTES) {
+      return Promise.reject(new RangeError("the name is too long"));
+    }
     if (this.#bytes > MAX_WAITING_BYTES || this.#calls.size >= MAX_CALLS) {
       return Promise.reject(overloaded());
     }
@@ -105,29 +141,20 @@ export class Link {
   end(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#options.port.close();
-    this.#frames = [];
+    this.#line?.port.close();
+    this.#waiting = [];
     this.#bytes = 0;
     for (const { reject } of this.#calls.values()) reject(threadEnded());
     this.#calls.clear();
-    this.#options.ended?.();
   }
 
   #take(value: unknown): void {
     if (this.#over) return;
-    if (!(value instanceof Uint8Array)) {
-      this.#acknowledged();
-      return;
+    if (value instanceof Uint8Array) {
+      this.#hasTaken = true;
+      for (const frame of decodeBatch(value)) this.#handle(frame);
     }
-    if (acknowledges(value)) this.#acknowledged();
-    for (const frame of decodeBatch(value)) this.#handle(frame);
-    this.#owesAcknowledgement = true;
     this.#flushSoon();
-  }
-
-  #acknowledged(): void {
-    this.#inFlight = false;
-    if (this.#frames.length > 0) this.#flushSoon();
   }
 
   #handle(frame: Frame): void {
@@ -147,10 +174,10 @@ export class Link {
 
   #push(frame: Frame): void {
     if (this.#over) return;
-    this.#frames.push(frame);
-    this.#bytes += sizeOf(frame);
-    this.mostWaiting = Math.max(this.mostWaiting, this.#bytes);
-    if (!this.#inFlight) this.#flushSoon();
+    const size = sizeOf(frame);
+    this.#waiting.push({ frame, size });
+    this.#bytes += size;
+    this.#flushSoon();
   }
 
   #flushSoon(): void {
@@ -163,34 +190,41 @@ export class Link {
   }
 
   #flush(): void {
-    if (this.#over) return;
-    const { port } = this.#options;
-    const batch = this.#inFlight ? [] : this.#batch();
-    if (batch.length > 0) {
-      this.#inFlight = true;
-      const bytes = batch.reduce((sum, frame) => sum + sizeOf(frame), 0);
-      this.#bytes -= bytes;
-      const piece = encodeBatch(batch, bytes, this.#owesAcknowledgement);
-      port.postMessage(piece, [piece.buffer]);
-    } else if (this.#owesAcknowledgement) port.postMessage(ACKNOWLEDGEMENT);
-    this.#owesAcknowledgement = false;
+    const line = this.#line;
+    if (this.#over || line === undefined) return;
+    const { batches, port, side } = line;
+    const isAwaited = this.#hasTaken && Atomics.exchange(batches, 1 - side, TAKEN) === AWAITED;
+    this.#hasTaken = false;
+    // What comes from here says as much as an acknowledgement.
+    if (!this.#send(line) && isAwaited) port.postMessage(ACKNOWLEDGEMENT);
+  }
+
+  /** Sends a batch, where there is something to send and the last one was taken up. */
+  #send({ batches, port, side }: Line): boolean {
+    if (this.#waiting.length === 0) return false;
+    if (Atomics.compareExchange(batches, side, ON_ITS_WAY, AWAITED) !== TAKEN) return false;
+    const piece = this.#batch();
+    this.#bytes -= piece.length;
+    Atomics.store(batches, side, ON_ITS_WAY);
+    port.postMessage(piece, [piece.buffer]);
+    // What is left asks for an acknowledgement.
+    if (this.#waiting.length > 0) this.#flushSoon();
+    return true;
   }
 
   /** The first of those that wait, as many as one batch has. */
-  #batch(): Frame[] {
+  #batch(): Uint8Array<ArrayBuffer> {
     let bytes = 0;
     let count = 0;
-    for (const frame of this.#frames) {
-      bytes += sizeOf(frame);
-      if (count > 0 && bytes > BATCH_BYTES) break;
+    for (const { size } of this.#waiting) {
+      if (count > 0 && bytes + size > BATCH_BYTES) break;
+      bytes += size;
       count += 1;
     }
-    if (count === this.#frames.length) {
-      const all = this.#frames;
-      this.#frames = [];
-      return all;
-    }
-    return this.#frames.splice(0, count);
+    const isAll = count === this.#waiting.length;
+    const batch = isAll ? this.#waiting : this.#waiting.splice(0, count);
+    if (isAll) this.#waiting = [];
+    return encodeBatch(batch, bytes);
   }
 
   #nextId(): number {

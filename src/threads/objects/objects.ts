@@ -29,8 +29,8 @@ export class ThreadObjects {
   readonly #stats = new Map<string, Hosted<StatsObject, MemoryReportStore>>();
   /** Since when nothing was lost, Unix milliseconds. */
   #knownSince: number;
-  /** Whether every gateway has registered what it wants to hear of objects that have begun anew. */
-  #settled = false;
+  /** When every gateway has registered what it wants to hear of objects that have begun; undefined afterwards. */
+  #settling: PromiseWithResolvers<void> | undefined = Promise.withResolvers();
 
   constructor(options: ThreadObjectsOptions) {
     const { calls, platform, region } = options;
@@ -43,7 +43,8 @@ export class ThreadObjects {
 
   /** Takes messages from now on: all gateways are known that have to hear of them. */
   settle(): void {
-    this.#settled = true;
+    this.#settling?.resolve();
+    this.#settling = undefined;
   }
 
   /** A thread has ended, and with it its gateway and those objects for which `isLost` is true. */
@@ -75,7 +76,7 @@ export class ThreadObjects {
         return await this.#channel(method, name, body);
       case "index":
         // A lease without a gateway that has yet to register would lose it what is published.
-        if (method === "lease") this.#mustBeSettled();
+        if (method === "lease" && this.#settling !== undefined) await this.#settling.promise;
         return await this.#index(name).run((object) => called(object, method, body));
       case "user":
         return await this.#user(name).run((object) => called(object, method, body));
@@ -93,12 +94,8 @@ export class ThreadObjects {
       if (method === "removeHistory") channels.recount(name);
       return answer;
     }
-    this.#mustBeSettled();
+    if (this.#settling !== undefined) await this.#settling.promise;
     return await channels.publish(name, (object) => object.publish(body));
-  }
-
-  #mustBeSettled(): void {
-    if (!this.#settled) throw new Error("the thread has just begun");
   }
 
   #index(name: string): Hosted<PatternIndexObject, MemoryPatternStore> {

@@ -98,11 +98,11 @@ export class EventStreams {
   }
 
   #refusal(outgoing: Outgoing): Disconnect | undefined {
-    const { engine, connections, ready } = this.#options;
+    const { connections, ready } = this.#options;
     if (!ready()) return DISCONNECTS.goingAway;
-    const full = connections.full || engine.sessionCount >= connections.limit;
     // After another answer on its connection, which is to end with it.
-    return full || outgoing.socket === null ? DISCONNECTS.connectionLimit : undefined;
+    if (outgoing.socket === null) return DISCONNECTS.connectionLimit;
+    return connections.full || !connections.admit() ? DISCONNECTS.connectionLimit : undefined;
   }
 }
 

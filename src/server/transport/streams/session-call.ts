@@ -49,7 +49,7 @@ export async function* serveSession<Transport extends StreamTransport>(
     ended: (slow) => line.letGo(slow),
   });
   let begun: ReturnType<typeof call.begin> | undefined;
-  if (engine.sessionCount >= connections.limit) {
+  if (!connections.admit()) {
     const { address } = line;
     logger.debug?.("connection refused", { address, reason: "limits.connections" });
     transport.close(DISCONNECTS.connectionLimit);
