@@ -32,6 +32,7 @@ import {
   PublishResponseSchema,
   ReadResponseSchema,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { expectEqual } from "../support/expect-equal.ts";
 import { eachStep, type SeededRandom } from "../support/random.ts";
 
 function bytes<Schema extends DescMessage>(
@@ -223,13 +224,22 @@ test("what is read is what the runtime reads, and what it refuses is refused", (
     const delivery = damaged(random, anyDelivery(random));
     const expected = outcome(() => fromBinary(DeliverRequestSchema, delivery));
     if (expected === "refused") refused += 1;
-    expect(outcome(() => readDelivery(delivery))).toEqual(expected);
+    expectEqual(
+      outcome(() => readDelivery(delivery)),
+      expected,
+    );
     const publishes = damaged(random, bytes(PublishRequestSchema, anyItems(random)));
     const wanted = outcome(() => fromBinary(PublishRequestSchema, publishes));
-    expect(outcome(() => readPublishes(publishes))).toEqual(wanted);
+    expectEqual(
+      outcome(() => readPublishes(publishes)),
+      wanted,
+    );
     const answer = damaged(random, anyAnswer(random));
     const answered = outcome(() => fromBinary(PublishResponseSchema, answer));
-    expect(outcome(() => readPublished(answer))).toEqual(answered);
+    expectEqual(
+      outcome(() => readPublished(answer)),
+      answered,
+    );
   });
   expect(refused).toBeGreaterThan(500);
 });

@@ -23,6 +23,7 @@ import {
   type Variant,
 } from "../../src/protocol/publication-frames.ts";
 import { delivered } from "../support/expand.ts";
+import { expectEqual } from "../support/expect-equal.ts";
 import { eachStep, type SeededRandom, steps } from "../support/random.ts";
 import { decodeStrictV1 } from "../support/strict-v1.ts";
 import {
@@ -98,7 +99,11 @@ function deliver(random: SeededRandom, events: readonly CloudEvent[]): number {
   const canonical = events.flatMap((event) => {
     const untouched = structuredClone(event);
     const made = orBadRequest(() => canonicalEvent(event));
-    expect(isDeepStrictEqual(event, untouched), "canonicalEvent changes its input").toBe(true);
+    expectEqual(
+      isDeepStrictEqual(event, untouched),
+      true,
+      () => "canonicalEvent changes its input",
+    );
     return made ?? [];
   });
   for (const event of canonical) {
@@ -142,9 +147,8 @@ function expectDelivery(batch: PublicationBatch, variant: Variant, sent: readonl
     const wanted = sent.map((event) => {
       return [event.id, batch.channel, event.type, { case: "binaryData", value: dataBytes(event) }];
     });
-    expect(isDeepStrictEqual(plain(seen), plain(wanted)), "a v1 client gets another event").toBe(
-      true,
-    );
+    const right = isDeepStrictEqual(plain(seen), plain(wanted));
+    expectEqual(right, true, () => "a v1 client gets another event");
     return;
   }
   const codec = isJson(variant) ? json : proto;
@@ -154,15 +158,15 @@ function expectDelivery(batch: PublicationBatch, variant: Variant, sent: readonl
     if (message.envelope.case !== kind) throw new Error(`${message.envelope.case}`);
     return delivered(message) ?? [];
   });
-  expect(messages.length).toBe(sent.length);
+  expectEqual(messages.length, sent.length);
   messages.forEach((message, index) => {
     const body = batch.entries[index]?.body;
     const event = sent[index] as CloudEvent;
     const wanted = codec === json ? eventForJson(event) : event;
     const got = message.payload ?? create(CloudEventSchema);
     const right = equals(CloudEventSchema, got, wanted);
-    expect(right, "an extended client gets another event").toBe(true);
-    expect(isDeepStrictEqual(message.metadata, body?.metadata), "metadata").toBe(true);
+    expectEqual(right, true, () => "an extended client gets another event");
+    expectEqual(isDeepStrictEqual(message.metadata, body?.metadata), true, () => "metadata");
   });
 }
 

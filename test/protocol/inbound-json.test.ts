@@ -5,6 +5,7 @@ import { codecFor } from "../../src/protocol/codec.ts";
 import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { checkJson } from "../../src/protocol/json-strict.ts";
 import { plainInbound } from "../../src/protocol/plain-json/inbound.ts";
+import { expectEqual } from "../support/expect-equal.ts";
 import { eachStep, type SeededRandom } from "../support/random.ts";
 
 const EVENT = { id: "1", source: "/s", specVersion: "1.0", type: "t", text_data: "hi" };
@@ -122,7 +123,7 @@ test("what is read is what the runtime reads, and what it refuses is refused", (
     if (expected === undefined) {
       refused += 1;
       expect(() => decodeInbound(text), text).toThrow("Failed to decode message");
-    } else expect(decodeInbound(text), text).toEqual(expected);
+    } else expectEqual(decodeInbound(text), expected, () => text);
   });
   expect(plain).toBeGreaterThan(300);
   expect(refused).toBeGreaterThan(100);

@@ -30,6 +30,7 @@ import { plainInbound } from "../../src/protocol/plain-protobuf/inbound.ts";
 import { plainOutbound } from "../../src/protocol/plain-protobuf/outbound.ts";
 import { written } from "../../src/protocol/plain-protobuf/writer.ts";
 import { wellShaped } from "../../src/protocol/wire-shape.ts";
+import { expectEqual } from "../support/expect-equal.ts";
 import { eachStep, type SeededRandom } from "../support/random.ts";
 
 /** Around the lengths at which one byte says how long something is no more. */
@@ -214,7 +215,7 @@ test("what is written is what the runtime writes, byte for byte", () => {
   eachStep(2_000, (random) => {
     const event = anyEvent(random);
     const bytes = toBinary(CloudEventSchema, event);
-    expect(eventBytes(event)).toEqual(bytes);
+    expectEqual(eventBytes(event), bytes);
     const body = create(EntryBodySchema, {
       event: random.pick([bytes, new Uint8Array()]),
       metadata: anyTexts(random),
@@ -223,9 +224,9 @@ test("what is written is what the runtime writes, byte for byte", () => {
       const [clientId, userId, sessionId] = [anyText(random), anyText(random), anyText(random)];
       body.publisher = { $typeName: "messageloop.v1.Publisher", clientId, userId, sessionId };
     }
-    expect(bodyBytes(body)).toEqual(toBinary(EntryBodySchema, body));
+    expectEqual(bodyBytes(body), toBinary(EntryBodySchema, body));
     const message = anyOutbound(random);
-    expect(plainOutbound(message)).toEqual(toBinary(OutboundMessageSchema, message));
+    expectEqual(plainOutbound(message), toBinary(OutboundMessageSchema, message));
   });
 });
 
@@ -234,7 +235,7 @@ test("an answer in JSON is what the runtime makes of it", () => {
     const message = anyOutbound(random);
     const { envelope } = message;
     if (envelope.case === "rpcReply" && envelope.value.data.case === "protoData") return;
-    expect(plainOutboundText(message)).toBe(encodeJson(OutboundMessageSchema, message));
+    expectEqual(plainOutboundText(message), encodeJson(OutboundMessageSchema, message));
   });
 });
 
@@ -249,7 +250,7 @@ test("what is read is what the runtime reads, and what it refuses is refused", (
     if (expected === undefined) {
       refused += 1;
       expect(() => decodeInbound(frame), hexOf(frame)).toThrow("Failed to decode message");
-    } else expect(decodeInbound(frame), hexOf(frame)).toEqual(expected);
+    } else expectEqual(decodeInbound(frame), expected, () => hexOf(frame));
   });
   expect(read).toBeGreaterThan(2_000);
   expect(refused).toBeGreaterThan(1_000);
@@ -258,7 +259,7 @@ test("what is read is what the runtime reads, and what it refuses is refused", (
 test("an event is read out of its bytes as the runtime reads it", () => {
   eachStep(1_000, (random) => {
     const bytes = toBinary(CloudEventSchema, anyEvent(random));
-    expect(eventOf(bytes)).toEqual(fromBinary(CloudEventSchema, bytes));
+    expectEqual(eventOf(bytes), fromBinary(CloudEventSchema, bytes));
   });
 });
 

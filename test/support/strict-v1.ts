@@ -94,8 +94,14 @@ function checkFields(fields: WireFields, reader: BinaryReader, end: number): voi
   if (reader.pos > end) throw new Error("a field is longer than the message around it");
 }
 
+/** By their messages: to make them takes longer than to read a frame. */
+const known = new Map<DescMessage, WireFields>();
+
 function fieldsOf(desc: DescMessage): WireFields {
-  return new Map(desc.fields.map((field) => [field.number, wireField(field)]));
+  const fields =
+    known.get(desc) ?? new Map(desc.fields.map((field) => [field.number, wireField(field)]));
+  known.set(desc, fields);
+  return fields;
 }
 
 function wireField(field: DescField): WireField {

@@ -28,6 +28,7 @@ import {
   OutboundMessageSchema,
 } from "../../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { delivered, whole } from "../../support/expand.ts";
+import { expectEqual } from "../../support/expect-equal.ts";
 import { type SeededRandom, seed, seededRandom, steps } from "../../support/random.ts";
 
 const TEXTS = ["", "a", "ä", "\u{1f600}", "\u0000", '"\\</', "x".repeat(200)];
@@ -169,9 +170,10 @@ test("what the server writes reads the same in JSON, in protobuf and by the gene
     const bytes = toBinary(OutboundMessageSchema, message);
     const byJson = json.decode(text);
     const byProtobuf = protobuf.decode(bytes);
-    expect(byProtobuf, `step ${step}: ${text}`).toEqual(byJson);
+    const about = (): string => `step ${step}: ${text}`;
+    expectEqual(byProtobuf, byJson, about);
     const again = fromBinary(OutboundMessageSchema, write(byJson, "Outbound"));
-    expect(equals(OutboundMessageSchema, again, message), `step ${step}: ${text}`).toBe(true);
+    expectEqual(equals(OutboundMessageSchema, again, message), true, about);
   }
 });
 
@@ -199,9 +201,9 @@ test("a compact frame reads as the publication that it stands for, in both encod
       continue;
     }
     const read = json.decode(text);
-    expect(protobuf.decode(bytes), text).toEqual(read);
+    expectEqual(protobuf.decode(bytes), read, () => text);
     const again = fromBinary(OutboundMessageSchema, write(asText(read), "Outbound"));
-    expect(equals(OutboundMessageSchema, again, expected), text).toBe(true);
+    expectEqual(equals(OutboundMessageSchema, again, expected), true, () => text);
   }
   expect(refused).toBeGreaterThan(0);
 });
@@ -223,18 +225,17 @@ test("what the SDK writes is the same frame to the server in JSON and in protobu
     const message = randomMessage(InboundMessageSchema, random, { left: 1 }) as never;
     const frame = JSON.parse(encodeJson(InboundMessageSchema, message)) as InboundFrame;
     const bytes = toBinary(InboundMessageSchema, message);
-    expect(
-      equals(InboundMessageSchema, fromBinary(InboundMessageSchema, bytes), message),
-      `step ${step}`,
-    ).toBe(true);
+    const about = (): string => `step ${step}`;
+    const again = fromBinary(InboundMessageSchema, bytes);
+    expectEqual(equals(InboundMessageSchema, again, message), true, about);
     const plain = plainOf(frame);
     const [byJson, byProtobuf] = [
       codecFor("json").decodeInbound(json.encode(plain)),
       codecFor("proto").decodeInbound(protobuf.encode(plain)),
     ];
-    expect(equals(InboundMessageSchema, byJson, message), `step ${step}`).toBe(true);
-    expect(byProtobuf, `step ${step}`).toEqual(byJson);
-    expect(equals(InboundMessageSchema, byProtobuf, message), `step ${step}`).toBe(true);
+    expectEqual(equals(InboundMessageSchema, byJson, message), true, about);
+    expectEqual(byProtobuf, byJson, about);
+    expectEqual(equals(InboundMessageSchema, byProtobuf, message), true, about);
   }
 });
 

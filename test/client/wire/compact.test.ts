@@ -14,6 +14,7 @@ import {
   variantOf,
 } from "../../../src/protocol/publication-frames.ts";
 import { anyEntries, CANONICAL_TEXTS, OTHER_TEXTS } from "../../support/any-entries.ts";
+import { expectEqual } from "../../support/expect-equal.ts";
 import { eachStep, steps } from "../../support/random.ts";
 
 const STAMP = {
@@ -47,7 +48,7 @@ test("applications get of a compact frame what they get of any other", () => {
     const batch = new PublicationBatch(channel, epoch, anyEntries(random), { ...STAMP, counters });
     for (const encoding of ["json", "proto"] as const) {
       const got = read(batch, encoding, "compact").map(receivedMessage);
-      expect(got).toEqual(read(batch, encoding, "extended").map(receivedMessage));
+      expectEqual(got, read(batch, encoding, "extended").map(receivedMessage));
       messages += got.length;
     }
   });
