@@ -3,7 +3,7 @@
  * before the first of them was acknowledged, and took half a gigabyte meanwhile.
  */
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { publishQueue } from "../../src/objects/gateway/publish-queue.ts";
 import { Turn } from "../../src/objects/gateway/turn.ts";
 import { Trouble } from "../../src/objects/trouble.ts";
@@ -18,12 +18,31 @@ import { platform } from "../support/platform.ts";
 /** Entries of a full batch, and frames of a turn that no timer ends. */
 const FULL = 512;
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-});
+/** Of this test alone: a timer that something else still sets in the process is none of them. */
+class OwnTimers {
+  readonly #waiting = new Set<() => void>();
 
-afterEach(() => {
-  vi.useRealTimers();
+  get count(): number {
+    return this.#waiting.size;
+  }
+
+  after(_ms: number, callback: () => void): () => void {
+    this.#waiting.add(callback);
+    return () => this.#waiting.delete(callback);
+  }
+
+  /** A turn is over: no call is in flight whose time would be as well. */
+  fire(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const callback of waiting) callback();
+  }
+}
+
+let timers: OwnTimers;
+
+beforeEach(() => {
+  timers = new OwnTimers();
 });
 
 function frames(turn: Turn, count: number): void {
@@ -37,7 +56,7 @@ function items(count: number, from = 0) {
 }
 
 test("a turn ends by its timer, or after so many frames", async () => {
-  const turn = new Turn(platform.timers);
+  const turn = new Turn(timers);
   const seen: string[] = [];
   frames(turn, FULL);
   turn.soon(() => seen.push("one"));
@@ -49,13 +68,14 @@ test("a turn ends by its timer, or after so many frames", async () => {
   expect(seen).toEqual(["one", "two"]);
   turn.soon(() => seen.push("three"));
   expect(seen).toHaveLength(2);
-  await vi.advanceTimersByTimeAsync(1);
+  timers.fire();
   expect(seen).toEqual(["one", "two", "three"]);
-  expect(vi.getTimerCount()).toBe(0);
+  expect(timers.count).toBe(0);
 });
 
 /** Each call is answered at once. */
 function queueOf(turn: Turn, batches: number[]) {
+  const own = { ...platform, timers };
   return publishQueue(
     {
       async publish(request) {
@@ -67,32 +87,32 @@ function queueOf(turn: Turn, batches: number[]) {
       registration: "",
       unanswered: () => {},
     },
-    { platform, channelTrouble: new Trouble("calls", platform), turn, region: "here" },
+    { platform: own, channelTrouble: new Trouble("calls", own), turn, region: "here" },
   );
 }
 
 test("a publish that comes alone waits for no timer, and those after a batch do", async () => {
-  const turn = new Turn(platform.timers);
+  const turn = new Turn(timers);
   const batches: number[] = [];
   const queue = queueOf(turn, batches);
   const [one, two, three, four] = items(4);
   await queue.push(one as PublishItem);
   await queue.push(two as PublishItem);
   expect(batches).toEqual([1, 1]);
-  expect(vi.getTimerCount()).toBe(0);
+  expect(timers.count).toBe(0);
   // Those of one event leave together as well.
   await Promise.all([queue.push(three as PublishItem), queue.push(four as PublishItem)]);
   expect(batches).toEqual([1, 1, 2]);
   const later = queue.push(one as PublishItem);
-  expect(vi.getTimerCount()).toBe(1);
-  await vi.advanceTimersByTimeAsync(1);
+  expect(timers.count).toBe(1);
+  timers.fire();
   await later;
   await queue.push(two as PublishItem);
   expect(batches).toEqual([1, 1, 2, 1, 1]);
 });
 
 test("a call waits no longer than until it is as large as the last one", async () => {
-  const turn = new Turn(platform.timers);
+  const turn = new Turn(timers);
   const batches: number[] = [];
   const queue = queueOf(turn, batches);
   const publish = (count: number) => items(count).map((item) => queue.push(item));
@@ -107,24 +127,24 @@ test("a call waits no longer than until it is as large as the last one", async (
   expect(batches).toEqual([3, 3]);
   // What comes in one step leaves together, however much it is; less than the last time waits for its turn.
   const busy = [...publish(3), ...publish(2)];
-  await vi.advanceTimersByTimeAsync(1);
+  timers.fire();
   await Promise.all(busy);
   expect(batches).toEqual([3, 3, 5]);
   const fewer = publish(4);
-  expect(vi.getTimerCount()).toBe(1);
-  await vi.advanceTimersByTimeAsync(1);
+  expect(timers.count).toBe(1);
+  timers.fire();
   await Promise.all(fewer);
   expect(batches).toEqual([3, 3, 5, 4]);
 });
 
 test("calls that have become small become large again when more is published meanwhile", async () => {
-  const turn = new Turn(platform.timers);
+  const turn = new Turn(timers);
   const batches: number[] = [];
   const queue = queueOf(turn, batches);
   const publish = (count: number) => items(count).map((item) => queue.push(item));
   await Promise.all(publish(8));
   const fewer = publish(2);
-  await vi.advanceTimersByTimeAsync(1);
+  timers.fire();
   await Promise.all(fewer);
   expect(batches).toEqual([8, 2]);
   // As large as the last one, and yet the others may have come in two parts.
@@ -132,7 +152,7 @@ test("calls that have become small become large again when more is published mea
   await Promise.resolve();
   all.push(...publish(6));
   expect(batches).toEqual([8, 2]);
-  await vi.advanceTimersByTimeAsync(1);
+  timers.fire();
   await Promise.all(all);
   expect(batches).toEqual([8, 2, 8]);
   await Promise.all(publish(8));
@@ -140,7 +160,7 @@ test("calls that have become small become large again when more is published mea
 });
 
 test("what is published while no timer comes leaves in full batches", async () => {
-  const turn = new Turn(platform.timers);
+  const turn = new Turn(timers);
   const batches: number[] = [];
   const queue = queueOf(turn, batches);
   const acknowledged: Promise<unknown>[] = [];
@@ -151,7 +171,7 @@ test("what is published while no timer comes leaves in full batches", async () =
   await Promise.all(acknowledged.slice(0, 2 * FULL));
   // The rest is less than a batch, and others may come in this turn.
   expect(batches).toEqual([FULL, FULL]);
-  await vi.advanceTimersByTimeAsync(1);
+  timers.fire();
   await Promise.all(acknowledged);
   expect(batches).toEqual([FULL, FULL, FULL - 1]);
 });
