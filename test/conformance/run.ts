@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { setup as findRedis } from "../../scripts/redis.mjs";
 import type { Host } from "./host.ts";
 import { clusterHost, redisHost } from "./hosts/redis.ts";
-import { serverHost } from "./hosts/server.ts";
+import { compressingHost, serverHost } from "./hosts/server.ts";
 import { threadsHost } from "./hosts/threads.ts";
 import { foreignHost } from "./hosts/url.ts";
 import { workerHost } from "./hosts/worker.ts";
@@ -16,10 +16,11 @@ import { line, type Outcome, summary } from "./report.ts";
 import { obstacle, type Planned, plan, run, Servers } from "./runner.ts";
 
 const USAGE =
-  "usage: npm run conformance -- [ws://host:port/ws | --host worker|server|redis|cluster|threads-1|threads-2|threads-4] [--only PATTERN]";
+  "usage: npm run conformance -- [ws://host:port/ws | --host worker|server|compressed|redis|cluster|threads-1|threads-2|threads-4] [--only PATTERN]";
 const HOSTS: Readonly<Record<string, Host>> = {
   worker: workerHost,
   server: serverHost,
+  compressed: compressingHost,
   redis: redisHost,
   "threads-1": threadsHost(1, { opens: "rules", kinds: "all" }),
   "threads-2": threadsHost(2, { opens: "rules", kinds: "all" }),

@@ -16,11 +16,11 @@ export function measurements(host: Host): void {
 }
 
 /**
- * Certain cases alone, one server after the other. A case is run once, the kinds of clients in turn, so that all are
- * there: the other runs differ in nothing that the host has of its own.
+ * Certain cases alone, but those that measure, one server after the other. A case is run once, the kinds of clients in turn, so
+ * that all are there: the other runs differ in nothing that the host has of its own.
  */
 export function casesOf(host: Host, cases: readonly Case[]): void {
-  const planned = plan(host);
+  const planned = plan(host).filter(({ server }) => server !== "load");
   const chosen = cases.flatMap((one, index) => {
     const runs = planned.filter((run) => run.case === one);
     return oneOf(runs, index);
