@@ -234,13 +234,14 @@ describe.each(BROWSERS)("in %s", (name) => {
     );
   });
 
+  // Their kinds begin again after 60 of them. Firefox takes three times as long for one.
+  const count = name === "Chromium" ? 1_000 : 300;
   test(
-    "1,000 hostile payloads execute nothing and are shown as what they are",
+    `${count} hostile payloads execute nothing and are shown as what they are`,
     async () => {
       const url = `http://localhost:${server.ports.http}`;
       const channel = `hostile.${crypto.randomUUID()}`;
-      const payloads = hostile();
-      expect(payloads.length).toBeGreaterThanOrEqual(1_000);
+      const payloads = hostile(count);
       const page = await open(url, KEYS.all.key);
       await page.see("h1", "Channels");
       // A channel keeps so many, and its history is looked at before the next ones.
@@ -278,8 +279,8 @@ describe.each(BROWSERS)("in %s", (name) => {
   );
 });
 
-/** Payloads, and all else that a publisher chooses, that would like to be more than text. */
-function hostile(): object[] {
+/** So many payloads and three long ones, and all else that a publisher chooses, that would like to be more than text. */
+function hostile(count: number): object[] {
   const run = "globalThis.hacked=1";
   const marks = [
     `<script>${run}</script>`,
@@ -299,7 +300,7 @@ function hostile(): object[] {
     `\${${run}}`,
   ];
   const types = ["application/json", "text/html", "image/svg+xml", "text/javascript"];
-  const made = Array.from({ length: 1_000 }, (_, i) => {
+  const made = Array.from({ length: count }, (_, i) => {
     const mark = `${marks[i % marks.length]} ${i}`;
     return {
       type: i % 3 === 0 ? mark.slice(0, 200) : "t",
