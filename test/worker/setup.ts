@@ -6,7 +6,10 @@ import config from "../../src/worker/config.json";
 import { REGIONS } from "../../src/worker/placement.ts";
 import { configure } from "../../src/worker/settings.ts";
 import { placement } from "../../src/worker/upgrade.ts";
+import { spareObjects } from "./cheap-objects.ts";
 import { deployed } from "./deployed.ts";
+
+spareObjects();
 
 const variables = env as unknown as Record<string, unknown>;
 for (const name of Object.keys(variables)) if (!deployed.has(name)) delete variables[name];
