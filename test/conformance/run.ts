@@ -88,7 +88,7 @@ async function main(): Promise<number> {
   };
   console.log(`MessageLoop conformance: ${name}`);
   if (host === redisHost || host === clusterHost) findRedis();
-  const planned = plan(host).filter((one) => only.test(one.name));
+  const planned = plan(host, "all").filter((one) => only.test(one.name));
   try {
     for (const beside of turns(host, planned)) await Promise.all(beside.map(runLane));
   } finally {

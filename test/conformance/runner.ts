@@ -19,8 +19,10 @@ export interface Planned {
 /**
  * Every run of the suite that a host has the capabilities for, those that share a server beside each
  * other. Without a host, what every host has the capabilities for.
+ *
+ * @param kinds what a case is run with over WebSocket; default as the host says
  */
-export function plan(host?: Host): Planned[] {
+export function plan(host?: Host, kinds: Host["kinds"] = host?.kinds ?? "all"): Planned[] {
   const streams = host?.capabilities?.bidirectionalStreams === true;
   const cases = CASES.filter(({ observes }) => streams || !observes?.includes("grpc"));
   const planned = [
@@ -28,7 +30,7 @@ export function plan(host?: Host): Planned[] {
       .filter(({ over }) => over !== "open")
       .flatMap((one, index) => {
         const runs = runsOf(one, "websocket");
-        return host?.kinds === "in turn" ? oneOf(runs, index) : runs;
+        return kinds === "in turn" ? oneOf(runs, index) : runs;
       }),
     ...(host === undefined ? [] : opened(cases, host.opens)),
   ];

@@ -5,10 +5,11 @@ import { memoryOf } from "../../support/wrangler.ts";
 import type { Host, RunningServer, ServerOptions, ServerStats } from "../host.ts";
 import { KEYS, TICKET_KEYS } from "../keys.ts";
 
+/** What is about a kind of client is the engine's, which the server shows: each case is run once, the kinds in turn. */
 export const workerHost: Host = {
   capabilities: CAPABILITIES,
   opens: "rules",
-  kinds: "all",
+  kinds: "in turn",
   configurable: true,
   async start(options: ServerOptions): Promise<RunningServer> {
     const { backend = "none", settings, maxConnections, stream = {}, keys = false } = options;
