@@ -7,10 +7,10 @@ import { SecondTries } from "./test/support/second-tries.ts";
 
 // Projects of one group run beside each other, and the groups one after the other. The numbers of files at a
 // time are for two cores.
-/** What computes, or makes servers compute, much of its time; and what waits for Redis, which fills its pauses. */
-const COMPUTING = { maxWorkers: 4, sequence: { groupOrder: 0 } };
-/** What waits most of its time: for sockets, processes, clocks and objects to fall asleep. */
-const WAITING = { maxWorkers: 5, sequence: { groupOrder: 1 } };
+/** What computes, or makes servers compute, much of its time; and what waits for Redis and objects, which fills its pauses. */
+const COMPUTING = { maxWorkers: 5, sequence: { groupOrder: 0 } };
+/** What waits most of its time: for sockets, processes, clocks and browsers. */
+const WAITING = { maxWorkers: 6, sequence: { groupOrder: 1 } };
 /** What measures has the machine to itself, when all else is done. */
 const MEASURING = { maxWorkers: 2, sequence: { groupOrder: 2 } };
 
@@ -50,7 +50,7 @@ export default defineConfig({
         plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
         test: {
           name: "worker",
-          ...WAITING,
+          ...COMPUTING,
           ...REAL,
           include: ["test/worker/**/*.test.ts"],
           // To start workerd takes more than most of the files do: it is shared, and set up anew for each of them.

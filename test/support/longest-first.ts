@@ -9,13 +9,11 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  * process that files share ends where the next file is one of another project.
  */
 export const LONGEST: readonly string[] = [
-  "test/repo/dry-run.test.ts",
-  "test/bench/run.test.ts",
   "test/worker/history.test.ts",
   "test/conformance/worker.test.ts",
-  "test/conformance/redis-cluster.test.ts",
-  "test/conformance/redis.test.ts",
   "test/conformance/server.test.ts",
+  "test/conformance/redis.test.ts",
+  "test/conformance/redis-cluster.test.ts",
   "test/conformance/compression.test.ts",
   "test/conformance/backends.test.ts",
   "test/e2e/console.test.ts",
