@@ -39,7 +39,7 @@ export default defineConfig({
           isolate: false,
           restoreMocks: true,
           include: [
-            "test/{protocol,channels,access,engine,auth,brokers,objects,threads,hooks,proxy,http,client,history,repo}/**/*.test.ts",
+            "test/{protocol,channels,access,engine,auth,brokers,objects,threads,hooks,proxy,http,client,history,tracing,repo}/**/*.test.ts",
           ],
           exclude: ["test/**/*.load.test.ts"],
           testTimeout: 60_000,

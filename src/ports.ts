@@ -39,6 +39,15 @@ export type {
   LifecycleStats,
 } from "./engine/ports/lifecycle.ts";
 export type { Clock, LogFields, Logger, Random, Timers } from "./engine/ports/platform.ts";
+export type {
+  Operation,
+  Span,
+  SpanAttributes,
+  SpanKind,
+  SpanTerms,
+  TraceAttributes,
+  Tracer,
+} from "./engine/ports/tracing.ts";
 export type { Peer, Transport } from "./engine/ports/transport.ts";
 export { DEFAULT_SETTINGS, type Settings } from "./engine/settings/settings.ts";
 export type { Encoding } from "./protocol/codec.ts";

@@ -5,13 +5,14 @@ import { errorText } from "./error-text.ts";
 import type { Node } from "./node.ts";
 import type { BrokerHandler } from "./ports/broker.ts";
 import { changeFrame } from "./session/presence-frames.ts";
+import { deliverySpans } from "./spans.ts";
 
 /**
  * The handler of a node's broker. It never throws, as brokers are promised: what goes wrong in handing
  * over is counted, named in the log, and goes no further. A channel is looked up once for each delivery.
  */
 export function brokerHandler(node: Node): BrokerHandler {
-  const { broker, hub, counters, logger } = node;
+  const { broker, hub, counters, logger, tracer } = node;
   const failed = (what: string, error: unknown): void => {
     counters.internalErrors += 1;
     logger.warn("hand-over failed", { what, error: errorText(error) });
@@ -36,8 +37,10 @@ export function brokerHandler(node: Node): BrokerHandler {
       try {
         const listeners = hub.listeners(channel);
         if (listeners.length > 0) {
+          const spans = tracer && deliverySpans(tracer, channel, entries, listeners.length);
           const batch = new PublicationBatch(channel, epoch, entries, node.stamp);
           for (let i = 0; i < listeners.length; i++) listeners[i]?.publications(batch);
+          if (spans !== undefined) for (const span of spans) span.end();
         }
         markChanged(channel);
       } catch (error) {
@@ -47,8 +50,10 @@ export function brokerHandler(node: Node): BrokerHandler {
     transients: guard("transient messages", (channel, messages) => {
       const listeners = messages.length === 0 ? [] : hub.listeners(channel);
       if (listeners.length === 0) return;
+      const spans = tracer && deliverySpans(tracer, channel, messages, listeners.length);
       const batch = new TransientBatch(channel, messages, node.stamp);
       for (const listener of listeners) listener.transients(batch);
+      for (const span of spans ?? []) span.end();
     }),
     gap: guard("gap", (channel, gap) => {
       for (const listener of hub.listeners(channel)) listener.gap(channel, gap);

@@ -2,17 +2,13 @@
  * The coordinator of one node: sessions, hub and broker. Hosts create sessions through it and give
  * it what the broker delivers; it never touches a socket or a database.
  */
-import { create } from "@bufbuild/protobuf";
 import { checkChannel } from "../channels/names.ts";
 import { canonicalEvent } from "../protocol/cloudevents.ts";
 import type { Encoding } from "../protocol/codec.ts";
 import { disconnectFor } from "../protocol/codes.ts";
 import { MessagingError } from "../protocol/errors.ts";
 import type { CloudEvent } from "../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
-import {
-  type SessionRecord,
-  TransientSchema,
-} from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
+import type { SessionRecord } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import {
   MAX_PRESENCE_MEMBERS,
   MAX_REVOCATION_MS,
@@ -41,6 +37,7 @@ import type {
 } from "./ports/broker.ts";
 import type { ChannelPage, ChannelQuery, Directory, UserSession } from "./ports/directory.ts";
 import type { Peer, Transport } from "./ports/transport.ts";
+import { publish, transmit } from "./publishing/server-publish.ts";
 import { checkedRevocation, type RevokeOptions } from "./revocation/check.ts";
 import {
   applicationEvent,
@@ -51,10 +48,10 @@ import {
   type TransmitOptions,
 } from "./session/application-values.ts";
 import { tokenDue } from "./session/expiry/token-due.ts";
-import { publishKey } from "./session/publish-key.ts";
 import { Session } from "./session/session.ts";
 import type { SendCall, StreamTerms } from "./session/stream/sends.ts";
 import type { Settings } from "./settings/settings.ts";
+import { traced } from "./spans.ts";
 import { type EngineStats, statsOf } from "./stats.ts";
 import type { Audience } from "./subscription/hub.ts";
 import type { SurveyOptions, SurveyOutcome } from "./survey/outcome.ts";
@@ -261,18 +258,9 @@ export class Engine {
   async publish(
     channel: string,
     event: CloudEvent,
-    { principal, ...options }: PublishOptions = {},
+    options: PublishOptions = {},
   ): Promise<PublishResult> {
-    checkChannel(channel);
-    const canonical = canonicalEvent(applicationEvent(event));
-    const body = bodyOf(canonical, options);
-    const server =
-      principal === undefined ? undefined : ({ side: "server", name: principal } as const);
-    const key = publishKey(this.#node, channel, canonical, server);
-    const result = await this.broker.publish(channel, { key, body });
-    this.#node.counters.published += 1;
-    if (result.duplicate) this.#node.counters.duplicates += 1;
-    return result;
+    return await publish(this.#node, channel, event, options);
   }
 
   /**
@@ -282,15 +270,7 @@ export class Engine {
    * @throws MessagingError as `publish` does; UNIMPLEMENTED where the broker has no way for it
    */
   async transmit(channel: string, event: CloudEvent, options: TransmitOptions = {}): Promise<void> {
-    checkChannel(channel);
-    const body = bodyOf(canonicalEvent(applicationEvent(event)), options);
-    const { clock, counters, random } = this.#node;
-    if (this.broker.transmit === undefined) {
-      throw new MessagingError("UNIMPLEMENTED", "this broker keeps every message in a log");
-    }
-    const message = { id: random.uuid(), time: BigInt(clock.now()), body };
-    await this.broker.transmit(channel, create(TransientSchema, message));
-    counters.published += 1;
+    await transmit(this.#node, channel, event, options);
   }
 
   /**
@@ -431,14 +411,17 @@ export class Engine {
     checkChannel(channel);
     // More than it may be is cut, and so may be infinite.
     checkCount(Math.min(timeoutMs, MAX_SURVEY_TIMEOUT_MS), "timeoutMs");
-    return await this.#node.surveyRuns.run({
-      id: this.#node.random.uuid(),
-      channel,
-      question: canonicalEvent(applicationEvent(question)),
-      timeoutMs,
-      maxAudience: MAX_SURVEY_AUDIENCE,
-      cancellation,
-    });
+    const canonical = canonicalEvent(applicationEvent(question));
+    return await traced(this.#node.tracer, "survey", channel, canonical, () =>
+      this.#node.surveyRuns.run({
+        id: this.#node.random.uuid(),
+        channel,
+        question: canonical,
+        timeoutMs,
+        maxAudience: MAX_SURVEY_AUDIENCE,
+        cancellation,
+      }),
+    );
   }
 
   stats(): EngineStats {

@@ -16,6 +16,7 @@ import type { Identity } from "./ports/identity.ts";
 import type { Lifecycle } from "./ports/lifecycle.ts";
 import type { Clock, Logger, Random, Timers } from "./ports/platform.ts";
 import { revokes } from "./ports/revocations.ts";
+import type { Tracer } from "./ports/tracing.ts";
 import { PublishGate } from "./publishing/publish-gate.ts";
 import type { FlowLimits } from "./session/flow-control.ts";
 import type { SharedIntake } from "./session/intake.ts";
@@ -58,6 +59,8 @@ export interface NodeOptions {
   readonly proxy?: Backends;
   /** Where the lives of sessions are reported. Default: nowhere. */
   readonly lifecycle?: Lifecycle | undefined;
+  /** Makes the spans of operations. Default: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
   readonly settings?: Settings;
 }
 
@@ -69,6 +72,7 @@ export class Node implements SessionHost {
   readonly timers: Timers;
   readonly backends: Backends;
   readonly lifecycle: Lifecycle | undefined;
+  readonly tracer: Tracer | undefined;
   readonly authorizer: Authorizer;
   readonly settings: Settings;
   readonly rules: RuleBook;
@@ -100,6 +104,7 @@ export class Node implements SessionHost {
     this.timers = options.timers;
     this.backends = options.backends ?? options.proxy ?? {};
     this.lifecycle = options.lifecycle;
+    this.tracer = options.tracer;
     this.settings = options.settings ?? DEFAULT_SETTINGS;
     this.rules = this.settings.rules;
     this.authorizer = new RuleAuthorizer(this.settings.access, this.logger);

@@ -18,6 +18,7 @@ import type {
 } from "../../src/engine/ports/broker.ts";
 import type { Lifecycle } from "../../src/engine/ports/lifecycle.ts";
 import type { Logger } from "../../src/engine/ports/platform.ts";
+import type { Tracer } from "../../src/engine/ports/tracing.ts";
 import type { Transport } from "../../src/engine/ports/transport.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../../src/engine/settings/settings.ts";
 import { codecFor, type Frame } from "../../src/protocol/codec.ts";
@@ -133,6 +134,8 @@ export interface SceneOptions extends Partial<Settings> {
   readonly logger?: Logger;
   /** Hears when the engine wants to be called. */
   readonly lookBy?: (at: number) => void;
+  /** Default: nothing is traced. */
+  readonly tracer?: Tracer;
 }
 
 export function scene(options: SceneOptions = {}) {
@@ -147,6 +150,7 @@ export function sceneWith<B extends Broker>(
     lifecycle,
     logger = { warn: () => {} },
     lookBy = () => {},
+    tracer,
     ...settings
   }: SceneOptions = {},
 ) {
@@ -172,6 +176,7 @@ export function sceneWith<B extends Broker>(
     capabilities: CAPABILITIES,
     backends,
     lifecycle,
+    tracer,
     settings: { ...DEFAULT_SETTINGS, ...settings },
   });
   const transport = new ScriptedTransport();

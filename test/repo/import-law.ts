@@ -72,6 +72,7 @@ const LAWS: Readonly<Record<string, Law>> = {
       "engine/mark-timer.ts",
       "engine/publishing/publish-gate.ts",
       "engine/slots.ts",
+      "engine/spans.ts",
       "engine/token-bucket.ts",
     ],
     packages: [PROTOBUF],
@@ -128,6 +129,12 @@ const LAWS: Readonly<Record<string, Law>> = {
     ],
     packages: [PROTOBUF, "jose", "valibot"],
   },
+  // What spans there are, and how they reach a collector.
+  tracing: {
+    rooms: [...BASE, "engine/ports"],
+    files: ["engine/error-text.ts", "engine/token-bucket.ts"],
+    packages: [PROTOBUF],
+  },
   hooks: {
     rooms: [...BASE, "engine/ports", "proxy"],
     files: ["engine/background.ts", "engine/error-text.ts"],
@@ -145,7 +152,7 @@ const LAWS: Readonly<Record<string, Law>> = {
   },
   // Every setting of every host, over what each room says of its own.
   config: {
-    rooms: [...BASE, "engine/settings", "auth", "http", "proxy", "proxy/settings"],
+    rooms: [...BASE, "engine/settings", "auth", "http", "proxy", "proxy/settings", "tracing"],
     packages: ["valibot"],
   },
   "http/console": {
@@ -173,6 +180,7 @@ const LAWS: Readonly<Record<string, Law>> = {
       "worker/pattern-index",
       "worker/directory",
       "worker/doors",
+      "tracing",
     ],
     // Events as applications see them; the rest of the SDK has no place in a Worker.
     files: ["client/v0/events.ts"],
@@ -188,6 +196,7 @@ const LAWS: Readonly<Record<string, Law>> = {
       "worker/placement.ts",
       "worker/platform.ts",
       "worker/settings.ts",
+      "worker/tracing.ts",
       "worker/upgrade.ts",
     ],
     packages: [PROTOBUF, "@connectrpc/connect"],
@@ -213,6 +222,7 @@ const LAWS: Readonly<Record<string, Law>> = {
       "worker/placement.ts",
       "worker/platform.ts",
       "worker/settings.ts",
+      "worker/tracing.ts",
     ],
     packages: [PROTOBUF, "cloudflare:"],
   },
@@ -261,6 +271,7 @@ const LAWS: Readonly<Record<string, Law>> = {
       "server/config",
       "server/transport",
       "server/redis",
+      "server/tracing",
     ],
     files: ["client/v0/events.ts", "ports.ts"],
     packages: [PROTOBUF, "node:", "@hono/node-server", "commander", "pino", ...CONNECT],
@@ -293,6 +304,17 @@ const LAWS: Readonly<Record<string, Law>> = {
     rooms: [...CORE, "http", "config", "server/config"],
     files: ["server/start-error.ts"],
     packages: [PROTOBUF, "node:", "@hono/node-server", "ws", ...CONNECT],
+  },
+  "server/tracing": {
+    rooms: ["engine/ports", "tracing"],
+    files: ["server/start-error.ts", "server/version.ts"],
+    packages: [
+      "@opentelemetry/api",
+      "@opentelemetry/exporter-trace-otlp-http",
+      "@opentelemetry/exporter-trace-otlp-proto",
+      "@opentelemetry/resources",
+      "@opentelemetry/sdk-trace",
+    ],
   },
   "server/redis": {
     rooms: [...BASE, "engine/ports", "brokers/redis", "http"],

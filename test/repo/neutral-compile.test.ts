@@ -34,6 +34,7 @@ test("every room that must be neutral is among them", () => {
     "ports.ts",
     "protocol",
     "proxy",
+    "tracing",
   ]);
 });
 

@@ -1,6 +1,7 @@
 /** What the engine asks the application: to authenticate a client, to authorize its subscriptions, and its RPCs. */
 import type { CloudEvent } from "../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Identity } from "./identity.ts";
+import type { Span } from "./tracing.ts";
 
 /** Says that the answer is no longer waited for: the client is gone or the deadline has passed. */
 export interface Cancellation {
@@ -12,6 +13,8 @@ export interface Cancellation {
    * need not keep the time. Default: it may have none.
    */
   readonly withinMs?: number;
+  /** The span of the call, which a backend continues. Default: the call is in no trace. */
+  readonly span?: Span | undefined;
   /** Called once; at once when already cancelled. */
   onCancel(callback: () => void): void;
 }

@@ -6,13 +6,15 @@ import { MessagingError } from "../../protocol/errors.ts";
 import { errorText } from "../error-text.ts";
 import { BackendFailure, type Cancellation } from "../ports/backends.ts";
 import type { LogFields, Logger, Random, Timers } from "../ports/platform.ts";
+import type { Operation, Span, Tracer } from "../ports/tracing.ts";
+import { within } from "../spans.ts";
 import { BadValue } from "./application-values.ts";
 import { checkedRefusal, type Refusal } from "./backend-answers.ts";
 
 /** What a call means to the client when the backend fails, is late or answers what is not valid. */
 export interface CallTerms<T> {
   /** Names the backend in the log. */
-  readonly backend: string;
+  readonly backend: Extract<Operation, "authenticate" | "authorizeSubscribe" | "rpc">;
   readonly timeoutMs: number;
   readonly timeout: Refusal;
   readonly failure: Refusal;
@@ -27,6 +29,8 @@ export interface CallTerms<T> {
   readonly reserved: (refusal: MessagingError) => boolean;
   /** Whether a refusal counts towards 3509. Default: what the table says of its code. */
   readonly counts?: boolean;
+  /** The span that the call is a part of. Default: none. */
+  readonly span?: Span | undefined;
 }
 
 /** Asks the backend; it may throw instead of rejecting. Undefined where there is none to ask any more. */
@@ -37,6 +41,7 @@ export interface CallHost {
   readonly timers: Timers;
   readonly logger: Logger;
   readonly random: Random;
+  readonly tracer: Tracer | undefined;
 }
 
 /** Of a call that nothing has come of: it may be made again, but not at once. */
@@ -46,13 +51,15 @@ export class BackendCalls {
   readonly #timers: Timers;
   readonly #logger: Logger;
   readonly #random: Random;
+  readonly #tracer: Tracer | undefined;
   /** Undefined until the first call: most sessions make none. */
   #open: Set<CancellationSource> | undefined;
 
-  constructor({ timers, logger, random }: CallHost) {
+  constructor({ timers, logger, random, tracer }: CallHost) {
     this.#timers = timers;
     this.#logger = logger;
     this.#random = random;
+    this.#tracer = tracer;
   }
 
   /** Calls that wait for their answer. */
@@ -67,7 +74,13 @@ export class BackendCalls {
    * backend's own has a `correlation_id` in its metadata, by which the line in the log is found.
    */
   run<T>(terms: CallTerms<T>, call: BackendCall): Promise<T> {
-    const source = new CancellationSource(this.#logger, terms.timeoutMs);
+    const span = this.#tracer?.start(terms.backend, { kind: "client", parent: terms.span });
+    if (span === undefined) return this.#run(terms, call, undefined);
+    return within(span, () => this.#run(terms, call, span));
+  }
+
+  #run<T>(terms: CallTerms<T>, call: BackendCall, span: Span | undefined): Promise<T> {
+    const source = new CancellationSource(this.#logger, terms.timeoutMs, span);
     this.#open ??= new Set();
     const open = this.#open.add(source);
     return new Promise<T>((resolve, reject) => {
@@ -145,14 +158,16 @@ async function started<T>(
 
 class CancellationSource implements Cancellation {
   readonly withinMs: number;
+  readonly span: Span | undefined;
   readonly #logger: Logger;
   #cancelled = false;
   #late = false;
   #callbacks: (() => void)[] = [];
 
-  constructor(logger: Logger, withinMs: number) {
+  constructor(logger: Logger, withinMs: number, span: Span | undefined) {
     this.#logger = logger;
     this.withinMs = withinMs;
+    this.span = span;
   }
 
   get cancelled(): boolean {

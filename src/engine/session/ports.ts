@@ -6,6 +6,7 @@ import type { Backends } from "../ports/backends.ts";
 import type { Identity } from "../ports/identity.ts";
 import type { Lifecycle } from "../ports/lifecycle.ts";
 import type { Clock, Random, Timers } from "../ports/platform.ts";
+import type { Tracer } from "../ports/tracing.ts";
 import type { PublishGate } from "../publishing/publish-gate.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Occupancy } from "../subscription/occupancy.ts";
@@ -23,6 +24,8 @@ export interface SessionHost extends ChannelsHost {
   readonly backends: Backends;
   /** Who is told of the lives of sessions; undefined where nobody is. */
   readonly lifecycle: Lifecycle | undefined;
+  /** Undefined where nothing is traced. */
+  readonly tracer: Tracer | undefined;
   readonly authorizer: Authorizer;
   readonly occupancy: Occupancy;
   readonly settings: Settings;

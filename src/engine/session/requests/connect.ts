@@ -10,6 +10,8 @@ import type {
 import { utf8Length } from "../../../protocol/lean/utf8-length.ts";
 import { MAX_CLIENT_NAME_BYTES } from "../../../protocol/limits.ts";
 import type { Subject } from "../../ports/access.ts";
+import type { Span } from "../../ports/tracing.ts";
+import { SYSTEM } from "../../spans.ts";
 import { uint64Of } from "../../subscription/positions.ts";
 import type { JoinOutcome } from "../../subscription/session-channels.ts";
 import { watchToken } from "../expiry/token-due.ts";
@@ -20,6 +22,9 @@ import { turnedAway } from "./entry.ts";
 import { identify } from "./identify.ts";
 import { acknowledged, join, joinGiven, namesOf, refusalOfAll } from "./subscriptions.ts";
 import { CONNECT } from "./table.ts";
+
+/** Why a connect has failed that was refused for anything but its token, or ended by its client. */
+const NOT_CONNECTED = "not_connected";
 
 /** The session, as its connect sees it. */
 export interface ConnectingSession extends RequestSession {
@@ -38,6 +43,25 @@ export async function connect(
   message: InboundMessage,
   request: Connect,
 ): Promise<void> {
+  const span = context.node.tracer?.start("connect", {
+    kind: "server",
+    attributes: { "messaging.system": SYSTEM, "session.id": context.client.sessionId },
+  });
+  try {
+    await decide(context, session, message, request, span);
+  } finally {
+    if (!session.connected) span?.fail(NOT_CONNECTED);
+    span?.end();
+  }
+}
+
+async function decide(
+  context: RequestContext,
+  session: ConnectingSession,
+  message: InboundMessage,
+  request: Connect,
+  span: Span | undefined,
+): Promise<void> {
   const refusal = refusalOfNames(request);
   if (refusal !== undefined) {
     context.replies.refuse(message, refusal, CONNECT.answered);
@@ -47,7 +71,7 @@ export async function connect(
   session.introduce(request);
   const requested = request.subscriptions;
   if (requested.length > 0 && switchedOff(context, "subscribe")) return;
-  if (!(await authenticate(context, message, request))) return;
+  if (!(await authenticate(context, message, request, span))) return;
   if (session.ended) return;
   const { node, client, order } = context;
   const entering = node.enter(client.identity, client.sessionId);
@@ -163,15 +187,17 @@ async function authenticate(
   context: RequestContext,
   message: InboundMessage,
   { token, version }: Connect,
+  span: Span | undefined,
 ): Promise<boolean> {
   const { node, session, client, replies } = context;
   const { address } = session;
   if (client.admitted || node.backends.authenticate === undefined) return true;
   const { sessionId, clientId } = client;
   try {
-    client.identity = await identify(context, { token, version });
+    client.identity = await identify(context, { token, version }, span);
     return true;
   } catch (error) {
+    span?.fail(MessagingError.from(error).code);
     const reason = reasonOf(error, token);
     debug(node, sessionId, "authentication failed", { client: clientId, address, ...reason });
     // A backend that is down has refused nobody: who can tell the difference may come back.

@@ -1,6 +1,7 @@
 /** Authenticates a client, when it connects and when it brings a new token. */
 import type { AuthenticateRequest } from "../../ports/backends.ts";
 import { type Identity, NOBODY } from "../../ports/identity.ts";
+import type { Span } from "../../ports/tracing.ts";
 import { answeredIdentity } from "../backend-answers.ts";
 import type { CallTerms } from "../backend-calls.ts";
 import type { RequestContext } from "./context.ts";
@@ -20,6 +21,7 @@ const AUTHENTICATE: Omit<CallTerms<Identity>, "timeoutMs"> = {
 export async function identify(
   { node, session, client, backend }: RequestContext,
   { token, version }: Pick<AuthenticateRequest, "token" | "version">,
+  span?: Span | undefined,
 ): Promise<Identity> {
   const { backends, settings } = node;
   const { address } = session;
@@ -27,7 +29,7 @@ export async function identify(
   const request = { token, clientId, clientType, version, sessionId, address };
   const asked = node.clock.now();
   const identity = await backend.run(
-    { ...AUTHENTICATE, timeoutMs: settings.authTimeoutMs },
+    { ...AUTHENTICATE, timeoutMs: settings.authTimeoutMs, span },
     (cancellation) => backends.authenticate?.(request, cancellation),
   );
   // Who says nothing of when the token was issued vouches for it as it is now.

@@ -13,6 +13,7 @@ import type { InboundMessage } from "../../../protocol/gen/messageloop/v1/servic
 import { largestFrame } from "../../../protocol/limits.ts";
 import type { RpcOutcome } from "../../counters.ts";
 import type { RpcRequest } from "../../ports/backends.ts";
+import type { Span } from "../../ports/tracing.ts";
 import { BadValue } from "../application-values.ts";
 import { answeredEvent } from "../backend-answers.ts";
 import type { CallTerms } from "../backend-calls.ts";
@@ -35,6 +36,8 @@ export async function rpc(
   context: RequestContext,
   message: InboundMessage,
   received: CloudEvent,
+  _size: number,
+  span: Span | undefined,
 ): Promise<void> {
   const { node, session, client, replies } = context;
   const payload = canonicalEvent(received);
@@ -60,7 +63,7 @@ export async function rpc(
     metadata: message.metadata,
     caller: client.caller,
   };
-  const terms = { ...RPC, timeoutMs: settings.rpcTimeoutMs };
+  const terms = { ...RPC, timeoutMs: settings.rpcTimeoutMs, span };
   const answer = await asked(context, terms, request);
   const value = answer === undefined ? create(CloudEventSchema) : client.eventFor(answer);
   const frame = replies.answer(message, { case: "rpcReply", value });

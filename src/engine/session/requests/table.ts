@@ -1,5 +1,7 @@
 /** Every envelope that a client may send, in one table: a new one is one row here, and its handler. */
+import type { CloudEvent } from "../../../protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { InboundMessage } from "../../../protocol/gen/messageloop/v1/service_pb.js";
+import type { Operation, Span } from "../../ports/tracing.ts";
 import type { MessageKind } from "../../settings/settings.ts";
 import { countOf } from "../../subscription/positions.ts";
 import type { LaneKind } from "../channel-order.ts";
@@ -41,9 +43,18 @@ export interface EnvelopeRow {
   readonly changes?: true;
 }
 
+/** What a request is in traces. */
+export interface Traced<Value> {
+  readonly operation: Operation;
+  /** The event whose publisher may have put it in a trace. */
+  event(value: Value): CloudEvent | undefined;
+}
+
 /** A request, which has a handler. What the handler throws is the client's refusal. */
-export type RequestRow<Value> = EnvelopeRow &
-  (
+export type RequestRow<Value> = EnvelopeRow & {
+  /** Undefined for what has no span. */
+  readonly traced?: Traced<Value>;
+} & (
     | {
         readonly lane: LaneKind;
         /** Looks at the request, and leaves what has to take its turn. */
@@ -56,6 +67,7 @@ export type RequestRow<Value> = EnvelopeRow &
           message: InboundMessage,
           value: Value,
           size: number,
+          span: Span | undefined,
         ): void | Promise<void>;
       }
   );
@@ -83,7 +95,13 @@ export const REQUESTS: { readonly [Case in RequestCase]: RequestRow<Envelopes[Ca
     always: true,
     handle: ({ replies }, message) => replies.reply(message, { case: "pong", value: {} }),
   },
-  publish: { kind: "publish", lane: "shared", answered: "server", handle: publish },
+  publish: {
+    kind: "publish",
+    lane: "shared",
+    answered: "server",
+    traced: { operation: "publish", event: (event) => event },
+    handle: publish,
+  },
   subscribe: {
     kind: "subscribe",
     lane: "exclusive",
@@ -98,7 +116,13 @@ export const REQUESTS: { readonly [Case in RequestCase]: RequestRow<Envelopes[Ca
     changes: true,
     handle: unsubscribe,
   },
-  rpcRequest: { kind: "rpc_request", lane: undefined, answered: "backend", handle: rpc },
+  rpcRequest: {
+    kind: "rpc_request",
+    lane: undefined,
+    answered: "backend",
+    traced: { operation: "rpc", event: (event) => event },
+    handle: rpc,
+  },
   subRefresh: {
     kind: "sub_refresh",
     lane: undefined,
@@ -117,6 +141,7 @@ export const REQUESTS: { readonly [Case in RequestCase]: RequestRow<Envelopes[Ca
     kind: "survey_request",
     lane: undefined,
     answered: "server",
+    traced: { operation: "survey", event: ({ payload }) => payload },
     handle: surveyRequest,
   },
   surveyResponse: {
