@@ -1,5 +1,6 @@
 /** What stands before the bodies of a request over HTTP and its answer, the same on every host. */
 import { BackendFailure } from "../../engine/ports/backends.ts";
+import type { Span } from "../../engine/ports/tracing.ts";
 import { attributeHeaders, headerBytes } from "../../protocol/binary/read.ts";
 import { joined } from "../../protocol/bytes.ts";
 import type { BackendConfig } from "../backend-config.ts";
@@ -19,6 +20,11 @@ export function headersOf(
     "content-type": request.contentType,
     "accept-encoding": "identity",
   };
+}
+
+/** The headers by which a backend continues the trace of a call. */
+export function traceHeaders({ traceparent, tracestate }: Span): Record<string, string> {
+  return { traceparent, ...(tracestate === undefined ? {} : { tracestate }) };
 }
 
 /**

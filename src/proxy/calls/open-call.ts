@@ -1,8 +1,10 @@
 /** One call of a backend while its caller waits: it ends by itself, at its deadline, or when it is cancelled. */
 import { BackendFailure, type Cancellation } from "../../engine/ports/backends.ts";
 import type { Timers } from "../../engine/ports/platform.ts";
+import type { Span } from "../../engine/ports/tracing.ts";
 
 export class OpenCall implements Cancellation {
+  readonly span: Span | undefined;
   readonly #stop: (() => void) | undefined;
   #callbacks: (() => void)[] = [];
   #failure: BackendFailure | undefined;
@@ -11,6 +13,7 @@ export class OpenCall implements Cancellation {
 
   /** @param outer the caller; a cancellation that came late is a deadline that passed, and no client that left */
   constructor(timers: Timers, timeoutMs: number, outer: Cancellation) {
+    this.span = outer.span;
     // Most often both have the same deadline, and one timer for it is enough.
     if (outer.withinMs === undefined || outer.withinMs > timeoutMs) {
       const late = () => new BackendFailure("timeout", `no answer within ${timeoutMs} ms`);

@@ -1,6 +1,7 @@
 /** A backend over HTTP: requests written in its form and signed, answers read, and nothing let through besides. */
 import { errorText } from "../../engine/error-text.ts";
 import { BackendFailure } from "../../engine/ports/backends.ts";
+import { traceHeaders } from "../calls/head.ts";
 import type { Call } from "../service.ts";
 import type { Signer } from "../signing/signer.ts";
 import type { BackendResponse, Post } from "./call.ts";
@@ -30,7 +31,12 @@ export function httpCall({ post, form, path, timeoutMs, signer }: HttpCallOption
   return async (hook, message, cancellation) => {
     const written = form.write(hook, message, timeoutMs);
     const { contentType, body } = written;
-    const headers: Record<string, string> = { ...written.headers, [HOOK_HEADER]: hook.name };
+    const { span } = cancellation;
+    const headers: Record<string, string> = {
+      ...written.headers,
+      [HOOK_HEADER]: hook.name,
+      ...(span === undefined ? {} : traceHeaders(span)),
+    };
     if (signer !== undefined) {
       const to = joined(path, written.path ?? "");
       const signed = { method: "POST", path: to, hook: hook.name, contentType, body };
@@ -45,6 +51,7 @@ export function httpCall({ post, form, path, timeoutMs, signer }: HttpCallOption
       // Every exception of a host is a failure: a MessagingError of it would be sent to the client.
       throw new BackendFailure("unreachable", errorText(error), { cause: error });
     }
+    span?.set({ "http.response.status_code": response.status });
     return form.read(hook, response);
   };
 }

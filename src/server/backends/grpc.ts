@@ -14,6 +14,7 @@ import { MessagingError } from "../../protocol/errors.ts";
 import { ProxyService } from "../../protocol/gen/messageloop/proxy/v1/proxy_pb.js";
 import { AddressGuard } from "../../proxy/addresses.ts";
 import type { BackendConfig } from "../../proxy/backend-config.ts";
+import { traceHeaders } from "../../proxy/calls/head.ts";
 import { NotSent } from "../../proxy/calls/lane.ts";
 import { failureOf as failureOfCode } from "../../proxy/http/connect.ts";
 import { HOOKS, type Hook } from "../../proxy/service.ts";
@@ -83,12 +84,14 @@ export class GrpcSender {
     const abort = new AbortController();
     cancellation.onCancel(() => abort.abort());
     const line = this.#line;
+    const { headers } = this.#config;
+    const { span } = cancellation;
     try {
       const response = await line.transport.unary(
         methodOf(hook),
         abort.signal,
         timeoutMs,
-        this.#config.headers,
+        span === undefined ? headers : { ...headers, ...traceHeaders(span) },
         message as MessageInitShape<I>,
       );
       return response.message;
