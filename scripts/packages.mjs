@@ -65,7 +65,10 @@ const SERVER = {
     "./ports": "ports",
     "./deprecated": "server/deprecated",
   },
-  optional: {},
+  /** What tracing needs, and nothing else. */
+  optional: Object.fromEntries(
+    Object.entries(project.devDependencies).filter(([name]) => name.startsWith("@opentelemetry/")),
+  ),
   aliases: {},
   bin: { messageloop: "server/cli" },
   files: ["dist/page", "docs", "config.example.yaml"],

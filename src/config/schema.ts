@@ -42,6 +42,7 @@ import {
 } from "../proxy/settings/settings.ts";
 import { type Address, parseAddress } from "./address.ts";
 import { redis } from "./redis.ts";
+import { tracingEntries } from "./tracing.ts";
 
 /** Threads that one process may have. */
 export const MAX_WORKERS = 64;
@@ -218,6 +219,7 @@ const everything = table({
   access: accessRules,
   proxy: proxyEntries,
   hooks: hookEntries,
+  tracing: tracingEntries,
 });
 
 export const configSchema = v.optional(

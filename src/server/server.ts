@@ -33,6 +33,7 @@ import { uncaughtErrors } from "./process-errors.ts";
 import { ServerClock } from "./server-clock.ts";
 import { SilenceWatch } from "./silence-watch.ts";
 import { StartError } from "./start-error.ts";
+import { ServerTracing } from "./tracing/tracing.ts";
 import type { ThreadCounts } from "./transport/connections.ts";
 import { type Listener, listen } from "./transport/listeners.ts";
 import { VERSION } from "./version.ts";
@@ -138,6 +139,8 @@ export class NodeServer implements Server {
   readonly #authentication: Authentication;
   /** Undefined where nobody is told of lifecycle events. */
   readonly #hooks: ServerHooks | undefined;
+  /** Undefined where nothing is traced. */
+  readonly #tracing: ServerTracing | undefined;
   readonly #doors: Doors;
   readonly #silence: SilenceWatch;
   readonly #logger: Logger;
@@ -200,6 +203,9 @@ export class NodeServer implements Server {
       const host = { capabilities, clock: this.#clock, logger };
       this.#hooks = new ServerHooks(targets, outbox ?? new MemoryOutbox(), host);
     }
+    if (config.tracing !== undefined) {
+      this.#tracing = new ServerTracing(config.tracing, { clock: this.#clock, logger });
+    }
     this.engine = new Engine({
       broker: this.#broker.broker,
       clock: this.#clock,
@@ -212,6 +218,7 @@ export class NodeServer implements Server {
       backends: this.#authentication.backends,
       lifecycle:
         this.#hooks && (this.#broker.heard?.(this.#hooks.lifecycle) ?? this.#hooks.lifecycle),
+      tracer: this.#tracing,
       settings,
     });
     if (thread === undefined && config.workers !== 1) {
@@ -255,6 +262,7 @@ export class NodeServer implements Server {
     for (const warning of proxy.warnings) this.#logger.warn(warning);
     try {
       await this.#prepareAuthentication();
+      await this.#tracing?.open();
       await this.#broker.open();
       const metrics = (): string => renderMetrics(this.engine.stats(), this.facts());
       const operations = await this.#doors.operations(this.#thread?.metrics ?? metrics);
@@ -275,6 +283,7 @@ export class NodeServer implements Server {
       };
     } catch (error) {
       await Promise.all([this.#close(), this.#closeAdmin(), this.#broker.close()]);
+      await this.#tracing?.close();
       throw error;
     }
   }
@@ -314,6 +323,7 @@ export class NodeServer implements Server {
     await closed;
     await this.#hooks?.end(drainTimeoutMs);
     await Promise.all([this.#network.close(), this.#broker.close()]);
+    await this.#tracing?.close();
     await this.#closeAdmin();
   }
 

@@ -33,7 +33,11 @@ const backends = vi
 const channelLives = vi.spyOn(ChannelObject.prototype, "found");
 
 function directory(): Directory {
-  const { directory: kept } = requestEngine({ exports }, settingsOf(env), "weur").broker;
+  const { directory: kept } = requestEngine(
+    { exports, waitUntil: () => {} },
+    settingsOf(env),
+    "weur",
+  ).broker;
   if (kept === undefined) throw new Error("there is no directory");
   return kept;
 }

@@ -136,7 +136,7 @@ test("a deadline of the client's ends the stream, one of weeks does not", async 
 
 test("a stream whose gateway cannot be had is unavailable, and says when to come back", async () => {
   const busy = async () => new Response("busy", { status: 503 });
-  const ctx = { exports, abort: () => {} };
+  const ctx = { exports, abort: () => {}, waitUntil: () => {} };
   const keepAlive = (): void => {};
   const caller = { ctx, keepAlive, gateways: () => ({ fetch: busy }), region: "enam" as const };
   const take: Fetch = (request) => answerCall(request, settingsOf({}), caller);

@@ -36,7 +36,7 @@ vi.spyOn(
 const SWEPT_MS = 10_000;
 
 function application(): Engine {
-  return requestEngine({ exports }, settingsOf(env), "weur");
+  return requestEngine({ exports, waitUntil: () => {} }, settingsOf(env), "weur");
 }
 
 function freshUser(): string {

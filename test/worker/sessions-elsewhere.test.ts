@@ -40,7 +40,7 @@ test("a gateway reaches the session of another", async () => {
 test("the Worker publishes, reads and reaches sessions without a gateway of its own", async () => {
   const { client, id } = await connected("apac-1");
   const channel = freshChannel();
-  const engine = requestEngine({ exports }, settingsOf({}), "weur");
+  const engine = requestEngine({ exports, waitUntil: () => {} }, settingsOf({}), "weur");
   expect(await engine.subscribe(id, [channel])).toMatchObject({ results: { [channel]: true } });
   const event = create(CloudEventSchema, { id: "e", source: "/s", type: "t" });
   const result = await engine.publish(channel, event);

@@ -33,7 +33,7 @@ async function opened(gateway: string, channel: string) {
 
 /** Sends as another isolate of the Worker does. */
 async function send(terms: Pick<Opened, "sessionId" | "secret">, seq: number, ...frames: Frame[]) {
-  const engine = requestEngine({ exports }, settingsOf({}), "weur");
+  const engine = requestEngine({ exports, waitUntil: () => {} }, settingsOf({}), "weur");
   const { sessionId, secret } = terms;
   return await engine.send({ sessionId, secret, seq: BigInt(seq), frames, encoding: "json" });
 }

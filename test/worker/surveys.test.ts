@@ -39,7 +39,7 @@ test("gateways that sleep are woken by a survey, and their clients by name and b
   for (const name of ["weur-7", "apac-7", "enam-7"]) {
     await evictDurableObject(exports.GatewayDurableObject.getByName(name));
   }
-  const engine = requestEngine({ exports }, settingsOf({}), "weur");
+  const engine = requestEngine({ exports, waitUntil: () => {} }, settingsOf({}), "weur");
   const outcome = engine.survey(channel, question, { timeoutMs: 20_000 });
   for (const { client, id } of members) await answer(client, id);
   const { answers, silent, unreached } = await outcome;
@@ -54,7 +54,7 @@ test("a gateway that is reset while its clients are asked is named at once, and 
   const channel = freshChannel("reset");
   const near = await member("weur-8", channel);
   const far = await member("apac-8", channel);
-  const engine = requestEngine({ exports }, settingsOf({}), "weur");
+  const engine = requestEngine({ exports, waitUntil: () => {} }, settingsOf({}), "weur");
   const began = Date.now();
   const outcome = engine.survey(channel, question, { timeoutMs: 20_000 });
   await far.client.next("surveyRequest");

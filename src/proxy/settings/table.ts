@@ -65,7 +65,8 @@ const OWN_HEADERS: ReadonlySet<string> = new Set([
 /** Headers that let a caller in. */
 const CREDENTIALS = /^(?:proxy-)?authorization$|^cookie$|api-?key|secret|token|password/i;
 
-const headers = v.optional(
+/** Headers that an operator has sent with each request; those of credentials are secrets. */
+export const headers = v.optional(
   v.pipe(
     v.record(
       v.pipe(

@@ -14,7 +14,7 @@ import type { Gateways } from "../upgrade.ts";
 
 export interface Caller {
   /** For the classes of the objects, and to end an answer that cannot end by itself. */
-  readonly ctx: Pick<ExecutionContext, "exports" | "abort">;
+  readonly ctx: Pick<ExecutionContext, "exports" | "abort" | "waitUntil">;
   readonly gateways: Gateways;
   readonly keepAlive: KeepAlive;
   /** Where the request comes from. */

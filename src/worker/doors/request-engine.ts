@@ -6,6 +6,7 @@ import { CAPABILITIES } from "../capabilities.ts";
 import { parseGatewayName, REGIONS, type Region } from "../placement.ts";
 import { clock, consoleLoggerAt, random, timers } from "../platform.ts";
 import { keepsDirectory, type WorkerSettings } from "../settings.ts";
+import { workerTracer } from "../tracing.ts";
 
 /**
  * An engine that has no session of its own: it publishes, reads history and presence, and reaches sessions by
@@ -16,7 +17,7 @@ import { keepsDirectory, type WorkerSettings } from "../settings.ts";
  * @param region where the request comes from
  */
 export function requestEngine(
-  ctx: Pick<ExecutionContext, "exports">,
+  ctx: Pick<ExecutionContext, "exports" | "waitUntil">,
   settings: WorkerSettings,
   region: Region,
 ): Engine {
@@ -37,6 +38,7 @@ export function requestEngine(
     timers,
     logger,
     capabilities: CAPABILITIES,
+    tracer: workerTracer(settings, ctx),
     settings,
   });
 }

@@ -43,6 +43,7 @@ import {
 import { clock, consoleLoggerAt, random, secret, timers } from "../platform.ts";
 import { keepsDirectory, reportsFigures, settingsOf, type WorkerSettings } from "../settings.ts";
 import { checkedSql } from "../sql/checked-sql.ts";
+import { workerTracer } from "../tracing.ts";
 import { GatewayAlarm } from "./alarm.ts";
 import { SessionRecords } from "./attachment.ts";
 import { ConnectWatch } from "./connect-watch.ts";
@@ -171,6 +172,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
       capabilities: CAPABILITIES,
       backends: this.#authentication.backends,
       lifecycle: this.#hooks.lifecycle,
+      tracer: workerTracer(this.#settings, ctx),
       settings: this.#settings,
       maxUnheardBytes: this.#settings.maxUnheardBytes,
     });
