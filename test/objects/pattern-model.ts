@@ -12,8 +12,8 @@ import type { PatternInterest } from "../../src/objects/calls/pattern-interest.t
 import { ChannelFanOut } from "../../src/objects/channel/fan-out.ts";
 import { ChannelLease } from "../../src/objects/channel/lease.ts";
 import { PatternIndex } from "../../src/objects/pattern-index/life.ts";
-import type { LeaseRow, PatternRow, PatternStore } from "../../src/objects/ports/pattern-store.ts";
 import { DeliverRequestSchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { MemoryPatternStore } from "../../src/threads/objects/memory-stores.ts";
 import { delay, platform } from "../support/platform.ts";
 import type { SeededRandom } from "../support/random.ts";
 
@@ -238,45 +238,4 @@ export class ModelGateway {
     for (const { offset } of entries) this.given.add(`${channel}:${offset}`);
     return { gone: false };
   }
-}
-
-/** A disk that is fast: the order of what happens is what matters here. */
-class MemoryPatternStore implements PatternStore {
-  readonly #patterns = new Map<string, PatternRow>();
-  readonly #leases = new Map<string, number>();
-
-  patterns(): Iterable<PatternRow> {
-    return [...this.#patterns.values()];
-  }
-
-  savePattern(row: PatternRow): void {
-    this.#patterns.set(`${row.pattern} ${row.gateway}`, row);
-  }
-
-  dropPattern(pattern: string, gateway: string): void {
-    this.#patterns.delete(`${pattern} ${gateway}`);
-  }
-
-  saveLease({ channel, leasedAt }: LeaseRow): void {
-    this.#leases.set(channel, leasedAt);
-  }
-
-  leasesSince(time: number): Iterable<LeaseRow> {
-    return [...this.#leases]
-      .map(([channel, leasedAt]) => ({ channel, leasedAt }))
-      .filter(({ leasedAt }) => leasedAt >= time)
-      .sort((left, right) => left.leasedAt - right.leasedAt);
-  }
-
-  channels(): Iterable<string> {
-    return [];
-  }
-
-  span(): { readonly first: number; readonly last: number } | undefined {
-    const times = [...this.#leases.values()];
-    if (times.length === 0) return undefined;
-    return { first: Math.min(...times), last: Math.max(...times) };
-  }
-
-  dropLeases(): void {}
 }

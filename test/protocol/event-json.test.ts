@@ -1,52 +1,24 @@
 /** Events in protobuf JSON that are written and read without the runtime: whatever an event holds, both agree. */
 import { create, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
-import { AnySchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { attribute } from "../../src/protocol/cloudevents.ts";
 import { codecFor, encodeJson } from "../../src/protocol/codec.ts";
 import {
   type CloudEvent,
-  type CloudEventAttributeValue,
   CloudEventSchema,
 } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { OutboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { checkJson } from "../../src/protocol/json-strict.ts";
 import { eventJson, plainEvent } from "../../src/protocol/plain-json/event.ts";
+import { anyEvent as anyEventOf } from "../support/any-events.ts";
 import { eachStep, type SeededRandom } from "../support/random.ts";
 
 const TEXTS = ["", "a", "ä\u0000\u{1f600}", '"\\', "__proto__", "2026-01-01T00:00:00Z"];
 const BYTES = [new Uint8Array(), Uint8Array.of(0, 255, 62, 63)];
 
-function anyAttribute(random: SeededRandom): CloudEventAttributeValue {
-  return attribute(
-    random.pick<CloudEventAttributeValue["attr"]>([
-      { case: "ceString", value: random.pick(TEXTS) },
-      { case: "ceUri", value: random.pick(TEXTS) },
-      { case: "ceUriRef", value: random.pick(TEXTS) },
-      { case: "ceBoolean", value: random.pick([true, false]) },
-      { case: "ceInteger", value: random.pick([0, -1, 2 ** 31 - 1]) },
-      { case: "ceBytes", value: random.pick(BYTES) },
-      { case: "ceTimestamp", value: create(TimestampSchema, { seconds: 5n, nanos: 10 }) },
-      { case: undefined },
-    ]),
-  );
-}
-
 function anyEvent(random: SeededRandom): CloudEvent {
-  const text = () => random.pick(TEXTS);
-  const names = ["time", "subject", "Über", ""].filter(() => random.pick([true, false]));
-  return create(CloudEventSchema, {
-    id: text(),
-    source: text(),
-    specVersion: text(),
-    type: text(),
-    attributes: Object.fromEntries(names.map((name) => [name, anyAttribute(random)])),
-    data: random.pick<CloudEvent["data"]>([
-      { case: undefined },
-      { case: "textData", value: text() },
-      { case: "binaryData", value: random.pick(BYTES) },
-    ]),
-  });
+  return anyEventOf(random, { texts: TEXTS, bytes: BYTES, oddAttribute: 0.6, protoData: 0 });
 }
 
 test("what is written is what the runtime writes, and what is read is what it reads", () => {

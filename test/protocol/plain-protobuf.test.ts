@@ -3,7 +3,6 @@
  * runtime is the judge.
  */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { AnySchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { attribute } from "../../src/protocol/cloudevents.ts";
 import { codecFor, encodeJson } from "../../src/protocol/codec.ts";
@@ -30,6 +29,7 @@ import { plainInbound } from "../../src/protocol/plain-protobuf/inbound.ts";
 import { plainOutbound } from "../../src/protocol/plain-protobuf/outbound.ts";
 import { written } from "../../src/protocol/plain-protobuf/writer.ts";
 import { wellShaped } from "../../src/protocol/wire-shape.ts";
+import { anyEvent as anyEventOf } from "../support/any-events.ts";
 import { expectEqual } from "../support/expect-equal.ts";
 import { eachStep, type SeededRandom } from "../support/random.ts";
 
@@ -47,37 +47,9 @@ function anyTexts(random: SeededRandom): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, anyText(random)]));
 }
 
-/** Nearly always a text, or nothing of it would be read here. */
-function anyAttribute(random: SeededRandom): CloudEventAttributeValue {
-  const text = random.pick(["ceString", "ceUri", "ceUriRef"] as const);
-  if (random.next() < 0.9) return attribute({ case: text, value: anyText(random) });
-  return attribute(
-    random.pick<CloudEventAttributeValue["attr"]>([
-      { case: "ceBoolean", value: random.pick([true, false]) },
-      { case: "ceInteger", value: random.pick([0, -1, 2 ** 31 - 1]) },
-      { case: "ceBytes", value: random.pick(BYTES) },
-      { case: "ceTimestamp", value: create(TimestampSchema, { seconds: 5n, nanos: 10 }) },
-      { case: undefined },
-    ]),
-  );
-}
-
+/** Nearly always with texts alone, or nothing of it would be read here. */
 function anyEvent(random: SeededRandom): CloudEvent {
-  const names = ["time", "subject", "Über", ""].filter(() => random.next() < 0.3);
-  const any = create(AnySchema, { typeUrl: "example.com/app.Note", value: Uint8Array.of(1) });
-  const data: CloudEvent["data"][] = [
-    { case: undefined },
-    { case: "textData", value: anyText(random) },
-    { case: "binaryData", value: random.pick(BYTES) },
-  ];
-  return create(CloudEventSchema, {
-    id: anyText(random),
-    source: anyText(random),
-    specVersion: random.pick(["1.0", ""]),
-    type: anyText(random),
-    attributes: Object.fromEntries(names.map((name) => [name, anyAttribute(random)])),
-    data: random.next() < 0.05 ? { case: "protoData", value: any } : random.pick(data),
-  });
+  return anyEventOf(random, { texts: TEXTS, bytes: BYTES, oddAttribute: 0.1, protoData: 0.05 });
 }
 
 function anySubscriptions(random: SeededRandom) {
