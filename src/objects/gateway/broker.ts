@@ -75,7 +75,7 @@ export interface ObjectBrokerOptions
     >,
     Omit<PatternRegistrationHost, "indexTrouble" | "interest">,
     GatewayClusterHost,
-    ObjectDirectoryOptions {
+    Omit<ObjectDirectoryOptions, "sequence"> {
   readonly calls: ObjectCalls;
   /** Whether the directory is kept. Where it was and is not any more, that is reported to users' objects. */
   readonly keepsDirectory: boolean;
@@ -121,7 +121,8 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
   constructor(options: ObjectBrokerOptions) {
     this.#options = options;
     this.cluster = new GatewayCluster(options, (channel) => this.#asking(channel, gatewaysOf));
-    this.#users = new ObjectDirectory(options);
+    const sequence = (): number => this.#nextSequence();
+    this.#users = new ObjectDirectory({ ...options, sequence });
     this.directory = options.keepsDirectory ? this.#users : undefined;
     this.revocations = this.directory?.revocations;
     const { platform, turn } = options;
@@ -136,7 +137,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
       questions: new CallSlots(turn, platform.timers),
       handler: () => this.#handler,
       interest,
-      sequence: () => this.#nextSequence(),
+      sequence,
       patternInterest: (channel) => this.#patternInterest(channel),
       listensSince: (channel) => this.#listensSince(channel),
       take: (delivery) => this.#take(delivery) || undefined,
@@ -448,7 +449,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
     return made(this.#channels, channel, () => new ChannelLink(channel, this.#host));
   }
 
-  /** Rises over all channels and lives: the clock, in thousandths of a millisecond, or one more. */
+  /** Rises over all channels, users and lives: the clock, in thousandths of a millisecond, or one more. */
   #nextSequence(): number {
     this.#sequence = Math.max(this.#sequence + 1, this.#options.platform.clock.now() * 1000);
     return this.#sequence;

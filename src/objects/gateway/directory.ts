@@ -25,7 +25,7 @@ import { UserRegistration, type UserRegistrationHost } from "./user-registration
 const SWEPT_TOGETHER = 32;
 
 export interface ObjectDirectoryOptions
-  extends Omit<UserRegistrationHost, "revoked" | "sequence" | "tellings" | "trouble"> {
+  extends Omit<UserRegistrationHost, "revoked" | "tellings" | "trouble"> {
   readonly calls: Pick<ObjectCalls, "user" | "stats">;
   /** All regions that channels report to. */
   readonly regions: readonly string[];
@@ -39,7 +39,6 @@ export class ObjectDirectory implements Directory {
   readonly #host: UserRegistrationHost;
   readonly #users = new Map<string, UserRegistration>();
   readonly #trouble: Trouble;
-  #sequence = 0;
 
   constructor(options: ObjectDirectoryOptions) {
     const { platform, turn } = options;
@@ -51,7 +50,6 @@ export class ObjectDirectory implements Directory {
       trouble: this.#trouble,
       revoked: (revocations, entering) => this.revocations.heard(revocations, entering),
       tellings: new CallSlots(turn, platform.timers),
-      sequence: () => this.#nextSequence(),
     };
   }
 
@@ -133,12 +131,6 @@ export class ObjectDirectory implements Directory {
 
   #user(userId: string): UserRegistration {
     return made(this.#users, userId, () => new UserRegistration(userId, this.#host));
-  }
-
-  /** Rises over all users and lives: the clock, in thousandths of a millisecond, or one more. */
-  #nextSequence(): number {
-    this.#sequence = Math.max(this.#sequence + 1, this.#options.platform.clock.now() * 1000);
-    return this.#sequence;
   }
 }
 

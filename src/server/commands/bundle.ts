@@ -1,8 +1,7 @@
 /** `bundle`: makes what a Worker imports of a configuration. */
 import type { Command } from "commander";
-import { secretLines, writeWorkerConfig } from "../config/worker.ts";
-import { readWorkerConfig } from "./check.ts";
-import { addFileOptions, type ConfigOptions, FILE_HELP, fileOf } from "./config-options.ts";
+import { loadWorkerConfig, secretLines, writeWorkerConfig } from "../config/worker.ts";
+import { addFileOptions, type ConfigOptions, FILE_HELP, fileOf, valid } from "./config-options.ts";
 import { EXIT_WRONG, Failure, oneLine } from "./failure.ts";
 import { addHelp } from "./help.ts";
 
@@ -29,7 +28,7 @@ export function configure(command: Command): void {
 }
 
 async function bundle({ out, ...options }: BundleOptions): Promise<void> {
-  const config = await readWorkerConfig(fileOf(options));
+  const config = await valid(loadWorkerConfig(fileOf(options)));
   try {
     await writeWorkerConfig(config, out);
   } catch (error) {

@@ -11,7 +11,6 @@ import { type Host, parseSettings } from "../../engine/settings/settings.ts";
 import { configuredBackends } from "../../proxy/configured.ts";
 import type { ServerConfig } from "../config/config.ts";
 import { sentenceOf } from "../config/environment.ts";
-import { ConfigError } from "../config/file.ts";
 import { loadWorkerConfig, secretLines, type WorkerConfig } from "../config/worker.ts";
 import {
   addConfigOptions,
@@ -19,6 +18,7 @@ import {
   type ConfigOptions,
   fileOf,
   readConfig,
+  valid,
 } from "./config-options.ts";
 import { EXIT_FAILED, EXIT_WRONG, Failure } from "./failure.ts";
 import { addHelp } from "./help.ts";
@@ -77,7 +77,7 @@ async function check(options: CheckOptions): Promise<void> {
   if (options.client !== undefined) throw new Failure("--client is for --explain", EXIT_WRONG);
   if (options.host === "worker") {
     const file = fileOf(options);
-    tell(options, file, await readWorkerConfig(file));
+    tell(options, file, await valid(loadWorkerConfig(file)));
     return;
   }
   const { config, file, secrets, unknown } = await readConfig(options);
@@ -105,16 +105,6 @@ function factsOf({ auth, proxy, redis, api, settings }: ServerConfig): Deploymen
   };
 }
 
-/** @throws Failure with one line for each problem */
-export async function readWorkerConfig(file: string | undefined): Promise<WorkerConfig> {
-  try {
-    return await loadWorkerConfig(file);
-  } catch (error) {
-    if (error instanceof ConfigError) throw new Failure(error.message, EXIT_WRONG);
-    throw error;
-  }
-}
-
 function tell(
   { host, json }: CheckOptions,
   file: string | undefined,
@@ -136,7 +126,7 @@ function tell(
 /** @throws Failure as a check without --explain does */
 async function rulesOf(options: CheckOptions): Promise<AccessRules> {
   if (options.host === "server") return (await readConfig(options)).config.settings.access;
-  const { tables } = await readWorkerConfig(fileOf(options));
+  const { tables } = await valid(loadWorkerConfig(fileOf(options)));
   const { access } = (tables ?? {}) as { readonly access?: unknown };
   return parseSettings({ access }).access;
 }

@@ -43,6 +43,7 @@ A secret may stand elsewhere, and the file says where: by {secret: NAME}, which 
 environment, or by {file: PATH}. Any other variable whose name begins with MESSAGELOOP_ is warned of,
 but for those that Kubernetes makes for its services.`;
 
+/** Adds the options of commands that read a whole configuration, which `readConfig` takes. */
 export function addConfigOptions(command: Command): Command {
   return addFileOptions(command).option(
     "--strict-env",
@@ -50,6 +51,7 @@ export function addConfigOptions(command: Command): Command {
   );
 }
 
+/** Adds `--config` and `--config-dir`, of which a command takes one; `fileOf` finds the file. */
 export function addFileOptions(command: Command): Command {
   return command
     .addOption(new Option("--config <file>", "read this YAML file").conflicts("configDir"))
@@ -82,4 +84,20 @@ export async function readConfig(options: ConfigOptions): Promise<ReadConfig> {
     throw new Failure(problems.join("\n"), EXIT_WRONG);
   }
   return { config, file, secrets, unknown };
+}
+
+/**
+ * What is read of a configuration.
+ *
+ * @throws Failure with one line for each problem
+ * @example
+ * const { secrets } = await valid(loadWorkerConfig(fileOf(options)));
+ */
+export async function valid<T>(reading: Promise<T>): Promise<T> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof ConfigError) throw new Failure(error.message, EXIT_WRONG);
+    throw error;
+  }
 }

@@ -8,11 +8,12 @@ import { BadValue } from "../../engine/session/application-values.ts";
 import { answeredIdentity } from "../../engine/session/backend-answers.ts";
 import { parseDuration } from "../../engine/settings/duration.ts";
 import { MAX_TOKEN_BYTES } from "../../protocol/limits.ts";
-import { ConfigError, loadAuth } from "../config/file.ts";
-import { addFileOptions, type ConfigOptions, FILE_HELP, fileOf } from "./config-options.ts";
+import { loadAuth } from "../config/file.ts";
+import { addFileOptions, type ConfigOptions, FILE_HELP, fileOf, valid } from "./config-options.ts";
 import { EXIT_WRONG, Failure, oneLine } from "./failure.ts";
 import { addHelp } from "./help.ts";
 import { addJsonOption, type OutputOptions, printJson } from "./output.ts";
+import { collected } from "./values.ts";
 
 const HELP = `
 It is signed with auth.jwt.hmac_secret of the configuration, or with a private key as PEM in PKCS #8, whose public half
@@ -49,14 +50,19 @@ export function configure(command: Command): void {
     .addOption(ttl.argParser(duration).default(3_600_000, "1h"))
     .option("--id <id>", "its own id, by which it can be revoked")
     .option("--client <id>", "the client id that its bearer has to connect with")
-    .option("--channel <name>", "a channel that a session has by it; several times", listed, NONE)
+    .option(
+      "--channel <name>",
+      "a channel that a session has by it; several times",
+      collected,
+      NONE,
+    )
     .option("--grant <pattern=actions>", "what its bearer may do; several times", grants, NONE)
     .option("--private-key <file>", "sign with this key in place of the secret");
   addHelp(command, HELP).action(token);
 }
 
 async function token(options: TokenOptions): Promise<void> {
-  const { jwt } = await authOf(options);
+  const { jwt } = await valid(loadAuth({ config: fileOf(options), env: process.env }));
   const key = await keyOf(options, jwt);
   const issuedAt = Date.now();
   const expiresAt = issuedAt + options.ttl;
@@ -81,16 +87,6 @@ async function token(options: TokenOptions): Promise<void> {
   }
   if (options.json === true) printJson({ token: made, expiresAt });
   else process.stdout.write(`${made}\n`);
-}
-
-/** @throws Failure with one line for each problem */
-async function authOf(options: ConfigOptions): Promise<AuthSettings> {
-  try {
-    return await loadAuth({ config: fileOf(options), env: process.env });
-  } catch (error) {
-    if (error instanceof ConfigError) throw new Failure(error.message, EXIT_WRONG);
-    throw error;
-  }
 }
 
 async function keyOf({ privateKey }: TokenOptions, jwt: AuthSettings["jwt"]): Promise<SigningKey> {
@@ -139,10 +135,6 @@ function duration(text: string): number {
   const ms = parseDuration(text);
   if (ms !== undefined && ms >= 1_000) return ms;
   throw new InvalidArgumentError("It must be a duration of at least 1s, such as 10m.");
-}
-
-function listed(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
 }
 
 function grants(value: string, before: readonly Grant[]): readonly Grant[] {

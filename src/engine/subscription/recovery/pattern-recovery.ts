@@ -8,7 +8,7 @@ import type { Position } from "../../ports/broker.ts";
 import type { PatternSubscription } from "../hub.ts";
 import type { ChannelsHost, ChannelsOwner } from "../ports.ts";
 import type { RecoveryResult, ReplayBudget } from "./found.ts";
-import { type LogReader, onlyGap, readRange, recover } from "./recovery.ts";
+import { type LogReader, onlyGap, readPage, readRange, recover } from "./recovery.ts";
 
 /** How far the clocks of two channels may lie apart, or one be set back, in milliseconds. */
 const CLOCK_MARGIN_MS = 30_000;
@@ -21,19 +21,13 @@ export interface Head {
 }
 
 /** Undefined where the channel does not answer. */
-export async function readHead(
-  { broker, logger, turns }: LogReader,
-  channel: string,
-): Promise<Head | undefined> {
-  try {
-    const { position, entries } = await turns.run(() => broker.history(channel, { limit: 1 }));
-    const [entry] = entries;
-    const oldest = entry && { offset: Number(entry.offset), time: Number(entry.time) };
-    return { position, oldest };
-  } catch (error) {
-    logger.warn("history cannot be read", { error: String(error) });
-    return undefined;
-  }
+export async function readHead(reader: LogReader, channel: string): Promise<Head | undefined> {
+  const page = await readPage(reader, channel, { limit: 1 });
+  if (page === undefined) return undefined;
+  const { position, entries } = page;
+  const [entry] = entries;
+  const oldest = entry && { offset: Number(entry.offset), time: Number(entry.time) };
+  return { position, oldest };
 }
 
 /**
@@ -76,7 +70,7 @@ export async function recoverFromTime(
   const start = { epoch, offset: 0 };
   const forgettable = now - from >= positionTtlMs;
   if (offset === 0) {
-    // A log that is not kept may have begun anew since.
+    // A log that is not kept may have begun again since.
     if (!recovery) return onlyGap("unavailable", undefined, start);
     return forgettable ? onlyGap("expired", undefined, start) : undefined;
   }

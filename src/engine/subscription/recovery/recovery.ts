@@ -17,7 +17,7 @@ import type { Turns } from "../../turns.ts";
 import type { RecoveryResult, ReplayBudget } from "./found.ts";
 import type { SharedReads } from "./shared-reads.ts";
 
-/** Where the log is read, and who hears of it when that fails. */
+/** Where the log is read, and what hears of it when that fails. */
 export interface LogReader {
   readonly broker: Broker;
   readonly logger: Logger;
@@ -57,7 +57,7 @@ export async function recover(
     const after = Math.max(0, until.offset - rewind);
     const found = await readRange(reader, channel, after, until, budget);
     const short = found.gap?.reason === "head_trimmed" || found.gap?.reason === "expired";
-    // Who asks for the last messages has missed none that are gone.
+    // A client that asks for the last messages has missed none that are gone.
     return short ? { ...found, gap: undefined } : found;
   }
   if (since === undefined || since.epoch === "") return onlyGap("unavailable", undefined, until);
@@ -71,6 +71,7 @@ export async function recover(
   return await readRange(reader, channel, since.offset, until, budget);
 }
 
+/** Nothing can be replayed: a gap says why, and what is missing. */
 export function onlyGap(
   reason: GapReason,
   after: Position | undefined,
@@ -144,7 +145,7 @@ async function readPages(
 }
 
 /** A page of history, in a step of its own. Undefined where it cannot be read. */
-async function readPage(
+export async function readPage(
   { broker, logger, turns }: LogReader,
   channel: string,
   filter: HistoryFilter,

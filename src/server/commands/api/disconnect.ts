@@ -4,8 +4,9 @@ import type { Error as ErrorMessage } from "../../../protocol/gen/messageloop/sh
 import { EXIT_WRONG, Failure } from "../failure.ts";
 import { addHelp } from "../help.ts";
 import { addJsonOption, type OutputOptions, printJson, printRow } from "../output.ts";
+import { collected } from "../values.ts";
 import { refusal, withApi } from "./connection.ts";
-import { type ApiOptions, addApiOptions, collected, EXIT_HELP, KEY_HELP } from "./options.ts";
+import { type ApiOptions, addApiOptions, EXIT_HELP, KEY_HELP } from "./options.ts";
 
 const HELP = `
 It ends sessions by their ids, and with --user all sessions of a user. Each is one line that

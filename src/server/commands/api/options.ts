@@ -18,10 +18,12 @@ from the file ${DEV_KEY_FILE} of this folder, which "serve --dev" and "npm start
 export const EXIT_HELP = `Exit codes: 0 when it was done; 1 when the server cannot be reached, or refuses, which is
 one line on standard error with its code first; 2 when the command line is wrong.`;
 
+/** Adds `--api`, with its default, and `--key-file`. */
 export function addApiOptions(command: Command): Command {
   return command.addOption(apiOption().default(DEFAULT_API)).addOption(keyFileOption());
 }
 
+/** `--api`, for commands in which it has no default. */
 export function apiOption(): Option {
   return new Option("--api <url>", "where the server has its API").argParser(apiAddress);
 }
@@ -29,11 +31,6 @@ export function apiOption(): Option {
 /** There is no option that takes the key itself: arguments stand in the list of processes. */
 export function keyFileOption(): Option {
   return new Option("--key-file <file>", `the file of the API key (env: ${KEY_VARIABLE})`);
-}
-
-/** Values of an option that may be given several times. */
-export function collected(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
 }
 
 /** @throws InvalidArgumentError where it is no address of an API */

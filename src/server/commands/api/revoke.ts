@@ -3,8 +3,9 @@ import { type Command, InvalidArgumentError } from "commander";
 import { EXIT_WRONG, Failure } from "../failure.ts";
 import { addHelp } from "../help.ts";
 import { addJsonOption, type OutputOptions, printJson, printNote, printRow } from "../output.ts";
+import { collected } from "../values.ts";
 import { refusal, withApi } from "./connection.ts";
-import { type ApiOptions, addApiOptions, collected, EXIT_HELP, KEY_HELP } from "./options.ts";
+import { type ApiOptions, addApiOptions, EXIT_HELP, KEY_HELP } from "./options.ts";
 
 const HELP = `
 It revokes all tokens that the users have had until now, and with --token single ones of
