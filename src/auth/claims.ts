@@ -56,7 +56,7 @@ export function endOf(
   const ends = exp === undefined ? [] : [exp * 1_000 + leewayMs];
   if (iat !== undefined && iat * 1_000 > now + leewayMs) throw new TokenRefusal("issued-at");
   if (maxLifetimeMs !== undefined) {
-    // One that has no end must say at least when it began: else each connect would begin it anew.
+    // One that has no end must say at least when it began: else each connect would begin its time again.
     if (exp === undefined && iat === undefined) throw new TokenRefusal("issued-at");
     const began = iat === undefined ? now : iat * 1_000 + leewayMs;
     ends.push(began + maxLifetimeMs);

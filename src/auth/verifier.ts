@@ -1,4 +1,4 @@
-/** Reads a token as a JWT: whether it is good, and whom it stands for. */
+/** Reads a token as a JWT: whether it is good, and which user it stands for. */
 import { type CompactJWSHeaderParameters, compactVerify, errors } from "jose";
 import type { Identity } from "../engine/ports/identity.ts";
 import type { Clock, Hmac } from "../engine/ports/platform.ts";

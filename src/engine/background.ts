@@ -80,7 +80,7 @@ export class Rerun {
 }
 
 /**
- * A question whose answer many want. One is under way at a time, and those who ask meanwhile share the next one.
+ * A question whose answer many want. One is under way at a time, and callers that ask meanwhile share the next one.
  *
  * @example
  * const opening = new SharedCall(() => store.position(name));

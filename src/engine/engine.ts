@@ -264,7 +264,7 @@ export class Engine {
   }
 
   /**
-   * Hands an event to who is subscribed to a channel now, outside of its log: it takes no offset, and nobody
+   * Hands an event to the sessions that are subscribed to a channel now, outside of its log: it takes no offset, and nobody
    * recovers it.
    *
    * @throws MessagingError as `publish` does; UNIMPLEMENTED where the broker has no way for it
@@ -358,7 +358,7 @@ export class Engine {
   }
 
   /**
-   * Who is present in a channel: those first who joined first, at most `limit`, and how many there are.
+   * The members of a channel: those first that joined first, at most `limit`, and how many there are.
    *
    * @throws MessagingError BAD_REQUEST for what is no channel, UNAVAILABLE where it does not answer.
    */
@@ -370,7 +370,7 @@ export class Engine {
 
   /**
    * Subscribes a session, on whichever node it is, to channels: no rule of access and no backend is asked. A client with
-   * the capability `control` is told by `subscribed`, any other is not.
+   * the capability `control` hears of it by `subscribed`, any other does not.
    *
    * A session has no more channels by this than its client may ask for: `limits.subscriptions_per_client`.
    *

@@ -198,7 +198,7 @@ export class Node implements SessionHost {
     return { member: undefined, generation: snapshot.generation, frame };
   }
 
-  /** Those who can be asked in a survey of a channel. */
+  /** Sessions that can be asked in a survey of a channel. */
   #respondents(channel: string): readonly Session[] {
     return (
       this.hub

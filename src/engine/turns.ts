@@ -10,6 +10,11 @@ const STEPS_A_TURN = 32;
 /** How long the steps of one turn may take before the next waits, in milliseconds. */
 const TURN_MS = 10;
 
+/**
+ * @example
+ * const turns = new Turns(clock, nextTurn);
+ * const page = await turns.run(() => broker.history(channel, filter)); // now, or in a later turn of the loop
+ */
 export class Turns {
   readonly #clock: Clock;
   readonly #nextTurn: (callback: () => void) => void;

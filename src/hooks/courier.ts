@@ -2,6 +2,11 @@
  * Brings lifecycle events to one backend: at least once, those of one session in their order, and what it does
  * not take again and again. A session whose events it refuses holds no other, and a backend that is away is
  * asked by one request at a time until it is back.
+ *
+ * | state of the backend | since | requests under way at most |
+ * | --- | --- | --- |
+ * | well | the last request was taken, or refused for its events | 8 |
+ * | away | a request has failed | none until a pause is over, which doubles from 1 s to 60 s; then one |
  */
 import { background } from "../engine/background.ts";
 import { errorText } from "../engine/error-text.ts";

@@ -1,4 +1,4 @@
-/** Lifecycle events as messages of `ProxyService`, and in the forms in which backends over HTTP are told of them. */
+/** Lifecycle events as messages of `ProxyService`, and in the forms in which they are sent to backends over HTTP. */
 import {
   create,
   type DescMessage,

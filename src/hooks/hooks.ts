@@ -20,6 +20,13 @@ export interface HooksOptions extends HookTargets, Omit<CourierHost, "outbox" | 
   readonly outbox: Outbox;
 }
 
+/**
+ * @example
+ * const targets = configuredHooks(config, teller);
+ * const hooks = new Hooks({ ...targets, ...platform, outbox: new MemoryOutbox(), chance: Math.random });
+ * hooks.record([event]); // kept when it returns; a courier brings it to its backend
+ * await hooks.emptied();
+ */
 export class Hooks implements Lifecycle {
   readonly kinds: ReadonlySet<LifecycleKind>;
   readonly #options: HooksOptions;

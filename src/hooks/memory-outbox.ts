@@ -11,6 +11,13 @@ interface Slot {
   row: OutboxRow | undefined;
 }
 
+/**
+ * @example
+ * const outbox = new MemoryOutbox();
+ * outbox.add([event]);
+ * const { rows } = outbox.read(undefined, 500);
+ * outbox.remove(rows); // when a backend has taken them
+ */
 export class MemoryOutbox implements Outbox {
   readonly remembers = false;
   readonly #most: number;

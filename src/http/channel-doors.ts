@@ -22,6 +22,7 @@ export interface ChannelDoors {
   readonly publish?: ChannelDoor;
 }
 
+/** Adds the paths below `/channels/` to an app. A path without a door is left to the routes after it. */
 export function addChannelDoors(app: Hono, { events, publish }: ChannelDoors): void {
   app.all(`${CHANNELS_PATH}*`, async (context, next) => {
     // The router has decoded what it matches; a name is decoded once, at its door.

@@ -37,6 +37,12 @@ export const STATUSES: Readonly<Record<ErrorCode, Status>> = {
 /** A code that an application's backend has made up refuses what was asked. */
 const OF_BACKENDS: Status = { http: 403, connect: Code.PermissionDenied };
 
+/**
+ * What an error is in HTTP and in Connect; a code of an application's own is a refusal.
+ *
+ * @example
+ * statusOf({ code: "RATE_LIMITED" }); // { http: 429, connect: Code.ResourceExhausted }
+ */
 export function statusOf({ code }: Pick<MessagingError, "code">): Status {
   return Object.hasOwn(ERROR_KINDS, code) ? STATUSES[code as ErrorCode] : OF_BACKENDS;
 }

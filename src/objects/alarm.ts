@@ -1,6 +1,6 @@
 /**
  * One object has one alarm for all its needs. Each need asks to be called by a time; the
- * earliest is stored, and when the alarm comes the object looks after all of them and asks anew.
+ * earliest is stored, and when the alarm comes the object looks after all of them and asks again.
  *
  * No host need repeat a handler that throws. Workers do so six times at most, and only while no other alarm
  * was set. So work that fails is repeated here, for as long as it fails.
@@ -24,6 +24,13 @@ export function retryPause(failures: number): number {
   return pauseAfter(failures, PAUSES);
 }
 
+/**
+ * @example
+ * const alarm = new SharedAlarm(storage, platform);
+ * alarm.by(clock.now() + 10_000); // stored
+ * alarm.by(clock.now() + 60_000); // not stored: an earlier one is
+ * await alarm.come(async () => look()); // the host's handler; what throws is repeated
+ */
 export class SharedAlarm {
   readonly #storage: Pick<ObjectStorage, "setAlarm">;
   readonly #terms: AlarmTerms;

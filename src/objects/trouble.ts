@@ -15,6 +15,12 @@ export interface TroubleHost {
   readonly logger: Logger;
 }
 
+/**
+ * @example
+ * const trouble = new Trouble("calls to channels", platform);
+ * trouble.failed(error); // the log has "calls to channels fail", and once a minute again
+ * trouble.worked(); // "calls to channels work again", where nothing has failed for 5 s
+ */
 export class Trouble {
   readonly #what: string;
   readonly #host: TroubleHost;

@@ -1,6 +1,6 @@
 /** Runs of bytes. */
 
-/** Whether two runs of bytes are the same. It takes as long whichever byte differs, so that time tells nothing of a secret. */
+/** Whether two runs of bytes are the same. It takes as long whichever byte differs, so that the time gives nothing of a secret away. */
 export function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
   let difference = left.length ^ right.length;
   for (let i = 0; i < left.length; i++) difference |= (left[i] ?? 0) ^ (right[i] ?? 0);

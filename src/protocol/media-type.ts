@@ -9,6 +9,12 @@ export interface MediaType {
   readonly text: boolean;
 }
 
+/**
+ * @param contentType as a header or an attribute has it; empty where there is none
+ * @example
+ * mediaTypeOf("application/cloudevents+json; charset=utf-8");
+ * // { name: "application/cloudevents+json", json: true, text: true }
+ */
 export function mediaTypeOf(contentType: string): MediaType {
   const [first = "", ...parameters] = contentType.toLowerCase().split(";");
   const name = first.trim();

@@ -33,6 +33,10 @@ export const VARIANTS: readonly { readonly encoding: Encoding; readonly kind: Cl
   { encoding: "proto", kind: "compact" },
 ];
 
+/**
+ * @example
+ * variantOf("proto", "compact"); // 5
+ */
 export function variantOf(encoding: Encoding, kind: ClientKind): Variant {
   return VARIANTS.findIndex((one) => one.encoding === encoding && one.kind === kind) as Variant;
 }
@@ -69,6 +73,13 @@ export interface SizedFrame {
   compressed: Uint8Array | undefined;
 }
 
+/**
+ * A frame with its length.
+ *
+ * @param urgent whether it may overtake deliveries: true for answers and control
+ * @example
+ * sized('{"pong":{}}').bytes; // 11
+ */
 export function sized(data: Frame, urgent = false): SizedFrame {
   const bytes = typeof data === "string" ? frameLength(data) : data.length;
   return { data, bytes, urgent, prepared: undefined, compressed: undefined };

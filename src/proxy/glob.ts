@@ -43,6 +43,10 @@ interface State {
   readonly next: (State | undefined)[];
 }
 
+/**
+ * @example
+ * new Glob("chat.*").test("chat.room"); // true
+ */
 export class Glob {
   /** The first is where a text begins. */
   readonly nodes: readonly GlobNode[];

@@ -69,7 +69,7 @@ export interface ServerOptions {
   readonly broker?: Broker;
   /** The application's backends as functions; what they leave out is as the configuration says. Default none. */
   readonly backends?: Backends;
-  /** Who is told of lifecycle events. Default: whom the configuration names, which is nobody. */
+  /** The backends to which lifecycle events are reported. Default: those that the configuration names, which are none. */
   readonly hooks?: HookTargets;
   /** Of each kind of warning and info it gets a bounded number, see docs/operations.md. Default: none. */
   readonly logger?: Logger;
@@ -93,7 +93,7 @@ export interface Server {
    */
   start(): Promise<ServerPorts>;
   /**
-   * Accepts nothing more, delivers what is acknowledged, tells clients with 3512 to come back, and ends
+   * Accepts nothing more, delivers what is acknowledged, closes clients with 3512, which asks them to come back, and ends
    * when all have gone or the drain timeout is over. Any further call waits for the first.
    */
   stop(): Promise<void>;
@@ -137,7 +137,7 @@ export class NodeServer implements Server {
   readonly #broker: HostedBroker;
   readonly #network: NetworkBackends;
   readonly #authentication: Authentication;
-  /** Undefined where nobody is told of lifecycle events. */
+  /** Undefined where no backend takes lifecycle events. */
   readonly #hooks: ServerHooks | undefined;
   /** Undefined where nothing is traced. */
   readonly #tracing: ServerTracing | undefined;

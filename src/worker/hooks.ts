@@ -17,6 +17,10 @@ export interface ObjectHooksHost {
   wakeBy(at: number): void;
 }
 
+/**
+ * The lifecycle hooks of one object. Its host calls `wake` at the begin of a life and with each alarm, asks `due` for the
+ * next one, and says `forgotten` when it has deleted the database.
+ */
 export class ObjectHooks {
   /** Undefined where no event is reported. */
   readonly lifecycle: Hooks | undefined;

@@ -57,6 +57,12 @@ export function regionOf(origin: Origin | undefined): Region {
   }
 }
 
+/**
+ * The name of a gateway's object, which begins the ids of its sessions.
+ *
+ * @example
+ * gatewayName("weur", 3); // "weur-3"
+ */
 export function gatewayName(region: Region, shard: number): string {
   return `${region}-${shard}`;
 }

@@ -51,7 +51,7 @@ import { Sweeper } from "./sweeper.ts";
 
 /** The only node there is. */
 const NODE = "";
-/** Channels that do not exist and whose epoch was told, of which it is remembered. */
+/** Channels that do not exist, and of which it is remembered which epoch was promised. */
 const MAX_PROMISED = 4_096;
 /** How long a client should wait when there are too many channels, in milliseconds. */
 const FULL_RETRY_MS = 30_000;
@@ -102,7 +102,7 @@ export class MemoryBroker implements Broker {
   /** Messages outside of the logs that wait for it, by channel. */
   readonly #transients = new Map<string, Transient[]>();
   readonly #recent = new RecentChannels<Channel>();
-  /** The patterns of this node. Whatever is published is handed over: only who wants it asks for them. */
+  /** The patterns of this node. Whatever is published is handed over: they are looked at only where a position is asked for. */
   readonly #patterns = new PatternMap<true>();
   /** Names the life of the broker, where somebody asked: all channels of another one are forgotten. */
   #life: string | undefined;
@@ -115,7 +115,7 @@ export class MemoryBroker implements Broker {
   readonly #maxRetainedBytes: number;
   /** Bytes of messages that all channels keep. */
   #retained = 0;
-  /** Epochs of channels that were asked for and do not exist yet, so that they begin in what was told. */
+  /** Epochs of channels that were asked for and do not exist yet, so that they begin in the epoch that was promised. */
   readonly #promised = new Map<string, string>();
   readonly #sweeper: Sweeper<Channel>;
 
@@ -407,7 +407,7 @@ export class MemoryBroker implements Broker {
     this.#deliverSoon(channel);
   }
 
-  /** Sees to it that those who dropped are gone when their grace is over. */
+  /** Sees to it that dropped sessions are gone when their grace is over. */
   #watch(channel: Channel): void {
     const at = channel.presence?.nextExpiry;
     if (at === undefined || channel.watched) return;

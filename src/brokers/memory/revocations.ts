@@ -5,7 +5,7 @@ import { rateLimited } from "../../protocol/errors.ts";
 import { MAX_REVOCATIONS } from "../../protocol/limits.ts";
 import { RevocationList } from "../revocations/list.ts";
 
-/** How long somebody should wait who has revoked too much, in milliseconds. */
+/** How long a caller should wait that has revoked too much, in milliseconds. */
 const FULL_RETRY_MS = 60_000;
 
 export class MemoryRevocations implements Revocations {

@@ -1,6 +1,6 @@
 /**
  * The broker of many processes: the logs of all channels are in Redis, and what happens to a channel is
- * told to the nodes that listen to it. The stream is the truth and Pub/Sub a wake-up that carries the
+ * sent to the nodes that listen to it. The stream is the truth and Pub/Sub a wake-up that carries the
  * entry: what does not go on where a node is, it reads from the stream.
  */
 import { matcherOf } from "../../channels/patterns.ts";
@@ -58,7 +58,7 @@ const MAX_WAITING_PUBLISH_BYTES = 64 * 1024 * 1024;
 
 export class RedisBroker implements Broker {
   readonly directory: RedisDirectory | undefined;
-  /** Where lifecycle events wait; undefined where none are told. */
+  /** Where lifecycle events wait; undefined where none are kept. */
   readonly outbox: RedisOutbox | undefined;
   readonly revocations: RedisRevocations;
   readonly #options: RedisBrokerOptions;
@@ -225,7 +225,7 @@ export class RedisBroker implements Broker {
       lost: (cause) => this.#reception.lost(cause),
       regained: () => this.#reception.regain(),
     });
-    // Whoever hears of this node can call it.
+    // A node that hears of this one can call it.
     await this.#topics.listen(this.#nodeCalls.topic);
     this.#connected = true;
     await this.#nodes.start();
@@ -373,7 +373,7 @@ export class RedisBroker implements Broker {
     }
   }
 
-  /** Never throws: whoever may publish in Redis can say anything. */
+  /** Never throws: any program that may publish in Redis can send anything. */
   #hear(topic: string, payload: Uint8Array): void {
     try {
       if (topic === this.#nodeCalls.topic) this.#nodeCalls.take(payload);
@@ -441,7 +441,7 @@ export class RedisBroker implements Broker {
     for (const [name, messages] of transients) this.#handler?.transients(name, messages);
   }
 
-  /** Tells Redis of all members anew. */
+  /** Reports all members to Redis again. */
   async #rejoin(): Promise<void> {
     await this.outbox?.renew();
     const busy = [...this.#channels.values()].filter(({ attended }) => attended);

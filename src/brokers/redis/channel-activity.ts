@@ -1,5 +1,5 @@
 /**
- * Which channels have been published to lately, over all nodes: who comes back to a pattern finds there
+ * Which channels have been published to lately, over all nodes: a session that comes back to a pattern finds there
  * what began meanwhile. A node lists a channel beside the first publish of half a minute, so a busy
  * channel costs next to nothing.
  */
@@ -110,7 +110,7 @@ export class ChannelActivity {
   readonly #host: ActivityHost;
   /** In the order of their times. */
   readonly #listed = new Map<string, Listed>();
-  /** Names that wait for the next turn, and who waits for them. */
+  /** Names that wait for the next turn, and what is to be settled with them. */
   #waiting: { readonly names: string[]; readonly done: PromiseWithResolvers<void> } | undefined;
 
   constructor(host: ActivityHost) {
@@ -136,7 +136,7 @@ export class ChannelActivity {
     return pending;
   }
 
-  /** A publish was answered: where the log has begun anew the list of channels may have as well. */
+  /** A publish was answered: where the log has begun again the list of channels may have as well. */
   published(channel: string, epoch: string): Promise<void> | undefined {
     const known = this.#listed.get(channel);
     if (known === undefined || known.epoch === epoch) return undefined;
@@ -148,7 +148,7 @@ export class ChannelActivity {
     return this.list(channel);
   }
 
-  /** What Redis knew may be lost: everything has to be listed anew. */
+  /** What Redis knew may be lost: everything has to be listed again. */
   doubt(): void {
     this.#listed.clear();
   }
@@ -187,7 +187,7 @@ export class ChannelActivity {
       if (limited) break;
       page = await this.#page(from, looked, Math.min(PAGE, looks - looked));
     }
-    // Who is listed again between two answers moves up, past those that were still to come.
+    // A channel that is listed again between two answers moves up, past those that were still to come.
     if (looked > PAGE && !limited) {
       page = await this.#page(position.offset, 0, PAGE);
       take(page.names);

@@ -28,7 +28,7 @@ export class RedisKeys {
     this.#prefix = prefix;
     this.alive = `${prefix}{nodes}:alive`;
     this.lost = `${prefix}{nodes}:lost`;
-    // Beside the nodes: who finds that Redis has forgotten one knows that it has forgotten the other.
+    // Beside the nodes: where Redis has forgotten one, it has forgotten the other as well.
     this.active = `${prefix}{nodes}:active`;
     this.directory = `${prefix}{nodes}:directory`;
     this.names = `${prefix}{nodes}:names`;

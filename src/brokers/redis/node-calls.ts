@@ -1,6 +1,6 @@
 /**
  * What the nodes of one Redis say to each other: calls about sessions that another node has, and their
- * answers. Every message is signed with a secret that the nodes share and Redis does not know: who can
+ * answers. Every message is signed with a secret that the nodes share and Redis does not know: a program that can
  * publish in Redis cannot make a node do anything, nor have it do again what it has done before.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";

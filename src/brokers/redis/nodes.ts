@@ -1,5 +1,5 @@
 /**
- * Which nodes there are. Each says from time to time that it is there; whoever has been silent for too
+ * Which nodes there are. Each says from time to time that it is there; one that has been silent for too
  * long is lost, and one of the others sees to its members. A node that was taken for lost, or that cannot
  * know what Redis still has of it, goes on under a new name: what is said of the old one cannot hurt it.
  */
@@ -24,9 +24,9 @@ export interface NodesHost extends CallContext {
   /** This process: unique, letters and digits only. */
   readonly node: string;
   readonly beatMs: number;
-  /** Tells Redis of every member of this node anew, under its new name. Never rejects. */
+  /** Reports every member of this node to Redis again, under its new name. Never rejects. */
   renamed(): Promise<void>;
-  /** Goes on with what a lost process has told of its sessions. It may be there again, under another name. */
+  /** Goes on with what a lost process has reported of its sessions. It may be there again, under another name. */
   takeOverProcess(node: string): Promise<void>;
   /** Sees to it that the members that a lost node has in a channel leave when their grace is over. */
   takeOver(channel: string, node: string): Promise<void>;
@@ -110,15 +110,15 @@ export class RedisNodes {
     const former = this.#name;
     this.#renamings += 1;
     this.#name = nameOf(this.#host.node, this.#renamings);
-    // What happened to this node's name may have happened to those of others, who learn of it by a beat.
+    // What happened to this node's name may have happened to those of others, which learn of it by a beat.
     this.#completeAt = this.#host.clock.now() + 2 * this.#host.beatMs;
     this.#host.warn("node renamed", { reason: restarted ? "Redis restarted" : "taken for lost" });
     await this.#tell("");
-    // However many members there are to be told of: the node says meanwhile that it is there.
+    // However many members there are to be reported: the node says meanwhile that it is there.
     background(this.#handOver(former), this.#host.troubles.logger, "going on under a new name");
   }
 
-  /** In this order: whoever is still here has the new name before the old one is seen to. */
+  /** In this order: a session that is still here has the new name before the old one is seen to. */
   async #handOver(former: string): Promise<void> {
     await this.#host.renamed();
     if (!this.#ended) this.#see((await this.#tell(former)).lost);

@@ -21,7 +21,7 @@ export interface RedisBrokerOptions {
   readonly prefix: string;
   /** Whether users are found and channels are listed. Default false. */
   readonly keepsDirectory?: boolean;
-  /** What is told of lifecycle events. Default nothing. */
+  /** Which lifecycle events are kept. Default none. */
   readonly lifecycle?: RedisLifecycleTerms | undefined;
   /** The operator vouches that Redis comes back with all that it has acknowledged. */
   readonly durable: boolean;

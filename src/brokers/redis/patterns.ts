@@ -102,7 +102,7 @@ export class RedisPatterns {
 
   unsubscribe(pattern: string): void {
     if (!this.#patterns.delete(pattern)) return;
-    // Nobody looks any more, and who comes next has missed nothing of that.
+    // No session looks any more, and the next one to come has missed nothing of that.
     if (this.#patterns.size === 0) this.#sound = undefined;
     for (const glob of this.#host.keys.globs(pattern)) {
       const left = (this.#globs.get(glob) ?? 1) - 1;
@@ -207,7 +207,7 @@ export class RedisPatterns {
   }
 
   /**
-   * A session wants a channel by itself: what is on its way to those who have it by a pattern comes first.
+   * A session wants a channel by itself: what is on its way to sessions that have it by a pattern comes first.
    *
    * @throws RedisFailure
    */
@@ -252,7 +252,7 @@ export class RedisPatterns {
         const until = { epoch, offset: head };
         this.#host.handler()?.gap(channel.name, { reason: "unavailable", after: undefined, until });
       }
-      // It goes on from there: what comes before anybody asks again is neither lost nor told twice.
+      // It goes on from there: what comes before the next question is neither lost nor reported twice.
       channel.cursor.beginAt({ ...opened.place, offset: heard === undefined ? head : heard - 1 });
       return;
     }
@@ -273,7 +273,7 @@ export class RedisPatterns {
   }
 }
 
-/** Whether who has listened since a place has missed nothing of what a gap at another place tells. */
+/** Whether a listener since a place has missed nothing of what a gap at another place reports. */
 function follows(since: Position, place: Position, gap: GapReason): boolean {
   if (since.epoch !== place.epoch) return false;
   return gap === "epoch_changed" || since.offset >= place.offset;

@@ -40,7 +40,7 @@ export interface RedisCommands {
   probe?(): Promise<void>;
 }
 
-/** What a connection for Pub/Sub tells. */
+/** What a connection for Pub/Sub reports. */
 export interface RedisListener {
   message(channel: string, payload: Uint8Array): void;
   /** The connection is gone, and with it every subscription. `cause` says why, where that is known. */
@@ -92,6 +92,7 @@ export interface RedisConnection {
  */
 export type RedisFailureKind = "offline" | "lost" | "busy" | "refused" | "garbled";
 
+/** What a call to Redis has failed with, and whether Redis may have carried it out. */
 export class RedisFailure extends Error {
   override readonly name = "RedisFailure";
   readonly kind: RedisFailureKind;

@@ -86,7 +86,7 @@ export function noticeOf(payload: Uint8Array): Notice | undefined {
   try {
     return memberNotice(line, rest, payload.length) ?? entryNotice(line, rest, payload.length);
   } catch {
-    // A name or a body that nobody here has written: told apart from ours by exactly that.
+    // A name or a body that no node of ours has written: just that distinguishes it from ours.
     return undefined;
   }
 }

@@ -107,6 +107,7 @@ export class TopicSubscriptions {
   }
 }
 
+/** Parts of at most MAX_NAMES, so that no command of Redis takes too long. */
 export function chunks<T>(all: readonly T[]): T[][] {
   const count = Math.ceil(all.length / MAX_NAMES);
   return Array.from({ length: count }, (_, i) => all.slice(i * MAX_NAMES, (i + 1) * MAX_NAMES));

@@ -134,7 +134,7 @@ export interface BrokerHandler {
 }
 
 /**
- * What the sessions of a node want to hear now. It answers at once, and each time anew: sessions come and go. The
+ * What the sessions of a node want to hear now. It answers at once, and as it is at that moment: sessions come and go. The
  * engine's hub is one.
  */
 export interface Interest {

@@ -10,6 +10,7 @@ export function nextTurn(timers: Timers): Promise<void> {
   return delay(timers, 0);
 }
 
+/** Resolves after so many milliseconds. */
 export function delay(timers: Timers, ms: number): Promise<void> {
   return new Promise((resolve) => timers.after(ms, resolve));
 }

@@ -50,7 +50,7 @@ export function eventOf(value: unknown, whole: string): CloudEvent {
   return value as CloudEvent;
 }
 
-/** The same for callers who get an answer. @throws MessagingError BAD_REQUEST */
+/** The same for callers that get an answer. @throws MessagingError BAD_REQUEST */
 export function applicationEvent(value: unknown): CloudEvent {
   try {
     return eventOf(value, "event");
@@ -74,7 +74,7 @@ export interface SessionMessageOptions extends TransmitOptions {
 
 export interface PublishOptions extends TransmitOptions {
   /**
-   * Who publishes, as far as repeated events go: an event with source and id that this principal has
+   * The publisher, as far as repeated events go: an event with source and id that this principal has
    * published to the channel before is not published again. Default: every call is one of its own.
    */
   readonly principal?: string;
@@ -106,7 +106,7 @@ export function checkMetadata(metadata: Readonly<Record<string, string>>): void 
 }
 
 /**
- * Metadata of a client's error, which others are told: what decoders of other languages do not read, or
+ * Metadata of a client's error, which is sent to others: what decoders of other languages do not read, or
  * JSON has no form for, goes no further.
  *
  * @throws MessagingError BAD_REQUEST

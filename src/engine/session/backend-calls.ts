@@ -24,7 +24,7 @@ export interface CallTerms<T> {
   readonly check: (answer: unknown) => T;
   /**
    * Whether a refusal has a code by which the server alone says what becomes of a session. It is a failure then, and
-   * nothing of it is told.
+   * the client hears nothing of it.
    */
   readonly reserved: (refusal: MessagingError) => boolean;
   /** Whether a refusal counts towards 3509. Default: what the table says of its code. */
@@ -107,7 +107,7 @@ export class BackendCalls {
     for (const source of [...(this.#open ?? [])]) source.cancel();
   }
 
-  /** What the client is told of what a backend has thrown, or thrown instead of an answer. */
+  /** The error that the client gets for what a backend has thrown, or thrown instead of an answer. */
   #told(terms: CallTerms<unknown>, error: unknown): MessagingError {
     if (!(error instanceof MessagingError)) return this.#failed(terms, error);
     const checked = checkedRefusal(error, terms.invalid, terms.counts);
@@ -132,7 +132,7 @@ export class BackendCalls {
     return told(reason === "field" ? terms.invalid : terms.failure);
   }
 
-  /** Tells the log of an answer that is none, and makes what the client is told of it. */
+  /** Writes an answer that is none to the log, and makes the error that the client gets for it. */
   invalid(terms: CallTerms<unknown>, problem: BadValue): MessagingError {
     return this.#failed(terms, problem);
   }

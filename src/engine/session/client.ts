@@ -33,17 +33,17 @@ export class Client {
   /** Its own names for itself; never authenticated. */
   clientId = "";
   clientType = "";
-  /** Whether the host has let it in by itself, so that no backend is asked who it is or what it may read. */
+  /** Whether the host has let it in by itself, so that no backend is asked for its identity or its rights. */
   admitted: boolean;
-  /** Who authentication, or the host, says this is; nobody in particular without. */
+  /** The identity that authentication, or the host, gives it; nobody in particular without. */
   identity: Identity;
   #subject: { readonly of: Identity; readonly subject: Subject } | undefined;
-  /** Whether the client has been told that its token expires. */
+  /** Whether the client has been warned that its token expires. */
   expiryTold = false;
   /** Of subscriptions by tokens of their own; made for the first. */
   subscriptionEnds: SubscriptionEnds | undefined;
 
-  /** @param admitted who the host says this is; undefined where it does not know */
+  /** @param admitted the identity that the host gives it; undefined where it does not know */
   constructor(sessionId: string, encoding: Encoding, admitted: Identity | undefined) {
     this.sessionId = sessionId;
     this.encoding = encoding;
@@ -51,7 +51,7 @@ export class Client {
     this.identity = admitted ?? NOBODY;
   }
 
-  /** Who authentication says this is; empty without authentication. */
+  /** The user, as authentication says; empty without authentication. */
   get userId(): string {
     return this.identity.userId;
   }
@@ -67,7 +67,7 @@ export class Client {
   /**
    * The client as its record says it was.
    *
-   * @param identity who it is by that record
+   * @param identity of the client, by that record
    */
   restore(record: SessionRecord, identity: Identity): void {
     this.extended = record.extended;
@@ -86,7 +86,7 @@ export class Client {
     return this.subscriptionEnds;
   }
 
-  /** A new token says who the client is. */
+  /** A new token gives the client its identity. */
   renew(identity: Identity): void {
     this.identity = identity;
     this.expiryTold = false;
@@ -102,7 +102,7 @@ export class Client {
     return this.capabilities.includes(capability);
   }
 
-  /** The client, as backends are told of it. */
+  /** The client, as backends hear of it. */
   get caller(): Caller {
     const { sessionId, clientId, clientType, userId } = this;
     return { sessionId, clientId, clientType, userId };

@@ -89,7 +89,7 @@ export class Intake {
     return true;
   }
 
-  /** Takes frames that are held, one after the other, while there is room. Who makes room takes the others. */
+  /** Takes frames that are held, one after the other, while there is room. A frame that makes room takes the others. */
   async drain(take: (frame: Frame, size: number) => Promise<void>): Promise<void> {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       await take(next.frame, next.size);

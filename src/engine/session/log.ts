@@ -15,7 +15,7 @@ export interface LogHost {
   readonly counters: Counters;
 }
 
-/** For an operator who looks at single connections; never a payload or a token. */
+/** For operators that look at single connections; never a payload or a token. */
 export function debug(
   { logger }: LogHost,
   session: string,

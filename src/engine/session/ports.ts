@@ -22,7 +22,7 @@ export interface SessionHost extends ChannelsHost {
   readonly random: Random;
   readonly timers: Timers;
   readonly backends: Backends;
-  /** Who is told of the lives of sessions; undefined where nobody is. */
+  /** The backends that hear of the lives of sessions; undefined where there are none. */
   readonly lifecycle: Lifecycle | undefined;
   /** Undefined where nothing is traced. */
   readonly tracer: Tracer | undefined;

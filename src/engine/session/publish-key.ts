@@ -7,7 +7,7 @@ import { utf8Length } from "../../protocol/lean/utf8-length.ts";
 import { MAX_EVENT_KEY_BYTES } from "../../protocol/limits.ts";
 import type { Random } from "../ports/platform.ts";
 
-/** Who means the same event by the same source and id. */
+/** Principals that mean the same event by the same source and id. */
 export interface Principal {
   readonly side: "user" | "server";
   readonly name: string;

@@ -85,10 +85,12 @@ export function presencePage(
   });
 }
 
+/** A member as the protocol has it, with its time in Unix milliseconds. */
 export function memberMessage({ time, ...names }: Member): MemberMessage {
   return create(MemberSchema, { ...names, time: uint64Of(time) });
 }
 
+/** A gap as the protocol has it. A place that is not known is left out. */
 export function gapMessage(channel: string, { reason, after, until }: LogGap): Gap {
   const init: MessageInitShape<typeof GapSchema> = {
     channel,

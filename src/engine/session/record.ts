@@ -52,7 +52,7 @@ export function recordOf(
   });
 }
 
-/** What a record says of who the client is. Its channels have become subscriptions. */
+/** What a record says of the client's identity. Its channels have become subscriptions. */
 export function identityOf({ userId, identity }: SessionRecord): Identity {
   if (identity === undefined) return userId === "" ? NOBODY : { userId };
   const { tokenId, issuedAt, expiresAt, clientVouched, granted, grants } = identity;

@@ -137,7 +137,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
     return this.client.clientId;
   }
 
-  /** Who authentication says this is; empty without authentication. */
+  /** The user, as authentication says; empty without authentication. */
   get userId(): string {
     return this.client.userId;
   }
@@ -202,7 +202,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
   /** Tells a client that can take it of messages that it will not get. Never throws. */
   tellGap(channel: string, gap: LogGap): void {
     try {
-      // Its subscription goes on elsewhere: whoever wakes later must not tell it again.
+      // Its subscription goes on elsewhere: a session that wakes later must not report it again.
       this.save();
       this.#replies.tellGap(channel, gap);
     } catch (error) {
@@ -216,7 +216,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
   }
 
   /**
-   * The client sends what it has to say by calls of their own. Called first, if at all. It is told how when connect
+   * The client sends what it has to say by calls of their own. Called first, if at all. It learns how when connect
    * is there, and not before: what it sends could overtake a connect that is still on its way.
    */
   open(terms: StreamTerms): void {
@@ -224,7 +224,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
   }
 
   /**
-   * Takes such a call, of whoever knows the secret.
+   * Takes such a call, of any caller that knows the secret.
    *
    * @returns the last number of which all messages have been taken; undefined where the caller does not know
    *   the secret, or the session ends by this
@@ -313,7 +313,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
   close(disconnect: Disconnect, retryAfterMs = 0): void {
     if (this.#state === "closed") return;
     this.#attempt("farewell", () => this.#farewell(disconnect, retryAfterMs));
-    // Who should come back by itself may do so before anybody is told that it has gone.
+    // A client that should come back by itself may do so before its end is reported.
     this.#end(!reconnects(disconnect.code), {
       by: "server",
       code: disconnect.code,

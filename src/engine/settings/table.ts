@@ -105,7 +105,7 @@ function refusing<Value>(
  * A setting, or a table of them, that one host alone has: any other refuses it by its path. It stands around all
  * else that is said of the setting.
  *
- * @param why what whoever meets the refusal has to know, as the rest of a sentence
+ * @param why what an operator that meets the refusal has to know, as the rest of a sentence
  * @example
  * reflection: only("server", v.optional(switches, false), "Workers have no gRPC port"),
  */
@@ -211,6 +211,7 @@ function isEmpty(value: unknown): boolean {
   return value === undefined || (isTable(value) && Object.values(value).every(isEmpty));
 }
 
+/** Whether a value is a table, as configurations have them: an object, and no list. */
 export function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
   return Object.prototype.toString.call(value) === "[object Object]";
 }

@@ -1,6 +1,14 @@
 /**
  * One session's subscription to one channel: where it begins in the log and how far it is, and what waits while its
  * client catches up.
+ *
+ * | state | since | what comes of the channel |
+ * | --- | --- | --- |
+ * | held | `hold`: it is asked for, or its client catches up | waits in the buffer |
+ * | live | the last `release` | goes to the client, as far as it lies after the floor |
+ * | over | `end`: the session has left the channel | is dropped, with what waits |
+ *
+ * The floor is undefined until the broker has registered the subscription, and moves on with what was replayed.
  */
 import type { PublicationBatch } from "../../protocol/publication-frames.ts";
 import type { Held, LogGap, Position } from "../ports/broker.ts";
@@ -28,7 +36,7 @@ export class ChannelSubscription extends Listener<ReplayBuffer> {
   readonly channel: string;
   origin: Origin;
   ephemeral: boolean;
-  /** Whether the broker has been told that the session is present in the channel. */
+  /** Whether it was reported to the broker that the session is present in the channel. */
   member = false;
   /** Live entries at or below this offset are not for this session. Undefined until registered. */
   floor: Position | undefined;
@@ -101,7 +109,7 @@ export class ChannelSubscription extends Listener<ReplayBuffer> {
     const { floor } = this;
     const given = [floor, reached].filter((place) => place?.epoch === position.epoch);
     if (given.length === 0) {
-      // The log began anew under a live subscription, which misses all of it.
+      // The log began again under a live subscription, which misses all of it.
       this.floor = position;
       const since = request.rewind > 0 ? floor : request.since;
       return { request: { since, rewind: 0 }, until: position };
@@ -121,7 +129,7 @@ export class ChannelSubscription extends Listener<ReplayBuffer> {
     const items = this.buffer?.items ?? [];
     this.buffer = undefined;
     for (const item of items) {
-      // Another epoch is told by a gap: what comes without one is of a log that has been lost.
+      // Another epoch is reported by a gap: what comes without one is of a log that has been lost.
       if ("batch" in item && item.batch.epoch !== this.floor?.epoch) continue;
       this.take(item);
     }
@@ -148,7 +156,7 @@ export class ChannelSubscription extends Listener<ReplayBuffer> {
   }
 
   protected override isNews({ member, generation }: PresenceNotice): boolean {
-    // A session that is given all members anew, however old that is, needs every change after it.
+    // A session that is given all members again, however old that is, needs every change after it.
     if (member === undefined) this.generation = generation;
     return member === undefined || generation > this.generation;
   }

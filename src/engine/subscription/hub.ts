@@ -1,5 +1,5 @@
 /**
- * Who on this node listens to what, by channel and by pattern. The hub resolves a channel to its listeners, each session
+ * Which sessions of this node listen to what, by channel and by pattern. The hub resolves a channel to its listeners, each session
  * once however many of its subscriptions match; it knows nothing of logs, brokers or sockets. A session that is
  * subscribed to a channel by itself takes it from there, whatever its patterns. What a session begins to listen to
  * takes a place among those that the node may have.
@@ -47,7 +47,7 @@ class Interested<Interest> extends SmallMap<Subscriber, Interest> {
 
 type PatternListeners = Interested<PatternSubscription>;
 
-/** Who hears what on a node, for hosts and programs. */
+/** Which channels a node hears, for hosts and programs. */
 export type Audience = Pick<
   Hub,
   | "delivered"
@@ -168,7 +168,7 @@ export class Hub {
     return this.#patterns.has(pattern);
   }
 
-  /** Whether a session with this pattern wants to hear who comes to its channels and goes. */
+  /** Whether a session with this pattern follows the presence of its channels. */
   hasPatternPresenceFollower(pattern: string): boolean {
     return hasFollower(this.#patterns.get(pattern));
   }
@@ -242,7 +242,7 @@ export class Hub {
     }
   }
 
-  /** Whether a session here wants to hear who comes to the channel and goes. */
+  /** Whether a session here follows the presence of the channel. */
   hasPresenceFollower(channel: string): boolean {
     return hasFollower(this.#channels.get(channel));
   }

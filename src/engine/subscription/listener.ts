@@ -19,7 +19,7 @@ export interface Subscriber {
   readonly variant: Variant;
   /** Whether it hears of joins and leaves. */
   readonly followsPresence: boolean;
-  /** Whether it may know who is in a channel. */
+  /** Whether it may know the members of a channel. */
   mayFollowPresence(channel: string): boolean;
   /** Bytes that frames have to keep to where they can be divided; 0 where the client has not asked. */
   readonly maxFrameBytes: number;

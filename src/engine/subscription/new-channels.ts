@@ -8,7 +8,7 @@ import type { Clock } from "../ports/platform.ts";
 import type { Settings } from "../settings/settings.ts";
 import { TokenBucket } from "../token-bucket.ts";
 
-/** Names that one generation of a node's memory holds, where its broker cannot tell what it knows. */
+/** Names that one generation of a node's memory holds, where its broker cannot say what it knows. */
 const GENERATION = 16_384;
 /** How long a client should wait when the node has all the channels that it may have, in milliseconds. */
 const FULL_RETRY_MS = 30_000;

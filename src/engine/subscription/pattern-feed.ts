@@ -21,7 +21,7 @@ export interface DroppedRange {
 
 export type PatternItem = HeldItem | OverflowedItem;
 
-/** Notices of a channel that were too much to be held: who is present is read instead. */
+/** Notices of a channel that were too much to be held: the members are read instead. */
 export interface LostPresence {
   readonly channel: string;
   readonly lost: true;
@@ -50,7 +50,7 @@ function bytesOf(item: PatternItem): number {
 
 /**
  * What comes of patterns while a session catches up, in its order. Bounded: past the bound it is read again,
- * and where even what has to be read is too much, all of it is lost and has to be told by a gap.
+ * and where even what has to be read is too much, all of it is lost and has to be reported by a gap.
  */
 export class PatternReplayBuffer {
   #items: PatternItem[] = [];
@@ -89,7 +89,7 @@ export class PatternReplayBuffer {
     });
   }
 
-  /** Lets go of notices of a channel that are part of what its session was told of it. */
+  /** Lets go of notices of a channel that are part of what its session has heard of it. */
   discardNotices(channel: string, generation: number): void {
     this.#keep(
       (item) =>

@@ -23,7 +23,7 @@ export interface ChannelsHost {
   readonly stamp: FrameStamp;
   /** Messages read from the log for sessions that had missed them. */
   readonly counters: { replayed: number };
-  /** Who is present in a channel, for sessions that have missed changes. */
+  /** The members of a channel, for sessions that have missed changes. */
   presenceNotice(channel: string, epoch: string, snapshot: Snapshot): PresenceNotice;
   /** How the reads of all sessions share the event loop. */
   readonly turns: Turns;

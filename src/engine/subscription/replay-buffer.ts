@@ -32,7 +32,7 @@ export function noticeBytes({ member }: PresenceNotice): number {
 
 /**
  * Messages, gaps and notices that wait for a replay to end. Bounded: past the bound messages are read from
- * the log again, who is present is read instead of the changes, and what is in no log is lost.
+ * the log again, the members are read instead of the changes, and what is in no log is lost.
  */
 export class ReplayBuffer {
   #items: HeldItem[] = [];
@@ -65,18 +65,18 @@ export class ReplayBuffer {
     if (this.#bytes > MAX_REPLAY_BUFFER_BYTES) this.#drop();
   }
 
-  /** Puts what replaces lost notices before all that is buffered; those that it covers are told by nobody. */
+  /** Puts what replaces lost notices before all that is buffered; those that it covers are not reported. */
   putFirst(channel: string, notice: PresenceNotice): void {
     this.#items.unshift({ channel, notice });
     this.#bytes += noticeBytes(notice);
   }
 
-  /** Whether a gap has told that a log of this epoch begins. */
+  /** Whether a gap has reported that a log of this epoch begins. */
   announced(epoch: string): boolean {
     return this.#items.some((item) => beginning(item) === epoch);
   }
 
-  /** Forgets what came before the log that the subscription begins in, where that was told. */
+  /** Forgets what came before the log that the subscription begins in, where that was reported. */
   beginIn(epoch: string): void {
     const start = this.#items.findLastIndex((item) => beginning(item) === epoch);
     if (start < 0) return;
@@ -96,7 +96,7 @@ export class ReplayBuffer {
     if (last !== undefined) {
       const { epoch, lastOffset } = last.batch;
       this.#dropped = { epoch, offset: lastOffset };
-      // Reading the log finds what gaps there are by itself, except that it begins anew.
+      // Reading the log finds what gaps there are by itself, except that it begins again.
       this.#items = this.#items.filter((item) => "notice" in item || beginning(item) !== undefined);
     }
     this.#count();

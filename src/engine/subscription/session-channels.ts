@@ -126,7 +126,7 @@ export class SessionChannels implements Beginner {
       subscription.began = subscription.floor;
       this.#subscriptions.set(channel, subscription);
       hub.add(subscription);
-      // Who stands first now remembers what another one has remembered so far.
+      // The session that stands first now remembers what another one has remembered so far.
       const carries = hub.first(channel) === this.#owner;
       if (carries && broker.position(channel) === undefined) this.#owner.changed();
     }
@@ -227,7 +227,7 @@ export class SessionChannels implements Beginner {
     checkChannel(channel);
     const request = recoveryRequest(entry, terms);
     const origin = await terms.authorize(channel, entry.token);
-    // Who has the channel by a pattern goes on behind what that has brought.
+    // A session that has the channel by a pattern goes on after what that has brought.
     if (before === undefined) await this.#patterns?.givenOut(channel);
     if (this.#owner.ended) return undefined;
     const { hub } = this.#host;
@@ -382,7 +382,7 @@ export class SessionChannels implements Beginner {
       const { id: sessionId, userId, clientId } = this.#owner;
       joining = broker.join(channel, { sessionId, userId, clientId });
     } else if (!member && subscription.member) broker.leave(channel, this.#owner.id, true);
-    // Whatever becomes of the subscribe: a record has to say what the broker was told.
+    // Whatever becomes of the subscribe: a record has to say what was reported to the broker.
     subscription.ephemeral = ephemeral;
     subscription.member = member;
     const seen = extended || joining !== undefined ? undefined : broker.position(channel);
@@ -390,7 +390,7 @@ export class SessionChannels implements Beginner {
       seen === undefined ? broker.subscribe(channel) : { position: seen, generation: 0 };
     const [registration] = await Promise.all([
       registering,
-      // Who is not seen is subscribed all the same.
+      // A session that is no member is subscribed all the same.
       joining?.catch((error: unknown) => logger.warn("join failed", { error: String(error) })),
     ]);
     return registration;
@@ -411,7 +411,7 @@ function recoveryRequest(
   if (!recovery) {
     throw new MessagingError("BAD_REQUEST", "recovery needs the capability recovery");
   }
-  // Who means a position and has none cannot be told that nothing was missed.
+  // A client that means a position and has none cannot hear that nothing was missed.
   const meant = recover || since !== undefined;
   return { since: since && positionOf(since), rewind: meant ? 0 : rewind };
 }

@@ -43,7 +43,7 @@ export interface SurveyOutcome {
   readonly answers: readonly SurveyAnswer[];
   /** Ids of the sessions that were asked and have not answered. */
   readonly silent: readonly string[];
-  /** Nodes that did not say in time what their sessions answered; whom they asked is not known. */
+  /** Nodes that did not say in time what their sessions answered; which sessions they asked is not known. */
   readonly unreached: readonly UnreachedNode[];
 }
 

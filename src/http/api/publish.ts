@@ -22,6 +22,12 @@ import { type ApiCall, checkMost, itemError } from "./context.ts";
 type ItemResult = MessageInitShape<typeof DestinationResultSchema>;
 type Metadata = Readonly<Record<string, string>>;
 
+/**
+ * Publish: each publication to its channels, sessions and users, and each destination with an outcome of its own.
+ *
+ * @returns a result for each publication, in their order; a position for a channel, a count of sessions for a user
+ * @throws MessagingError BAD_REQUEST for more than MAX_API_PUBLICATIONS, or MAX_API_DESTINATIONS in all of them
+ */
 export async function publish(
   call: ApiCall,
   { publications, metadata }: PublishRequest,

@@ -36,6 +36,11 @@ const MAX_HIDDEN_PAGES = 50;
 /** Stands before the name in a cursor, so that another form can be distinguished from this one. */
 const CURSOR = "1:";
 
+/**
+ * History: a page of a channel's log.
+ *
+ * @throws MessagingError ACL_ERROR where the key may not read the channel, BAD_REQUEST for what is no channel
+ */
 export async function history(
   { engine, principal, encoding }: ApiCall,
   { channel, since, limit, reverse }: HistoryRequest,
@@ -63,6 +68,11 @@ export async function history(
   };
 }
 
+/**
+ * RemoveHistory: forgets the messages that a channel's log keeps. Its positions go on as they are.
+ *
+ * @throws MessagingError ACL_ERROR where the key may not manage the channel
+ */
 export async function removeHistory(
   { engine, principal }: ApiCall,
   { channel }: RemoveHistoryRequest,
@@ -72,6 +82,11 @@ export async function removeHistory(
   return {};
 }
 
+/**
+ * Presence: the members of a channel, those first that joined first, and how many there are.
+ *
+ * @throws MessagingError BAD_REQUEST where the channel keeps no presence, ACL_ERROR where the key may not read it
+ */
 export async function presence(
   { engine, principal }: ApiCall,
   { channel, limit }: PresenceRequest,
@@ -92,6 +107,13 @@ export async function presence(
   return { members, total, ...(generation === undefined ? {} : { generation }) };
 }
 
+/**
+ * Channels: a page of the channels of a pattern that the key may read, by name.
+ *
+ * @returns a cursor for the next page, which is empty after the last one
+ * @throws MessagingError BAD_REQUEST for a bad pattern or cursor, a limit of 0, and where too many channels before the
+ * first that the key may read would have to be looked at
+ */
 export async function channels(
   { engine, principal }: ApiCall,
   { pattern, cursor, limit }: ChannelsRequest,

@@ -8,6 +8,12 @@ import type {
 import { MAX_DESTINATIONS } from "../../protocol/limits.ts";
 import { type ApiCall, checkMost, settled } from "./context.ts";
 
+/**
+ * Revoke: the tokens of users, and single tokens, are good for nothing any more, and their sessions end.
+ *
+ * @returns the errors of those that could not be revoked, by user and by token, and whether the rest outlives the process
+ * @throws MessagingError BAD_REQUEST for nothing, too much, or a token that is named twice; ACL_ERROR by the key
+ */
 export async function revoke(
   { engine, principal }: ApiCall,
   { users, tokens, until }: RevokeRequest,

@@ -54,6 +54,14 @@ const CHANGING: ReadonlySet<string> = new Set([
 /** Characters of what was asked that reach the log. */
 const MAX_AUDITED = 1_000;
 
+/**
+ * The calls of the server API by their descriptors: admission by key, the call itself, and how its failures are answered
+ * and counted. A host and a protocol add only the way of bytes.
+ *
+ * @example
+ * const service = new ApiService({ keys, tickets, logger, host: { name: "server", now: Date.now } });
+ * connectNodeAdapter({ routes: apiRoutes({ service, engine: () => engine }) });
+ */
 export class ApiService {
   readonly methods: readonly ApiMethod[];
   readonly #counts: CallCounts;

@@ -27,6 +27,12 @@ interface Changed {
   readonly errors: Record<string, ErrorMessage>;
 }
 
+/**
+ * Disconnect: ends sessions by their ids, and all sessions of users.
+ *
+ * @returns for each session whether there was one, for each user how many there were, and the errors beside that
+ * @throws MessagingError BAD_REQUEST for too many, or a code that no server may send for an application
+ */
 export async function disconnect(
   { engine, principal }: ApiCall,
   { sessions, users, code, reason }: DisconnectRequest,
@@ -50,6 +56,11 @@ export async function disconnect(
   };
 }
 
+/**
+ * Subscribe: gives a session channels and patterns from the server's side.
+ *
+ * @returns for each channel whether it was done, and the errors of those that were refused
+ */
 export async function subscribe(call: ApiCall, request: Change): Promise<Changed> {
   const { sessionId } = request;
   return await change(call, request, async (allowed, errors) => {
@@ -61,6 +72,11 @@ export async function subscribe(call: ApiCall, request: Change): Promise<Changed
   });
 }
 
+/**
+ * Unsubscribe: takes channels and patterns from a session.
+ *
+ * @returns for each channel whether it was done, and the errors of those that may not be changed
+ */
 export async function unsubscribe(call: ApiCall, request: Change): Promise<Changed> {
   const { sessionId } = request;
   return await change(call, request, (allowed) => call.engine.unsubscribe(sessionId, allowed));
@@ -97,6 +113,12 @@ async function change(
   return { results: Object.fromEntries(results), errors: Object.fromEntries(errors) };
 }
 
+/**
+ * Survey: asks the sessions of a channel, and waits for their answers.
+ *
+ * @returns the answers and refusals, the sessions that were silent, and the nodes that could not be asked, with reasons
+ * @throws MessagingError ACL_ERROR where the key may not both publish to the channel and read it
+ */
 export async function survey(
   { engine, principal, encoding, cancellation }: ApiCall,
   { requestId, channel, payload, timeoutMs }: SurveyRequest,

@@ -45,6 +45,7 @@ export interface NodeFacts {
 
 const { version } = (OPENAPI as { readonly info: { readonly version: string } }).info;
 
+/** Status: what the key may do, and how the node that answers is, where there is one and the key may read everything. */
 export async function status(
   { principal }: ApiCall,
   { name, node, now }: StatusHost,
@@ -64,6 +65,11 @@ export async function status(
   };
 }
 
+/**
+ * Sessions: those of a user, the oldest first, each with its time of connection in Unix milliseconds.
+ *
+ * @throws MessagingError ACL_ERROR where the key may not read everywhere
+ */
 export async function sessions(
   { engine, principal }: ApiCall,
   { user }: SessionsRequest,

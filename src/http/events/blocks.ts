@@ -23,6 +23,12 @@ export interface EventBlock {
   readonly id: string;
 }
 
+/**
+ * The text of one event, with the blank line that ends it.
+ *
+ * @example
+ * writeBlock({ data: "{}", id: "a-7" }); // "data: {}\nid: a-7\n\n"
+ */
 export function writeBlock({ event, retry, data, id }: EventBlock): string {
   const name = event === undefined ? "" : `event: ${event}\n`;
   const pause = retry === undefined ? "" : `retry: ${retry}\n`;

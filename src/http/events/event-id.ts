@@ -30,6 +30,12 @@ export const NO_POSITION = "-";
 /** Id of an event of a client that named a position which means nothing: it stays one. */
 export const LOST_POSITION = "?";
 
+/**
+ * The id of a place in a channel's log.
+ *
+ * @example
+ * positionId({ epoch: "3kTz", offset: "41" }); // "3kTz-41"
+ */
 export function positionId({ epoch, offset }: EventPosition): string {
   // A star begins the id of a pattern.
   return `${encodeURIComponent(epoch).replaceAll("*", "%2A")}-${offset}`;

@@ -19,6 +19,12 @@ import type { ChannelStub } from "../ports/calls.ts";
 import { gapReasonOf, readAnswer } from "./answers.ts";
 import { encode } from "./encode.ts";
 
+/**
+ * Asks a channel for a page of its log.
+ *
+ * @param filter a limit below 0 stands for the largest page; `maxBytes` bounds the answer
+ * @throws what the call fails with, and MessagingError INTERNAL_ERROR for an answer that cannot be read
+ */
 export async function historyOf(
   stub: ChannelStub,
   { since, limit, reverse = false, maxBytes }: HistoryFilter,
@@ -41,6 +47,7 @@ export async function historyOf(
   };
 }
 
+/** Asks a channel for its members, `limit` of them at most, and how many there are. */
 export async function presenceOf(stub: ChannelStub, limit: number): Promise<PresenceSnapshot> {
   const answer = await stub.presence(encode(PresenceRequestSchema, { limit }));
   const { members, total, generation } = readAnswer(PresenceResponseSchema, answer);

@@ -37,6 +37,7 @@ export interface UserChange {
   readonly limit: number;
 }
 
+/** A change as a `messageloop.internal.v1.UserSessionsRequest`. */
 export function encodeUserChange({
   sequence,
   joined,
@@ -70,6 +71,10 @@ export function userChangeAnswer(bytes: Uint8Array | undefined): UserChangeAnswe
   return { refused: new Set(refused), revocations: revocations.map(revocationOf) };
 }
 
+/**
+ * @param refused ids of sessions that are one too many
+ * @param revocations of the user, as far as they are not over
+ */
 export function encodeUserChangeAnswer(
   refused: readonly string[],
   revocations: readonly Revocation[],
@@ -104,6 +109,7 @@ function revocationMessage({ userId, tokenId, time, until }: Revocation): Revoca
   return create(RevocationSchema, { userId, tokenId, time: BigInt(time), until: BigInt(until) });
 }
 
+/** Asks a user's object for the user's sessions, on all gateways. */
 export async function sessionsOf(stub: UserStub): Promise<UserSession[]> {
   const { sessions } = readAnswer(UserSessionsResponseSchema, await stub.sessions());
   return sessions.map(({ sessionId, since }) => ({ sessionId, since: Number(since) }));
@@ -115,6 +121,7 @@ export async function reportTo(stub: StatsStub, row: ReportRow): Promise<void> {
   await stub.report(encode(ReportRequestSchema, { channel, members, until: BigInt(until ?? 0) }));
 }
 
+/** Asks the counters of a region for a page of its channels, by name. */
 export async function listOf(stub: StatsStub, query: ChannelQuery): Promise<ChannelPage> {
   const answer = await stub.list(encode(ListRequestSchema, query));
   const { channels, next, asOf } = readAnswer(ListResponseSchema, answer);
@@ -149,6 +156,7 @@ export interface RegionFigures {
   readonly asOf: number;
 }
 
+/** Asks the counters of a region for the sums over its gateways, none of which is woken for that. */
 export async function figuresOf(stub: StatsStub): Promise<RegionFigures> {
   const { gateways, figures, asOf } = readAnswer(RegionFiguresSchema, await stub.figures());
   return { gateways, figures, asOf: Number(asOf) };

@@ -23,6 +23,7 @@ export async function subscribeTo(stub: PatternStub, row: PatternRow): Promise<n
   return Number(readAnswer(PatternSubscribeResponseSchema, answer).time);
 }
 
+/** Takes a registration back. A later one of the same gateway, which has a higher version, stays. */
 export async function unsubscribeFrom(
   stub: PatternStub,
   { gateway, version, pattern }: Omit<PatternRow, "presence">,
@@ -31,6 +32,12 @@ export async function unsubscribeFrom(
   await stub.unsubscribe(encode(PatternUnsubscribeRequestSchema, end));
 }
 
+/**
+ * Asks an index for a channel's lease.
+ *
+ * @param gone gateways that have said since the last lease that they do not hear the channel
+ * @returns the gateways that hear the channel through patterns, each once
+ */
 export async function leaseOf(
   stub: PatternStub,
   channel: string,
@@ -41,6 +48,7 @@ export async function leaseOf(
   return readAnswer(LeaseResponseSchema, answer).gateways.map(interestOf);
 }
 
+/** Asks an index for the channels of a pattern that may have been published to since a time, in Unix milliseconds. */
 export async function activeOf(
   stub: PatternStub,
   pattern: string,

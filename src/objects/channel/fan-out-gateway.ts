@@ -1,4 +1,13 @@
-/** A gateway as the fan-out of a channel knows it. */
+/**
+ * A gateway as the fan-out of a channel knows it.
+ *
+ * | state | what says so | what the channel does for it |
+ * | --- | --- | --- |
+ * | at head | `confirmed` is the head, no `call` | nothing |
+ * | called | `call` is under way | owes it what comes meanwhile |
+ * | answering | `answers` is above 0 | leaves what it lacks to the answer of its publish |
+ * | owed | `noted`: its row says what it has confirmed | has an alarm, and calls it again |
+ */
 
 import type { PatternInterest } from "../calls/pattern-interest.ts";
 import type { GatewayRow } from "../ports/channel-store.ts";

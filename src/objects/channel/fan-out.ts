@@ -54,6 +54,12 @@ export interface FanOutHost extends GatewaysHost {
   readonly platform: ObjectPlatform;
 }
 
+/**
+ * @example
+ * fanOut.register("weur-1", registration, true);
+ * fanOut.append(row);
+ * fanOut.flush(); // the call to weur-1 is under way: the publish may be acknowledged
+ */
 export class ChannelFanOut {
   readonly #host: FanOutHost;
   readonly #gateways: FanOutGateways;

@@ -2,7 +2,15 @@
  * A channel's leave to take messages: for a while it knows which gateways hear it through patterns, since the
  * index pushes to it each one that comes meanwhile. It is asked for before the first message, and again in the
  * background near its end while messages come, so that a busy channel asks once per lease and hardly
- * any message waits. Nothing of it is stored: another life of the channel asks anew.
+ * any message waits. Nothing of it is stored: another life of the channel asks again.
+ *
+ * | state | since | a message |
+ * | --- | --- | --- |
+ * | none | the life began, or the index has lost what it knew | asks the index, and waits for the answer |
+ * | held | the index has answered | is taken; in the last sixth of the lease it has the index asked again |
+ * | over | `leaseMs` after the question | asks the index, and waits for the answer |
+ *
+ * A question that fails changes no state. The messages that wait for it are refused, and the next one asks again.
  */
 import { delay } from "../../engine/ports/timers.ts";
 import type { LeaseTerms } from "../calls/lease-terms.ts";

@@ -189,8 +189,8 @@ export class ChannelLife {
   }
 
   /**
-   * Appends one item of a batch. It is delivered with the next flush, or with the answer to its gateway. Only for who is
-   * `ready`.
+   * Appends one item of a batch. It is delivered with the next flush, or with the answer to its gateway. Only while the
+   * life is `ready`.
    */
   publish({ key, body }: PublishItem, answering?: Answering): Published {
     const { offset, time, duplicate } = this.#log.append(key, body);
@@ -200,7 +200,7 @@ export class ChannelLife {
     return { offset, duplicate };
   }
 
-  /** Takes a message outside of the log. It is delivered with the next flush. Only for who is `ready`. */
+  /** Takes a message outside of the log. It is delivered with the next flush. Only while the life is `ready`. */
   transmit({ key: id, body }: PublishItem): void {
     if (!this.#transmitted.add(id)) return;
     this.#fanOut.transmit(encodeTransient(id, this.#host.clock.now(), body));
@@ -269,7 +269,7 @@ export class ChannelLife {
     this.#lease.end();
   }
 
-  /** Names of the gateways that hear the channel. All of them only for who is `ready`. */
+  /** Names of the gateways that hear the channel. All of them only while the life is `ready`. */
   get gateways(): Iterable<string> {
     return this.#fanOut.listening;
   }

@@ -11,6 +11,11 @@ export interface EncodedEntry {
   readonly bytes: Uint8Array;
 }
 
+/**
+ * @example
+ * recent.push(row, () => 40);
+ * recent.batch(40); // [{ offset: 41, bytes }]
+ */
 export class RecentEntries {
   /** Dense up to the head. */
   #entries: EncodedEntry[] = [];

@@ -1,6 +1,11 @@
 /** Messages outside of the log that wait for one gateway: of too many the oldest are dropped. */
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
 
+/**
+ * @example
+ * queue.push(encodeTransient(id, time, body));
+ * queue.take(); // all that waits, for one call
+ */
 export class TransientQueue {
   #messages: Uint8Array[] = [];
   #bytes = 0;

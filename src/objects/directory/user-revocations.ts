@@ -115,7 +115,7 @@ export class UserRevocations {
     }
     for (const { tokenId, time } of rows) {
       const now = this.#opened.get(tokenId);
-      // Of one that was revoked anew meanwhile the gateway may have newer sessions.
+      // Of a token that was revoked again meanwhile the gateway may have newer sessions.
       if (now?.time !== time) continue;
       this.#save({ ...now, owed: now.owed.filter((one) => one !== gateway) });
     }

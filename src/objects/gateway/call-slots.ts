@@ -11,6 +11,11 @@ const TOGETHER = 16;
 /** An object that has not answered for so long keeps no other call waiting, in milliseconds. */
 const PLACE_MS = 1_000;
 
+/**
+ * @example
+ * const questions = new CallSlots(turn, timers);
+ * await questions.run(() => stub.history(request)); // at once, or when one of sixteen calls has ended
+ */
 export class CallSlots {
   readonly #slots = new Slots(TOGETHER);
   readonly #turn: Turn;

@@ -114,7 +114,7 @@ export class ChannelLink {
     return position?.epoch === epoch && position.offset >= offset;
   }
 
-  /** Takes what the answer brings, also of one that comes too late for those who have published. */
+  /** Takes what the answer brings, also of one that comes too late for the publishers. */
   async #publish(request: Uint8Array): Promise<PublishResponse> {
     const answer = readPublished(await this.#call((stub) => stub.publish(request)));
     if (answer.delivery !== undefined) {

@@ -3,6 +3,11 @@
  * there. All that changes in one turn of the event loop travels in one call, at most one call is in
  * flight, and what comes meanwhile goes with the next. A call is repeated as it is until its deadline;
  * one that fails for good leaves the registration unsettled, and the next one names all sessions.
+ *
+ * | state | since | the next call names |
+ * | --- | --- | --- |
+ * | settled | a call was answered, or there was never a session | the sessions that have come and gone since |
+ * | unsettled | a call failed for good, the channel has lost what it knew, or an earlier life left a row | all sessions |
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { MemberSession } from "../../channels/presence.ts";

@@ -7,6 +7,11 @@ import type { Clock } from "../../engine/ports/platform.ts";
 /** How long after a delivery none of it is repeated any more, in milliseconds. */
 export const HEARD_LATELY_MS = 60_000;
 
+/**
+ * @example
+ * heard.add("chat.room"); // with each delivery
+ * heard.takeOld(); // the channels of which there was none for a minute
+ */
 export class HeardChannels {
   readonly #clock: Clock;
   /** Unix milliseconds, the oldest first. */

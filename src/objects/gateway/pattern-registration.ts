@@ -3,6 +3,14 @@
  * carry rising versions, so that calls may overtake each other; a session that asks while one is being made
  * shares it. Once the last session has left a registration must not be used again, even where its end was
  * not reported yet: a channel may have been answered with gone.
+ *
+ * | state | since | a session that subscribes | `settle` |
+ * | --- | --- | --- | --- |
+ * | none | the beginning, `end`, `forgotten` or a failure | begins a registration | begins one, or without a session takes the last one back |
+ * | being made | a session has asked, or `settle` | waits for its outcome | waits for its outcome |
+ * | registered | all indexes have answered | is answered at once | leaves it |
+ *
+ * One that was made without joins and leaves is none for a session that wants them: another registration is begun.
  */
 import { Rerun } from "../../engine/background.ts";
 import type { Interest, PatternSubscribeResult } from "../../engine/ports/broker.ts";
@@ -49,7 +57,7 @@ export class PatternRegistration {
     this.#pattern = pattern;
     this.#host = host;
     this.#settling = new Rerun({
-      // Whoever comes in the same turn has made a registration of its own.
+      // A session that comes in the same turn has made a registration of its own.
       collect: () => nextTurn(timers),
       work: () => this.#settle(),
       logger,
@@ -109,7 +117,7 @@ export class PatternRegistration {
     await this.#current?.outcome.catch(() => {});
   }
 
-  /** Waits for no registration, which may take long: its end must be told all the same. */
+  /** Waits for no registration, which may take long: its end has to be reported all the same. */
   async #settle(): Promise<void> {
     if (!this.#host.interest().hasPattern(this.#pattern)) await this.#unregister();
     else if (this.#fitting(true) === undefined) this.#begin();
@@ -172,7 +180,7 @@ export class PatternRegistration {
       throw error;
     } finally {
       this.#open -= 1;
-      // What the index took after it was told of the end is told to it once more.
+      // What the index took after the report of the end is reported as ended once more.
       if (!this.#host.interest().hasPattern(this.#pattern)) this.#settling.soon();
     }
   }

@@ -40,6 +40,13 @@ export interface PublishTarget {
   unanswered(until?: Position): void;
 }
 
+/**
+ * The publishes of a gateway to one channel, as batches.
+ *
+ * @example
+ * const outbox = publishQueue({ publish, registration: "", unanswered: () => {} }, host);
+ * await outbox.push(item); // { position, duplicate }, or rejects with the channel's refusal
+ */
 export function publishQueue(
   target: PublishTarget,
   { channelTrouble, platform, region, turn }: PublishHost,
@@ -72,7 +79,7 @@ export function publishQueue(
           : errorFrom(error),
       );
     },
-    // A turn is a timer here, and takes milliseconds: it is for those who publish much at a time.
+    // A turn is a timer here, and takes milliseconds: it is for sessions that publish much at a time.
     turn: (_first, last) => (last > 1 ? turn.next() : undefined),
     asLarge: true,
     logger: platform.logger,

@@ -9,6 +9,11 @@
 import type { Timers } from "../../engine/ports/platform.ts";
 import { MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
 
+/**
+ * @example
+ * turn.frame(); // with each frame of a socket
+ * await turn.next(); // when the frames that are there have been read, or enough of them
+ */
 export class Turn {
   readonly #timers: Timers;
   #waiting: (() => void)[] = [];

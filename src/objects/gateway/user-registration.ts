@@ -3,6 +3,13 @@
  * one turn of the event loop travels in one call, at most one call is in flight, and what comes meanwhile goes
  * with the next. A call is repeated as it is until its deadline; one that fails for good leaves the registration
  * unsettled, and the next one names all sessions.
+ *
+ * | state | since | the next call names |
+ * | --- | --- | --- |
+ * | settled | a call was answered, or there was never a session | what has changed since |
+ * | unsettled | a call failed for good, the object has lost what it knew, or an earlier life left a row | all sessions |
+ *
+ * An unsettled registration that has sessions is called again within ten seconds, and any by the next sweep.
  */
 import { Rerun } from "../../engine/background.ts";
 import type { JoinAnswer, UserSession } from "../../engine/ports/directory.ts";

@@ -29,7 +29,7 @@ export interface GatewayStore {
   setQuiet(since: number): void;
 }
 
-/** To whom a channel reports that it exists, and what it has said. */
+/** The region to which a channel reports that it exists, and its last report. */
 export interface Reported {
   readonly region: string;
   /** Undefined before the first report has arrived. `until` as in a ReportRow. */
@@ -51,7 +51,7 @@ export interface ChannelStore {
   reported(): ReportedStore;
   /**
    * The members. A channel that is only published to never opens it; after a write that failed it is
-   * opened again, and read anew.
+   * opened and read again.
    */
   presence(): PresenceStore;
 }

@@ -25,6 +25,15 @@ const PIECE_BYTES = 20;
 const EXPANDED_BYTES = 128;
 const MOST_LATER = 0xffff_ffffn;
 
+/**
+ * A batch as compact frames in both encodings. Each item is written once for an encoding, in `message`; `frames` then
+ * joins what was written, for any start and any bound.
+ *
+ * @example
+ * const batch = new CompactBatch({ channel, epoch, offset: 41, replay: false }, entries);
+ * entries.forEach(({ body }, at) => batch.message("json", at, () => eventOf(body.event)));
+ * batch.frames("json", 0, 0); // ['{"compact":{"channel":…,"contexts":[…],"offset":"41",…,"messages":[…]}}']
+ */
 export class CompactBatch {
   readonly #written: { readonly [E in Encoding]: Written<string> | Written<Uint8Array> };
 

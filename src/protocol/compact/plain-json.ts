@@ -1,10 +1,10 @@
-/** Data that is JSON, which stands in a JSON frame as it is: whoever parses the frame has parsed it. */
+/** Data that is JSON, which stands in a JSON frame as it is: a client that parses the frame has parsed it. */
 import type { CloudEvent } from "../gen/io/cloudevents/v1/cloudevents_pb.js";
 import { MAX_PLAIN_JSON_DEPTH } from "../limits.ts";
 import { mediaTypeOf } from "../media-type.ts";
 
 /**
- * An event's data, where it is a text that says to be JSON, and that a reader has again who writes the value as `JSON.stringify`
+ * An event's data, where it is a text that says to be JSON, and that a reader has again by writing the value as `JSON.stringify`
  * does; undefined otherwise. So no blank, no digit and no repeated name is lost on the way.
  *
  * @example

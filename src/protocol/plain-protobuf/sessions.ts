@@ -165,6 +165,7 @@ export function arePlain(subscriptions: readonly Subscription[]): boolean {
   });
 }
 
+/** Writes the fields of an answer to connect for which `isPlainConnected` is true. */
 export function writeConnected(writer: BinaryWriter, connected: Connected): void {
   writeText(writer, 1, connected.sessionId);
   writeSubscriptions(writer, 2, connected.subscriptions);
@@ -176,6 +177,11 @@ export function writeConnected(writer: BinaryWriter, connected: Connected): void
   writeNumber(writer, 21, connected.dedupWindowMs);
 }
 
+/**
+ * Writes acknowledged subscriptions for which `arePlain` is true.
+ *
+ * @param field under which each of them stands in the message around it
+ */
 export function writeSubscriptions(
   writer: BinaryWriter,
   field: number,

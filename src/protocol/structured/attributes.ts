@@ -83,6 +83,7 @@ function timeOf(text: string): CloudEventAttributeValue {
   return attribute({ case: "ceTimestamp", value: create(TimestampSchema, instant) });
 }
 
+/** A refusal of what is no event. The text goes to the client. */
 export function bad(message: string): MessagingError {
   return new MessagingError("BAD_REQUEST", message);
 }

@@ -4,7 +4,7 @@
  *
  * | state | a call | works | fails |
  * | --- | --- | --- | --- |
- * | `closed` | goes through | failures are counted anew | `open`, after `failures` in a row |
+ * | `closed` | goes through | failures are counted from zero | `open`, after `failures` in a row |
  * | `open` | is refused; the first one after `pauseMs` goes through, and the state is `half_open` | | |
  * | `half_open` | is refused | `closed` | `open`, for another `pauseMs` |
  *

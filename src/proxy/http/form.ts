@@ -66,6 +66,7 @@ export function checkType({ contentType }: BackendResponse, expected: string): v
   throw wrongType(contentType, expected);
 }
 
+/** @param contentType of the answer, of which the log has at most 100 characters */
 export function wrongType(contentType: string, expected: string): BackendFailure {
   const what = contentType === "" ? "no content type" : contentType.slice(0, 100);
   return new BackendFailure("answer", `${what} where ${expected} is expected`);

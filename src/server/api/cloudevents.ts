@@ -24,6 +24,7 @@ interface Bindings {
   readonly incoming: IncomingMessage | Http2ServerRequest;
 }
 
+/** Answers `POST /channels/{channel}`: an event, or a batch of them, in one of the modes of the HTTP binding. */
 export function cloudEventsDoor({ engine, keys, calls, proxies }: CloudEventsDoorOptions) {
   return async (request: Request, path: ChannelPath, env: unknown): Promise<Response> => {
     const { incoming } = env as Bindings;
@@ -34,7 +35,7 @@ export function cloudEventsDoor({ engine, keys, calls, proxies }: CloudEventsDoo
         peer: proxies.peerOf(incoming),
         headersAreText: false,
         maxEventBytes: engine.settings.maxMessageBytes,
-        // The listener cuts connections on which nothing moves. It sets the time anew for the next request.
+        // The listener cuts connections on which nothing moves. It sets the time again for the next request.
         admitted: () => incoming.socket.setTimeout(PATIENCE_MS),
         engine: () => {
           leave = calls.enter();

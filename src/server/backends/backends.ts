@@ -18,6 +18,14 @@ interface Reached {
   readonly teller: Teller;
 }
 
+/**
+ * The backends of a configuration, each with its own connections, bounds and circuit breaker.
+ *
+ * @example
+ * const network = new NetworkBackends(config.proxy, { clock, timers, random, hmac, logger });
+ * const server = createServer({ backends: network.backends, hooks: network.hooks });
+ * await network.close();
+ */
 export class NetworkBackends {
   /** What the engine asks. */
   readonly backends: Backends;

@@ -59,6 +59,10 @@ interface Line {
   readonly transport: Transport;
 }
 
+/**
+ * Calls of one backend over gRPC. A connection that is good for nothing any more is replaced, and the calls that are under
+ * way on it end by themselves.
+ */
 export class GrpcSender {
   readonly #config: BackendConfig;
   #line: Line;

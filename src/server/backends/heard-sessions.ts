@@ -10,7 +10,7 @@ export type Sessions = Pick<
 
 /**
  * A session manager whose sessions always have a listener for their errors. The library takes its own off when it
- * leaves a session. One that a backend has told to go away fails a moment later, and where a call came in between,
+ * leaves a session. One that a backend has asked to go away fails a moment later, and where a call came in between,
  * the error would be uncaught: in a program with the server in it, that ends the program.
  *
  * @example

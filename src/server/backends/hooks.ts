@@ -12,6 +12,7 @@ export interface ServerHooksHost {
   readonly logger: Logger;
 }
 
+/** The lifecycle hooks of one process. Where nothing keeps its events for another process, `end` waits for them to arrive. */
 export class ServerHooks {
   readonly lifecycle: Hooks;
   /** Whether others go on with what this process leaves. */

@@ -11,6 +11,7 @@ import { guardedLookup, RefusedAddress } from "./lookup.ts";
 /** How long a connection may take to open, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
+/** Requests to one backend, on a pool of connections that is opened with the first of them. */
 export class HttpSender {
   readonly #config: BackendConfig;
   readonly #origin: string;

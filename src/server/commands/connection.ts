@@ -37,6 +37,7 @@ const RPC_TIMEOUT_MS = 35_000;
 const CAPABILITIES = ["control", "credit"];
 const NOBODY: Listener = { frame() {}, error() {}, closed() {} };
 
+/** Adds `--url`, `--token` and `--proto`. */
 export function addConnectionOptions(command: Command): Command {
   return addTokenOptions(
     command.addOption(

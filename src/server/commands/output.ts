@@ -26,6 +26,7 @@ const SPACE = "  ";
 const UNFIT = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/gu;
 const SHORT: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
+/** Adds `--json`: then a command prints objects for programs, and nothing else, on standard output. */
 export function addJsonOption(command: Command): Command {
   return command.option("--json", "print JSON, an object a line");
 }
@@ -40,6 +41,12 @@ export function printRow(...cells: readonly string[]): void {
   process.stdout.write(`${rowOf(cells)}\n`);
 }
 
+/**
+ * Cells as the text of one line; empty ones are left out.
+ *
+ * @example
+ * rowOf(["chat.room", "", "a-7"]); // "chat.room  a-7"
+ */
 export function rowOf(cells: readonly string[]): string {
   return cells
     .filter((cell) => cell !== "")
@@ -72,10 +79,17 @@ export function positionJson(position: Position | undefined): object | null {
   return { epoch: position.epoch, offset: Number(position.offset ?? 0) };
 }
 
+/** A gap for programs: `{reason, after, until}`, of which the places may be null. */
 export function gapJson({ reason = "unavailable", after, until }: Gap): object {
   return { reason, after: positionJson(after), until: positionJson(until) };
 }
 
+/**
+ * A gap for people.
+ *
+ * @example
+ * gapText({ reason: "expired", after: { epoch: "a", offset: 3 } }); // "messages are missing after a-3 (expired)"
+ */
 export function gapText({ reason = "unavailable", after, until }: Gap): string {
   const from = after === undefined ? "" : ` after ${positionText(after)}`;
   // The place before all messages of a log says nothing to people.

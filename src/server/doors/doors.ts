@@ -80,6 +80,10 @@ export interface DoorsOptions {
   readonly threads?: ThreadCounts | undefined;
 }
 
+/**
+ * What the listeners of a server answer: `clients` and `streams` are for clients, `operations` is for operators and other
+ * servers. All share one count of connections, one set of keys and one server API.
+ */
 export class Doors {
   readonly connections: Connections;
   readonly api: ApiService;

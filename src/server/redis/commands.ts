@@ -51,7 +51,7 @@ export async function openCommands(address: RedisAddress): Promise<NodeRedisComm
 }
 
 export class NodeRedisCommands implements RedisCommands {
-  /** Called when the connection has been made anew, to a server that takes writes in place of one that did not. */
+  /** Called when the connection has been made again, to a server that takes writes in place of one that did not. */
   moved: (() => void) | undefined;
   readonly #address: RedisAddress;
   #client: RedisClient | RedisClusterClient;

@@ -47,6 +47,7 @@ export function newClient(address: RedisAddress, url: string, returns: () => boo
   return createClient({ url, ...shared(address, returns) });
 }
 
+/** @param returns whether a connection that is lost, or cannot be made, is tried again */
 export function newCluster(address: RedisAddress, returns: () => boolean) {
   return createCluster({
     rootNodes: address.urls.map((url) => ({ url })),
@@ -55,6 +56,7 @@ export function newCluster(address: RedisAddress, returns: () => boolean) {
   });
 }
 
+/** @throws RangeError where there is none */
 export function firstUrl({ urls }: RedisAddress): string {
   const [url] = urls;
   if (url === undefined) throw new RangeError("an address of Redis is missing");
@@ -66,6 +68,7 @@ export function reconnectPause(tries: number): number {
   return pauseAfter(tries + 1, RECONNECTS) * (0.5 + Math.random() / 2);
 }
 
+/** An argument as the client takes it. Bytes are not copied. */
 export function argumentOf(argument: RedisArgument): string | Buffer {
   if (typeof argument === "string") return argument;
   return Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength);

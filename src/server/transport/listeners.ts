@@ -61,6 +61,12 @@ export interface Listener {
   destroy(): void;
 }
 
+/**
+ * A server of HTTP/1.1 that keeps no client waiting for ever: with a bound for a head, for a request, and for silence.
+ *
+ * @param tls files of the certificate and its key; undefined for plain HTTP
+ * @throws StartError where a file cannot be read
+ */
 export async function httpServer(
   tls: TlsFiles | undefined,
   handler: RequestListener,
@@ -102,6 +108,12 @@ function takeRest(request: IncomingMessage): void {
   }, REST_LOOK_MS).unref();
 }
 
+/**
+ * A server of HTTP/2. A connection that carries no stream is closed after a while.
+ *
+ * @param tls files of the certificate and its key; undefined for HTTP/2 with prior knowledge
+ * @throws StartError where a file cannot be read
+ */
 export async function http2Server(
   tls: TlsFiles | undefined,
   handler: (request: Http2ServerRequest, response: Http2ServerResponse) => void,

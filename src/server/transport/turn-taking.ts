@@ -21,7 +21,7 @@ export interface Source {
   release(): void;
 }
 
-/** Who waits for a turn. */
+/** A connection that waits for its turn. */
 export interface Waiter {
   /** Takes one thing of those that wait. Returns whether there are more. */
   takeOne(): boolean;

@@ -2,6 +2,13 @@
  * What goes out on one socket. Frames are put into their wire form once for all receivers, and what
  * a connection receives in one turn of the event loop leaves as one write. A socket that is backed up
  * keeps everything in a bounded queue, in which answers go ahead of deliveries.
+ *
+ * | state | since | a frame |
+ * | --- | --- | --- |
+ * | free | the beginning, or the socket has drained | leaves at the end of the turn, or at once where the turn has brought much |
+ * | backed up | the socket holds more than HIGH_WATER_BYTES | waits in the queue, until the socket has drained |
+ * | overrun | more than `maxQueueBytes` waited: all of it is dropped | waits; the owner ends the connection |
+ * | finished | `finish`, which puts on the socket what waits | is dropped |
  */
 import { HIGH_WATER_BYTES, OutboundQueue } from "../../http/streaming/outbound-queue.ts";
 import type { SizedFrame } from "../../protocol/publication-frames.ts";

@@ -1,7 +1,7 @@
 /**
  * A user's sessions and revocations, in the SQLite of the user's Durable Object: one row written when a session comes
- * and one when it goes, one for each revocation and one for each gateway that has heard of it. Who asks for somebody
- * who was never here leaves no table behind.
+ * and one when it goes, one for each revocation and one for each gateway that has heard of it. A question about a user
+ * that was never here makes no table.
  */
 import type {
   UserRevocationRow,

@@ -17,6 +17,7 @@ export interface Access {
 
 const known = new WeakMap<WorkerSettings, Access>();
 
+/** The same for the same settings, as long as the isolate lives. */
 export function accessOf(settings: WorkerSettings): Access {
   return made(known, settings, () => {
     const { access, apiKeys, ticketKeys, logLevel } = settings;

@@ -35,7 +35,7 @@ export async function bridgeTo(
     heartbeatMs: stream.heartbeatIntervalMs,
     lifetimeMs: stream.lifetimeMs,
     lifetimeEnd: DISCONNECTS.goingAway,
-    // An EventSource is told by its own means.
+    // An EventSource learns it by its own means.
     returnAfterMs: isStream ? returnDelay() : 0,
     maxQueueBytes,
     clock,

@@ -6,6 +6,13 @@
  * The runtime does not report that a client has left until a write to it fails, and an open socket keeps all of this
  * going after that. So a writer to the client calls `leave` then, and heartbeats see to it that writes come. A
  * write to a client that does not read never fails: such a client is abandoned some time after its end.
+ *
+ * | state | since | what the gateway writes | the client gets |
+ * | --- | --- | --- | --- |
+ * | open | the gateway has taken the client | waits for it | frames, and heartbeats while there are none |
+ * | asked | `close`, as at the end of the lifetime | waits for it, but for a slow consumer | the same |
+ * | ended | the gateway has closed, or has not in 5 s after it was asked | is dropped | what waits, and then the end |
+ * | left | `leave`: a write has failed, or the end was written | is dropped | nothing |
  */
 import type { Clock, Timers } from "../../engine/ports/platform.ts";
 import { OutboundQueue } from "../../http/streaming/outbound-queue.ts";

@@ -23,10 +23,12 @@ export interface Caller {
 
 const CALLER = createContextKey<Caller | undefined>(undefined);
 
+/** Values for the handler of a call, which finds them by `callerOf`. */
 export function callerValues(caller: Caller): ContextValues {
   return createContextValues().set(CALLER, caller);
 }
 
+/** @throws Error for a call whose values are not of `callerValues` */
 export function callerOf({ values }: Pick<HandlerContext, "values">): Caller {
   const caller = values.get(CALLER);
   if (caller === undefined) throw new Error("a call without its request");

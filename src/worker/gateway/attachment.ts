@@ -25,6 +25,14 @@ export interface AttachedSocket {
 /** What the marks of a session add to a record where it carries no channels: four numbers and two frames. */
 const MARKS_BYTES = 64;
 
+/**
+ * Keeps the records of sessions with their sockets.
+ *
+ * @example
+ * const records = new SessionRecords(ctx.storage.sql);
+ * records.save(socket, session.record());
+ * records.load(socket); // the record, in another life of the object
+ */
 export class SessionRecords {
   readonly #sql: SqlLike;
   /** Sessions of this life that have a row. */

@@ -197,7 +197,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
   }
 
   /**
-   * Who is told of which events of sessions. A class of the application's own overrides it; without that it is as the
+   * The backends to which events of sessions are reported. A class of the application's own overrides it; without that it is as the
    * settings `proxy` and `hooks` say.
    */
   protected hooks(): HookTargets {
@@ -289,7 +289,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
     this.wake();
-    // Who closes by itself has said that it goes; 1005 is a close without a code.
+    // A client that closes by itself has said that it goes; 1005 is a close without a code.
     this.#end(socket, code === 1000 || code === 1005, code);
     answerClose(socket, code, reason);
   }
@@ -323,7 +323,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
   /** When the next alarm has something to do, Unix milliseconds; undefined when it has not. */
   #alarmDue(): number | undefined {
     const { idle, token } = this.#expire();
-    // A channel that could not be told that nobody here wants it is told at the next sweep.
+    // A channel that could not hear that no session here wants it hears it at the next sweep.
     const unfinished = this.engine.hub.size > 0 || this.broker.stats().registrations > 0;
     const times = [
       idle === undefined ? undefined : idle + this.#stalledMs,
@@ -391,7 +391,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
 
   /** When a socket was last heard by the runtime, or is believed to live, Unix milliseconds. */
   #heard(socket: WebSocket): number {
-    // Who reads events says nothing; the door closes the socket when its client has gone.
+    // A client that reads events says nothing; the door closes the socket when its client has gone.
     if (this.ctx.getTags(socket).includes(EVENTS)) return clock.now();
     const ping = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
     // A clock that was set back makes what was heard before it no proof for all the time until then.

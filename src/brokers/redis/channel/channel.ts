@@ -1,4 +1,4 @@
-/** One channel as one node knows it in Redis: the calls of its scripts, and who needs them. */
+/** One channel as one node knows it in Redis: the calls of its scripts, and what its sessions need of it. */
 import type { ChannelRules } from "../../../channels/rules.ts";
 import { background, SharedCall } from "../../../engine/background.ts";
 import type {
@@ -184,7 +184,7 @@ export class RedisChannel {
     return await this.busy(async () => {
       const answer = await this.#open()();
       await this.#seek(answer.nodes);
-      // Redis knows somebody of this node who is not here any more.
+      // Redis knows a session of this node that is not here any more.
       if (answer.nodes.includes(this.#host.node()) && !this.attended)
         this.#aside(this.memberSync.rejoin());
       else this.#memberSync?.nudge();
@@ -325,7 +325,7 @@ export class RedisChannel {
   }
 
   /**
-   * One try at a script, which is told first what all scripts are, and then what it wants to know. The try rejects with
+   * One try at a script. Its arguments are those of all scripts, and then its own. The try rejects with
    * a RedisFailure.
    *
    * @param from where the node is; by default where its cursor is by then

@@ -47,7 +47,7 @@ export interface CursorHost {
   presence(over: () => boolean): Promise<PresenceSnapshot | undefined>;
   /**
    * Another life of the log has begun: what Redis knew of the node's members may be gone with the old.
-   * Resolves when it knows them, or cannot be told now. Never rejects.
+   * Resolves when it knows them, or cannot learn of them now. Never rejects.
    */
   moved(): Promise<void>;
   /** Hears of what failed and is tried again when the channel is looked at. */

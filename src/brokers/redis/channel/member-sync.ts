@@ -1,8 +1,8 @@
 /**
- * Which sessions of one node are present in one channel, and what Redis has been told of it. One call at
+ * Which sessions of one node are present in one channel, and what Redis knows of it. One call at
  * a time, repeated until it is heard: joins and leaves take effect in their order. What waits is folded by session,
- * and what Redis can never have heard of leaves nothing behind: an outage holds no more than who is here, and who was
- * here when it began.
+ * and what Redis can never have heard of leaves nothing behind: an outage holds no more than the sessions that are here,
+ * and those that were here when it began.
  */
 import { type MemberSession, memberKey } from "../../../channels/presence.ts";
 import { Rerun } from "../../../engine/background.ts";
@@ -47,7 +47,7 @@ export interface MemberSyncHost {
 
 /** Sessions in one call at most. */
 const MAX_CHANGES = 512;
-/** Sessions that have left, while nobody could be told, at most: beyond them those who are here are named. */
+/** Sessions, at most, that have left while Redis was away: beyond them all that are here are named. */
 const MAX_LEFT = 4_096;
 /** The longest wait of one timer, in milliseconds: a timer that is asked for more fires at once. */
 const MAX_WAIT_MS = 24 * 3_600_000;
@@ -62,7 +62,7 @@ export class MemberSync {
   readonly #told = new Set<string>();
   /** Nodes whose sessions have to be declared lost. */
   readonly #lost = new Set<string>();
-  /** All sessions have to be named anew. */
+  /** All sessions have to be named again. */
   #complete = false;
   readonly #telling: Rerun;
   #answering = false;
@@ -116,7 +116,7 @@ export class MemberSync {
     this.nudge();
   }
 
-  /** Names all sessions anew: Redis may have forgotten some, or know some that are gone. */
+  /** Names all sessions again: Redis may have forgotten some, or know some that are gone. */
   rejoin(): Promise<void> {
     this.#complete = true;
     this.#answering = false;
@@ -145,7 +145,7 @@ export class MemberSync {
     this.#pending.set(sessionId, change);
   }
 
-  /** Where too many have left, naming those who are here says the same. */
+  /** Where too many have left, naming those that are here says the same. */
   #bound(): void {
     if (this.#pending.size <= MAX_LEFT + this.#present.size) return;
     this.#complete = true;
@@ -157,7 +157,7 @@ export class MemberSync {
   }
 
   async #tellAll(): Promise<void> {
-    // Who has come and gone while Redis was away leaves nothing to tell.
+    // A session that has come and gone while Redis was away leaves nothing to report.
     const over = (): boolean => this.#host.ended() || !this.#waits;
     while (!over()) {
       if (!this.#answering) await this.#host.until(over, () => this.#answers());
@@ -180,7 +180,7 @@ export class MemberSync {
     return this.#pending.size > 0 || this.#lost.size > 0 || this.#complete;
   }
 
-  /** One call with what has to be told now. */
+  /** One call with what has to be reported now. */
   async #tell(): Promise<number> {
     const [lost] = this.#lost;
     const complete = this.#complete;
@@ -196,7 +196,7 @@ export class MemberSync {
       wait = await this.#host.tell({
         lost: lost ?? "",
         complete,
-        // Who is here now is named last: a change that waits is told by a later call.
+        // A session that is here now is named last: a change that waits is reported by a later call.
         changes: [
           ...taken.flatMap(([sessionId, change]) => words(sessionId, change)),
           ...named.flatMap((session) => joinWords(session)),
@@ -217,7 +217,7 @@ export class MemberSync {
     return wait;
   }
 
-  /** Redis has not heard of these sessions: of those that have left meanwhile nothing has to be told. */
+  /** Redis has not heard of these sessions: of those that have left meanwhile nothing has to be reported. */
   #unsent(sessionIds: readonly string[]): void {
     for (const sessionId of sessionIds) {
       this.#told.delete(sessionId);
@@ -225,7 +225,7 @@ export class MemberSync {
     }
   }
 
-  /** Sees to it that those who dropped are gone when their grace is over. */
+  /** Sees to it that dropped sessions are gone when their grace is over. */
   #watch(wait: number): void {
     this.#cancel?.();
     this.#cancel = undefined;

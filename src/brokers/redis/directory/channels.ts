@@ -1,6 +1,6 @@
 /**
  * Which channels there are over all nodes: a sorted set of their names in order, and one of the times up to which each
- * is listed. A node tells of a channel beside its first publish or subscription, and again only when a part of the
+ * is listed. A node reports a channel beside its first publish or subscription, and again only when a part of the
  * channel's position ttl has passed, so that a busy channel costs next to nothing.
  */
 
@@ -14,7 +14,7 @@ import { flagOf, numberOf, rowsOf, textOf } from "../reply.ts";
 import { checkedAll, NOW, script } from "../scripts/script.ts";
 import { chunks } from "../topic-subscriptions.ts";
 
-/** The part of its position ttl that a channel is listed for longer, and after which it is told of again. */
+/** The part of its position ttl that a channel is listed for longer, and after which it is reported again. */
 const SPARE_PART = 1 / 64;
 /** The least of it, in milliseconds. */
 const MIN_SPARE_MS = 60_000;
@@ -22,7 +22,7 @@ const MIN_SPARE_MS = 60_000;
 export const MAX_LOOKS = 2_000;
 /** Names that are let go with each call, at most. */
 const LET_GO = 1_000;
-/** How old an answer may be: what was told of a moment ago may be on its way, in milliseconds. */
+/** How old an answer may be: what was reported a moment ago may be on its way, in milliseconds. */
 const ON_ITS_WAY_MS = 1_000;
 
 const PRELUDE = checkedAll("zset", "zset") + NOW;
@@ -74,7 +74,7 @@ export interface ChannelsHost extends CallContext {
 
 export class RedisChannels {
   readonly #host: ChannelsHost;
-  /** When a channel need not be told of any more, by this node's clock in Unix milliseconds. */
+  /** Up to when a channel need not be reported again, by this node's clock in Unix milliseconds. */
   readonly #told = new Map<string, number>();
   /** Names that wait for the next turn. */
   #waiting = new Set<string>();
@@ -100,12 +100,12 @@ export class RedisChannels {
     this.#waiting.add(name);
   }
 
-  /** What Redis knew may be lost: everything is told of anew. */
+  /** What Redis knew may be lost: everything is reported again. */
   doubt(): void {
     this.#told.clear();
   }
 
-  /** Lets go of what has not been told of for long. */
+  /** Lets go of what has not been reported for long. */
   sweep(): void {
     const now = this.#host.clock.now();
     for (const [name, until] of this.#told) if (until <= now) this.#told.delete(name);
@@ -154,7 +154,7 @@ export class RedisChannels {
     nextTurn(() => background(this.#flush(), troubles.logger, "telling of channels"));
   }
 
-  /** What fails is told with the next publish, or the next refresh of who is subscribed. */
+  /** What fails is reported with the next publish, or the next refresh of subscribed channels. */
   async #flush(): Promise<void> {
     const names = [...this.#waiting];
     this.#waiting = new Set();

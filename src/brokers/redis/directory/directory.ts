@@ -92,7 +92,7 @@ export class RedisDirectory implements Directory {
       if (lost.length > 0) await this.#users.drop(userId, lost);
       return lost.length > 0;
     } catch (error) {
-      // Who is not known to be gone is still there.
+      // A session that is not known to be gone is still there.
       troubles.note("looking for lost sessions", error);
       return false;
     }

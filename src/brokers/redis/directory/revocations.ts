@@ -18,7 +18,7 @@ import { chunks } from "../topic-subscriptions.ts";
 const PAGE = 1_000;
 /** Entries that are let go with each call, at most. */
 const LET_GO = 1_000;
-/** How long somebody should wait who has revoked too much, in milliseconds. */
+/** How long a caller should wait that has revoked too much, in milliseconds. */
 const FULL_RETRY_MS = 60_000;
 
 const KEYS = checkedAll("zset", "zset");
@@ -114,7 +114,7 @@ export class RedisRevocations implements Revocations {
     return this.#list.revoked(identity, this.#host.clock.now());
   }
 
-  /** What Redis knew may be lost: it is told all that this node knows, and read from the beginning. */
+  /** What Redis knew may be lost: all that this node knows is sent to it, and it is read from the beginning. */
   doubt(): void {
     const { troubles } = this.#host;
     this.#read = "0";

@@ -14,7 +14,7 @@ import { checkedAll, NOW, type Script, script } from "../scripts/script.ts";
 const LEASE_MS = 5 * 60_000;
 /** How often a node renews the leases of its sessions, in milliseconds. */
 export const RENEW_MS = LEASE_MS / 3;
-/** Users that are told of at the same time. */
+/** Users that are reported at the same time. */
 const TOGETHER = 256;
 
 const PRELUDE = checkedAll("zset") + NOW;
@@ -126,7 +126,7 @@ export class RedisUsers {
     this.#tell(() => this.#run(FORGET, userId, sessionIds));
   }
 
-  /** What cannot be told now is forgotten when the lease has run out. */
+  /** What cannot be reported now is forgotten when the lease has run out. */
   #tell(call: () => Promise<unknown>): void {
     const { troubles } = this.#host;
     const told = patiently(this.#host, call);

@@ -31,7 +31,7 @@ const KEEP_EVERY_MS = KEPT_MS / 25;
 /** In the log. */
 const WRITING = "keeping lifecycle events";
 
-/** What a deployment tells of lifecycle events. */
+/** Which lifecycle events a deployment keeps, and what it does where they were taken over. */
 export interface RedisLifecycleTerms {
   /** The kinds that somebody hears. */
   readonly kinds: ReadonlySet<LifecycleKind>;
@@ -39,8 +39,8 @@ export interface RedisLifecycleTerms {
   /** Events that are kept for one process. Default MAX_EVENTS. */
   readonly most?: number;
   /**
-   * This process was taken for lost, and it was told that these sessions have ended: they must. What they still tell
-   * reaches nobody.
+   * This process was taken for lost, and its sessions were reported as ended: these must end. What they still report
+   * reaches no backend.
    */
   lost(sessionIds: readonly string[]): void;
 }
@@ -111,7 +111,7 @@ export class RedisOutbox implements Outbox {
 
   add(told: readonly LifecycleEvent[]): Promise<void> {
     const kept = Promise.withResolvers<void>();
-    // Whoever has waited long enough has gone by then.
+    // A caller that has waited long enough has gone by then.
     kept.promise.catch(() => {});
     const events = told.filter((event) => this.#attends(event));
     this.#recorded.push({ events, kept });
@@ -146,7 +146,7 @@ export class RedisOutbox implements Outbox {
     this.#remove(rows.map(({ place }) => `${place}`));
   }
 
-  /** Redis may have forgotten this process, or have been told that it was lost. Never rejects. */
+  /** Redis may have forgotten this process, or count it as lost. Never rejects. */
   async renew(): Promise<void> {
     const { troubles } = this.#host;
     try {
@@ -192,7 +192,7 @@ export class RedisOutbox implements Outbox {
       await retries.until(WRITING, over, () => this.#writeSome());
       if (!over() && !this.#ended) this.#writing.soon();
     } catch (error) {
-      // No repetition mends it: whoever waits learns of it, and the next ones try anew.
+      // No repetition mends it: the callers that wait learn of it, and the next ones try again.
       for (const { events, kept } of this.#recorded.splice(0)) {
         this.#overflowed += events.length;
         kept.reject(error);
@@ -213,7 +213,7 @@ export class RedisOutbox implements Outbox {
     const terms = some.flatMap(({ events }) => events).flatMap((event) => this.#terms(event));
     if (!(await this.#add(terms))) {
       this.#lose();
-      // Of those who are not to be heard of any more nothing is left: it is another call.
+      // Of sessions whose end is reported nothing is left: it is another call.
       await this.#add([], true);
       return await this.#writeSome();
     }
@@ -280,7 +280,7 @@ export class RedisOutbox implements Outbox {
     return true;
   }
 
-  /** The sessions of this process have ended for everybody who hears of them. */
+  /** The sessions of this process have ended for every backend that hears of them. */
   #lose(): void {
     const lost = new Set(this.#sessions.keys());
     this.#sessions.clear();

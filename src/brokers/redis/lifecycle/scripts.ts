@@ -1,6 +1,6 @@
 /**
  * Lifecycle events in Redis. Each process has a stream of its own, so that what happens to one session lies in one
- * stream, in its order, whoever brings it to the backends; a hash of the sessions that are connected there, each with
+ * stream, in its order, whichever process brings it to the backends; a hash of the sessions that are connected there, each with
  * the event of its end; and one of the channels that those have. How many processes have a channel is known of all
  * together, so that its events come from whichever process makes the difference, and have numbers for their order.
  */

@@ -1,6 +1,13 @@
 /**
  * Whether all that is published to a node's channels reaches it. A lost connection ends that; it is regained by
  * listening to everything again and catching up in each channel.
+ *
+ * | state | since | leaves it |
+ * | --- | --- | --- |
+ * | complete | the node has listened for the first time, or has caught up everywhere | by a lost connection |
+ * | lost | the connection is gone | by a new connection, to regaining |
+ * | regaining | the connection is there again | when every channel has caught up, or by another loss |
+ * | owing | Redis has refused to let the node listen | with the next refresh, to regaining |
  */
 import { background } from "../../../engine/background.ts";
 import type { RedisChannel } from "../channel/channel.ts";

@@ -1,4 +1,4 @@
-/** Who is present in a channel, and which nodes there are: the rules of `ChannelPresence`, as scripts. */
+/** Which sessions are present in a channel, and which nodes there are: the rules of `ChannelPresence`, as scripts. */
 import { flagOf, membersOf, nameOf, numberOf, textOf, textsOf, waitOf } from "../reply.ts";
 import { prelude } from "./log.ts";
 import { checkedAll, NOW, RUN, script } from "./script.ts";

@@ -12,7 +12,7 @@ import { countOf, uint64Of } from "../../subscription/positions.ts";
 interface End {
   /** Unix milliseconds. */
   readonly at: number;
-  /** Whether the client has been told. */
+  /** Whether the client has been warned. */
   told: boolean;
   readonly token: SubscriptionToken;
 }
@@ -98,7 +98,7 @@ export class SubscriptionEnds {
     return over;
   }
 
-  /** Those whose client is to be told now, by when they end: they count as told. */
+  /** Those whose client is to be warned now, by when they end: they count as warned. */
   takeNotices(now: number): ReadonlyMap<number, readonly string[]> {
     const notices = new Map<number, string[]>();
     for (const [channel, end] of this.#ends) {

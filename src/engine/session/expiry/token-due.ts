@@ -22,7 +22,7 @@ export function watchToken({ node, client }: RequestContext): void {
   if (due !== undefined) node.lookBy(due);
 }
 
-/** Whether a client is told ahead that a token expires. */
+/** Whether a client hears ahead that a token expires. */
 export function hearsAhead(client: Client): boolean {
   return client.can("refresh") || client.can("control");
 }

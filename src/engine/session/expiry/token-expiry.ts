@@ -11,7 +11,7 @@ import type { RequestContext } from "../requests/context.ts";
 import { removal } from "../requests/subscriptions.ts";
 import { hearsAhead, tokenDue } from "./token-due.ts";
 
-/** Does what is due about tokens: tells the client, ends subscriptions, or closes the session. */
+/** Does what is due about tokens: warns the client, ends subscriptions, or closes the session. */
 export function expireToken(context: RequestContext): void {
   const { node, session, client, replies } = context;
   const now = node.clock.now();
@@ -26,7 +26,7 @@ export function expireToken(context: RequestContext): void {
   const notices = client.subscriptionEnds?.takeNotices(now) ?? [];
   const own = !client.expiryTold && now >= expiresAt - TOKEN_NOTICE_MS;
   client.expiryTold ||= own;
-  // Who wakes later must not tell it again.
+  // A session that wakes later must not report it again.
   session.save();
   if (own) replies.tell({ case: "tokenExpiring", value: { expiresAt: uint64Of(expiresAt) } });
   for (const [at, channels] of notices) {
@@ -43,7 +43,7 @@ function endSubscriptions(context: RequestContext, now: number): void {
   const had = new Set(channels.names);
   const names = over.filter((name) => had.has(name));
   if (names.length === 0) return;
-  // A v1 client cannot be told that it hears nothing more.
+  // A v1 client cannot learn that it hears nothing more.
   if (!client.extended) {
     session.close(DISCONNECTS.invalidToken);
     return;

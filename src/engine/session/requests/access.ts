@@ -4,7 +4,7 @@ import type { Action } from "../../ports/access.ts";
 import type { Client } from "../client.ts";
 import type { SessionHost } from "../ports.ts";
 
-/** What is needed to decide: the node, and who asks. */
+/** What is needed to decide: the node, and the client that asks. */
 export interface AccessParts {
   readonly node: Pick<SessionHost, "authorizer">;
   readonly client: Client;
@@ -25,6 +25,7 @@ export function accessRefusal(
   return node.authorizer.refusal(client.subject, action, channel);
 }
 
+/** Whether rules and grants allow a client an action in a channel. No backend is asked. */
 export function mayDo(parts: AccessParts, action: Action, channel: string): boolean {
   return accessRefusal(parts, action, channel) === undefined;
 }

@@ -126,7 +126,7 @@ function givenBeside(
 }
 
 /**
- * Joins that as well. An extended client is told of it with the rest, and what is refused of it is no mistake of its
+ * Joins that as well. An extended client hears of it with the rest, and what is refused of it is no mistake of its
  * own; for a v1 client the answer stays the echo of its request, and all of it is granted or nothing.
  */
 async function withGiven(
@@ -146,8 +146,8 @@ async function withGiven(
 }
 
 /**
- * Waits until what is told of the connect is kept. A client that could be told of none comes back: who hears of
- * sessions is never behind what a client knows.
+ * Waits until what is reported of the connect is kept. A client whose connect could not be kept comes back: a backend
+ * that hears of sessions knows at least what the client knows.
  *
  * @returns whether the session goes on
  */
@@ -179,7 +179,7 @@ function refusalOfNames({ clientId, clientType }: Connect): MessagingError | und
 }
 
 /**
- * Learns who this is. A refusal is told to the client and closes with 3500.
+ * Learns which user this is. A refusal is sent to the client and closes with 3500.
  *
  * @returns whether the session goes on
  */
@@ -200,7 +200,7 @@ async function authenticate(
     span?.fail(MessagingError.from(error).code);
     const reason = reasonOf(error, token);
     debug(node, sessionId, "authentication failed", { client: clientId, address, ...reason });
-    // A backend that is down has refused nobody: who can tell the difference may come back.
+    // A backend that is down has refused nobody: a client that knows the difference may come back.
     const { retry: down, metadata = {} } = MessagingError.from(error);
     if (down && client.extended) {
       replies.refuse(message, error, "backend");
@@ -263,7 +263,7 @@ const NOTHING_GRANTED: Granted = {
   dedupWindowMs: 0,
 };
 
-/** What only an extended client is told in `connected`. */
+/** What `connected` has for an extended client alone. */
 function granted({ node, client }: RequestContext): Granted {
   if (!client.extended) return NOTHING_GRANTED;
   const { maxMessageBytes, pingIntervalMs, creditBytes } = node.settings;

@@ -58,7 +58,7 @@ export class RequestContext implements SessionParts {
   readonly intake: Intake;
   readonly flow: FlowControl;
   readonly replies: Replies;
-  /** Undefined where nobody is told of it. */
+  /** Undefined where no backend hears of it. */
   readonly lifecycle: SessionLifecycle | undefined;
   /** Undefined where publishes are not limited. */
   readonly publishes: TokenBucket | undefined;

@@ -6,7 +6,7 @@ import { debug } from "../log.ts";
 import type { Entrance } from "../ports.ts";
 import type { RequestContext } from "./context.ts";
 
-/** Closes the session of who may not go on, and says why. Returns whether it does. */
+/** Closes the session of a client that may not go on, and says why. Returns whether it does. */
 export function turnedAway(
   { node, session, client, replies }: RequestContext,
   message: InboundMessage,

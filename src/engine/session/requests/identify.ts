@@ -9,7 +9,7 @@ import type { RequestContext } from "./context.ts";
 const AUTHENTICATE: Omit<CallTerms<Identity>, "timeoutMs"> = {
   backend: "authenticate",
   check: answeredIdentity,
-  // An authenticator that does not say who it is has not authenticated anyone.
+  // An authenticator that names no user has authenticated none.
   invalid: ["AUTH_ERROR", "authentication failed"],
   timeout: ["UNAVAILABLE", "authentication took too long"],
   failure: ["UNAVAILABLE", "authentication failed"],
@@ -32,6 +32,6 @@ export async function identify(
     { ...AUTHENTICATE, timeoutMs: settings.authTimeoutMs, span },
     (cancellation) => backends.authenticate?.(request, cancellation),
   );
-  // Who says nothing of when the token was issued vouches for it as it is now.
+  // An answer that says nothing of when the token was issued vouches for it as it is now.
   return identity === NOBODY ? identity : { issuedAt: asked, ...identity };
 }

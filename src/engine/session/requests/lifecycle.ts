@@ -11,7 +11,7 @@ import type { Clock, Logger, Random } from "../../ports/platform.ts";
 import type { Occupancy } from "../../subscription/occupancy.ts";
 import type { Client } from "../client.ts";
 
-/** The node, as what its sessions tell of themselves needs it. */
+/** The node, as what its sessions report of themselves needs it. */
 export interface LifecycleHost {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -33,9 +33,9 @@ export class SessionLifecycle {
   readonly #host: LifecycleHost;
   readonly #lifecycle: Lifecycle;
   readonly #client: Client;
-  /** Whether it was told that the session is connected: what has never begun does not end. */
+  /** Whether it was reported that the session is connected: what has never begun does not end. */
   #begun = false;
-  /** The channels that the session was told to have, where somebody hears whether any session has them. */
+  /** The channels that the session was reported to have, where somebody hears whether any session has them. */
   #channels: Set<string> | undefined;
 
   constructor(host: LifecycleHost, lifecycle: Lifecycle, client: Client) {
@@ -107,7 +107,7 @@ export class SessionLifecycle {
     this.#channels ??= new Set();
     const first: string[] = [];
     for (const channel of channels) {
-      // Who hears a channel by a pattern does not make that it is there.
+      // A session that hears a channel by a pattern does not occupy it.
       if (isPattern(channel) || this.#channels.has(channel)) continue;
       this.#channels.add(channel);
       if (this.#host.occupancy.enter(channel)) first.push(channel);

@@ -8,7 +8,7 @@ import { busy, type RequestContext, switchedOff } from "./context.ts";
 import { REQUESTS, type RequestCase, type RequestEnvelope, type Traced } from "./table.ts";
 
 /**
- * Does what a request asks for, as far as the table lets it; what its handler throws is told to the client.
+ * Does what a request asks for, as far as the table lets it; what its handler throws is sent to the client.
  *
  * @param size length of the frame, in bytes
  */

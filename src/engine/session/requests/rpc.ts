@@ -52,7 +52,7 @@ export async function rpc(
   const { backend, rpcs } = context;
   if (!rpcs.take()) {
     if (client.extended) throw busy("too many RPCs are waiting for their answer");
-    // A v1 client cannot tell which of its RPCs was refused.
+    // A v1 client cannot know which of its RPCs was refused.
     if (!(await rpcs.next()) || session.ended) return;
   }
   const request = {

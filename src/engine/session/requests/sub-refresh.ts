@@ -53,7 +53,7 @@ async function renew(
   );
   if (session.ended) return;
   for (const { channel, consent, error } of outcomes) {
-    // Who cannot say has not said no: the subscription is as good as it was.
+    // A backend that cannot say has not said no: the subscription is as good as it was.
     if (error === undefined) client.ends.set(channel, consent);
     else if (!error.retry) client.ends.set(channel, undefined);
   }

@@ -87,7 +87,7 @@ export function unsubscribe(
   const names = namesOf(requested);
   const run = async (): Promise<void> => {
     const told = await inTurn(context, names.length, async () => {
-      // Not the promise itself: whoever waits for a turn would wait for it.
+      // Not the promise itself: a request that waits for a turn would wait for it.
       return { kept: leave(context, names) };
     });
     if (session.ended) return;
@@ -118,7 +118,7 @@ function leave(
   return had && lifecycle?.unsubscribed([...new Set(names)].filter((name) => had.has(name)));
 }
 
-/** Takes subscriptions back that nobody could be told of. */
+/** Takes subscriptions back that could be reported to no backend. */
 function takeBack(context: RequestContext, names: readonly string[]): void {
   const { node, session } = context;
   if (session.ended) return;
@@ -128,7 +128,7 @@ function takeBack(context: RequestContext, names: readonly string[]): void {
 }
 
 /**
- * A subscribe from the server's side: nobody is asked, and a client that can take it is told what it has now.
+ * A subscribe from the server's side: no backend is asked, and a client that can take it hears what it has now.
  *
  * @param errors are added for what was refused: this closes no session, whose client has done nothing wrong
  */
@@ -193,7 +193,7 @@ function joinUnasked(
   return channels.join(requested, { ...terms, recovery: false, byClient: false });
 }
 
-/** An unsubscribe from the server's side: a client that can take it is told what it has no more. */
+/** An unsubscribe from the server's side: a client that can take it hears what it has no more. */
 export function removal(context: RequestContext, names: readonly string[]): () => Promise<void> {
   const { session, channels } = context;
   return async () => {
@@ -212,8 +212,8 @@ export function removal(context: RequestContext, names: readonly string[]): () =
 }
 
 /**
- * Takes away what rules and grants do not allow any more, and tells the client of it. Who cannot be told is closed, to
- * come back and be told then.
+ * Takes away what rules and grants do not allow any more, and reports it to the client. A client that cannot take the
+ * report is closed, to come back and hear it then.
  */
 export function leaveDisallowed(context: RequestContext): void {
   const { node, session, client, channels } = context;
@@ -341,7 +341,7 @@ export function acknowledged(
 }
 
 /**
- * What a v1 client is told of subscriptions of which some were refused, and what its session is closed
+ * What a v1 client gets for subscriptions of which some were refused, and what its session is closed
  * with; undefined where a retry may mend it. A name that is none is the client's mistake and no matter of
  * what it may do.
  */

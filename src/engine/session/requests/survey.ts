@@ -69,7 +69,7 @@ async function survey(
       cancellation: surveys,
     });
     if (session.ended) return;
-    // What stands around the list is the same in every part, but for the metadata, which is told once.
+    // What stands around the list is the same in every part, but for the metadata, which is sent once.
     const later = create(InboundMessageSchema, { id: message.id });
     const around = replies.answer(later, {
       case: "surveyResult",

@@ -87,7 +87,7 @@ export class SendOrder<Message extends Sized> {
   /** Takes the next message, and those that have waited for it. */
   #advance(message: Message): void {
     for (let next: Message | undefined = message; next !== undefined && !this.#ended; ) {
-      // Before it is taken: whoever takes it may ask how far this is.
+      // Before it is taken: what takes it may ask how far this is.
       this.#taken += 1;
       this.#options.take(next);
       const held = this.#held.get(this.#taken + 1);
@@ -133,7 +133,7 @@ export class SendOrder<Message extends Sized> {
 }
 
 /**
- * The number of a call's first message, where all its messages have numbers that can be told apart.
+ * The number of a call's first message, where all its messages have numbers that can be distinguished.
  *
  * @param count messages of the call
  * @throws MessagingError BAD_REQUEST

@@ -42,7 +42,7 @@ export interface SendsStart {
   readonly secret: string;
   /** The last number of which all messages have been taken. Default 0. */
   readonly taken?: number;
-  /** What the client has not been told yet. Default nothing. */
+  /** What the client has not heard yet. Default nothing. */
   readonly terms?: StreamTerms;
 }
 
@@ -83,7 +83,7 @@ export class Sends {
     this.#untold = undefined;
   }
 
-  /** Whether a caller knows the secret, in a time that does not tell how much of it. */
+  /** Whether a caller knows the secret, in a time that does not show how much of it. */
   knows(secret: string): boolean {
     let difference = this.secret.length ^ secret.length;
     for (let i = 0; i < this.secret.length; i++) {

@@ -5,7 +5,7 @@ import type { Listener } from "../listener.ts";
 import type { ChannelsHost } from "../ports.ts";
 import type { PresenceNotice } from "../replay-buffer.ts";
 
-/** Reads who is present in a channel, for a session that has missed changes. Undefined where nobody knows. */
+/** Reads the members of a channel, for a session that has missed changes. Undefined where they cannot be read. */
 export async function readPresence(
   host: ChannelsHost,
   channel: string,

@@ -1,6 +1,7 @@
 /** Completion in bash, 3.2 or newer. */
 import { type CommandWords, type OptionWords, type ProgramWords, quoted } from "./words.ts";
 
+/** The script that completes a program in bash. */
 export function bashScript({ name, options, commands }: ProgramWords): string {
   const fn = `_${name}`;
   const cases = commands.map((command) => commandCase(command)).join("\n");

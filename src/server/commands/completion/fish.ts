@@ -1,6 +1,7 @@
 /** Completion in fish. */
 import type { OptionWords, ProgramWords, ValueKind } from "./words.ts";
 
+/** The script that completes a program in fish. */
 export function fishScript({ name, options, commands }: ProgramWords): string {
   const first = quoted(
     `not __fish_seen_subcommand_from ${commands.map((one) => one.name).join(" ")}`,

@@ -7,6 +7,7 @@ import {
   type ValueKind,
 } from "./words.ts";
 
+/** The script that completes a program in zsh. */
 export function zshScript({ name, options, commands }: ProgramWords): string {
   const fn = `_${name}`;
   const described = commands.map((one) => `    ${quoted(`${one.name}:${one.description}`)}`);

@@ -18,6 +18,7 @@ export function isScreen(stream: Pick<WriteStream, "isTTY">): boolean {
   return stream.isTTY === true && process.env["TERM"] !== "dumb";
 }
 
+/** Draws a table again and again at one place of a terminal. */
 export class Screen {
   readonly #stream: WriteStream;
   readonly #colors: boolean;

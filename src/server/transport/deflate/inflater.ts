@@ -1,4 +1,12 @@
-/** Compressed messages of one client, made whole again. */
+/**
+ * Compressed messages of one client, made whole again.
+ *
+ * | state | since | a fragment |
+ * | --- | --- | --- |
+ * | idle | the beginning, or the library has its answer | waits for a turn |
+ * | waiting | a fragment has come | none comes: the library waits for its answer |
+ * | held | `hold`: the socket is not read | is kept without a turn, until `release` |
+ */
 import { inflateRawSync } from "node:zlib";
 import type { WebSocket } from "ws";
 import type { Turns, Waiter } from "../turn-taking.ts";

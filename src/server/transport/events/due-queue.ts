@@ -3,6 +3,11 @@
 /** Things that are done in one turn of the event loop. */
 const AT_ONCE = 1_000;
 
+/**
+ * @example
+ * const heartbeats = new DueQueue<EventTransport>(15_000, (transport) => transport.beat());
+ * heartbeats.add(transport); // beats in 15 s, unless it is deleted
+ */
 export class DueQueue<T> {
   readonly #ms: number;
   readonly #due: (thing: T) => void;

@@ -21,6 +21,7 @@ export interface EventStreamsOptions extends Entrance {
 /** An answer of the runtime's HTTP server. */
 export type Outgoing = ServerResponse | Http2ServerResponse;
 
+/** The streams of one process. All their heartbeats share a timer, and so do the ends of their lifetimes. */
 export class EventStreams {
   readonly #options: EventStreamsOptions;
   readonly #flusher = new Flusher();

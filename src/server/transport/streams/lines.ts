@@ -163,7 +163,7 @@ class Http1Line implements Line {
     const response = this.#response;
     if (response.destroyed) return false;
     this.#served = true;
-    // The server cuts connections on which nothing moves. It sets the time anew for the next request.
+    // The server cuts connections on which nothing moves. It sets the time again for the next request.
     this.#socket.setTimeout(0);
     response.once("close", () => {
       // The library may wait for it to drain, and would do so for ever.

@@ -1,4 +1,12 @@
-/** What the session of a stream writes to, and how much of it may wait for a client that reads slowly. */
+/**
+ * What the session of a stream writes to, and how much of it may wait for a client that reads slowly.
+ *
+ * | state | since | `write` | the client reads |
+ * | --- | --- | --- | --- |
+ * | open | the call was admitted | adds a frame | frames as fast as it likes |
+ * | overrun | more waited than `maxQueueBytes` | adds a frame; the owner closes the session | what was written since |
+ * | ended | `close`, `finish` or `abandon` | drops the frame | what waits, and then the end or the error |
+ */
 import type { Transport } from "../../../engine/ports/transport.ts";
 import { OutboundQueue } from "../../../http/streaming/outbound-queue.ts";
 import { DISCONNECTS, type Disconnect } from "../../../protocol/codes.ts";
