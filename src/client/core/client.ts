@@ -1,6 +1,6 @@
 /** The client that applications hold. */
 import { MessagingError } from "../../protocol/errors.ts";
-import type { InboundFrame, OutboundFrame, Position } from "../wire/frames.ts";
+import type { InboundFrame, OutboundFrame, Position, WireMessage } from "../wire/frames.ts";
 import { json } from "../wire/json.ts";
 import { utf8Length } from "../wire/sizes.ts";
 import type {
@@ -23,6 +23,7 @@ import {
   toWireEvent,
 } from "./cloud-event.ts";
 import {
+  CAPABILITIES,
   type Connection,
   type ConnectionState,
   connectionOf,
@@ -49,16 +50,6 @@ export interface ClientEvents extends TopicEvents {
   tokenexpiring: { readonly channels: readonly string[]; readonly expiresAt: number };
 }
 
-const CAPABILITIES = [
-  "recovery",
-  "presence",
-  "history",
-  "survey",
-  "control",
-  "refresh",
-  "credit",
-  "compact",
-];
 /** Longer than the server waits for a backend by default, so that its own answer comes first. */
 const RPC_TIMEOUT_MS = 35_000;
 const SURVEY_TIMEOUT_MS = 5_000;
@@ -94,6 +85,8 @@ export class Client<
   /** Whether the end of the queue is to remove what its store has. */
   #forgets = false;
   readonly #schemas: [string, StandardSchema][];
+  /** What is done with each member of a frame. */
+  readonly #byKind: ReadonlyMap<string, (member: never) => void>;
   #onSurvey: SurveyHandler | undefined;
   #reporting = false;
 
@@ -144,12 +137,7 @@ export class Client<
             send: (item, again) => this.#send(item, again),
           });
         },
-        frame(frame) {
-          for (const kind in frame) {
-            const member = frame[kind as keyof OutboundFrame];
-            if (member) byKind.get(kind)?.(member as never);
-          }
-        },
+        frame: this.#frame.bind(this),
         refreshed: () => topics.refreshed(),
         lost: (error, isOver) => {
           topics.lost(isOver ? error : undefined);
@@ -168,16 +156,7 @@ export class Client<
     );
     const topics = topicsOf({
       ...{ connection, clock, failed },
-      received: (message) => {
-        try {
-          const received: { data: unknown } & ReceivedMessage = receivedMessage(message);
-          received.data = this.#checked(received.channel, received.data);
-          return received;
-        } catch (error) {
-          report(error);
-          return undefined;
-        }
-      },
+      received: this.#received.bind(this),
       emit: (type, detail) => this.emit(type, detail as ClientEvents[typeof type]),
     });
     const handlers: FrameHandlers = {
@@ -190,7 +169,7 @@ export class Client<
       token_expiring: ({ channels = [], expires_at: expiresAt = 0 }) =>
         this.emit("tokenexpiring", { channels, expiresAt }),
     };
-    const byKind = new Map(Object.entries(handlers));
+    this.#byKind = new Map(Object.entries(handlers));
     this.#connection = connection;
     this.#topics = topics;
     this.#queue = queue;
@@ -389,6 +368,26 @@ export class Client<
     this.#forgets = forget;
     const closing = this.#connection.close();
     return Promise.all([closing, this.#queueEnd]).then(() => {});
+  }
+
+  // Methods, and no functions of each client's own, for what comes often: an engine compiles them once.
+
+  #frame(frame: OutboundFrame): void {
+    for (const kind in frame) {
+      const member = frame[kind as keyof OutboundFrame];
+      if (member) this.#byKind.get(kind)?.(member as never);
+    }
+  }
+
+  #received(message: WireMessage): ReceivedMessage | undefined {
+    try {
+      const received: { data: unknown } & ReceivedMessage = receivedMessage(message);
+      received.data = this.#checked(received.channel, received.data);
+      return received;
+    } catch (error) {
+      this.#report(error);
+      return undefined;
+    }
   }
 
   async #publish(

@@ -17,8 +17,9 @@ import type {
 import { frameLength } from "../wire/sizes.ts";
 import { deferred } from "./emitter.ts";
 import type { Clock, Surroundings, Transport, TransportEnd, TransportFactory } from "./ports.ts";
+import { Receiver } from "./receiver.ts";
 import { type AnswerKind, errorOf, requestsOf, retryAfterMs, type Terms } from "./requests.ts";
-import { FIRST_DELAY_MS, longestDelay, timerOf } from "./timer.ts";
+import { FIRST_DELAY_MS, longestDelay, Timer } from "./timer.ts";
 
 /**
  * - `connecting`: on the way, or waiting for the next try
@@ -85,6 +86,18 @@ export interface ConnectionOwner {
   report(error: unknown): void;
 }
 
+/** What the SDK knows beyond the first version of the protocol. */
+export const CAPABILITIES: readonly string[] = [
+  "recovery",
+  "presence",
+  "history",
+  "survey",
+  "control",
+  "refresh",
+  "credit",
+  "compact",
+];
+
 const REQUEST_TIMEOUT_MS = 10_000;
 const PONG_TIMEOUT_MS = 10_000;
 /** How long a pong that may lie behind a late timer has after its time is over. */
@@ -131,9 +144,9 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
   const { url, codec, clock, getToken } = options;
   const requests = requestsOf(clock, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS);
   /** Of an attempt, of the pause before the next one, or of the end. */
-  const limit = timerOf(clock);
-  const beat = timerOf(clock);
-  const pong = timerOf(clock);
+  const limit = new Timer(clock);
+  const beat = new Timer(clock);
+  const pong = new Timer(clock);
   const [closed, finish] = deferred();
   let state: ConnectionState = "connecting";
   let { token } = options;
@@ -143,6 +156,7 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
   let maxMessageBytes = 0;
   let generation = 0;
   let transport: Transport | undefined;
+  let receiver: Receiver | undefined;
   /** The application has given a token for the first attempt. */
   let hasToken = token !== "";
   /** No attempt is under way: the page was left, or there is a pause before the next one. */
@@ -157,11 +171,6 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
   /** What the server has said before it closed. */
   let told: OutboundFrame["disconnect"];
   let refusal: MessagingError | undefined;
-  let received = 0;
-  /** Bytes between two reports of what was received. */
-  let reportEvery = 0;
-  /** With so many bytes the next one is due; never where the server does not want to know. */
-  let reportAt = Infinity;
   /** The transport that is being closed. */
   let leaving: Transport | undefined;
 
@@ -179,9 +188,8 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     limit.stop();
     beat.stop();
     pong.stop();
+    receiver?.stop();
     isIdle = false;
-    received = 0;
-    reportAt = Infinity;
     return former;
   };
 
@@ -295,7 +303,8 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
   };
 
   const open = (): void => {
-    const mine = generation;
+    const report = (bytes: number): void => tell({ received: { bytes } });
+    receiver = new Receiver({ codec, pong, owner, take, tell: report });
     const lost = current((why: TransportEnd) => {
       transport = undefined;
       lose(why);
@@ -303,11 +312,8 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     try {
       const opened = options.transport.open(url, codec.subprotocol, {
         opened: current(connect),
-        // By itself: nothing is called as often.
-        frame(data) {
-          if (mine === generation) receive(data);
-        },
-        alive: current(pong.stop),
+        frame: receiver.frame.bind(receiver),
+        alive: current(() => pong.stop()),
         ended(why) {
           if (opened === leaving) {
             limit.stop();
@@ -333,19 +339,6 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
       capabilities: options.capabilities,
     };
     send(codec.encode({ id: "0", connect }));
-  };
-
-  const receive = (data: Frame): void => {
-    pong.stop();
-    received += frameLength(data);
-    try {
-      take(codec.decode(data));
-    } catch (error) {
-      owner.report(error);
-    }
-    if (received < reportAt) return;
-    reportAt = received + reportEvery;
-    tell({ received: { bytes: received } });
   };
 
   const take = (frame: OutboundFrame): void => {
@@ -378,10 +371,8 @@ export function connectionOf(options: ConnectionOptions, owner: ConnectionOwner)
     } = frame);
     limit.stop();
     connectedAt = clock.elapsed();
-    if (capabilities?.includes("credit") && credit_bytes > 0) {
-      reportEvery = credit_bytes / REPORTS_PER_CREDIT;
-      reportAt = reportEvery;
-    }
+    const counts = capabilities?.includes("credit") && credit_bytes > 0;
+    receiver?.start(counts ? credit_bytes / REPORTS_PER_CREDIT : Infinity);
     enter("connected", () => {
       const goOn = current(flush);
       pingEvery(options.pingIntervalMs ?? ping_interval_ms);

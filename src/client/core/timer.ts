@@ -2,31 +2,32 @@
 import type { Clock } from "./ports.ts";
 
 /** A time limit that is set anew, or called off, as often as need be. */
-export interface Timer {
-  /** Calls after so many milliseconds; what was set before is called off. */
-  set(ms: number, run: () => void): void;
-  stop(): void;
-  /** Whether something is to be called. */
-  runs(): boolean;
-}
+export class Timer {
+  readonly #clock: Clock;
+  #cancel: (() => void) | undefined;
 
-export function timerOf(clock: Clock): Timer {
-  let cancel: (() => void) | undefined;
-  const stop = (): void => {
-    cancel?.();
-    cancel = undefined;
-  };
-  return {
-    set(ms, run) {
-      stop();
-      cancel = clock.after(ms, () => {
-        cancel = undefined;
-        run();
-      });
-    },
-    stop,
-    runs: () => Boolean(cancel),
-  };
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Calls after so many milliseconds; what was set before is called off. */
+  set(ms: number, run: () => void): void {
+    this.stop();
+    this.#cancel = this.#clock.after(ms, () => {
+      this.#cancel = undefined;
+      run();
+    });
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  /** Whether something is to be called. */
+  runs(): boolean {
+    return Boolean(this.#cancel);
+  }
 }
 
 /** A first try comes within it, in milliseconds. */

@@ -2,7 +2,7 @@
 import { constructorOf } from "#websocket";
 import { MessagingError } from "../../protocol/errors.ts";
 import type { Frame } from "../wire/frames.ts";
-import type { TransportFactory } from "./ports.ts";
+import type { Transport, TransportEvents, TransportFactory } from "./ports.ts";
 import type { WebSocketConstructor, WebSocketLike } from "./websockets/websocket-like.ts";
 
 export type { WebSocketConstructor, WebSocketLike };
@@ -24,50 +24,70 @@ const LOST = 1006;
 export function webSocket(given?: WebSocketConstructor): TransportFactory {
   return {
     name: "websocket",
-    open(url, subprotocol, events) {
-      const socket = connect(given, url, subprotocol);
-      let over = false;
-      let closing: ReturnType<typeof setTimeout> | undefined;
-      const end = (code: number, reason: string, fatal = false): void => {
-        if (over) return;
-        over = true;
-        clearTimeout(closing);
-        events.ended({ code: code || LOST, reason, fatal });
-      };
-      const send = (frame: Frame): void => {
-        if (socket.readyState === OPEN) socket.send(frame);
-      };
-      const close = (code: number, reason: string): void => {
-        try {
-          socket.close(code, reason);
-          if (!over) closing ??= setTimeout(() => socket.terminate?.(), CLOSE_TIMEOUT_MS);
-        } catch {
-          // It was never open, or has an end already.
-        }
-      };
-      socket.binaryType = "arraybuffer";
-      // All of them before anything can come: frames that share a packet with the handshake come at once.
-      socket.addEventListener("open", () => {
-        if (over) return close(1000, "");
-        const protocol = socket.protocol ?? subprotocol;
-        if (protocol === subprotocol) return events.opened();
-        // Some runtimes open without what was asked for, or with something else.
-        close(1000, "");
-        end(LOST, `subprotocol "${protocol}", not ${subprotocol}`, true);
-      });
-      socket.addEventListener("message", ({ data }) => {
-        if (over) return;
-        if (data === "pong") events.alive();
-        else events.frame(data instanceof ArrayBuffer ? new Uint8Array(data) : String(data));
-      });
-      // A close follows, which says more; but in Node 20 and 22 none does where the server is away or says no.
-      socket.addEventListener("error", () => {
-        if (socket.readyState === CONNECTING) end(LOST, "");
-      });
-      socket.addEventListener("close", ({ code, reason }) => end(code, reason));
-      return { send, close, ping: () => send("ping") };
-    },
+    open: (url, subprotocol, events) =>
+      new WebSocketTransport(connect(given, url, subprotocol), subprotocol, events),
   };
+}
+
+class WebSocketTransport implements Transport {
+  readonly #socket: WebSocketLike;
+  readonly #events: TransportEvents;
+  #isOver = false;
+  #closing: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(socket: WebSocketLike, subprotocol: string, events: TransportEvents) {
+    this.#socket = socket;
+    this.#events = events;
+    socket.binaryType = "arraybuffer";
+    // All of them before anything can come: frames that share a packet with the handshake come at once.
+    socket.addEventListener("open", () => {
+      if (this.#isOver) return this.close(1000, "");
+      const protocol = socket.protocol ?? subprotocol;
+      if (protocol === subprotocol) return events.opened();
+      // Some runtimes open without what was asked for, or with something else.
+      this.close(1000, "");
+      this.#end(LOST, `subprotocol "${protocol}", not ${subprotocol}`, true);
+    });
+    // A method that all clients share: an engine compiles it once.
+    socket.addEventListener("message", this.#message.bind(this));
+    // A close follows, which says more; but in Node 20 and 22 none does where the server is away or says no.
+    socket.addEventListener("error", () => {
+      if (socket.readyState === CONNECTING) this.#end(LOST, "");
+    });
+    socket.addEventListener("close", ({ code, reason }) => this.#end(code, reason));
+  }
+
+  send(frame: Frame): void {
+    if (this.#socket.readyState === OPEN) this.#socket.send(frame);
+  }
+
+  ping(): void {
+    this.send("ping");
+  }
+
+  close(code: number, reason: string): void {
+    const socket = this.#socket;
+    try {
+      socket.close(code, reason);
+      if (this.#isOver) return;
+      this.#closing ??= setTimeout(() => socket.terminate?.(), CLOSE_TIMEOUT_MS);
+    } catch {
+      // It was never open, or has an end already.
+    }
+  }
+
+  #message({ data }: { readonly data: unknown }): void {
+    if (this.#isOver) return;
+    if (data === "pong") this.#events.alive();
+    else this.#events.frame(data instanceof ArrayBuffer ? new Uint8Array(data) : String(data));
+  }
+
+  #end(code: number, reason: string, fatal = false): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#closing);
+    this.#events.ended({ code: code || LOST, reason, fatal });
+  }
 }
 
 function connect(

@@ -1,5 +1,5 @@
 /** Compact frames whose beginning was read before. */
-import { type Expand, expander } from "../wire/compact.ts";
+import { expand, headOf } from "../wire/compact.ts";
 import type { OutboundFrame, WireCompact } from "../wire/frames.ts";
 import { exact } from "../wire/values.ts";
 import { read } from "./reader.ts";
@@ -12,7 +12,7 @@ const REPLAY = 0x28;
 const MOST_HEADS = 16;
 
 /** What nearly all frames begin with, in its bytes. */
-let heads: readonly { readonly bytes: Uint8Array; readonly expand: Expand }[] = [];
+let heads: readonly { readonly bytes: Uint8Array; readonly head: WireCompact }[] = [];
 
 /**
  * A frame as a server writes compact ones, of which all is read that does not stand in the head of one before; undefined of any
@@ -43,10 +43,10 @@ export function readByHead(frame: Uint8Array): OutboundFrame | undefined {
   let known = heads.find(({ bytes }) => isAt(bytes, frame, start, end));
   if (known === undefined) {
     const bytes = frame.slice(start, end);
-    known = { bytes, expand: expander(read(bytes, "Compact")) };
+    known = { bytes, head: headOf(read(bytes, "Compact")) };
     heads = [known, ...heads.slice(0, MOST_HEADS - 1)];
   }
-  return { publication: known.expand(messages, exact(offset), exact(time)) };
+  return { publication: expand(known.head, messages, exact(offset), exact(time)) };
 }
 
 function isAt(bytes: Uint8Array, frame: Uint8Array, start: number, end: number): boolean {

@@ -15,7 +15,7 @@ import type {
   QueueSession,
 } from "../core/ports.ts";
 import { retryAfterMs } from "../core/requests.ts";
-import { timerOf } from "../core/timer.ts";
+import { Timer } from "../core/timer.ts";
 
 /** What may wait while there is no connection. */
 export interface QueueBounds {
@@ -99,8 +99,8 @@ export function queueOf(
   keeping?: Keeping,
 ): MemoryQueue {
   const { items = 100, bytes = 1 << 20, ageMs = 3_600_000 } = bounds;
-  const timer = timerOf(clock);
-  const pause = timerOf(clock);
+  const timer = new Timer(clock);
+  const pause = new Timer(clock);
   const flying = new Set<Entry>();
   let waiting = new Set<Entry>();
   let session: QueueSession | undefined;

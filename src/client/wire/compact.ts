@@ -7,60 +7,66 @@ const MOST_MESSAGES = 100;
 const MOST_SHARED = 512 * 1024;
 const NOTHING: WireCompactMessage = {};
 
-/** @throws what is wrong with a frame that expands too far */
-export type Expand = (
-  messages: readonly WireCompactMessage[],
-  offset: number,
-  time: number,
-) => WirePublication;
-
 /** The publication that a compact frame stands for. */
 export function expanded(frame: WireCompact): WirePublication {
   const { offset = 0, time = 0, messages = [] } = frame;
-  return expander(frame)(messages, exact(offset), exact(time));
+  return expand(headOf(frame), messages, exact(offset), exact(time));
 }
 
-/** What makes publications of compact frames that have all but messages, offset and time in common, in either encoding. */
-export function expander({ channel, epoch = "", replay, contexts = [] }: WireCompact): Expand {
-  for (const context of contexts) mendEvent(context as Bag);
-  return (messages, offset, time) => {
-    // One alone has everything once.
-    const sizes = contexts.map((context) =>
-      messages.length > 1 ? JSON.stringify([channel, epoch, context], bytesAsText).length : 0,
-    );
-    let room = MOST_SHARED;
-    return {
-      messages: messages.map((own, index): WireMessage => {
-        const { context = 0, later = 0 } = own;
-        const shared = contexts[context] ?? NOTHING;
-        const place = epoch ? exact(offset + index) : 0;
-        room -= sizes[context] ?? 0;
-        if (index && (room < 0 || index >= MOST_MESSAGES))
-          throw new RangeError("it expands too far");
-        mendEvent(own as Bag);
-        return {
-          id: own.message_id ?? `${epoch}-${place}`,
-          channel,
-          offset: place,
-          epoch,
-          time: exact(own.time ?? time + later),
-          replay,
-          payload: {
-            id: own.id,
-            source: own.source ?? shared.source,
-            spec_version: own.spec_version ?? shared.spec_version,
-            type: own.type ?? shared.type,
-            text_data: own.text_data,
-            binary_data: own.binary_data,
-            json_data: own.json_data,
-            attributes: over(shared.attributes, own.attributes),
-          },
-          publisher: own.publisher ?? shared.publisher,
-          metadata: over(shared.metadata, own.metadata),
-        } as WireMessage;
-      }),
-    };
-  };
+/** What frames have in common that differ in messages, offset and time alone, made ready in place. */
+export function headOf(frame: WireCompact): WireCompact {
+  for (const context of frame.contexts ?? []) mendEvent(context as Bag);
+  return frame;
+}
+
+/**
+ * The publication of a frame with this head, in either encoding.
+ *
+ * @throws what is wrong with a frame that expands too far
+ */
+export function expand(
+  { channel, epoch = "", replay, contexts = [] }: WireCompact,
+  messages: readonly WireCompactMessage[],
+  offset: number,
+  time: number,
+): WirePublication {
+  // One alone has everything once.
+  const sizes =
+    messages.length > 1
+      ? contexts.map((context) => JSON.stringify([channel, epoch, context], bytesAsText).length)
+      : [];
+  const all: WireMessage[] = [];
+  let room = MOST_SHARED;
+  for (const own of messages) {
+    const { context = 0, later = 0 } = own;
+    const shared = contexts[context] ?? NOTHING;
+    const place = epoch ? exact(offset + all.length) : 0;
+    room -= sizes[context] ?? 0;
+    if (all.length && (room < 0 || all.length >= MOST_MESSAGES))
+      throw new RangeError("it expands too far");
+    mendEvent(own as Bag);
+    all.push({
+      id: own.message_id ?? `${epoch}-${place}`,
+      channel,
+      offset: place,
+      epoch,
+      time: exact(own.time ?? time + later),
+      replay,
+      payload: {
+        id: own.id,
+        source: own.source ?? shared.source,
+        spec_version: own.spec_version ?? shared.spec_version,
+        type: own.type ?? shared.type,
+        text_data: own.text_data,
+        binary_data: own.binary_data,
+        json_data: own.json_data,
+        attributes: over(shared.attributes, own.attributes),
+      },
+      publisher: own.publisher ?? shared.publisher,
+      metadata: over(shared.metadata, own.metadata),
+    } as WireMessage);
+  }
+  return { messages: all };
 }
 
 function over<T extends object>(shared: T | undefined, own: T | undefined): T | undefined {

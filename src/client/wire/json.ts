@@ -1,14 +1,14 @@
 /** Frames as JSON: `JSON.parse`, and then what JSON has no form for. */
 import { MessagingError } from "../../protocol/errors.ts";
-import { type Expand, expanded, expander } from "./compact.ts";
-import type { Codec, Frame, OutboundFrame, ReceivedFrame } from "./frames.ts";
+import { expand, expanded, headOf } from "./compact.ts";
+import type { Codec, Frame, OutboundFrame, ReceivedFrame, WireCompact } from "./frames.ts";
 import { type Bag, bytesAsText, exact, mendEvent } from "./values.ts";
 
 /** The 64-bit integers, which come as text. */
 const INTEGERS = /^(?:offset|time|number|credit_bytes|expires_at)$/;
 
 /** What nearly all of a connection's text begins with: what the frames of a publisher to a channel have in common. */
-let heads: readonly { readonly text: string; readonly expand: Expand }[] = [];
+let heads: readonly { readonly text: string; readonly head: WireCompact }[] = [];
 const MOST_HEADS = 16;
 
 export const json: Codec = {
@@ -50,13 +50,12 @@ function byHead(text: string, end: number): OutboundFrame {
     const own = `${head}}}`;
     const value = JSON.parse(own);
     if (Object.keys(value)[1]) throw value;
-    known = { text: own.slice(0, end), expand: expander(value.compact) };
+    known = { text: own.slice(0, end), head: headOf(value.compact) };
     heads = [known, ...heads.slice(0, MOST_HEADS - 1)];
   }
   const [offset, time] = text.slice(end + 11, start).split('","time":"');
-  return {
-    publication: known.expand(JSON.parse(text.slice(start + 13, -2)), exact(offset), exact(time)),
-  };
+  const messages = JSON.parse(text.slice(start + 13, -2));
+  return { publication: expand(known.head, messages, exact(offset), exact(time)) };
 }
 
 /** What any codec says of a frame that is none. */

@@ -1,5 +1,6 @@
 /** How a connection begins, lives, is lost and comes back. */
 import { expect, test } from "vitest";
+import { CAPABILITIES } from "../../../src/client/core/connection.ts";
 import { dial } from "../../../src/client/dial.ts";
 import { DISCONNECTS } from "../../../src/protocol/codes.ts";
 import { connectedScene, Scene } from "./scripted.ts";
@@ -16,16 +17,7 @@ test("connect names the client, and ready settles when it is answered", async ()
         client_type: "web",
         token: "t",
         version: "3",
-        capabilities: [
-          "recovery",
-          "presence",
-          "history",
-          "survey",
-          "control",
-          "refresh",
-          "credit",
-          "compact",
-        ],
+        capabilities: CAPABILITIES,
       },
     },
   ]);

@@ -1,5 +1,6 @@
 /** A client whose server is the test: transports that do what it says, on a clock that it moves. */
 import { Client } from "../../../src/client/core/client.ts";
+import { CAPABILITIES } from "../../../src/client/core/connection.ts";
 import type { ClientOptions } from "../../../src/client/core/options.ts";
 import type {
   QueueFactory,
@@ -85,16 +86,7 @@ export class ScriptedTransport implements Transport {
       time: 1_767_225_600_000,
       connected: {
         session_id: `s${this.url.length}`,
-        capabilities: [
-          "recovery",
-          "presence",
-          "history",
-          "survey",
-          "control",
-          "refresh",
-          "credit",
-          "compact",
-        ],
+        capabilities: CAPABILITIES,
         max_message_bytes: 65_536,
         subscriptions,
         ...connected,

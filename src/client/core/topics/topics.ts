@@ -8,13 +8,12 @@ import type {
   SubscriptionRequest,
   WireGap,
   WireMessage,
-  WirePublication,
 } from "../../wire/frames.ts";
 import { utf8Length } from "../../wire/sizes.ts";
 import type { Connection } from "../connection.ts";
 import { whenAborted } from "../emitter.ts";
 import { type Gap, gapOf, memberOf, type ReceivedMessage } from "../message.ts";
-import { isPattern, stands } from "../patterns.ts";
+import { isPattern } from "../patterns.ts";
 import type { Clock } from "../ports.ts";
 import { errorOf } from "../requests.ts";
 import {
@@ -23,8 +22,9 @@ import {
   type SubscriptionEvents,
   type TopicOptions,
 } from "../subscription.ts";
-import { timerOf } from "../timer.ts";
-import { type Topic, topicOf } from "./topic.ts";
+import { Timer } from "../timer.ts";
+import { Delivery } from "./delivery.ts";
+import { Topic } from "./topic.ts";
 
 /** What belongs to no subscription of the application, or to all. */
 export interface TopicEvents {
@@ -69,31 +69,25 @@ type Asked = ReadonlyMap<Topic, SubscriptionRequest>;
 
 /** How often a pattern tells the server that it is up to date, in milliseconds. */
 const RENEWAL_MS = 5 * 60_000;
-/** Channels whose topics are remembered. */
-const MOST_ROUTES = 5_000;
 
 export function topicsOf(terms: TopicsTerms): Topics {
   const { connection, clock, emit, failed } = terms;
   const topics = new Map<string, Topic>();
-  /** The topics of each channel that was heard, until any of them changes. */
-  const routes = new Map<string, readonly Topic[]>();
-  const renewal = timerOf(clock);
+  const renewal = new Timer(clock);
   /** Counts losses. What was asked before the last one is over. */
   let session = 0;
-  /** Of which subscription the frame is, where it is of one alone. */
-  let only = "";
   let askedByConnect: Asked = new Map();
 
   const add = (name: string, options: TopicOptions): Topic => {
-    const topic = topicOf(name, options, { clock, connection, ask: askRest, forget, missed });
+    const topic = new Topic(name, options, { clock, connection, ask: askRest, forget, missed });
     topics.set(name, topic);
-    routes.clear();
+    delivery.clear();
     return topic;
   };
 
   const forget = (topic: Topic, error?: MessagingError): void => {
     topics.delete(topic.name);
-    routes.clear();
+    delivery.clear();
     topic.end(error);
   };
 
@@ -163,29 +157,6 @@ export function topicsOf(terms: TopicsTerms): Topics {
     emit("subscribed", { channels });
   };
 
-  const deliver = (message: WireMessage): void => {
-    const concerned = route(message.channel);
-    let received: ReceivedMessage | undefined;
-    /** Whether it is for nobody but the client itself. */
-    let isStray = !concerned.length;
-    for (const topic of concerned) {
-      const accepted = topic.accept(message);
-      if (accepted === false) continue;
-      if (accepted !== true) missed([topic], accepted);
-      received ??= terms.received(message);
-      if (!received) return;
-      isStray ||= !topic.handles.size;
-      for (const handle of topic.handles) handle.deliver(received);
-    }
-    if (!isStray) return;
-    received ??= terms.received(message);
-    if (received) emit("message", received);
-  };
-
-  const published = ({ messages = [] }: WirePublication): void => {
-    for (const message of messages) deliver(message);
-  };
-
   const missed = (concerned: readonly Topic[], gap: WireGap): void => {
     const told = gapOf(gap);
     for (const topic of concerned) topic.passed(gap);
@@ -203,21 +174,10 @@ export function topicsOf(terms: TopicsTerms): Topics {
     }
   };
 
-  const route = (channel = ""): readonly Topic[] => {
-    let concerned = routes.get(channel);
-    if (!concerned) {
-      concerned = [...topics.values()].filter(({ name }) => stands(name, channel));
-      if (routes.size >= MOST_ROUTES) routes.clear();
-      routes.set(channel, concerned);
-    }
-    const own = topics.get(only);
-    return own && concerned.includes(own) ? [own] : concerned;
-  };
-
   /** The topics that something is about which names a channel or a pattern. */
   const about = (name = ""): readonly Topic[] => {
     const own = topics.get(name);
-    return (own && isPattern(name) ? [own] : route(name)).filter((topic) => topic.isLive());
+    return (own && isPattern(name) ? [own] : delivery.route(name)).filter(({ isLive }) => isLive);
   };
 
   const renewLater = (): void =>
@@ -231,6 +191,11 @@ export function topicsOf(terms: TopicsTerms): Topics {
       // What is refused now goes on as it is.
       if (renewed.size) ask(renewed);
     });
+
+  const delivery = new Delivery({
+    ...{ topics, missed, received: terms.received },
+    stray: (message) => emit("message", message),
+  });
 
   return {
     subscribe<T>(name: string, options: SubscribeOptions<T>): Subscription<T> {
@@ -286,23 +251,23 @@ export function topicsOf(terms: TopicsTerms): Topics {
       }
       askRest();
       renewLater();
-      for (const publication of publications) published(publication);
+      for (const publication of publications) delivery.published(publication);
     },
 
     refreshed: askRest,
 
     lost(error) {
       session += 1;
-      only = "";
+      delivery.only = "";
       renewal.stop();
       for (const topic of topics.values()) topic.lost(error);
     },
 
     handlers: {
       only(name) {
-        only = name;
+        delivery.only = name;
       },
-      publication: published,
+      publication: delivery.published.bind(delivery),
       gap(gap) {
         missed(about(gap.channel), gap);
       },
@@ -314,10 +279,14 @@ export function topicsOf(terms: TopicsTerms): Topics {
       },
       presence_event({ channel = "", join, leave }) {
         const kind = join ? "join" : "leave";
-        tell(route(channel), "presence", { channel, kind, member: memberOf(join ?? leave ?? {}) });
+        tell(delivery.route(channel), "presence", {
+          channel,
+          kind,
+          member: memberOf(join ?? leave ?? {}),
+        });
       },
       presence({ channel = "", members = [] }) {
-        tell(route(channel), "presence", {
+        tell(delivery.route(channel), "presence", {
           channel,
           kind: "members",
           members: members.map(memberOf),

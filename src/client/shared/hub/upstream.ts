@@ -1,6 +1,6 @@
 /** The connection to the server, from its beginning to its end: tabs come back by themselves, and it does not. */
 import type { MessagingError } from "../../../protocol/errors.ts";
-import { type Connection, connectionOf } from "../../core/connection.ts";
+import { CAPABILITIES, type Connection, connectionOf } from "../../core/connection.ts";
 import type { Clock, Transport, TransportEnd, TransportFactory } from "../../core/ports.ts";
 import type {
   Codec,
@@ -35,16 +35,6 @@ export interface UpstreamOwner {
 }
 
 const LOST = 1006;
-const CAPABILITIES = [
-  "recovery",
-  "presence",
-  "history",
-  "survey",
-  "control",
-  "refresh",
-  "credit",
-  "compact",
-];
 
 export class Upstream {
   readonly connection: Connection;
