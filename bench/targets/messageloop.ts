@@ -45,6 +45,8 @@ export function embeddedServer(tree: string): Target {
 export interface ServerOptions {
   /** Path of its settings. Default none. */
   readonly config?: string;
+  /** What else stands on the command line. */
+  readonly args?: readonly string[];
   /** Default a free one. */
   readonly port?: number;
   /** Variables of the environment beside those of its addresses. */
@@ -53,10 +55,10 @@ export interface ServerOptions {
 
 export async function startServer(
   tree: string,
-  { config, port, env }: ServerOptions = {},
+  { config, args = [], port, env }: ServerOptions = {},
 ): Promise<Running> {
   const settings = config === undefined ? [] : ["--config", config];
-  return (await start(tree, [...SERVE, ...settings], port, env)).running;
+  return (await start(tree, [...SERVE, ...settings, ...args], port, env)).running;
 }
 
 async function start(

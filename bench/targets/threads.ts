@@ -5,8 +5,8 @@ import { ROOT } from "../trees.ts";
 import { startServer } from "./messageloop.ts";
 
 export function threadsServer(tree: string, threads: number): Target {
-  const env = { MESSAGELOOP_SERVER_WORKERS: `${threads}` };
-  return { name: "messageloop", dialect: messageLoop(), start: () => startServer(tree, { env }) };
+  const args = ["--workers", `${threads}`];
+  return { name: "messageloop", dialect: messageLoop(), start: () => startServer(tree, { args }) };
 }
 
 /** The same server of this tree with one thread. */
