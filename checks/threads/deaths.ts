@@ -90,11 +90,14 @@ export async function deaths(report: Report, { deaths, plant }: DeathsTerms): Pr
   await pause(REST_MS);
   over = true;
   await Promise.all([...publishing, knocking]);
-  const missing = (): number =>
-    readers.reduce(
-      (all, reader) => all + acknowledged.filter((one) => !reader.knows(one)).length,
-      0,
-    );
+  const logs = new Map(
+    [...Map.groupBy(acknowledged, ({ channel }) => channel)].map(([channel, all]) => {
+      return [channel, [...new Set(all.map(({ epoch }) => epoch))]] as const;
+    }),
+  );
+  const lostBy = (reader: Reader): readonly Acknowledged[] =>
+    acknowledged.filter((one) => !reader.knows(one, logs.get(one.channel) ?? []));
+  const missing = (): number => readers.reduce((all, reader) => all + lostBy(reader).length, 0);
   await eventually(missing, (count) => count === 0, ARRIVAL_MS).catch(() => {});
   const gaps = readers.reduce((all, reader) => all + reader.gaps, 0);
   const unheard = readers.reduce(

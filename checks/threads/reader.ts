@@ -18,6 +18,8 @@ export class Reader {
   readonly #seen = new Map<string, Set<number>>();
   readonly #last = new Map<string, number>();
   readonly #gaps: Gap[] = [];
+  /** The logs of each channel that it was led into, in their order. */
+  readonly #logs = new Map<string, string[]>();
   #messages = 0;
 
   constructor(client: Client, channels: readonly string[], plant: boolean) {
@@ -28,7 +30,10 @@ export class Reader {
           if (!plant || this.#messages % PLANTED !== 0) this.#take(message);
         },
       });
-      subscription.addEventListener("gap", ({ detail }) => this.#gaps.push(detail));
+      subscription.addEventListener("gap", ({ detail }) => {
+        this.#gaps.push(detail);
+        for (const position of [detail.after, detail.until]) this.#enter(channel, position?.epoch);
+      });
       return subscription.ready;
     });
     this.ready = Promise.all(subscriptions);
@@ -42,13 +47,41 @@ export class Reader {
     return this.#seen.get(`${channel} ${epoch}`)?.has(offset) === true;
   }
 
-  /** Whether it has come, or a gap says that it is missing. */
-  knows(place: Place): boolean {
-    return this.has(place) || this.#gaps.some((gap) => covers(gap, place));
+  /**
+   * Whether it has come, or a gap says that it is missing.
+   *
+   * @param logs the epochs of its channel, in the order in which they began
+   */
+  knows(place: Place, logs: readonly string[]): boolean {
+    if (this.has(place)) return true;
+    const log = logs.indexOf(place.epoch);
+    return this.#gaps.some((gap) => {
+      return gap.channel === place.channel && covers(this.#span(gap, logs), place, log);
+    });
+  }
+
+  /** Of a log in which nothing was acknowledged the nearest one counts that has a place. */
+  #span(gap: Gap, logs: readonly string[]): Span {
+    const entered = this.#logs.get(gap.channel) ?? [];
+    const [after, until] = [gap.after, gap.until].map((end) => entered.indexOf(end?.epoch ?? ""));
+    const before = entered.slice(0, (after ?? 0) + 1).findLast((log) => logs.includes(log));
+    const next = until === -1 ? undefined : entered.slice(until).find((log) => logs.includes(log));
+    return {
+      gap,
+      first: before === undefined ? -1 : logs.indexOf(before),
+      last: next === undefined ? logs.length : logs.indexOf(next),
+    };
+  }
+
+  #enter(channel: string, epoch: string | undefined): void {
+    const entered = this.#logs.get(channel) ?? [];
+    if (epoch === undefined || entered.includes(epoch)) return;
+    this.#logs.set(channel, [...entered, epoch]);
   }
 
   #take(place: Place): void {
     const log = `${place.channel} ${place.epoch}`;
+    this.#enter(place.channel, place.epoch);
     const last = this.#last.get(log) ?? 0;
     if (place.offset <= last) this.problems.push(`${log} ${place.offset} after ${last}`);
     this.#last.set(log, Math.max(place.offset, last));
@@ -57,15 +90,23 @@ export class Reader {
   }
 }
 
-/** In the epoch of its beginning a gap reaches to its end, or to that of the log where it ends in another one. */
-function covers({ channel, after, until }: Gap, place: Place): boolean {
-  if (channel !== place.channel) return false;
-  if (after?.epoch === place.epoch) {
-    const isInside = until?.epoch !== place.epoch || place.offset <= (until.offset ?? 0);
-    return place.offset > (after.offset ?? 0) && isInside;
+/** A gap and a place as one of its channel's logs has them: the places of logs are those of a list. */
+interface Span {
+  readonly gap: Gap;
+  /** The logs that it lies between. */
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * In the epoch of its beginning a gap reaches to its end, or to that of the log where it ends in another one; then it covers the
+ * logs between the two as well, which have begun and ended meanwhile.
+ */
+function covers({ gap: { after, until }, first, last }: Span, place: Place, log: number): boolean {
+  const { epoch, offset } = place;
+  const isBefore = until?.epoch === epoch && offset <= (until.offset ?? 0);
+  if (after?.epoch === epoch) {
+    return offset > (after.offset ?? 0) && (isBefore || until?.epoch !== epoch);
   }
-  // Of a log that has begun and ended meanwhile nothing was ever received.
-  return until?.epoch === place.epoch
-    ? place.offset <= (until.offset ?? 0)
-    : after?.epoch === undefined;
+  return isBefore || (first < log && log < last);
 }
