@@ -7,7 +7,7 @@ import type { Timers } from "../../src/engine/ports/platform.ts";
 import { DEFAULT_SETTINGS } from "../../src/engine/settings/settings.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import type { OutboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
-import { newBatches } from "../../src/threads/calls/link.ts";
+import { newMemory } from "../../src/threads/calls/link.ts";
 import { ownerOf } from "../../src/threads/calls/owner.ts";
 import { ThreadNode } from "../../src/threads/node.ts";
 import { CAPABILITIES, type Init, ScriptedTransport, send } from "../engine/scene.ts";
@@ -131,9 +131,9 @@ export class ThreadCluster {
     for (const other of this.places.values()) {
       if (other === undefined || other.index === index || other.life.over) continue;
       const { port1, port2 } = new MessageChannel();
-      const batches = newBatches();
-      node.join(other.index, other.gateway, { port: port1, batches, side: 0 });
-      other.node.join(index, gateway, { port: port2, batches, side: 1 });
+      const memory = newMemory();
+      node.join(other.index, other.gateway, { port: port1, memory, side: 0 });
+      other.node.join(index, gateway, { port: port2, memory, side: 1 });
     }
     this.places[index] = place;
     return place;

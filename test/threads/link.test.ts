@@ -2,7 +2,7 @@
 import { MessageChannel } from "node:worker_threads";
 import { afterEach, expect, test } from "vitest";
 import type { Request } from "../../src/threads/calls/frames.ts";
-import { type Line, Link, newBatches, type Port } from "../../src/threads/calls/link.ts";
+import { type Line, Link, newMemory, type Port } from "../../src/threads/calls/link.ts";
 import { ALL_METHODS, methodNumber } from "../../src/threads/calls/methods.ts";
 import { seed, seededRandom, steps } from "../support/random.ts";
 
@@ -49,10 +49,10 @@ function linked(
   serveLeft: Serve,
   serveRight: Serve,
 ): readonly [left: Link, right: Link] {
-  const batches = newBatches();
+  const memory = newMemory();
   const end = (port: Port, side: Line["side"], serve: Serve): Link => {
     const link = new Link({ endOfTurn, serve });
-    link.open({ port, batches, side });
+    link.open({ port, memory, side });
     open.push(link);
     return link;
   };
@@ -184,7 +184,7 @@ test("a flooded line leaves its thread its timers", async () => {
 test("calls that are made before there is a port leave when it has come, in their order", async () => {
   const heard: string[] = [];
   const { port1, port2 } = new MessageChannel();
-  const batches = newBatches();
+  const memory = newMemory();
   const left = new Link({ endOfTurn, serve: ECHO });
   const right = new Link({
     endOfTurn,
@@ -196,8 +196,8 @@ test("calls that are made before there is a port leave when it has come, in thei
   open.push(left, right);
   const early = ["1", "2"].map((name) => left.call(PUBLISH, "a", bytes(name)));
   await new Promise((resolve) => setImmediate(resolve));
-  right.open({ port: port2, batches, side: 1 });
-  left.open({ port: port1, batches, side: 0 });
+  right.open({ port: port2, memory, side: 1 });
+  left.open({ port: port1, memory, side: 0 });
   const late = left.call(PUBLISH, "a", bytes("3"));
   expect((await Promise.all([...early, late])).map(text)).toEqual(["1", "2", "3"]);
   expect(heard).toEqual(["1", "2", "3"]);

@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import { type EventLoopUtilization, performance } from "node:perf_hooks";
 import { MessageChannel, type Transferable, Worker } from "node:worker_threads";
-import { newBatches } from "../../threads/calls/link.ts";
+import { newMemory } from "../../threads/calls/link.ts";
 import type { Door } from "../server.ts";
 import type { FromThread, OwnReport, ThreadData, ToThread } from "./messages.ts";
 
@@ -94,11 +94,11 @@ export class Supervised {
   /** Joins it with another one. */
   join(other: Supervised): void {
     const { port1, port2 } = new MessageChannel();
-    const batches = newBatches();
+    const memory = newMemory();
     const { index, gateway } = this;
-    const line = { port: port1, batches, side: 0 } as const;
+    const line = { port: port1, memory, side: 0 } as const;
     this.say({ type: "join", index: other.index, gateway: other.gateway, line }, [port1]);
-    other.say({ type: "join", index, gateway, line: { port: port2, batches, side: 1 } }, [port2]);
+    other.say({ type: "join", index, gateway, line: { port: port2, memory, side: 1 } }, [port2]);
   }
 
   /** Resolves when nothing in it counts on the thread of an index, which has ended; or when it has ended itself. */

@@ -1,7 +1,6 @@
 /**
- * What one thread posts to another in one turn: requests and answers, one after the other in one piece of memory of
- * their own, which is moved. A view of pooled memory would drag the whole pool along, and a list of pieces costs ten
- * times as much as one.
+ * What one thread hands over to another in one turn: requests and answers, one after the other in one piece. A list of
+ * pieces costs ten times as much as one.
  *
  * ```
  * batch  = frame*
@@ -56,16 +55,11 @@ export function sizeOf(frame: Frame): number {
   return frame.kind === REQUEST ? size + CALLED_BYTES + Buffer.byteLength(frame.name) : size;
 }
 
-/**
- * @param bytes what the frames take together
- * @returns memory of its own, which may be moved
- */
+/** Writes frames one after the other. */
 export function encodeBatch(
   frames: Iterable<{ readonly frame: Frame }>,
-  bytes: number,
-): Uint8Array<ArrayBuffer> {
-  const batch = new Uint8Array(bytes);
-  const buffer = Buffer.from(batch.buffer);
+  buffer: Buffer<ArrayBufferLike>,
+): void {
   let at = 0;
   for (const { frame } of frames) {
     const { kind, id, body } = frame;
@@ -79,10 +73,9 @@ export function encodeBatch(
     }
     at = buffer.writeUInt32LE(body?.length ?? NO_BODY, at);
     if (body === undefined) continue;
-    batch.set(body, at);
+    buffer.set(body, at);
     at += body.length;
   }
-  return batch;
 }
 
 /** The frames of a batch. Their bodies are views of it. */

@@ -4,7 +4,9 @@
  * nobody can see how much is in it. What waits meanwhile has a bound, and calls beyond it fail as overloaded.
  *
  * Whether a batch was taken up stands in memory that both sides have, so that a line with little to do carries nothing
- * but calls and answers. A side that has more to send asks there for an acknowledgement, and waits for it.
+ * but calls and answers. A side that has more to send asks there for an acknowledgement, and waits for it. The batch is in
+ * that memory as well, as long as it has room for it; a longer one is moved, in memory of its own: a view of a pool would
+ * drag the whole pool along.
  *
  * A line waits for its port: calls that are made before there is one leave when it has come.
  */
@@ -30,6 +32,13 @@ const MAX_CALLS = 65_536;
 
 /** Posted where the other side waits to hear that its batch was taken up. */
 const ACKNOWLEDGEMENT = 1;
+/** Posted where a batch is in the memory that both sides have. */
+const IN_MEMORY = 2;
+/**
+ * Bytes of a batch that is handed over there. To move a piece costs several times of what it takes to copy some hundred
+ * bytes and to post a number.
+ */
+const AREA_BYTES = 32 * 1024;
 
 /** What has become of the last batch of a side. */
 const TAKEN = 0;
@@ -48,15 +57,40 @@ export interface Port {
 /** One end of a line. */
 export interface Line {
   readonly port: Port;
-  /** What has become of the last batch of each side; the other end has the same memory. */
-  readonly batches: Int32Array<SharedArrayBuffer>;
+  /** What `newMemory` has made; the other end has the same. */
+  readonly memory: SharedArrayBuffer;
   /** Which of the two is this one's. */
   readonly side: 0 | 1;
 }
 
-/** What both ends of a new line share. */
-export function newBatches(): Int32Array<SharedArrayBuffer> {
-  return new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
+/**
+ * What both ends of a new line share: what has become of the last batch of each side, how long it is, and room for it.
+ */
+export function newMemory(): SharedArrayBuffer {
+  return new SharedArrayBuffer(2 * (HEAD_BYTES + AREA_BYTES));
+}
+
+/** The state of a batch, and its length. */
+const HEAD_BYTES = 2 * Int32Array.BYTES_PER_ELEMENT;
+const STATE = 0;
+const LENGTH = 1;
+
+/** What one side hands over in the memory of a line. */
+class Outgoing {
+  readonly head: Int32Array<SharedArrayBuffer>;
+  readonly area: Buffer<SharedArrayBuffer>;
+
+  constructor(memory: SharedArrayBuffer, side: 0 | 1) {
+    const at = side * (HEAD_BYTES + AREA_BYTES);
+    this.head = new Int32Array(memory, at, 2);
+    this.area = Buffer.from(memory, at + HEAD_BYTES, AREA_BYTES);
+  }
+}
+
+interface OpenLine {
+  readonly port: Port;
+  readonly ours: Outgoing;
+  readonly theirs: Outgoing;
 }
 
 export interface LinkOptions {
@@ -83,7 +117,7 @@ export class Link {
   #waiting: Waiting[] = [];
   #bytes = 0;
   #lastId = 0;
-  #line: Line | undefined;
+  #line: OpenLine | undefined;
   #flushing = false;
   /** A batch of theirs was taken in this turn. */
   #hasTaken = false;
@@ -99,7 +133,13 @@ export class Link {
       line.port.close();
       return;
     }
-    this.#line = line;
+    const { memory, port, side } = line;
+    const theirSide = side === 0 ? 1 : 0;
+    this.#line = {
+      port,
+      ours: new Outgoing(memory, side),
+      theirs: new Outgoing(memory, theirSide),
+    };
     line.port.on("message", (value) => this.#take(value));
     line.port.on("close", () => this.end());
     if (this.#waiting.length > 0) this.#flushSoon();
@@ -149,10 +189,12 @@ export class Link {
   }
 
   #take(value: unknown): void {
-    if (this.#over) return;
-    if (value instanceof Uint8Array) {
+    const line = this.#line;
+    if (this.#over || line === undefined) return;
+    const batch = value === IN_MEMORY ? received(line.theirs) : value;
+    if (batch instanceof Uint8Array) {
       this.#hasTaken = true;
-      for (const frame of decodeBatch(value)) this.#handle(frame);
+      for (const frame of decodeBatch(batch)) this.#handle(frame);
     }
     this.#flushSoon();
   }
@@ -192,28 +234,37 @@ export class Link {
   #flush(): void {
     const line = this.#line;
     if (this.#over || line === undefined) return;
-    const { batches, port, side } = line;
-    const isAwaited = this.#hasTaken && Atomics.exchange(batches, 1 - side, TAKEN) === AWAITED;
+    const { port, theirs } = line;
+    const isAwaited = this.#hasTaken && Atomics.exchange(theirs.head, STATE, TAKEN) === AWAITED;
     this.#hasTaken = false;
     // What comes from here says as much as an acknowledgement.
     if (!this.#send(line) && isAwaited) port.postMessage(ACKNOWLEDGEMENT);
   }
 
   /** Sends a batch, where there is something to send and the last one was taken up. */
-  #send({ batches, port, side }: Line): boolean {
+  #send({ ours, port }: OpenLine): boolean {
     if (this.#waiting.length === 0) return false;
-    if (Atomics.compareExchange(batches, side, ON_ITS_WAY, AWAITED) !== TAKEN) return false;
-    const piece = this.#batch();
-    this.#bytes -= piece.length;
-    Atomics.store(batches, side, ON_ITS_WAY);
-    port.postMessage(piece, [piece.buffer]);
+    const { area, head } = ours;
+    if (Atomics.compareExchange(head, STATE, ON_ITS_WAY, AWAITED) !== TAKEN) return false;
+    const { batch, bytes } = this.#batch();
+    this.#bytes -= bytes;
+    Atomics.store(head, STATE, ON_ITS_WAY);
+    if (bytes <= AREA_BYTES) {
+      encodeBatch(batch, area);
+      Atomics.store(head, LENGTH, bytes);
+      port.postMessage(IN_MEMORY);
+    } else {
+      const piece = new Uint8Array(bytes);
+      encodeBatch(batch, Buffer.from(piece.buffer));
+      port.postMessage(piece, [piece.buffer]);
+    }
     // What is left asks for an acknowledgement.
     if (this.#waiting.length > 0) this.#flushSoon();
     return true;
   }
 
   /** The first of those that wait, as many as one batch has. */
-  #batch(): Uint8Array<ArrayBuffer> {
+  #batch(): { readonly batch: readonly Waiting[]; readonly bytes: number } {
     let bytes = 0;
     let count = 0;
     for (const { size } of this.#waiting) {
@@ -224,7 +275,7 @@ export class Link {
     const isAll = count === this.#waiting.length;
     const batch = isAll ? this.#waiting : this.#waiting.splice(0, count);
     if (isAll) this.#waiting = [];
-    return encodeBatch(batch, bytes);
+    return { batch, bytes };
   }
 
   #nextId(): number {
@@ -232,4 +283,9 @@ export class Link {
     while (this.#calls.has(this.#lastId));
     return this.#lastId;
   }
+}
+
+/** A copy of the batch that the other side has left: its place is for the next one. */
+function received({ area, head }: Outgoing): Uint8Array {
+  return new Uint8Array(area.subarray(0, Atomics.load(head, LENGTH)));
 }
