@@ -1,7 +1,7 @@
 /** Why a user may or may not do something, in words for an operator. */
-import { isPattern } from "../channels/names.ts";
-import { covers, overlaps } from "../channels/patterns.ts";
-import type { Action, Subject } from "../engine/ports/access.ts";
+import { channelProblem, isPattern } from "../channels/names.ts";
+import { covers, overlaps, patternProblem } from "../channels/patterns.ts";
+import { ACTIONS, type Action, type Grant, type Subject } from "../engine/ports/access.ts";
 import { allows } from "./authorizer.ts";
 import type { AccessRules, Effect } from "./rules.ts";
 import { AccessBook, type Term } from "./terms.ts";
@@ -10,6 +10,57 @@ export interface Explanation {
   readonly allowed: boolean;
   /** Sentences without a full stop: what decided, then rules that were left out and might have decided otherwise. */
   readonly reasons: readonly string[];
+}
+
+/** What an operator asks, as it was written. */
+export interface Question {
+  /** Empty for one that has not authenticated. */
+  readonly user: string;
+  readonly action: string;
+  /** A channel; to subscribe there may be a pattern. */
+  readonly channel: string;
+  /** A client id that authentication vouches for; undefined where it vouches for none. */
+  readonly client?: string | undefined;
+  /** What a token grants; undefined where it says nothing of that. */
+  readonly grants?:
+    | readonly { readonly pattern: string; readonly actions: readonly string[] }[]
+    | undefined;
+}
+
+/** A question that cannot be answered. */
+export class QuestionProblem extends Error {
+  override readonly name = "QuestionProblem";
+}
+
+/**
+ * Answers an operator, on the command line and in the console.
+ *
+ * @throws QuestionProblem with one sentence
+ */
+export function explainAsked(rules: AccessRules, question: Question): Explanation {
+  const { channel, client, grants, user } = question;
+  const action = actionOf(question.action);
+  check(action === "subscribe" ? patternProblem(channel) : channelProblem(channel));
+  const subject = {
+    userId: user,
+    clientId: client ?? "",
+    clientVouched: client !== undefined,
+    grants: grants?.map(({ actions, pattern }): Grant => {
+      check(patternProblem(pattern));
+      return { pattern, actions: actions.map(actionOf) };
+    }),
+  };
+  return explain(rules, subject, action, channel);
+}
+
+function actionOf(name: string): Action {
+  const action = ACTIONS.find((one) => one === name);
+  if (action !== undefined) return action;
+  throw new QuestionProblem(`the action is none of ${ACTIONS.join(", ")}`);
+}
+
+function check(problem: string | undefined): void {
+  if (problem !== undefined) throw new QuestionProblem(problem);
 }
 
 /**

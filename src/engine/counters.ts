@@ -4,6 +4,7 @@
  */
 import { recordOf } from "../channels/maps.ts";
 import type { GapReason } from "./ports/broker.ts";
+import { Incidents } from "./ports/incidents.ts";
 
 /** How an RPC ended. `cancelled` means that the client left first, so the backend is not to blame. */
 export const RPC_OUTCOMES = ["ok", "error", "timeout", "cancelled"] as const;
@@ -35,13 +36,13 @@ export interface HistogramStats {
 }
 
 /** What has been counted since the node started. */
-export type CounterStats = Readonly<Omit<Counters, "gaps" | "rpcs" | "stats">> & {
+export type CounterStats = Readonly<Omit<Counters, "gaps" | "incidents" | "rpcs" | "stats">> & {
   readonly gaps: Readonly<Counters["gaps"]>;
   readonly rpcs: Readonly<Record<RpcOutcome, HistogramStats>>;
 };
 
-/** Those that a host counts itself. */
-export type HostCounters = Pick<Counters, "internalErrors" | "queueDrops">;
+/** Those that a host counts itself, or reads. */
+export type HostCounters = Pick<Counters, "incidents" | "internalErrors" | "queueDrops">;
 
 export class Counters {
   /** Sessions of fresh connections, those that never sent connect included. */
@@ -57,6 +58,8 @@ export class Counters {
   replayed = 0;
   /** Gaps that live subscriptions met, by reason, reported or not. */
   readonly gaps: Record<GapReason, number> = recordOf(GAP_REASONS, () => 0);
+  /** The latest gaps and slow consumers one by one. */
+  readonly incidents = new Incidents();
   /** Bytes of frames from clients. */
   bytesIn = 0;
   /** Bytes of frames handed to transports. */
@@ -77,7 +80,8 @@ export class Counters {
   /** A copy that later counting does not change. */
   stats(): CounterStats {
     const rpcs = recordOf(RPC_OUTCOMES, (outcome) => this.rpcs[outcome].stats());
-    return { ...this, gaps: { ...this.gaps }, rpcs };
+    const { incidents: _, ...plain } = this;
+    return { ...plain, gaps: { ...this.gaps }, rpcs };
   }
 }
 

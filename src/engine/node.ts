@@ -2,6 +2,7 @@
 import { RuleAuthorizer } from "../access/authorizer.ts";
 import type { Snapshot } from "../channels/presence.ts";
 import type { RuleBook } from "../channels/rules.ts";
+import { DISCONNECTS } from "../protocol/codes.ts";
 import { MAX_UNHEARD_BYTES } from "../protocol/limits.ts";
 import type { EncodingCounters, FrameStamp } from "../protocol/publication-frames.ts";
 import type { HostCapabilities } from "./capabilities.ts";
@@ -20,7 +21,7 @@ import type { Tracer } from "./ports/tracing.ts";
 import { PublishGate } from "./publishing/publish-gate.ts";
 import type { FlowLimits } from "./session/flow-control.ts";
 import type { SharedIntake } from "./session/intake.ts";
-import type { EndedSession, Entrance, SessionHost } from "./session/ports.ts";
+import type { ClosedSession, EndedSession, Entrance, SessionHost } from "./session/ports.ts";
 import { membersFrame } from "./session/presence-frames.ts";
 import type { Session } from "./session/session.ts";
 import { DEFAULT_SETTINGS, type Settings } from "./settings/settings.ts";
@@ -32,6 +33,9 @@ import type { PresenceNotice } from "./subscription/replay-buffer.ts";
 import { SurveyRuns } from "./survey/survey-run.ts";
 import { Surveys } from "./survey/surveys.ts";
 import { Turns } from "./turns.ts";
+
+/** Channels of a slow consumer that are named: it may have had thousands. */
+const MAX_NAMED_CHANNELS = 8;
 
 /** What a host gives to a node. */
 export interface NodeOptions {
@@ -158,8 +162,14 @@ export class Node implements SessionHost {
     this.#lookBy?.(this.steadyAt(time));
   }
 
-  closed(code: number): void {
+  closed(code: number, { channels, id: sessionId }: ClosedSession): void {
     this.disconnects.set(code, (this.disconnects.get(code) ?? 0) + 1);
+    if (code !== DISCONNECTS.slowConsumer.code) return;
+    const at = this.clock.now();
+    const named = channels.length === 0 ? [""] : channels.slice(0, MAX_NAMED_CHANNELS);
+    for (const channel of named) {
+      this.counters.incidents.note({ kind: "slow_consumer", channel, reason: "", sessionId, at });
+    }
   }
 
   enter(identity: Identity, sessionId: string): Promise<Entrance> | undefined {

@@ -4,7 +4,7 @@
  */
 import { Hono } from "hono";
 import { addDocument } from "./api/document.ts";
-import { addChannelDoors, type ChannelDoor, type ChannelDoors } from "./channel-doors.ts";
+import { addChannelDoors, type ChannelDoors } from "./channel-doors.ts";
 import { addHealth, addReading } from "./health.ts";
 import { METRICS_TYPE } from "./metrics/text.ts";
 
@@ -15,8 +15,6 @@ export interface OperationsOptions {
   readonly metrics: () => string | Promise<string>;
   /** What lies below `/channels/`. */
   readonly channels?: ChannelDoors;
-  /** Streams of events below `/channels/`. Default none. */
-  readonly events?: ChannelDoor;
   /** Answers every other path. Default 404. */
   readonly fallback?: (request: Request) => Response | Promise<Response>;
 }
@@ -29,8 +27,7 @@ export function createOperationsApp(options: OperationsOptions): Hono {
     answer(200, await metrics(), { "Content-Type": METRICS_TYPE }),
   );
   addDocument(app);
-  const { events } = options;
-  addChannelDoors(app, events === undefined ? channels : { ...channels, events });
+  addChannelDoors(app, channels);
   app.notFound((context) => options.fallback?.(context.req.raw) ?? plain(404, "Not Found"));
   return app;
 }

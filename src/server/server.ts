@@ -14,7 +14,7 @@ import type { Logger } from "../engine/ports/platform.ts";
 import { SettingsError } from "../engine/settings/settings.ts";
 import type { HookTargets } from "../hooks/hooks.ts";
 import { MemoryOutbox } from "../hooks/memory-outbox.ts";
-import type { NodeState } from "../http/api/status.ts";
+import type { NodeState } from "../http/api/nodes.ts";
 import { fetchBytes } from "../http/fetch-bytes.ts";
 import { renderMetrics } from "../http/metrics/metrics.ts";
 import type { ProcessFacts } from "../http/metrics/process.ts";
@@ -117,6 +117,8 @@ export interface ThreadParts {
   process(): Promise<NodeState>;
   /** Metrics of all of them. */
   metrics(): Promise<string>;
+  /** All of them one by one. */
+  nodes(): Promise<readonly NodeState[]>;
 }
 
 /**
@@ -152,6 +154,8 @@ export class NodeServer implements Server {
   /** Health and metrics stay open until the last client has gone. */
   #admin: Listener | undefined;
   readonly #lag = new LoopLag();
+  /** As it was when the node was looked at last. */
+  #busyBefore = performance.eventLoopUtilization();
   readonly #clock = new ServerClock();
   readonly #thread: ThreadParts | undefined;
   #ready = false;
@@ -238,9 +242,10 @@ export class NodeServer implements Server {
         this.#authentication.backends.authenticate !== undefined || logger.debug !== undefined,
       open: () => this.#ready,
       ready: () => this.#isReady,
-      node: () => this.#node,
-      lag: () => this.#lag.stats(),
-      process: thread?.process,
+      nodes: {
+        node: thread?.process ?? (() => this.#state()),
+        nodes: thread?.nodes ?? (async () => [this.#state()]),
+      },
       threads: thread?.counts,
     });
   }
@@ -255,6 +260,11 @@ export class NodeServer implements Server {
 
   get connections(): number {
     return this.#doors.connections.size;
+  }
+
+  /** What the ids of its sessions begin with. */
+  get node(): string {
+    return this.#node;
   }
 
   async start(): Promise<ServerPorts> {
@@ -348,6 +358,20 @@ export class NodeServer implements Server {
 
   get #isReady(): boolean {
     return this.#ready && (this.#broker.broker.ready ?? true) && (this.#thread?.well() ?? true);
+  }
+
+  /** The node at this moment. */
+  #state(): NodeState {
+    const { connections, lag, memory, uptimeSeconds } = this.facts();
+    const now = performance.eventLoopUtilization();
+    const { utilization: busy } = performance.eventLoopUtilization(now, this.#busyBefore);
+    this.#busyBefore = now;
+    return {
+      name: this.#node,
+      stats: this.engine.stats(),
+      facts: { uptimeSeconds, connections, memoryBytes: memory.resident, lag, busy },
+      incidents: this.engine.counters.incidents.latest(),
+    };
   }
 
   /** What metrics say about the process itself. */

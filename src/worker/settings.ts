@@ -6,13 +6,17 @@ import { made } from "../channels/maps.ts";
 import { layered, replaced } from "../config/layers.ts";
 import { configSchema } from "../config/schema.ts";
 import { type SharedConfig, sharedConfig } from "../config/shared.ts";
+import { type Origin, settingsInForce } from "../engine/settings/in-force.ts";
 import { readSettings } from "../engine/settings/secrets.ts";
 import { SettingsError, toSettings } from "../engine/settings/settings.ts";
+import { isTable } from "../engine/settings/table.ts";
 import { bindingOf } from "./backends/binding.ts";
 
 /** The settings of every host, and what only gateways have. */
 export type WorkerSettings = Readonly<ReturnType<typeof readFrom>>;
 
+/** The table of settings among the variables of a Worker. */
+const TABLE = "messageloop";
 /** Secrets that stand above all else where they are there, as variables do on the other host. */
 export const API_KEYS = "MESSAGELOOP_API_KEYS";
 export const TICKET_KEYS = "MESSAGELOOP_API_TICKET_KEYS";
@@ -48,7 +52,7 @@ export function settingsOf(env: object): WorkerSettings {
 
 function readFrom(env: object) {
   const bindings = env as Readonly<Record<string, unknown>>;
-  let written = layered(bundled, bindings["messageloop"]);
+  let written = layered(bundled, bindings[TABLE]);
   for (const [name, path] of ABOVE) {
     if (bindings[name] !== undefined) written = replaced(written, path, { secret: name });
   }
@@ -65,11 +69,23 @@ function readFrom(env: object) {
     metrics: checked.api.metrics,
     /** What tickets are signed with, the first of them; none are made without any. */
     ticketKeys: checked.api.ticket_keys,
-    /** Beside the Worker's own host. */
+    /** Each setting with its value and where it comes from, without secrets. Read when it is asked for. */
+    inForce: () => settingsInForce(configSchema, written, "worker", originIn(bindings)),
     /** Beside the Worker's own host. */
     allowedOrigins: checked.transport.websocket.allowed_origins,
     /** Names of the Worker; without any every name is its own. */
     allowedHosts: checked.transport.websocket.allowed_hosts,
+  };
+}
+
+/** What stands in the table among the variables is above what the build has bundled. */
+function originIn(bindings: Readonly<Record<string, unknown>>): (path: string) => Origin {
+  return (path) => {
+    let value = bindings[TABLE];
+    for (const key of path.split(".")) value = isTable(value) ? value[key] : undefined;
+    return value === undefined
+      ? { source: "file", origin: "" }
+      : { source: "environment", origin: TABLE };
   };
 }
 

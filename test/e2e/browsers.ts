@@ -1,5 +1,5 @@
 /** Chromium and Firefox, for tests of pages that are the same in both. */
-import { chromium } from "playwright-core";
+import { type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import puppeteer, { type Browser as UsedBrowser } from "puppeteer-core";
 
 export interface BrowserPage {
@@ -51,7 +51,12 @@ export async function launchAsUsed(
   });
 }
 
-async function launchChromium(): Promise<Browser> {
+export interface Chromium extends Browser {
+  /** A page of a certain size, or with other wishes of its user. */
+  newPage(look: BrowserContextOptions): Promise<Page>;
+}
+
+export async function launchChromium(): Promise<Chromium> {
   const browser = await chromium.launch({ executablePath: programOf("MESSAGELOOP_CHROMIUM") });
   return {
     open: async (url, before = "") => {
@@ -60,6 +65,7 @@ async function launchChromium(): Promise<Browser> {
       await page.goto(url);
       return page;
     },
+    newPage: (look) => browser.newPage(look),
     close: () => browser.close(),
   };
 }

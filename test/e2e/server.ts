@@ -14,6 +14,9 @@ declare module "vitest" {
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startWrangler({
     secrets: { MESSAGELOOP_API_KEYS: JSON.stringify(KEY_ENTRIES) },
+    // Gateways report what they hold, which the console shows.
+    config: "api: { metrics: true }\n",
+    page: true,
   });
   project.provide("url", server.url);
   return () => server.stop();

@@ -228,7 +228,7 @@ export class Cluster {
           report: done(region, "report", (request) => at().report(request)),
           list: answered(region, "list", (request) => at().list(request)),
           count: done(region, "count", (request) => at().count(request)),
-          figures: () => answered(region, "figures", () => at().figures())(new Uint8Array()),
+          figures: answered(region, "figures", (request) => at().figures(request)),
         };
       },
     };

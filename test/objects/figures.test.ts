@@ -1,5 +1,6 @@
 /** What gateways report of themselves to the counters of their region, and what the counters make of it. */
 import { expect, test } from "vitest";
+import type { Incident } from "../../src/engine/ports/incidents.ts";
 import { countAt, figuresOf, type RegionFigures } from "../../src/objects/calls/directory-calls.ts";
 import { FiguresReporter, reportsOf } from "../../src/objects/gateway/figures.ts";
 import type { StatsStub } from "../../src/objects/ports/calls.ts";
@@ -18,7 +19,7 @@ function scene() {
       if (failing.now) throw Object.assign(new Error("reset"), { remote: true, retryable: true });
       place.object.count(request);
     },
-    figures: async () => place.object.figures(),
+    figures: async (request) => place.object.figures(request),
   };
   /** When reports came, in milliseconds since the start. */
   const calls: number[] = [];
@@ -105,6 +106,77 @@ test("counters that do not answer are tried some times, and again at the next ev
   one.changed();
   await cluster.time.pass(200_000);
   expect((await seen()).figures).toEqual({ sessions: 0, publishes_total: 1 });
+});
+
+const met = (channel: string, began: number, more: Partial<Incident> = {}): Incident => ({
+  kind: "gap",
+  channel,
+  reason: "expired",
+  began,
+  at: began,
+  count: 1,
+  sessionId: "s",
+  ...more,
+});
+
+test("gateways are named where they are asked for, the busiest first, each with the figures that are asked for", async () => {
+  const { stub, cluster } = scene();
+  for (const [gateway, sessions] of Object.entries({ a: 1, b: 30, c: 2 })) {
+    const gauges = { sessions, channels: 9 };
+    await countAt(stub, { gateway, life: "l", time: sessions, gauges, counters: { total: 1 } });
+    await countAt(stub, { gateway, life: "m", time: 50, gauges, counters: { total: 2 } });
+  }
+  const ask = { gateways: 2, figures: ["sessions", "total", "unknown"] };
+  const { loads, gateways } = await cluster.time.until(figuresOf(stub, ask));
+  expect(gateways).toBe(3);
+  expect(loads).toEqual([
+    { gateway: "b", time: 50, figures: { sessions: 30, total: 3, unknown: 0 }, incidents: [] },
+    { gateway: "c", time: 50, figures: { sessions: 2, total: 3, unknown: 0 }, incidents: [] },
+  ]);
+  expect((await cluster.time.until(figuresOf(stub))).loads).toEqual([]);
+});
+
+test("what gateways have met goes on in later reports, outlives their lives, and is bounded", async () => {
+  const { cluster, place, stub } = scene();
+  const row = { gateway: "g", life: "l", gauges: {}, counters: {} };
+  const known = async () => {
+    const { loads } = await cluster.time.until(figuresOf(stub, { gateways: 9, figures: [] }));
+    return loads.flatMap(({ incidents }) => incidents);
+  };
+  await countAt(stub, { ...row, time: 1 }, [met("a", 1)]);
+  await countAt(stub, { ...row, time: 2 }, [met("a", 1, { at: 2, count: 7 }), met("b", 2)]);
+  expect(await known()).toEqual([met("a", 1, { at: 2, count: 7 }), met("b", 2)]);
+  const { written } = cluster.statsDisk(REGION);
+  await countAt(stub, { ...row, time: 3 }, [met("a", 1, { at: 2, count: 7 }), met("b", 2)]);
+  // The figures alone were written.
+  expect(cluster.statsDisk(REGION).written).toBe(written + 1);
+  await countAt(stub, { ...row, life: "m", time: 4 }, [met("c", 4)]);
+  expect((await known()).map(({ channel }) => channel)).toEqual(["a", "b", "c"]);
+  const many = Array.from({ length: 20 }, (_, i) => met(`d${i}`, 5));
+  await countAt(stub, { ...row, life: "m", time: 5 }, many);
+  expect(await known()).toEqual(many);
+  expect(place.object).toBeDefined();
+});
+
+test("a gateway reports what it has met together with what it has counted", async () => {
+  const { cluster, stub } = scene();
+  const all: Incident[] = [];
+  const reporter = new FiguresReporter({
+    gateway: "g",
+    region: REGION,
+    life: "l",
+    calls: { stats: () => stub },
+    platform: cluster.platform,
+    figures: () => ({ gauges: { sessions: 0 }, counters: {} }),
+    incidents: () => all,
+  });
+  reporter.changed();
+  await cluster.time.pass(20_000);
+  all.push(met("a", 1));
+  reporter.changed();
+  await cluster.time.pass(20_000);
+  const { loads } = await cluster.time.until(figuresOf(stub, { gateways: 1, figures: [] }));
+  expect(loads[0]?.incidents).toEqual([met("a", 1)]);
 });
 
 test("a region that does not answer is undefined, and the others are as they are", async () => {

@@ -1,8 +1,11 @@
 /** A server with threads: what its clients see is that of one server, also when one of them ends or is busy. */
 import { readFileSync } from "node:fs";
+import type { JsonObject } from "@bufbuild/protobuf";
 import { afterEach, expect, test } from "vitest";
 import { obstacle } from "../../src/server/threads/threads.ts";
 import { ownerOf } from "../../src/threads/calls/owner.ts";
+import { KEYS } from "../http/api/cases.ts";
+import { jsonDriver } from "../http/api/driver.ts";
 import { freshChannel, textOf, texts } from "../support/client.ts";
 import { eventually, sleep } from "../support/eventually.ts";
 import { startCli } from "./process.ts";
@@ -47,7 +50,7 @@ test("connections are spread evenly, and clients of all threads hear each other"
 });
 
 test("metrics are sums, with figures of each thread, and the page names them", async () => {
-  const { url, http } = await start(2);
+  const { url, http } = await start(2, { api: { keys: [KEYS.all.entry] } });
   const clients = await Promise.all(Array.from({ length: 4 }, () => open(url)));
   const channel = freshChannel();
   for (const client of clients) await client.subscribe(channel);
@@ -68,6 +71,21 @@ test("metrics are sums, with figures of each thread, and the page names them", a
     expect(value("messageloop_thread_deaths_total", { thread })).toBe(0);
     expect(value("messageloop_thread_busy_ratio", { thread })).toBeGreaterThan(0);
     expect(value("messageloop_thread_busy_ratio", { thread })).toBeLessThanOrEqual(1);
+  }
+  // Whichever thread answers.
+  for (let i = 0; i < 2; i++) {
+    const { body } = await jsonDriver(`http://127.0.0.1:${http}`).call("nodes", {}, KEYS.all.key);
+    const nodes = body["nodes"] as JsonObject[];
+    expect(nodes.map(({ thread, sessions }) => [thread, sessions])).toEqual([
+      [0, 2],
+      [1, 2],
+    ]);
+    const names = nodes.map(({ name }) => `${name}`);
+    for (const [place, name] of names.entries())
+      expect(name).toMatch(new RegExp(`-${place}-\\d+$`));
+    expect(nodes.map(({ deliveries }) => Number(deliveries))).toEqual([2, 2]);
+    const kept = nodes.map(({ own_channels: kept }) => Number(kept ?? 0));
+    expect(kept.reduce((sum, one) => sum + one)).toBe(1);
   }
   const page = readFileSync(new URL("../../docs/threads.md", import.meta.url), "utf8");
   const named = page.match(/\bmessageloop_threads?_?[a-z_]*/g) ?? [];

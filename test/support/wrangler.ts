@@ -31,6 +31,8 @@ export interface WranglerOptions {
   readonly secrets?: Readonly<Record<string, string>>;
   /** A config.yaml. Default: there is none. */
   readonly config?: string;
+  /** Whether it has the page as well where it has a module, variables or a config.yaml of the test's own. Default not. */
+  readonly page?: boolean;
   /** Default: a free one. */
   readonly port?: number;
   /** A folder that outlives this run. Default: a fresh one that goes with it. */
@@ -91,7 +93,7 @@ export async function startWrangler(options: WranglerOptions = {}): Promise<Runn
 
 /** What wrangler is to be started with, beside the command, for a Worker and configuration of the test's own. */
 export async function prepared(
-  options: Pick<WranglerOptions, "main" | "vars" | "config" | "classes">,
+  options: Pick<WranglerOptions, "main" | "vars" | "config" | "classes" | "page">,
   folder: string,
 ): Promise<{ readonly env: NodeJS.ProcessEnv; readonly more: readonly string[] }> {
   const { main, vars, config } = options;
@@ -107,13 +109,12 @@ export async function prepared(
 
 /** The deployed configuration with another module and more variables, without what only the page needs. */
 async function configuration(
-  { main, vars, config, classes = [], entrypoints = {} }: WranglerOptions,
+  { main, vars, config, classes = [], entrypoints = {}, page = false }: WranglerOptions,
   storage: string,
 ): Promise<unknown> {
   const { unstable_readConfig: readConfig } = await import("wrangler");
-  const { name, compatibility_date, compatibility_flags, exports } = readConfig({
-    config: join(root, "wrangler.toml"),
-  });
+  const deployed = readConfig({ config: join(root, "wrangler.toml") });
+  const { name, assets, compatibility_date, compatibility_flags, exports } = deployed;
   return {
     name,
     main: join(root, main ?? "src/worker/index.ts"),
@@ -131,6 +132,7 @@ async function configuration(
       entrypoint,
     })),
     vars,
+    ...(page ? { assets: { ...assets, directory: join(root, "dist/page") } } : {}),
     ...(config === undefined ? {} : buildInto(join(storage, "config.json"))),
   };
 }

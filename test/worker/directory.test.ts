@@ -166,6 +166,7 @@ test("what is kept for the directory costs one row each, and no table where noth
       ...registrations.all(),
       ...reports.list("", { first: "", end: undefined }, 9),
       ...reports.counts(),
+      ...reports.incidents(),
     ]).toEqual([]);
     expect([reports.empty, reports.firstEnd(), reported.read(), registrations.size]).toEqual([
       true,
@@ -184,12 +185,22 @@ test("what is kept for the directory costs one row each, and no table where noth
       counters: {},
       before: { d: 0.5 },
     };
+    const incident = {
+      kind: "gap",
+      channel: "it's \u202E",
+      reason: "limit",
+      began: 1,
+      at: 2,
+      count: 3,
+      sessionId: "s",
+    } as const;
     const steps: (() => void)[] = [
       () => users.save({ sessionId: "s", gateway: "g", since: 1 }),
       () => users.drop("s"),
       () => reports.save({ channel: "c", members: 1, until: 5 }),
       () => reports.dropOver(5),
       () => reports.saveCounts(counts),
+      () => reports.saveIncidents("weur-1", [incident]),
       () => reported.save({ region: "weur", said: undefined }),
       () => reported.save({ region: "weur", said: { members: 2, until: undefined } }),
       () => registrations.set("ann", { unsettled: false }),
@@ -203,6 +214,7 @@ test("what is kept for the directory costs one row each, and no table where noth
       expect(counting.written - before).toBe(1);
     }
     expect([...reports.counts()]).toEqual([counts]);
+    expect([...reports.incidents()]).toEqual([["weur-1", [incident]]]);
     expect(reports.empty).toBe(false);
     expect(reported.read()).toEqual({ region: "weur", said: { members: 2, until: undefined } });
     expect(new SqlReportedStore(counting, false).read()).toEqual(reported.read());

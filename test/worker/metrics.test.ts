@@ -1,13 +1,15 @@
 /** What operators read of a deployment by a key: what gateways have counted, though every object of it sleeps. */
-import { createExecutionContext, evictDurableObject } from "cloudflare:test";
+import { createExecutionContext, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { beforeAll, expect, test, vi } from "vitest";
+import type { Engine } from "../../src/engine/engine.ts";
 import type { Backends } from "../../src/engine/ports/backends.ts";
 import { hex } from "../../src/http/keys/key.ts";
 import { webSha256 } from "../../src/http/keys/sha256.ts";
 import { REGION_METRICS } from "../../src/http/metrics/regions.ts";
 import { ChannelObject } from "../../src/objects/channel/object.ts";
 import { StatsObject } from "../../src/objects/directory/stats.ts";
+import { DISCONNECTS } from "../../src/protocol/codes.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { GatewayDurableObject } from "../../src/worker/gateway/object.ts";
 import { REGIONS } from "../../src/worker/placement.ts";
@@ -19,16 +21,21 @@ import { Client, freshChannel } from "./socket.ts";
 
 const READER = `ml_scraper_${"r".repeat(43)}`;
 const PUBLISHER = `ml_backend_${"p".repeat(43)}`;
+const OPERATOR = `ml_operator_${"o".repeat(43)}`;
 
 beforeAll(async () => {
-  const entry = async (key: string, right: string) => ({
-    id: right,
+  // No channel that anybody uses: metrics are of none.
+  const entry = async (id: string, key: string, right: string, pattern = "metrics.only") => ({
+    id,
     digest: hex(await webSha256(key)),
     rights: [right],
-    // No channel that anybody uses: metrics are of none.
-    patterns: ["metrics.only"],
+    patterns: [pattern],
   });
-  const keys = [await entry(READER, "read"), await entry(PUBLISHER, "publish")];
+  const keys = [
+    await entry("read", READER, "read"),
+    await entry("publish", PUBLISHER, "publish"),
+    await entry("operator", OPERATOR, "read", "**"),
+  ];
   // Before any object is made: a gateway reports where there is a key that may ask for it.
   Object.assign(env, { [API_KEYS]: JSON.stringify(keys), messageloop: { api: { metrics: true } } });
 });
@@ -41,11 +48,17 @@ const gatewayLives = vi
 /** Called when a life of a channel begins. */
 const channelLives = vi.spyOn(ChannelObject.prototype, "found");
 
-async function asked(path: string, key?: string, method = "GET"): Promise<Response> {
+async function asked(
+  path: string,
+  key?: string,
+  method = "GET",
+  body: string | null = null,
+): Promise<Response> {
   const { fetch } = createWorker();
   if (fetch === undefined) throw new Error("the Worker takes no requests");
-  const headers = key === undefined ? {} : { Authorization: `Bearer ${key}` };
-  const request = new Request(`https://own.example${path}`, { method, headers });
+  const authorization = key === undefined ? {} : { Authorization: `Bearer ${key}` };
+  const headers = { "Content-Type": "application/json", ...authorization };
+  const request = new Request(`https://own.example${path}`, { method, headers, body });
   const context = Object.assign(createExecutionContext(), { exports });
   return await fetch(request as never, env as unknown as Env, context);
 }
@@ -59,6 +72,13 @@ async function scraped(): Promise<ReadonlyMap<string, number>> {
       .flatMap(({ samples }) => samples)
       .map(({ name, labels, value }) => [`${name} ${Object.values(labels).join(" ")}`, value]),
   );
+}
+
+/** What the server API says of gateways. */
+async function nodesSeen(): Promise<NodesBody> {
+  const answer = await asked("/messageloop.server.v1.APIService/Nodes", OPERATOR, "POST", "{}");
+  expect(answer.status).toBe(200);
+  return await answer.json<NodesBody>();
 }
 
 function evict(gateway: string): Promise<void> {
@@ -101,6 +121,16 @@ test("what gateways have counted is read while all of them sleep, and goes on wh
     }),
   );
   for (const client of clients) await client.subscribe(channel);
+  const slow = await Client.open({ gateway: "oc-22" });
+  await slow.connect({ token: user });
+  await slow.subscribe(`${channel}.slow`);
+  await runInDurableObject(exports.GatewayDurableObject.getByName("oc-22"), (gateway) => {
+    const { engine } = gateway as unknown as { readonly engine: Engine };
+    for (const session of engine.sessions()) {
+      if (session.channels.includes(`${channel}.slow`)) session.close(DISCONNECTS.slowConsumer);
+    }
+  });
+  expect(await slow.closed()).toMatchObject({ code: 3510 });
   const [first] = clients;
   for (let i = 1; i <= 3; i++) await first?.publish(channel, `m${i}`);
   const sum = (samples: ReadonlyMap<string, number>, name: string): number =>
@@ -120,13 +150,14 @@ test("what gateways have counted is read while all of them sleep, and goes on wh
   const before = Date.now();
   const asleep = await scraped();
   const health = await (await asked("/health", READER)).json<HealthBody>();
+  const { incidents = [], nodes, regions } = await nodesSeen();
   expect(gatewayLives).not.toHaveBeenCalled();
   expect(channelLives).not.toHaveBeenCalled();
   const counted = {
     messageloop_gateways: [2, 1],
     messageloop_sessions: [2, 1],
     messageloop_subscriptions: [2, 1],
-    messageloop_sessions_opened_total: [2, 1],
+    messageloop_sessions_opened_total: [3, 1],
     messageloop_publications_total: [3, 0],
     messageloop_deliveries_total: [6, 3],
   };
@@ -134,9 +165,32 @@ test("what gateways have counted is read while all of them sleep, and goes on wh
     const seen = ["oc", "afr"].map((region) => asleep.get(`${name} ${region}`));
     expect(seen, name).toEqual(numbers);
   }
-  expect(asleep.get("messageloop_disconnects_total oc 3510")).toBe(0);
+  expect(asleep.get("messageloop_disconnects_total oc 3510")).toBe(1);
   const asOf = asleep.get("messageloop_region_as_of_timestamp_seconds oc") ?? 0;
   expect(Math.abs(before / 1_000 - asOf)).toBeLessThan(12);
+  const mine = nodes.filter(({ name }) => gateways.includes(name));
+  expect(
+    Object.fromEntries(
+      mine.map(({ name, ...its }) => [name, [its.region, its.sessions, its.deliveries]]),
+    ),
+  ).toEqual({ "oc-21": ["oc", 1, "3"], "oc-22": ["oc", 1, "3"], "afr-21": ["afr", 1, "3"] });
+  for (const { reported } of mine) expect(Math.abs(before - Number(reported))).toBeLessThan(30_000);
+  expect(regions.map(({ region }) => region)).toEqual(REGIONS);
+  expect(regions.find(({ region }) => region === "oc")).toMatchObject({
+    ready: true,
+    gateways: 2,
+    sessions: "2",
+    as_of: expect.stringMatching(/^\d{13}$/),
+  });
+  // The gateway has met it, the region remembers it, and both sleep.
+  expect(incidents.filter(({ channel: its }) => its.startsWith(channel))).toEqual([
+    expect.objectContaining({
+      kind: "slow_consumer",
+      channel: `${channel}.slow`,
+      count: 1,
+      node: "oc-22",
+    }),
+  ]);
   expect(health).toMatchObject({ status: "ready", gateways: 3, sessions: 3 });
   expect(Math.abs(before - Date.parse(health.as_of))).toBeLessThan(12_000);
   expect(health.regions.map(({ region }) => region)).toEqual(REGIONS);
@@ -149,7 +203,7 @@ test("what gateways have counted is read while all of them sleep, and goes on wh
   );
   expect(awake.get("messageloop_publications_total oc")).toBe(4);
   expect(awake.get("messageloop_sessions oc")).toBe(2);
-  expect(awake.get("messageloop_sessions_opened_total oc")).toBe(2);
+  expect(awake.get("messageloop_sessions_opened_total oc")).toBe(3);
   const text = await (await asked("/metrics", READER)).text();
   expect(text).not.toMatch(/secret|oc-2/);
   const labels = new Set([...text.matchAll(/[{,]([a-z_]+)="/g)].map(([, label]) => label));
@@ -206,4 +260,16 @@ interface HealthBody {
     readonly status: string;
     readonly sessions: number | null;
   }[];
+}
+
+interface NodesBody {
+  readonly nodes: readonly {
+    readonly name: string;
+    readonly region: string;
+    readonly sessions: number;
+    readonly deliveries: string;
+    readonly reported: string;
+  }[];
+  readonly regions: readonly { readonly region: string }[];
+  readonly incidents?: readonly { readonly channel: string }[];
 }

@@ -1,4 +1,5 @@
 /** Which sessions a user has and which channels there are, over all nodes. */
+import type { Incident } from "./incidents.ts";
 import type { Revocation } from "./revocations.ts";
 
 /** A session that has authenticated as a user. */
@@ -40,6 +41,35 @@ export interface ChannelPage {
   readonly asOf: number;
 }
 
+/** What a node has reported of itself: it holds for as long as the node sleeps. */
+export interface NodeReport {
+  readonly gateway: string;
+  /** When, Unix milliseconds by the clock of the node. */
+  readonly time: number;
+  /** Those that were asked for, by their names. */
+  readonly figures: Readonly<Record<string, number>>;
+  /** The newest last. */
+  readonly incidents: readonly Incident[];
+}
+
+/** What the nodes of a region have reported. */
+export interface RegionReport {
+  readonly region: string;
+  /** Undefined where its counters do not answer. */
+  readonly report:
+    | {
+        /** Nodes that hold anything. */
+        readonly gateways: number;
+        /** Sums over the nodes. */
+        readonly figures: Readonly<Record<string, number>>;
+        /** What was so no later than then is part of it, Unix milliseconds. */
+        readonly asOf: number;
+        /** Nodes one by one, as far as they were asked for. */
+        readonly loads: readonly NodeReport[];
+      }
+    | undefined;
+}
+
 /** What a session gets that has joined. */
 export interface JoinAnswer {
   /** The user has as many sessions as it may: this one has not joined. */
@@ -72,4 +102,11 @@ export interface Directory {
   forget(userId: string, sessionIds: readonly string[]): void;
   /** One page of the channels. */
   channels(query: ChannelQuery): Promise<ChannelPage>;
+  /**
+   * What nodes have reported, of each region those first that have most of the first figure. Hosts whose nodes report
+   * nothing, since they can be asked, leave it out.
+   *
+   * @param most nodes of a region
+   */
+  nodes?(figures: readonly string[], most: number): Promise<readonly RegionReport[]>;
 }

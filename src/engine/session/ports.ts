@@ -42,8 +42,8 @@ export interface SessionHost extends ChannelsHost {
   steadyNow(): number;
   /** Has the host look at the sessions by this time, Unix milliseconds. */
   lookBy(time: number): void;
-  /** This node has closed a session. */
-  closed(code: number): void;
+  /** This node closes a session, which has its channels still. */
+  closed(code: number, session: ClosedSession): void;
   /**
    * A session has authenticated, or has brought a new token. Resolves when it can be found by its user, or when that
    * cannot be waited for, or must not go on; undefined where there is nothing to ask. Never rejects.
@@ -55,6 +55,11 @@ export interface SessionHost extends ChannelsHost {
 
 /** Whether a session may go on: not with a revoked token, and not where its user has enough of them. */
 export type Entrance = "entered" | "revoked" | "full";
+
+export interface ClosedSession {
+  readonly id: string;
+  readonly channels: readonly string[];
+}
 
 export interface EndedSession extends Marked {
   readonly id: string;

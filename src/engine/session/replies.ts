@@ -67,7 +67,11 @@ export class Replies {
 
   /** Tells a client that can take it of messages that it will not get. */
   tellGap(channel: string, gap: LogGap): void {
-    this.#node.counters.gaps[gap.reason] += 1;
+    const { clock, counters } = this.#node;
+    const { sessionId } = this.#client;
+    const { reason } = gap;
+    counters.gaps[reason] += 1;
+    counters.incidents.note({ kind: "gap", channel, reason, sessionId, at: clock.now() });
     if (!this.#client.can("recovery")) return;
     this.tell({ case: "gap", value: gapMessage(channel, gap) });
   }

@@ -312,6 +312,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
    */
   close(disconnect: Disconnect, retryAfterMs = 0): void {
     if (this.#state === "closed") return;
+    this.#node.closed(disconnect.code, this);
     this.#attempt("farewell", () => this.#farewell(disconnect, retryAfterMs));
     // A client that should come back by itself may do so before its end is reported.
     this.#end(!reconnects(disconnect.code), {
@@ -320,7 +321,6 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
       reason: disconnect.reason,
     });
     this.#attempt("close", () => this.#transport.close(disconnect));
-    this.#node.closed(disconnect.code);
   }
 
   /** Says why the session ends, past every bound: a slow client has to learn it as well. */

@@ -22,10 +22,13 @@ import { toConnectError } from "../statuses.ts";
 import type { Tickets } from "../tickets/tickets.ts";
 import { CallCounts, type CallStats } from "./call-counts.ts";
 import type { ApiCall } from "./context.ts";
+import { explain } from "./explain.ts";
+import { nodes } from "./nodes.ts";
 import { publish } from "./publish.ts";
 import { channels, history, presence, removeHistory } from "./reads.ts";
 import { revoke } from "./revoke.ts";
 import { disconnect, subscribe, survey, unsubscribe } from "./sessions.ts";
+import { type SettingsHost, settings } from "./settings.ts";
 import { type StatusHost, sessions, status } from "./status.ts";
 
 export interface ApiServiceOptions {
@@ -33,8 +36,8 @@ export interface ApiServiceOptions {
   /** Makes the tickets of CreateTicket. */
   readonly tickets: Tickets;
   readonly logger: Logger;
-  /** What Status answers of the host. */
-  readonly host: StatusHost;
+  /** What Status, Nodes and Settings answer of the host. */
+  readonly host: StatusHost & SettingsHost;
 }
 
 /** One of the calls. Its types are those of its descriptor. */
@@ -85,6 +88,9 @@ export class ApiService {
       of(method.revoke, revoke),
       of(method.status, async (call) => await status(call, host)),
       of(method.sessions, sessions),
+      of(method.nodes, (call) => nodes(call, host)),
+      of(method.settings, async (call) => settings(call, host)),
+      of(method.explain, async (call, request) => explain(call, request)),
       of(method.createTicket, async ({ principal }, { userId, channels: names, ttlMs }) => {
         for (const name of names) principal.check("read", name);
         const { ticket, expiresAt } = await tickets.mint({

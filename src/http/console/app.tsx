@@ -4,19 +4,32 @@ import { Operator, type SignedIn } from "./hooks.ts";
 import { dropKey, keepKey, keptKey } from "./key-store.ts";
 import { Name } from "./parts/text.tsx";
 import { hashOf, type Route, useRoute } from "./routes.ts";
-import { SAMPLE_MS, Samples } from "./samples.ts";
-import { failureText, ServerApi, type Status } from "./server-api.ts";
+import { Samples } from "./samples.ts";
+import { failureText, type Right, ServerApi, type Status } from "./server-api.ts";
+import { Access } from "./views/access.tsx";
 import { ChannelView } from "./views/channel.tsx";
 import { Channels } from "./views/channels.tsx";
-import { NodeView } from "./views/node.tsx";
+import { Nodes } from "./views/nodes.tsx";
 import { Publish } from "./views/publish.tsx";
 import { Sessions } from "./views/sessions.tsx";
+import { Settings } from "./views/settings.tsx";
 import { SignIn } from "./views/sign-in.tsx";
 import { Tail } from "./views/tail.tsx";
 
 interface Inside {
   readonly api: ServerApi;
   readonly status: Status;
+}
+
+/** Between two looks at the nodes, in milliseconds. Gateways of Workers report no more often. */
+const LOOK_MS = 5_000;
+const WORKER_LOOK_MS = 10_000;
+
+function signedIn(inside: Inside, leave: SignedIn["leave"]): SignedIn {
+  const { patterns = [], rights = [] } = inside.status.key;
+  const may = (right: Right): boolean => rights.includes(right);
+  const mayEverywhere = (right: Right): boolean => may(right) && patterns.includes("**");
+  return { ...inside, leave, may, mayEverywhere };
 }
 
 export function App() {
@@ -50,15 +63,7 @@ export function App() {
     setInside(undefined);
     setProblem(why);
   }, []);
-  const operator = useMemo<SignedIn | undefined>(
-    () =>
-      inside && {
-        ...inside,
-        leave,
-        may: (right) => inside.status.key.rights?.includes(right) === true,
-      },
-    [inside, leave],
-  );
+  const operator = useMemo(() => inside && signedIn(inside, leave), [inside, leave]);
   if (operator === undefined) return <SignIn problem={problem} isBusy={isBusy} enter={enter} />;
   return (
     <Operator.Provider value={operator}>
@@ -73,22 +78,36 @@ const PLACES: readonly (readonly [title: string, route: Route])[] = [
   ["Live tail", { view: "tail", pattern: "" }],
   ["Publish", { view: "publish", channel: "" }],
   ["Sessions", { view: "sessions", user: "" }],
-  ["Node", { view: "node" }],
+  ["Nodes", { view: "nodes" }],
+  ["Access", { view: "access" }],
+  ["Settings", { view: "settings" }],
 ];
 
+/** Whether a key can do anything in a view. */
+function isFor(view: Route["view"], { may, mayEverywhere }: SignedIn): boolean {
+  if (view === "publish") return may("publish");
+  if (view === "settings") return mayEverywhere("manage");
+  return !["sessions", "nodes", "access"].includes(view) || mayEverywhere("read");
+}
+
 function Shell({ operator }: { readonly operator: SignedIn }) {
-  const { leave, may, status } = operator;
+  const { leave, status } = operator;
   const route = useRoute();
-  const samples = useSamples(operator);
+  const samples = useSamples(operator, route.view === "nodes");
   const main = useRef<HTMLElement>(null);
+  const menu = useRef<HTMLElement>(null);
   const place = hashOf(route);
   const isFirst = useRef(true);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a screen reader reads the view that a new address opens.
   useEffect(() => {
     if (!isFirst.current) main.current?.querySelector<HTMLElement>("#title")?.focus();
     isFirst.current = false;
+    // On a phone the menu is a row that scrolls.
+    menu.current
+      ?.querySelector("[aria-current]")
+      ?.scrollIntoView({ block: "nearest", inline: "center" });
   }, [place]);
-  const places = PLACES.filter(([, { view }]) => view !== "publish" || may("publish"));
+  const places = PLACES.filter(([, { view }]) => isFor(view, operator));
   const here = route.view === "channel" ? "channels" : route.view;
   return (
     <>
@@ -97,7 +116,7 @@ function Shell({ operator }: { readonly operator: SignedIn }) {
           To the content
         </a>
         <p class="brand">MessageLoop</p>
-        <nav aria-label="Console">
+        <nav ref={menu} aria-label="Console">
           {places.map(([title, to]) => (
             <a key={title} href={hashOf(to)} aria-current={to.view === here ? "page" : undefined}>
               {title}
@@ -129,8 +148,12 @@ function viewOf(route: Route, samples: Samples) {
       return <Publish key={route.channel} channel={route.channel} />;
     case "sessions":
       return <Sessions key={route.user} user={route.user} />;
-    case "node":
-      return <NodeView samples={samples} />;
+    case "nodes":
+      return <Nodes samples={samples} />;
+    case "access":
+      return <Access />;
+    case "settings":
+      return <Settings />;
     default:
       return <Channels />;
   }
@@ -142,21 +165,28 @@ function skip(event: Event, main: HTMLElement | null): void {
   main?.querySelector<HTMLElement>("#title")?.focus();
 }
 
-/** What the node does, from signing in on and whichever view is open. */
-function useSamples({ api, status }: Inside): Samples {
+/**
+ * What the nodes do, whichever view is open. Of Workers it is asked for only where it is looked at: each look asks the
+ * counters of every region.
+ */
+function useSamples({ api, mayEverywhere, status }: SignedIn, isOpen: boolean): Samples {
   const samples = useRef(new Samples());
+  const isServer = status.host === "server";
+  const isWanted = mayEverywhere("read") && (isServer || isOpen);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: who opens the view sees how it is now.
   useEffect(() => {
-    const take = ({ nodes = [], as_of: at }: Status): void => {
-      for (const node of nodes) samples.current.add({ at: Number(at), node });
-    };
-    take(status);
-    if (status.nodes === undefined) return;
+    if (!isWanted) return;
     const look = (): void => {
+      if (!isServer && document.visibilityState !== "visible") return;
       // What cannot be had now leaves a hole in the curve.
-      api.call("Status", {}).then(take, () => {});
+      api.call("Nodes", {}).then(
+        (page) => samples.current.add(page),
+        (error: unknown) => samples.current.failed(failureText(error)),
+      );
     };
-    const timer = setInterval(look, SAMPLE_MS);
+    look();
+    const timer = setInterval(look, isServer ? LOOK_MS : WORKER_LOOK_MS);
     return () => clearInterval(timer);
-  }, [api, status]);
+  }, [api, isServer, isWanted, isOpen]);
   return samples.current;
 }

@@ -8,6 +8,8 @@ export interface SignedIn {
   readonly api: ServerApi;
   readonly status: Status;
   readonly may: (right: Right) => boolean;
+  /** Whether the key has a right in all channels, as what concerns no channel needs it. */
+  readonly mayEverywhere: (right: Right) => boolean;
   readonly leave: (why?: string) => void;
 }
 

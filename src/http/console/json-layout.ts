@@ -1,20 +1,35 @@
 /**
- * JSON as people read it. Letter by letter, so that numbers keep all their digits, that no depth is too deep, and that what
- * is made ends where it is cut.
+ * JSON as people read it. Letter by letter, so that numbers keep all their digits, and that what is made ends where it
+ * is cut, however deep it is.
  */
 
 /** Levels that are indented; what lies deeper stands as far in as these. */
 const MOST_INDENTED = 24;
 
-/** Whether a text is one JSON value. */
+/** Levels of what is taken for JSON; what is deeper is text, and never gets to a parser that may count on its stack. */
+const MOST_DEEP = 1_000;
+
+/** Whether a text is one JSON value, and one that people could read. */
 export function isJson(text: string): boolean {
+  if (isDeep(text)) return false;
   try {
     JSON.parse(text);
     return true;
   } catch {
-    // Also where it is too deep for the engine.
     return false;
   }
+}
+
+/** Whether tables and lists of a text lie in each other deeper than may be. */
+function isDeep(text: string): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at = token(text, at)) {
+    const character = text[at] ?? "";
+    if (character === "{" || character === "[") depth += 1;
+    else if (character === "}" || character === "]") depth -= 1;
+    if (depth > MOST_DEEP) return true;
+  }
+  return false;
 }
 
 /**

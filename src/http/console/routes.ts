@@ -7,7 +7,9 @@ export type Route =
   | { readonly view: "tail"; readonly pattern: string }
   | { readonly view: "publish"; readonly channel: string }
   | { readonly view: "sessions"; readonly user: string }
-  | { readonly view: "node" };
+  | { readonly view: "nodes" }
+  | { readonly view: "access" }
+  | { readonly view: "settings" };
 
 export const CHANNEL_PARTS = ["history", "live", "members"] as const;
 export type ChannelPart = (typeof CHANNEL_PARTS)[number];
@@ -39,7 +41,9 @@ export function routeOf(hash: string): Route {
       return { view, channel: text };
     case "sessions":
       return { view, user: text };
-    case "node":
+    case "nodes":
+    case "access":
+    case "settings":
       return { view };
     default:
       return { view: "channels" };

@@ -23,6 +23,10 @@ export interface Status {
 export type NodeStatus = {
   readonly name: string;
   readonly gaps?: Readonly<Record<string, string>>;
+  /** Left out of a process that has one. */
+  readonly thread?: number;
+  /** Of a gateway. */
+  readonly region?: string;
 } & {
   readonly [name in Counted]?: string | number;
 };
@@ -41,7 +45,53 @@ export type Counted =
   | "received_bytes"
   | "sent_bytes"
   | "slow_consumers"
-  | "internal_errors";
+  | "internal_errors"
+  | "busy"
+  | "own_channels"
+  | "deaths"
+  | "reported";
+
+export interface RegionStatus {
+  readonly region: string;
+  readonly ready?: boolean;
+  readonly as_of?: string;
+  readonly gateways?: number;
+  readonly sessions?: string;
+}
+
+/** A gap or slow consumers, in one channel within a while. */
+export interface Incident {
+  readonly kind: string;
+  readonly channel?: string;
+  readonly reason?: string;
+  readonly began: string;
+  readonly at: string;
+  readonly count: number;
+  readonly session_id?: string;
+  readonly node: string;
+}
+
+export interface NodesPage {
+  readonly nodes?: readonly NodeStatus[];
+  readonly regions?: readonly RegionStatus[];
+  readonly incidents?: readonly Incident[];
+  /** Nothing is known of gateways. */
+  readonly unreported?: boolean;
+  readonly as_of: string;
+}
+
+export interface Setting {
+  readonly path: string;
+  readonly value?: string;
+  readonly source: string;
+  readonly origin?: string;
+  readonly secret?: boolean;
+}
+
+export interface Explanation {
+  readonly allowed?: boolean;
+  readonly reasons?: readonly string[];
+}
 
 export interface Channel {
   readonly channel: string;
@@ -74,6 +124,9 @@ export interface UserSessions {
 /** What each method answers with. */
 interface Answers {
   readonly Status: Status;
+  readonly Nodes: NodesPage;
+  readonly Settings: { readonly settings?: readonly Setting[] };
+  readonly Explain: Explanation;
   readonly Channels: ChannelPage;
   readonly History: HistoryPage;
   readonly Presence: PresencePage;

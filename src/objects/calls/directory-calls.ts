@@ -1,9 +1,18 @@
 /** The messages of users' objects and of counters in the words of the ports. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { ChannelPage, ChannelQuery, UserSession } from "../../engine/ports/directory.ts";
+import type {
+  ChannelPage,
+  ChannelQuery,
+  RegionReport,
+  UserSession,
+} from "../../engine/ports/directory.ts";
+import type { Incident, IncidentKind } from "../../engine/ports/incidents.ts";
 import type { Revocation } from "../../engine/ports/revocations.ts";
 import {
+  FiguresRequestSchema,
   GatewayFiguresSchema,
+  type IncidentRecord,
+  IncidentRecordSchema,
   ListRequestSchema,
   ListResponseSchema,
   NodeCallSchema,
@@ -16,12 +25,15 @@ import {
   UserSessionsResponseSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import type { StatsStub, UserStub } from "../ports/calls.ts";
-import type { Figures, GatewayCounts, ReportRow } from "../ports/report-store.ts";
+import type { GatewayCounts, ReportRow } from "../ports/report-store.ts";
 import { readAnswer } from "./answers.ts";
 import { encode } from "./encode.ts";
 
 /** Shortest time between two reports of a channel or a gateway, in milliseconds, and the longest that a change waits for one. */
 export const REPORT_EVERY_MS = 10_000;
+
+/** Incidents that a gateway reports, and that its region remembers of it. */
+export const MAX_REPORTED_INCIDENTS = 20;
 
 /** What has changed among a user's sessions at a gateway. */
 export interface UserChange {
@@ -132,8 +144,12 @@ export async function listOf(stub: StatsStub, query: ChannelQuery): Promise<Chan
   };
 }
 
-/** Resolves when the counters have what the gateway holds and has counted. */
-export async function countAt(stub: StatsStub, row: Omit<GatewayCounts, "before">): Promise<void> {
+/** Resolves when the counters have what the gateway holds, has counted and has met. */
+export async function countAt(
+  stub: StatsStub,
+  row: Omit<GatewayCounts, "before">,
+  incidents: readonly Incident[] = [],
+): Promise<void> {
   const { gateway, life, time, gauges, counters } = row;
   await stub.count(
     encode(GatewayFiguresSchema, {
@@ -142,22 +158,59 @@ export async function countAt(stub: StatsStub, row: Omit<GatewayCounts, "before"
       time: BigInt(time),
       gauges: { ...gauges },
       counters: { ...counters },
+      incidents: incidents.map(incidentMessage),
     }),
   );
 }
 
 /** What the gateways of a region hold and have counted, asleep or awake. */
-export interface RegionFigures {
-  /** Gateways that hold anything. */
+export type RegionFigures = NonNullable<RegionReport["report"]>;
+
+/** What is asked for of gateways one by one. */
+export interface LoadsAsked {
+  /** Gateways at most, those first that have most of the first figure. */
   readonly gateways: number;
-  /** Sums over the gateways. */
-  readonly figures: Figures;
-  /** What was so no later than then is part of it, Unix milliseconds. */
-  readonly asOf: number;
+  readonly figures: readonly string[];
 }
 
-/** Asks the counters of a region for the sums over its gateways, none of which is woken for that. */
-export async function figuresOf(stub: StatsStub): Promise<RegionFigures> {
-  const { gateways, figures, asOf } = readAnswer(RegionFiguresSchema, await stub.figures());
-  return { gateways, figures, asOf: Number(asOf) };
+/**
+ * Asks the counters of a region for the sums over its gateways, none of which is woken for that.
+ *
+ * @param loads gateways one by one. Default none
+ */
+export async function figuresOf(
+  stub: StatsStub,
+  loads: LoadsAsked = { gateways: 0, figures: [] },
+): Promise<RegionFigures> {
+  const request = encode(FiguresRequestSchema, { ...loads, figures: [...loads.figures] });
+  const answer = readAnswer(RegionFiguresSchema, await stub.figures(request));
+  const { asOf, figures, gateways } = answer;
+  return {
+    gateways,
+    figures,
+    asOf: Number(asOf),
+    loads: answer.loads.map(({ gateway, time, figures: its, incidents }) => ({
+      gateway,
+      time: Number(time),
+      figures: its,
+      incidents: incidents.map(incidentOf),
+    })),
+  };
+}
+
+export function incidentMessage({ at, began, ...rest }: Incident): IncidentRecord {
+  return create(IncidentRecordSchema, { ...rest, at: BigInt(at), began: BigInt(began) });
+}
+
+export function incidentOf({
+  at,
+  began,
+  channel,
+  count,
+  kind,
+  reason,
+  sessionId,
+}: IncidentRecord): Incident {
+  const its = kind as IncidentKind;
+  return { kind: its, channel, reason, began: Number(began), at: Number(at), count, sessionId };
 }

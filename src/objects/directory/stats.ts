@@ -6,7 +6,9 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { nameRange } from "../../channels/name-order.ts";
 import { matcherOf } from "../../channels/patterns.ts";
+import type { Incident } from "../../engine/ports/incidents.ts";
 import {
+  FiguresRequestSchema,
   GatewayFiguresSchema,
   ListRequestSchema,
   ListResponseSchema,
@@ -14,11 +16,16 @@ import {
   ReportRequestSchema,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { SharedAlarm } from "../alarm.ts";
-import { REPORT_EVERY_MS } from "../calls/directory-calls.ts";
+import {
+  incidentMessage,
+  incidentOf,
+  MAX_REPORTED_INCIDENTS,
+  REPORT_EVERY_MS,
+} from "../calls/directory-calls.ts";
 import { encode } from "../calls/encode.ts";
 import type { Called, StatsStub } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
-import type { Figures, ReportRow, ReportStore } from "../ports/report-store.ts";
+import type { Figures, GatewayCounts, ReportRow, ReportStore } from "../ports/report-store.ts";
 import type { ObjectStorage } from "../ports/storage.ts";
 
 /** Rows that one question looks at, whether they fit or not. */
@@ -74,7 +81,8 @@ export class StatsObject implements Called<StatsStub> {
   }
 
   count(request: Uint8Array): void {
-    const { gateway, life, time, gauges, counters } = fromBinary(GatewayFiguresSchema, request);
+    const message = fromBinary(GatewayFiguresSchema, request);
+    const { gateway, life, time, gauges, counters } = message;
     const row = { gateway, life, time: Number(time), gauges, counters };
     const known = [...this.#store.counts()].find((one) => one.gateway === gateway);
     // A call that was given up may arrive after the next one.
@@ -83,15 +91,48 @@ export class StatsObject implements Called<StatsStub> {
     // A gateway that has slept counts from zero, and what it had counted stays.
     const lives = known?.life === life ? before : summed([before, last]);
     this.#store.saveCounts({ ...row, before: lives });
+    const met = message.incidents.map(incidentOf);
+    if (met.length > 0) this.#meet(gateway, met);
   }
 
-  figures(): Uint8Array {
+  /** Incidents go on: the later report of one has more of it. What an earlier life has met stays for a while. */
+  #meet(gateway: string, met: readonly Incident[]): void {
+    const known = this.#store.incidents().get(gateway) ?? [];
+    const all = new Map([...known, ...met].map((one) => [incidentName(one), one]));
+    const latest = [...all.values()].slice(-MAX_REPORTED_INCIDENTS);
+    if (JSON.stringify(latest) !== JSON.stringify(known)) {
+      this.#store.saveIncidents(gateway, latest);
+    }
+  }
+
+  figures(request: Uint8Array): Uint8Array {
+    const asked = fromBinary(FiguresRequestSchema, request);
     const rows = [...this.#store.counts()];
     const figures = summed(
       rows.flatMap(({ gauges, before, counters }) => [gauges, before, counters]),
     );
     const busy = rows.filter(({ gauges }) => Object.values(gauges).some((value) => value > 0));
-    return encode(RegionFiguresSchema, { gateways: busy.length, figures, asOf: this.#asOf() });
+    return encode(RegionFiguresSchema, {
+      gateways: busy.length,
+      figures,
+      asOf: this.#asOf(),
+      loads: asked.gateways === 0 ? [] : this.#loads(rows, asked.gateways, asked.figures),
+    });
+  }
+
+  /** Gateways one by one, those first that have most of the first figure. */
+  #loads(rows: readonly GatewayCounts[], most: number, names: readonly string[]) {
+    const incidents = this.#store.incidents();
+    const [first = ""] = names;
+    return rows
+      .map(({ gateway, time, gauges, before, counters }) => {
+        const all = summed([gauges, before, counters]);
+        const figures = Object.fromEntries(names.map((name) => [name, all[name] ?? 0]));
+        const met = (incidents.get(gateway) ?? []).map(incidentMessage);
+        return { gateway, time: BigInt(time), figures, incidents: met };
+      })
+      .sort((one, other) => (other.figures[first] ?? 0) - (one.figures[first] ?? 0))
+      .slice(0, most);
   }
 
   /** The alarm has come. */
@@ -132,4 +173,8 @@ function summed(all: readonly Figures[]): Record<string, number> {
     for (const [name, value] of Object.entries(figures)) sums[name] = (sums[name] ?? 0) + value;
   }
   return sums;
+}
+
+function incidentName({ began, channel, kind, reason }: Incident): string {
+  return `${kind} ${reason} ${began} ${channel}`;
 }

@@ -11,6 +11,7 @@ import type {
   Directory,
   JoinAnswer,
   ListedChannel,
+  RegionReport,
   UserSession,
 } from "../../engine/ports/directory.ts";
 import { encodeUserChange, listOf, sessionsOf } from "../calls/directory-calls.ts";
@@ -18,6 +19,7 @@ import { retrying, toDirectory } from "../calls/retry.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
 import { Trouble } from "../trouble.ts";
 import { CallSlots } from "./call-slots.ts";
+import { reportsOf } from "./figures.ts";
 import { ObjectRevocations } from "./revocations.ts";
 import { UserRegistration, type UserRegistrationHost } from "./user-registration.ts";
 
@@ -97,6 +99,11 @@ export class ObjectDirectory implements Directory {
       regions.map((region) => this.#ask(() => listOf(calls.stats(region), query))),
     );
     return merged(pages, query.limit);
+  }
+
+  async nodes(figures: readonly string[], most: number): Promise<readonly RegionReport[]> {
+    const { calls, platform, regions } = this.#options;
+    return await reportsOf(regions, calls, platform, { gateways: most, figures });
   }
 
   /** Takes back what an earlier life has left of users that have no session here, and repeats what may not have been heard. */

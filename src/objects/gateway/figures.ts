@@ -3,10 +3,13 @@
  * something happens, and a last time soon after that, so that what it has reported holds for as long as it sleeps.
  */
 import { Rerun } from "../../engine/background.ts";
+import type { RegionReport } from "../../engine/ports/directory.ts";
+import type { Incident } from "../../engine/ports/incidents.ts";
 import { delay } from "../../engine/ports/timers.ts";
 import {
   countAt,
   figuresOf,
+  type LoadsAsked,
   REPORT_EVERY_MS,
   type RegionFigures,
 } from "../calls/directory-calls.ts";
@@ -30,6 +33,8 @@ export interface FiguresReporterHost {
   readonly platform: ObjectPlatform;
   /** What there is now, and what there has been since this life began. */
   figures(): { readonly gauges: Figures; readonly counters: Figures };
+  /** What this life has met, the newest last. Default nothing. */
+  incidents?(): readonly Incident[];
 }
 
 export class FiguresReporter {
@@ -61,15 +66,17 @@ export class FiguresReporter {
   }
 
   async #report(): Promise<void> {
-    const { calls, figures, gateway, life, platform, region } = this.#host;
+    const { calls, figures, gateway, incidents, life, platform, region } = this.#host;
     const now = figures();
-    const text = JSON.stringify(now);
+    const met = incidents?.() ?? [];
+    const text = JSON.stringify([now, met]);
     if (text === this.#said) return;
     const time = platform.clock.now();
     this.#next = time + REPORT_EVERY_MS * 2 ** this.#failures;
     const row = { gateway, life, time, ...now };
     try {
-      await retrying(() => countAt(calls.stats(region), row), toDirectory(platform, this.#trouble));
+      const call = (): Promise<void> => countAt(calls.stats(region), row, met);
+      await retrying(call, toDirectory(platform, this.#trouble));
       this.#said = text;
       this.#failures = 0;
     } catch {
@@ -81,22 +88,17 @@ export class FiguresReporter {
   }
 }
 
-/** What the gateways of one region hold and have counted; undefined where its counters do not answer. */
-export interface RegionReport {
-  readonly region: string;
-  readonly report: RegionFigures | undefined;
-}
-
 /** Asks the counters of regions, and no gateway. */
 export async function reportsOf(
   regions: readonly string[],
   calls: Pick<ObjectCalls, "stats">,
   platform: ObjectPlatform,
+  loads?: LoadsAsked,
 ): Promise<RegionReport[]> {
   const trouble = new Trouble("calls to the directory", platform);
   const ask = async (region: string): Promise<RegionReport> => {
     try {
-      const call = (): Promise<RegionFigures> => figuresOf(calls.stats(region));
+      const call = (): Promise<RegionFigures> => figuresOf(calls.stats(region), loads);
       return { region, report: await retrying(call, toDirectory(platform, trouble)) };
     } catch {
       // It was logged.

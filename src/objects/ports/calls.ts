@@ -83,8 +83,8 @@ export interface StatsStub {
   list(request: Uint8Array): Promise<Uint8Array>;
   /** What a gateway holds and has counted. Takes a GatewayFigures. */
   count(request: Uint8Array): Promise<void>;
-  /** What all gateways of the region hold and have counted. Answers a RegionFigures. */
-  figures(): Promise<Uint8Array>;
+  /** What all gateways of the region hold and have counted. Takes a FiguresRequest, answers a RegionFigures. */
+  figures(request: Uint8Array): Promise<Uint8Array>;
 }
 
 /** The object at the other end of a stub. What it can answer at once needs no promise. */

@@ -1,5 +1,6 @@
 /** What the counters of a region keep: how each channel was when it reported last, and each gateway. */
 import type { NameRange } from "../../channels/name-order.ts";
+import type { Incident } from "../../engine/ports/incidents.ts";
 
 export interface ReportRow {
   readonly channel: string;
@@ -37,6 +38,10 @@ export interface ReportStore {
   saveCounts(row: GatewayCounts): void;
   /** The rows of all gateways, at most as many as a region can have. */
   counts(): Iterable<GatewayCounts>;
-  /** Whether there is no row of either kind. */
+  /** What a gateway has met, in the place of what stood there; the newest last. */
+  saveIncidents(gateway: string, incidents: readonly Incident[]): void;
+  /** Of each gateway that has met anything. */
+  incidents(): ReadonlyMap<string, readonly Incident[]>;
+  /** Whether there is no row of a channel or a gateway. */
   readonly empty: boolean;
 }

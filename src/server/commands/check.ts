@@ -1,9 +1,12 @@
 /** `check`: says whether a configuration is valid, and what its rules say of a user, without starting anything. */
 import { type Command, Option } from "commander";
-import { explain } from "../../access/explain.ts";
+import {
+  type Explanation,
+  explainAsked,
+  type Question,
+  QuestionProblem,
+} from "../../access/explain.ts";
 import type { AccessRules } from "../../access/rules.ts";
-import { channelProblem } from "../../channels/names.ts";
-import { patternProblem } from "../../channels/patterns.ts";
 import { type DeploymentFacts, lockout, meaningOf } from "../../config/meaning.ts";
 import { ACTIONS } from "../../engine/ports/access.ts";
 import { NOBODY } from "../../engine/ports/identity.ts";
@@ -137,21 +140,12 @@ function explainTo(
   { client, json }: CheckOptions,
   rules: AccessRules,
 ): void {
-  const [user = "", channel = "", name] = words;
-  const action = ACTIONS.find((one) => one === name);
-  if (words.length !== 3 || action === undefined) {
+  const [user = "", channel = "", action = ""] = words;
+  if (words.length !== 3 || !ACTIONS.some((one) => one === action)) {
     const text = `--explain takes a user, a channel, and one of ${ACTIONS.join(", ")}`;
     throw new Failure(text, EXIT_WRONG);
   }
-  const problem = action === "subscribe" ? patternProblem(channel) : channelProblem(channel);
-  if (problem !== undefined) throw new Failure(problem, EXIT_WRONG);
-  const subject = {
-    userId: user,
-    clientId: client ?? "",
-    clientVouched: client !== undefined,
-    grants: undefined,
-  };
-  const { allowed, reasons } = explain(rules, subject, action, channel);
+  const { allowed, reasons } = answered(rules, { user, channel, action, client });
   if (json === true) printJson({ user, channel, action, allowed, reasons });
   else {
     const who = user === "" ? "nobody in particular" : user;
@@ -159,4 +153,13 @@ function explainTo(
     for (const reason of reasons) printRow(`  ${reason}`);
   }
   if (!allowed) process.exitCode = EXIT_FAILED;
+}
+
+function answered(rules: AccessRules, question: Question): Explanation {
+  try {
+    return explainAsked(rules, question);
+  } catch (error) {
+    if (error instanceof QuestionProblem) throw new Failure(error.message, EXIT_WRONG);
+    throw error;
+  }
 }

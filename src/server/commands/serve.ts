@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { formatAddress } from "../../config/address.ts";
 import { MAX_WORKERS } from "../../config/schema.ts";
 import { background } from "../../engine/background.ts";
+import { withSetting } from "../../engine/settings/in-force.ts";
 import { utf8Encode } from "../../protocol/utf8.ts";
 import { devKey } from "../api/dev-key.ts";
 import { keysOf } from "../api/keys.ts";
@@ -74,8 +75,7 @@ function parseWorkers(text: string): ServerConfig["workers"] {
 
 async function serve(options: ServeOptions): Promise<void> {
   const { config: read, file, unknown } = await readConfig(options);
-  const { workers = read.workers } = options;
-  const config = { ...(options.dev === true ? await withDevKey(read) : read), workers };
+  const config = withFlags(options.dev === true ? await withDevKey(read) : read, options);
   const logLevel = options.logLevel ?? config.logLevel;
   const logger = createLogger(logLevel);
   for (const { name: variable, nearest, setting } of unknown) {
@@ -125,6 +125,30 @@ async function threadsFor(
   });
 }
 
+/** What stands on the command line is in force in the place of what is configured. */
+function withFlags(config: ServerConfig, { logLevel, workers }: ServeOptions): ServerConfig {
+  const flags = [
+    ["server.workers", "--workers", workers],
+    ["server.log_level", "--log-level", logLevel],
+  ] as const;
+  const inForce = flags.reduce(
+    (all, [path, flag, value]) =>
+      value === undefined ? all : flagged(all, path, flag, `${value}`),
+    config.inForce,
+  );
+  return { ...config, workers: workers ?? config.workers, inForce };
+}
+
+function flagged(
+  inForce: ServerConfig["inForce"],
+  path: string,
+  flag: string,
+  value: string,
+): ServerConfig["inForce"] {
+  const secret = value === "";
+  return withSetting(inForce, { path, value, secret, source: "flag", origin: flag });
+}
+
 /** Of keys that were configured only the digest is known. */
 async function withDevKey(config: ServerConfig): Promise<ServerConfig> {
   if (config.api.keys.length > 0) return config;
@@ -135,7 +159,9 @@ async function withDevKey(config: ServerConfig): Promise<ServerConfig> {
     const signs = [{ id: entry.id, secret: utf8Encode(key) }];
     const { ticketKeys: configured } = config.api;
     const ticketKeys = configured.length > 0 ? configured : signs;
-    return { ...config, api: { ...config.api, keys: [...keysOf(entry)], ticketKeys } };
+    const keyed = flagged(config.inForce, "api.keys", "--dev", "");
+    const inForce = configured.length > 0 ? keyed : flagged(keyed, "api.ticket_keys", "--dev", "");
+    return { ...config, inForce, api: { ...config.api, keys: [...keysOf(entry)], ticketKeys } };
   } catch (error) {
     if (error instanceof StartError) throw new Failure(oneLine(error.message), EXIT_WRONG);
     throw error;

@@ -8,6 +8,7 @@ import { redisConfig } from "../../config/redis.ts";
 import { type CheckedConfig, configSchema } from "../../config/schema.ts";
 import { sharedConfig } from "../../config/shared.ts";
 import { formatDuration } from "../../engine/settings/duration.ts";
+import { type Origin, settingsInForce } from "../../engine/settings/in-force.ts";
 import { readSettings } from "../../engine/settings/secrets.ts";
 import {
   type LogLevel,
@@ -32,16 +33,22 @@ export type ServerConfig = Readonly<ReturnType<typeof parseConfig>>;
 
 /** A program that hands in no secrets has none by name. */
 const NO_SECRETS: Secrets = { named: () => undefined };
+const OF_A_PROGRAM: Origin = { source: "program", origin: "" };
 
 /**
  * Configuration out of a parsed file; undefined and null, an empty file, stand for the defaults.
  *
  * @param secrets where those are that stand there by name, or in a file. Default nowhere.
+ * @param originOf where what stands at a path comes from. Default: the program.
  * @throws SettingsError naming the path of everything that is wrong
  * @example
  * parseConfig({ limits: { publishes_per_second: 10 } });
  */
-export function parseConfig(value: unknown, secrets: Secrets = NO_SECRETS) {
+export function parseConfig(
+  value: unknown,
+  secrets: Secrets = NO_SECRETS,
+  originOf: (path: string) => Origin = () => OF_A_PROGRAM,
+) {
   const checked = readSettings(configSchema, value ?? undefined, "server", secrets);
   const { api, server, transport, broker, limits } = checked;
   const { websocket, grpc } = transport;
@@ -52,6 +59,8 @@ export function parseConfig(value: unknown, secrets: Secrets = NO_SECRETS) {
     /** The broker of many processes; undefined for the one in memory. */
     redis,
     ...sharedConfig(checked, "server"),
+    /** Each setting with its value and where it comes from, without secrets. */
+    inForce: settingsInForce(configSchema, value ?? undefined, "server", originOf),
     /** Threads of the process; "auto" for one for each processor. */
     workers: server.workers,
     maxConnections: limits.connections,

@@ -64,7 +64,11 @@ export async function loadConfig(source: ConfigSource): Promise<ServerConfig> {
   const file = configFile(source);
   const { value, variables } = withEnvironment(await readConfigFile(file), source.env);
   try {
-    return parseConfig(value, secretsOf(source.env));
+    return parseConfig(value, secretsOf(source.env), (path) => {
+      const variable = variableOf(path, variables);
+      if (variable !== undefined) return { source: "environment", origin: variable };
+      return { source: "file", origin: file ?? "" };
+    });
   } catch (error) {
     throw configError(error, "server", file, variables);
   }

@@ -2,12 +2,11 @@
 import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
-import type { HistogramStats } from "../../engine/counters.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Clock, Logger } from "../../engine/ports/platform.ts";
 import { apiRoutes } from "../../http/api/routes.ts";
 import { ApiService } from "../../http/api/service.ts";
-import type { NodeState } from "../../http/api/status.ts";
+import type { StatusHost } from "../../http/api/status.ts";
 import { UnaryApi } from "../../http/api/unary.ts";
 import { createApp } from "../../http/app.ts";
 import type { ChannelDoor, ChannelDoors } from "../../http/channel-doors.ts";
@@ -70,12 +69,8 @@ export interface DoorsOptions {
   readonly open: () => boolean;
   /** Whether it can do so, as health says it. */
   readonly ready: () => boolean;
-  /** What the ids of its sessions begin with. */
-  readonly node: () => string;
-  /** How late timers came. */
-  readonly lag: () => HistogramStats;
-  /** All threads of the process as one node. Default: the one there is. */
-  readonly process?: (() => Promise<NodeState>) | undefined;
+  /** The node that answers, and all nodes of the process. */
+  readonly nodes: Required<Pick<StatusHost, "node" | "nodes">>;
   /** What the other threads have; undefined where it is the only one. */
   readonly threads?: ThreadCounts | undefined;
 }
@@ -113,17 +108,8 @@ export class Doors {
     );
     this.#keys = new Keys({ entries: config.api.keys, sha256, clock, logger });
     const tickets = new Tickets({ keys: config.api.ticketKeys, hmac, clock });
-    const own = (): NodeState => ({
-      name: options.node(),
-      stats: engine.stats(),
-      facts: {
-        uptimeSeconds: process.uptime(),
-        connections: this.connections.size,
-        memoryBytes: process.memoryUsage.rss(),
-        lag: options.lag(),
-      },
-    });
-    const host = { name: CAPABILITIES.name, now: clock.now, node: options.process ?? own };
+    const settingsInForce = () => config.inForce;
+    const host = { name: CAPABILITIES.name, now: clock.now, ...options.nodes, settingsInForce };
     this.api = new ApiService({ keys: this.#keys, tickets, logger, host });
     const api = new UnaryApi(this.api);
     this.#apiCalls = new ApiCalls({ api, engine, proxies: this.#proxies, logger });
@@ -216,8 +202,7 @@ export class Doors {
     const app = createOperationsApp({
       ready,
       metrics,
-      channels: { publish: this.#cloudEvents() },
-      events: this.#events(this.#adminEventsDoor),
+      channels: { publish: this.#cloudEvents(), events: this.#events(this.#adminEventsDoor) },
       fallback: consoleAt(),
     });
     const calls = this.#calls(this.#apiRoutes(), getRequestListener(app.fetch, HTTP1_OPTIONS));

@@ -1,6 +1,7 @@
 /** What the main thread of a process and its threads say to each other, beside the sockets that are moved. */
 import type { Socket } from "node:net";
 import type { MessagePort } from "node:worker_threads";
+import type { Incident } from "../../engine/ports/incidents.ts";
 import type { EngineStats } from "../../engine/stats.ts";
 import type { ProcessFacts } from "../../http/metrics/process.ts";
 import type { Line } from "../../threads/calls/link.ts";
@@ -22,6 +23,8 @@ export interface ThreadData {
   readonly tables: unknown;
   /** In the place of what the tables say. */
   readonly api: Pick<ServerConfig["api"], "keys" | "ticketKeys">;
+  /** The settings of the process, of which a thread may have a share. */
+  readonly inForce: ServerConfig["inForce"];
   /** Undefined for no log. */
   readonly logLevel: LogLevel | undefined;
   /** Of the program that starts threads; undefined for the command line. */
@@ -76,6 +79,10 @@ export interface OwnReport {
   readonly facts: ProcessFacts;
   /** Channels that it has. */
   readonly channels: number;
+  /** What the ids of its sessions begin with. */
+  readonly name: string;
+  /** What its sessions have met. */
+  readonly incidents: readonly Incident[];
 }
 
 /** The same with what the main thread sees of it. */

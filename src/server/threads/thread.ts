@@ -19,7 +19,7 @@ import { type Door, NodeServer } from "../server.ts";
 import { type Adopter, adopt } from "../transport/listeners.ts";
 import { countsOf } from "./counts.ts";
 import type { FromThread, ThreadData, ThreadReport, ToThread } from "./messages.ts";
-import { processNode, renderTotals } from "./totals.ts";
+import { nodesOf, processNode, renderTotals } from "./totals.ts";
 
 /** How long the last lines of the log may take to leave, in milliseconds. */
 const LAST_LINES_MS = 1_000;
@@ -79,6 +79,7 @@ class ServerThread {
       well: () => this.#well,
       counts: countsOf(data.counts, index),
       process: async () => processNode(data.process, await this.#reports()),
+      nodes: async () => nodesOf(await this.#reports()),
       metrics: async () => renderTotals(await this.#reports()),
     };
     const self = this;
@@ -158,8 +159,10 @@ class ServerThread {
 
   #report(id: number): void {
     const channels = this.#node?.objects.channels.size ?? 0;
-    const stats = this.#server.engine.stats();
-    this.say({ type: "report", id, report: { stats, facts: this.#server.facts(), channels } });
+    const { engine, node: name } = this.#server;
+    const incidents = engine.counters.incidents.latest();
+    const own = { stats: engine.stats(), facts: this.#server.facts(), channels, name, incidents };
+    this.say({ type: "report", id, report: own });
   }
 
   /** Of all threads. */
@@ -192,11 +195,12 @@ class ServerThread {
 }
 
 /** The configuration of one of the threads: of what the process may have it has its share. */
-function configOf({ api, tables, threads }: ThreadData): ServerConfig {
+function configOf({ api, inForce, tables, threads }: ThreadData): ServerConfig {
   const config = parseConfig(tables, secretsOf(process.env));
   const share = (all: number): number => Math.ceil(all / threads);
   return {
     ...config,
+    inForce,
     api: { ...config.api, ...api },
     maxRetainedBytes: share(config.maxRetainedBytes),
     settings: { ...config.settings, maxChannels: share(config.settings.maxChannels) },

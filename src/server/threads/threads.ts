@@ -204,13 +204,14 @@ export class Threads {
 
   #begin(index: number): Supervised {
     const { config, extra, logLevel, program, tables, threads } = this.#options;
+    const { inForce } = config;
     const { keys, ticketKeys } = config.api;
     this.#begun += 1;
     const gateway = `${this.#name}-${index}-${this.#begun}`;
     const api = { keys, ticketKeys };
     const counts = this.#counts;
     const names = { process: this.#name, gateway };
-    const data = { index, threads, ...names, counts, tables, api, logLevel, extra };
+    const data = { index, threads, ...names, counts, tables, api, inForce, logLevel, extra };
     const host: SupervisedHost = {
       ended: (thread, reason) => this.#ended(thread, reason),
       gone: (door, sockets) => this.#acceptors.get(door)?.gone(sockets),

@@ -1,6 +1,6 @@
 /** What the threads of a process report, as one process: sums, and some figures of each. */
 import type { EngineStats } from "../../engine/stats.ts";
-import type { NodeState } from "../../http/api/status.ts";
+import type { NodeState } from "../../http/api/nodes.ts";
 import { renderMetrics } from "../../http/metrics/metrics.ts";
 import type { ProcessFacts } from "../../http/metrics/process.ts";
 import { type Families, renderFamilies, type Sample } from "../../http/metrics/text.ts";
@@ -92,8 +92,26 @@ export function processNode(name: string, all: Reports): NodeState {
       connections: facts.connections,
       memoryBytes: facts.memory.resident,
       lag: facts.lag,
+      busy: all.reduce((sum, { busy }) => sum + busy, 0) / all.length,
     },
+    incidents: all.flatMap(({ own }) => own?.incidents ?? []),
   };
+}
+
+/** Threads that have answered, as nodes of the process. */
+export function nodesOf(all: Reports): NodeState[] {
+  return all.flatMap(({ busy, deaths, index, own }) => {
+    if (own === undefined) return [];
+    const { channels, facts, incidents, name, stats } = own;
+    const { connections, lag, memory, uptimeSeconds } = facts;
+    return {
+      name,
+      stats,
+      incidents,
+      facts: { uptimeSeconds, connections, memoryBytes: memory.resident, lag, busy },
+      thread: { index, channels, deaths },
+    };
+  });
 }
 
 /**

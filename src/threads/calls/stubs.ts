@@ -164,8 +164,8 @@ export class StatsCalls implements StatsStub {
     return done(this.#call(STATS.count, request));
   }
 
-  figures(): Promise<Uint8Array> {
-    return bytes(this.#call(STATS.figures, NOTHING));
+  figures(request: Uint8Array): Promise<Uint8Array> {
+    return bytes(this.#call(STATS.figures, request));
   }
 }
 

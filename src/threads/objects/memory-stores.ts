@@ -4,6 +4,7 @@ import { MemoryLogStore } from "../../channels/memory-store.ts";
 import { compareNames, type NameRange } from "../../channels/name-order.ts";
 import { matches } from "../../channels/patterns.ts";
 import type { PresenceStore, SessionRow } from "../../channels/presence.ts";
+import type { Incident } from "../../engine/ports/incidents.ts";
 import type {
   ChannelStore,
   GatewayRow,
@@ -152,6 +153,7 @@ export class MemoryUserStore implements UserStore {
 export class MemoryReportStore implements ReportStore {
   readonly rows = new Map<string, ReportRow>();
   readonly gateways = new Map<string, GatewayCounts>();
+  readonly met = new Map<string, readonly Incident[]>();
   /** Rows that were written. */
   written = 0;
 
@@ -166,6 +168,15 @@ export class MemoryReportStore implements ReportStore {
 
   counts(): Iterable<GatewayCounts> {
     return [...this.gateways.values()];
+  }
+
+  saveIncidents(gateway: string, incidents: readonly Incident[]): void {
+    this.written += 1;
+    this.met.set(gateway, incidents);
+  }
+
+  incidents(): ReadonlyMap<string, readonly Incident[]> {
+    return this.met;
   }
 
   save(row: ReportRow): void {

@@ -3,6 +3,7 @@
  * reported there is no table.
  */
 import type { NameRange } from "../../channels/name-order.ts";
+import type { Incident } from "../../engine/ports/incidents.ts";
 import type {
   Figures,
   GatewayCounts,
@@ -14,6 +15,7 @@ import { LateTable, type SqlLike, type SqlValue } from "../sql/sql.ts";
 export class SqlReportStore implements ReportStore {
   readonly #table: LateTable;
   readonly #gateways: LateTable;
+  readonly #incidents: LateTable;
 
   constructor(sql: SqlLike) {
     // Not indexed by time: that would be a second row for every report, and the reads are few.
@@ -28,6 +30,12 @@ export class SqlReportStore implements ReportStore {
         gateway TEXT PRIMARY KEY, life TEXT NOT NULL, time INTEGER NOT NULL,
         gauges TEXT NOT NULL, counters TEXT NOT NULL, before TEXT NOT NULL
       ) WITHOUT ROWID`,
+    );
+    // Beside the figures, which are written far more often. As JSON, like them.
+    this.#incidents = new LateTable(
+      sql,
+      "incidents",
+      "(gateway TEXT PRIMARY KEY, incidents TEXT NOT NULL) WITHOUT ROWID",
     );
   }
 
@@ -59,6 +67,17 @@ export class SqlReportStore implements ReportStore {
         before: figuresOf(row["before"]),
       };
     }
+  }
+
+  saveIncidents(gateway: string, incidents: readonly Incident[]): void {
+    this.#incidents.write({ gateway, incidents: JSON.stringify(incidents) });
+  }
+
+  incidents(): ReadonlyMap<string, readonly Incident[]> {
+    const rows = [...this.#incidents.rows("SELECT gateway, incidents FROM incidents")];
+    return new Map(
+      rows.map((row) => [`${row["gateway"]}`, JSON.parse(`${row["incidents"]}`) as Incident[]]),
+    );
   }
 
   save({ channel, members, until }: ReportRow): void {

@@ -44,8 +44,9 @@ export class StatsDurableObject extends DurableObject<Env> implements Called<Sta
     this.#stats.count(request);
   }
 
-  figures(): Uint8Array {
-    return this.#stats.figures();
+  /** @param request undefined of a Worker of an older version */
+  figures(request: Uint8Array = new Uint8Array()): Uint8Array {
+    return this.#stats.figures(request);
   }
 
   override async alarm(): Promise<void> {

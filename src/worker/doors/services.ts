@@ -5,7 +5,7 @@ import { apiRoutes } from "../../http/api/routes.ts";
 import { ApiService } from "../../http/api/service.ts";
 import { CAPABILITIES } from "../capabilities.ts";
 import { clock, consoleLoggerAt } from "../platform.ts";
-import type { WorkerSettings } from "../settings.ts";
+import { reportsFigures, type WorkerSettings } from "../settings.ts";
 import { accessOf } from "./access.ts";
 import { type Caller, callerOf, callerValues, peerOf } from "./caller.ts";
 import { type ConnectServices, connectServices } from "./connect.ts";
@@ -31,7 +31,12 @@ function servicesOf(settings: WorkerSettings): ConnectServices {
     ...accessOf(settings),
     logger: consoleLoggerAt(settings.logLevel),
     // Gateways sleep, and are not woken to be counted.
-    host: { name: CAPABILITIES.name, now: clock.now },
+    host: {
+      name: CAPABILITIES.name,
+      now: clock.now,
+      nodesReport: reportsFigures(settings),
+      settingsInForce: settings.inForce,
+    },
   });
   const api = apiRoutes({
     service,

@@ -16,6 +16,7 @@ import type { HookTargets } from "../../hooks/hooks.ts";
 import { fetchBytes } from "../../http/fetch-bytes.ts";
 import { figuresOf } from "../../http/metrics/regions.ts";
 import { webHmac } from "../../http/tickets/hmac.ts";
+import { MAX_REPORTED_INCIDENTS } from "../../objects/calls/directory-calls.ts";
 import { ObjectBroker } from "../../objects/gateway/broker.ts";
 import { FiguresReporter } from "../../objects/gateway/figures.ts";
 import { Turn } from "../../objects/gateway/turn.ts";
@@ -184,6 +185,7 @@ export class GatewayDurableObject extends DurableObject<Env> implements Called<G
           calls: objectCalls(ctx),
           platform,
           figures: () => figuresOf(this.engine.stats()),
+          incidents: () => this.engine.counters.incidents.latest(MAX_REPORTED_INCIDENTS),
         })
       : undefined;
   }

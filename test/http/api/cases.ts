@@ -614,6 +614,76 @@ export const API_CASES: readonly ApiCase[] = [
     },
   },
   {
+    name: "Nodes: those of the process with their load, or that gateways do not report",
+    async run(api) {
+      const { host } = await api.call("status", {});
+      const { id } = await api.host.client();
+      const { nodes, unreported } = await api.call("nodes", {}, KEYS.read.key);
+      if (host === "worker") {
+        expect([nodes, unreported]).toEqual([undefined, true]);
+        return;
+      }
+      const all = nodes as JsonObject[];
+      const its = all.find(({ name }) => `${id}`.startsWith(`${name}.`));
+      expect(Number(its?.["sessions"])).toBeGreaterThan(0);
+      const busy = Number(its?.["busy"] ?? 0);
+      expect(busy).toBeGreaterThanOrEqual(0);
+      expect(busy).toBeLessThanOrEqual(1);
+      // It has one thread.
+      expect([all.length, its?.["thread"], unreported]).toEqual([1, undefined, undefined]);
+    },
+  },
+  {
+    name: "Settings: what is in force and where it comes from, and nothing of a secret",
+    async run(api) {
+      const { settings } = await api.call("settings", {});
+      const all = new Map((settings as JsonObject[]).map((one) => [one["path"], one]));
+      const written = { source: expect.stringMatching(/^(file|environment|program)$/) };
+      expect(all.get("limits.subscriptions_per_client")).toMatchObject({ value: "40", ...written });
+      expect(all.get("channels.0.pattern")).toMatchObject({ value: "fleeting.**", ...written });
+      expect(all.get("channels.1.presence")).toMatchObject({ value: "false", ...written });
+      expect(all.get("access.default")).toEqual({
+        path: "access.default",
+        value: "allow",
+        source: "default",
+      });
+      expect(all.get("api.keys")).toMatchObject({ secret: true, ...written });
+      expect(all.get("api.keys")?.["value"]).toBeUndefined();
+      const text = JSON.stringify(settings);
+      for (const { digest } of KEY_ENTRIES) expect(text).not.toContain(digest);
+    },
+  },
+  {
+    name: "Explain: which rule decides, for a user, and for what a token grants",
+    async run(api) {
+      const question = { user: "ann", action: "publish", channel: "room" };
+      expect(await api.call("explain", question, KEYS.read.key)).toEqual({
+        allowed: true,
+        reasons: ["no rule denies it, and access.default is allow"],
+      });
+      const grants = { grants: [{ pattern: "chat.*", actions: ["publish"] }] };
+      expect(await api.call("explain", { ...question, grants })).toEqual({
+        reasons: ["the token grants nothing that allows it"],
+      });
+      expect(await api.call("explain", { ...question, channel: "chat.a", grants })).toEqual({
+        allowed: true,
+        reasons: ["the token allows chat.*"],
+      });
+      const many = Array.from({ length: 101 }, () => ({ pattern: "a", actions: [] }));
+      for (const wrong of [
+        { action: "read" },
+        { channel: "" },
+        { channel: "chat.*" },
+        { grants: { grants: [{ pattern: "a..b", actions: [] }] } },
+        { grants: { grants: [{ pattern: "a", actions: ["all"] }] } },
+        { grants: { grants: many } },
+      ]) {
+        const { code } = await api.outcome("explain", { ...question, ...wrong });
+        expect([wrong, code]).toEqual([wrong, "invalid_argument"]);
+      }
+    },
+  },
+  {
     name: "Sessions: those of a user on all nodes, as long as they are there",
     async run(api) {
       const user = api.host.name("user");
@@ -685,6 +755,12 @@ export const API_CASES: readonly ApiCase[] = [
         ["createTicket", { channels: ["chat.**"] }, "chat"],
         ["sessions", { user: "ann" }, "publish"],
         ["sessions", { user: "ann" }, "chat"],
+        ["nodes", {}, "publish"],
+        ["nodes", {}, "chat"],
+        ["settings", {}, "read"],
+        ["settings", {}, "chat"],
+        ["explain", { action: "publish", channel: "room" }, "publish"],
+        ["explain", { action: "publish", channel: "room" }, "chat"],
       ];
       for (const [method, request, key] of calls) {
         const { code } = await api.outcome(method, request, KEYS[key].key);

@@ -32,7 +32,16 @@ test("60,000 levels are laid out at once, and cut", () => {
   expect(whole).toBe(false);
   expect(text.length).toBeLessThan(66_000);
   expect(performance.now() - began).toBeLessThan(5_000);
-  expect(typeof isJson(deep)).toBe("boolean");
+});
+
+test("what is deeper than 1,000 levels is no JSON here, valid or not, and brackets in texts do not count", () => {
+  const nested = (levels: number): string =>
+    `${'{"a":['.repeat(levels / 2)}${"]}".repeat(levels / 2)}`;
+  expect(isJson(nested(1_000))).toBe(true);
+  for (const levels of [1_002, 60_000]) expect(isJson(nested(levels))).toBe(false);
+  expect(isJson(JSON.stringify(`"${"[".repeat(60_000)}`))).toBe(true);
+  expect(isJson("[],".repeat(5_000))).toBe(false);
+  expect(isJson(`[${"[],".repeat(5_000)}[]]`)).toBe(true);
 });
 
 test("one long string is cut as well", () => {

@@ -1,6 +1,6 @@
 /** What is kept of a tail, and of an hour. */
 import { expect, test } from "vitest";
-import { Samples } from "../../../src/http/console/samples.ts";
+import { type Point, Samples } from "../../../src/http/console/samples.ts";
 import { MOST_TAILED, TailBuffer } from "../../../src/http/console/tail-buffer.ts";
 
 test("a tail keeps the newest messages, and counts what it leaves out", () => {
@@ -21,31 +21,34 @@ test("a tail keeps the newest messages, and counts what it leaves out", () => {
   expect(buffer.look(61_000)).toMatchObject({ came: 0, leftOut: 0, messages: [] });
 });
 
-const node = (publications: number, more: object = {}) => ({
-  name: "n",
-  publications: `${publications}`,
-  ...more,
-});
+const node = (name: string, publications: number) => ({ name, publications: `${publications}` });
+const values = (points: readonly Point[]) => points.map(({ value }) => value);
 
-test("rates are what was counted between two looks, and none between two lives of a node", () => {
+test("rates are what nodes have counted between two looks, and none where no node was seen twice", () => {
   const samples = new Samples();
-  samples.add({ at: 1_000, node: node(10) });
-  samples.add({ at: 3_000, node: node(30) });
-  samples.add({ at: 5_000, node: { ...node(1), name: "another" } });
-  samples.add({ at: 6_000, node: { ...node(4), name: "another" } });
-  expect(samples.rates("publications").map(({ value }) => value)).toEqual([10, undefined, 3]);
-  expect(samples.levels("publications").map(({ value }) => value)).toEqual([10, 30, 1, 4]);
-});
-
-test("an hour is kept, and gaps and slow consumers as they happen", () => {
-  const samples = new Samples();
-  for (let at = 0; at <= 2 * 3_600_000; at += 5_000) samples.add({ at, node: node(at) });
-  expect(samples.levels("publications")).toHaveLength(721);
-  expect(samples.incidents).toEqual([]);
-  const at = 2 * 3_600_000 + 5_000;
-  samples.add({ at, node: node(0, { slow_consumers: "2", gaps: { expired: "1" } }) });
-  expect(samples.incidents).toEqual([
-    { at, what: "gap: expired", count: 1 },
-    { at, what: "slow consumer closed", count: 2 },
+  const add = (at: number, ...nodes: readonly ReturnType<typeof node>[]): void =>
+    samples.add({ as_of: `${at}`, nodes });
+  add(1_000, node("a", 10), node("b", 100));
+  add(3_000, node("a", 30), node("b", 100));
+  // One of them has begun again under another name.
+  add(4_000, node("a", 31), node("c", 500));
+  add(4_000, node("a", 99));
+  add(5_000, node("another", 1));
+  add(6_000, node("another", 4));
+  expect(values(samples.rates("publications"))).toEqual([10, 1, undefined, 3]);
+  expect(values(samples.levels("publications"))).toEqual([110, 130, 531, 1, 4]);
+  expect(values(samples.shared("publications"))).toEqual([100, 100, 500, 1, 4]);
+  expect([samples.rate("another", "publications"), samples.rate("a", "publications")]).toEqual([
+    3,
+    undefined,
   ]);
+  samples.failed("the server cannot be reached");
+  expect([samples.problem, samples.page?.as_of]).toEqual(["the server cannot be reached", "6000"]);
+});
+
+test("where no node is known rates are none, and an hour is kept", () => {
+  const samples = new Samples();
+  for (let at = 0; at <= 2 * 3_600_000; at += 5_000) samples.add({ as_of: `${at}` });
+  expect(samples.levels("publications")).toHaveLength(721);
+  expect(samples.rates("publications").every(({ value }) => value === 0)).toBe(true);
 });

@@ -795,6 +795,183 @@ export const OPENAPI: object = {
           }
         }
       }
+    },
+    "/messageloop.server.v1.APIService/Nodes": {
+      "post": {
+        "operationId": "Nodes",
+        "tags": [
+          "APIService"
+        ],
+        "summary": "Says what each thread of the server, or each gateway of Workers, holds and does, and which gaps and slow consumers there were",
+        "description": "Says what each thread of the server, or each gateway of Workers, holds and does, and which gaps and slow consumers there were. No gateway is woken for it. Needs the right read in all channels.",
+        "requestBody": {
+          "required": true,
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/messageloop.server.v1.NodesRequest"
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "The answer.",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/messageloop.server.v1.NodesResponse"
+                }
+              }
+            }
+          },
+          "400": {
+            "$ref": "#/components/responses/problem400"
+          },
+          "401": {
+            "$ref": "#/components/responses/problem401"
+          },
+          "403": {
+            "$ref": "#/components/responses/problem403"
+          },
+          "408": {
+            "$ref": "#/components/responses/problem408"
+          },
+          "415": {
+            "$ref": "#/components/responses/problem415"
+          },
+          "429": {
+            "$ref": "#/components/responses/problem429"
+          },
+          "500": {
+            "$ref": "#/components/responses/problem500"
+          },
+          "501": {
+            "$ref": "#/components/responses/problem501"
+          },
+          "503": {
+            "$ref": "#/components/responses/problem503"
+          }
+        }
+      }
+    },
+    "/messageloop.server.v1.APIService/Settings": {
+      "post": {
+        "operationId": "Settings",
+        "tags": [
+          "APIService"
+        ],
+        "summary": "Lists the settings that are in force, and the origin of each",
+        "description": "Lists the settings that are in force, and the origin of each. Secrets are left out. Needs the right manage in all channels.",
+        "requestBody": {
+          "required": true,
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/messageloop.server.v1.SettingsRequest"
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "The answer.",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/messageloop.server.v1.SettingsResponse"
+                }
+              }
+            }
+          },
+          "400": {
+            "$ref": "#/components/responses/problem400"
+          },
+          "401": {
+            "$ref": "#/components/responses/problem401"
+          },
+          "403": {
+            "$ref": "#/components/responses/problem403"
+          },
+          "408": {
+            "$ref": "#/components/responses/problem408"
+          },
+          "415": {
+            "$ref": "#/components/responses/problem415"
+          },
+          "429": {
+            "$ref": "#/components/responses/problem429"
+          },
+          "500": {
+            "$ref": "#/components/responses/problem500"
+          },
+          "501": {
+            "$ref": "#/components/responses/problem501"
+          },
+          "503": {
+            "$ref": "#/components/responses/problem503"
+          }
+        }
+      }
+    },
+    "/messageloop.server.v1.APIService/Explain": {
+      "post": {
+        "operationId": "Explain",
+        "tags": [
+          "APIService"
+        ],
+        "summary": "Says whether a user may do something in a channel, and which rules of access say so",
+        "description": "Says whether a user may do something in a channel, and which rules of access say so. Neither a token nor a backend is asked. Needs the right read in all channels.",
+        "requestBody": {
+          "required": true,
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/messageloop.server.v1.ExplainRequest"
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "The answer.",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/messageloop.server.v1.ExplainResponse"
+                }
+              }
+            }
+          },
+          "400": {
+            "$ref": "#/components/responses/problem400"
+          },
+          "401": {
+            "$ref": "#/components/responses/problem401"
+          },
+          "403": {
+            "$ref": "#/components/responses/problem403"
+          },
+          "408": {
+            "$ref": "#/components/responses/problem408"
+          },
+          "415": {
+            "$ref": "#/components/responses/problem415"
+          },
+          "429": {
+            "$ref": "#/components/responses/problem429"
+          },
+          "500": {
+            "$ref": "#/components/responses/problem500"
+          },
+          "501": {
+            "$ref": "#/components/responses/problem501"
+          },
+          "503": {
+            "$ref": "#/components/responses/problem503"
+          }
+        }
+      }
     }
   },
   "components": {
@@ -1486,6 +1663,71 @@ export const OPENAPI: object = {
           }
         }
       },
+      "messageloop.server.v1.ExplainRequest": {
+        "type": "object",
+        "properties": {
+          "user": {
+            "type": "string",
+            "description": "Empty for one that has not authenticated."
+          },
+          "action": {
+            "type": "string",
+            "description": "`subscribe`, `publish`, `presence`, `history`, `survey` or `rpc`."
+          },
+          "channel": {
+            "type": "string",
+            "description": "A channel; to subscribe there may be a pattern."
+          },
+          "client_id": {
+            "type": "string",
+            "description": "A client id that authentication vouches for. Left out, it does not."
+          },
+          "grants": {
+            "$ref": "#/components/schemas/messageloop.server.v1.Grants",
+            "description": "What a token grants, if it says anything of that."
+          }
+        }
+      },
+      "messageloop.server.v1.ExplainResponse": {
+        "type": "object",
+        "properties": {
+          "allowed": {
+            "type": "boolean"
+          },
+          "reasons": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            },
+            "description": "What decided, then rules that were left out and might have decided otherwise."
+          }
+        }
+      },
+      "messageloop.server.v1.Grant": {
+        "type": "object",
+        "properties": {
+          "pattern": {
+            "type": "string"
+          },
+          "actions": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            }
+          }
+        }
+      },
+      "messageloop.server.v1.Grants": {
+        "type": "object",
+        "properties": {
+          "grants": {
+            "type": "array",
+            "items": {
+              "$ref": "#/components/schemas/messageloop.server.v1.Grant"
+            }
+          }
+        }
+      },
       "messageloop.server.v1.HistoryRequest": {
         "type": "object",
         "properties": {
@@ -1532,6 +1774,47 @@ export const OPENAPI: object = {
           "more": {
             "type": "boolean",
             "description": "There are more messages in this direction: ask again from the last one."
+          }
+        }
+      },
+      "messageloop.server.v1.Incident": {
+        "type": "object",
+        "description": "A gap, or a slow consumer, that sessions of a node have met in a channel. What happens in one channel within ten seconds of the first is one.",
+        "properties": {
+          "kind": {
+            "type": "string",
+            "description": "`gap`: a live subscription missed messages that the log could not fill in. `slow_consumer`: a client did not read and was closed with 3510; it stands with each of eight channels at most that the session had."
+          },
+          "channel": {
+            "type": "string"
+          },
+          "reason": {
+            "type": "string",
+            "description": "Of a gap, such as `head_trimmed`."
+          },
+          "began": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "The first and the last of them, Unix milliseconds."
+          },
+          "at": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$"
+          },
+          "count": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 4294967295,
+            "description": "How many sessions it was."
+          },
+          "session_id": {
+            "type": "string",
+            "description": "The last of them."
+          },
+          "node": {
+            "type": "string"
           }
         }
       },
@@ -1636,6 +1919,77 @@ export const OPENAPI: object = {
             "format": "uint64",
             "pattern": "^[0-9]{1,19}$",
             "description": "Exceptions that were not foreseen."
+          },
+          "busy": {
+            "description": "The part of the time since it was looked at last in which it was busy, 0 to 1. Not known of gateways."
+          },
+          "thread": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 4294967295,
+            "description": "Its place among the threads of its process, from 0. Left out of a server that has one."
+          },
+          "own_channels": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 4294967295,
+            "description": "Channels whose log a thread has."
+          },
+          "deaths": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 4294967295,
+            "description": "How often a thread in its place has ended and was replaced."
+          },
+          "region": {
+            "type": "string",
+            "description": "Region of a gateway."
+          },
+          "reported": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "When a gateway has reported this, Unix milliseconds by its own clock: it reports what has changed within ten seconds, so this holds for as long as it sleeps."
+          }
+        }
+      },
+      "messageloop.server.v1.NodesRequest": {
+        "type": "object",
+        "properties": {}
+      },
+      "messageloop.server.v1.NodesResponse": {
+        "type": "object",
+        "properties": {
+          "nodes": {
+            "type": "array",
+            "items": {
+              "$ref": "#/components/schemas/messageloop.server.v1.NodeStatus"
+            },
+            "description": "Of the self-hosted server the process that answers: one, or one for each of its threads that has answered. Of Workers gateways, by what they have reported: of each region those with the most sessions, 100 at most."
+          },
+          "regions": {
+            "type": "array",
+            "items": {
+              "$ref": "#/components/schemas/messageloop.server.v1.RegionStatus"
+            },
+            "description": "Regions of Workers."
+          },
+          "incidents": {
+            "type": "array",
+            "items": {
+              "$ref": "#/components/schemas/messageloop.server.v1.Incident"
+            },
+            "description": "What the nodes have met, the newest first."
+          },
+          "unreported": {
+            "type": "boolean",
+            "description": "Whether nothing is known of nodes because gateways do not report: the setting api.metrics is off."
+          },
+          "as_of": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "Unix milliseconds."
           }
         }
       },
@@ -1795,6 +2149,36 @@ export const OPENAPI: object = {
           }
         }
       },
+      "messageloop.server.v1.RegionStatus": {
+        "type": "object",
+        "description": "What is known of the gateways of a region.",
+        "properties": {
+          "region": {
+            "type": "string"
+          },
+          "ready": {
+            "type": "boolean",
+            "description": "Whether the counters of the region answer."
+          },
+          "as_of": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "What was so no later than then is part of it, Unix milliseconds."
+          },
+          "gateways": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 4294967295,
+            "description": "Gateways that hold anything, asleep or awake."
+          },
+          "sessions": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$"
+          }
+        }
+      },
       "messageloop.server.v1.RemoveHistoryRequest": {
         "type": "object",
         "properties": {
@@ -1907,6 +2291,46 @@ export const OPENAPI: object = {
               "$ref": "#/components/schemas/messageloop.server.v1.SessionInfo"
             },
             "description": "Connected first, first. Some of them may have ended just now."
+          }
+        }
+      },
+      "messageloop.server.v1.Setting": {
+        "type": "object",
+        "properties": {
+          "path": {
+            "type": "string",
+            "description": "Such as `limits.channels`, or `channels.0.pattern` in the first table of a list."
+          },
+          "value": {
+            "type": "string",
+            "description": "As an operator writes it, a list as JSON; empty for a secret. One of more than 4,096 characters is cut."
+          },
+          "source": {
+            "type": "string",
+            "description": "`default`, `file`, `environment`, `flag`, or `program` where a program has set it that embeds the server."
+          },
+          "origin": {
+            "type": "string",
+            "description": "The file, the variable or the flag."
+          },
+          "secret": {
+            "type": "boolean",
+            "description": "It is a secret, or what names one."
+          }
+        }
+      },
+      "messageloop.server.v1.SettingsRequest": {
+        "type": "object",
+        "properties": {}
+      },
+      "messageloop.server.v1.SettingsResponse": {
+        "type": "object",
+        "properties": {
+          "settings": {
+            "type": "array",
+            "items": {
+              "$ref": "#/components/schemas/messageloop.server.v1.Setting"
+            }
           }
         }
       },

@@ -1211,6 +1211,13 @@ export declare type GatewayFigures = Message<"messageloop.internal.v1.GatewayFig
    * @generated from field: map<string, double> counters = 5;
    */
   counters: { [key: string]: number };
+
+  /**
+   * What that life has met, the newest last, 20 at most.
+   *
+   * @generated from field: repeated messageloop.internal.v1.IncidentRecord incidents = 6;
+   */
+  incidents: IncidentRecord[];
 };
 
 /**
@@ -1218,6 +1225,124 @@ export declare type GatewayFigures = Message<"messageloop.internal.v1.GatewayFig
  * Use `create(GatewayFiguresSchema)` to create a new message.
  */
 export declare const GatewayFiguresSchema: GenMessage<GatewayFigures>;
+
+/**
+ * IncidentRecord is a gap or a slow consumer that sessions of a gateway have met in a channel.
+ *
+ * @generated from message messageloop.internal.v1.IncidentRecord
+ */
+export declare type IncidentRecord = Message<"messageloop.internal.v1.IncidentRecord"> & {
+  /**
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string channel = 2;
+   */
+  channel: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * The first and the last of them, Unix milliseconds.
+   *
+   * @generated from field: uint64 began = 4;
+   */
+  began: bigint;
+
+  /**
+   * @generated from field: uint64 at = 5;
+   */
+  at: bigint;
+
+  /**
+   * @generated from field: uint32 count = 6;
+   */
+  count: number;
+
+  /**
+   * The session that was the last.
+   *
+   * @generated from field: string session_id = 7;
+   */
+  sessionId: string;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.IncidentRecord.
+ * Use `create(IncidentRecordSchema)` to create a new message.
+ */
+export declare const IncidentRecordSchema: GenMessage<IncidentRecord>;
+
+/**
+ * FiguresRequest asks the counters of a region for gateways one by one, beside the sums.
+ *
+ * @generated from message messageloop.internal.v1.FiguresRequest
+ */
+export declare type FiguresRequest = Message<"messageloop.internal.v1.FiguresRequest"> & {
+  /**
+   * Gateways at most.
+   *
+   * @generated from field: uint32 gateways = 1;
+   */
+  gateways: number;
+
+  /**
+   * The names of the figures that are asked for.
+   *
+   * @generated from field: repeated string figures = 2;
+   */
+  figures: string[];
+};
+
+/**
+ * Describes the message messageloop.internal.v1.FiguresRequest.
+ * Use `create(FiguresRequestSchema)` to create a new message.
+ */
+export declare const FiguresRequestSchema: GenMessage<FiguresRequest>;
+
+/**
+ * GatewayLoad is what one gateway has reported.
+ *
+ * @generated from message messageloop.internal.v1.GatewayLoad
+ */
+export declare type GatewayLoad = Message<"messageloop.internal.v1.GatewayLoad"> & {
+  /**
+   * @generated from field: string gateway = 1;
+   */
+  gateway: string;
+
+  /**
+   * When, Unix milliseconds by the gateway's clock.
+   *
+   * @generated from field: uint64 time = 2;
+   */
+  time: bigint;
+
+  /**
+   * Those that were asked for; counters over all its lives.
+   *
+   * @generated from field: map<string, double> figures = 3;
+   */
+  figures: { [key: string]: number };
+
+  /**
+   * The newest last.
+   *
+   * @generated from field: repeated messageloop.internal.v1.IncidentRecord incidents = 4;
+   */
+  incidents: IncidentRecord[];
+};
+
+/**
+ * Describes the message messageloop.internal.v1.GatewayLoad.
+ * Use `create(GatewayLoadSchema)` to create a new message.
+ */
+export declare const GatewayLoadSchema: GenMessage<GatewayLoad>;
 
 /**
  * RegionFigures are those of all gateways of a region.
@@ -1245,6 +1370,13 @@ export declare type RegionFigures = Message<"messageloop.internal.v1.RegionFigur
    * @generated from field: uint64 as_of = 3;
    */
   asOf: bigint;
+
+  /**
+   * Where they were asked for, those with the most sessions first.
+   *
+   * @generated from field: repeated messageloop.internal.v1.GatewayLoad loads = 4;
+   */
+  loads: GatewayLoad[];
 };
 
 /**

@@ -1145,6 +1145,49 @@ export declare type NodeStatus = Message<"messageloop.server.v1.NodeStatus"> & {
    * @generated from field: uint64 internal_errors = 17;
    */
   internalErrors: bigint;
+
+  /**
+   * The part of the time since it was looked at last in which it was busy, 0 to 1. Not known of gateways.
+   *
+   * @generated from field: double busy = 18;
+   */
+  busy: number;
+
+  /**
+   * Its place among the threads of its process, from 0. Left out of a server that has one.
+   *
+   * @generated from field: optional uint32 thread = 19;
+   */
+  thread?: number | undefined;
+
+  /**
+   * Channels whose log a thread has.
+   *
+   * @generated from field: uint32 own_channels = 20;
+   */
+  ownChannels: number;
+
+  /**
+   * How often a thread in its place has ended and was replaced.
+   *
+   * @generated from field: uint32 deaths = 21;
+   */
+  deaths: number;
+
+  /**
+   * Region of a gateway.
+   *
+   * @generated from field: string region = 22;
+   */
+  region: string;
+
+  /**
+   * When a gateway has reported this, Unix milliseconds by its own clock: it reports what has changed within ten seconds,
+   * so this holds for as long as it sleeps.
+   *
+   * @generated from field: uint64 reported = 23;
+   */
+  reported: bigint;
 };
 
 /**
@@ -1209,6 +1252,354 @@ export declare type SessionInfo = Message<"messageloop.server.v1.SessionInfo"> &
  * Use `create(SessionInfoSchema)` to create a new message.
  */
 export declare const SessionInfoSchema: GenMessage<SessionInfo>;
+
+/**
+ * @generated from message messageloop.server.v1.NodesRequest
+ */
+export declare type NodesRequest = Message<"messageloop.server.v1.NodesRequest"> & {
+};
+
+/**
+ * Describes the message messageloop.server.v1.NodesRequest.
+ * Use `create(NodesRequestSchema)` to create a new message.
+ */
+export declare const NodesRequestSchema: GenMessage<NodesRequest>;
+
+/**
+ * @generated from message messageloop.server.v1.NodesResponse
+ */
+export declare type NodesResponse = Message<"messageloop.server.v1.NodesResponse"> & {
+  /**
+   * Of the self-hosted server the process that answers: one, or one for each of its threads that has answered. Of Workers
+   * gateways, by what they have reported: of each region those with the most sessions, 100 at most.
+   *
+   * @generated from field: repeated messageloop.server.v1.NodeStatus nodes = 1;
+   */
+  nodes: NodeStatus[];
+
+  /**
+   * Regions of Workers.
+   *
+   * @generated from field: repeated messageloop.server.v1.RegionStatus regions = 2;
+   */
+  regions: RegionStatus[];
+
+  /**
+   * What the nodes have met, the newest first.
+   *
+   * @generated from field: repeated messageloop.server.v1.Incident incidents = 3;
+   */
+  incidents: Incident[];
+
+  /**
+   * Whether nothing is known of nodes because gateways do not report: the setting api.metrics is off.
+   *
+   * @generated from field: bool unreported = 4;
+   */
+  unreported: boolean;
+
+  /**
+   * Unix milliseconds.
+   *
+   * @generated from field: uint64 as_of = 5;
+   */
+  asOf: bigint;
+};
+
+/**
+ * Describes the message messageloop.server.v1.NodesResponse.
+ * Use `create(NodesResponseSchema)` to create a new message.
+ */
+export declare const NodesResponseSchema: GenMessage<NodesResponse>;
+
+/**
+ * What is known of the gateways of a region.
+ *
+ * @generated from message messageloop.server.v1.RegionStatus
+ */
+export declare type RegionStatus = Message<"messageloop.server.v1.RegionStatus"> & {
+  /**
+   * @generated from field: string region = 1;
+   */
+  region: string;
+
+  /**
+   * Whether the counters of the region answer.
+   *
+   * @generated from field: bool ready = 2;
+   */
+  ready: boolean;
+
+  /**
+   * What was so no later than then is part of it, Unix milliseconds.
+   *
+   * @generated from field: uint64 as_of = 3;
+   */
+  asOf: bigint;
+
+  /**
+   * Gateways that hold anything, asleep or awake.
+   *
+   * @generated from field: uint32 gateways = 4;
+   */
+  gateways: number;
+
+  /**
+   * @generated from field: uint64 sessions = 5;
+   */
+  sessions: bigint;
+};
+
+/**
+ * Describes the message messageloop.server.v1.RegionStatus.
+ * Use `create(RegionStatusSchema)` to create a new message.
+ */
+export declare const RegionStatusSchema: GenMessage<RegionStatus>;
+
+/**
+ * A gap, or a slow consumer, that sessions of a node have met in a channel. What happens in one channel within ten seconds
+ * of the first is one.
+ *
+ * @generated from message messageloop.server.v1.Incident
+ */
+export declare type Incident = Message<"messageloop.server.v1.Incident"> & {
+  /**
+   * `gap`: a live subscription missed messages that the log could not fill in. `slow_consumer`: a client did not read and
+   * was closed with 3510; it stands with each of eight channels at most that the session had.
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string channel = 2;
+   */
+  channel: string;
+
+  /**
+   * Of a gap, such as `head_trimmed`.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * The first and the last of them, Unix milliseconds.
+   *
+   * @generated from field: uint64 began = 4;
+   */
+  began: bigint;
+
+  /**
+   * @generated from field: uint64 at = 5;
+   */
+  at: bigint;
+
+  /**
+   * How many sessions it was.
+   *
+   * @generated from field: uint32 count = 6;
+   */
+  count: number;
+
+  /**
+   * The last of them.
+   *
+   * @generated from field: string session_id = 7;
+   */
+  sessionId: string;
+
+  /**
+   * @generated from field: string node = 8;
+   */
+  node: string;
+};
+
+/**
+ * Describes the message messageloop.server.v1.Incident.
+ * Use `create(IncidentSchema)` to create a new message.
+ */
+export declare const IncidentSchema: GenMessage<Incident>;
+
+/**
+ * @generated from message messageloop.server.v1.SettingsRequest
+ */
+export declare type SettingsRequest = Message<"messageloop.server.v1.SettingsRequest"> & {
+};
+
+/**
+ * Describes the message messageloop.server.v1.SettingsRequest.
+ * Use `create(SettingsRequestSchema)` to create a new message.
+ */
+export declare const SettingsRequestSchema: GenMessage<SettingsRequest>;
+
+/**
+ * @generated from message messageloop.server.v1.SettingsResponse
+ */
+export declare type SettingsResponse = Message<"messageloop.server.v1.SettingsResponse"> & {
+  /**
+   * @generated from field: repeated messageloop.server.v1.Setting settings = 1;
+   */
+  settings: Setting[];
+};
+
+/**
+ * Describes the message messageloop.server.v1.SettingsResponse.
+ * Use `create(SettingsResponseSchema)` to create a new message.
+ */
+export declare const SettingsResponseSchema: GenMessage<SettingsResponse>;
+
+/**
+ * @generated from message messageloop.server.v1.Setting
+ */
+export declare type Setting = Message<"messageloop.server.v1.Setting"> & {
+  /**
+   * Such as `limits.channels`, or `channels.0.pattern` in the first table of a list.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * As an operator writes it, a list as JSON; empty for a secret. One of more than 4,096 characters is cut.
+   *
+   * @generated from field: string value = 2;
+   */
+  value: string;
+
+  /**
+   * `default`, `file`, `environment`, `flag`, or `program` where a program has set it that embeds the server.
+   *
+   * @generated from field: string source = 3;
+   */
+  source: string;
+
+  /**
+   * The file, the variable or the flag.
+   *
+   * @generated from field: string origin = 4;
+   */
+  origin: string;
+
+  /**
+   * It is a secret, or what names one.
+   *
+   * @generated from field: bool secret = 5;
+   */
+  secret: boolean;
+};
+
+/**
+ * Describes the message messageloop.server.v1.Setting.
+ * Use `create(SettingSchema)` to create a new message.
+ */
+export declare const SettingSchema: GenMessage<Setting>;
+
+/**
+ * @generated from message messageloop.server.v1.ExplainRequest
+ */
+export declare type ExplainRequest = Message<"messageloop.server.v1.ExplainRequest"> & {
+  /**
+   * Empty for one that has not authenticated.
+   *
+   * @generated from field: string user = 1;
+   */
+  user: string;
+
+  /**
+   * `subscribe`, `publish`, `presence`, `history`, `survey` or `rpc`.
+   *
+   * @generated from field: string action = 2;
+   */
+  action: string;
+
+  /**
+   * A channel; to subscribe there may be a pattern.
+   *
+   * @generated from field: string channel = 3;
+   */
+  channel: string;
+
+  /**
+   * A client id that authentication vouches for. Left out, it does not.
+   *
+   * @generated from field: optional string client_id = 4;
+   */
+  clientId?: string | undefined;
+
+  /**
+   * What a token grants, if it says anything of that.
+   *
+   * @generated from field: optional messageloop.server.v1.Grants grants = 5;
+   */
+  grants?: Grants | undefined;
+};
+
+/**
+ * Describes the message messageloop.server.v1.ExplainRequest.
+ * Use `create(ExplainRequestSchema)` to create a new message.
+ */
+export declare const ExplainRequestSchema: GenMessage<ExplainRequest>;
+
+/**
+ * @generated from message messageloop.server.v1.Grants
+ */
+export declare type Grants = Message<"messageloop.server.v1.Grants"> & {
+  /**
+   * @generated from field: repeated messageloop.server.v1.Grant grants = 1;
+   */
+  grants: Grant[];
+};
+
+/**
+ * Describes the message messageloop.server.v1.Grants.
+ * Use `create(GrantsSchema)` to create a new message.
+ */
+export declare const GrantsSchema: GenMessage<Grants>;
+
+/**
+ * @generated from message messageloop.server.v1.Grant
+ */
+export declare type Grant = Message<"messageloop.server.v1.Grant"> & {
+  /**
+   * @generated from field: string pattern = 1;
+   */
+  pattern: string;
+
+  /**
+   * @generated from field: repeated string actions = 2;
+   */
+  actions: string[];
+};
+
+/**
+ * Describes the message messageloop.server.v1.Grant.
+ * Use `create(GrantSchema)` to create a new message.
+ */
+export declare const GrantSchema: GenMessage<Grant>;
+
+/**
+ * @generated from message messageloop.server.v1.ExplainResponse
+ */
+export declare type ExplainResponse = Message<"messageloop.server.v1.ExplainResponse"> & {
+  /**
+   * @generated from field: bool allowed = 1;
+   */
+  allowed: boolean;
+
+  /**
+   * What decided, then rules that were left out and might have decided otherwise.
+   *
+   * @generated from field: repeated string reasons = 2;
+   */
+  reasons: string[];
+};
+
+/**
+ * Describes the message messageloop.server.v1.ExplainResponse.
+ * Use `create(ExplainResponseSchema)` to create a new message.
+ */
+export declare const ExplainResponseSchema: GenMessage<ExplainResponse>;
 
 /**
  * APIService is for an application's backend. Every call carries a key in the header
@@ -1350,6 +1741,39 @@ export declare const APIService: GenService<{
     methodKind: "unary";
     input: typeof SessionsRequestSchema;
     output: typeof SessionsResponseSchema;
+  },
+  /**
+   * Says what each thread of the server, or each gateway of Workers, holds and does, and which gaps and slow consumers
+   * there were. No gateway is woken for it. Needs the right read in all channels.
+   *
+   * @generated from rpc messageloop.server.v1.APIService.Nodes
+   */
+  nodes: {
+    methodKind: "unary";
+    input: typeof NodesRequestSchema;
+    output: typeof NodesResponseSchema;
+  },
+  /**
+   * Lists the settings that are in force, and the origin of each. Secrets are left out. Needs the right manage in all
+   * channels.
+   *
+   * @generated from rpc messageloop.server.v1.APIService.Settings
+   */
+  settings: {
+    methodKind: "unary";
+    input: typeof SettingsRequestSchema;
+    output: typeof SettingsResponseSchema;
+  },
+  /**
+   * Says whether a user may do something in a channel, and which rules of access say so. Neither a token nor a backend is
+   * asked. Needs the right read in all channels.
+   *
+   * @generated from rpc messageloop.server.v1.APIService.Explain
+   */
+  explain: {
+    methodKind: "unary";
+    input: typeof ExplainRequestSchema;
+    output: typeof ExplainResponseSchema;
   },
 }>;
 

@@ -1,0 +1,18 @@
+/** What the server API says of the settings that are in force. */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { SettingInForce } from "../../engine/settings/in-force.ts";
+import type { SettingsResponseSchema } from "../../protocol/gen/messageloop/server/v1/api_pb.js";
+import type { ApiCall } from "./context.ts";
+
+export interface SettingsHost {
+  /** In the order of the configuration, without secrets. */
+  readonly settingsInForce: () => readonly SettingInForce[];
+}
+
+export function settings(
+  { principal }: ApiCall,
+  { settingsInForce }: SettingsHost,
+): MessageInitShape<typeof SettingsResponseSchema> {
+  principal.checkEverywhere("manage");
+  return { settings: settingsInForce().map((setting) => ({ ...setting })) };
+}
