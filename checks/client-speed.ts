@@ -31,6 +31,7 @@ const { values, positionals } = parseArgs({
     generations: { type: "string", default: "7" },
     pairs: { type: "string", default: "21" },
     rounds: { type: "string", default: "11" },
+    messages: { type: "string", default: "2000" },
     plant: { type: "boolean", default: false },
   },
 });
@@ -62,7 +63,8 @@ async function part(name: string): Promise<void> {
     throw new Error(`there are ${[...Object.keys(KINDS), STORM].join(", ")}`);
   } else {
     const [generations, pairs] = [Number(values.generations), Number(values.pairs)];
-    const { ratio, ours, theirs } = await dispatch(kind, { folder, generations, pairs, plant });
+    const terms = { folder, generations, pairs, plant, messages: Number(values.messages) };
+    const { ratio, ours, theirs } = await dispatch(kind, terms);
     judge(name, ratio, kind.atLeast, `${thousands(ours)} and ${thousands(theirs)} messages/s`);
   }
 }

@@ -20,6 +20,11 @@ export interface DispatchOptions {
   /** Processes, one after the other. */
   readonly generations: number;
   readonly pairs: number;
+  /**
+   * How many a client gets. A turn begins with a full collection and new clients, so that few of them show what compiling costs, and
+   * many what dispatching does.
+   */
+  readonly messages: number;
   /** Makes ours slower. */
   readonly plant: boolean;
 }
@@ -51,15 +56,14 @@ interface Work {
   readonly theirs: Part;
 }
 
-const MESSAGES = 2_000;
 const CLIENTS = 10;
 const PATIENCE_MS = 120_000;
 
 export async function dispatch(
   { encoding, together }: Kind,
-  { folder, generations, pairs, plant }: DispatchOptions,
+  { folder, generations, pairs, messages, plant }: DispatchOptions,
 ): Promise<Dispatched> {
-  const all = notes(MESSAGES);
+  const all = notes(messages);
   const isJson = encoding === "json";
   const ours = await ourFrames(all, together, isJson ? "json" : protobuf);
   const theirs = (isJson ? theirJson : theirProtobuf)(all, together);
