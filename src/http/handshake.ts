@@ -1,5 +1,8 @@
 /** Whether a request on the WebSocket path is an upgrade that we take. Every host asks here. */
 
+/** Characters of a reason that reach the log: a header may be as long as its sender likes. */
+const MAX_REASON = 500;
+
 /** A request as far as it matters here. */
 export interface HandshakeRequest {
   readonly method: string;
@@ -56,14 +59,15 @@ export function handshakeProblem(
 }
 
 /**
- * Why a request is refused by where it comes from, for the operator's log; undefined where it is not. Every door that
- * pages may use asks here.
+ * Why a request is refused by where it comes from, for the operator's log; undefined where it is not. At most 500
+ * characters. Every door that pages may use asks here.
  */
 export function strangeness(
   request: Pick<HandshakeRequest, "header">,
   rules: HandshakeRules = {},
 ): string | undefined {
-  return foreignHost(request, rules) ?? foreignOrigin(request, rules);
+  const reason = foreignHost(request, rules) ?? foreignOrigin(request, rules);
+  return reason?.slice(0, MAX_REASON);
 }
 
 /** Whether WebSocket is among the protocols that a request would like to change to. */

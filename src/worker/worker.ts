@@ -28,9 +28,6 @@ export interface WorkerOptions {
   ) => Response | Promise<Response>;
 }
 
-/** Characters of a reason that reach the log: a header may be as long as its sender likes. */
-const MAX_SHOWN = 500;
-
 /**
  * The fetch handler. The Worker that uses it has to export `GatewayDurableObject`, or a class of its own
  * that extends it under the same name, `ChannelDurableObject`, `PatternDurableObject`, `UserDurableObject` and
@@ -73,7 +70,7 @@ export function createWorker({ config, fallback }: WorkerOptions = {}): Exported
         handshake: settings,
         refused: ({ status, reason }) => {
           const address = request.headers.get("CF-Connecting-IP") ?? "";
-          const fields = { address, status, reason: reason.slice(0, MAX_SHOWN) };
+          const fields = { address, status, reason };
           consoleLoggerAt(settings.logLevel).debug?.("upgrade refused", fields);
         },
         connect: (upgrade) => connectToGateway(upgrade, gateways),

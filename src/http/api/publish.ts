@@ -111,11 +111,8 @@ async function toSessions(
   if (sessions.length === 0) return [];
   try {
     principal.checkEverywhere("publish");
-    const terms = { metadata, maxEventBytes: engine.settings.maxMessageBytes };
-    const outcome = await engine.publishToSessions(sessions, payload ?? NOTHING, {
-      ...terms,
-      ...(id === "" ? {} : { id }),
-    });
+    const terms = sessionTerms(engine, id, metadata);
+    const outcome = await engine.publishToSessions(sessions, payload ?? NOTHING, terms);
     const reached = new Set(outcome.reached);
     return sessions.map((session): ItemResult => {
       const destination = { case: "session", value: session } as const;
@@ -140,16 +137,19 @@ async function toUser(
   const destination = { case: "user", value: user } as const;
   try {
     principal.checkEverywhere("publish");
-    const terms = { metadata, maxEventBytes: engine.settings.maxMessageBytes };
-    const { reached, failed } = await engine.publishToUser(user, payload ?? NOTHING, {
-      ...terms,
-      ...(id === "" ? {} : { id }),
-    });
+    const terms = sessionTerms(engine, id, metadata);
+    const { reached, failed } = await engine.publishToUser(user, payload ?? NOTHING, terms);
     const [error] = failed.values();
     return { destination, sessions: reached.length, ...itemError(error) };
   } catch (error) {
     return { destination, ...itemError(told(error)) };
   }
+}
+
+/** @param id of the publication; empty where sessions are to see a fresh one */
+function sessionTerms({ settings }: ApiCall["engine"], id: string, metadata: Metadata) {
+  const terms = { metadata, maxEventBytes: settings.maxMessageBytes };
+  return id === "" ? terms : { ...terms, id };
 }
 
 const NO_SESSION = new MessagingError("NOT_FOUND", "there is no such session");

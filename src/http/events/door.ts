@@ -100,7 +100,7 @@ export class EventsDoor {
       if (reason === undefined) {
         return new Response(null, { status, headers: { ...PRIVATE, ...admission.headers } });
       }
-      const fields = { address: peer.address, status, reason: reason.slice(0, MAX_SHOWN) };
+      const fields = { address: peer.address, status, reason };
       logger.debug?.("events refused", fields);
       const refusal = new MessagingError("ACL_ERROR", "pages of this origin may not read events");
       return problemResponse(refusal, { ...PRIVATE, Vary: "Origin" });
@@ -185,8 +185,6 @@ export class EventsDoor {
   }
 }
 
-/** Characters of a reason that reach the log: a header may be as long as its sender likes. */
-const MAX_SHOWN = 500;
 /** With these an EventSource never comes back, although it should. */
 const MUST_NOT_GIVE_UP: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
 

@@ -1,6 +1,5 @@
 /** `rpc`: one question to the application's backend. */
-import { type Command, InvalidArgumentError, Option } from "commander";
-import { parseDuration } from "../../engine/settings/duration.ts";
+import { type Command, Option } from "commander";
 import { addConnectionOptions, type ConnectionOptions, withConnection } from "./connection.ts";
 import { addEventOptions, DATA_HELP, type EventOptions, eventOf, readInput } from "./events.ts";
 import { addHelp } from "./help.ts";
@@ -12,6 +11,7 @@ import {
   printJson,
   printRow,
 } from "./output.ts";
+import { duration } from "./values.ts";
 
 const HELP = `
 It prints type and data of the event that the backend answers, with --json the whole
@@ -26,6 +26,9 @@ Examples:
   messageloop rpc cart add '{"sku":"a-1"}' --timeout 5s
 `;
 
+/** Timers count in 31 bits. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 interface RpcOptions extends EventOptions, ConnectionOptions, OutputOptions {
   /** Milliseconds; undefined as long as backends have by default. */
   readonly timeout?: number;
@@ -35,7 +38,7 @@ export function configure(command: Command): void {
   addEventOptions(command, "the method");
   addConnectionOptions(command).addOption(
     new Option("--timeout <duration>", "how long to wait for the answer (default: 35s)").argParser(
-      timeout,
+      duration(1, LONGEST_MS, "such as 5s"),
     ),
   );
   addHelp(addJsonOption(command), HELP).action(rpc);
@@ -53,13 +56,4 @@ async function rpc(
     if (options.json) printJson(eventJson(answer));
     else printRow(answer.type, dataText(answer));
   });
-}
-
-/** Timers count in 31 bits. */
-const LONGEST_MS = 2 ** 31 - 1;
-
-function timeout(text: string): number {
-  const ms = parseDuration(text) ?? 0;
-  if (ms >= 1 && ms <= LONGEST_MS) return ms;
-  throw new InvalidArgumentError("It must be a duration such as 5s.");
 }

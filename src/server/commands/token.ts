@@ -6,14 +6,13 @@ import { algorithmOf, makeToken, type SigningKey } from "../../auth/token.ts";
 import { ACTIONS, type Action, type Grant } from "../../engine/ports/access.ts";
 import { BadValue } from "../../engine/session/application-values.ts";
 import { answeredIdentity } from "../../engine/session/backend-answers.ts";
-import { parseDuration } from "../../engine/settings/duration.ts";
 import { MAX_TOKEN_BYTES } from "../../protocol/limits.ts";
 import { loadAuth } from "../config/file.ts";
 import { addFileOptions, type ConfigOptions, FILE_HELP, fileOf, valid } from "./config-options.ts";
 import { EXIT_WRONG, Failure, oneLine } from "./failure.ts";
 import { addHelp } from "./help.ts";
 import { addJsonOption, type OutputOptions, printJson } from "./output.ts";
-import { collected } from "./values.ts";
+import { collected, duration } from "./values.ts";
 
 const HELP = `
 It is signed with auth.jwt.hmac_secret of the configuration, or with a private key as PEM in PKCS #8, whose public half
@@ -47,7 +46,11 @@ export function configure(command: Command): void {
   const ttl = new Option("--ttl <duration>", "how long it is good");
   addJsonOption(addFileOptions(command))
     .requiredOption("--user <id>", "whom it stands for")
-    .addOption(ttl.argParser(duration).default(3_600_000, "1h"))
+    .addOption(
+      ttl
+        .argParser(duration(1_000, Infinity, "of at least 1s, such as 10m"))
+        .default(3_600_000, "1h"),
+    )
     .option("--id <id>", "its own id, by which it can be revoked")
     .option("--client <id>", "the client id that its bearer has to connect with")
     .option(
@@ -129,12 +132,6 @@ function checked(identity: object): void {
     if (!(error instanceof BadValue)) throw error;
     throw new Failure(error.message, EXIT_WRONG);
   }
-}
-
-function duration(text: string): number {
-  const ms = parseDuration(text);
-  if (ms !== undefined && ms >= 1_000) return ms;
-  throw new InvalidArgumentError("It must be a duration of at least 1s, such as 10m.");
 }
 
 function grants(value: string, before: readonly Grant[]): readonly Grant[] {

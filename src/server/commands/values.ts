@@ -1,5 +1,6 @@
 /** Values of options that several commands take. */
 import { InvalidArgumentError } from "commander";
+import { parseDuration } from "../../engine/settings/duration.ts";
 
 /** A place in a channel's log. */
 export interface Place {
@@ -27,4 +28,20 @@ export function eventId(text: string): Place {
 /** Values of an option that may be given several times. */
 export function collected(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
+}
+
+/**
+ * Reads an option that is a duration.
+ *
+ * @param kind which ones there are, for the error: "of at least 1s, such as 10m"
+ * @returns milliseconds, or throws InvalidArgumentError
+ * @example
+ * duration(500, 3_600_000, "from 500ms to 1h, such as 2s")("5s"); // 5000
+ */
+export function duration(leastMs: number, mostMs: number, kind: string): (text: string) => number {
+  return (text) => {
+    const ms = parseDuration(text);
+    if (ms !== undefined && ms >= leastMs && ms <= mostMs) return ms;
+    throw new InvalidArgumentError(`It must be a duration ${kind}.`);
+  };
 }

@@ -79,8 +79,7 @@ export class Sockets {
     const problem = handshakeProblem({ method, header }, handshake);
     if (problem !== undefined) {
       const { status, reason } = problem;
-      // A header may be as long as its sender likes.
-      this.#noteRefusal(request, status, reason.slice(0, 500));
+      this.#noteRefusal(request, status, reason);
       refuse(socket, status, problem.text, { "Sec-WebSocket-Version": "13" });
       return;
     }

@@ -16,8 +16,6 @@ import { requestEngine } from "./request-engine.ts";
 
 const ONE_DIRECTION_ONLY =
   "this host has no streams that are open in both directions: use Open with Send, or a WebSocket";
-/** Characters of a reason that reach the log: a header may be as long as its sender likes. */
-const MAX_SHOWN = 500;
 
 /** Serves MessagingService, as far as this host can. */
 export function messagingRoutes(settings: WorkerSettings): (router: ConnectRouter) => void {
@@ -31,7 +29,7 @@ export function messagingRoutes(settings: WorkerSettings): (router: ConnectRoute
     },
     refused: (reason, { header }) => {
       const address = header.get("CF-Connecting-IP") ?? "";
-      const fields = { address, reason: reason.slice(0, MAX_SHOWN) };
+      const fields = { address, reason };
       consoleLoggerAt(settings.logLevel).debug?.("call refused", fields);
     },
   });

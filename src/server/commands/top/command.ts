@@ -1,12 +1,12 @@
 /** `top`: what servers do now, as a table that is drawn again and again. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { Argument, type Command, InvalidArgumentError, Option } from "commander";
-import { parseDuration } from "../../../engine/settings/duration.ts";
+import { Argument, type Command, Option } from "commander";
 import { keyIfAny } from "../api/connection.ts";
 import { type ApiOptions, apiAddress, DEFAULT_API, keyFileOption } from "../api/options.ts";
 import { EXIT_FAILED } from "../failure.ts";
 import { addHelp } from "../help.ts";
 import { addJsonOption, type OutputOptions, printJson } from "../output.ts";
+import { duration } from "../values.ts";
 import { figuresOf, type NodeFigures, readNodes } from "./reading.ts";
 import { isScreen, Screen } from "./screen.ts";
 import { DEFAULT_WIDTH, type Line, tableOf } from "./table.ts";
@@ -35,8 +35,7 @@ Examples:
   messageloop top --once --json | jq .sessions
 `;
 
-const LEAST_INTERVAL_MS = 500;
-const LONGEST_INTERVAL_MS = 3_600_000;
+const intervals = duration(500, 3_600_000, "from 500ms to 1h, such as 2s");
 
 interface TopOptions extends OutputOptions, Pick<ApiOptions, "keyFile"> {
   readonly interval: number;
@@ -48,7 +47,7 @@ export function configure(command: Command): void {
   const addresses = new Argument("[addresses...]", "where servers have their metrics");
   command
     .addArgument(addresses.argParser(addAddress).default(undefined, DEFAULT_API))
-    .addOption(interval.argParser(duration).default(2_000, "2s"))
+    .addOption(interval.argParser(intervals).default(2_000, "2s"))
     .option("--once", "print one table and end")
     .addOption(keyFileOption());
   addHelp(addJsonOption(command), HELP).action(top);
@@ -132,10 +131,4 @@ async function waited(ms: number, signal: AbortSignal): Promise<boolean> {
 
 function addAddress(text: string, before: readonly string[] | undefined): string[] {
   return [...(before ?? []), apiAddress(text)];
-}
-
-function duration(text: string): number {
-  const ms = parseDuration(text);
-  if (ms !== undefined && ms >= LEAST_INTERVAL_MS && ms <= LONGEST_INTERVAL_MS) return ms;
-  throw new InvalidArgumentError("It must be a duration from 500ms to 1h, such as 2s.");
 }

@@ -27,7 +27,7 @@ export function openRoutes(options: OpenOptions): ReturnType<typeof streamingRou
     open: (call) => open(options, call),
     send: (call) => engine.send(call),
     refused: (reason, { url }) =>
-      logger.debug?.("call refused", { path: new URL(url).pathname, reason: reason.slice(0, 500) }),
+      logger.debug?.("call refused", { path: new URL(url).pathname, reason }),
   });
 }
 
