@@ -3,7 +3,6 @@
  * makes a client give up is for those that must; a client that may come back gets 200, a pause and an end.
  */
 import { errorText } from "../../engine/error-text.ts";
-import type { Authorizer } from "../../engine/ports/access.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
 import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
 import { MessagingError } from "../../protocol/errors.ts";
@@ -11,9 +10,9 @@ import type { SizedFrame } from "../../protocol/publication-frames.ts";
 import { type ChannelPath, channelOrPatternIn } from "../channel-path.ts";
 import { admit } from "../cors.ts";
 import { type HandshakeRules, handshakeRequest } from "../handshake.ts";
-import type { KeyPeer, Keys } from "../keys/keys.ts";
+import type { KeyPeer } from "../keys/keys.ts";
+import { type ReaderTerms, readerOf } from "../readers.ts";
 import { problemResponse, statusOf } from "../statuses.ts";
-import type { Tickets } from "../tickets/tickets.ts";
 import { LOST_POSITION } from "./event-id.ts";
 import { EventStream } from "./event-stream.ts";
 
@@ -34,26 +33,13 @@ const STREAM = {
 };
 const DOOR = { methods: ["GET"], headers: ["Last-Event-ID"] };
 
-export interface EventsDoorOptions {
-  readonly keys: Keys;
-  readonly tickets: Tickets;
-  /** Asked about bearers of tickets. A key is the application's own, and no rule is for it. */
-  readonly authorizer: Authorizer;
+export interface EventsDoorOptions extends ReaderTerms {
   readonly rules: HandshakeRules;
   /** Whether this deployment lets clients subscribe. */
   readonly subscribes: boolean;
   readonly logger: Logger;
   /** In [0, 1). */
   readonly random: () => number;
-}
-
-/** A client that may have a stream. */
-interface Reader {
-  readonly userId: string;
-  /** When its ticket was made, Unix milliseconds; undefined where it has shown a key. */
-  readonly issuedAt: number | undefined;
-  /** Whether it may read what came before the stream. */
-  readonly readsHistory: boolean;
 }
 
 /** A stream that its client may have. */
@@ -115,7 +101,10 @@ export class EventsDoor {
       const farewell = (disconnect: Disconnect): Response =>
         new Response(this.#farewell(name, lastEventId, disconnect), { headers });
       sentAway = farewell;
-      const reader = await this.#readerOf(request, name, peer);
+      if (!this.#options.subscribes) {
+        throw new MessagingError("UNIMPLEMENTED", "this server lets no client subscribe");
+      }
+      const reader = await readerOf(request, name, peer, this.#options);
       if (reader === undefined) {
         return new Response(null, { status: 204, headers: { ...PRIVATE, ...origin } });
       }
@@ -141,34 +130,6 @@ export class EventsDoor {
       const allow = status === 405 ? { Allow: DOOR.methods.join(", ") } : {};
       return problemResponse(known, { ...PRIVATE, ...origin, ...allow });
     }
-  }
-
-  /** The client's user, where it may read; undefined where its ticket has expired. */
-  async #readerOf(request: Request, name: string, peer: KeyPeer): Promise<Reader | undefined> {
-    const { authorizer, keys, tickets, subscribes } = this.#options;
-    if (!subscribes) {
-      throw new MessagingError("UNIMPLEMENTED", "this server lets no client subscribe");
-    }
-    const ticket = new URL(request.url).searchParams.get("ticket");
-    if (ticket === null) {
-      const principal = await keys.authorize(request.headers.get("Authorization"), peer);
-      principal.check("read", name);
-      return { userId: `key:${principal.id}`, issuedAt: undefined, readsHistory: true };
-    }
-    const read = await tickets.read(ticket);
-    if (!read.isFor(name))
-      throw new MessagingError("ACL_ERROR", "the ticket is for other channels");
-    if (read.expired) return undefined;
-    const subject = {
-      userId: read.user,
-      clientId: "",
-      clientVouched: false,
-      grants: read.grants,
-    };
-    const refusal = authorizer.refusal(subject, "subscribe", name);
-    if (refusal !== undefined) throw refusal;
-    const readsHistory = authorizer.refusal(subject, "history", name) === undefined;
-    return { userId: read.user, issuedAt: read.issuedAt, readsHistory };
   }
 
   /** A stream of one event. */
