@@ -29,6 +29,8 @@ export interface ChannelRules extends LogRules {
   readonly survey: boolean;
   /** Nothing is kept: no history, and epoch and offsets live as long as the process. */
   readonly transient: boolean;
+  /** Whether everybody may read its history by URL, and caches may keep pages of it. */
+  readonly public: boolean;
 }
 
 /** A rule and the channels it is for. */
@@ -64,6 +66,7 @@ export const DEFAULT_CHANNEL_RULES: ChannelRules = {
   recovery: true,
   survey: false,
   transient: false,
+  public: false,
 };
 
 /**

@@ -20,6 +20,7 @@ export const STATUSES: Readonly<Record<ErrorCode, Status>> = {
   AUTH_ERROR: { http: 401, connect: Code.Unauthenticated },
   ACL_ERROR: { http: 403, connect: Code.PermissionDenied },
   NOT_FOUND: { http: 404, connect: Code.NotFound },
+  GONE: { http: 410, connect: Code.NotFound },
   METHOD_NOT_ALLOWED: { http: 405, connect: Code.Unimplemented },
   REQUEST_TIMEOUT: { http: 408, connect: Code.DeadlineExceeded },
   TOO_LARGE: { http: 413, connect: Code.ResourceExhausted },

@@ -161,6 +161,7 @@ export const ERRORS = {
   ),
   INTERNAL_ERROR: entry("INTERNAL_ERROR", "The request could not be done."),
   NOT_FOUND: entry("NOT_FOUND", "There is nothing of this name."),
+  GONE: entry("GONE", "What is asked for was there, and is not kept any more."),
   METHOD_NOT_ALLOWED: entry(
     "METHOD_NOT_ALLOWED",
     "A request over HTTP has a method that its path does not have.",

@@ -173,6 +173,8 @@ export const MAX_EVENT_KEY_BYTES = 1_024;
 export function largestFrame(maxMessageBytes: number): number {
   return 6 * maxMessageBytes + 4 * 1024;
 }
+/** How long a request for history by URL waits for the next message, in milliseconds. */
+export const LONG_POLL_MS = 25_000;
 /** Events in one batch of CloudEvents over HTTP. */
 export const MAX_BATCH_EVENTS = 1_000;
 /** Bytes of a request with one batch of CloudEvents. */

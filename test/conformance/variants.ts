@@ -78,6 +78,7 @@ export const VARIANTS = {
         { pattern: "grace.**", presence_grace: `${RULES.graceMs}ms` },
         { pattern: "quiet.**", presence: false },
         { pattern: "poll.**", survey: true },
+        { pattern: "public.**", public: true },
       ],
     },
   },

@@ -61,6 +61,7 @@ const LONG_REQUESTS: readonly LongRequest[] = [
   { method: "PUT", path: "/channels/room", headers: KEY, status: 405, says: "METHOD_NOT_ALLOWED" },
   { path: "/channels/room/x", headers: KEY, status: 404, says: "NOT_FOUND" },
   { path: "/channels/room/events", headers: KEY, status: 405, says: "METHOD_NOT_ALLOWED" },
+  { path: "/channels/room/history", headers: KEY, status: 405, says: "METHOD_NOT_ALLOWED" },
   { path: `${MESSAGING}/Send`, headers: JSON_TYPE, status: 429, says: '"resource_exhausted"' },
   {
     path: `${MESSAGING}/Send`,

@@ -36,6 +36,7 @@ const entries = table({
   presence: key(switches, offered.presence),
   presence_grace: key(durations, formatDuration(presenceGraceMs)),
   survey: key(switches, offered.survey),
+  public: key(switches, offered.public),
 });
 
 type Entries = v.InferOutput<typeof entries>;
@@ -46,7 +47,7 @@ const IDLE: readonly (readonly [
   stands: boolean,
   keys: readonly (keyof Entries)[],
 ])[] = [
-  ["transient", true, ["history_size", "history_ttl", "position_ttl", "recovery"]],
+  ["transient", true, ["history_size", "history_ttl", "position_ttl", "recovery", "public"]],
   ["exactly_once", false, ["dedup_size", "dedup_window"]],
   ["presence", false, ["presence_grace"]],
 ];
@@ -95,6 +96,7 @@ function toRule(written: Entries): ChannelRule {
       presence: written.presence ?? offered.presence,
       presenceGraceMs: written.presence_grace ?? presenceGraceMs,
       survey: written.survey ?? offered.survey,
+      public: written.public ?? offered.public,
     },
   };
 }

@@ -91,7 +91,8 @@ function readChannels(
   return channels;
 }
 
-function readPosition(text: string): EventPosition | undefined {
+/** Undefined for what is no id of a channel's event. */
+export function readPosition(text: string): EventPosition | undefined {
   const [, encoded = "", digits = ""] = /^([^,=*]+)-(\d{1,20})$/.exec(text) ?? [];
   const epoch = decoded(encoded);
   if (epoch === undefined || BigInt(digits) >= 2n ** 64n) return undefined;

@@ -19,6 +19,7 @@ export const ERROR_KINDS = {
   OUTCOME_UNKNOWN: ["client_error"],
   INTERNAL_ERROR: ["server_error", false, true],
   NOT_FOUND: WRONG,
+  GONE: WRONG,
   METHOD_NOT_ALLOWED: WRONG,
   REQUEST_TIMEOUT: ["client_error", true],
   TOO_LARGE: WRONG,

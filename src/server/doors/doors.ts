@@ -11,6 +11,7 @@ import { UnaryApi } from "../../http/api/unary.ts";
 import { createApp } from "../../http/app.ts";
 import type { ChannelDoor, ChannelDoors } from "../../http/channel-doors.ts";
 import { type AdmittedEvents, EventsDoor } from "../../http/events/door.ts";
+import { HistoryDoor } from "../../http/history/door.ts";
 import { Keys } from "../../http/keys/keys.ts";
 import { createOperationsApp, type OperationsOptions } from "../../http/operations.ts";
 import { Tickets } from "../../http/tickets/tickets.ts";
@@ -25,7 +26,7 @@ import type { ServerConfig } from "../config/config.ts";
 import { HealthService } from "../grpc/health.ts";
 import { ReflectionService } from "../grpc/reflection.ts";
 import { consoleAt, pageAt } from "../page.ts";
-import { hmac, random } from "../platform.ts";
+import { hmac, random, timers } from "../platform.ts";
 import { callsHandler } from "../transport/calls.ts";
 import { TrustedProxies } from "../transport/client-address.ts";
 import { Connections, type ThreadCounts } from "../transport/connections.ts";
@@ -35,6 +36,7 @@ import { Sockets } from "../transport/sockets.ts";
 import { remember } from "../transport/streams/lines.ts";
 import { messageLoopRoutes } from "../transport/streams/message-loop.ts";
 import { openRoutes } from "../transport/streams/streaming.ts";
+import { type TailsOptions, tailsOf } from "../transport/tails.ts";
 import {
   pathOf,
   refuse,
@@ -91,6 +93,9 @@ export class Doors {
   readonly #eventsDoor: EventsDoor;
   readonly #adminEventsDoor: EventsDoor;
   readonly #eventStreams: EventStreams;
+  readonly #historyDoor: HistoryDoor;
+  readonly #adminHistoryDoor: HistoryDoor;
+  readonly #tails: TailsOptions;
 
   constructor(options: DoorsOptions) {
     const { clock, config, engine, logger, open, sessionId } = options;
@@ -121,10 +126,9 @@ export class Doors {
       proxies: this.#proxies,
       locates: options.locates,
     });
+    const readers = { keys: this.#keys, tickets, authorizer: engine.authorizer };
     const events = {
-      keys: this.#keys,
-      tickets,
-      authorizer: engine.authorizer,
+      ...readers,
       subscribes: !config.settings.disabledMessages.includes("subscribe"),
       logger,
       random: Math.random,
@@ -133,6 +137,11 @@ export class Doors {
     // The names and origins that are set are those of the ports for clients.
     this.#adminEventsDoor = new EventsDoor({ ...events, rules: {} });
     this.#eventStreams = new EventStreams({ ...common, stream: config.stream, ready: open });
+    const { disabledMessages: disabled, rules: channels } = config.settings;
+    const history = { ...readers, channels, disabled, clock, timers, logger };
+    this.#historyDoor = new HistoryDoor({ ...history, rules: config.websocket });
+    this.#adminHistoryDoor = new HistoryDoor({ ...history, rules: {} });
+    this.#tails = { ...common, ready: open };
   }
 
   /** Connections and calls that have not ended. */
@@ -202,7 +211,11 @@ export class Doors {
     const app = createOperationsApp({
       ready,
       metrics,
-      channels: { publish: this.#cloudEvents(), events: this.#events(this.#adminEventsDoor) },
+      channels: {
+        publish: this.#cloudEvents(),
+        events: this.#events(this.#adminEventsDoor),
+        history: this.#history(this.#adminHistoryDoor),
+      },
       fallback: consoleAt(),
     });
     const calls = this.#calls(this.#apiRoutes(), getRequestListener(app.fetch, HTTP1_OPTIONS));
@@ -222,6 +235,18 @@ export class Doors {
     return {
       ...(this.#options.config.api.public ? { publish: this.#cloudEvents() } : {}),
       events: this.#events(this.#eventsDoor),
+      history: this.#history(this.#historyDoor),
+    };
+  }
+
+  #history(door: HistoryDoor): ChannelDoor {
+    const { engine } = this.#options;
+    return async (request, path, env) => {
+      const { incoming, outgoing } = env as HttpBindings | Http2Bindings;
+      return await door.answer(request, path, this.#proxies.peerOf(incoming), {
+        history: (channel, filter) => engine.broker.history(channel, filter),
+        open: tailsOf(this.#tails, outgoing),
+      });
     };
   }
 

@@ -1,12 +1,15 @@
 /** What the Worker answers below `/channels/`. */
 import type { ChannelDoors } from "../../http/channel-doors.ts";
 import { EventsDoor } from "../../http/events/door.ts";
-import { consoleLoggerAt } from "../platform.ts";
+import { HistoryDoor } from "../../http/history/door.ts";
+import { clock, consoleLoggerAt, timers } from "../platform.ts";
 import type { WorkerSettings } from "../settings.ts";
 import { accessOf } from "./access.ts";
 import { type Caller, peerOf } from "./caller.ts";
 import { cloudEventsDoor } from "./cloudevents.ts";
 import { openEvents } from "./events.ts";
+import { requestEngine } from "./request-engine.ts";
+import { tailOf } from "./tail.ts";
 
 /** @param caller of the request that is to be answered */
 export function channelDoors(settings: WorkerSettings, caller: Caller): ChannelDoors {
@@ -18,6 +21,16 @@ export function channelDoors(settings: WorkerSettings, caller: Caller): ChannelD
         openEvents(events, settings, caller),
       );
     },
+    history: async (request, path) => {
+      const door = historyDoorOf(settings);
+      return await door.answer(request, path, peerOf(request), {
+        history: (channel, filter) => {
+          const { broker } = requestEngine(caller.ctx, settings, caller.region);
+          return broker.history(channel, filter);
+        },
+        open: tailOf(settings, caller),
+      });
+    },
   };
 }
 
@@ -28,5 +41,17 @@ function eventsDoorOf(settings: WorkerSettings): EventsDoor {
     subscribes: !settings.disabledMessages.includes("subscribe"),
     logger: consoleLoggerAt(settings.logLevel),
     random: Math.random,
+  });
+}
+
+function historyDoorOf(settings: WorkerSettings): HistoryDoor {
+  return new HistoryDoor({
+    ...accessOf(settings),
+    rules: settings,
+    channels: settings.rules,
+    disabled: settings.disabledMessages,
+    clock,
+    timers,
+    logger: consoleLoggerAt(settings.logLevel),
   });
 }

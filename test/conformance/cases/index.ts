@@ -13,6 +13,7 @@ import { exactlyOnceCases } from "./exactly-once.ts";
 import { gapCases } from "./gaps.ts";
 import { handshakeCases } from "./handshake.ts";
 import { historyCases } from "./history.ts";
+import { historyUrlCases } from "./history-urls.ts";
 import { limitCases } from "./limits.ts";
 import { loadCases } from "./load.ts";
 import { openCases } from "./open.ts";
@@ -68,6 +69,7 @@ export const CASES: readonly Case[] = [
   ...streamChannelCases,
   ...openCases,
   ...eventCases,
+  ...historyUrlCases,
   ...slowConsumerCases,
   ...loadCases,
 ];
