@@ -1,6 +1,6 @@
 /**
- * `npm run check:deploy`: what Prometheus' own tool makes of what is in `deploy/`, and of the metrics of a server. It is
- * in Debian's package prometheus.
+ * `npm run check:deploy`: what the tools of others make of what is in `deploy/`. Prometheus' own, of Debian's package prometheus,
+ * looks at the alert rules, the dashboard and the metrics of a server.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,18 +10,21 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { provide } from "../scripts/debian.mjs";
 import { createServer, parseConfig } from "../src/server/index.ts";
+import { files } from "./deploy/files.ts";
 import { queriesOf } from "./deploy/queries.ts";
 import { Report } from "./report.ts";
 
 const PROMTOOL = "MESSAGELOOP_PROMTOOL";
 
-provide(PROMTOOL, {
-  names: ["promtool"],
-  packageName: "prometheus",
-  otherwise: "The check of deploy/ needs promtool: install Debian's package prometheus.",
-});
+const PARTS: Readonly<Record<string, () => void | Promise<void>>> = {
+  prometheus,
+  files: () => files(report, folder, values.plant),
+};
 
-const { values } = parseArgs({ options: { plant: { type: "boolean", default: false } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { plant: { type: "boolean", default: false } },
+});
 const report = new Report("deploy");
 const folder = mkdtempSync(join(tmpdir(), "messageloop-deploy-"));
 
@@ -53,7 +56,12 @@ async function ofServer(): Promise<string> {
   }
 }
 
-try {
+async function prometheus(): Promise<void> {
+  provide(PROMTOOL, {
+    names: ["promtool"],
+    packageName: "prometheus",
+    otherwise: "The check of deploy/ needs promtool: install Debian's package prometheus.",
+  });
   const rules = read("../deploy/prometheus/alerts.yml");
   // A planted fault: one rule waits for a code that a slow consumer is not closed with.
   writeFileSync(
@@ -78,6 +86,16 @@ try {
     ...["check", "rules", "queries.yml"],
   ]);
   promtool("the metrics of a server have no fault", ["check", "metrics"], await ofServer());
+}
+
+try {
+  for (const name of positionals.length > 0 ? positionals : Object.keys(PARTS)) {
+    await report.part(name, async () => {
+      const part = PARTS[name];
+      if (part === undefined) throw new Error(`there are ${Object.keys(PARTS).join(", ")}`);
+      await part();
+    });
+  }
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
