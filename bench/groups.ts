@@ -14,7 +14,7 @@ import {
   SERVER_ROWS,
   TOKEN_ROWS,
 } from "./rows/server.ts";
-import { THREADS, threadsRows } from "./rows/threads.ts";
+import { THREADS, threadsRows, warmThreads } from "./rows/threads.ts";
 import { BARE_FRAMES, BARE_TURNS } from "./targets/bare.ts";
 import { byApi, byHonoAndWebSocket, byWebSocket } from "./targets/doors.ts";
 import { eventsServer, webSocketServer } from "./targets/events.ts";
@@ -69,7 +69,7 @@ export function groupsWith(folder: string | undefined): readonly Group[] {
       (threads): Group => ({
         host: "threads",
         slow: true,
-        warm: warmUp,
+        warm: warmThreads(threads),
         ours: (tree) => threadsServer(tree, threads),
         baselines: [ONE_THREAD],
         rows: threadsRows(threads),
