@@ -16,6 +16,7 @@ import {
   MAX_TICKET_CHANNELS,
   MAX_TICKET_TTL_MS,
   MAX_TOKEN_ID_BYTES,
+  MAX_TRACE_MS,
   MAX_USER_ID_BYTES,
 } from "../src/protocol/limits.ts";
 import { root } from "./run.mjs";
@@ -59,6 +60,7 @@ const BOUNDS = {
   "messageloop.server.v1.RevokeRequest.tokens": { maxItems: MAX_DESTINATIONS },
   "messageloop.server.v1.RevokedToken.user": { minLength: 1, maxLength: MAX_USER_ID_BYTES },
   "messageloop.server.v1.RevokedToken.id": { minLength: 1, maxLength: MAX_TOKEN_ID_BYTES },
+  "messageloop.server.v1.TraceRequest.duration_ms": { minimum: 0, maximum: MAX_TRACE_MS },
   "messageloop.server.v1.CreateTicketRequest.ttl_ms": {
     anyOf: [{ const: 0 }, { minimum: 1_000, maximum: MAX_TICKET_TTL_MS }],
   },

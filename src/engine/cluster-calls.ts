@@ -15,7 +15,9 @@ import {
 } from "../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { CHANNEL_TIMEOUT_MS } from "../protocol/limits.ts";
 import { utf8Decode, utf8Encode } from "../protocol/utf8.ts";
+import type { TraceReading, Traces, TraceTerms } from "./frames/traces.ts";
 import type { Cluster } from "./ports/cluster.ts";
+import type { UserSession } from "./ports/directory.ts";
 import type { Revocation } from "./ports/revocations.ts";
 import type { SendCall } from "./session/stream/sends.ts";
 import { countOf } from "./subscription/positions.ts";
@@ -61,6 +63,15 @@ export interface LocalSessions {
   revoke(revocations: readonly Revocation[]): void;
 }
 
+/** A node's own part of traces. */
+type LocalTraces = Pick<Traces, "read">;
+
+/** What all nodes have of a trace. */
+export interface TraceOutcome extends TraceReading {
+  /** Nodes that did not answer. */
+  readonly unreached: readonly string[];
+}
+
 /** A node's own part of surveys. */
 type LocalSurveys = Pick<Surveys, "ask" | "audience" | "end">;
 
@@ -69,17 +80,25 @@ type Answer = NodeAnswer["answer"];
 type ChannelsAnswer = Extract<Answer, { case: "channels" }>["value"];
 
 const NOBODY: HandedOver = { reached: [], connecting: [] };
+const NO_FRAMES: TraceReading = { frames: [], leftOut: 0 };
 const NOTHING_CHANGED: Pick<ChannelsAnswer, "results" | "errors"> = { results: {}, errors: {} };
 
 export class ClusterCalls {
   readonly #cluster: Cluster | undefined;
   readonly #local: LocalSessions;
   readonly #surveys: LocalSurveys;
+  readonly #traces: LocalTraces;
 
-  constructor(cluster: Cluster | undefined, local: LocalSessions, surveys: LocalSurveys) {
+  constructor(
+    cluster: Cluster | undefined,
+    local: LocalSessions,
+    surveys: LocalSurveys,
+    traces: LocalTraces,
+  ) {
     this.#cluster = cluster;
     this.#local = local;
     this.#surveys = surveys;
+    this.#traces = traces;
     cluster?.start(async (call) => {
       return create(NodeAnswerSchema, { answer: await this.#answer(call) }).answer;
     });
@@ -138,6 +157,39 @@ export class ClusterCalls {
       reached: parts.flatMap(({ reached }) => reached),
       connecting: parts.flatMap(({ connecting }) => connecting),
       failed,
+    };
+  }
+
+  /**
+   * What nodes have of a trace.
+   *
+   * @param sessions on whose nodes it is looked beside this one; those that may hear the channel as well
+   * @throws MessagingError what this node says
+   */
+  async trace(terms: TraceTerms, sessions: readonly UserSession[]): Promise<TraceOutcome> {
+    const hearing = terms.channel === "" ? [] : await this.#cluster?.others(terms.channel);
+    const nodes = new Set([
+      ...sessions.map(({ sessionId }) => this.#elsewhere(sessionId)),
+      ...(hearing ?? []),
+    ]);
+    nodes.delete(undefined);
+    const unreached: string[] = [];
+    const others = [...nodes].map(async (node): Promise<TraceReading> => {
+      try {
+        const value = { ...terms, until: BigInt(terms.until) };
+        const answer = await this.#ask(node ?? "", { case: "trace", value });
+        if (answer?.case !== "trace") return NO_FRAMES;
+        return { frames: answer.value.frames, leftOut: countOf(answer.value.leftOut) };
+      } catch {
+        unreached.push(node ?? "");
+        return NO_FRAMES;
+      }
+    });
+    const parts = await Promise.all([this.#traces.read(terms), ...others]);
+    return {
+      frames: parts.flatMap(({ frames }) => frames),
+      leftOut: parts.reduce((sum, { leftOut }) => sum + leftOut, 0),
+      unreached,
     };
   }
 
@@ -208,6 +260,11 @@ export class ClusterCalls {
         return { case: "surveyEnded", value: true };
       case "audience":
         return { case: "audience", value: this.#surveys.audience(call.value.channel) };
+      case "trace": {
+        const terms = { ...call.value, until: countOf(call.value.until) };
+        const { frames, leftOut } = await this.#traces.read(terms);
+        return { case: "trace", value: { frames, leftOut: BigInt(leftOut) } };
+      }
       case "send": {
         const { messages, encoding, ...rest } = call.value;
         const taken = this.#local.send({

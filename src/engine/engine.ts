@@ -22,8 +22,10 @@ import {
   ClusterCalls,
   type SessionsOutcome,
   type SubscribeOutcome,
+  type TraceOutcome,
 } from "./cluster-calls.ts";
 import type { HostCounters } from "./counters.ts";
+import type { TraceTerms } from "./frames/traces.ts";
 import { Node, type NodeOptions } from "./node.ts";
 import { type ClientSession, NodeSessions } from "./node-sessions.ts";
 import type { Authorizer } from "./ports/access.ts";
@@ -111,7 +113,7 @@ export class Engine {
     this.broker.start(brokerHandler(node), node.hub);
     const sessions = new NodeSessions(node);
     this.broker.revocations?.start((...terms) => sessions.revoke(...terms));
-    this.#calls = new ClusterCalls(node.broker.cluster, sessions, node.surveys);
+    this.#calls = new ClusterCalls(node.broker.cluster, sessions, node.surveys, node.traces);
   }
 
   /** @deprecated Use `backends`. */
@@ -422,6 +424,19 @@ export class Engine {
         cancellation,
       }),
     );
+  }
+
+  /**
+   * The frames of a user or a channel since the last reading, on all nodes, after half a second in which more may come. The
+   * first reading begins the trace; it ends at its time, or when nobody reads.
+   *
+   * @throws MessagingError RATE_LIMITED where as many run as may, NOT_FOUND for another's id, UNIMPLEMENTED where sessions sleep
+   */
+  async trace(terms: TraceTerms): Promise<TraceOutcome> {
+    this.#node.traces.checkAwake();
+    const { directory } = this.broker;
+    const sessions = terms.userId === "" ? [] : await directory?.sessions(terms.userId);
+    return await this.#calls.trace(terms, sessions ?? []);
   }
 
   stats(): EngineStats {

@@ -1,6 +1,9 @@
 /** When sessions save their marks: soon after a change, one timer for all of them. */
 import type { Timers } from "./ports/platform.ts";
 
+/** How old the saved mark of the last sign of life may get, in milliseconds. */
+export const SEEN_SAVE_MS = 15_000;
+
 /** How long the marks of sessions may stay unsaved, in milliseconds; hosts sleep later than that. */
 const MARKS_DELAY_MS = 2_000;
 

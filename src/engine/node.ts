@@ -8,6 +8,8 @@ import type { EncodingCounters, FrameStamp } from "../protocol/publication-frame
 import type { HostCapabilities } from "./capabilities.ts";
 import { Counters } from "./counters.ts";
 import { errorText } from "./error-text.ts";
+import { Traces } from "./frames/traces.ts";
+import type { FrameWatch } from "./frames/watch.ts";
 import { MarkTimer } from "./mark-timer.ts";
 import type { Authorizer } from "./ports/access.ts";
 import type { Backends } from "./ports/backends.ts";
@@ -88,6 +90,8 @@ export class Node implements SessionHost {
   readonly surveys: Surveys;
   readonly surveyRuns: SurveyRuns;
   readonly marks: MarkTimer;
+  readonly traces = new Traces(this);
+  watch: FrameWatch | undefined;
   readonly counters = new Counters();
   readonly intake: SharedIntake = { waiting: 0, open: 0 };
   readonly publishGate: PublishGate;
@@ -98,6 +102,8 @@ export class Node implements SessionHost {
   readonly encoding: EncodingCounters = { encoded: [0, 0, 0, 0, 0, 0], decoded: 0 };
   /** What every frame of publications takes from the node. */
   readonly stamp: FrameStamp;
+  /** Whether its sessions do while nobody speaks. */
+  readonly sleeps: boolean;
   readonly #lookBy: ((at: number) => void) | undefined;
 
   constructor(options: NodeOptions) {
@@ -112,6 +118,7 @@ export class Node implements SessionHost {
     this.settings = options.settings ?? DEFAULT_SETTINGS;
     this.rules = this.settings.rules;
     this.authorizer = new RuleAuthorizer(this.settings.access, this.logger);
+    this.sleeps = options.capabilities.sleeps;
     this.#lookBy = options.lookBy;
     this.flowLimits = {
       credit: this.settings.creditBytes,

@@ -244,3 +244,16 @@ export const MAX_ERROR_TEXT_BYTES = 1_024;
  * out where all of it would be more.
  */
 export const MAX_ERROR_BYTES = 4_096;
+
+/** Traces of users and channels that one node runs at once. */
+export const MAX_TRACES = 10;
+/** How long a trace lasts where its caller does not say, and at most, in milliseconds. */
+export const TRACE_MS = 60_000;
+export const MAX_TRACE_MS = 600_000;
+/** How long one reading of a trace waits for what may come, in milliseconds. */
+export const TRACE_WAIT_MS = 500;
+/** How long a trace goes on that nobody reads, in milliseconds. */
+export const TRACE_UNREAD_MS = 5_000;
+/** Frames that wait for a trace's next reading, and bytes of their payloads, about. */
+export const MAX_TRACED_FRAMES = 1_000;
+export const MAX_TRACED_BYTES = 524_288;

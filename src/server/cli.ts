@@ -89,6 +89,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/api/revoke.ts"),
   },
   {
+    usage: "trace",
+    description: "print the frames of a user or a channel",
+    load: () => import("./commands/api/trace.ts"),
+  },
+  {
     usage: "bench",
     description: "measure a server by a small load",
     load: () => import("./commands/bench/command.ts"),

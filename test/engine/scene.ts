@@ -122,6 +122,7 @@ export const CAPABILITIES: HostCapabilities = {
   observesBackpressure: false,
   slowsSenders: false,
   freeHeartbeat: true,
+  sleeps: false,
   keepsLifecycleEvents: false,
   keepsRevocations: false,
 };
@@ -136,6 +137,8 @@ export interface SceneOptions extends Partial<Settings> {
   readonly lookBy?: (at: number) => void;
   /** Default: nothing is traced. */
   readonly tracer?: Tracer;
+  /** Whether the host's sessions sleep. Default: they do not. */
+  readonly sleeps?: boolean;
 }
 
 export function scene(options: SceneOptions = {}) {
@@ -151,6 +154,7 @@ export function sceneWith<B extends Broker>(
     logger = { warn: () => {} },
     lookBy = () => {},
     tracer,
+    sleeps = false,
     ...settings
   }: SceneOptions = {},
 ) {
@@ -173,7 +177,7 @@ export function sceneWith<B extends Broker>(
     },
     logger,
     lookBy,
-    capabilities: CAPABILITIES,
+    capabilities: { ...CAPABILITIES, sleeps },
     backends,
     lifecycle,
     tracer,

@@ -69,6 +69,7 @@ const LAWS: Readonly<Record<string, Law>> = {
       "engine/background.ts",
       "engine/counters.ts",
       "engine/error-text.ts",
+      "engine/frames/watch.ts",
       "engine/mark-timer.ts",
       "engine/publishing/publish-gate.ts",
       "engine/slots.ts",

@@ -1,5 +1,6 @@
 /** What a session needs of the node around it. */
 import type { Counters } from "../counters.ts";
+import type { FrameWatch } from "../frames/watch.ts";
 import type { Marked, MarkTimer } from "../mark-timer.ts";
 import type { Authorizer } from "../ports/access.ts";
 import type { Backends } from "../ports/backends.ts";
@@ -33,6 +34,8 @@ export interface SessionHost extends ChannelsHost {
   readonly surveys: Surveys;
   /** Surveys of all nodes. */
   readonly surveyRuns: SurveyRuns;
+  /** Looks at frames while somebody traces them. */
+  readonly watch: FrameWatch | undefined;
   readonly marks: MarkTimer;
   readonly counters: Counters;
   /** What v1 clients have under way on this node. */

@@ -24,6 +24,7 @@ import {
   variantOf,
 } from "../../protocol/publication-frames.ts";
 import { frameLength } from "../../protocol/utf8.ts";
+import { SEEN_SAVE_MS } from "../mark-timer.ts";
 import type { LogGap, Position } from "../ports/broker.ts";
 import type { Peer, Transport } from "../ports/transport.ts";
 import type { ChannelsOwner } from "../subscription/ports.ts";
@@ -47,9 +48,6 @@ import type { SessionEnd } from "./requests/lifecycle.ts";
 import { perform } from "./requests/perform.ts";
 import { addition, leaveDisallowed, removal } from "./requests/subscriptions.ts";
 import { type SendCall, Sends, type StreamTerms } from "./stream/sends.ts";
-
-/** How old the saved mark of the last sign of life may get, in milliseconds. */
-const SEEN_SAVE_MS = 15_000;
 
 export class Session implements ChannelsOwner, ConnectingSession, Respondent {
   readonly id: string;
@@ -188,6 +186,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
   /** Never throws: others get the same frame after this session. */
   write(frame: SizedFrame): void {
     if (this.#state === "closed") return;
+    this.#node.watch?.wrote(this, frame);
     try {
       this.#transport.write(frame);
       this.#flow.wrote(frame.bytes);
@@ -315,11 +314,8 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
     this.#node.closed(disconnect.code, this);
     this.#attempt("farewell", () => this.#farewell(disconnect, retryAfterMs));
     // A client that should come back by itself may do so before its end is reported.
-    this.#end(!reconnects(disconnect.code), {
-      by: "server",
-      code: disconnect.code,
-      reason: disconnect.reason,
-    });
+    const { code, reason } = disconnect;
+    this.#end(!reconnects(code), { by: "server", code, reason });
     this.#attempt("close", () => this.#transport.close(disconnect));
   }
 
@@ -327,6 +323,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
   #farewell(disconnect: Disconnect, retryAfterMs: number): void {
     const frame = this.connected ? this.#replies.farewell(disconnect, retryAfterMs) : undefined;
     if (frame === undefined) return;
+    this.#node.watch?.wrote(this, frame);
     this.#transport.write(frame);
     this.#node.counters.bytesOut += frame.bytes;
   }
@@ -348,6 +345,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
       ...durationSince(this.#since, this.#node.steadyNow()),
     });
     this.#state = "closed";
+    this.#node.watch?.ended(this, why.code);
     this.#intake.letGo();
     this.#sends?.end();
     this.#attempt("cancellation", () => this.#requests.cancel());
@@ -393,6 +391,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
     } catch (error) {
       if (!(error instanceof MessagingError)) throw error;
       debug(this.#node, this.id, "frame refused", { code: error.code, bytes: frame.length });
+      this.#node.watch?.refused(this, size, error.code);
       this.#replies.refuseFrame(error);
       return Promise.resolve();
     }
@@ -400,6 +399,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
   }
 
   async #take(message: InboundMessage, size: number): Promise<void> {
+    this.#node.watch?.took(this, message, size);
     if (this.#state === "connecting" && message.envelope.case !== "connect") {
       if (!this.#intake.putOff(message, size)) this.close(DISCONNECTS.badRequest);
       return;
@@ -462,8 +462,7 @@ export class Session implements ChannelsOwner, ConnectingSession, Respondent {
 
   /** What the session does from now on as its client can take it. */
   #adapt(maxFrameBytes: number): void {
-    const { extended } = this.client;
-    if (extended) this.maxFrameBytes = frameLimit(maxFrameBytes);
+    if (this.client.extended) this.maxFrameBytes = frameLimit(maxFrameBytes);
     this.variant = variantOf(this.encoding, this.client.kind);
     if (this.client.can("credit")) this.#flow.grantCredit();
   }

@@ -30,6 +30,7 @@ import { revoke } from "./revoke.ts";
 import { disconnect, subscribe, survey, unsubscribe } from "./sessions.ts";
 import { type SettingsHost, settings } from "./settings.ts";
 import { type StatusHost, sessions, status } from "./status.ts";
+import { trace } from "./trace.ts";
 
 export interface ApiServiceOptions {
   readonly keys: Keys;
@@ -91,6 +92,7 @@ export class ApiService {
       of(method.nodes, (call) => nodes(call, host)),
       of(method.settings, async (call) => settings(call, host)),
       of(method.explain, async (call, request) => explain(call, request)),
+      of(method.trace, (call, request) => trace(call, request, { now: host.now, logger })),
       of(method.createTicket, async ({ principal }, { userId, channels: names, ttlMs }) => {
         for (const name of names) principal.check("read", name);
         const { ticket, expiresAt } = await tickets.mint({

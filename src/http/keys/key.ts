@@ -1,7 +1,12 @@
 /** API keys: how one is written, and what settings hold in its place. */
 
-/** What a key is good for: publishing, reading history and presence, changing what others have. */
-export const RIGHTS = ["publish", "read", "manage"] as const;
+/**
+ * What a key is good for: publishing, reading history and presence, changing what others have, and tracing frames, without the
+ * events in them and with.
+ */
+export const RIGHTS = ["publish", "read", "manage", "trace", "trace-payloads"] as const;
+/** Those of a key that is made without a word about them: what looks into frames has to be asked for. */
+export const USUAL_RIGHTS: readonly Right[] = ["publish", "read", "manage"];
 export type Right = (typeof RIGHTS)[number];
 
 /** A key as settings have it: by its digest, so that a reader of them cannot use it. */

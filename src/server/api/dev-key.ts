@@ -1,7 +1,7 @@
 /** A key for trying things out: made once for a folder, in a file that only its owner reads. */
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { hex, type MadeKey, RIGHTS } from "../../http/keys/key.ts";
+import { hex, type MadeKey, USUAL_RIGHTS } from "../../http/keys/key.ts";
 import { StartError } from "../start-error.ts";
 import { makeKey, sha256 } from "./keys.ts";
 
@@ -17,7 +17,7 @@ const KEY = /^ml_dev_[\w-]{22,}$/;
  */
 export async function devKey(folder: string): Promise<MadeKey> {
   const file = join(folder, DEV_KEY_FILE);
-  const fresh = makeKey({ id: "dev", rights: RIGHTS, patterns: ["**"] });
+  const fresh = makeKey({ id: "dev", rights: USUAL_RIGHTS, patterns: ["**"] });
   try {
     // The second process finds what the first has written.
     await writeFile(file, `${fresh.key}\n`, { mode: OWNER_ONLY, flag: "wx" });

@@ -10,11 +10,12 @@ import {
   type Right,
   SECRET_BYTES,
   type Sha256,
+  USUAL_RIGHTS,
   writeKey,
 } from "../../http/keys/key.ts";
 import { keyEntries } from "../../http/keys/settings.ts";
 
-export { RIGHTS, type Right };
+export { RIGHTS, type Right, USUAL_RIGHTS };
 
 export const sha256: Sha256 = (text) => createHash("sha256").update(text).digest();
 

@@ -1,6 +1,6 @@
 /** `key`: makes a key of the server API. */
 import { type Command, InvalidArgumentError } from "commander";
-import { makeKey, RIGHTS, type Right } from "../api/keys.ts";
+import { makeKey, RIGHTS, type Right, USUAL_RIGHTS } from "../api/keys.ts";
 import { SettingsError } from "../config/config.ts";
 import { EXIT_WRONG, Failure } from "./failure.ts";
 import { addHelp } from "./help.ts";
@@ -31,7 +31,12 @@ interface KeyOptions extends OutputOptions {
 export function configure(command: Command): void {
   command
     .option("--id <name>", "names the key in what it publishes (default: a random one)")
-    .option("--right <right>", `${RIGHTS.join(", ")}; may be given several times`, rights, RIGHTS)
+    .option(
+      "--right <right>",
+      `${RIGHTS.join(", ")}; may be given several times`,
+      rights,
+      USUAL_RIGHTS,
+    )
     .option(
       "--pattern <pattern>",
       "channels it is good for; may be given several times",
@@ -59,7 +64,7 @@ function key({ id, right, pattern, expires, json }: KeyOptions): void {
 function rights(value: string, before: readonly Right[]): readonly Right[] {
   const right = RIGHTS.find((one) => one === value);
   if (right === undefined) throw new InvalidArgumentError(`must be one of ${RIGHTS.join(", ")}.`);
-  return [...(before === RIGHTS ? [] : before), right];
+  return [...(before === USUAL_RIGHTS ? [] : before), right];
 }
 
 function patterns(value: string, before: readonly string[]): readonly string[] {

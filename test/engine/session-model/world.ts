@@ -112,6 +112,7 @@ export class ScriptedWorld extends Witness {
         observesBackpressure: false,
         slowsSenders: false,
         freeHeartbeat: true,
+        sleeps: false,
         keepsLifecycleEvents: false,
         keepsRevocations: false,
       },

@@ -804,7 +804,12 @@ export const API_CASES: readonly ApiCase[] = [
   },
 ];
 
-function made(id: string, rights: readonly Right[], patterns: readonly string[], expires?: string) {
+export function made(
+  id: string,
+  rights: readonly Right[],
+  patterns: readonly string[],
+  expires?: string,
+) {
   // Not random, so that processes that are given the same settings agree.
   const key = writeKey(id, createHash("sha256").update(`key of the tests: ${id}`).digest());
   const digest = hex(createHash("sha256").update(key).digest());

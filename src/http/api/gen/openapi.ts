@@ -972,6 +972,65 @@ export const OPENAPI: object = {
           }
         }
       }
+    },
+    "/messageloop.server.v1.APIService/Trace": {
+      "post": {
+        "operationId": "Trace",
+        "tags": [
+          "APIService"
+        ],
+        "summary": "Reads the frames of a user's sessions, or those about a channel, as they come",
+        "description": "Reads the frames of a user's sessions, or those about a channel, as they come. A first call begins a trace, and each further one goes on with it; a trace that nobody reads ends. Needs the right trace, and for payloads the right trace-payloads as well: in the channel, or for a user in all channels.",
+        "requestBody": {
+          "required": true,
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/messageloop.server.v1.TraceRequest"
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "The answer.",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/messageloop.server.v1.TraceResponse"
+                }
+              }
+            }
+          },
+          "400": {
+            "$ref": "#/components/responses/problem400"
+          },
+          "401": {
+            "$ref": "#/components/responses/problem401"
+          },
+          "403": {
+            "$ref": "#/components/responses/problem403"
+          },
+          "408": {
+            "$ref": "#/components/responses/problem408"
+          },
+          "415": {
+            "$ref": "#/components/responses/problem415"
+          },
+          "429": {
+            "$ref": "#/components/responses/problem429"
+          },
+          "500": {
+            "$ref": "#/components/responses/problem500"
+          },
+          "501": {
+            "$ref": "#/components/responses/problem501"
+          },
+          "503": {
+            "$ref": "#/components/responses/problem503"
+          }
+        }
+      }
     }
   },
   "components": {
@@ -2506,6 +2565,115 @@ export const OPENAPI: object = {
           },
           "client_id": {
             "type": "string"
+          }
+        }
+      },
+      "messageloop.server.v1.TraceRequest": {
+        "type": "object",
+        "properties": {
+          "trace_id": {
+            "type": "string",
+            "description": "That of the answer to the first call. Empty begins a trace."
+          },
+          "user": {
+            "type": "string",
+            "description": "Whose frames: either a user or a channel, the same in all calls of a trace."
+          },
+          "channel": {
+            "type": "string"
+          },
+          "payloads": {
+            "type": "boolean",
+            "description": "Whether frames that carry events come with them."
+          },
+          "duration_ms": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 600000,
+            "description": "How long a trace lasts that begins: 0 for 60 s, at most 10 minutes."
+          }
+        }
+      },
+      "messageloop.server.v1.TraceResponse": {
+        "type": "object",
+        "properties": {
+          "trace_id": {
+            "type": "string"
+          },
+          "frames": {
+            "type": "array",
+            "items": {
+              "$ref": "#/components/schemas/messageloop.server.v1.TracedFrame"
+            },
+            "description": "What has come since the last call, of each node in order."
+          },
+          "left_out": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "How many were left out, because nobody read fast enough."
+          },
+          "ended": {
+            "type": "boolean",
+            "description": "The trace is over."
+          },
+          "unreached": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            },
+            "description": "Nodes that did not answer."
+          }
+        }
+      },
+      "messageloop.server.v1.TracedFrame": {
+        "type": "object",
+        "description": "TracedFrame is one frame of the client protocol, or the end of a session.",
+        "properties": {
+          "time": {
+            "type": "string",
+            "format": "uint64",
+            "pattern": "^[0-9]{1,19}$",
+            "description": "Server clock, Unix milliseconds."
+          },
+          "session_id": {
+            "type": "string"
+          },
+          "user_id": {
+            "type": "string"
+          },
+          "client_id": {
+            "type": "string"
+          },
+          "inbound": {
+            "type": "boolean",
+            "description": "Whether the client has sent it."
+          },
+          "kind": {
+            "type": "string",
+            "description": "The envelope's name, such as publish; `end` for the end of a session, and empty where it could not be read."
+          },
+          "id": {
+            "type": "string",
+            "description": "That of the frame: an answer has its request's."
+          },
+          "channel": {
+            "type": "string",
+            "description": "The channel that it names; the first of several."
+          },
+          "bytes": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 4294967295,
+            "description": "Its size on the wire."
+          },
+          "outcome": {
+            "type": "string",
+            "description": "Of an error its code, of an end the close code; `taken` or `sent` otherwise."
+          },
+          "payload": {
+            "type": "string",
+            "description": "The frame in JSON, at most 4,096 characters, where payloads were asked for and it carries an event."
           }
         }
       },

@@ -9,6 +9,7 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Member, PresenceGeneration, Publisher, StreamPosition } from "../../v1/service_pb.js";
 import type { Error } from "../../shared/v1/errors_pb.js";
+import type { TracedFrame } from "../../server/v1/api_pb.js";
 import type { CloudEvent } from "../../../io/cloudevents/v1/cloudevents_pb.js";
 
 /**
@@ -1940,6 +1941,12 @@ export declare type NodeCall = Message<"messageloop.internal.v1.NodeCall"> & {
      */
     value: EndSurveyCall;
     case: "endSurvey";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.TraceCall trace = 11;
+     */
+    value: TraceCall;
+    case: "trace";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1948,6 +1955,69 @@ export declare type NodeCall = Message<"messageloop.internal.v1.NodeCall"> & {
  * Use `create(NodeCallSchema)` to create a new message.
  */
 export declare const NodeCallSchema: GenMessage<NodeCall>;
+
+/**
+ * TraceCall reads what a trace has of the sessions of the process, and begins it where there is none.
+ *
+ * @generated from message messageloop.internal.v1.TraceCall
+ */
+export declare type TraceCall = Message<"messageloop.internal.v1.TraceCall"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Either of them.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: string channel = 3;
+   */
+  channel: string;
+
+  /**
+   * @generated from field: bool payloads = 4;
+   */
+  payloads: boolean;
+
+  /**
+   * When it ends, Unix milliseconds.
+   *
+   * @generated from field: uint64 until = 5;
+   */
+  until: bigint;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.TraceCall.
+ * Use `create(TraceCallSchema)` to create a new message.
+ */
+export declare const TraceCallSchema: GenMessage<TraceCall>;
+
+/**
+ * @generated from message messageloop.internal.v1.TraceAnswer
+ */
+export declare type TraceAnswer = Message<"messageloop.internal.v1.TraceAnswer"> & {
+  /**
+   * @generated from field: repeated messageloop.server.v1.TracedFrame frames = 1;
+   */
+  frames: TracedFrame[];
+
+  /**
+   * @generated from field: uint64 left_out = 2;
+   */
+  leftOut: bigint;
+};
+
+/**
+ * Describes the message messageloop.internal.v1.TraceAnswer.
+ * Use `create(TraceAnswerSchema)` to create a new message.
+ */
+export declare const TraceAnswerSchema: GenMessage<TraceAnswer>;
 
 /**
  * PresentCall asks which of these sessions there are.
@@ -2310,6 +2380,12 @@ export declare type NodeAnswer = Message<"messageloop.internal.v1.NodeAnswer"> &
      */
     value: boolean;
     case: "surveyEnded";
+  } | {
+    /**
+     * @generated from field: messageloop.internal.v1.TraceAnswer trace = 11;
+     */
+    value: TraceAnswer;
+    case: "trace";
   } | { case: undefined; value?: undefined };
 };
 

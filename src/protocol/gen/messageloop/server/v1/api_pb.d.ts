@@ -1602,6 +1602,178 @@ export declare type ExplainResponse = Message<"messageloop.server.v1.ExplainResp
 export declare const ExplainResponseSchema: GenMessage<ExplainResponse>;
 
 /**
+ * @generated from message messageloop.server.v1.TraceRequest
+ */
+export declare type TraceRequest = Message<"messageloop.server.v1.TraceRequest"> & {
+  /**
+   * That of the answer to the first call. Empty begins a trace.
+   *
+   * @generated from field: string trace_id = 1;
+   */
+  traceId: string;
+
+  /**
+   * Whose frames: either a user or a channel, the same in all calls of a trace.
+   *
+   * @generated from field: string user = 2;
+   */
+  user: string;
+
+  /**
+   * @generated from field: string channel = 3;
+   */
+  channel: string;
+
+  /**
+   * Whether frames that carry events come with them.
+   *
+   * @generated from field: bool payloads = 4;
+   */
+  payloads: boolean;
+
+  /**
+   * How long a trace lasts that begins: 0 for 60 s, at most 10 minutes.
+   *
+   * @generated from field: uint32 duration_ms = 5;
+   */
+  durationMs: number;
+};
+
+/**
+ * Describes the message messageloop.server.v1.TraceRequest.
+ * Use `create(TraceRequestSchema)` to create a new message.
+ */
+export declare const TraceRequestSchema: GenMessage<TraceRequest>;
+
+/**
+ * @generated from message messageloop.server.v1.TraceResponse
+ */
+export declare type TraceResponse = Message<"messageloop.server.v1.TraceResponse"> & {
+  /**
+   * @generated from field: string trace_id = 1;
+   */
+  traceId: string;
+
+  /**
+   * What has come since the last call, of each node in order.
+   *
+   * @generated from field: repeated messageloop.server.v1.TracedFrame frames = 2;
+   */
+  frames: TracedFrame[];
+
+  /**
+   * How many were left out, because nobody read fast enough.
+   *
+   * @generated from field: uint64 left_out = 3;
+   */
+  leftOut: bigint;
+
+  /**
+   * The trace is over.
+   *
+   * @generated from field: bool ended = 4;
+   */
+  ended: boolean;
+
+  /**
+   * Nodes that did not answer.
+   *
+   * @generated from field: repeated string unreached = 5;
+   */
+  unreached: string[];
+};
+
+/**
+ * Describes the message messageloop.server.v1.TraceResponse.
+ * Use `create(TraceResponseSchema)` to create a new message.
+ */
+export declare const TraceResponseSchema: GenMessage<TraceResponse>;
+
+/**
+ * TracedFrame is one frame of the client protocol, or the end of a session.
+ *
+ * @generated from message messageloop.server.v1.TracedFrame
+ */
+export declare type TracedFrame = Message<"messageloop.server.v1.TracedFrame"> & {
+  /**
+   * Server clock, Unix milliseconds.
+   *
+   * @generated from field: uint64 time = 1;
+   */
+  time: bigint;
+
+  /**
+   * @generated from field: string session_id = 2;
+   */
+  sessionId: string;
+
+  /**
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: string client_id = 4;
+   */
+  clientId: string;
+
+  /**
+   * Whether the client has sent it.
+   *
+   * @generated from field: bool inbound = 5;
+   */
+  inbound: boolean;
+
+  /**
+   * The envelope's name, such as publish; `end` for the end of a session, and empty where it could not be read.
+   *
+   * @generated from field: string kind = 6;
+   */
+  kind: string;
+
+  /**
+   * That of the frame: an answer has its request's.
+   *
+   * @generated from field: string id = 7;
+   */
+  id: string;
+
+  /**
+   * The channel that it names; the first of several.
+   *
+   * @generated from field: string channel = 8;
+   */
+  channel: string;
+
+  /**
+   * Its size on the wire.
+   *
+   * @generated from field: uint32 bytes = 9;
+   */
+  bytes: number;
+
+  /**
+   * Of an error its code, of an end the close code; `taken` or `sent` otherwise.
+   *
+   * @generated from field: string outcome = 10;
+   */
+  outcome: string;
+
+  /**
+   * The frame in JSON, at most 4,096 characters, where payloads were asked for and it carries an event.
+   *
+   * @generated from field: string payload = 11;
+   */
+  payload: string;
+};
+
+/**
+ * Describes the message messageloop.server.v1.TracedFrame.
+ * Use `create(TracedFrameSchema)` to create a new message.
+ */
+export declare const TracedFrameSchema: GenMessage<TracedFrame>;
+
+/**
  * APIService is for an application's backend. Every call carries a key in the header
  * "Authorization: Bearer KEY"; what the key has to be good for stands at the call.
  *
@@ -1774,6 +1946,18 @@ export declare const APIService: GenService<{
     methodKind: "unary";
     input: typeof ExplainRequestSchema;
     output: typeof ExplainResponseSchema;
+  },
+  /**
+   * Reads the frames of a user's sessions, or those about a channel, as they come. A first call begins a trace, and each further
+   * one goes on with it; a trace that nobody reads ends. Needs the right trace, and for payloads the right trace-payloads as
+   * well: in the channel, or for a user in all channels.
+   *
+   * @generated from rpc messageloop.server.v1.APIService.Trace
+   */
+  trace: {
+    methodKind: "unary";
+    input: typeof TraceRequestSchema;
+    output: typeof TraceResponseSchema;
   },
 }>;
 
