@@ -1,14 +1,10 @@
 /** What a call of the server API knows of its caller. */
-import { type ContextKey, createContextKey } from "@connectrpc/connect";
 import type { Engine } from "../../engine/engine.ts";
 import type { Cancellation } from "../../engine/ports/backends.ts";
 import type { Encoding } from "../../protocol/codec.ts";
 import { errorMessage, MessagingError } from "../../protocol/errors.ts";
 import type { Error as ErrorMessage } from "../../protocol/gen/messageloop/shared/v1/errors_pb.js";
-import type { KeyPeer, Principal } from "../keys/keys.ts";
-
-/** The other end, as the host knows it: the host sets it for each call. */
-export const KEY_PEER: ContextKey<KeyPeer> = createContextKey<KeyPeer>({ address: "" });
+import type { Principal } from "../keys/keys.ts";
 
 export interface ApiCall {
   readonly engine: Engine;

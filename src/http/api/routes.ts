@@ -11,6 +11,7 @@ import {
 import {
   ConnectError,
   type ConnectRouter,
+  type ContextKey,
   type ContextValues,
   createContextKey,
   type HandlerContext,
@@ -21,11 +22,11 @@ import type { Engine } from "../../engine/engine.ts";
 import { encode, type Frame } from "../../protocol/codec.ts";
 import { MAX_API_REQUEST_BYTES } from "../../protocol/limits.ts";
 import { outspoken } from "../call-type.ts";
-import type { Principal } from "../keys/keys.ts";
+import type { KeyPeer, Principal } from "../keys/keys.ts";
 import { type Form, OPAQUE, TEXT, TEXT_OPTIONS } from "../streaming/forms.ts";
 import { opaque } from "../streaming/opaque.ts";
 import { byContentType, lastHandler, unary } from "../streaming/service.ts";
-import { cancellationOf, KEY_PEER } from "./context.ts";
+import { cancellationOf } from "./context.ts";
 import { decodeRequest } from "./request.ts";
 import type { ApiMethod, ApiService } from "./service.ts";
 
@@ -36,6 +37,9 @@ export interface ApiRoutesOptions {
   /** Run around each call, after its request has been read. Default none. */
   readonly interceptors?: readonly Interceptor[];
 }
+
+/** The other end, as the host knows it: the host sets it for each call. */
+export const KEY_PEER: ContextKey<KeyPeer> = createContextKey<KeyPeer>({ address: "" });
 
 /** The caller: found before its body is read. */
 const PRINCIPAL = createContextKey<Principal | undefined>(undefined);

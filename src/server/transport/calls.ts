@@ -6,7 +6,7 @@ import type { UniversalHandler, UniversalHandlerFn } from "@connectrpc/connect/p
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { background } from "../../engine/background.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
-import { KEY_PEER } from "../../http/api/context.ts";
+import { KEY_PEER } from "../../http/api/routes.ts";
 import { answerInTime } from "../../http/call-body.ts";
 import type { TrustedProxies } from "./client-address.ts";
 import { LINE, peerContext } from "./streams/lines.ts";

@@ -1,7 +1,6 @@
 /** What the Worker answers by the Connect library, made once for the settings of an isolate. */
 import { made } from "../../channels/maps.ts";
-import { KEY_PEER } from "../../http/api/context.ts";
-import { apiRoutes } from "../../http/api/routes.ts";
+import { apiRoutes, KEY_PEER } from "../../http/api/routes.ts";
 import { ApiService } from "../../http/api/service.ts";
 import { CAPABILITIES } from "../capabilities.ts";
 import { clock, consoleLoggerAt } from "../platform.ts";
