@@ -93,7 +93,7 @@ function measuredOf(host: string, rows: readonly RowResult[]): string {
     `### ${host}: CPU seconds of a million operations, or bytes of each`,
     wideCosts(wide, columns),
     ...(long.length > 0 ? [longCosts(long)] : []),
-    `### ${host}: latency at the fixed rate in ms, and operations a second at saturation`,
+    `### ${host}: latency at the fixed rate in ms, and operations a second at saturation; p99 of other programs after it`,
     wideRates(wide, columns),
     ...(long.some(isSaturated) ? [longRates(long.filter(isSaturated))] : []),
   ].join("\n\n");
@@ -124,7 +124,7 @@ function wideRates(rows: readonly RowResult[], columns: readonly string[]): stri
     row.name,
     ...latencyOf(oursOf(row)),
     rateOf(oursOf(row)),
-    ...columns.map((column) => rateOf(row.targets[otherOf(row, column) ?? ""])),
+    ...columns.map((column) => rateAndLatencyOf(row.targets[otherOf(row, column) ?? ""])),
   ]);
   return table(["row", "p50", "p99", "p99.9", OURS, ...columns], lines);
 }
@@ -189,6 +189,13 @@ function rateOf(target: TargetResult | undefined): string {
   const { saturation } = target ?? {};
   if (saturation === undefined) return "";
   return `${grouped(saturation.perSecond)}${limited(saturation) ? " or more" : ""}`;
+}
+
+/** The rate, and the p99 at the fixed rate. */
+function rateAndLatencyOf(target: TargetResult | undefined): string {
+  const rate = rateOf(target);
+  const p99 = target?.latency?.p99;
+  return rate === "" || p99 === undefined ? rate : `${rate}; ${p99.toPrecision(3)} ms`;
 }
 
 function limited({ target, generator }: NonNullable<TargetResult["saturation"]>): boolean {

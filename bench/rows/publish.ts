@@ -66,6 +66,11 @@ export function speaks(encoding: Encoding): (target: Target) => boolean {
   };
 }
 
+/** Our own in an encoding, and the bare servers, which have none. */
+export function isBareOr(encoding: Encoding): (target: Target) => boolean {
+  return (target) => (isOurs(target) ? speaks(encoding)(target) : target.dialect.name === "bare");
+}
+
 /** Costs are those of a delivery. */
 async function measurePublishing(stage: Stage, row: Publishing): Promise<Measurement> {
   const { window, rate, load: shape } = row;

@@ -44,6 +44,16 @@ export const REDIS_ROWS: readonly Row[] = [
       restart: true,
     },
   ),
+  restartRow(
+    "redis-restart-5000",
+    "5,000 clients come back to a restarted node, each has missed 10 messages",
+    {
+      subscribers: 5_000,
+      channels: 100,
+      missed: 10,
+      restart: true,
+    },
+  ),
 ];
 
 /** Makes both nodes as fast as they become: some publishes that cross between them, to clients of all kinds. */

@@ -3,13 +3,29 @@ import { ALL_KINDS, messageLoop } from "../dialects/messageloop.ts";
 import type { Row } from "../row.ts";
 import { AT_ONCE, connectRow } from "./connect.ts";
 import { idleRow } from "./idle.ts";
-import { isOurs, publishRow, speaks } from "./publish.ts";
+import { isBareOr, isOurs, publishRow, speaks } from "./publish.ts";
 import { recoverRow } from "./recover.ts";
 
 const PROTO = [messageLoop({ encoding: "proto" })];
+const V1 = [messageLoop({ extended: false })];
+const PROTO_V1 = [messageLoop({ encoding: "proto", extended: false })];
 const COMPACT = [messageLoop({ compact: true })];
 const ONE_PATTERN = [messageLoop({ patterns: 1 })];
 const MANY_PATTERNS = [messageLoop({ patterns: 100 })];
+
+/** What a publish costs in the other kinds. */
+const ONE_TO_ONE_KINDS: readonly Row[] = [
+  ["proto", "protobuf", PROTO, "proto"] as const,
+  ["v1", "JSON of v1", V1, "json"] as const,
+  ["proto-v1", "protobuf of v1", PROTO_V1, "proto"] as const,
+].map(([name, kind, speaking, encoding]) =>
+  publishRow(
+    `one-to-one-${name}`,
+    `one publisher to one subscriber, ${kind}`,
+    { load: { subscribers: 1 }, apart: true, speaking, window: 32, rate: 2_000 },
+    isBareOr(encoding),
+  ),
+);
 
 export const SERVER_ROWS: readonly Row[] = [
   publishRow("fan-out-1", "a publisher that is its only subscriber", {
@@ -33,6 +49,12 @@ export const SERVER_ROWS: readonly Row[] = [
     { load: { subscribers: 1_000 }, speaking: PROTO, window: 32, rate: 50 },
     speaks("proto"),
   ),
+  publishRow(
+    "fan-out-1000-v1",
+    "1,000 subscribers, JSON of v1",
+    { load: { subscribers: 1_000 }, speaking: V1, window: 32, rate: 50 },
+    isBareOr("json"),
+  ),
   publishRow("fan-out-1000-compact", "1,000 subscribers, in compact frames", {
     load: { subscribers: 1_000 },
     speaking: COMPACT,
@@ -51,6 +73,7 @@ export const SERVER_ROWS: readonly Row[] = [
     window: 32,
     rate: 2_000,
   }),
+  ...ONE_TO_ONE_KINDS,
   publishRow("many-publishers", "50 clients on one channel, each of them publishes", {
     load: { subscribers: 50, publishers: 50 },
     window: 50,
@@ -68,6 +91,12 @@ export const SERVER_ROWS: readonly Row[] = [
     window: 4,
     rate: 500,
   }),
+  publishRow(
+    "latency-1000",
+    "1,000 subscribers, 100 publishes a second",
+    { load: { subscribers: 1_000 }, apart: true, window: 4, rate: 100 },
+    isBareOr("json"),
+  ),
   publishRow(
     "pattern-fan-out",
     "1,000 subscribers of a pattern",
