@@ -40,6 +40,51 @@ test("a hole is read back before what lies behind it, and deliveries wait in lin
   expect(scene.calls).toEqual(["register", "read"]);
 });
 
+test("deliveries of one moment need no read where one closes the hole before the other", async () => {
+  const scene = await registered(2);
+  scene.log = [7, 8];
+  const late = scene.deliver(4, [5, 6], changes(["+a", 10]));
+  const early = scene.deliver(2, [3, 4]);
+  expect(scene.heard()).toEqual(["e1:3", "e1:4"]);
+  await Promise.all([late, early]);
+  expect(scene.heard()).toEqual(["e1:5", "e1:6", "+a e1:10"]);
+  expect(scene.calls).toEqual(["register"]);
+});
+
+test("what comes while a hole is read closes it, also where the log does not keep it any more", async () => {
+  for (const log of [
+    [7, 8],
+    [4, 5, 6, 7, 8],
+  ]) {
+    const scene = await registered(2);
+    scene.log = log;
+    const read = Promise.withResolvers<void>();
+    scene.before = (method) => (method === "read" ? read.promise : undefined);
+    const late = scene.deliver(5, [6]);
+    await nextTurn();
+    const early = scene.deliver(2, [3, 4]);
+    expect(scene.heard()).toEqual(["e1:3", "e1:4"]);
+    const last = scene.deliver(4, [5]);
+    read.resolve();
+    await Promise.all([late, early, last]);
+    expect(scene.heard()).toEqual(["e1:5", "e1:6"]);
+    expect(scene.calls).toEqual(["register", "read"]);
+  }
+});
+
+test("what is read is handed over once where a part of it has come meanwhile", async () => {
+  const scene = await registered(2);
+  scene.log = [4, 5, 6];
+  const read = Promise.withResolvers<void>();
+  scene.before = (method) => (method === "read" ? read.promise : undefined);
+  const late = scene.deliver(5, [6]);
+  await nextTurn();
+  const early = scene.deliver(2, [3, 4]);
+  read.resolve();
+  await Promise.all([late, early]);
+  expect(scene.heard()).toEqual(["e1:3", "e1:4", "e1:5", "e1:6"]);
+});
+
 test("a run that begins later than its predecessor says is behind as well", async () => {
   const scene = await registered(2);
   scene.log = [1, 2, 3, 4, 5];

@@ -157,6 +157,9 @@ export class Cursor {
       this.#handOver(run);
       return undefined;
     }
+    // A call and an answer may overtake each other: what the line waits for may have come now, and a read may find that it
+    // is not kept any more.
+    if (this.#goesOn(run)) this.#handEntries(run.epoch, run.entries);
     const turn = (this.#line ?? Promise.resolve()).then(() => this.#catchUp(run));
     const settled = turn
       .catch(() => {})
@@ -165,6 +168,11 @@ export class Cursor {
       });
     this.#line = settled;
     return turn;
+  }
+
+  /** Whether nothing is missing before a run, in the log in which the gateway is. */
+  #goesOn(run: Run): boolean {
+    return this.#last?.epoch === run.epoch && this.#last.offset >= before(run);
   }
 
   /** Whether a run can be handed over as it is. Steps into the next log where it clearly is one. */
@@ -277,11 +285,11 @@ export class Cursor {
    */
   async #fill(run: Run, moved: () => boolean): Promise<boolean> {
     const { epoch } = run;
-    const after = this.#last?.offset ?? 0;
     const until = before(run);
     // One more than is missing: whether it is there distinguishes a trimmed log from none at all.
-    const answer = await this.#read(after, until + 1);
-    if (moved()) return true;
+    const answer = await this.#read(this.#last?.offset ?? 0, until + 1);
+    // Another delivery may have brought it meanwhile.
+    if (moved() || this.#goesOn(run)) return true;
     if (answer === undefined) {
       this.#skip("unavailable", { epoch, offset: until });
       return true;
@@ -290,7 +298,8 @@ export class Cursor {
       this.#move(answer.epoch);
       return false;
     }
-    const entries = answer.entries.filter(({ offset }) => Number(offset) <= until);
+    const after = this.#last?.offset ?? 0;
+    const entries = answer.entries.filter(({ offset }) => after < offset && offset <= until);
     const first = entries[0];
     if (first === undefined) {
       const reason = answer.entries.length > 0 ? "head_trimmed" : "unavailable";
