@@ -35,7 +35,7 @@ export interface Gateway {
   call: Call | undefined;
   /** Answers to its publishes that will carry what it lacks: until then no call is made for that. */
   answers: number;
-  /** What the last answer carried. It may have been lost. */
+  /** What the last answer carried. It may have been lost, or may arrive after a call that was made later. */
   answered: Answered | undefined;
 }
 
@@ -107,6 +107,12 @@ export function foundGateway(row: GatewayRow, { head, transient }: Log): Gateway
 export function newGateway(name: string, log: Log): Gateway {
   const row = { name, registration: "", confirmed: undefined, presence: false, pattern: undefined };
   return { ...foundGateway(row, log), stored: false };
+}
+
+/** Offset up to which a gateway has everything, or gets it with an answer that has left. */
+export function reached({ answered, confirmed, registration }: Gateway): number {
+  if (answered?.registration !== registration) return confirmed;
+  return Math.max(confirmed, answered.until);
 }
 
 /** Whether a gateway gets joins and leaves. */

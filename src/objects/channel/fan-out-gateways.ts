@@ -13,6 +13,7 @@ import {
   type Gateway,
   isPushedSince,
   newGateway,
+  reached,
 } from "./fan-out-gateway.ts";
 
 export interface GatewaysHost {
@@ -56,6 +57,8 @@ export class FanOutGateways {
 
   register(name: string, registration: string, follows: boolean): void {
     const gateway = this.#at(name);
+    // What an answer brings to the registration before is no matter of the next one.
+    gateway.confirmed = reached(gateway);
     gateway.registration = registration;
     gateway.follows = follows;
     this.keep(gateway);
@@ -74,6 +77,7 @@ export class FanOutGateways {
   unregister(name: string, registration: string): boolean {
     const gateway = this.#gateways.get(name);
     if (gateway?.registration !== registration) return false;
+    gateway.confirmed = reached(gateway);
     gateway.registration = "";
     gateway.follows = false;
     this.keep(gateway);

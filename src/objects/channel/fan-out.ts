@@ -20,7 +20,13 @@ import type { PatternInterest } from "../calls/pattern-interest.ts";
 import type { GatewayRow } from "../ports/channel-store.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import { Trouble } from "../trouble.ts";
-import { type Answering, type Call, followsPresence, type Gateway } from "./fan-out-gateway.ts";
+import {
+  type Answering,
+  type Call,
+  followsPresence,
+  type Gateway,
+  reached,
+} from "./fan-out-gateway.ts";
 import { FanOutGateways, type GatewaysHost } from "./fan-out-gateways.ts";
 import { PresenceQueue } from "./presence-queue.ts";
 import { type EncodedEntry, encodeRows, RecentEntries, takeBatch } from "./recent-entries.ts";
@@ -187,6 +193,7 @@ export class ChannelFanOut {
     for (const gateway of this.#gateways.values()) {
       if (gateway.confirmed < offset) continue;
       gateway.confirmed = offset - 1;
+      gateway.answered = undefined;
       // The answer of a call in flight must not confirm what it did not carry.
       if (gateway.call !== undefined) gateway.presence.putBack(gateway.call.presence);
       gateway.call = undefined;
@@ -200,6 +207,8 @@ export class ChannelFanOut {
   answering(registration: string): Answering | undefined {
     const gateway = this.#gateways.registered(registration);
     if (gateway === undefined) return undefined;
+    // It publishes again when the answer before has arrived, or repeats what that was about.
+    gateway.confirmed = reached(gateway);
     gateway.answers += 1;
     return { gateway, registration, over: false };
   }
@@ -210,7 +219,9 @@ export class ChannelFanOut {
     // Another life of the gateway has not had that answer. What was delivered since would have shown the hole, and older
     // entries are repeated by clients as well.
     if (answered?.registration !== registration || confirmed !== answered.until) return;
-    if (offset > answered.after) gateway.confirmed = answered.after;
+    if (offset <= answered.after) return;
+    gateway.confirmed = answered.after;
+    gateway.answered = undefined;
   }
 
   /**
@@ -234,8 +245,8 @@ export class ChannelFanOut {
       return undefined;
     }
     endAnswer(answering);
+    // A call may overtake the answer, and brings the same again.
     gateway.answered = { registration, after: confirmed, until };
-    gateway.confirmed = until;
     return encodeDelivery({
       channel,
       registration,
@@ -295,8 +306,9 @@ export class ChannelFanOut {
     }
   }
 
-  #behind({ confirmed, presence, transients, announce }: Gateway): boolean {
-    return confirmed < this.#host.head() || !presence.empty || !transients.empty || announce;
+  #behind(gateway: Gateway): boolean {
+    const { presence, transients, announce } = gateway;
+    return reached(gateway) < this.#host.head() || !presence.empty || !transients.empty || announce;
   }
 
   #call(gateway: Gateway): void {
