@@ -134,26 +134,25 @@ test("a thread that hangs is ended and replaced, as is one whose heap is full; a
   const { own, fill, http, loop, ready, throws } = await start(
     2,
     {},
-    { hangMs: 1_500, heapMb: 64 },
+    // On a busy machine a thread may do nothing for a second.
+    { hangMs: 4_000, heapMb: 64 },
   );
-  const lives = async (): Promise<string> => {
+  const deaths = async (): Promise<number> => {
     const text = await (await fetch(`http://127.0.0.1:${http}/metrics`)).text();
     const { samples = [] } = parseMetrics(text).get("messageloop_thread_deaths_total") ?? {};
-    return samples.map(({ value }) => value).join();
+    return samples[1]?.value ?? 0;
   };
   const other = await open(own[0] ?? "");
   const thrower = await open(own[1] ?? "");
   await throws(1);
   await thrower.ping();
-  for (const [ends, deaths] of [
-    [loop, "0,1"],
-    [fill, "0,2"],
-  ] as const) {
+  for (const ends of [loop, fill]) {
+    const before = await deaths();
     const victim = await open(own[1] ?? "");
     await ends(1);
     await victim.closed();
     await eventually(ready);
-    await eventually(lives, (count) => count === deaths);
+    await eventually(deaths, (count) => count > before);
   }
   expect(other.close).toBeUndefined();
   server?.terminate();
@@ -161,7 +160,7 @@ test("a thread that hangs is ended and replaced, as is one whose heap is full; a
   expect(code).toBe(0);
   const ends = stderr.split("\n").filter((line) => line.includes("a thread has ended"));
   expect(ends).toHaveLength(2);
-  expect(ends[0]).toContain("it did not answer for 1.5 seconds");
+  expect(ends[0]).toContain("it did not answer for 4 seconds");
   expect(ends[1]).toMatch(/memory/i);
 });
 
