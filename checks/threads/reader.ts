@@ -1,4 +1,4 @@
-/** A client that reads channels, and remembers what has come and what it was told to be missing. */
+/** A client that reads channels, and remembers which messages have come and which gaps were reported. */
 import type { Client, Gap } from "../../src/index.ts";
 
 /** One of so many messages is not taken where that is planted. */

@@ -22,7 +22,7 @@ export interface Reader {
 }
 
 /**
- * Finds out who asks, by the header Authorization or by `ticket` in the query.
+ * Finds the reader of a request, by the header Authorization or by `ticket` in the query.
  *
  * @param name a channel or a pattern
  * @returns undefined where its ticket has expired

@@ -15,7 +15,7 @@ export interface Revocation {
 /**
  * Ends the sessions of this node whose tokens are revoked.
  *
- * @param entering sessions that wait to hear by themselves whether they may enter, so that they are told why they may not
+ * @param entering sessions that wait for their own answer on whether they may enter, so that its refusal states the reason
  */
 export type EndRevoked = (
   revocations: readonly Revocation[],

@@ -173,7 +173,7 @@ function useSamples({ api, mayEverywhere, status }: SignedIn, isOpen: boolean): 
   const samples = useRef(new Samples());
   const isServer = status.host === "server";
   const isWanted = mayEverywhere("read") && (isServer || isOpen);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: who opens the view sees how it is now.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a view that opens shows the state of that moment.
   useEffect(() => {
     if (!isWanted) return;
     const look = (): void => {

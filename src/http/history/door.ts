@@ -29,7 +29,7 @@ export const HISTORY_PATH = "/history";
 const ALWAYS = { "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer" };
 const METHODS = ["GET", "HEAD"];
 const DOOR = { methods: METHODS, headers: [], exposed: [NEXT_OFFSET, UP_TO_DATE, "ETag"] };
-/** A page that anybody may read is the same for pages of every origin, in caches that do not know who asks. */
+/** A public page is the same for every origin: caches do not distinguish readers. */
 const EVERY_ORIGIN = {
   "Access-Control-Allow-Origin": "*",
   "Access-Control-Expose-Headers": DOOR.exposed.join(", "),
@@ -144,7 +144,7 @@ export class HistoryDoor {
     throw new MessagingError("UNIMPLEMENTED", `this server has switched ${kind} off`);
   }
 
-  /** Who asks. A public channel is for everybody, and a key or a ticket that comes all the same has to be valid. */
+  /** The reader. A public channel needs neither key nor ticket, but one that comes has to be valid. */
   async #reader(
     request: Request,
     channel: string,

@@ -12,7 +12,7 @@ export interface DeliveryTerms {
   readonly topics: ReadonlyMap<string, Topic>;
   /** A message as applications see it; undefined where they cannot, which has been reported. */
   readonly received: (message: WireMessage) => ReceivedMessage | undefined;
-  /** Is told what is missing. */
+  /** Takes a report of what is missing. */
   readonly missed: (topics: readonly Topic[], gap: WireGap) => void;
   /** Is given what belongs to no subscription of the application. */
   readonly stray: (message: ReceivedMessage) => void;

@@ -172,7 +172,7 @@ export class Topic {
     const until = { epoch, offset: offset - 1 };
     const gap = { channel, reason: "unavailable", after: before, until };
     if (!this.#isRecovering) return gap;
-    // The verdict tells it, with its reason. Of what nobody had a position in all may be missing.
+    // The verdict reports it, with its reason. Without a position all of it may be missing.
     if (before ?? (byPattern && offset > 1)) this.#untold.set(channel, gap);
     return true;
   }
@@ -192,7 +192,7 @@ export class Topic {
     // Of a pattern that is a time, and no place in a channel.
     if (this.#isPattern && channel === this.name) return;
     const last = this.#isPattern ? this.#delivered.get(channel) : this.#position;
-    // A verdict may tell a hole after what comes behind it.
+    // A verdict may report a hole after the messages that follow it.
     if (!until?.epoch) return;
     if (last?.epoch === until.epoch && (last.offset ?? 0) >= (until.offset ?? 0)) return;
     if (!this.#isPattern) this.#position = until;

@@ -28,7 +28,7 @@ export function Table({ caption, columns, rows }: TableProps) {
         </thead>
         <tbody>
           {rows.map(([first, ...cells], row) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: rows are drawn anew as a whole.
+            // biome-ignore lint/suspicious/noArrayIndexKey: the table draws all of its rows at once.
             <tr key={row}>
               <th scope="row">{first}</th>
               {cells.map((cell, place) => (
