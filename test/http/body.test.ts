@@ -3,10 +3,31 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { readBody } from "../../src/http/body.ts";
 import { MAX_BODY_MS, MAX_REST_MS } from "../../src/protocol/limits.ts";
 
+/**
+ * The timers of these delays that have been set, neither cleared nor run. A count of all timers would hold those of what
+ * an earlier file of this process left running.
+ */
+const pending = new Set<unknown>();
+
 beforeEach(() => {
   vi.useFakeTimers();
+  pending.clear();
+  const { setTimeout: set, clearTimeout: clear } = globalThis;
+  vi.spyOn(globalThis, "setTimeout").mockImplementation(((callback: () => void, ms: number) => {
+    const timer = set(() => {
+      pending.delete(timer);
+      callback();
+    }, ms);
+    if (ms === MAX_BODY_MS || ms === MAX_REST_MS) pending.add(timer);
+    return timer;
+  }) as typeof setTimeout);
+  vi.spyOn(globalThis, "clearTimeout").mockImplementation((timer) => {
+    pending.delete(timer);
+    clear(timer);
+  });
 });
 afterEach(() => {
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -41,7 +62,8 @@ test("a body that is whole in time", async () => {
   feed("c");
   feed();
   expect(Buffer.from(await read).toString()).toBe("abc");
-  expect(vi.getTimerCount()).toBe(0);
+  expect(vi.mocked(setTimeout)).toHaveBeenCalledWith(expect.any(Function), MAX_BODY_MS);
+  expect(pending).toEqual(new Set());
 });
 
 test("a body that is not", async () => {
@@ -58,5 +80,6 @@ test("a body that is not", async () => {
   expect(cancelled()).toBe(false);
   await vi.advanceTimersByTimeAsync(MAX_REST_MS);
   expect(cancelled()).toBe(true);
-  expect(vi.getTimerCount()).toBe(0);
+  expect(vi.mocked(setTimeout)).toHaveBeenCalledWith(expect.any(Function), MAX_REST_MS);
+  expect(pending).toEqual(new Set());
 });
