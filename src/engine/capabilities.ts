@@ -18,8 +18,6 @@ export interface HostCapabilities {
   readonly slowsSenders: boolean;
   /** Whether the text frame `ping` is answered without waking anything. */
   readonly freeHeartbeat: boolean;
-  /** Whether sessions sleep while nobody speaks, so that to look at them would wake them. */
-  readonly sleeps: boolean;
   /**
    * Whether lifecycle events outlive the process that has recorded them, so that each arrives at least once. Where
    * they do not, one that is killed takes with it what was not delivered, and reports none of its sessions.

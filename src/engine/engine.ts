@@ -430,10 +430,9 @@ export class Engine {
    * The frames of a user or a channel since the last reading, on all nodes, after half a second in which more may come. The
    * first reading begins the trace; it ends at its time, or when nobody reads.
    *
-   * @throws MessagingError RATE_LIMITED where as many run as may, NOT_FOUND for another's id, UNIMPLEMENTED where sessions sleep
+   * @throws MessagingError RATE_LIMITED where as many run as may, NOT_FOUND for another's id
    */
   async trace(terms: TraceTerms): Promise<TraceOutcome> {
-    this.#node.traces.checkAwake();
     const { directory } = this.broker;
     const sessions = terms.userId === "" ? [] : await directory?.sessions(terms.userId);
     return await this.#calls.trace(terms, sessions ?? []);

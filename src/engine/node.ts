@@ -102,8 +102,6 @@ export class Node implements SessionHost {
   readonly encoding: EncodingCounters = { encoded: [0, 0, 0, 0, 0, 0], decoded: 0 };
   /** What every frame of publications takes from the node. */
   readonly stamp: FrameStamp;
-  /** Whether its sessions do while nobody speaks. */
-  readonly sleeps: boolean;
   readonly #lookBy: ((at: number) => void) | undefined;
 
   constructor(options: NodeOptions) {
@@ -118,7 +116,6 @@ export class Node implements SessionHost {
     this.settings = options.settings ?? DEFAULT_SETTINGS;
     this.rules = this.settings.rules;
     this.authorizer = new RuleAuthorizer(this.settings.access, this.logger);
-    this.sleeps = options.capabilities.sleeps;
     this.#lookBy = options.lookBy;
     this.flowLimits = {
       credit: this.settings.creditBytes,

@@ -9,7 +9,6 @@ export const CAPABILITIES: HostCapabilities = {
   slowsSenders: true,
   // A process that runs anyway has nothing to wake.
   freeHeartbeat: true,
-  sleeps: false,
   // In memory; with Redis they do.
   keepsLifecycleEvents: false,
   // The broker in memory forgets all that it knows.

@@ -9,7 +9,6 @@ export const CAPABILITIES: HostCapabilities = {
   observesBackpressure: false,
   slowsSenders: false,
   freeHeartbeat: true,
-  sleeps: true,
   // Each gateway has an engine of its own, and none knows the others.
   keepsLifecycleEvents: true,
   keepsRevocations: true,

@@ -271,6 +271,34 @@ describe.each(BROWSERS)("in %s", (name) => {
     );
 
     test(
+      "a trace shows the frames of a channel as they come, with events where the key may see them, and stops",
+      async () => {
+        const word = freshWord();
+        const listener = await listen(url(), "chat.traced");
+        const page = await open(url(), KEYS.payloads.key);
+        await page.see("h1", "Channels");
+        await page.go("#/trace/user/key%3Achat");
+        await page.click("button", "Begin");
+        await page.see('.status[data-state="connected"]', "tracing");
+        await publish(url(), "chat.traced", [{ text_data: "not shown" }]);
+        await page.see("tbody tr", "publication");
+        await page.go("#/trace/channel/chat.traced");
+        await page.click("#payloads");
+        await page.click("button", "Begin");
+        await page.see('.status[data-state="connected"]', "tracing");
+        await publish(url(), "chat.traced", [{ text_data: `shown in ${word}` }]);
+        await page.see("tbody tr", `shown in ${word}`);
+        await page.see("tbody tr", "of key:chat");
+        if (name === "Chromium") expect(await page.violations(axe)).toEqual([]);
+        await page.click("button", "Stop");
+        await page.see('.status[data-state="closed"]', "ended");
+        await listener.body?.cancel();
+        await page.end();
+      },
+      PATIENCE_MS,
+    );
+
+    test(
       "a key that reads sees no button that manages, and is refused all the same",
       async () => {
         const channel = `read.${crypto.randomUUID()}`;

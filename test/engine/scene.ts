@@ -122,7 +122,6 @@ export const CAPABILITIES: HostCapabilities = {
   observesBackpressure: false,
   slowsSenders: false,
   freeHeartbeat: true,
-  sleeps: false,
   keepsLifecycleEvents: false,
   keepsRevocations: false,
 };
@@ -137,8 +136,6 @@ export interface SceneOptions extends Partial<Settings> {
   readonly lookBy?: (at: number) => void;
   /** Default: nothing is traced. */
   readonly tracer?: Tracer;
-  /** Whether the host's sessions sleep. Default: they do not. */
-  readonly sleeps?: boolean;
 }
 
 export function scene(options: SceneOptions = {}) {
@@ -154,7 +151,6 @@ export function sceneWith<B extends Broker>(
     logger = { warn: () => {} },
     lookBy = () => {},
     tracer,
-    sleeps = false,
     ...settings
   }: SceneOptions = {},
 ) {
@@ -177,7 +173,7 @@ export function sceneWith<B extends Broker>(
     },
     logger,
     lookBy,
-    capabilities: { ...CAPABILITIES, sleeps },
+    capabilities: CAPABILITIES,
     backends,
     lifecycle,
     tracer,

@@ -13,7 +13,7 @@ import {
   TRACE_UNREAD_MS,
   TRACE_WAIT_MS,
 } from "../../src/protocol/limits.ts";
-import { connectWith, QuietBroker, type SceneOptions, scene, sceneWith } from "./scene.ts";
+import { connectWith, QuietBroker, type SceneOptions, sceneWith } from "./scene.ts";
 
 const EVENT = { id: "e", source: "/s", spec_version: "1.0", type: "t", text_data: "hello" };
 const frame = (envelope: object) => JSON.stringify({ id: "1", channel: "news", ...envelope });
@@ -171,10 +171,4 @@ test("the nodes that hear a channel are asked as well, and one that does not ans
   const { frames, unreached } = await reading;
   expect(frames.map(({ kind, sessionId }) => `${sessionId} ${kind}`)).toEqual(["s publish"]);
   expect(unreached).toEqual(["gone"]);
-});
-
-test("where sessions sleep there is no trace", async () => {
-  const { engine } = scene({ sleeps: true });
-  const terms = { id: "one", userId: "ada", channel: "", payloads: false, until: 2_000_000 };
-  await expect(engine.trace(terms)).rejects.toMatchObject({ code: "UNIMPLEMENTED" });
 });

@@ -47,8 +47,6 @@ export interface TracesHost {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
-  /** Whether sessions sleep while nobody speaks. */
-  readonly sleeps: boolean;
   /** Set while there is a trace. */
   watch: FrameWatch | undefined;
 }
@@ -61,12 +59,6 @@ export class Traces implements FrameWatch {
 
   constructor(host: TracesHost) {
     this.#host = host;
-  }
-
-  /** @throws MessagingError UNIMPLEMENTED where sessions sleep */
-  checkAwake(): void {
-    if (!this.#host.sleeps) return;
-    throw new MessagingError("UNIMPLEMENTED", "sessions sleep here, and a trace would wake them");
   }
 
   /**

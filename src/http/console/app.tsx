@@ -15,6 +15,7 @@ import { Sessions } from "./views/sessions.tsx";
 import { Settings } from "./views/settings.tsx";
 import { SignIn } from "./views/sign-in.tsx";
 import { Tail } from "./views/tail.tsx";
+import { Trace } from "./views/trace.tsx";
 
 interface Inside {
   readonly api: ServerApi;
@@ -78,6 +79,7 @@ const PLACES: readonly (readonly [title: string, route: Route])[] = [
   ["Live tail", { view: "tail", pattern: "" }],
   ["Publish", { view: "publish", channel: "" }],
   ["Sessions", { view: "sessions", user: "" }],
+  ["Trace", { view: "trace", of: "user", name: "" }],
   ["Nodes", { view: "nodes" }],
   ["Access", { view: "access" }],
   ["Settings", { view: "settings" }],
@@ -86,6 +88,7 @@ const PLACES: readonly (readonly [title: string, route: Route])[] = [
 /** Whether a key can do anything in a view. */
 function isFor(view: Route["view"], { may, mayEverywhere }: SignedIn): boolean {
   if (view === "publish") return may("publish");
+  if (view === "trace") return may("trace");
   if (view === "settings") return mayEverywhere("manage");
   return !["sessions", "nodes", "access"].includes(view) || mayEverywhere("read");
 }
@@ -148,6 +151,8 @@ function viewOf(route: Route, samples: Samples) {
       return <Publish key={route.channel} channel={route.channel} />;
     case "sessions":
       return <Sessions key={route.user} user={route.user} />;
+    case "trace":
+      return <Trace key={hashOf(route)} of={route.of} name={route.name} />;
     case "nodes":
       return <Nodes samples={samples} />;
     case "access":

@@ -7,6 +7,7 @@ export type Route =
   | { readonly view: "tail"; readonly pattern: string }
   | { readonly view: "publish"; readonly channel: string }
   | { readonly view: "sessions"; readonly user: string }
+  | { readonly view: "trace"; readonly of: "user" | "channel"; readonly name: string }
   | { readonly view: "nodes" }
   | { readonly view: "access" }
   | { readonly view: "settings" };
@@ -24,6 +25,8 @@ export function hashOf(route: Route): string {
       return `#/publish/${encoded(route.channel)}`;
     case "sessions":
       return `#/sessions/${encoded(route.user)}`;
+    case "trace":
+      return `#/trace/${route.of}/${encoded(route.name)}`;
     default:
       return `#/${route.view}`;
   }
@@ -41,6 +44,8 @@ export function routeOf(hash: string): Route {
       return { view, channel: text };
     case "sessions":
       return { view, user: text };
+    case "trace":
+      return { view, of: text === "channel" ? text : "user", name: decoded(part ?? "") };
     case "nodes":
     case "access":
     case "settings":

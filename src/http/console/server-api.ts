@@ -4,7 +4,7 @@ import type { Position, WireGap, WireMember } from "../../client/wire/frames.ts"
 import { json } from "../../client/wire/json.ts";
 import type { ShownMessage } from "./shown-message.ts";
 
-export type Right = "publish" | "read" | "manage";
+export type Right = "publish" | "read" | "manage" | "trace" | "trace-payloads";
 
 export interface Status {
   readonly key: {
@@ -121,6 +121,22 @@ export interface UserSessions {
   readonly sessions?: readonly { readonly session_id: string; readonly since: string }[];
 }
 
+export interface TracedFrame {
+  readonly time?: number;
+  readonly session_id?: string;
+  readonly user_id?: string;
+  /** Whether the client has sent it. */
+  readonly inbound?: boolean;
+  /** Left out of a frame that could not be read. */
+  readonly kind?: string;
+  readonly id?: string;
+  readonly channel?: string;
+  readonly bytes?: number;
+  readonly outcome?: string;
+  /** The frame as JSON, where events were asked for and it carries one. */
+  readonly payload?: string;
+}
+
 /** What each method answers with. */
 interface Answers {
   readonly Status: Status;
@@ -145,6 +161,14 @@ interface Answers {
     readonly users?: Readonly<Record<string, number>>;
     readonly session_errors?: Readonly<Record<string, Failure>>;
     readonly user_errors?: Readonly<Record<string, Failure>>;
+  };
+  readonly Trace: {
+    readonly trace_id: string;
+    readonly frames?: readonly TracedFrame[];
+    readonly left_out?: string;
+    readonly ended?: boolean;
+    /** Nodes that have not answered. */
+    readonly unreached?: readonly string[];
   };
   readonly RemoveHistory: Readonly<Record<string, never>>;
 }

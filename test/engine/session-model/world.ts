@@ -112,7 +112,6 @@ export class ScriptedWorld extends Witness {
         observesBackpressure: false,
         slowsSenders: false,
         freeHeartbeat: true,
-        sleeps: false,
         keepsLifecycleEvents: false,
         keepsRevocations: false,
       },

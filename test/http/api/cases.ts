@@ -31,6 +31,8 @@ export const KEYS = {
   chat: made("chat", ["publish", "read", "manage"], ["chat.*"]),
   publish: made("publish", ["publish"], ["**"]),
   read: made("read", ["read"], ["**"]),
+  trace: made("trace", ["trace"], ["**"]),
+  payloads: made("payloads", ["trace", "trace-payloads"], ["**"]),
   expired: made("expired", ["publish"], ["**"], "2020-01-01T00:00:00Z"),
 } as const;
 
@@ -722,6 +724,47 @@ export const API_CASES: readonly ApiCase[] = [
     },
   },
   {
+    name: "Trace: the frames of a user and of a channel, wherever the session is, and events with their right alone",
+    async run(api) {
+      const [room, user] = [api.host.name("traced"), api.host.name("tracy")];
+      const { client, id } = await api.host.elsewhere({
+        token: user,
+        subscriptions: [{ channel: room }],
+      });
+      const traces = [
+        [{ user }, KEYS.trace.key],
+        [{ channel: room, payloads: true }, KEYS.payloads.key],
+      ] as const;
+      const read = async (ids: readonly string[]) =>
+        await Promise.all(
+          traces.map(([about, key], i) =>
+            api.call("trace", { ...about, trace_id: ids[i] ?? "", duration_ms: 60_000 }, key),
+          ),
+        );
+      // The first reading begins a trace, and answers after half a second.
+      const ids = (await read([])).map(({ trace_id }) => `${trace_id}`);
+      await client.publish(room, "secret");
+      await client.received(1);
+      for (const [i, answer] of (await read(ids)).entries()) {
+        const frames = answer["frames"] as JsonObject[];
+        const [publish] = frames.filter(({ kind }) => kind === "publish");
+        expect(publish).toMatchObject({
+          session_id: id,
+          user_id: user,
+          inbound: true,
+          id: expect.stringMatching(/./),
+          channel: room,
+          outcome: "taken",
+        });
+        expect(`${publish?.["payload"] ?? ""}`.includes("secret")).toBe(i === 1);
+        const kinds = frames.map(({ kind, outcome }) => `${kind} ${outcome}`);
+        expect(kinds).toContain("publication sent");
+        // An acknowledgement names no channel.
+        expect(kinds.includes("publish_ack sent")).toBe(i === 0);
+      }
+    },
+  },
+  {
     name: "Keys: without one, with a wrong or an expired one nothing is done",
     async run(api) {
       for (const key of [undefined, "wrong", KEYS.all.key.slice(0, -1), KEYS.expired.key]) {
@@ -761,6 +804,9 @@ export const API_CASES: readonly ApiCase[] = [
         ["settings", {}, "chat"],
         ["explain", { action: "publish", channel: "room" }, "publish"],
         ["explain", { action: "publish", channel: "room" }, "chat"],
+        ["trace", { channel: "room" }, "all"],
+        ["trace", { user: "ann" }, "chat"],
+        ["trace", { channel: "room", payloads: true }, "trace"],
       ];
       for (const [method, request, key] of calls) {
         const { code } = await api.outcome(method, request, KEYS[key].key);

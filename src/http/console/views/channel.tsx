@@ -41,6 +41,9 @@ export function ChannelView({
           </a>
         ))}
         {may("publish") ? <a href={hashOf({ view: "publish", channel })}>Publish</a> : null}
+        {may("trace") ? (
+          <a href={hashOf({ view: "trace", of: "channel", name: channel })}>Trace</a>
+        ) : null}
       </nav>
       {part === "history" ? <History key={channel} channel={channel} /> : null}
       {part === "live" ? <TailPanel key={channel} name={channel} /> : null}

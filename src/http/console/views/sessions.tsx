@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { useAnswer, useOperator } from "../hooks.ts";
 import { Confirm } from "../parts/confirm.tsx";
 import { Name, Problem } from "../parts/text.tsx";
-import { go } from "../routes.ts";
+import { go, hashOf } from "../routes.ts";
 import type { UserSessions } from "../server-api.ts";
 
 const LOOK_MS = 5_000;
@@ -40,7 +40,7 @@ export function Sessions({ user }: { readonly user: string }) {
 }
 
 function Found({ user }: { readonly user: string }) {
-  const { api, may } = useOperator();
+  const { api, may, mayEverywhere } = useOperator();
   const { answer, problem, ask } = useAnswer<UserSessions>(
     (its, signal) => its.call("Sessions", { user }, signal),
     user,
@@ -104,6 +104,13 @@ function Found({ user }: { readonly user: string }) {
           </tbody>
         </table>
       )}
+      {mayEverywhere("trace") ? (
+        <p>
+          <a href={hashOf({ view: "trace", of: "user", name: user })}>
+            Trace the frames of these sessions
+          </a>
+        </p>
+      ) : null}
       {may("manage") && sessions.length > 1 ? (
         <Confirm
           button="Disconnect all"
