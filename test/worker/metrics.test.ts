@@ -140,7 +140,7 @@ test("what gateways have counted is read while all of them sleep, and goes on wh
     (delivered) => delivered === 9,
   );
   // Each waits until what it has to report is reported.
-  for (const gateway of gateways) await evict(gateway);
+  await Promise.all(gateways.map(evict));
   await evictDurableObject(exports.ChannelDurableObject.getByName(channel));
   for (const region of ["oc", "afr"]) {
     await evictDurableObject(exports.StatsDurableObject.getByName(region));

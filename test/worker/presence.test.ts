@@ -1,7 +1,7 @@
 /** Members over gateways that sleep, lose their sockets and come back (M1, M2, M3, M8). */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
-import { afterEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { DEFAULT_CHANNEL_RULES, RuleBook } from "../../src/channels/rules.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { abort } from "./abort.ts";
@@ -11,8 +11,9 @@ import { Client, freshChannel } from "./socket.ts";
 const GRACE_MS = 2_500;
 const PATIENT = { timeout: 10_000 };
 
-afterEach(() => {
-  vi.restoreAllMocks();
+vi.spyOn(RuleBook.prototype, "of").mockReturnValue({
+  ...DEFAULT_CHANNEL_RULES,
+  presenceGraceMs: GRACE_MS,
 });
 
 function gatewayOf(name: string) {
@@ -25,10 +26,6 @@ function freshGateway(): string {
 
 /** Someone who hears who comes and goes, on a gateway of its own. */
 async function watcher(channel: string): Promise<Client> {
-  vi.spyOn(RuleBook.prototype, "of").mockReturnValue({
-    ...DEFAULT_CHANNEL_RULES,
-    presenceGraceMs: GRACE_MS,
-  });
   return await Client.connect({
     clientId: "watcher",
     gateway: freshGateway(),
@@ -66,7 +63,7 @@ async function present(channel: string): Promise<string[]> {
   return reply.envelope.value.members.map(({ clientId }) => clientId);
 }
 
-test("joins and leaves are heard on other gateways, once, and not about oneself", async () => {
+test.concurrent("joins and leaves are heard on other gateways, once, and not about oneself", async () => {
   const channel = freshChannel();
   const watching = await watcher(channel);
   const phone = await Client.connect({
@@ -85,7 +82,7 @@ test("joins and leaves are heard on other gateways, once, and not about oneself"
   expect(await present(channel)).toEqual(["watcher"]);
 });
 
-test("a socket that closes while its gateway sleeps leaves as it closed", async () => {
+test.concurrent("a socket that closes while its gateway sleeps leaves as it closed", async () => {
   for (const [code, clean] of [
     [1000, true],
     [4_000, false],
@@ -106,7 +103,7 @@ test("a socket that closes while its gateway sleeps leaves as it closed", async 
   }
 });
 
-test("several sockets that close while their gateway sleeps all leave as they closed", async () => {
+test.concurrent("several sockets that close while their gateway sleeps all leave as they closed", async () => {
   const channel = freshChannel();
   const watching = await watcher(channel);
   const gateway = freshGateway();
@@ -124,7 +121,7 @@ test("several sockets that close while their gateway sleeps all leave as they cl
   expect((await present(channel)).sort()).toEqual(["stays", "watcher"]);
 });
 
-test("who drops and comes back in time, through another gateway, has not been away", async () => {
+test.concurrent("who drops and comes back in time, through another gateway, has not been away", async () => {
   const channel = freshChannel();
   const watching = await watcher(channel);
   const first = await Client.connect({
@@ -146,7 +143,7 @@ test("who drops and comes back in time, through another gateway, has not been aw
   await hears(watching, "+phone", "-phone");
 });
 
-test("a member with two devices leaves when the second has gone", async () => {
+test.concurrent("a member with two devices leaves when the second has gone", async () => {
   const channel = freshChannel();
   const watching = await watcher(channel);
   const devices = await Promise.all(
@@ -169,7 +166,7 @@ test("a member with two devices leaves when the second has gone", async () => {
   await hears(watching, "+phone", "-phone");
 });
 
-test("members of a gateway that lost its sockets leave once, without anybody asking", async () => {
+test.concurrent("members of a gateway that lost its sockets leave once, without anybody asking", async () => {
   const channel = freshChannel();
   const watching = await watcher(channel);
   const gateway = freshGateway();
@@ -193,7 +190,7 @@ test("members of a gateway that lost its sockets leave once, without anybody ask
   });
 });
 
-test("a session that the server closed is no ghost of a later life", async () => {
+test.concurrent("a session that the server closed is no ghost of a later life", async () => {
   const channel = freshChannel();
   const watching = await watcher(channel);
   const gateway = freshGateway();

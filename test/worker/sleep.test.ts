@@ -10,13 +10,16 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Who is evicted before a step. Eviction waits for timers, so that what is to be saved is saved. */
+/**
+ * Who is evicted before a step. Eviction waits for timers, so that what is to be saved is saved: two seconds for a gateway,
+ * which is why tests wait beside each other.
+ */
 type Victim = "gateway" | "channel" | "both";
 
 const STEPS = ["publish one", "publish two", "subscribe again", "publish three"] as const;
 
 for (const victim of ["gateway", "channel", "both"] as const satisfies readonly Victim[]) {
-  test.each(STEPS)(`${victim} evicted before: %s`, async (moment) => {
+  test.concurrent.each(STEPS)(`${victim} evicted before: %s`, async (moment) => {
     const channel = freshChannel();
     const gateway = `sleep-${crypto.randomUUID()}`;
     const subscriber = await Client.connect({
@@ -61,7 +64,7 @@ for (const victim of ["gateway", "channel", "both"] as const satisfies readonly 
   });
 }
 
-test.each(["json", "proto"] as const)(
+test.concurrent.each(["json", "proto"] as const)(
   "who takes compact frames still does after a sleep: %s",
   async (encoding) => {
     const [channel, gateway] = [freshChannel(), `sleep-${crypto.randomUUID()}`];
