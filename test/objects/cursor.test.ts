@@ -85,6 +85,27 @@ test("what is read is handed over once where a part of it has come meanwhile", a
   expect(scene.heard()).toEqual(["e1:3", "e1:4", "e1:5", "e1:6"]);
 });
 
+test("where all that was read has come meanwhile, what follows it is read as well", async () => {
+  const scene = await registered(2);
+  // One batch does not reach up to the run.
+  scene.log = [3, 4];
+  const read = Promise.withResolvers<void>();
+  scene.before = (method) => {
+    if (method !== "read") return undefined;
+    scene.before = () => {
+      scene.log = [5, 6, 7];
+      return undefined;
+    };
+    return read.promise;
+  };
+  const late = scene.deliver(6, [7]);
+  await nextTurn();
+  const early = scene.deliver(2, [3, 4]);
+  read.resolve();
+  await Promise.all([late, early]);
+  expect(scene.heard()).toEqual(["e1:3", "e1:4", "e1:5", "e1:6", "e1:7"]);
+});
+
 test("a run that begins later than its predecessor says is behind as well", async () => {
   const scene = await registered(2);
   scene.log = [1, 2, 3, 4, 5];

@@ -302,6 +302,8 @@ export class Cursor {
     const entries = answer.entries.filter(({ offset }) => after < offset && offset <= until);
     const first = entries[0];
     if (first === undefined) {
+      // What was read has come meanwhile, and what follows it is still to be read.
+      if (answer.entries.some(({ offset }) => offset <= after)) return true;
       const reason = answer.entries.length > 0 ? "head_trimmed" : "unavailable";
       this.#skip(reason, { epoch, offset: until });
       return true;
