@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import type { LogRow } from "../../src/channels/log-store.ts";
 import { readDelivery } from "../../src/objects/calls/internal-reader.ts";
 import { ChannelFanOut, type FanOutHost } from "../../src/objects/channel/fan-out.ts";
+import type { GatewayRow } from "../../src/objects/ports/channel-store.ts";
 import { platform } from "../support/platform.ts";
 
 /** A fan-out over rows in memory, whose calls are written down and never answered. */
@@ -10,12 +11,22 @@ class Scene {
   readonly rows: LogRow[] = [];
   /** Each call: the gateway, its registration and what it brings, as "after..until". */
   readonly calls: string[] = [];
-  readonly fanOut = new ChannelFanOut(this.#host(), []);
+  readonly fanOut: ChannelFanOut;
+
+  /** @param head of an earlier life, which has left these rows of gateways */
+  constructor(gateways: readonly GatewayRow[] = [], head = 0) {
+    while (this.rows.length < head) this.#row();
+    this.fanOut = new ChannelFanOut(this.#host(), gateways);
+  }
 
   append(): void {
+    this.fanOut.append(this.#row());
+  }
+
+  #row(): LogRow {
     const row = { offset: this.rows.length + 1, key: "", time: 0, body: new Uint8Array() };
     this.rows.push(row);
-    this.fanOut.append(row);
+    return row;
   }
 
   #host(): FanOutHost {
@@ -97,9 +108,41 @@ test("an entry that is published again brings what the answer before may not hav
   scene.append();
   expect(carried(scene.fanOut.answer(lost))).toBe("a-1 0..1");
   const again = begun(scene, "a-1");
-  scene.fanOut.repeated(again, 1);
+  scene.fanOut.repeated(1, again);
   scene.fanOut.withoutAnswer(again);
   expect(scene.calls).toEqual(["a a-1 0..1"]);
+});
+
+test("an entry that is published again elsewhere goes by a call to the gateway whose answer may be lost", () => {
+  const scene = new Scene();
+  scene.fanOut.register("a", "a-1", false);
+  scene.fanOut.register("b", "b-1", false);
+  const lost = begun(scene, "a-1");
+  scene.append();
+  scene.fanOut.flush();
+  expect(carried(scene.fanOut.answer(lost))).toBe("a-1 0..1");
+  expect(scene.calls).toEqual(["b b-1 0..1"]);
+  // By another gateway, or by another life of it, which does not know where it is.
+  scene.fanOut.repeated(1);
+  scene.fanOut.flush();
+  expect(scene.calls).toEqual(["b b-1 0..1", "a a-1 0..1"]);
+});
+
+test("what an earlier life owes is offered again, although an answer has brought it since", () => {
+  const owed = {
+    name: "a",
+    registration: "a-1",
+    confirmed: 0,
+    presence: false,
+    pattern: undefined,
+  };
+  const scene = new Scene([owed], 2);
+  const lost = begun(scene, "a-1");
+  scene.append();
+  expect(carried(scene.fanOut.answer(lost))).toBe("a-1 0..3");
+  scene.fanOut.offerAgain(2);
+  scene.fanOut.flush();
+  expect(scene.calls).toEqual(["a a-1 0..3"]);
 });
 
 test("a gateway that registers again before its answer gets a call under its new registration", () => {

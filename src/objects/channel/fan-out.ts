@@ -191,8 +191,8 @@ export class ChannelFanOut {
    */
   offerAgain(offset: number): void {
     for (const gateway of this.#gateways.values()) {
-      if (gateway.confirmed < offset) continue;
-      gateway.confirmed = offset - 1;
+      if (reached(gateway) < offset) continue;
+      gateway.confirmed = Math.min(gateway.confirmed, offset - 1);
       gateway.answered = undefined;
       // The answer of a call in flight must not confirm what it did not carry.
       if (gateway.call !== undefined) gateway.presence.putBack(gateway.call.presence);
@@ -213,15 +213,22 @@ export class ChannelFanOut {
     return { gateway, registration, over: false };
   }
 
-  /** An entry was published again. The answer that carried it may have been lost: what that carried goes again. */
-  repeated({ gateway }: Answering, offset: number): void {
-    const { answered, confirmed, registration } = gateway;
-    // Another life of the gateway has not had that answer. What was delivered since would have shown the hole, and older
-    // entries are repeated by clients as well.
-    if (answered?.registration !== registration || confirmed !== answered.until) return;
-    if (offset <= answered.after) return;
-    gateway.confirmed = answered.after;
-    gateway.answered = undefined;
+  /**
+   * An entry was published again, which an answer may have carried that was lost: what that carried goes again.
+   *
+   * @param answering of the gateway that has published it; undefined where it hears nothing by answers
+   */
+  repeated(offset: number, answering?: Answering): void {
+    for (const gateway of this.#gateways.values()) {
+      const { answered, confirmed, registration } = gateway;
+      if (answered?.registration !== registration) continue;
+      if (offset <= answered.after || offset > answered.until) continue;
+      // What was delivered since would have shown the hole.
+      if (confirmed > answered.until) continue;
+      // Of its own publishes the gateway would not repeat one whose answer has arrived.
+      if (gateway === answering?.gateway) gateway.confirmed = Math.min(confirmed, answered.after);
+      gateway.answered = undefined;
+    }
   }
 
   /**

@@ -196,7 +196,7 @@ export class ChannelLife {
     const { offset, time, duplicate } = this.#log.append(key, body);
     if (!duplicate) this.#fanOut.append({ offset, key, time, body });
     else if (offset <= this.#startHead) this.#fanOut.offerAgain(offset);
-    else if (answering !== undefined) this.#fanOut.repeated(answering, offset);
+    else this.#fanOut.repeated(offset, answering);
     return { offset, duplicate };
   }
 
