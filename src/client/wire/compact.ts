@@ -63,7 +63,8 @@ export function expand(
         attributes: over(shared.attributes, own.attributes),
       },
       publisher: own.publisher ?? shared.publisher,
-      metadata: over(shared.metadata, own.metadata),
+      // The application's own: the head is also that of other messages, and of other clients.
+      metadata: shared.metadata ? { ...shared.metadata, ...own.metadata } : own.metadata,
     } as WireMessage);
   }
   return { messages: all };

@@ -55,6 +55,32 @@ test("applications get of a compact frame what they get of any other", () => {
   expect(messages).toBeGreaterThan(steps(10_000));
 });
 
+test.each(["json", "proto"] as const)(
+  "what an application does to a message is done to no other: %s",
+  (encoding) => {
+    const counters = { ...STAMP.counters, decoded: 0 };
+    const entry = (offset: bigint) => {
+      const event = toBinary(
+        CloudEventSchema,
+        create(CloudEventSchema, { id: `${offset}`, type: "t" }),
+      );
+      return create(EntrySchema, { offset, body: { event, metadata: { tag: "a" } } });
+    };
+    const taken = (offset: bigint): string[] => {
+      const entries = [entry(offset), entry(offset + 1n)];
+      const batch = new PublicationBatch("mine", "e", entries, { ...STAMP, counters });
+      return read(batch, encoding, "compact").map((wire) => {
+        const metadata = receivedMessage(wire).metadata as Record<string, string>;
+        const before = JSON.stringify(metadata);
+        metadata["tag"] = "changed";
+        return before;
+      });
+    };
+    const untouched = ['{"tag":"a"}', '{"tag":"a"}'];
+    expect([taken(1n), taken(3n)]).toEqual([untouched, untouched]);
+  },
+);
+
 test.each([...CANONICAL_TEXTS, ...OTHER_TEXTS])(
   "data that says to be JSON is what was published: %s",
   (text) => {
