@@ -86,6 +86,6 @@ export function deliverySpans(
       ...channelAttributes("deliver", channel),
       "messageloop.delivery.sessions": sessions,
     };
-    return tracer.start("deliver", { kind: "internal", event, attributes }) ?? [];
+    return tracer.start("deliver", { kind: "internal", event, part: true, attributes }) ?? [];
   });
 }

@@ -41,13 +41,14 @@ export class SamplingTracer implements Tracer {
     this.#begin = begin;
   }
 
-  start(operation: Operation, { kind, parent, event, attributes = {} }: SpanTerms) {
+  start(operation: Operation, { kind, parent, event, part = false, attributes = {} }: SpanTerms) {
     const start = { operation, kind, attributes: shortened(attributes) };
     if (parent !== undefined) {
       if (!this.#sampler.takesPart()) return undefined;
       return this.#begin({ ...start, parent: contextOf(parent) });
     }
     const remote = parseTraceparent(event?.traceparent ?? "");
+    if (part && remote === undefined) return undefined;
     if (!this.#sampler.takes(remote)) return undefined;
     return this.#begin({ ...start, parent: remote && remoteParent(remote, event) });
   }

@@ -1,6 +1,7 @@
 /** Where spans open and close, what they are parts of, and that nothing else changes by them. */
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import type { Cancellation } from "../../src/engine/ports/backends.ts";
 import type { Operation, Span, SpanTerms, Tracer } from "../../src/engine/ports/tracing.ts";
 import { attribute } from "../../src/protocol/cloudevents.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
@@ -10,6 +11,9 @@ import {
 } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
 import { EntrySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { eventBytes, eventOf } from "../../src/protocol/plain-protobuf/event.ts";
+import { recorder } from "../../src/tracing/otlp/recorder.ts";
+import { Sampler } from "../../src/tracing/sampler.ts";
+import { SamplingTracer } from "../../src/tracing/tracer.ts";
 import {
   connect,
   connectWith,
@@ -198,6 +202,42 @@ test("only what is in a trace has a span of its delivery, one for each event", a
     },
     { operation: "deliver", event: { traceparent: "not valid", tracestate: "b=2" }, ends: 1 },
   ]);
+});
+
+test("what is not in the sample has no part that is, and a context that is not valid is none", async () => {
+  const spans: unknown[] = [];
+  const ended: string[] = [];
+  const platform = { clock: { now: () => 0 }, random: { uuid: () => crypto.randomUUID() } };
+  const begin = recorder({ ...platform, ended: ({ operation }) => ended.push(operation) });
+  const sampler = new Sampler({ ratio: 1, spansPerSecond: 100, steadyNow: () => 0 });
+  const all = new SamplingTracer(sampler, begin);
+  const tracer: Tracer = {
+    // A connect begins a trace of its own, which chance may leave out.
+    start: (operation, terms) =>
+      operation === "connect" ? undefined : all.start(operation, terms),
+  };
+  const backends = {
+    authenticate: async (_: unknown, { span }: Cancellation) => {
+      spans.push(span);
+      return { userId: "ada" };
+    },
+    rpc: async (_: unknown, { span }: Cancellation) => {
+      spans.push(span);
+      return undefined;
+    },
+  };
+  const { broker, session } = sceneWith(new QuietBroker(), { backends, tracer });
+  await connectWith(session, { token: "t" });
+  const out = { traceparent: { ce_string: TRACEPARENT.replace(/01$/, "00") } };
+  await session.receive(
+    frame({ rpc_request: { ...EVENT, attributes: out } }, { channel: "shop", method: "buy" }),
+  );
+  await send(session, subscribe("news"));
+  const event = eventBytes(marked({ traceparent: "not valid" }));
+  broker.handler.publications("news", "e", [create(EntrySchema, { offset: 1n, body: { event } })]);
+  expect([spans, ended]).toEqual([[undefined, undefined], []]);
+  await session.receive(frame({ rpc_request: EVENT }, { channel: "shop", method: "buy" }));
+  expect(ended).toEqual(["rpc", "rpc"]);
 });
 
 test("the server's own publishes and surveys have spans", async () => {

@@ -46,6 +46,8 @@ export interface SpanTerms {
   readonly parent?: Span | undefined;
   /** What the event is marked with that the operation is about. What is not valid of it counts as not there. */
   readonly event?: TraceAttributes | undefined;
+  /** There is no span where there is nothing that it continues. Default: it begins a trace then. */
+  readonly part?: boolean;
   readonly attributes?: SpanAttributes;
 }
 

@@ -31,6 +31,8 @@ export interface CallTerms<T> {
   readonly counts?: boolean;
   /** The span that the call is a part of. Default: none. */
   readonly span?: Span | undefined;
+  /** Whether the call is a part of something: where that is not in the sample the call is not either. Default no. */
+  readonly part?: boolean;
 }
 
 /** Asks the backend; it may throw instead of rejecting. Undefined where there is none to ask any more. */
@@ -74,7 +76,8 @@ export class BackendCalls {
    * backend's own has a `correlation_id` in its metadata, by which the line in the log is found.
    */
   run<T>(terms: CallTerms<T>, call: BackendCall): Promise<T> {
-    const span = this.#tracer?.start(terms.backend, { kind: "client", parent: terms.span });
+    const { part = false, span: parent } = terms;
+    const span = this.#tracer?.start(terms.backend, { kind: "client", parent, part });
     if (span === undefined) return this.#run(terms, call, undefined);
     return within(span, () => this.#run(terms, call, span));
   }

@@ -194,7 +194,7 @@ async function authenticate(
   if (client.admitted || node.backends.authenticate === undefined) return true;
   const { sessionId, clientId } = client;
   try {
-    client.identity = await identify(context, { token, version }, span);
+    client.identity = await identify(context, { token, version }, { span });
     return true;
   } catch (error) {
     span?.fail(MessagingError.from(error).code);

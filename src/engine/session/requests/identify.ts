@@ -17,11 +17,14 @@ const AUTHENTICATE: Omit<CallTerms<Identity>, "timeoutMs"> = {
   reserved: ({ retry }) => retry,
 };
 
-/** @throws MessagingError the refusal of the token; UNAVAILABLE where nobody can say */
+/**
+ * @param part what it is a part of, whose span is undefined where that is not in the sample. Default: nothing
+ * @throws MessagingError the refusal of the token; UNAVAILABLE where nobody can say
+ */
 export async function identify(
   { node, session, client, backend }: RequestContext,
   { token, version }: Pick<AuthenticateRequest, "token" | "version">,
-  span?: Span | undefined,
+  part?: { readonly span: Span | undefined },
 ): Promise<Identity> {
   const { backends, settings } = node;
   const { address } = session;
@@ -29,7 +32,12 @@ export async function identify(
   const request = { token, clientId, clientType, version, sessionId, address };
   const asked = node.clock.now();
   const identity = await backend.run(
-    { ...AUTHENTICATE, timeoutMs: settings.authTimeoutMs, span },
+    {
+      ...AUTHENTICATE,
+      timeoutMs: settings.authTimeoutMs,
+      span: part?.span,
+      part: part !== undefined,
+    },
     (cancellation) => backends.authenticate?.(request, cancellation),
   );
   // An answer that says nothing of when the token was issued vouches for it as it is now.

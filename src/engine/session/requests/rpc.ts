@@ -63,7 +63,7 @@ export async function rpc(
     metadata: message.metadata,
     caller: client.caller,
   };
-  const terms = { ...RPC, timeoutMs: settings.rpcTimeoutMs, span };
+  const terms = { ...RPC, timeoutMs: settings.rpcTimeoutMs, span, part: true };
   const answer = await asked(context, terms, request);
   const value = answer === undefined ? create(CloudEventSchema) : client.eventFor(answer);
   const frame = replies.answer(message, { case: "rpcReply", value });
