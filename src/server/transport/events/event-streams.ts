@@ -53,7 +53,6 @@ export class EventStreams {
     }
     const body = beginAnswer(outgoing, events.headers);
     if (body.destroyed) return RESPONSE_ALREADY_SENT;
-    connections.enter();
     this.#open.add(body);
     const transport = new EventTransport({
       body,
@@ -69,6 +68,8 @@ export class EventStreams {
       address,
       admitted: issuedAt === undefined ? { userId } : { userId, issuedAt },
     });
+    // Other threads see both, so that the session is there first.
+    connections.enter();
     transport.session = session;
     this.#heartbeats.add(transport);
     this.#lifetimes.add(transport);
