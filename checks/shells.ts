@@ -29,9 +29,10 @@ for (const shell of SHELLS) {
 }
 
 const report = new Report("shells");
-const wanted = await completionsOf(async (command) =>
-  printed(...(command === undefined ? [] : [command]), "--help"),
-);
+const wanted = await completionsOf(async (...commands) => [
+  printed("--help"),
+  ...commands.map((name) => printed(name, "--help")),
+]);
 for (const shell of SHELLS) {
   await report.part(shell, async () => {
     const script = printed("completion", shell);

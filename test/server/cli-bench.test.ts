@@ -4,7 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { Tally } from "../../src/server/commands/bench/tally.ts";
-import { type CliServer, linesOf, runCli, startCli, startServer } from "./process.ts";
+import {
+  type CliServer,
+  linesOf,
+  type Outcome,
+  runCli,
+  runLines,
+  startCli,
+  startServer,
+} from "./process.ts";
 
 const servers: CliServer[] = [];
 
@@ -137,20 +145,24 @@ test("one that is ended early says what there was until then", async () => {
   expect(publishes).toBeLessThan(1_200);
 });
 
-test.each([
-  [["bench"], "missing required argument 'url'"],
-  [["bench", "http://x"], /It must be an address such as ws:\/\/localhost:9080/],
-  [["bench", "ws://x", "--rate", "20001"], /It must be a whole number from 1 to 20000/],
-  [["bench", "ws://x", "--subscribers", "0"], /It must be a whole number from 1 to 2000/],
-  [
-    ["bench", "ws://x", "--rate", "20000", "--seconds", "600"],
-    /^that would be 120000000 deliveries/,
-  ],
-  [["bench", "ws://x", "--channel", "a..b"], /empty word/],
-])("%j is one line and exit code 2", async (args, sentence) => {
-  const { code, stdout, stderr } = await runCli(args);
-  expect([code, stdout]).toEqual([2, ""]);
-  expect(linesOf(stderr)).toEqual([
-    sentence instanceof RegExp ? expect.stringMatching(sentence) : sentence,
-  ]);
+test("what is wrong on the command line is one line and exit code 2", async () => {
+  const wrong: readonly (readonly [args: readonly string[], sentence: string | RegExp])[] = [
+    [["bench"], "missing required argument 'url'"],
+    [["bench", "http://x"], /It must be an address such as ws:\/\/localhost:9080/],
+    [["bench", "ws://x", "--rate", "20001"], /It must be a whole number from 1 to 20000/],
+    [["bench", "ws://x", "--subscribers", "0"], /It must be a whole number from 1 to 2000/],
+    [
+      ["bench", "ws://x", "--rate", "20000", "--seconds", "600"],
+      /^that would be 120000000 deliveries/,
+    ],
+    [["bench", "ws://x", "--channel", "a..b"], /empty word/],
+  ];
+  const outcomes = await runLines(wrong.map(([args]) => args));
+  for (const [index, [args, sentence]] of wrong.entries()) {
+    const { code, stdout, stderr } = outcomes[index] as Outcome;
+    expect([args, code, stdout]).toEqual([args, 2, ""]);
+    expect(linesOf(stderr)).toEqual([
+      sentence instanceof RegExp ? expect.stringMatching(sentence) : sentence,
+    ]);
+  }
 });

@@ -1,14 +1,14 @@
 /** Completion in bash offers exactly what the help has; zsh and fish have a check of their own. */
 import { beforeAll, expect, test } from "vitest";
 import { type Completion, completionsOf, offeredBy } from "./completion.ts";
-import { linesOf, runCli } from "./process.ts";
+import { linesOf, runCli, runLines } from "./process.ts";
 
 let wanted: readonly Completion[];
 
 beforeAll(async () => {
-  wanted = await completionsOf(async (command) => {
-    const { stdout } = await runCli([...(command === undefined ? [] : [command]), "--help"]);
-    return stdout;
+  wanted = await completionsOf(async (...commands) => {
+    const outcomes = await runLines([["--help"], ...commands.map((name) => [name, "--help"])]);
+    return outcomes.map(({ stdout }) => stdout);
   });
 });
 

@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createCloudEvent, dial } from "../../src/client/v0/index.ts";
 import {
   type Backends,
@@ -22,7 +22,9 @@ import {
   FREE_PORTS,
   linesOf,
   listens,
+  type Outcome,
   runCli,
+  runLines,
   startCli,
   startServer,
   takenPort,
@@ -81,9 +83,9 @@ function jsonLines(text: string): unknown[] {
 
 describe.concurrent("help", () => {
   test("the program and each command explain themselves, with examples", async () => {
-    const outcomes = await Promise.all([
-      runCli(["--help"]),
-      ...COMMANDS.map((command) => runCli([command, "--help"])),
+    const outcomes = await runLines([
+      ["--help"],
+      ...COMMANDS.map((command) => [command, "--help"]),
     ]);
     for (const [index, { code, stdout, stderr }] of outcomes.entries()) {
       expect([code, stderr]).toEqual([0, ""]);
@@ -105,61 +107,74 @@ describe.concurrent("help", () => {
   });
 });
 
-describe.concurrent("a wrong command line is one line and exit code 2", () => {
-  test.each([
-    [["sevre"], "unknown command 'sevre' (Did you mean serve?)"],
-    [["serve", "--confg", "x"], "unknown option '--confg' (Did you mean --config?)"],
-    [["--color"], "unknown option '--color'"],
-    [["serve", "now"], "too many arguments for 'serve'. Expected 0 arguments but got 1."],
-    [["serve", "--config"], "option '--config <file>' argument missing"],
-    [
-      ["check", "--config", "a", "--config-dir", "b"],
-      "option '--config <file>' cannot be used with option '--config-dir <dir>'",
-    ],
-    [["serve", "--log-level", "loud"], /'loud' is invalid. Allowed choices are debug, info, warn/],
-    [["publish"], "missing required argument 'channel'"],
-    [["publish", "a", "b", "c"], /^too many arguments/],
-    [["subscribe"], "missing required argument 'channels'"],
-    [["subscribe", "a", "--count", "0"], /'0' is invalid. It must be a whole number of at least 1/],
-    [
-      ["subscribe", "a", "--rewind", "-1"],
-      /'-1' is invalid. It must be a whole number of at least 1/,
-    ],
-    [["subscribe", "a", "--since", "12"], /'12' is invalid. It must be an event's id, such as /],
-    [
-      ["subscribe", "a", "b", "--since", "e-1"],
-      "--since has to name its channel: --since chat.room=ID",
-    ],
-    [["subscribe", "a", "--since", "b=e-1"], "--since names b, which is not subscribed to"],
-    [
-      ["subscribe", "a", "--since", "e-1", "--rewind", "1"],
-      /^option '--since <\[channel=\]id>' cannot be used with option '--rewind <n>'/,
-    ],
-    [["rpc", "a"], "missing required argument 'method'"],
-    [["rpc", "a", "b", "--timeout", "5"], /'5' is invalid. It must be a duration such as 5s/],
-    [["publish", "a", "--url", "http://x/"], /It must be an address such as ws:\/\/localhost:9080/],
-    [["subscribe", "a", "--url", "nowhere"], /It must be an address such as ws:\/\/localhost:9080/],
-    [["publish", "a", "b", "--type", ""], "a CloudEvent needs a type"],
-    [["publish", "a", "b", "--no-dedup"], "--key-file, --transient and --no-dedup need --api"],
-    [
-      ["publish", "a", "b", "--api", "http://localhost", "--url", "ws://localhost"],
-      "option '--api <url>' cannot be used with option '--url <url>'",
-    ],
-    [
-      ["history", "a", "--api", "localhost:8080"],
-      /It must be an address such as http:\/\/localhost/,
-    ],
-    [["history", "a", "--limit", "0"], /It must be a whole number of at least 1/],
-    [["disconnect", "s", "--code", "2000"], /It must be 1000, or a number from 3000 to 4999/],
-    [["key", "--right", "root"], /'root' is invalid. must be one of publish, read, manage/],
-    [["key", "--pattern", "**.a"], "patterns.0: only the last word may be **"],
-    [["key", "--expires", "soon"], /^expires: must be a time such as/],
-  ])("%j", async (args, sentence) => {
-    const { code, stdout, stderr } = await runCli(args);
-    expect([code, stdout]).toEqual([2, ""]);
-    expect(linesOf(stderr)).toEqual([
-      sentence instanceof RegExp ? expect.stringMatching(sentence) : sentence,
-    ]);
+/** What is wrong on the command line, and what is said of it. */
+const WRONG: readonly (readonly [args: readonly string[], sentence: string | RegExp])[] = [
+  [["sevre"], "unknown command 'sevre' (Did you mean serve?)"],
+  [["serve", "--confg", "x"], "unknown option '--confg' (Did you mean --config?)"],
+  [["--color"], "unknown option '--color'"],
+  [["serve", "now"], "too many arguments for 'serve'. Expected 0 arguments but got 1."],
+  [["serve", "--config"], "option '--config <file>' argument missing"],
+  [
+    ["check", "--config", "a", "--config-dir", "b"],
+    "option '--config <file>' cannot be used with option '--config-dir <dir>'",
+  ],
+  [["serve", "--log-level", "loud"], /'loud' is invalid. Allowed choices are debug, info, warn/],
+  [["publish"], "missing required argument 'channel'"],
+  [["publish", "a", "b", "c"], /^too many arguments/],
+  [["subscribe"], "missing required argument 'channels'"],
+  [["subscribe", "a", "--count", "0"], /'0' is invalid. It must be a whole number of at least 1/],
+  [
+    ["subscribe", "a", "--rewind", "-1"],
+    /'-1' is invalid. It must be a whole number of at least 1/,
+  ],
+  [["subscribe", "a", "--since", "12"], /'12' is invalid. It must be an event's id, such as /],
+  [
+    ["subscribe", "a", "b", "--since", "e-1"],
+    "--since has to name its channel: --since chat.room=ID",
+  ],
+  [["subscribe", "a", "--since", "b=e-1"], "--since names b, which is not subscribed to"],
+  [
+    ["subscribe", "a", "--since", "e-1", "--rewind", "1"],
+    /^option '--since <\[channel=\]id>' cannot be used with option '--rewind <n>'/,
+  ],
+  [["rpc", "a"], "missing required argument 'method'"],
+  [["rpc", "a", "b", "--timeout", "5"], /'5' is invalid. It must be a duration such as 5s/],
+  [["publish", "a", "--url", "http://x/"], /It must be an address such as ws:\/\/localhost:9080/],
+  [["subscribe", "a", "--url", "nowhere"], /It must be an address such as ws:\/\/localhost:9080/],
+  [["publish", "a", "b", "--type", ""], "a CloudEvent needs a type"],
+  [["publish", "a", "b", "--no-dedup"], "--key-file, --transient and --no-dedup need --api"],
+  [
+    ["publish", "a", "b", "--api", "http://localhost", "--url", "ws://localhost"],
+    "option '--api <url>' cannot be used with option '--url <url>'",
+  ],
+  [["history", "a", "--api", "localhost:8080"], /It must be an address such as http:\/\/localhost/],
+  [["history", "a", "--limit", "0"], /It must be a whole number of at least 1/],
+  [["disconnect", "s", "--code", "2000"], /It must be 1000, or a number from 3000 to 4999/],
+  [["key", "--right", "root"], /'root' is invalid. must be one of publish, read, manage/],
+  [["key", "--pattern", "**.a"], "patterns.0: only the last word may be **"],
+  [["key", "--expires", "soon"], /^expires: must be a time such as/],
+];
+
+describe("a wrong command line is one line and exit code 2", () => {
+  let outcomes: readonly Outcome[];
+  beforeAll(async () => {
+    outcomes = await runLines(WRONG.map(([args]) => args));
+  });
+
+  test.each(WRONG.map(([args, sentence], index) => [args, sentence, index] as const))(
+    "%j",
+    (_args, sentence, index) => {
+      const { code, stdout, stderr } = outcomes[index] as Outcome;
+      expect([code, stdout]).toEqual([2, ""]);
+      expect(linesOf(stderr)).toEqual([
+        sentence instanceof RegExp ? expect.stringMatching(sentence) : sentence,
+      ]);
+    },
+  );
+
+  test("as it is of a process of its own", async () => {
+    const [[args]] = WRONG as [(typeof WRONG)[number]];
+    expect(await runCli(args)).toEqual(outcomes[0]);
   });
 });
 
@@ -368,32 +383,36 @@ describe("check", () => {
     - { channels: ["device.{client}"], effect: allow }
 `,
     );
-    const why = async (...words: string[]) =>
-      await runCli([
-        "check",
-        "--config",
-        file,
-        ...words.slice(3),
-        "--explain",
-        ...words.slice(0, 3),
-      ]);
-    expect(await why("ada", "chat.room", "publish")).toEqual({
+    const why = (...words: string[]) => [
+      ...["check", "--config", file, ...words.slice(3)],
+      ...["--explain", ...words.slice(0, 3)],
+    ];
+    const [may, mayNot, nobody, client, onWorkers, ...wrong] = await runLines([
+      why("ada", "chat.room", "publish"),
+      why("ada", "chat.admin", "publish"),
+      why("", "chat.**", "subscribe"),
+      why("ada", "device.d1", "rpc", "--client", "d1", "--json"),
+      why("ada", "chat.room", "rpc", "--host", "worker"),
+      why("ada", "chat.room", "read"),
+      why("ada", "chat.*", "publish"),
+      why("ada"),
+      ["check", "--client", "d1"],
+    ]);
+    expect(may).toEqual({
       code: 0,
       stdout: "allowed: ada, publish, chat.room\n  access.rules.0 allows chat.**\n",
       stderr: "",
     });
-    expect(await why("ada", "chat.admin", "publish")).toEqual({
+    expect(mayNot).toEqual({
       code: 1,
       stdout: "refused: ada, publish, chat.admin\n  access.rules.1 denies chat.admin\n",
       stderr: "",
     });
-    const nobody = await why("", "chat.**", "subscribe");
-    expect([nobody.code, linesOf(nobody.stdout)[0]]).toEqual([
+    expect([nobody?.code, linesOf(nobody?.stdout ?? "")[0]]).toEqual([
       1,
       "refused: nobody in particular, subscribe, chat.**",
     ]);
-    const client = await why("ada", "device.d1", "rpc", "--client", "d1", "--json");
-    expect(jsonLines(client.stdout)).toEqual([
+    expect(jsonLines(client?.stdout ?? "")).toEqual([
       {
         user: "ada",
         channel: "device.d1",
@@ -402,16 +421,15 @@ describe("check", () => {
         reasons: ["access.rules.2 allows device.d1"],
       },
     ]);
-    for (const wrong of [["ada", "chat.room", "read"], ["ada", "chat.*", "publish"], ["ada"]]) {
-      const { code, stdout, stderr } = await why(...wrong);
-      expect([code, stdout, linesOf(stderr).length]).toEqual([2, "", 1]);
-    }
-    expect((await runCli(["check", "--client", "d1"])).code).toBe(2);
-    expect(await why("ada", "chat.room", "rpc", "--host", "worker")).toEqual({
+    expect(onWorkers).toEqual({
       code: 0,
       stdout: "allowed: ada, rpc, chat.room\n  access.rules.0 allows chat.**\n",
       stderr: "",
     });
+    expect(wrong).toHaveLength(4);
+    for (const { code, stdout, stderr } of wrong) {
+      expect([code, stdout, linesOf(stderr).length]).toEqual([2, "", 1]);
+    }
   });
 
   test("names every problem", async () => {
@@ -505,7 +523,7 @@ test("a server in memory starts where Redis's client cannot be loaded, and one o
 
 describe("publish and subscribe", () => {
   test.each([[[]], [["--proto"]]])("an event arrives as it was published: %j", async (mode) => {
-    const { url } = await serve();
+    const url = await served();
     const subscriber = startCli([
       "subscribe",
       "room",
@@ -589,7 +607,7 @@ describe("publish and subscribe", () => {
   });
 
   test("without --json it is text, which does nothing to a terminal", async () => {
-    const { url } = await serve();
+    const url = await served();
     const target = ["--url", url, "--source", "/s"];
     const subscriber = startCli(["subscribe", "room", "--url", url, "--count", "4"]);
     await until(subscriber, () => subscriber.stderr().length === 1);
@@ -768,7 +786,7 @@ describe("publish and subscribe", () => {
   });
 
   test.each(["SIGINT", "SIGTERM"] as const)("%s ends a subscription with 0", async (signal) => {
-    const { url } = await serve();
+    const url = await served();
     const subscriber = startCli(["subscribe", "room", "--url", url]);
     await until(subscriber, () => subscriber.stderr().length === 1);
     subscriber.child.kill(signal);
@@ -797,7 +815,7 @@ describe("publish and subscribe", () => {
   });
 
   test("a reader that stops reading is no error", async () => {
-    const { url } = await serve();
+    const url = await served();
     const subscriber = startCli(["subscribe", "room", "--url", url]);
     await until(subscriber, () => subscriber.stderr().length === 1);
     subscriber.child.stdout?.destroy();
@@ -810,7 +828,7 @@ describe("publish and subscribe", () => {
     [["publish", "a..b", "x"], /^BAD_REQUEST: /],
     [["subscribe", "**.a"], /^cannot subscribe to \*\*\.a: BAD_REQUEST: /],
   ])("what the server refuses is one line and exit code 1: %j", async (args, sentence) => {
-    const { url } = await serve();
+    const url = await served();
     const { code, stdout, stderr } = await runCli([...args, "--url", url]);
     expect([code, stdout]).toEqual([1, ""]);
     expect(linesOf(stderr)).toEqual([expect.stringMatching(sentence)]);
@@ -898,8 +916,7 @@ describe("rpc", () => {
   });
 
   test("without a backend the event comes back", async () => {
-    const echo = await serve();
-    const args = ["rpc", "c", "m", "-", "--id", "e", "--json", "--url", echo.url];
+    const args = ["rpc", "c", "m", "-", "--id", "e", "--json", "--url", await served()];
     const { code, stdout } = await runCli(args, { input: "x" });
     expect(code).toBe(0);
     expect(jsonLines(stdout)).toMatchObject([{ id: "e", type: "m", data: "x" }]);
@@ -915,6 +932,13 @@ async function serverInProcess(options: { readonly backends?: Backends } = {}) {
   });
   const server = createServer({ config, ...options });
   return { server, url: `ws://127.0.0.1:${(await server.start()).websocket}/ws` };
+}
+
+/** The address of a server in this process, which ends with the test. */
+async function served(): Promise<string> {
+  const { server, url } = await serverInProcess();
+  onTestFinished(() => server.stop());
+  return url;
 }
 
 /** A WebSocket whose client answers nothing any more, close frames included. */

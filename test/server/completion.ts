@@ -16,24 +16,22 @@ export interface Completion {
 /**
  * What the help of the program and of its commands comes to: every command, and every option of each.
  *
- * @param help prints the help of a command, or of the program
+ * @param help prints the help of the program, and of commands
  */
 export async function completionsOf(
-  help: (command?: string) => Promise<string>,
+  help: (...commands: readonly string[]) => Promise<readonly string[]>,
 ): Promise<Completion[]> {
-  const program = await help();
+  const [program = ""] = await help();
   const [, list = ""] = /\nCommands:\n((?: .*\n)+)/.exec(program) ?? [];
   const commands = [...list.matchAll(/^ {2}(\S+)/gm)].map(([, name = ""]) => name);
   if (commands.length < 10) throw new Error("the help names no commands");
   const begun = commands.filter((name) => name.startsWith("c"));
-  const ofCommands = await Promise.all(
-    commands
-      .filter((name) => name !== "help")
-      .map(async (name): Promise<Completion> => {
-        const options = [...(await help(name)).matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)];
-        return { line: `messageloop ${name} --`, offers: options.map(([, long = ""]) => long) };
-      }),
-  );
+  const others = commands.filter((name) => name !== "help");
+  const [, ...texts] = await help(...others);
+  const ofCommands = others.map((name, place): Completion => {
+    const options = [...(texts[place] ?? "").matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)];
+    return { line: `messageloop ${name} --`, offers: options.map(([, long = ""]) => long) };
+  });
   return [
     { line: "messageloop c", offers: begun },
     ...ofCommands,

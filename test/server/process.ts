@@ -91,6 +91,17 @@ export function runCli(args: readonly string[], options?: CliOptions): Promise<O
   return startCli(args, options).ended;
 }
 
+const COMMAND_LINES = fileURLToPath(new URL("command-lines.ts", import.meta.url));
+
+/** Runs command lines that end by themselves, one after the other in one process. */
+export async function runLines(lines: readonly (readonly string[])[]): Promise<Outcome[]> {
+  const { code, stdout, stderr } = await startCli([programPath("cli"), JSON.stringify(lines)], {
+    cli: COMMAND_LINES,
+  }).ended;
+  if (code !== 0) throw new Error(`the command lines ended with ${code}:\n${stdout}${stderr}`);
+  return JSON.parse(stdout) as Outcome[];
+}
+
 /** A server on free ports, ready for clients. */
 export async function startServer(
   args: readonly string[] = [],
