@@ -96,12 +96,9 @@ export class NodeRedisCommands implements RedisCommands {
   }
 
   async command(key: string, args: readonly RedisArgument[]): Promise<RedisReply> {
-    const client = this.#client;
     const words = args.map(argumentOf);
     try {
-      return "slots" in client
-        ? await client.sendCommand<RedisReply>(key, false, words, OPTIONS)
-        : await client.sendCommand<RedisReply>(words, OPTIONS);
+      return await this.#send(key, words);
     } catch (error) {
       throw this.#failure(error);
     }
@@ -113,19 +110,24 @@ export class NodeRedisCommands implements RedisCommands {
     args: readonly RedisArgument[],
   ): Promise<RedisReply> {
     const key = keys[0] ?? "";
-    const client = this.#client;
     const rest = [`${keys.length}`, ...keys, ...args.map(argumentOf)];
     const words = ["EVALSHA", this.#digest(script), ...rest];
     try {
-      return "slots" in client
-        ? await client.sendCommand<RedisReply>(key, false, words, OPTIONS)
-        : await client.sendCommand<RedisReply>(words, OPTIONS);
+      return await this.#send(key, words);
     } catch (error) {
       const unknown = error instanceof ErrorReply && error.message.startsWith("NOSCRIPT");
       if (!unknown) throw this.#failure(error);
     }
     // This teaches it to the server as well.
     return await this.command(key, ["EVAL", script.source, ...rest]);
+  }
+
+  /** @param key by which a cluster finds the server */
+  #send(key: string, words: ReturnType<typeof argumentOf>[]): Promise<RedisReply> {
+    const client = this.#client;
+    return "slots" in client
+      ? client.sendCommand<RedisReply>(key, false, words, OPTIONS)
+      : client.sendCommand<RedisReply>(words, OPTIONS);
   }
 
   #failure(error: unknown): RedisFailure {

@@ -2,6 +2,7 @@
  * An object of a thread: what it keeps, and its alarm. It goes when it has forgotten everything and no call is under
  * way, since a call may wait and begin a new life of the object afterwards.
  */
+import { made } from "../../channels/maps.ts";
 import { background } from "../../engine/background.ts";
 import type { ObjectPlatform } from "../../objects/ports/platform.ts";
 import type { ObjectStorage } from "../../objects/ports/storage.ts";
@@ -83,5 +84,27 @@ export class Hosted<T extends Alarmed, Store> {
 
   #look(): void {
     if (this.#calls === 0 && this.#store === undefined) this.#options.gone();
+  }
+}
+
+/** The objects of one kind, by their names. Each begins with its first call. */
+export class HostedObjects<T extends Alarmed, Store> {
+  readonly #options: Omit<HostedOptions<T, Store>, "gone">;
+  readonly #all = new Map<string, Hosted<T, Store>>();
+
+  constructor(options: Omit<HostedOptions<T, Store>, "gone">) {
+    this.#options = options;
+  }
+
+  of(name: string): Hosted<T, Store> {
+    return made(
+      this.#all,
+      name,
+      () => new Hosted({ ...this.#options, gone: () => this.#all.delete(name) }),
+    );
+  }
+
+  values(): Iterable<Hosted<T, Store>> {
+    return this.#all.values();
   }
 }

@@ -2,7 +2,6 @@
  * The objects that one thread has: channels, pattern indexes, users, and the counters of its channels. They are in its
  * memory, and end with it.
  */
-import { made } from "../../channels/maps.ts";
 import { encodeUserChange } from "../../objects/calls/directory-calls.ts";
 import { StatsObject } from "../../objects/directory/stats.ts";
 import { UserObject } from "../../objects/directory/user.ts";
@@ -10,7 +9,7 @@ import { PatternIndexObject } from "../../objects/pattern-index/object.ts";
 import type { ObjectCalls } from "../../objects/ports/calls.ts";
 import type { ObjectKind } from "../calls/methods.ts";
 import { ThreadChannels, type ThreadChannelsOptions } from "./channels.ts";
-import { Hosted } from "./hosted.ts";
+import { HostedObjects } from "./hosted.ts";
 import { MemoryPatternStore, MemoryReportStore, MemoryUserStore } from "./memory-stores.ts";
 
 export interface ThreadObjectsOptions extends ThreadChannelsOptions {
@@ -24,9 +23,9 @@ type Answer = Uint8Array | undefined;
 export class ThreadObjects {
   readonly channels: ThreadChannels;
   readonly #options: ThreadObjectsOptions;
-  readonly #indexes = new Map<string, Hosted<PatternIndexObject, MemoryPatternStore>>();
-  readonly #users = new Map<string, Hosted<UserObject, MemoryUserStore>>();
-  readonly #stats = new Map<string, Hosted<StatsObject, MemoryReportStore>>();
+  readonly #indexes: HostedObjects<PatternIndexObject, MemoryPatternStore>;
+  readonly #users: HostedObjects<UserObject, MemoryUserStore>;
+  readonly #stats: HostedObjects<StatsObject, MemoryReportStore>;
   /** Since when nothing was lost, Unix milliseconds. */
   #knownSince: number;
   /** When every gateway has registered what it wants to hear of objects that have begun; undefined afterwards. */
@@ -36,6 +35,21 @@ export class ThreadObjects {
     const { calls, platform, region } = options;
     this.#options = options;
     this.#knownSince = platform.clock.now();
+    this.#indexes = new HostedObjects({
+      platform,
+      store: () => new MemoryPatternStore(() => this.#knownSince),
+      open: (hosted) => new PatternIndexObject({ ...hosted, calls, platform }),
+    });
+    this.#users = new HostedObjects({
+      platform,
+      store: () => new MemoryUserStore(),
+      open: (hosted) => new UserObject({ ...hosted, calls, platform }),
+    });
+    this.#stats = new HostedObjects({
+      platform,
+      store: () => new MemoryReportStore(),
+      open: (hosted) => new StatsObject({ ...hosted, platform }),
+    });
     // A channel and what is reported of it are in one thread, and end together.
     const stats = (): ReturnType<ObjectCalls["stats"]> => calls.stats(region);
     this.channels = new ThreadChannels({ ...options, calls: { ...callsOf(calls), stats } });
@@ -77,11 +91,11 @@ export class ThreadObjects {
       case "index":
         // A lease without a gateway that has yet to register would lose it what is published.
         if (method === "lease" && this.#settling !== undefined) await this.#settling.promise;
-        return await this.#index(name).run((object) => called(object, method, body));
+        return await this.#indexes.of(name).run((object) => called(object, method, body));
       case "user":
-        return await this.#user(name).run((object) => called(object, method, body));
+        return await this.#users.of(name).run((object) => called(object, method, body));
       case "stats":
-        return await this.#counters(name).run((object) => called(object, method, body));
+        return await this.#stats.of(name).run((object) => called(object, method, body));
       default:
         throw new TypeError(`there are no objects of the kind ${kind}`);
     }
@@ -96,51 +110,6 @@ export class ThreadObjects {
     }
     if (this.#settling !== undefined) await this.#settling.promise;
     return await channels.publish(name, (object) => object.publish(body));
-  }
-
-  #index(name: string): Hosted<PatternIndexObject, MemoryPatternStore> {
-    const { calls, platform } = this.#options;
-    return made(
-      this.#indexes,
-      name,
-      () =>
-        new Hosted<PatternIndexObject, MemoryPatternStore>({
-          platform,
-          store: () => new MemoryPatternStore(() => this.#knownSince),
-          open: ({ storage, store }) => new PatternIndexObject({ store, storage, calls, platform }),
-          gone: () => this.#indexes.delete(name),
-        }),
-    );
-  }
-
-  #user(id: string): Hosted<UserObject, MemoryUserStore> {
-    const { calls, platform } = this.#options;
-    return made(
-      this.#users,
-      id,
-      () =>
-        new Hosted<UserObject, MemoryUserStore>({
-          platform,
-          store: () => new MemoryUserStore(),
-          open: ({ storage, store }) => new UserObject({ store, storage, calls, platform }),
-          gone: () => this.#users.delete(id),
-        }),
-    );
-  }
-
-  #counters(region: string): Hosted<StatsObject, MemoryReportStore> {
-    const { platform } = this.#options;
-    return made(
-      this.#stats,
-      region,
-      () =>
-        new Hosted<StatsObject, MemoryReportStore>({
-          platform,
-          store: () => new MemoryReportStore(),
-          open: ({ storage, store }) => new StatsObject({ store, storage, platform }),
-          gone: () => this.#stats.delete(region),
-        }),
-    );
   }
 }
 
