@@ -23,10 +23,11 @@ import {
   OutboundMessageSchema,
 } from "./gen/messageloop/v1/service_pb.js";
 import { checkJson } from "./json-strict.ts";
-import { plainInbound } from "./plain-json/inbound.ts";
+import { readInboundMessage as readPlainJson } from "./plain-json/gen/read.ts";
 import { plainOutbound } from "./plain-json/outbound.ts";
-import { plainInbound as plainInboundBytes } from "./plain-protobuf/inbound.ts";
+import { readInboundMessage as readPlainProtobuf } from "./plain-protobuf/gen/read.ts";
 import { plainOutbound as plainOutboundBytes } from "./plain-protobuf/outbound.ts";
+import { whole } from "./plain-protobuf/reader.ts";
 import { wellShaped } from "./wire-shape.ts";
 
 /**
@@ -113,11 +114,15 @@ export function encodeJson<Desc extends DescMessage>(
   return JSON.stringify(toJson(schema, message, { useProtoFieldName: true }));
 }
 
-/** What comes in from outside is held to all that protobuf JSON says. */
+/**
+ * What comes in from outside is held to all that protobuf JSON says. Frames that clients send most, publishes, RPCs and
+ * those that begin a session, are read without the runtime, which walks over a schema for them; it reads all others, and
+ * those that hold what is seldom.
+ */
 function decodeInboundJson(frame: Frame): InboundMessage {
   try {
     const value = parsed(frame);
-    return plainInbound(value) ?? readJson(InboundMessageSchema, value, true);
+    return readPlainJson(value) ?? readJson(InboundMessageSchema, value, true);
   } catch (error) {
     throw undecodable(error);
   }
@@ -125,7 +130,7 @@ function decodeInboundJson(frame: Frame): InboundMessage {
 
 function decodeInboundProtobuf(frame: Uint8Array): InboundMessage {
   try {
-    return plainInboundBytes(frame) ?? readProtobuf(InboundMessageSchema, frame, true);
+    return whole(frame, readPlainProtobuf) ?? readProtobuf(InboundMessageSchema, frame, true);
   } catch (error) {
     throw undecodable(error);
   }

@@ -11,7 +11,7 @@ import type { CloudEvent } from "./gen/io/cloudevents/v1/cloudevents_pb.js";
 import type { Entry } from "./gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_JOINED_BYTES, MAX_JOINED_MESSAGES } from "./limits.ts";
 import { eventJson } from "./plain-json/event.ts";
-import { publisherJson } from "./plain-json/publisher.ts";
+import { publisherJson } from "./plain-json/gen/write.ts";
 import { writePublisher } from "./plain-protobuf/entry.ts";
 import { eventOf, writeEvent } from "./plain-protobuf/event.ts";
 import { writeTexts, written } from "./plain-protobuf/writer.ts";

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { codecFor } from "../../src/protocol/codec.ts";
 import { InboundMessageSchema } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { checkJson } from "../../src/protocol/json-strict.ts";
-import { plainInbound } from "../../src/protocol/plain-json/inbound.ts";
+import { readInboundMessage } from "../../src/protocol/plain-json/gen/read.ts";
 import { expectEqual } from "../support/expect-equal.ts";
 import { eachStep, type SeededRandom } from "../support/random.ts";
 
@@ -118,7 +118,7 @@ test("what is read is what the runtime reads, and what it refuses is refused", (
   eachStep(6_000, (random) => {
     const frame = random.next() < 0.5 ? anyFrame(random) : anyBeginning(random);
     const text = JSON.stringify(frame);
-    if (plainInbound(frame) !== undefined) plain += 1;
+    if (readInboundMessage(frame) !== undefined) plain += 1;
     const expected = byRuntime(frame);
     if (expected === undefined) {
       refused += 1;
@@ -143,5 +143,5 @@ test.each<[what: string, json: JsonValue]>([
   ["two requests", { publish: {}, rpc_request: {} }],
   ["what no frame has", { publish: {}, more: 1 }],
 ])("%s is left to the runtime", (_, json) => {
-  expect(plainInbound(json)).toBeUndefined();
+  expect(readInboundMessage(json)).toBeUndefined();
 });

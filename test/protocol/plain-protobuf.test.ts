@@ -25,8 +25,9 @@ import {
 import { plainOutbound as plainOutboundText } from "../../src/protocol/plain-json/outbound.ts";
 import { bodyBytes } from "../../src/protocol/plain-protobuf/entry.ts";
 import { eventBytes, eventOf } from "../../src/protocol/plain-protobuf/event.ts";
-import { plainInbound } from "../../src/protocol/plain-protobuf/inbound.ts";
+import { readInboundMessage } from "../../src/protocol/plain-protobuf/gen/read.ts";
 import { plainOutbound } from "../../src/protocol/plain-protobuf/outbound.ts";
+import { whole } from "../../src/protocol/plain-protobuf/reader.ts";
 import { written } from "../../src/protocol/plain-protobuf/writer.ts";
 import { wellShaped } from "../../src/protocol/wire-shape.ts";
 import { anyEvent as anyEventOf } from "../support/any-events.ts";
@@ -217,7 +218,7 @@ test("what is read is what the runtime reads, and what it refuses is refused", (
   let refused = 0;
   eachStep(10_000, (random) => {
     const frame = damaged(random, toBinary(InboundMessageSchema, anyInbound(random)));
-    if (plainInbound(frame) !== undefined) read += 1;
+    if (whole(frame, readInboundMessage) !== undefined) read += 1;
     const expected = byRuntime(frame);
     if (expected === undefined) {
       refused += 1;

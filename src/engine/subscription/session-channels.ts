@@ -15,7 +15,7 @@ import {
   type Subscription as SubscriptionMessage,
   SubscriptionSchema,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
-import { blankSubscription } from "../../protocol/plain-json/blank.ts";
+import { blankSubscription } from "../../protocol/plain-json/gen/blank.ts";
 import type { Position, SubscribeResult } from "../ports/broker.ts";
 import type { TokenBucket } from "../token-bucket.ts";
 import { ChannelSubscription, type ReplayPlan } from "./channel-subscription.ts";

@@ -4,7 +4,7 @@ import { joined } from "../bytes.ts";
 import { eventForJson } from "../cloudevents.ts";
 import type { CloudEvent } from "../gen/io/cloudevents/v1/cloudevents_pb.js";
 import { eventJson } from "../plain-json/event.ts";
-import { publisherJson } from "../plain-json/publisher.ts";
+import { publisherJson } from "../plain-json/gen/write.ts";
 import { eventOf } from "../plain-protobuf/event.ts";
 import type { Texts } from "./contexts.ts";
 import type { CompactEncoder } from "./encoder.ts";
@@ -15,7 +15,7 @@ const NO_DATA: CloudEvent["data"] = { case: undefined };
 
 export const compactJson: CompactEncoder<string> = {
   context: remembering(({ origin, attributes, publisher, metadata }) => {
-    const json = eventJson(eventOf(joined([origin, ...attributes]))) as JsonObject;
+    const json = eventJson(eventOf(joined([origin, ...attributes])));
     if (publisher !== undefined) json["publisher"] = publisherJson(publisher);
     return textOf(json, metadata);
   }),
@@ -24,7 +24,7 @@ export const compactJson: CompactEncoder<string> = {
     const whole = event();
     const plain = plainJson(whole);
     const data = plain === undefined ? whole.data : NO_DATA;
-    const json = eventJson(eventForJson(ownEvent(whole.id, attributes, data))) as JsonObject;
+    const json = eventJson(eventForJson(ownEvent(whole.id, attributes, data)));
     if (later > 0) json["later"] = later;
     if (time > 0n) json["time"] = `${time}`;
     if (id !== "") json["message_id"] = id;

@@ -3,7 +3,7 @@
  * it, so that both say the same of every event.
  */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { BinaryReader, type BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { type BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import {
   type CloudEvent,
@@ -11,7 +11,8 @@ import {
   CloudEventAttributeValueSchema,
   CloudEventSchema,
 } from "../gen/io/cloudevents/v1/cloudevents_pb.js";
-import { blankEvent } from "../plain-json/blank.ts";
+import { readCloudEvent } from "./gen/read.ts";
+import { whole } from "./reader.ts";
 import { writeText, written } from "./writer.ts";
 
 /**
@@ -72,26 +73,6 @@ function textField(kind: CloudEventAttributeValue["attr"]["case"]): number | und
   return kind === "ceUriRef" ? 6 : undefined;
 }
 
-const ID = tag(1);
-const SOURCE = tag(2);
-const SPEC_VERSION = tag(3);
-const TYPE = tag(4);
-const ATTRIBUTES = tag(5);
-const BINARY_DATA = tag(6);
-const TEXT_DATA = tag(7);
-
-/** The tag of a field that says how long it is. */
-export function tag(field: number): number {
-  return (field << 3) | WireType.LengthDelimited;
-}
-
-/** The next tag; 0, which is none, where it takes more bytes than any of those that are read here. */
-export function nextTag(reader: BinaryReader): number {
-  const start = reader.pos;
-  const next = reader.uint32();
-  return reader.pos - start > 2 ? 0 : next;
-}
-
 /**
  * An event out of bytes that this server, or another one, has written.
  *
@@ -100,79 +81,5 @@ export function nextTag(reader: BinaryReader): number {
  * eventOf(eventBytes(event)); // as event
  */
 export function eventOf(bytes: Uint8Array): CloudEvent {
-  return wholeEvent(bytes) ?? fromBinary(CloudEventSchema, bytes);
-}
-
-function wholeEvent(bytes: Uint8Array): CloudEvent | undefined {
-  try {
-    return plainEvent(new BinaryReader(bytes), bytes.length);
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * An event that ends at a place.
- *
- * @returns undefined where it holds anything that is seldom, or wrong: then the runtime has to say what it is
- * @throws Error for what cannot be read like this, which is for the runtime as well
- */
-export function plainEvent(reader: BinaryReader, end: number): CloudEvent | undefined {
-  const event = blankEvent();
-  while (reader.pos < end) {
-    switch (nextTag(reader)) {
-      case ID:
-        event.id = reader.string(true);
-        break;
-      case SOURCE:
-        event.source = reader.string(true);
-        break;
-      case SPEC_VERSION:
-        event.specVersion = reader.string(true);
-        break;
-      case TYPE:
-        event.type = reader.string(true);
-        break;
-      case ATTRIBUTES:
-        if (!readAttribute(reader, event.attributes)) return undefined;
-        break;
-      case BINARY_DATA:
-        event.data = { case: "binaryData", value: reader.bytes() };
-        break;
-      case TEXT_DATA:
-        event.data = { case: "textData", value: reader.string(true) };
-        break;
-      default:
-        return undefined;
-    }
-  }
-  return reader.pos === end ? event : undefined;
-}
-
-/** Reads the entry of an attribute. Returns whether it is one that is a text under a name. */
-function readAttribute(reader: BinaryReader, attributes: CloudEvent["attributes"]): boolean {
-  const end = reader.uint32() + reader.pos;
-  // Both in this order, and each once, as everybody writes them.
-  if (nextTag(reader) !== tag(1)) return false;
-  const name = reader.string(true);
-  if (reader.pos >= end || nextTag(reader) !== tag(2)) return false;
-  // Assigned to an object that name would set the prototype.
-  if (name === "__proto__" || reader.uint32() + reader.pos !== end) return false;
-  const attr = readText(reader);
-  if (attr === undefined || reader.pos !== end) return false;
-  attributes[name] = { $typeName: "io.cloudevents.v1.CloudEventAttributeValue", attr };
-  return true;
-}
-
-function readText(reader: BinaryReader): CloudEventAttributeValue["attr"] | undefined {
-  switch (nextTag(reader)) {
-    case tag(3):
-      return { case: "ceString", value: reader.string(true) };
-    case tag(5):
-      return { case: "ceUri", value: reader.string(true) };
-    case tag(6):
-      return { case: "ceUriRef", value: reader.string(true) };
-    default:
-      return undefined;
-  }
+  return whole(bytes, readCloudEvent) ?? fromBinary(CloudEventSchema, bytes);
 }

@@ -1,6 +1,6 @@
 /** By which attributes an event is in a trace, read from its bytes without the rest of it. */
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { nextTag, tag } from "./event.ts";
+import { nextTag, tag } from "./reader.ts";
 
 export interface EventTrace {
   traceparent?: string;

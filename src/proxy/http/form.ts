@@ -12,7 +12,7 @@ import {
 import { checkJson } from "../../protocol/json-strict.ts";
 import { nestsDeeper } from "../../protocol/json-text.ts";
 import { mediaTypeOf } from "../../protocol/media-type.ts";
-import { plainEvent } from "../../protocol/plain-json/event.ts";
+import { readCloudEvent } from "../../protocol/plain-json/gen/read.ts";
 import type { Hook } from "../service.ts";
 import type { BackendResponse } from "./call.ts";
 
@@ -107,7 +107,7 @@ export function messageOf<O extends DescMessage>(schema: O, value: AnswerObject)
 /** An answer to an RPC that is its payload alone, as nearly all are, without the runtime's walk over the schema. */
 function plainResponse(answer: AnswerObject): MessageShape<DescMessage> | undefined {
   for (const name of Object.keys(answer)) if (name !== "payload") return undefined;
-  const payload = plainEvent(answer["payload"]);
+  const payload = readCloudEvent(answer["payload"]);
   if (payload === undefined) return undefined;
   const response: RPCResponse = { $typeName: "messageloop.proxy.v1.RPCResponse", id: "", payload };
   return response;
