@@ -59,6 +59,14 @@ export function isTemplated(pattern: string): boolean {
 /** A pattern of a rule with the ids of a subject in it, or why the rule is not for that subject. */
 export type Filled = { readonly pattern: string } | { readonly unfit: string };
 
+/**
+ * A rule's pattern for one subject: in place of `{user}` and `{client}` stand its ids.
+ *
+ * @returns `unfit`, where an id is no word of a channel's name or the client id is not vouched for: the rule is not for
+ * this subject then
+ * @example
+ * fill("inbox.{user}", ada); // { pattern: "inbox.ada" }
+ */
 export function fill(pattern: string, subject: Subject): Filled {
   const words: string[] = [];
   // Each word once: an id that looks like a template is a word like any other.

@@ -122,6 +122,12 @@ export interface PatternReading {
 
 export type PatternEnd = "closed" | "open";
 
+/**
+ * Takes a pattern, or a name, apart, as it is: whether it is one `checkPattern` says.
+ *
+ * @example
+ * readPattern("chat.*.**"); // { words: ["chat", "*"], end: "open" }
+ */
 export function readPattern(pattern: string): PatternReading {
   const words = pattern.split(".");
   if (words.at(-1) !== "**") return { words, end: "closed" };

@@ -16,6 +16,10 @@ const NO_EVENTS: LifecycleStats = {
   expired: 0,
 };
 
+/**
+ * The figures of a node at this moment. It looks at every session, since only they know their open calls: that takes
+ * longer the more sessions there are.
+ */
 export function statsOf(node: Node) {
   const { broker, counters, disconnects, encoding, hub, intake, sessions, surveys } = node;
   const { lifecycle } = node;

@@ -77,14 +77,17 @@ export function receivedMessage({
   return { id, channel, offset, epoch, time, replay, publisher: who, metadata, data, event };
 }
 
+/** A gap, with all that may be missing on the wire. Without a reason it is `unavailable`, which promises nothing. */
 export function gapOf({ channel = "", reason = "unavailable", after, until }: WireGap): Gap {
   return { channel, reason, after, until };
 }
 
+/** A member of a channel. `time` is when it joined, Unix milliseconds; 0 where the server does not say. */
 export function memberOf(member: WireMember): Member {
   return { ...identityOf(member), time: member.time ?? 0 };
 }
 
+/** Who somebody is. What is not known is empty, as on the wire; of a message without a publisher that is all of it. */
 export function identityOf({
   client_id: clientId = "",
   user_id: userId = "",

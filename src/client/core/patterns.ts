@@ -1,5 +1,12 @@
 /** Patterns of channels: `*` stands for one word, and `**` at the end for any number of words. */
 
+/**
+ * Whether a name is meant as a pattern. The server says whether it is a right one.
+ *
+ * @example
+ * isPattern("chat.*"); // true
+ * isPattern("chat.a*"); // false: a star is a wildcard only as a word
+ */
 export function isPattern(name: string): boolean {
   return /(^|\.)\*\*?(\.|$)/.test(name);
 }

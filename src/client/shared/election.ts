@@ -2,8 +2,13 @@
  * Where there is no SharedWorker the tabs of a user elect one of them, which has the connection for all. A Web Lock says
  * which of them leads, and a BroadcastChannel is the way to it. A page that is frozen, or kept for its back button, may hold
  * the lock and answer no tab: then it is taken from it, and no tab waits in the lock's queue for more than a hint.
+ *
+ * | state of a tab | how it gets there | what ends it |
+ * | --- | --- | --- |
+ * | leads | the lock was free, or its holder did not answer in `ANSWER_MS` | another tab takes the lock, the page is left, or its hub ends |
+ * | follows | the lock is held, and its holder answers | the lock becomes free: the line ends, and the tab elects again when it comes back |
+ * | alone | a browser without locks or channels, or a tab that brings tokens of its own | the connection's end |
  */
-
 import { randomUuid } from "../core/cloud-event.ts";
 import type { Clock, TransportFactory } from "../core/ports.ts";
 import { ElectedLine, type ElectedLineOwner } from "./elected-line.ts";

@@ -36,6 +36,13 @@ export interface ClientOptions {
 /** Changes one setting. */
 export type ClientOption = (options: ClientOptions) => void;
 
+/**
+ * The settings of a client: the defaults, changed by each option in its turn, so that of two for one setting the later
+ * counts. Each call has a client id of its own.
+ *
+ * @example
+ * buildOptions([withToken("a"), withToken("b")]).token; // "b"
+ */
 export function buildOptions(options: readonly ClientOption[]): ClientOptions {
   const built: ClientOptions = {
     encoding: "json",

@@ -61,6 +61,7 @@ export function messageOf(message: core.ReceivedMessage): ReceivedMessage {
   };
 }
 
+/** A gap as programs of v0.1.1 get it, with offsets as `bigint`. */
 export function gapOf({ channel, reason, after, until }: core.Gap): Gap {
   return { channel, reason, after: after && placeOf(after), until: until && placeOf(until) };
 }
@@ -72,6 +73,7 @@ function placeOf({ epoch = "", offset = 0 }: Partial<Position> = {}): {
   return { epoch, offset: BigInt(offset) };
 }
 
+/** A subscription that the server has made. Where it says no position, that is the empty one, with offset 0n. */
 export function serverSubscription({
   channel = "",
   position,

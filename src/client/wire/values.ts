@@ -14,6 +14,12 @@ export function bytesAsText(_key: string, value: unknown): unknown {
   return value instanceof Uint8Array ? toBase64(value) : value;
 }
 
+/**
+ * Bytes as base64 with padding. Byte by byte: to spread a long array into one call overflows the stack.
+ *
+ * @example
+ * toBase64(Uint8Array.of(1, 2)); // "AQI="
+ */
 export function toBase64(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += String.fromCharCode(byte);

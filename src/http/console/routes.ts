@@ -15,6 +15,12 @@ export type Route =
 export const CHANNEL_PARTS = ["history", "live", "members"] as const;
 export type ChannelPart = (typeof CHANNEL_PARTS)[number];
 
+/**
+ * The address of a view.
+ *
+ * @example
+ * hashOf({ view: "channel", channel: "chat.room", part: "live" }); // "#/channel/chat.room/live"
+ */
 export function hashOf(route: Route): string {
   switch (route.view) {
     case "channel":
@@ -32,6 +38,12 @@ export function hashOf(route: Route): string {
   }
 }
 
+/**
+ * The view of an address, which anybody may have typed: one that names no view opens the list of channels.
+ *
+ * @example
+ * routeOf("#/channel/chat.room"); // { view: "channel", channel: "chat.room", part: "history" }
+ */
 export function routeOf(hash: string): Route {
   const [, view, name = "", part] = hash.split("/");
   const text = decoded(name);

@@ -1,6 +1,7 @@
 /** The text format 0.0.4 of Prometheus: families of samples out of tables. */
 import { DURATION_BUCKETS, type HistogramStats } from "../../engine/counters.ts";
 
+/** The type of the text, as scrapers expect it. */
 export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 export interface Sample {
@@ -26,6 +27,15 @@ export type Families<Source> = Readonly<
   >
 >;
 
+/**
+ * The text of families, each with its samples at this moment. One without samples is left out.
+ *
+ * @example
+ * renderFamilies({ app_jobs_total: ["Jobs that are done.", "jobs"] }, { jobs: 3 });
+ * // # HELP app_jobs_total Jobs that are done.
+ * // # TYPE app_jobs_total counter
+ * // app_jobs_total 3
+ */
 export function renderFamilies<Source>(families: Families<Source>, source: Source): string {
   return Object.entries(families)
     .map(([name, [help, read]]) => {

@@ -40,7 +40,15 @@ const IN_MEMORY = 2;
  */
 const AREA_BYTES = 32 * 1024;
 
-/** What has become of the last batch of a side. */
+/**
+ * What has become of the last batch of a side. The number stands in memory that both sides change:
+ *
+ * | state | its sender | the other side |
+ * | --- | --- | --- |
+ * | `TAKEN` | sends the next batch: `ON_ITS_WAY` | |
+ * | `ON_ITS_WAY` | has more to send: `AWAITED` | has taken it up by the end of a turn: `TAKEN` |
+ * | `AWAITED` | waits | has taken it up: `TAKEN`, and posts a batch of its own or an acknowledgement |
+ */
 const TAKEN = 0;
 const ON_ITS_WAY = 1;
 /** The same, and its sender waits for an acknowledgement. */

@@ -2,6 +2,11 @@
  * Whether Redis is there, as the node's readiness says it. Calls that find it away say so at once. A probe finds out
  * by itself, also while nobody calls: a server that hangs, and one that takes no writes. What is connected is left
  * alone: a server that goes on after a while goes on with everybody.
+ *
+ * | state | next probe | a call fails | a probe fails, or has no answer in time | a probe succeeds |
+ * | --- | --- | --- | --- | --- |
+ * | well | in `PROBE_MS` | troubled | troubled | |
+ * | troubled | in `TROUBLED_PROBE_MS` | | has the newest cause | well |
  */
 import { background } from "../../../engine/background.ts";
 import type { Logger, Timers } from "../../../engine/ports/platform.ts";

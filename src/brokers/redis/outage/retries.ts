@@ -1,6 +1,12 @@
 /**
  * What has to happen some time, however long Redis is away. All that waits is tried again by one loop of the node, so
  * that an outage costs the same whatever it holds up, and what nobody wants any more leaves the loop.
+ *
+ * | after a pause | the next pause |
+ * | --- | --- |
+ * | a call has succeeded, or none is left that has failed | `FIRST_PAUSE_MS` |
+ * | no call has succeeded | twice the last one, `LAST_PAUSE_MS` at most |
+ * | Redis is said to be back | is `FIRST_PAUSE_MS`, in place of the one under way |
  */
 import type { Timers } from "../../../engine/ports/platform.ts";
 import { mendable } from "./retry.ts";
