@@ -8,73 +8,9 @@
 import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, posix, resolve } from "node:path";
 import { minifySync } from "rolldown/utils";
+import { folderOf, ownerOf, PACKAGES, project, versionOf } from "./packages/list.mjs";
 import { root } from "./run.mjs";
 
-const project = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-
-const SDK = {
-  name: "messageloop",
-  description: "Realtime messaging for browsers, Node and Workers: the SDK and the protocol",
-  node: ">=20",
-  /** Modules of dist/lib. The server has all others. */
-  owns: /^(?:client|protocol)\/|^index$/,
-  /** Whether its modules are made shorter: pages load them. */
-  shorten: true,
-  /** Modules that do something when they are imported, whatever of them is used. */
-  sideEffects: ["client/shared/worker"],
-  /** Export to module. */
-  entries: {
-    ".": "index",
-    "./indexeddb": "client/queue/indexeddb",
-    "./protobuf": "client/protobuf/index",
-    "./react": "client/react/index",
-    "./stream": "client/stream/index",
-    "./shared": "client/shared/index",
-    "./shared-worker": "client/shared/worker",
-    "./testing": "client/testing/index",
-    "./v0": "client/v0/index",
-  },
-  /** What only some entries import, and of which versions: whoever uses those installs it beside. */
-  optional: {
-    "@bufbuild/protobuf": project.dependencies["@bufbuild/protobuf"],
-    cloudevents: project.devDependencies.cloudevents,
-    react: ">=18",
-  },
-  /** Exports from before the server was a package of its own, and what stands for them now. */
-  aliases: {
-    "./server": "messageloop-server/deprecated",
-    "./worker": "messageloop-server/worker",
-  },
-  /** Every module under this name is there for the server of the same version, and for nobody else. */
-  internal: "internal",
-  bin: {},
-  files: ["proto", "SPEC.md"],
-};
-
-const SERVER = {
-  name: "messageloop-server",
-  description:
-    "Realtime messaging, self-hosted or on Cloudflare Workers: the server and its command",
-  node: ">=22",
-  owns: /./,
-  shorten: false,
-  sideEffects: [],
-  entries: {
-    ".": "server/index",
-    "./worker": "worker/library",
-    "./ports": "ports",
-    "./deprecated": "server/deprecated",
-  },
-  /** What tracing needs, and nothing else. */
-  optional: Object.fromEntries(
-    Object.entries(project.devDependencies).filter(([name]) => name.startsWith("@opentelemetry/")),
-  ),
-  aliases: {},
-  bin: { messageloop: "server/cli" },
-  files: ["dist/page", "docs", "config.example.yaml"],
-};
-
-const PACKAGES = [SDK, SERVER];
 const [folderName, onlyName] = process.argv.slice(2);
 const wanted = PACKAGES.filter(({ name }) => onlyName === undefined || name === onlyName);
 
@@ -87,7 +23,6 @@ const COMMENT_OR_SPECIFIER =
 /** A module of this tree, as package.json's `imports` names it. */
 const OWN_MODULE = /^\.\/src\/(.+)\.ts$/;
 
-const built = join(root, "dist/lib");
 const target = resolve(folderName ?? join(root, "dist"));
 const taken = new Set();
 /** The text of each file in `lib`, and the packages that it imports, by package; some by names that depend on the runtime. */
@@ -111,11 +46,6 @@ function take(module) {
       name === undefined ? all : `${before}"${specifier(module, name)}"`,
     );
   }
-}
-
-/** Where a module is: the compiler leaves generated JavaScript and its declarations in the sources. */
-function folderOf(module) {
-  return module.startsWith("protocol/gen/") ? join(root, "src") : built;
 }
 
 /** What is to stand in a module for what it imports by `name`. */
@@ -155,10 +85,6 @@ function packed(name) {
   return Object.fromEntries(
     targets.map(([condition, target]) => [condition, target.replace(OWN_MODULE, "./lib/$1.js")]),
   );
-}
-
-function ownerOf(module) {
-  return PACKAGES.find(({ owns }) => owns.test(module));
 }
 
 function write(description) {
@@ -216,7 +142,7 @@ function manifest(content) {
     { types: file(module, ".d.ts"), default: file(module, ".js") },
   ];
   const targets = Object.values(aliases).map((target) => target.split("/")[0]);
-  const peers = { ...optional, ...Object.fromEntries(targets.map(versionOf)) };
+  const peers = { ...optional, ...versionsOf(targets) };
   const needed = [...contents.get(name).imports].filter((one) => !(one in optional));
   const all = {
     ...{ name, version, description, license, repository, homepage, keywords, type, sideEffects },
@@ -226,7 +152,7 @@ function manifest(content) {
     bin: Object.fromEntries(
       Object.entries(bin).map(([command, module]) => [command, file(module, ".js")]),
     ),
-    dependencies: Object.fromEntries(needed.sort().map(versionOf)),
+    dependencies: versionsOf(needed.sort()),
     peerDependencies: peers,
     peerDependenciesMeta: Object.fromEntries(
       Object.keys(peers).map((peer) => [peer, { optional: true }]),
@@ -236,13 +162,8 @@ function manifest(content) {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => !isEmpty(value)));
 }
 
-function versionOf(name) {
-  const ours = PACKAGES.some((one) => one.name === name);
-  const { dependencies, devDependencies } = project;
-  // What is optional is for others, and here for the tests.
-  const version = ours ? project.version : (dependencies[name] ?? devDependencies[name]);
-  if (version === undefined) throw new Error(`${name} is imported, and is no dependency`);
-  return [name, version];
+function versionsOf(names) {
+  return Object.fromEntries(names.map((name) => [name, versionOf(name)]));
 }
 
 function put(path, text) {

@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Modules that the packages have as entries, by the script that divides them. */
 const ENTRIES = [
-  ...read("scripts/packages.mjs").matchAll(/^ {4}"\.[^"]*": "((?:\w|[/-])+)",$/gm),
+  ...read("scripts/packages/list.mjs").matchAll(/^ {4}"\.[^"]*": "((?:\w|[/-])+)",$/gm),
 ].flatMap(([, module = ""]) => {
   const path = `src/${module}.ts`;
   return existsSync(join(root, path)) ? [path] : [];
