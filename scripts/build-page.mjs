@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { build } from "esbuild";
 import { CONSOLE_HEADERS } from "../src/server/page.ts";
+import { SERVER } from "./packages/list.mjs";
 import { root } from "./run.mjs";
 
 const showcase = join(root, "src/http/showcase");
@@ -15,6 +16,7 @@ const terms = {
   target: "es2022",
   minify: true,
   write: false,
+  metafile: true,
   logLevel: "warning",
 };
 
@@ -40,6 +42,7 @@ const [shown, operated] = await Promise.all([
   }),
 ]);
 
+for (const { metafile } of [shown, operated]) expectBundled(Object.keys(metafile.inputs));
 mkdirSync(join(target, "console"), { recursive: true });
 for (const { path, contents } of shown.outputFiles) put(basename(path), contents);
 put("index.html", readFileSync(join(showcase, "index.html")));
@@ -52,6 +55,15 @@ put(
   "_headers",
   Buffer.from(["/console", "/console/*"].flatMap((path) => [path, ...headers, ""]).join("\n")),
 );
+
+/** What is bundled comes with the package, whose bill of materials has to have it. */
+function expectBundled(inputs) {
+  const names = inputs.map((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]);
+  for (const name of new Set(names)) {
+    if (name === undefined || SERVER.bundled.includes(name)) continue;
+    throw new Error(`${name} is bundled into a page: scripts/packages/list.mjs has to name it`);
+  }
+}
 
 /**
  * Every wrangler command builds the page, and a running wrangler dev restarts when a file of it

@@ -9,6 +9,7 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } fro
 import { basename, dirname, join, posix, resolve } from "node:path";
 import { minifySync } from "rolldown/utils";
 import { folderOf, ownerOf, PACKAGES, project, versionOf } from "./packages/list.mjs";
+import { sbomOf } from "./packages/sbom.mjs";
 import { root } from "./run.mjs";
 
 const [folderName, onlyName] = process.argv.slice(2);
@@ -16,6 +17,9 @@ const wanted = PACKAGES.filter(({ name }) => onlyName === undefined || name === 
 
 /** What the compiler writes for one module. */
 const PARTS = [".js", ".d.ts"];
+/** What every package has beside what it names itself. */
+const COMMON = ["README.md", "CHANGELOG.md", "LICENSE"];
+const SBOM = "sbom.cdx.json";
 /** A comment, which may show an import, or where code names a module. */
 const COMMENT_OR_SPECIFIER =
   /^[ \t]*(?:\/\*[\s\S]*?\*\/|\/\/.*)|(\bfrom\s*|\bimport\s*\(?\s*)"([^"\n]+)"/gm;
@@ -103,10 +107,19 @@ function write(description) {
   }
   // The compiler gives no file the right to run, and npm only those of packages that it installs.
   for (const module of Object.values(bin)) chmodSync(join(folder, "lib", `${module}.js`), 0o755);
-  for (const file of [...files, "README.md", "CHANGELOG.md", "LICENSE"]) {
-    cpSync(join(root, file), join(folder, file.replace("dist/", "")), { recursive: true });
+  for (const file of [...files, ...COMMON]) {
+    cpSync(join(root, file), join(folder, placeOf(file)), { recursive: true });
   }
-  put(join(folder, "package.json"), `${JSON.stringify(manifest(description), null, 2)}\n`);
+  const own = manifest(description);
+  put(join(folder, "package.json"), `${JSON.stringify(own, null, 2)}\n`);
+  const others = PACKAGES.filter((one) => one.name in (own.dependencies ?? {}));
+  const theirs = Object.fromEntries(others.map((one) => [one.name, manifest(one)]));
+  put(join(folder, SBOM), sbomOf(own, theirs, versionsOf(description.bundled)));
+}
+
+/** Where a file of the repository is in a package. */
+function placeOf(file) {
+  return file.replace("dist/", "");
 }
 
 /**
@@ -129,7 +142,7 @@ function putShortened(path, text) {
 }
 
 function manifest(content) {
-  const { name, description, node, entries, optional, aliases, internal, bin } = content;
+  const { name, description, node, entries, optional, aliases, internal, bin, files } = content;
   const { version, license, repository, homepage, keywords, type } = project;
   const modules = { ...entries };
   for (const path of Object.keys(aliases)) modules[path] = path.slice("./".length);
@@ -147,6 +160,9 @@ function manifest(content) {
   const all = {
     ...{ name, version, description, license, repository, homepage, keywords, type, sideEffects },
     engines: { node },
+    files: ["lib", ...files.map(placeOf), ...COMMON, SBOM],
+    // The registry keeps where and of which commit a package was built, and takes it only where `repository` says the same.
+    publishConfig: { access: "public", provenance: true },
     exports: Object.fromEntries(Object.entries(modules).map(exported)),
     imports: Object.fromEntries([...contents.get(name).inner].map((one) => [one, packed(one)])),
     bin: Object.fromEntries(

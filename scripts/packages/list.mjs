@@ -41,11 +41,13 @@ const SDK = {
   },
   /** Every module under this name is there for the server of the same version, and for nobody else. */
   internal: "internal",
+  /** Packages that are part of its files, since they were bundled into them. */
+  bundled: [],
   bin: {},
   files: ["proto", "SPEC.md"],
 };
 
-const SERVER = {
+export const SERVER = {
   name: "messageloop-server",
   description:
     "Realtime messaging, self-hosted or on Cloudflare Workers: the server and its command",
@@ -64,6 +66,8 @@ const SERVER = {
     Object.entries(project.devDependencies).filter(([name]) => name.startsWith("@opentelemetry/")),
   ),
   aliases: {},
+  /** The console is made with it. */
+  bundled: ["preact"],
   bin: { messageloop: "server/cli" },
   files: ["dist/page", "docs", "config.example.yaml"],
 };
