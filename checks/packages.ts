@@ -18,7 +18,7 @@ import {
 import { createServer as createFileServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { extname, join } from "node:path";
+import { extname, join, matchesGlob } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify, stripVTControlCharacters } from "node:util";
 import { build } from "esbuild";
@@ -60,6 +60,8 @@ const STRICT = {
 } as const;
 /** Beyond what a bundle takes, in milliseconds. */
 const PATIENCE_MS = 60_000;
+/** Characters of a difference between two builds. */
+const MOST_SAID = 2_000;
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript",
@@ -90,6 +92,8 @@ try {
     compilers,
     bundles,
     react: () => olderReact(archives),
+    publish: () => publish(archives),
+    reproducible: () => reproducible(archives),
   };
   const names = positionals.length > 0 ? positionals : Object.keys(parts);
   const isInstalled = await installProgram(archives);
@@ -219,6 +223,64 @@ async function size(archives: readonly Archive[]): Promise<void> {
     packages.includes(`node_modules/${SDK}`) && packages.length <= MOST_PACKAGES && mb <= MOST_MB,
     `the SDK alone is ${packages.length} of ${MOST_PACKAGES} packages and ${mb.toFixed(2)} of ${MOST_MB} MB`,
   );
+}
+
+/** What `npm publish` would send is what was packed, to everybody and with its provenance. */
+async function publish(archives: readonly Archive[]): Promise<void> {
+  const listed = JSON.parse(await readFile(join(root, "test/fixtures/packed-files.json"), "utf8"));
+  for (const archive of archives) {
+    const { ok, said } = outcome("npm", "publish", "--dry-run", "--json", pathOf(archive));
+    const { files = [] } = ok
+      ? (JSON.parse(said.slice(said.indexOf("{"))) as Partial<Archive>)
+      : {};
+    const patterns: readonly string[] = listed[archive.name];
+    const strange = files.filter(({ path }) => !patterns.some((one) => matchesGlob(path, one)));
+    report.expect(
+      ok && files.length === archive.files.length && strange.length === 0,
+      `npm publish --dry-run, ${archive.name}: ${ok ? `${files.length} of ${archive.files.length} files, ${strange.length} that are not listed ${strange.map(({ path }) => path).join(" ")}` : said}`,
+    );
+  }
+}
+
+/** A second build, of all, in another place and time zone and with another umask, has the same bytes. */
+async function reproducible(archives: readonly Archive[]): Promise<void> {
+  const place = join(folder, "again");
+  await mkdir(place);
+  const before = { zone: process.env["TZ"], mask: process.umask(0o077) };
+  process.env["TZ"] = "Pacific/Kiritimati";
+  let again: readonly Archive[];
+  try {
+    again = await packInto(place, { anew: true });
+  } finally {
+    process.umask(before.mask);
+    if (before.zone === undefined) delete process.env["TZ"];
+    else process.env["TZ"] = before.zone;
+  }
+  for (const archive of archives) {
+    const { filename } = again.find(({ name }) => name === archive.name) as Archive;
+    const one = await readFile(pathOf(archive));
+    const isSame = one.equals(await readFile(join(place, filename)));
+    const difference = isSame
+      ? ""
+      : `:\n${await differenceOf(pathOf(archive), join(place, filename))}`;
+    report.expect(
+      isSame,
+      `${archive.name} is built twice to the same ${one.length} bytes${difference}`,
+    );
+  }
+}
+
+/** What differs in the files of two archives, at most the beginning. */
+async function differenceOf(...archives: [string, string]): Promise<string> {
+  const places = archives.map((_, at) => join(folder, `differs-${at}`));
+  for (const [at, archive] of archives.entries()) {
+    const place = places[at] ?? "";
+    await rm(place, { recursive: true, force: true });
+    await mkdir(place);
+    run("tar", place, "-xpzf", archive);
+  }
+  const { said } = outcome("diff", "-r", ...places);
+  return said === "" ? "modes, times or order of the files differ" : said.slice(0, MOST_SAID);
 }
 
 function publint(archives: readonly Archive[]): void {

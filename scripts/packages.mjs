@@ -5,7 +5,17 @@
  *
  * Arguments: another folder in the place of dist/, and the one package to be written there.
  */
-import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join, posix, resolve } from "node:path";
 import { minifySync } from "rolldown/utils";
 import { folderOf, ownerOf, PACKAGES, project, versionOf } from "./packages/list.mjs";
@@ -29,9 +39,12 @@ const OWN_MODULE = /^\.\/src\/(.+)\.ts$/;
 
 const target = resolve(folderName ?? join(root, "dist"));
 const taken = new Set();
-/** The text of each file in `lib`, and the packages that it imports, by package; some by names that depend on the runtime. */
+/**
+ * The text of each file in `lib`, the maps of what the compiler has made, and the packages that it imports, by package;
+ * some by names that depend on the runtime.
+ */
 const contents = new Map(
-  PACKAGES.map(({ name }) => [name, { texts: {}, imports: new Set(), inner: new Set() }]),
+  PACKAGES.map(({ name }) => [name, { texts: {}, maps: {}, imports: new Set(), inner: new Set() }]),
 );
 
 for (const { entries, bin } of wanted) {
@@ -43,13 +56,25 @@ for (const description of wanted) write(description);
 function take(module) {
   if (taken.has(module)) return;
   taken.add(module);
-  const { texts } = contents.get(ownerOf(module).name);
+  const { texts, maps } = contents.get(ownerOf(module).name);
+  const map = mapOf(module);
+  if (map !== undefined) maps[`${module}.js`] = map;
   for (const part of PARTS) {
     const text = readFileSync(join(folderOf(module), module + part), "utf8");
     texts[module + part] = text.replace(COMMENT_OR_SPECIFIER, (all, before, name) =>
       name === undefined ? all : `${before}"${specifier(module, name)}"`,
     );
   }
+}
+
+/** The map of what the compiler has made: from the module to its source, which is inside. */
+function mapOf(module) {
+  const file = join(folderOf(module), `${module}.js.map`);
+  if (!existsSync(file)) return undefined;
+  const { version, names, mappings, sources, sourcesContent } = JSON.parse(
+    readFileSync(file, "utf8"),
+  );
+  return { version, sources: [basename(sources[0])], sourcesContent, names, mappings };
 }
 
 /** What is to stand in a module for what it imports by `name`. */
@@ -95,19 +120,20 @@ function write(description) {
   const { name, aliases, bin, files } = description;
   const folder = join(target, name);
   rmSync(folder, { recursive: true, force: true });
-  const { texts } = contents.get(name);
+  const { texts, maps } = contents.get(name);
   for (const [path, target] of Object.entries(aliases)) {
     const text = `/** @deprecated Import ${target}. */\nexport * from "${target}";\n`;
     for (const part of PARTS) texts[path.slice("./".length) + part] = text;
   }
   for (const [file, text] of Object.entries(texts)) {
     const path = join(folder, "lib", file);
-    if (description.shorten && file.endsWith(".js")) putShortened(path, text);
-    else put(path, text);
+    if (description.shorten && file.endsWith(".js")) putShortened(path, text, maps[file]);
+    else {
+      put(path, text);
+      if (file in maps) put(`${path}.map`, JSON.stringify(maps[file]));
+    }
   }
-  // The compiler gives no file the right to run, and npm only those of packages that it installs.
-  for (const module of Object.values(bin)) chmodSync(join(folder, "lib", `${module}.js`), 0o755);
-  for (const file of [...files, ...COMMON]) {
+  for (const file of globSync([...files, ...COMMON], { cwd: root })) {
     cpSync(join(root, file), join(folder, placeOf(file)), { recursive: true });
   }
   const own = manifest(description);
@@ -115,6 +141,17 @@ function write(description) {
   const others = PACKAGES.filter((one) => one.name in (own.dependencies ?? {}));
   const theirs = Object.fromEntries(others.map((one) => [one.name, manifest(one)]));
   put(join(folder, SBOM), sbomOf(own, theirs, versionsOf(description.bundled)));
+  const commands = Object.values(bin).map((module) => join(folder, "lib", `${module}.js`));
+  setModes(folder, new Set(commands));
+}
+
+/** Gives each file the mode that it has in every build: npm packs modes, and a checkout has those of its umask. */
+function setModes(folder, commands) {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    // The compiler gives no file the right to run, and npm only those of packages that it installs.
+    chmodSync(path, entry.isDirectory() || commands.has(path) ? 0o755 : 0o644);
+  }
 }
 
 /** Where a file of the repository is in a package. */
@@ -125,9 +162,9 @@ function placeOf(file) {
 /**
  * Writes a module as bundlers would make it within, with its names: constants in their places, conditions in the place
  * of statements. Bundlers do some of that themselves, but none of it over the bounds of what they take for one scope.
- * What it was made of, with its comments, stands in its map.
+ * What it was made of, with its comments, stands in its map: the source where a compiler has made the module.
  */
-function putShortened(path, text) {
+function putShortened(path, text, inputMap) {
   const name = basename(path);
   const { code, map, errors } = minifySync(name, text, {
     module: true,
@@ -135,6 +172,7 @@ function putShortened(path, text) {
     mangle: false,
     codegen: { removeWhitespace: false },
     sourcemap: true,
+    ...(inputMap !== undefined && { inputMap }),
   });
   if (errors.length > 0) throw new Error(`${path}: ${errors.map(({ message }) => message).join()}`);
   put(path, `${code}\n//# sourceMappingURL=${name}.map\n`);

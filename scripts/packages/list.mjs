@@ -44,6 +44,7 @@ const SDK = {
   /** Packages that are part of its files, since they were bundled into them. */
   bundled: [],
   bin: {},
+  /** Files and folders of the repository beside its modules, by pattern. */
   files: ["proto", "SPEC.md"],
 };
 
@@ -69,7 +70,7 @@ export const SERVER = {
   /** The console is made with it. */
   bundled: ["preact"],
   bin: { messageloop: "server/cli" },
-  files: ["dist/page", "docs", "config.example.yaml"],
+  files: ["dist/page", "docs/*.md", "config.example.yaml"],
 };
 
 export const PACKAGES = [SDK, SERVER];

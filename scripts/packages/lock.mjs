@@ -59,7 +59,10 @@ export function lockOf(manifest, own = {}) {
         entries.map(([path, isNeeded]) => {
           const entry = own[posix.relative("node_modules", path)] ?? packages[path];
           const lasting = Object.entries(entry).filter(([key]) => !PLACED.has(key));
-          return [path, { ...Object.fromEntries(lasting), ...(isNeeded ? {} : { optional: true }) }];
+          return [
+            path,
+            { ...Object.fromEntries(lasting), ...(isNeeded ? {} : { optional: true }) },
+          ];
         }),
       ),
     },

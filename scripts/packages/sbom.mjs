@@ -47,5 +47,12 @@ function lasting({ serialNumber, metadata, ...bom }) {
   const { timestamp, tools, ...others } = metadata;
   const named = tools.map(({ vendor, name }) => ({ vendor, name }));
   const { $schema, bomFormat, specVersion, version, ...rest } = bom;
-  return { $schema, bomFormat, specVersion, version, metadata: { ...others, tools: named }, ...rest };
+  return {
+    $schema,
+    bomFormat,
+    specVersion,
+    version,
+    metadata: { ...others, tools: named },
+    ...rest,
+  };
 }

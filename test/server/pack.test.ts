@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import {
   mkdir,
   mkdtemp,
+  readdir,
   readFile,
   realpath,
   rename,
@@ -15,7 +16,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join, matchesGlob } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -35,8 +36,22 @@ import {
 import { FREE_PORTS, runCli, startCli, startServer, until } from "./process.ts";
 
 const MB = 1_000_000;
+/** A build of all, on a busy machine. */
+const PATIENCE_MS = 300_000;
 /** What only those install who use the server. */
 const SERVER = "messageloop-server";
+
+interface Bom {
+  readonly metadata: { readonly component: { readonly purl: string } };
+  readonly components: readonly {
+    readonly "bom-ref": string;
+    readonly name: string;
+    readonly version: string;
+    readonly hashes?: readonly { readonly content: string }[];
+    readonly licenses?: readonly unknown[];
+  }[];
+  readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[];
+}
 
 let folder: string;
 let archives: readonly Archive[];
@@ -56,9 +71,9 @@ beforeAll(async () => {
   await linkPeers(whole);
   both = await install("server", NAMES);
   cli = join(both, "node_modules/messageloop-server/lib/server/cli.js");
-}, 120_000);
+}, PATIENCE_MS);
 
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(() => rm(folder, { recursive: true, force: true }), PATIENCE_MS);
 
 /** An empty program. */
 async function program(name: string): Promise<string> {
@@ -111,35 +126,83 @@ function archiveOf(name: string): Archive {
   return archive;
 }
 
-test.each([
-  [
-    "messageloop",
-    ["SPEC.md", "lib/index.js", "lib/index.js.map", "proto/messageloop/v1/service.proto"],
-    /^lib\/(?:index|server|worker|(?:client|protocol)\/.*)\.(?:js|js\.map|d\.ts)$|^proto\/.*\.proto$/,
-  ],
-  [
-    "messageloop-server",
-    [
-      "config.example.yaml",
-      "docs/limits.md",
-      "lib/ports.d.ts",
-      "lib/server/index.js",
-      "lib/worker/library.js",
-      "page/console/main.js",
-      "page/index.html",
-      "page/main.js",
-    ],
-    /^lib\/(?!client|protocol).*\.(?:js|d\.ts)$|^page\/|^docs\/.*\.md$/,
-  ],
-])("%s has what it needs and nothing else", (name, needed, expected) => {
-  const paths = archiveOf(name).files.map(({ path }) => path);
-  const everywhere = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"];
-  expect(paths).toEqual(expect.arrayContaining([...everywhere, ...needed]));
-  const others = paths.filter((path) => !everywhere.includes(path) && !expected.test(path));
-  expect(others.filter((path) => !/^[\w.]+\.(?:md|yaml)$/.test(path))).toEqual([]);
-  expect(
-    paths.filter((path) => /\/stale\/|\.test\.|^lib\/.*(?:console|showcase)\//.test(path)),
-  ).toEqual([]);
+test.each(NAMES)(
+  "%s has what test/fixtures/packed-files.json lists and nothing else",
+  async (name) => {
+    const lists = JSON.parse(await readFile(join(root, "test/fixtures/packed-files.json"), "utf8"));
+    const patterns: readonly string[] = lists[name];
+    const paths = archiveOf(name).files.map(({ path }) => path);
+    const matches = (path: string) => patterns.some((pattern) => matchesGlob(path, pattern));
+    expect(paths.filter((path) => !matches(path))).toEqual([]);
+    expect(patterns.filter((pattern) => !paths.some((path) => matchesGlob(path, pattern)))).toEqual(
+      [],
+    );
+    // What a program needs, and what an earlier build or the tests have left.
+    expect(
+      paths.filter((path) => /\/stale\/|\.test\.|^lib\/.*(?:console|showcase)\//.test(path)),
+    ).toEqual([]);
+  },
+);
+
+test.each(NAMES)("each module of %s has a map with its source inside", async (name) => {
+  const lib = join(both, "node_modules", name, "lib");
+  const modules = (await readdir(lib, { recursive: true })).filter((path) => path.endsWith(".js"));
+  expect(modules.length).toBeGreaterThan(3);
+  for (const path of modules) {
+    const text = await readFile(join(lib, path), "utf8");
+    expect(text, path).toMatch(new RegExp(`^//# sourceMappingURL=${basename(path)}\\.map$`, "m"));
+    const map = JSON.parse(await readFile(join(lib, `${path}.map`), "utf8"));
+    const own = basename(path, ".js");
+    const sources = await Promise.all(
+      [`${own}.ts`, `${own}.tsx`].map(async (source) => {
+        const file = join(root, "src", dirname(path), source);
+        return existsSync(file) ? [{ source, text: await readFile(file, "utf8") }] : [];
+      }),
+    );
+    // What has been generated, and names from before there were two packages, are their own source.
+    const [{ source, text: content } = { source: basename(path), text: undefined }] =
+      sources.flat();
+    expect(map.sources, path).toEqual([source]);
+    expect(map.sourcesContent, path).toEqual([content ?? expect.stringMatching(/./)]);
+  }
+});
+
+test("an error that the SDK throws names its line of the source", async () => {
+  const script = `import { createCloudEvent } from "messageloop";
+try { createCloudEvent({ source: "/a" }); } catch ({ stack }) { console.log(stack); }`;
+  await writeFile(join(sdkOnly, "throws.mjs"), script);
+  const stack = run(process.execPath, sdkOnly, "--enable-source-maps", "throws.mjs");
+  const [, path = "", line = ""] = /\/messageloop\/lib\/(\S+\.ts):(\d+):\d+/.exec(stack) ?? [];
+  expect(path).toBe("client/core/create-event.ts");
+  const source = await readFile(join(root, "src", path), "utf8");
+  expect(source.split("\n")[Number(line) - 1]).toContain("throw new ");
+});
+
+test.each(NAMES)("the bill of materials of %s has what npm installs with it", async (name) => {
+  const place = join(both, "node_modules", name);
+  const { version, dependencies = {} } = await manifestOf(place);
+  const { packages } = JSON.parse(await readFile(join(root, "package-lock.json"), "utf8"));
+  const text = await readFile(join(place, "sbom.cdx.json"), "utf8");
+  const bom = JSON.parse(text) as Bom;
+  expect(bom).toMatchObject({ bomFormat: "CycloneDX", metadata: { component: { name, version } } });
+  expect(bom.metadata.component.purl).toBe(`pkg:npm/${name}@${version}`);
+  // Nothing of when or where it was made.
+  expect(text).not.toMatch(/serialNumber|timestamp|sbom-/);
+  const bundled = name === SERVER ? ["preact"] : [];
+  const direct = [...Object.keys(dependencies), ...bundled];
+  const [own] = bom.dependencies;
+  expect(own?.dependsOn.map((ref) => ref.replace(/@[^@]+$/, "")).sort()).toEqual(direct.sort());
+  for (const { name: one, version: its, hashes = [], licenses = [] } of bom.components) {
+    expect(licenses, one).toHaveLength(1);
+    const ours = NAMES.some((other) => other === one);
+    const { version: locked, integrity } = ours ? { version } : packages[`node_modules/${one}`];
+    expect([one, its]).toEqual([one, locked]);
+    const digest = Buffer.from(hashes[0]?.content ?? "", "hex").toString("base64");
+    expect(`sha512-${digest}`).toBe(integrity ?? "sha512-");
+  }
+  // Each of them is needed by another one, and each that is needed is there.
+  const needed = bom.dependencies.flatMap(({ dependsOn }) => dependsOn);
+  expect([...new Set(needed)].sort()).toEqual(bom.components.map((one) => one["bom-ref"]).sort());
 });
 
 test.each(NAMES)("%s says who it is and where it comes from", async (name) => {
@@ -147,6 +210,11 @@ test.each(NAMES)("%s says who it is and where it comes from", async (name) => {
   const { version, license, repository, homepage, keywords } = await manifestOf(root);
   expect(own).toMatchObject({ name, version, license, repository, homepage, keywords });
   expect(own["private"]).toBeUndefined();
+  // What the registry compares with the place that a package was built in.
+  expect(own).toMatchObject({
+    repository: { url: "git+https://github.com/messageloop/messageloop.git" },
+    publishConfig: { access: "public", provenance: true },
+  });
   expect(homepage).toMatch(/^https:/);
   expect(keywords).toContain("realtime");
 });
@@ -189,7 +257,7 @@ test("the tests of the client pass with the SDK as it is packed", async () => {
     { cwd: root, env },
   );
   // A test that prints an error says where that was thrown.
-  expect(stdout + stderr).toContain("/lib/client/core/client.js:");
+  expect(stdout + stderr).toMatch(/\/lib\/client\/core\/client\.[jt]s:/);
 }, 120_000);
 
 test("a bundle of every entry of the SDK for browsers contains nothing of Node", async () => {

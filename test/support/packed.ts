@@ -37,8 +37,15 @@ export interface Manifest {
   readonly [field: string]: unknown;
 }
 
-/** Puts an archive of each package into a folder. What the compiler has built already it need not build again. */
-export async function packInto(folder: string): Promise<readonly Archive[]> {
+/**
+ * Puts an archive of each package into a folder.
+ *
+ * @param anew builds everything; otherwise what the compiler has built already it need not build again
+ */
+export async function packInto(
+  folder: string,
+  { anew = false }: { readonly anew?: boolean } = {},
+): Promise<readonly Archive[]> {
   const copy = join(folder, "copy");
   // By their times the compiler knows what is newer than what it has built.
   const take = async (name: string): Promise<void> => {
@@ -46,7 +53,7 @@ export async function packInto(folder: string): Promise<readonly Archive[]> {
   };
   await mkdir(join(copy, "dist"), { recursive: true });
   for (const name of await readdir(root)) if (!LEFT_OUT.has(name)) await take(name);
-  const built = existsSync(join(root, "dist")) ? await readdir(join(root, "dist")) : [];
+  const built = !anew && existsSync(join(root, "dist")) ? await readdir(join(root, "dist")) : [];
   for (const name of built) {
     if (name === "lib" || name.endsWith(".tsbuildinfo")) await take(join("dist", name));
   }
