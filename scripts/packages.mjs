@@ -136,6 +136,10 @@ function write(description) {
   for (const file of globSync([...files, ...COMMON], { cwd: root })) {
     cpSync(join(root, file), join(folder, placeOf(file)), { recursive: true });
   }
+  const { directory } = description;
+  if (directory !== undefined) {
+    cpSync(join(root, directory, "README.md"), join(folder, "README.md"));
+  }
   const own = manifest(description);
   put(join(folder, "package.json"), `${JSON.stringify(own, null, 2)}\n`);
   const others = PACKAGES.filter((one) => one.name in (own.dependencies ?? {}));
@@ -181,7 +185,9 @@ function putShortened(path, text, inputMap) {
 
 function manifest(content) {
   const { name, description, node, entries, optional, aliases, internal, bin, files } = content;
-  const { version, license, repository, homepage, keywords, type } = project;
+  const { version, license, homepage, keywords, type } = project;
+  const directory = content.directory !== undefined && { directory: content.directory };
+  const repository = { ...project.repository, ...directory };
   const modules = { ...entries };
   for (const path of Object.keys(aliases)) modules[path] = path.slice("./".length);
   if (internal !== undefined) modules[`./${internal}/*`] = "*";

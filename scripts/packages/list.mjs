@@ -73,7 +73,25 @@ export const SERVER = {
   files: ["dist/page", "docs/*.md", "config.example.yaml"],
 };
 
-export const PACKAGES = [SDK, SERVER];
+const CREATE = {
+  name: "create-messageloop",
+  description: "Makes a project with MessageLoop, by npm create messageloop",
+  node: ">=20",
+  owns: /^create\//,
+  shorten: false,
+  sideEffects: [],
+  entries: {},
+  optional: {},
+  aliases: {},
+  bundled: [],
+  bin: { "create-messageloop": "create/cli" },
+  files: ["templates/chat", "templates/self-hosted", "templates/worker"],
+  /** Where its own README is. */
+  directory: "templates",
+};
+
+// The server has what no other package has.
+export const PACKAGES = [SDK, CREATE, SERVER];
 
 /** The package that has a module, such as "client/dial". */
 export function ownerOf(module) {

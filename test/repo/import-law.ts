@@ -322,6 +322,8 @@ const LAWS: Readonly<Record<string, Law>> = {
     files: ["server/start-error.ts"],
     packages: ["node:", "redis"],
   },
+  // What makes projects out of templates: nothing that has to be installed with it.
+  create: { rooms: [], packages: ["node:"] },
   // What every page loads: nothing of protobuf.
   client: { rooms: ["client/core", "client/queue"], packages: [] },
   "client/wire": { rooms: [], files: LEAN, packages: [] },

@@ -9,7 +9,7 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("../../", import.meta.url));
-export const NAMES = ["messageloop", "messageloop-server"] as const;
+export const NAMES = ["messageloop", "messageloop-server", "create-messageloop"] as const;
 /** What is no source, or of no use to the build. */
 const LEFT_OUT = new Set([
   ".git",
