@@ -94,16 +94,17 @@ export class ScriptedTransport implements Transport {
 
 /** Timers that go off when the test says so. */
 export class ManualTimers {
-  readonly #waiting = new Set<() => void>();
-  after(_ms: number, callback: () => void): () => void {
-    this.#waiting.add(callback);
-    return () => this.#waiting.delete(callback);
+  readonly #waiting = new Set<{ readonly ms: number; readonly callback: () => void }>();
+  after(ms: number, callback: () => void): () => void {
+    const timer = { ms, callback };
+    this.#waiting.add(timer);
+    return () => this.#waiting.delete(timer);
   }
-  /** Lets everything that waits go off. */
-  fire(): void {
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const callback of waiting) callback();
+  /** Lets what waits go off. @param ms but for timers that are longer */
+  fire(ms = Number.POSITIVE_INFINITY): void {
+    const due = [...this.#waiting].filter((timer) => timer.ms <= ms);
+    for (const timer of due) this.#waiting.delete(timer);
+    for (const { callback } of due) callback();
   }
 }
 

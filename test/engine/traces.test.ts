@@ -1,19 +1,15 @@
 /** Traces of the frames of a user or a channel: what they say, what they never say, and that they end by themselves. */
 import { expect, test } from "vitest";
-import type { TraceTerms } from "../../src/engine/frames/traces.ts";
+import { Traces, type TracesHost, type TraceTerms } from "../../src/engine/frames/traces.ts";
 import type { Cluster } from "../../src/engine/ports/cluster.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import type {
   NodeAnswer,
   NodeCall,
 } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
-import {
-  MAX_TRACED_FRAMES,
-  MAX_TRACES,
-  TRACE_UNREAD_MS,
-  TRACE_WAIT_MS,
-} from "../../src/protocol/limits.ts";
-import { connectWith, QuietBroker, type SceneOptions, sceneWith } from "./scene.ts";
+import { MAX_TRACED_FRAMES, MAX_TRACES, TRACE_WAIT_MS } from "../../src/protocol/limits.ts";
+import { sized } from "../../src/protocol/publication-frames.ts";
+import { connectWith, ManualTimers, QuietBroker, type SceneOptions, sceneWith } from "./scene.ts";
 
 const EVENT = { id: "e", source: "/s", spec_version: "1.0", type: "t", text_data: "hello" };
 const frame = (envelope: object) => JSON.stringify({ id: "1", channel: "news", ...envelope });
@@ -39,7 +35,7 @@ function traced(options: SceneOptions = {}) {
     for (let i = 0; i < 4; i++) await Promise.resolve();
     await during?.();
     clock.time += TRACE_WAIT_MS;
-    timers.fire();
+    timers.fire(TRACE_WAIT_MS);
     return await reading;
   };
   return { ...made, read };
@@ -114,6 +110,23 @@ test("a trace of a channel has the frames that name it, of every session", async
   expect(frames.map(({ kind }) => kind)).toEqual(["publish", "subscribe", "subscribe_ack"]);
 });
 
+test("a trace of a channel names no other one, and has no payload of a frame that does", async () => {
+  const { session, read } = traced();
+  await connectWith(session, {});
+  const subscriptions = [{ channel: "hidden" }, { channel: "news" }];
+  const { frames } = await read({ userId: "", channel: "news", payloads: true }, async () => {
+    await session.receive(frame({ channel: "", subscribe: { subscriptions } }));
+    const messages = ["hidden", "news"].map((channel) => ({ channel, payload: EVENT }));
+    const data = JSON.stringify({ id: "2", publication: { messages } });
+    session.write(sized(data));
+  });
+  expect(frames.map(({ kind, channel, payload }) => [kind, channel, payload])).toEqual([
+    ["subscribe", "news", ""],
+    ["subscribe_ack", "news", ""],
+    ["publication", "news", ""],
+  ]);
+});
+
 test("other users' frames are not in it, and what had no room is counted", async () => {
   const { session, read } = traced();
   await connectWith(session, {});
@@ -126,13 +139,31 @@ test("other users' frames are not in it, and what had no room is counted", async
   expect([frames.length, leftOut]).toEqual([MAX_TRACED_FRAMES, MAX_TRACED_FRAMES]);
 });
 
+test("a trace that nobody reads ends by a timer, whatever the clock says", async () => {
+  const clock = { time: 1_000_000, now: () => clock.time };
+  const timers = new ManualTimers();
+  const host: TracesHost = { clock, timers, logger: { warn: () => {} }, watch: undefined };
+  const traces = new Traces(host);
+  const terms = { id: "one", userId: "ada", channel: "", payloads: false, until: 2_000_000 };
+  const reading = traces.read(terms);
+  expect(host.watch).toBe(traces);
+  timers.fire();
+  await reading;
+  clock.time -= 10_000;
+  timers.fire();
+  expect(host.watch).toBeUndefined();
+});
+
 test("so many run at once, an id is of one trace, and one that nobody reads ends", async () => {
-  const { clock, read } = traced();
+  const { timers, read } = traced();
   for (let i = 0; i < MAX_TRACES; i++) await read({ id: `t${i}` });
   await expect(read({ id: "more" })).rejects.toMatchObject({ code: "RATE_LIMITED" });
   await expect(read({ id: "t9", userId: "ben" })).rejects.toMatchObject({ code: "NOT_FOUND" });
-  clock.time += TRACE_UNREAD_MS + TRACE_WAIT_MS + 1;
-  await read({ id: "more" });
+  // Each reading puts the end off.
+  await read({ id: "t0" });
+  timers.fire();
+  for (let i = 0; i < MAX_TRACES; i++) await read({ id: `other${i}` });
+  await expect(read({ id: "t0" })).rejects.toMatchObject({ code: "RATE_LIMITED" });
 });
 
 test("the nodes that hear a channel are asked as well, and one that does not answer is named", async () => {

@@ -78,6 +78,14 @@ test("who may not, and what is no trace, is refused with a code", async () => {
   expect(audited).toEqual([]);
 });
 
+test("a trace is audited as well where its caller has made up the id", async () => {
+  const { key } = KEYS.trace;
+  const body = { user: "ada", trace_id: `${Date.now() + 10_000}-mine` };
+  expect(await call(body, key)).toMatchObject({ trace_id: body.trace_id });
+  await call(body, key);
+  expect(audited.splice(0)).toMatchObject([["a trace has begun", { key: "trace", user: "ada" }]]);
+});
+
 test("frames of a user come as objects, until the time is over, and it is audited", async () => {
   const env = { MESSAGELOOP_API_KEY: KEYS.payloads.key };
   const running = runCli(

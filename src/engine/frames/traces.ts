@@ -67,14 +67,16 @@ export class Traces implements FrameWatch {
    * @throws MessagingError RATE_LIMITED where as many run as may; NOT_FOUND for the id of a trace about something else
    */
   async read(terms: TraceTerms): Promise<TraceReading> {
-    this.#forget();
     const trace = this.#traces.get(terms.id) ?? this.#begin(terms);
     if (!trace.isAbout(terms)) throw new MessagingError("NOT_FOUND", "there is no such trace");
     const { clock, timers } = this.#host;
-    trace.readAt = clock.now();
+    trace.readings += 1;
+    const { readings } = trace;
     await delay(timers, Math.max(0, Math.min(TRACE_WAIT_MS, terms.until - clock.now())));
-    trace.readAt = clock.now();
-    timers.after(TRACE_UNREAD_MS + TRACE_WAIT_MS, () => this.#forget());
+    // By a timer and not by the clock, which may be set: while a trace goes on every frame is looked at.
+    timers.after(TRACE_UNREAD_MS + TRACE_WAIT_MS, () => {
+      if (trace.readings === readings) this.#end(trace);
+    });
     return trace.drain();
   }
 
@@ -119,8 +121,16 @@ export class Traces implements FrameWatch {
     try {
       for (const trace of this.#traces.values()) {
         const { userId, channel, payloads } = trace.terms;
-        const wanted = userId === "" ? channels().includes(channel) : session.userId === userId;
-        if (wanted) trace.add(frameOf(session, this.#host.clock.now(), make(payloads)));
+        const now = this.#host.clock.now();
+        if (userId !== "") {
+          if (session.userId === userId) trace.add(frameOf(session, now, make(payloads)));
+          continue;
+        }
+        const named = channels();
+        if (!named.includes(channel)) continue;
+        // A frame may name channels that the reader may know nothing of.
+        const alone = named.every((one) => one === channel);
+        trace.add(frameOf(session, now, { ...make(payloads && alone), channel }));
       }
     } catch (error) {
       this.#host.logger.warn("a frame cannot be traced", { error: errorText(error) });
@@ -146,14 +156,9 @@ export class Traces implements FrameWatch {
     return trace;
   }
 
-  /** Ends those whose time is over, and those that nobody reads. */
-  #forget(): void {
-    const now = this.#host.clock.now();
-    for (const [id, { terms, readAt }] of this.#traces) {
-      // A last reading may still be under way.
-      const over = now > terms.until + TRACE_WAIT_MS;
-      if (over || now - readAt > TRACE_UNREAD_MS + TRACE_WAIT_MS) this.#traces.delete(id);
-    }
+  /** Nobody reads it any more. */
+  #end(trace: Trace): void {
+    this.#traces.delete(trace.terms.id);
     if (this.#traces.size > 0) return;
     this.#host.watch = undefined;
     this.#decoded = new WeakMap();
@@ -162,8 +167,8 @@ export class Traces implements FrameWatch {
 
 class Trace {
   readonly terms: TraceTerms;
-  /** Unix milliseconds. */
-  readAt = 0;
+  /** How often it was read. */
+  readings = 0;
   #frames: TracedFrame[] = [];
   #bytes = 0;
   #leftOut = 0;

@@ -2,6 +2,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { isPattern } from "../../channels/names.ts";
 import { patternProblem } from "../../channels/patterns.ts";
+import { RecentIds } from "../../channels/recent-ids.ts";
 import type { Logger } from "../../engine/ports/platform.ts";
 import { uint64Of } from "../../engine/subscription/positions.ts";
 import { MessagingError } from "../../protocol/errors.ts";
@@ -20,6 +21,9 @@ export interface TraceHost {
 
 /** When a trace ends stands in its id, so that every node knows it. */
 const ID = /^(\d{1,15})-[\w-]{1,64}$/;
+
+/** Traces that the audit has. Where there are many processes, or isolates, each of them audits a trace. */
+const AUDITED = new RecentIds(1_024);
 
 export async function trace(
   { engine, principal }: ApiCall,
@@ -42,9 +46,10 @@ export async function trace(
   const until = Number(ID.exec(id)?.[1]);
   if (!(until <= now() + MAX_TRACE_MS))
     throw new MessagingError("NOT_FOUND", "there is no such trace");
-  if (begins) {
-    const fields = { key: principal.id, user, channel, payloads, until };
-    (logger.audit ?? logger.info)?.call(logger, "a trace has begun", fields);
+  const about = { key: principal.id, user, channel, payloads, until };
+  // The id says when a trace ends, and a caller can make up one by itself.
+  if (AUDITED.add(JSON.stringify([id, about]))) {
+    (logger.audit ?? logger.info)?.call(logger, "a trace has begun", about);
   }
   if (until <= now()) return { traceId: id, ended: true };
   const terms = { id, userId: user, channel, payloads, until };
