@@ -10,6 +10,7 @@ import { Keys } from "../../src/http/keys/keys.ts";
 import { webSha256 } from "../../src/http/keys/sha256.ts";
 import { webHmac } from "../../src/http/tickets/hmac.ts";
 import { Tickets } from "../../src/http/tickets/tickets.ts";
+import { DISCONNECTS } from "../../src/protocol/codes.ts";
 import { MessagingError } from "../../src/protocol/errors.ts";
 import { LONG_POLL_MS } from "../../src/protocol/limits.ts";
 import { EventWorld } from "./event-world.ts";
@@ -55,6 +56,7 @@ class HistoryWorld extends EventWorld {
       {
         history: (channel, filter) => this.engine.broker.history(channel, filter),
         open: this.#open,
+        revoked: async () => false,
       },
     );
   }
@@ -98,6 +100,33 @@ test("a long poll without a message ends with 204 after 25 seconds, where the ch
   expect([status, headers.get("stream-up-to-date")]).toEqual([204, "true"]);
   expect(nextOf(await answer)).toBe(nextOf(await world.get()));
   expect([world.timers, world.tails, world.engine.sessionCount]).toEqual([[], [], 0]);
+});
+
+test("an end that the server gives a poll's session is its answer, so that no client asks again at once", async () => {
+  const { channelLimit, connectionLimit, forceDisconnect, goingAway, internal, invalidToken } =
+    DISCONNECTS;
+  for (const [disconnect, status, code] of [
+    [connectionLimit, 429, "RATE_LIMITED"],
+    [internal, 503, "UNAVAILABLE"],
+    [invalidToken, 401, "AUTH_ERROR"],
+    [forceDisconnect, 403, "ACL_ERROR"],
+    [channelLimit, 403, "ACL_ERROR"],
+    [goingAway, 204, undefined],
+    [undefined, 204, undefined],
+  ] as const) {
+    const world = new HistoryWorld();
+    const { answer } = await world.polls("now");
+    world.tails[0]?.ended(disconnect);
+    const response = await answer;
+    const body = await response.text();
+    expect([response.status, body === "" ? undefined : JSON.parse(body).code]).toEqual([
+      status,
+      code,
+    ]);
+    const pauses = status === 429 || status === 503;
+    expect(response.headers.has("retry-after")).toBe(pauses);
+    expect([world.timers, world.tails, world.engine.sessionCount]).toEqual([[], [], 0]);
+  }
 });
 
 test("a message that comes while a poll is being set up ends it", async () => {

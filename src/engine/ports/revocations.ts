@@ -43,6 +43,25 @@ export interface Revocations {
   start(end: EndRevoked): void;
   /** Whether a token is revoked, as far as this node knows now. */
   revoked(identity: Identity): boolean;
+  /**
+   * The same, asked where it is remembered. Default: a node knows all of it.
+   *
+   * @throws MessagingError UNAVAILABLE where nobody answers
+   */
+  lookUp?(identity: Identity): Promise<boolean>;
+}
+
+/**
+ * Whether a token is revoked, for a door that begins no session with it.
+ *
+ * @throws MessagingError UNAVAILABLE where that cannot be known now
+ */
+export async function isRevoked(
+  revocations: Revocations | undefined,
+  identity: Identity,
+): Promise<boolean> {
+  if (revocations === undefined || identity.userId === "") return false;
+  return revocations.revoked(identity) || ((await revocations.lookUp?.(identity)) ?? false);
 }
 
 /** Whether it is this identity's token that is revoked. One without a time of issue is an old one. */

@@ -2,6 +2,7 @@
 import type { RuleBook } from "../../channels/rules.ts";
 import { errorText } from "../../engine/error-text.ts";
 import type { HistoryFilter, HistoryPage } from "../../engine/ports/broker.ts";
+import type { Identity } from "../../engine/ports/identity.ts";
 import type { Clock, Logger, Timers } from "../../engine/ports/platform.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import { MAX_BATCH_BYTES } from "../../protocol/limits.ts";
@@ -20,7 +21,7 @@ import {
   UP_TO_DATE,
 } from "./page.ts";
 import { type HistoryQuery, historyQuery, type Start } from "./query.ts";
-import { type OpenTail, untilNext } from "./tail.ts";
+import { type OpenTail, REVOKED, untilNext } from "./tail.ts";
 
 /** What follows the channel in the path. */
 export const HISTORY_PATH = "/history";
@@ -51,6 +52,12 @@ export interface HistoryDoorOptions extends ReaderTerms {
 export interface HistoryHost {
   readonly history: (channel: string, filter: HistoryFilter) => Promise<HistoryPage>;
   readonly open: OpenTail;
+  /**
+   * Whether a ticket is revoked.
+   *
+   * @throws MessagingError UNAVAILABLE where that cannot be known now
+   */
+  readonly revoked: (ticket: Pick<Identity, "userId" | "issuedAt">) => Promise<boolean>;
 }
 
 export class HistoryDoor {
@@ -119,11 +126,14 @@ export class HistoryDoor {
     if (waits) this.#mustHave("subscribe");
     const rules = channels.of(channel);
     const reader = await this.#reader(request, channel, peer, rules.public);
+    const { userId, issuedAt } = reader;
+    if (issuedAt !== undefined && (await host.revoked({ userId, issuedAt }))) {
+      throw new MessagingError("AUTH_ERROR", REVOKED);
+    }
     if (rules.transient) throw new MessagingError("BAD_REQUEST", "the channel keeps no history");
     let page = await read(host, channel, query);
     let waited = false;
     if (waits && page.messages.length === 0) {
-      const { userId, issuedAt } = reader;
       const client = { userId, issuedAt, address: peer.address };
       const since = page.last;
       await untilNext({ channel, since, client, open: host.open, timers });

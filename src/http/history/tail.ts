@@ -2,11 +2,13 @@
 import { create } from "@bufbuild/protobuf";
 import type { Position } from "../../engine/ports/broker.ts";
 import type { Timers } from "../../engine/ports/platform.ts";
+import { DISCONNECTS, type Disconnect } from "../../protocol/codes.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import {
   type InboundMessage,
   InboundMessageSchema,
 } from "../../protocol/gen/messageloop/v1/service_pb.js";
+import { reconnects } from "../../protocol/lean/reconnects.ts";
 import { LONG_POLL_MS } from "../../protocol/limits.ts";
 import type { SizedFrame } from "../../protocol/publication-frames.ts";
 import type { EventPosition } from "../events/event-id.ts";
@@ -24,8 +26,8 @@ export interface TailTerms {
   readonly connect: InboundMessage;
   /** Takes its frames. */
   readonly take: (frame: SizedFrame) => void;
-  /** The session has ended, or its client has gone. */
-  readonly ended: () => void;
+  /** The session has ended, or its client has gone. @param why where the server has ended it and it is known */
+  readonly ended: (why?: Disconnect) => void;
 }
 
 /**
@@ -74,7 +76,7 @@ export async function untilNext(options: TailOptions): Promise<void> {
         }
         if (control.gap !== undefined) resolve(undefined);
       },
-      ended: () => resolve(undefined),
+      ended: (why) => resolve(why && refusalBy(why)),
     });
     try {
       const error = await over;
@@ -87,6 +89,33 @@ export async function untilNext(options: TailOptions): Promise<void> {
   }
 }
 
+/** How long a client that is sent away should wait at least, in milliseconds. */
+const RETRY_AFTER_MS = 1_000;
+/** And how much longer at most, so that they do not come together. */
+const RETRY_SPREAD_MS = 4_000;
+
+/** What a client hears that may not wait now, and how long it should stay away. */
+export function later(code: "UNAVAILABLE" | "RATE_LIMITED", message: string): MessagingError {
+  const pause = RETRY_AFTER_MS + Math.floor(Math.random() * RETRY_SPREAD_MS);
+  return new MessagingError(code, message, { metadata: { retry_after_ms: pause } });
+}
+
+/**
+ * What a server's end of the session is to a client that has waited; undefined where it may ask again at once. It would
+ * take an empty page for that, and its next poll would end in the same way.
+ */
+function refusalBy({ code, reason }: Disconnect): MessagingError | undefined {
+  if (code === DISCONNECTS.goingAway.code) return undefined;
+  if (code === DISCONNECTS.invalidToken.code) return new MessagingError("AUTH_ERROR", REVOKED);
+  if (code === DISCONNECTS.connectionLimit.code) {
+    return later("RATE_LIMITED", "the server, or the user, has as many connections as it may");
+  }
+  if (reconnects(code)) return later("UNAVAILABLE", "the poll has ended before its time");
+  return new MessagingError("ACL_ERROR", `the poll was ended: ${reason}`);
+}
+
+/** Of a ticket that was made before its user's tokens were revoked. */
+export const REVOKED = "the ticket is revoked";
 const NOT_READABLE = "the channel cannot be subscribed to";
 
 function connectOf(channel: string): InboundMessage {

@@ -1,6 +1,12 @@
 /** What is revoked, as a gateway has it: the objects of users remember it, and report it to the gateways that have to know. */
-import type { EndRevoked, Revocation, Revocations } from "../../engine/ports/revocations.ts";
-import { encodeRevocation } from "../calls/directory-calls.ts";
+import type { Identity } from "../../engine/ports/identity.ts";
+import {
+  type EndRevoked,
+  type Revocation,
+  type Revocations,
+  revokes,
+} from "../../engine/ports/revocations.ts";
+import { encodeRevocation, encodeUserChange, userChangeAnswer } from "../calls/directory-calls.ts";
 import { retrying, toDirectory } from "../calls/retry.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
@@ -14,6 +20,17 @@ export interface ObjectRevocationsHost {
   /** Whether what objects keep outlives every process. Default true. */
   readonly durable?: boolean;
 }
+
+/** A caller without a gateway speaks for no sessions, and hears what is revoked. */
+const NO_CHANGE = encodeUserChange({
+  gateway: "",
+  sequence: 0,
+  joined: [],
+  left: [],
+  complete: false,
+  connecting: new Set(),
+  limit: 0,
+});
 
 export class ObjectRevocations implements Revocations {
   readonly durable: boolean;
@@ -41,6 +58,15 @@ export class ObjectRevocations implements Revocations {
   /** Nothing is known here: a session that joins gets it. */
   revoked(): boolean {
     return false;
+  }
+
+  async lookUp(identity: Identity): Promise<boolean> {
+    const { calls, platform, trouble } = this.#host;
+    const answer = await retrying(
+      () => calls.user(identity.userId).update(NO_CHANGE),
+      toDirectory(platform, trouble),
+    );
+    return userChangeAnswer(answer).revocations.some((one) => revokes(one, identity));
   }
 
   /** The object of a user has said what is revoked. */

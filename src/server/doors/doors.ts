@@ -4,6 +4,7 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import type { Engine } from "../../engine/engine.ts";
 import type { Clock, Logger } from "../../engine/ports/platform.ts";
+import { isRevoked } from "../../engine/ports/revocations.ts";
 import { apiRoutes } from "../../http/api/routes.ts";
 import { ApiService } from "../../http/api/service.ts";
 import type { StatusHost } from "../../http/api/status.ts";
@@ -246,6 +247,7 @@ export class Doors {
       return await door.answer(request, path, this.#proxies.peerOf(incoming), {
         history: (channel, filter) => engine.broker.history(channel, filter),
         open: tailsOf(this.#tails, outgoing),
+        revoked: (ticket) => isRevoked(engine.broker.revocations, ticket),
       });
     };
   }

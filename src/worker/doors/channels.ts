@@ -1,4 +1,5 @@
 /** What the Worker answers below `/channels/`. */
+import { isRevoked } from "../../engine/ports/revocations.ts";
 import type { ChannelDoors } from "../../http/channel-doors.ts";
 import { EventsDoor } from "../../http/events/door.ts";
 import { HistoryDoor } from "../../http/history/door.ts";
@@ -23,12 +24,11 @@ export function channelDoors(settings: WorkerSettings, caller: Caller): ChannelD
     },
     history: async (request, path) => {
       const door = historyDoorOf(settings);
+      const broker = () => requestEngine(caller.ctx, settings, caller.region).broker;
       return await door.answer(request, path, peerOf(request), {
-        history: (channel, filter) => {
-          const { broker } = requestEngine(caller.ctx, settings, caller.region);
-          return broker.history(channel, filter);
-        },
+        history: (channel, filter) => broker().history(channel, filter),
         open: tailOf(settings, caller),
+        revoked: (ticket) => isRevoked(broker().revocations, ticket),
       });
     },
   };

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
 import { type Case, type Context, ONE } from "../case.ts";
 import { API_KEY, PUBLISHER_KEY, ticketFor } from "../keys.ts";
-import { RULES } from "../variants.ts";
+import { RULES, USER_CONNECTIONS } from "../variants.ts";
 
 const KEY = { authorization: `Bearer ${API_KEY}` };
 
@@ -120,6 +120,49 @@ export const historyUrlCases: readonly Case[] = [
       const old = await ticketFor({ channels: ["open.**"], ttlMs: 1_000, age: 2_000 });
       const expired = await page(context, channel, { query: { ticket: old }, headers: {} });
       refused(expired, 401, "AUTH_ERROR");
+    },
+  },
+  {
+    rules: ["J3", "X3"],
+    title: "a ticket that was made before its user's tokens were revoked reads nothing",
+    server: "auth",
+    kinds: ONE,
+    over: "websocket",
+    async run(context) {
+      const channel = context.channel();
+      const user = `ann-${crypto.randomUUID()}`;
+      const shown = async (age = 0) => ({
+        query: { ticket: await ticketFor({ user, channels: [channel], age }) },
+        headers: {},
+      });
+      const old = await shown();
+      assert.equal((await page(context, channel, old)).status, 200);
+      const live = { live: "long-poll", offset: "now" };
+      const poll = page(context, channel, { ...old, query: { ...old.query, ...live } });
+      const application = await context.client({ token: "user:application" });
+      await application.rpc("revoke", JSON.stringify({ user }));
+      refused(await poll, 401, "AUTH_ERROR");
+      refused(await page(context, channel, old), 401, "AUTH_ERROR");
+      assert.equal((await page(context, channel, await shown(-2_000))).status, 200);
+    },
+  },
+  {
+    rules: ["J6", "X4"],
+    title: "a long poll is a connection of its user, and one too many is to come back later",
+    server: "counted",
+    kinds: ONE,
+    over: "websocket",
+    async run(context) {
+      const channel = context.channel();
+      const user = `ben-${crypto.randomUUID()}`;
+      for (let count = 0; count < USER_CONNECTIONS; count++) {
+        await context.client({ token: `user:${user}` });
+      }
+      const ticket = await ticketFor({ user, channels: [channel] });
+      const query = { ticket, live: "long-poll", offset: "now" };
+      const poll = await page(context, channel, { query, headers: {} });
+      refused(poll, 429, "RATE_LIMITED");
+      assert.match(poll.headers.get("retry-after") ?? "", /^[1-5]$/);
     },
   },
   {
