@@ -9,6 +9,11 @@ import type {
 import { MAX_GRANTS } from "../../protocol/limits.ts";
 import { type ApiCall, checkMost } from "./context.ts";
 
+/**
+ * Answers whether somebody may do something, and by which rules. No backend is asked, which may say otherwise.
+ *
+ * @throws MessagingError ACL_ERROR without the right to read everywhere; BAD_REQUEST for a question that is none
+ */
 export function explain(
   { engine, principal }: ApiCall,
   { action, channel, clientId, grants, user }: ExplainRequest,

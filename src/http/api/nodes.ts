@@ -60,6 +60,12 @@ export interface NodeFacts {
   readonly busy: number;
 }
 
+/**
+ * Answers what nodes do now: those of this process, or, where nodes sleep, what gateways have reported last. Where they
+ * report nothing it answers `unreported`.
+ *
+ * @throws MessagingError ACL_ERROR without the right to read everywhere
+ */
 export async function nodes(
   { engine, principal }: ApiCall,
   { now, nodes: own, nodesReport = false }: NodesHost,

@@ -9,6 +9,11 @@ export interface SettingsHost {
   readonly settingsInForce: () => readonly SettingInForce[];
 }
 
+/**
+ * Answers each setting with its value and where that comes from. What is secret is not among them.
+ *
+ * @throws MessagingError ACL_ERROR without the right to manage everywhere
+ */
 export function settings(
   { principal }: ApiCall,
   { settingsInForce }: SettingsHost,

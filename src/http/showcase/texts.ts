@@ -2,6 +2,12 @@
 import type { Gap } from "../../client/core/message.ts";
 import type { MessagingError } from "../../protocol/errors.ts";
 
+/**
+ * What is missing, and why. Offsets are named where both ends of the hole are in one life of the log.
+ *
+ * @example
+ * gapText(gap); // "chat: messages 3 to 7 are missing. They were too old to be kept."
+ */
 export function gapText({ channel, reason, after, until }: Gap): string {
   const first = (after?.offset ?? 0) + 1;
   const last = until?.offset;

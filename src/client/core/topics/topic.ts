@@ -1,6 +1,16 @@
 /**
  * A channel or a pattern that a client is subscribed to, whatever the number of subscriptions that the application has to it:
  * what was delivered of it, and from where it goes on after a loss.
+ *
+ * | state | a request | the server accepts it | the server refuses it | the connection is lost |
+ * | --- | --- | --- | --- | --- |
+ * | wanted | is made: asked | | | |
+ * | asked | | live | wanted after a pause where a retry may help, else refused | wanted |
+ * | live | of a pattern alone, to renew its place | live | stays live | wanted |
+ * | refused | with another token alone: asked | live | refused, for the newer reason | stays refused |
+ *
+ * A topic that is live recovers until the verdict on what it has missed has come: till then the verdict, and no message,
+ * says what is missing. A topic that nobody wants any more is over, from each state.
  */
 import type { MessagingError } from "../../../protocol/errors.ts";
 import type {

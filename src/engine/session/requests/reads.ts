@@ -13,6 +13,12 @@ import { historyFilter, historyPage, presencePage } from "../queries.ts";
 import { mustBeAllowed } from "./access.ts";
 import type { RequestContext, Work } from "./context.ts";
 
+/**
+ * Answers a page of the channel's log. Where the client has asked for small frames the page is shorter, and says that
+ * there are more.
+ *
+ * @throws MessagingError BAD_REQUEST for what is no channel; ACL_ERROR where the client may not read its history
+ */
 export function history(
   context: RequestContext,
   message: InboundMessage,
@@ -35,6 +41,13 @@ export function history(
   });
 }
 
+/**
+ * Answers the members of the channel and how many there are. Where the client has asked for small frames some may be
+ * left out.
+ *
+ * @throws MessagingError BAD_REQUEST for what is no channel, and for one without presence; ACL_ERROR where the client may
+ *   not see its members
+ */
 export function presence(
   context: RequestContext,
   message: InboundMessage,
