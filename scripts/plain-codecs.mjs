@@ -91,6 +91,8 @@ const SCALARS = {
     toJson: (value) => `\`\${${value}}\``,
   },
 };
+/** Those that stand in protobuf with their length. */
+const LONG = new Set([ScalarType.STRING, ScalarType.BYTES]);
 const TIMESTAMP = "google.protobuf.Timestamp";
 /** Set on an object, a member of this name would be its prototype. */
 const PROTOTYPE = '"__proto__"';
@@ -125,13 +127,14 @@ write("plain-json/gen/write.ts", OUTBOUND, jsonWriter, [
 
 /** Writes a module of the protocol: one function for each message of a table. */
 function write(path, table, functionOf, head) {
-  const types = Map.groupBy(table.keys(), ({ file }) => file.name);
+  const schemas = [...table.keys()];
+  const files = [...new Set(schemas.map(({ file }) => file.name))];
   const lines = [
     "// Written by scripts/plain-codecs.mjs.",
     ...head,
-    ...[...types].map(([file, messages]) => {
-      const names = messages.map(({ name }) => name).join(", ");
-      return `import type { ${names} } from "../../gen/${file}_pb.js";`;
+    ...files.map((file) => {
+      const names = schemas.filter((schema) => schema.file.name === file).map(({ name }) => name);
+      return `import type { ${names.join(", ")} } from "../../gen/${file}_pb.js";`;
     }),
     ...[...table].flatMap(([schema, names]) => {
       const code = functionOf(schema, fieldsOf(schema, names));
@@ -150,10 +153,19 @@ function blanks(path, table) {
 
 function fieldsOf({ typeName, fields }, names) {
   return names.split(" ").flatMap((name) => {
+    if (name === "") return [];
     const field = fields.find((one) => one.name === name);
-    if (field === undefined && name !== "") throw new Error(`${typeName} has no field ${name}`);
-    return field ?? [];
+    if (field === undefined || !isSupported(field))
+      throw new Error(`${typeName} has no field ${name} of a kind that is known here`);
+    return field;
   });
+}
+
+/** Whether the templates say the right thing of a field: lists and maps of scalars are of texts, and none is optional. */
+function isSupported({ fieldKind, mapKey, message, proto, scalar }) {
+  if (fieldKind === "map" && mapKey !== ScalarType.STRING) return false;
+  if (message) return true;
+  return fieldKind === "scalar" ? !proto.proto3Optional : scalar === ScalarType.STRING;
 }
 
 /** Code with each line as far in as it stands between braces. */
@@ -205,8 +217,8 @@ function refuseWithout({ localName }) {
 
 function protobufCase(field) {
   const { number, fieldKind, localName, scalar, message } = field;
-  const isNumber = fieldKind !== "map" && /uint|bool/.test(SCALARS[scalar]?.read);
-  const tag = (number << 3) | (isNumber ? WireType.Varint : WireType.LengthDelimited);
+  const isLong = fieldKind === "map" || message || LONG.has(scalar);
+  const tag = (number << 3) | (isLong ? WireType.LengthDelimited : WireType.Varint);
   const value = message
     ? `read${message.name}(reader, reader.uint32() + reader.pos)`
     : SCALARS[scalar].read;
