@@ -222,11 +222,13 @@ function notesOf({ rows }: Results): string {
   return notes.map((note) => `- ${note}`).join("\n");
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A table of Markdown. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
-function grouped(value: number): string {
+/** A whole number with its thousands apart. */
+export function grouped(value: number): string {
   return Math.round(value).toLocaleString("en-US");
 }

@@ -11,11 +11,14 @@ export class Histogram {
     this.counts = counts;
   }
 
-  /** @param ticks of 100 ns, up to three minutes */
-  add(ticks: number): void {
+  /**
+   * @param ticks of 100 ns, up to three minutes
+   * @param times how often it was seen
+   */
+  add(ticks: number, times = 1): void {
     const shift = ticks < STEPS ? 0 : 25 - Math.clz32(ticks);
     const step = shift * STEPS + (ticks >> shift);
-    this.counts[step] = (this.counts[step] ?? 0) + 1;
+    this.counts[step] = (this.counts[step] ?? 0) + times;
   }
 
   merge(other: Histogram): void {
