@@ -125,6 +125,7 @@ export interface TracedFrame {
   readonly time?: number;
   readonly session_id?: string;
   readonly user_id?: string;
+  readonly client_id?: string;
   /** Whether the client has sent it. */
   readonly inbound?: boolean;
   /** Left out of a frame that could not be read. */

@@ -1,12 +1,7 @@
 /** One message of a list: a line, and all of it where it is opened. */
 import { useState } from "preact/hooks";
-import {
-  attributesOf,
-  dataOf,
-  type Line,
-  type ShownMessage,
-  surroundingsOf,
-} from "../shown-message.ts";
+import { attributesOf, dataOf, type ShownMessage, surroundingsOf } from "../shown-message.ts";
+import { Lines } from "./lines.tsx";
 import { Payload } from "./payload.tsx";
 import { Name, Time } from "./text.tsx";
 
@@ -50,26 +45,6 @@ export function MessageItem({
         ) : null}
       </details>
     </li>
-  );
-}
-
-function Lines({ title, lines }: { readonly title: string; readonly lines: readonly Line[] }) {
-  return (
-    <section class="lines">
-      <h2>{title}</h2>
-      <dl>
-        {lines.map(([name, value]) => (
-          <div key={name}>
-            <dt>
-              <Name of={name} most={80} />
-            </dt>
-            <dd>
-              <Name of={value} most={4_096} />
-            </dd>
-          </div>
-        ))}
-      </dl>
-    </section>
   );
 }
 

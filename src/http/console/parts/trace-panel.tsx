@@ -2,8 +2,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useOperator } from "../hooks.ts";
 import { failureText, type TracedFrame } from "../server-api.ts";
-import { countText } from "../text.ts";
-import { Table } from "./table.tsx";
+import { bytesText, countText, visibleLines } from "../text.ts";
+import { Lines } from "./lines.tsx";
 import { Name, Problem, Time } from "./text.tsx";
 
 /** What a trace is about. */
@@ -11,8 +11,8 @@ export type Traced = "user" | "channel";
 
 /** Frames that are kept to be shown; older ones are left out, and counted. */
 const MOST_FRAMES = 200;
-/** What is shown of an event, in bytes. */
-const MOST_EVENT_BYTES = 1_024;
+/** Characters of a frame on its line. */
+const PREVIEW = 160;
 
 interface TracePanelProps {
   readonly of: Traced;
@@ -21,9 +21,14 @@ interface TracePanelProps {
   readonly payloads: boolean;
 }
 
+interface Numbered {
+  readonly frame: TracedFrame;
+  readonly number: number;
+}
+
 interface Shown {
   /** The newest first. */
-  readonly frames: readonly TracedFrame[];
+  readonly frames: readonly Numbered[];
   readonly came: number;
   readonly unreached: readonly string[];
 }
@@ -47,11 +52,14 @@ export function TracePanel({ of, name, minutes, payloads }: TracePanelProps) {
       for (let id = ""; ; ) {
         const answer = await api.call("Trace", { ...asked, trace_id: id }, own.signal);
         const { frames = [], left_out: leftOut = 0, unreached = [], ended = false } = answer;
-        setShown((before) => ({
-          frames: [...frames.toReversed(), ...before.frames].slice(0, MOST_FRAMES),
-          came: before.came + frames.length + Number(leftOut),
-          unreached,
-        }));
+        setShown((before) => {
+          const fresh = frames.map((frame, i) => ({ frame, number: before.came + i }));
+          return {
+            frames: [...fresh.reverse(), ...before.frames].slice(0, MOST_FRAMES),
+            came: before.came + frames.length + Number(leftOut),
+            unreached,
+          };
+        });
         if (ended) return;
         setState("tracing");
         id = answer.trace_id;
@@ -92,33 +100,62 @@ export function TracePanel({ of, name, minutes, payloads }: TracePanelProps) {
       {frames.length === 0 ? (
         <p class="empty">No frame has come yet.</p>
       ) : (
-        <Table
-          caption="Frames, the newest first"
-          columns={[
-            ...["Kind", "From", "At", "#Bytes", "Outcome", "Channel", "Id", "Session"],
-            ...(payloads ? ["Event"] : []),
-          ]}
-          rows={frames.map((frame) => rowOf(frame, payloads))}
-        />
+        <ol class="messages" aria-label="Frames, the newest first">
+          {frames.map(({ frame, number }) => (
+            <FrameItem key={number} frame={frame} />
+          ))}
+        </ol>
       )}
     </section>
   );
 }
 
-function rowOf(frame: TracedFrame, payloads: boolean) {
+function FrameItem({ frame }: { readonly frame: TracedFrame }) {
+  const [open, setOpen] = useState(false);
   const { time = 0, inbound = false, kind = "", bytes = 0, outcome = "" } = frame;
-  const { channel = "", id = "", session_id: session = "", user_id: user = "" } = frame;
-  const { payload = "" } = frame;
-  const cells = [
-    <Name key="kind" of={kind === "" ? "unreadable" : kind} />,
-    inbound ? "client" : "server",
-    <Time key="time" at={time} />,
-    countText(bytes),
-    <Name key="outcome" of={outcome} />,
-    <Name key="channel" of={channel} />,
-    <Name key="id" of={id} />,
-    <Name key="session" of={user === "" ? session : `${session} of ${user}`} />,
-  ];
-  if (payloads) cells.push(<Name key="event" of={payload} most={MOST_EVENT_BYTES} />);
-  return cells;
+  const { channel = "", payload = "" } = frame;
+  return (
+    <li class="message">
+      <details open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>
+          <Time at={time} />
+          <span class="type">{inbound ? "client" : "server"}</span>
+          <span class="kind">
+            <Name of={kind === "" ? "unreadable" : kind} most={80} />
+          </span>
+          <span class="type">
+            <Name of={outcome} most={80} />
+          </span>
+          <span class="type">{bytesText(bytes)}</span>
+          <span class="of">
+            <Name of={channel} most={80} />
+          </span>
+          <span class="preview">
+            <Name of={payload.slice(0, PREVIEW)} most={PREVIEW} />
+          </span>
+        </summary>
+        {open ? (
+          <div class="whole">
+            {payload === "" ? null : (
+              // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard.
+              <pre tabIndex={0}>{visibleLines(payload)}</pre>
+            )}
+            <Lines title="Frame" lines={linesOf(frame)} />
+          </div>
+        ) : null}
+      </details>
+    </li>
+  );
+}
+
+function linesOf({
+  channel,
+  id,
+  session_id: session,
+  user_id: user,
+  client_id: client,
+}: TracedFrame) {
+  return Object.entries({ channel, id, session, user, client }).flatMap(
+    ([name, value]): [string, string][] => (value === undefined ? [] : [[name, value]]),
+  );
 }
