@@ -192,18 +192,16 @@ export class ThreadNode {
   }
 
   /** @param from the thread that calls; undefined for this one */
-  async #serve(
+  #serve(
     { method, name, body }: Omit<Request, "id" | "kind">,
     from?: number,
-  ): Promise<Answer> {
+  ): Answer | Promise<Answer> {
     const { kind, name: called } = ALL_METHODS[method] ?? {};
     switch (kind) {
       case undefined:
         throw new TypeError(`there is no method ${method}`);
       case "gateway":
-        return called === "deliver"
-          ? await this.broker.deliver(body)
-          : await this.broker.call(body);
+        return called === "deliver" ? this.broker.deliver(body) : this.broker.call(body);
       case "thread": {
         const peer = from === undefined ? undefined : this.#peers[from];
         if (peer !== undefined && method === SETTLED) {
@@ -213,13 +211,15 @@ export class ThreadNode {
         return undefined;
       }
       default:
-        return await this.objects.serve(kind, called as string, name, body);
+        return this.objects.serve(kind, called as string, name, body);
     }
   }
 
   #calls(): ObjectCalls {
     return {
       channel: (name) => new ChannelCalls(this.#to(this.#ownerOf(name), name)),
+      near: (name) =>
+        this.#ownerOf(name) === this.#options.index ? this.objects.near(name) : undefined,
       gateway: (name) => this.#gateway(name),
       index: (name) => new PatternCalls(this.#to(this.#ownerOf(name), name)),
       user: (id) => new UserCalls(this.#to(this.#ownerOf(id), id)),
@@ -240,10 +240,10 @@ export class ThreadNode {
 
   #to(thread: number, name: string): Call {
     if (thread === this.#options.index) return this.#here(name);
-    return async (method, request) => {
+    return (method, request) => {
       const peer = this.#peers[thread];
-      if (peer === undefined) throw new RangeError(`there is no thread ${thread}`);
-      return await peer.link.call(method, name, request);
+      if (peer === undefined) return Promise.reject(new RangeError(`there is no thread ${thread}`));
+      return peer.link.call(method, name, request);
     };
   }
 

@@ -1,9 +1,14 @@
 /** What a channel gives a gateway with the answer to its publishes, and what it gives by a call. */
+import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import type { LogRow } from "../../src/channels/log-store.ts";
 import { readDelivery } from "../../src/objects/calls/internal-reader.ts";
 import { ChannelFanOut, type FanOutHost } from "../../src/objects/channel/fan-out.ts";
 import type { GatewayRow } from "../../src/objects/ports/channel-store.ts";
+import {
+  type Entry,
+  EntrySchema,
+} from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { platform } from "../support/platform.ts";
 
 /** A fan-out over rows in memory, whose calls are written down and never answered. */
@@ -192,3 +197,59 @@ test("an answer that another life of the gateway would have counted leaves the n
   expect(carried(scene.fanOut.answer(after))).toBe("a-2 0..2");
   expect(scene.calls).toEqual([]);
 });
+
+test("a gateway on the channel's thread has what was handed over, and nothing brings it again", () => {
+  const scene = new Scene();
+  scene.fanOut.register("a", "a-1", false);
+  expect(handedOver(scene, "a-1", true)).toEqual(["0..1"]);
+  expect(handedOver(scene, "a-1", true)).toEqual(["1..2"]);
+  scene.append();
+  scene.fanOut.flush();
+  expect(scene.calls).toEqual(["a a-1 2..3"]);
+});
+
+test("what such a gateway has not handed over yet comes again with the next call", () => {
+  const scene = new Scene();
+  scene.fanOut.register("a", "a-1", false);
+  expect(handedOver(scene, "a-1", false)).toEqual(["0..1"]);
+  scene.fanOut.flush();
+  expect(scene.calls).toEqual([]);
+  scene.append();
+  scene.fanOut.flush();
+  expect(scene.calls).toEqual(["a a-1 0..2"]);
+});
+
+test("such a gateway that lacks more, or has registered again, gets all of it by a call", () => {
+  const scene = new Scene();
+  scene.fanOut.register("a", "a-1", false);
+  scene.append();
+  expect(handedOver(scene, "a-1", true)).toEqual([]);
+  expect(scene.calls).toEqual(["a a-1 0..2"]);
+
+  const other = new Scene();
+  other.fanOut.register("b", "b-1", false);
+  const answering = begun(other, "b-1");
+  other.append();
+  other.fanOut.register("b", "b-2", false);
+  other.fanOut.handOver(answering, [entry(1)], () => {
+    throw new Error("it was handed over");
+  });
+  expect(other.calls).toEqual(["b b-2 0..1"]);
+});
+
+/** One more entry is handed over, as far as it can be. Returns what was, as "after..until". */
+function handedOver(scene: Scene, registration: string, done: boolean): string[] {
+  const answering = begun(scene, registration);
+  scene.append();
+  scene.fanOut.flush();
+  const taken: string[] = [];
+  scene.fanOut.handOver(answering, [entry(scene.rows.length)], ({ prev, entries }) => {
+    taken.push(`${prev}..${prev + entries.length}`);
+    return done;
+  });
+  return taken;
+}
+
+function entry(offset: number): Entry {
+  return create(EntrySchema, { offset: BigInt(offset) });
+}

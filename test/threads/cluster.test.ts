@@ -1,5 +1,10 @@
 /** Threads of one process: what one of them takes is heard on all, and what is lost with one of them is told. */
-import { expect, test } from "vitest";
+import { create } from "@bufbuild/protobuf";
+import { expect, test, vi } from "vitest";
+import type { PublishResult } from "../../src/engine/ports/broker.ts";
+import { CloudEventSchema } from "../../src/protocol/gen/io/cloudevents/v1/cloudevents_pb.js";
+import { EntryBodySchema } from "../../src/protocol/gen/messageloop/internal/v1/internal_pb.js";
+import { eventBytes } from "../../src/protocol/plain-protobuf/event.ts";
 import { eventually } from "../support/eventually.ts";
 import { ThreadCluster } from "./cluster.ts";
 
@@ -198,4 +203,48 @@ test("a channel that nobody wants is forgotten with its position", async () => {
     (size) => size === 0,
   );
   expect(channels.retainedBytes).toBe(0);
+});
+
+test("a publish to a channel of its own thread is no call, and one to another thread's is", async () => {
+  const cluster = new ThreadCluster();
+  const [near, far] = [cluster.name(0, "near"), cluster.name(1, "far")];
+  const client = await cluster.at(0).client();
+  await client.subscribe(near);
+  await client.subscribe(far);
+  // A channel's first message has it ask its pattern index.
+  for (const channel of [near, far]) await client.publish(channel, "first");
+  await client.hears(2);
+  const calls = cluster.places.map(({ node }) => vi.spyOn(node.objects, "serve"));
+  for (const channel of [near, far]) await client.publish(channel, "second");
+  expect(await client.hears(2)).toEqual(["2 second", "2 second"]);
+  const published = calls.map(({ mock }) =>
+    mock.calls.filter(([, method]) => method === "publish").map(([, , name]) => name),
+  );
+  expect(published).toEqual([[], [far]]);
+});
+
+test("publishes of one thread keep their order, whether the channel is ready or not", async () => {
+  const cluster = new ThreadCluster();
+  const room = cluster.name(0);
+  const clients = await Promise.all(cluster.places.map((place) => place.client()));
+  const broker = cluster.at(0).node.broker;
+  for (const client of clients) await client.subscribe(room);
+  const published: Promise<PublishResult>[] = [];
+  const publish = (): void => {
+    const { length } = published;
+    const event = create(CloudEventSchema, { id: `${length}`, source: "/s", type: "t" });
+    const data = { case: "textData", value: `m${length}` } as const;
+    const body = create(EntryBodySchema, { event: eventBytes({ ...event, data }) });
+    published.push(broker.publish(room, { key: `${length}`, body }));
+  };
+  // The first of them wait for the index, and others come in the same turn, in later ones, and when it has answered.
+  for (let turn = 0; turn < 20; turn++) {
+    for (let i = 0; i < 3; i++) publish();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const results = await Promise.all(published);
+  expect(results.map(({ position }) => position.offset)).toEqual(results.map((_, i) => i + 1));
+  const expected = results.map((_, i) => `${i + 1} m${i}`);
+  for (const client of clients) expect(await client.hears(expected.length)).toEqual(expected);
+  expect(cluster.warnings).toEqual([]);
 });

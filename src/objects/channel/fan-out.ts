@@ -15,9 +15,11 @@ import type { LogRow } from "../../channels/log-store.ts";
 import type { PresenceChange } from "../../channels/presence.ts";
 import { background } from "../../engine/background.ts";
 import { delay, withDeadline } from "../../engine/ports/timers.ts";
+import type { Entry } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { encodeDelivery, encodePresenceChange } from "../calls/internal-codec.ts";
 import type { PatternInterest } from "../calls/pattern-interest.ts";
 import type { GatewayRow } from "../ports/channel-store.ts";
+import type { NearRun } from "../ports/near-channel.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import { Trouble } from "../trouble.ts";
 import {
@@ -236,24 +238,18 @@ export class ChannelFanOut {
    * a call does.
    */
   answer(answering: Answering): Uint8Array | undefined {
-    const { gateway } = answering;
-    const { announce, call, confirmed, presence, registration, transients } = gateway;
-    if (this.#over || this.#gateways.get(gateway.name) !== gateway) return undefined;
-    const { channel, epoch, transient } = this.#host;
-    // What a call brings is read from the log if it comes too late; without a log it comes twice.
-    const prev = transient ? confirmed : Math.max(confirmed, call?.until ?? 0);
-    // Another life of the gateway may have registered meanwhile, which the answer does not reach.
-    const isHeard = registration === answering.registration;
-    const plain = isHeard && presence.empty && transients.empty && !announce;
-    const batch = plain ? this.#batch(prev) : [];
+    const { gateway, registration } = answering;
+    const prev = this.#plainSince(answering);
+    const batch = prev === undefined ? [] : this.#batch(prev);
     const until = batch.at(-1)?.offset;
-    if (until !== this.#host.head()) {
+    if (prev === undefined || until !== this.#host.head()) {
       this.withoutAnswer(answering);
       return undefined;
     }
     endAnswer(answering);
     // A call may overtake the answer, and brings the same again.
-    gateway.answered = { registration, after: confirmed, until };
+    gateway.answered = { registration, after: gateway.confirmed, until };
+    const { channel, epoch } = this.#host;
     return encodeDelivery({
       channel,
       registration,
@@ -265,6 +261,43 @@ export class ChannelFanOut {
       undeliveredTime: this.#host.undelivered(prev),
       transients: [],
     });
+  }
+
+  /**
+   * The same for a gateway on this thread, which takes it in this step: where it lacks nothing but these entries, which
+   * are the newest ones.
+   *
+   * @param take returns whether they were handed over; where they may come later it is as with an answer
+   */
+  handOver(answering: Answering, entries: readonly Entry[], take: (run: NearRun) => boolean): void {
+    const { gateway, registration } = answering;
+    const prev = this.#plainSince(answering);
+    const until = Number(entries.at(-1)?.offset ?? 0);
+    const isAll = until === this.#host.head() && Number(entries[0]?.offset) - 1 === prev;
+    if (prev === undefined || !isAll) {
+      this.withoutAnswer(answering);
+      return;
+    }
+    endAnswer(answering);
+    const { confirmed } = gateway;
+    gateway.answered = { registration, after: confirmed, until };
+    const { epoch } = this.#host;
+    const undeliveredTime = this.#host.undelivered(prev);
+    if (take({ registration, epoch, prev, entries, undeliveredTime })) {
+      gateway.confirmed = until;
+      gateway.answered = undefined;
+    }
+  }
+
+  /** Offset after which a gateway lacks entries and nothing else; undefined where an answer cannot carry what it lacks. */
+  #plainSince({ gateway, registration }: Answering): number | undefined {
+    if (this.#over || this.#gateways.get(gateway.name) !== gateway) return undefined;
+    const { announce, call, confirmed, presence, transients } = gateway;
+    // Another life of the gateway may have registered meanwhile, which the answer does not reach.
+    if (gateway.registration !== registration) return undefined;
+    if (!presence.empty || !transients.empty || announce) return undefined;
+    // What a call brings is read from the log if it comes too late; without a log it comes twice.
+    return this.#host.transient ? confirmed : Math.max(confirmed, call?.until ?? 0);
   }
 
   /** The gateway gets what it lacks by calls. */

@@ -80,10 +80,15 @@ export class ChannelLease {
    * @throws MessagingError UNAVAILABLE when the index does not answer in time
    */
   take(): Promise<void> | undefined {
-    if (!this.held) return this.#ask();
+    return this.takeHeld() ? undefined : this.#ask();
+  }
+
+  /** Whether the lease is held. Where it is near its end it is asked for again; where it is not held it is not asked for. */
+  takeHeld(): boolean {
     const left = this.#until - this.#host.now();
+    if (left <= 0) return false;
     if (left <= this.#host.terms.leaseMs * RENEWED_PART) this.askSoon();
-    return undefined;
+    return true;
   }
 
   /** The lease is over before its time. */

@@ -3,7 +3,7 @@
  * itself: the log, the members and the fan-out, each over its store. Every call is
  * one synchronous step.
  */
-import { ChannelLog } from "../../channels/log.ts";
+import { type Appended, ChannelLog } from "../../channels/log.ts";
 import type { LogClock, LogRandom } from "../../channels/log-ports.ts";
 import type { LogRow } from "../../channels/log-store.ts";
 import { MemoryLogStore } from "../../channels/memory-store.ts";
@@ -12,19 +12,21 @@ import { RecentIds } from "../../channels/recent-ids.ts";
 import type { ChannelRules } from "../../channels/rules.ts";
 import type { Position, SubscribeResult } from "../../engine/ports/broker.ts";
 import type {
+  Entry,
   HistoryRequest,
   PublishItem,
   RegisterRequest,
 } from "../../protocol/gen/messageloop/internal/v1/internal_pb.js";
 import { MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
 import type { SharedAlarm } from "../alarm.ts";
-import { encodeTransient, type History, type Published } from "../calls/internal-codec.ts";
+import { encodeTransient, type History } from "../calls/internal-codec.ts";
 import type { LeaseTerms } from "../calls/lease-terms.ts";
 import { interestOf } from "../calls/pattern-calls.ts";
 import type { PatternInterest } from "../calls/pattern-interest.ts";
 import type { ObjectCalls } from "../ports/calls.ts";
 import type { ChannelHearer } from "../ports/channel-hearer.ts";
 import type { ChannelStore, GatewayStore } from "../ports/channel-store.ts";
+import type { NearRun } from "../ports/near-channel.ts";
 import type { ObjectPlatform } from "../ports/platform.ts";
 import { ChannelFanOut } from "./fan-out.ts";
 import type { Answering } from "./fan-out-gateway.ts";
@@ -165,6 +167,11 @@ export class ChannelLife {
     return this.#lease.take();
   }
 
+  /** Whether messages may be taken in this step. */
+  isReady(): boolean {
+    return this.#lease.takeHeld();
+  }
+
   /** One more gateway hears the channel through a pattern, from here on. */
   addInterest(interest: PatternInterest): void {
     this.#fanOut.addInterest(interest, this.#lease.round);
@@ -183,6 +190,11 @@ export class ChannelLife {
     return this.#fanOut.answer(answering);
   }
 
+  /** Has a gateway on this thread take what it lacks, where that is these newest entries. Comes after the flush. */
+  handOver(answering: Answering, entries: readonly Entry[], take: (run: NearRun) => boolean): void {
+    this.#fanOut.handOver(answering, entries, take);
+  }
+
   /** There is no answer. */
   withoutAnswer(answering: Answering): void {
     this.#fanOut.withoutAnswer(answering);
@@ -192,12 +204,12 @@ export class ChannelLife {
    * Appends one item of a batch. It is delivered with the next flush, or with the answer to its gateway. Only while the
    * life is `ready`.
    */
-  publish({ key, body }: PublishItem, answering?: Answering): Published {
+  publish({ key, body }: PublishItem, answering?: Answering): Appended {
     const { offset, time, duplicate } = this.#log.append(key, body);
     if (!duplicate) this.#fanOut.append({ offset, key, time, body });
     else if (offset <= this.#startHead) this.#fanOut.offerAgain(offset);
     else this.#fanOut.repeated(offset, answering);
-    return { offset, duplicate };
+    return { offset, time, duplicate };
   }
 
   /** Takes a message outside of the log. It is delivered with the next flush. Only while the life is `ready`. */

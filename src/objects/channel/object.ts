@@ -3,17 +3,22 @@
  * happens is decided in its life; here requests are read, and answers written.
  */
 import { fromBinary } from "@bufbuild/protobuf";
+import type { Appended } from "../../channels/log.ts";
 import type { ChannelRules } from "../../channels/rules.ts";
 import { background } from "../../engine/background.ts";
+import type { PublishResult } from "../../engine/ports/broker.ts";
 import { nextTurn } from "../../engine/ports/timers.ts";
 import { MessagingError } from "../../protocol/errors.ts";
 import {
+  type Entry,
+  type EntryBody,
   GatewaysResponseSchema,
   HearRequestSchema,
   HistoryRequestSchema,
   PresenceRequestSchema,
   PresenceResponseSchema,
   type PublishItem,
+  type PublishRequest,
   ReadRequestSchema,
   RegisterRequestSchema,
   RegisterResponseSchema,
@@ -22,17 +27,13 @@ import { MAX_BATCH_ENTRIES } from "../../protocol/limits.ts";
 import { SharedAlarm } from "../alarm.ts";
 import { encode } from "../calls/encode.ts";
 import { deliverTo } from "../calls/gateway-calls.ts";
-import {
-  encodeHistory,
-  encodePublished,
-  encodeReadResponse,
-  type Published,
-} from "../calls/internal-codec.ts";
+import { encodeHistory, encodePublished, encodeReadResponse } from "../calls/internal-codec.ts";
 import { readPublishes } from "../calls/internal-reader.ts";
 import { indexOf, LEASE_TERMS } from "../calls/lease-terms.ts";
 import { interestOf, leaseOf } from "../calls/pattern-calls.ts";
 import type { Called, ChannelStub, ObjectCalls } from "../ports/calls.ts";
 import type { ChannelStore } from "../ports/channel-store.ts";
+import type { NearPublish, NearRun } from "../ports/near-channel.ts";
 import type { ObjectStorage } from "../ports/storage.ts";
 import type { Answering } from "./fan-out-gateway.ts";
 import { type ChannelHost, ChannelLife } from "./life.ts";
@@ -80,8 +81,12 @@ export class ChannelObject implements Called<ChannelStub> {
     });
   }
 
-  async publish(request: Uint8Array): Promise<Uint8Array> {
-    const { items, region, registration } = readPublishes(request);
+  publish(request: Uint8Array): Uint8Array | Promise<Uint8Array> {
+    const publishes = readPublishes(request);
+    return this.#life.isReady() ? this.#publish(publishes) : this.#publishLater(publishes);
+  }
+
+  async #publishLater(publishes: PublishRequest): Promise<Uint8Array> {
     try {
       // After the wait the object may hold another life of the channel.
       for (let wait = this.#life.ready(); wait !== undefined; wait = this.#life.ready()) await wait;
@@ -89,21 +94,66 @@ export class ChannelObject implements Called<ChannelStub> {
       const error = this.#stated(refusal);
       return encodePublished(
         "",
-        items.map(() => error),
+        publishes.items.map(() => error),
         undefined,
       );
     }
+    return await this.#publish(publishes);
+  }
+
+  /** Publishes while the life is ready. */
+  #publish({ items, region, registration }: PublishRequest): Uint8Array | Promise<Uint8Array> {
     const life = this.#life;
     const answering = life.answering(registration);
+    const failed = (error: unknown): never => {
+      if (answering !== undefined) life.withoutAnswer(answering);
+      throw error;
+    };
     try {
       const results = items.map((item) => this.#taken(life, item, answering));
       if (items.some(({ transient }) => !transient)) life.published(region);
+      const answer = (): Uint8Array =>
+        encodePublished(life.position.epoch, results, answering && life.answer(answering));
       // A full batch needs no others, and what can leave now need not wait for others. The next turn may be far off: sockets
       // that have something to read put it off.
-      if (items.length >= MAX_BATCH_ENTRIES || !life.delivering) life.flush();
-      else await this.#flushed(life);
-      const delivery = answering && life.answer(answering);
-      return encodePublished(life.position.epoch, results, delivery);
+      if (items.length < MAX_BATCH_ENTRIES && life.delivering) {
+        return this.#flushed(life).then(answer).catch(failed);
+      }
+      life.flush();
+      return answer();
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  /**
+   * The same in one step, for a gateway on this thread: what it lacks is handed over in it.
+   *
+   * @param region of the gateway
+   */
+  publishNear(
+    publishes: readonly NearPublish[],
+    region: string,
+    registration: string,
+    take: (run: NearRun) => boolean,
+  ): readonly (PublishResult | MessagingError)[] | undefined {
+    const life = this.#life;
+    if (!life.isReady()) return undefined;
+    const { epoch } = life.position;
+    const answering = life.answering(registration);
+    const entries: Entry[] = [];
+    try {
+      const results = publishes.map(({ item, body }) => {
+        const taken = this.#taken(life, item, answering);
+        if (taken instanceof Error) return taken;
+        const { duplicate, offset, time } = taken;
+        if (!duplicate && !item.transient) entries.push(entryOf(offset, time, body));
+        return { position: { epoch, offset }, duplicate };
+      });
+      if (publishes.some(({ item }) => !item.transient)) life.published(region);
+      life.flush();
+      if (answering !== undefined) life.handOver(answering, entries, take);
+      return results;
     } catch (error) {
       if (answering !== undefined) life.withoutAnswer(answering);
       throw error;
@@ -115,11 +165,11 @@ export class ChannelObject implements Called<ChannelStub> {
     life: ChannelLife,
     item: PublishItem,
     answering: Answering | undefined,
-  ): Published | MessagingError {
+  ): Appended | MessagingError {
     try {
       if (!item.transient) return life.publish(item, answering);
       life.transmit(item);
-      return { offset: 0, duplicate: false };
+      return { offset: 0, time: 0, duplicate: false };
     } catch (error) {
       return this.#stated(error);
     }
@@ -246,4 +296,13 @@ export class ChannelObject implements Called<ChannelStub> {
     }
     return known;
   }
+}
+
+function entryOf(offset: number, time: number, body: EntryBody | undefined): Entry {
+  const places = { offset: BigInt(offset), time: BigInt(time) };
+  return {
+    $typeName: "messageloop.internal.v1.Entry",
+    ...places,
+    ...(body === undefined ? {} : { body }),
+  };
 }

@@ -35,13 +35,14 @@ import type {
 import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
 import { bodyBytes } from "../../protocol/plain-protobuf/entry.ts";
 import { gatewaysOf, historyOf, presenceOf } from "../calls/channel-calls.ts";
-import { GONE, runOf, STAYS } from "../calls/gateway-calls.ts";
+import { GONE, type Run, runOf, STAYS } from "../calls/gateway-calls.ts";
 import { readDelivery } from "../calls/internal-reader.ts";
 import { indexesOf } from "../calls/lease-terms.ts";
 import { activeOf } from "../calls/pattern-calls.ts";
 import { mergeInterest, type PatternInterest } from "../calls/pattern-interest.ts";
 import { retrying, toIndex } from "../calls/retry.ts";
 import type { Called, ChannelStub, GatewayStub, ObjectCalls } from "../ports/calls.ts";
+import type { NearPublish } from "../ports/near-channel.ts";
 import { Trouble } from "../trouble.ts";
 import { CallSlots } from "./call-slots.ts";
 import { ChannelLink, type LinkHost } from "./channel-link.ts";
@@ -69,6 +70,7 @@ export interface ObjectBrokerOptions
       | "patternInterest"
       | "listensSince"
       | "take"
+      | "takeRun"
       | "channelTrouble"
       | "tellings"
       | "questions"
@@ -141,6 +143,7 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
       patternInterest: (channel) => this.#patternInterest(channel),
       listensSince: (channel) => this.#listensSince(channel),
       take: (delivery) => this.#take(delivery) || undefined,
+      takeRun: (channel, run) => this.#takeRun(channel, run) || undefined,
     };
   }
 
@@ -207,19 +210,19 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
   }
 
   async publish(channel: string, { key, body }: PublishCommand): Promise<PublishResult> {
-    return await this.#push(channel, item(key, bodyBytes(body), false));
+    return await this.#push(channel, { item: item(key, bodyBytes(body), false), body });
   }
 
   /** With what is published to the channel, in its order. */
   async transmit(channel: string, { id, body }: Transient): Promise<void> {
     const bytes = body === undefined ? new Uint8Array() : bodyBytes(body);
-    await this.#push(channel, item(id, bytes, true));
+    await this.#push(channel, { item: item(id, bytes, true), body: undefined });
   }
 
-  async #push(channel: string, item: PublishItem): Promise<PublishResult> {
+  async #push(channel: string, publish: NearPublish): Promise<PublishResult> {
     const link = this.#link(channel);
     try {
-      return await link.outbox.push(item);
+      return await link.publish(publish);
     } finally {
       this.#forget(channel, link);
     }
@@ -298,14 +301,20 @@ export class ObjectBroker implements Broker, Called<GatewayStub> {
   /** False where there is no subscriber, undefined when it has been handed over, else a promise that settles then. */
   #take(delivery: DeliverRequest): false | undefined | Promise<void> {
     const { channel, transients } = delivery;
+    const taken = this.#takeRun(channel, runOf(delivery));
+    if (taken === false) return false;
+    const fresh = transients.filter(({ id }) => this.#transmitted.add(id));
+    if (fresh.length > 0) this.#handler?.transients(channel, fresh);
+    return taken;
+  }
+
+  /** The same of a run of entries and changes. */
+  #takeRun(channel: string, run: Run): false | undefined | Promise<void> {
     const interest = this.#interest;
     if (!interest.hasAnySubscriber(channel)) return false;
     this.#forgetOld();
     if (!interest.hasDirectSubscriber(channel)) this.#heard.add(channel);
-    const taken = this.#link(channel).cursor.take(runOf(delivery));
-    const fresh = transients.filter(({ id }) => this.#transmitted.add(id));
-    if (fresh.length > 0) this.#handler?.transients(channel, fresh);
-    return taken;
+    return this.#link(channel).cursor.take(run);
   }
 
   /** A call about a session of this gateway. Takes a NodeCall, answers a NodeAnswer. */

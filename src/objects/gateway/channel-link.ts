@@ -2,7 +2,7 @@
  * All that a gateway has with one channel: what it reports to it, how far it has heard it, what it publishes
  * there, and the stub that the calls go through.
  */
-import type { BrokerHandler, Position } from "../../engine/ports/broker.ts";
+import type { BrokerHandler, Position, PublishResult } from "../../engine/ports/broker.ts";
 import type { PublishQueue } from "../../engine/publishing/publish-queue.ts";
 import {
   type DeliverRequest,
@@ -15,24 +15,29 @@ import { MAX_QUEUED_BYTES } from "../../protocol/limits.ts";
 import { readAnswer } from "../calls/answers.ts";
 import { historyOf, presenceOf } from "../calls/channel-calls.ts";
 import { encode } from "../calls/encode.ts";
+import type { Run } from "../calls/gateway-calls.ts";
 import { readPublished } from "../calls/internal-reader.ts";
 import { retrying, toChannel } from "../calls/retry.ts";
 import type { ChannelStub, ObjectCalls } from "../ports/calls.ts";
+import type { NearPublish, NearRun } from "../ports/near-channel.ts";
 import type { CallSlots } from "./call-slots.ts";
 import { ChannelRegistration, type ChannelRegistrationHost } from "./channel-registration.ts";
 import { Cursor } from "./cursor.ts";
+import { NearPublishes } from "./near-publishes.ts";
 import { publishQueue } from "./publish-queue.ts";
 
 /** What the link needs from the gateway around it. */
 export interface LinkHost extends ChannelRegistrationHost {
   /** Since when one of them hears it through a pattern, Unix milliseconds; Infinity where that has not begun. */
   listensSince(channel: string): number;
-  readonly calls: Pick<ObjectCalls, "channel" | "index">;
+  readonly calls: Pick<ObjectCalls, "channel" | "index" | "near">;
   readonly handler: () => BrokerHandler | undefined;
   /** Through which channels are asked. */
   readonly questions: CallSlots;
   /** Takes what a channel delivers. Undefined when it has been handed over, else a promise that settles then. */
   take(delivery: DeliverRequest): undefined | Promise<void>;
+  /** The same of a channel on this thread. */
+  takeRun(channel: string, run: Run): undefined | Promise<void>;
 }
 
 export class ChannelLink {
@@ -42,6 +47,8 @@ export class ChannelLink {
   /** Made when they are needed: most of the channels that a pattern brings need neither. */
   #registration: ChannelRegistration | undefined;
   #outbox: PublishQueue<PublishItem> | undefined;
+  /** Null where the channel is not on this thread; undefined until that was asked. */
+  #near: NearPublishes | null | undefined;
   #stub: ChannelStub | undefined;
   /** Questions that wait for their answer. */
   #asking = 0;
@@ -81,13 +88,41 @@ export class ChannelLink {
     return this.#registration;
   }
 
-  get outbox(): PublishQueue<PublishItem> {
+  /**
+   * Publishes, in the order of the calls.
+   *
+   * @throws MessagingError what the channel says of it, and UNAVAILABLE when it does not answer in time
+   */
+  publish(publish: NearPublish): Promise<PublishResult> {
+    const near = this.#nearPublishes;
+    // What waits for the channel comes before it.
+    const isNear = near !== undefined && this.#outbox?.idle !== false;
+    return isNear ? near.push(publish) : this.#queue.push(publish.item);
+  }
+
+  get #nearPublishes(): NearPublishes | undefined {
+    if (this.#near === undefined) {
+      const channel = this.#host.calls.near?.(this.#channel);
+      const { turn } = this.#host;
+      this.#near =
+        channel === undefined
+          ? null
+          : new NearPublishes({
+              turn,
+              take: (all) => channel.publish(all, this.#heardBy, (run) => this.#takeNear(run)),
+              wait: ({ item }) => this.#queue.push(item),
+            });
+    }
+    return this.#near ?? undefined;
+  }
+
+  get #queue(): PublishQueue<PublishItem> {
     const link = this;
     this.#outbox ??= publishQueue(
       {
         publish: (request) => this.#publish(request),
         get registration() {
-          return (link.#hears && link.registration.id) || "";
+          return link.#heardBy;
         },
         unanswered: (until) => {
           if (until === undefined || !this.#has(until)) this.registration.doubt();
@@ -99,13 +134,14 @@ export class ChannelLink {
   }
 
   /**
-   * Whether the answer to a publish may bring what the channel delivers: where that is lost, this gateway has to know that
-   * something is missing.
+   * The registration by which the answer to a publish may bring what the channel delivers, else empty: where that is lost,
+   * this gateway has to know that something is missing.
    */
-  get #hears(): boolean {
-    return (
-      this.cursor.position !== undefined && this.#host.interest().hasDirectSubscriber(this.#channel)
-    );
+  get #heardBy(): string {
+    const { cursor } = this;
+    const hears =
+      cursor.position !== undefined && this.#host.interest().hasDirectSubscriber(this.#channel);
+    return (hears && this.registration.id) || "";
   }
 
   /** Whether everything up to a place has arrived here. */
@@ -121,6 +157,13 @@ export class ChannelLink {
       this.#host.take(answer.delivery)?.catch(() => this.registration.doubt());
     }
     return answer;
+  }
+
+  /** Takes what is handed over with a publish. Returns whether that is done. */
+  #takeNear(run: NearRun): boolean {
+    const taken = this.#host.takeRun(this.#channel, { ...run, presence: [], presenceLost: false });
+    taken?.catch(() => this.registration.doubt());
+    return taken === undefined;
   }
 
   /** Everything up to a head has to have arrived here. */
@@ -147,7 +190,7 @@ export class ChannelLink {
 
   /** Whether publishes wait for their acknowledgement. */
   get publishing(): boolean {
-    return this.#outbox?.idle === false;
+    return this.#outbox?.idle === false || this.#near?.idle === false;
   }
 
   /** Whether nothing waits and nothing is in flight. */

@@ -11,9 +11,13 @@
  * Error with `remote: true`, and with the `code` that it had; one that asking again makes worse has
  * `overloaded: true`. These are the names that Workers give them.
  */
+import type { NearChannel } from "./near-channel.ts";
+
 export interface ObjectCalls {
   /** A fresh stub of a channel. The first call begins its life. */
   channel(name: string): ChannelStub;
+  /** A channel that is on the caller's own thread; undefined for any other, and not there on hosts where none is. */
+  near?(name: string): NearChannel | undefined;
   /** A fresh stub of a gateway. */
   gateway(name: string): GatewayStub;
   /** A fresh stub of a pattern index. */

@@ -101,11 +101,13 @@ interface OpenLine {
   readonly theirs: Outgoing;
 }
 
+type Answer = Uint8Array | undefined;
+
 export interface LinkOptions {
   /** Calls back at the end of this turn of the event loop. */
   readonly endOfTurn: (callback: () => void) => void;
   /** Carries out a request of the other thread. */
-  readonly serve: (request: Request) => Promise<Uint8Array | undefined>;
+  readonly serve: (request: Request) => Answer | Promise<Answer>;
 }
 
 interface Waiting {
@@ -210,10 +212,16 @@ export class Link {
   #handle(frame: Frame): void {
     const { id } = frame;
     if (frame.kind === REQUEST) {
-      this.#options.serve(frame).then(
-        (body) => this.#push({ kind: ANSWER, id, body }),
-        (error: unknown) => this.#push({ kind: ERROR, id, body: encodeError(error) }),
-      );
+      const answer = (body: Answer): void => this.#push({ kind: ANSWER, id, body });
+      const failed = (error: unknown): void =>
+        this.#push({ kind: ERROR, id, body: encodeError(error) });
+      try {
+        const served = this.#options.serve(frame);
+        if (served instanceof Promise) served.then(answer, failed);
+        else answer(served);
+      } catch (error) {
+        failed(error);
+      }
       return;
     }
     const pending = this.#calls.get(id);

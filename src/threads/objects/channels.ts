@@ -79,24 +79,22 @@ export class ThreadChannels {
    *
    * @throws MessagingError RATE_LIMITED where it would be one too many
    */
-  async run<Answer>(
-    name: string,
-    call: (object: ChannelObject) => Answer | Promise<Answer>,
-  ): Promise<Answer> {
-    return await this.#channel(name).hosted.run(call);
+  run<Answer>(name: string, call: (object: ChannelObject) => Answer): Answer {
+    return this.#channel(name).hosted.run(call);
   }
 
   /** The same, and afterwards what the channel keeps is within the bound of all. */
-  async publish(
-    name: string,
-    call: (object: ChannelObject) => Promise<Uint8Array>,
-  ): Promise<Uint8Array> {
+  publish<Answer>(name: string, call: (object: ChannelObject) => Answer): Answer {
     const channel = this.#channel(name);
-    const answer = await channel.hosted.run(call);
-    if (!this.#count(channel)) return answer;
-    channel.published = this.#options.platform.clock.now();
-    this.#recent.push(channel);
-    this.#makeRoom();
+    const answer = channel.hosted.run(call);
+    const published = (): void => this.#published(channel);
+    if (answer instanceof Promise) {
+      return answer.then((late: unknown) => {
+        published();
+        return late;
+      }) as Answer;
+    }
+    published();
     return answer;
   }
 
@@ -153,6 +151,13 @@ export class ThreadChannels {
         }),
       gone: () => this.#forget(name),
     });
+  }
+
+  #published(channel: Channel): void {
+    if (!this.#count(channel)) return;
+    channel.published = this.#options.platform.clock.now();
+    this.#recent.push(channel);
+    this.#makeRoom();
   }
 
   #forget(name: string): void {

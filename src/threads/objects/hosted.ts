@@ -47,14 +47,21 @@ export class Hosted<T extends Alarmed, Store> {
     return this.#store;
   }
 
-  async run<Answer>(call: (object: T) => Answer | Promise<Answer>): Promise<Answer> {
+  /** Makes a call. It is one step where its answer is no promise. */
+  run<Answer>(call: (object: T) => Answer): Answer {
     this.#calls += 1;
+    let answer: Answer | undefined;
     try {
-      return await call(this.object);
+      answer = call(this.object);
     } finally {
-      this.#calls -= 1;
-      this.#look();
+      if (!(answer instanceof Promise)) this.#ended();
     }
+    return answer instanceof Promise ? (answer.finally(() => this.#ended()) as Answer) : answer;
+  }
+
+  #ended(): void {
+    this.#calls -= 1;
+    this.#look();
   }
 
   #setAlarm(at: number): void {

@@ -7,6 +7,7 @@ import { StatsObject } from "../../objects/directory/stats.ts";
 import { UserObject } from "../../objects/directory/user.ts";
 import { PatternIndexObject } from "../../objects/pattern-index/object.ts";
 import type { ObjectCalls } from "../../objects/ports/calls.ts";
+import type { NearChannel } from "../../objects/ports/near-channel.ts";
 import type { ObjectKind } from "../calls/methods.ts";
 import { ThreadChannels, type ThreadChannelsOptions } from "./channels.ts";
 import { HostedObjects } from "./hosted.ts";
@@ -84,32 +85,56 @@ export class ThreadObjects {
    *
    * @throws what the object throws
    */
-  async serve(kind: ObjectKind, method: string, name: string, body: Uint8Array): Promise<Answer> {
+  serve(
+    kind: ObjectKind,
+    method: string,
+    name: string,
+    body: Uint8Array,
+  ): Answer | Promise<Answer> {
     switch (kind) {
       case "channel":
-        return await this.#channel(method, name, body);
-      case "index":
+        return this.#channel(method, name, body);
+      case "index": {
+        const call = () => this.#indexes.of(name).run((object) => called(object, method, body));
         // A lease without a gateway that has yet to register would lose it what is published.
-        if (method === "lease" && this.#settling !== undefined) await this.#settling.promise;
-        return await this.#indexes.of(name).run((object) => called(object, method, body));
+        return method === "lease" ? this.#settled(call) : call();
+      }
       case "user":
-        return await this.#users.of(name).run((object) => called(object, method, body));
+        return this.#users.of(name).run((object) => called(object, method, body));
       case "stats":
-        return await this.#stats.of(name).run((object) => called(object, method, body));
+        return this.#stats.of(name).run((object) => called(object, method, body));
       default:
         throw new TypeError(`there are no objects of the kind ${kind}`);
     }
   }
 
-  async #channel(method: string, name: string, body: Uint8Array): Promise<Answer> {
+  /** A channel of this thread, for the gateway that is here as well. */
+  near(name: string): NearChannel {
     const { channels } = this;
-    if (method !== "publish") {
-      const answer = await channels.run(name, (object) => called(object, method, body));
-      if (method === "removeHistory") channels.recount(name);
-      return answer;
+    const { region } = this.#options;
+    return {
+      publish: (publishes, registration, take) => {
+        if (this.#settling !== undefined) return undefined;
+        return channels.publish(name, (object) =>
+          object.publishNear(publishes, region, registration, take),
+        );
+      },
+    };
+  }
+
+  #channel(method: string, name: string, body: Uint8Array): Answer | Promise<Answer> {
+    const { channels } = this;
+    if (method === "publish") {
+      return this.#settled(() => channels.publish(name, (object) => object.publish(body)));
     }
-    if (this.#settling !== undefined) await this.#settling.promise;
-    return await channels.publish(name, (object) => object.publish(body));
+    const answer = channels.run(name, (object) => called(object, method, body));
+    if (method === "removeHistory") channels.recount(name);
+    return answer;
+  }
+
+  /** Makes a call when messages are taken. */
+  #settled(call: () => Answer | Promise<Answer>): Answer | Promise<Answer> {
+    return this.#settling === undefined ? call() : this.#settling.promise.then(call);
   }
 }
 
@@ -121,7 +146,11 @@ function callsOf({ gateway, index }: ObjectCalls): Pick<ObjectCalls, "gateway" |
 type Methods = Readonly<Record<string, (request: Uint8Array) => unknown>>;
 
 /** @param method one of the table, which has those of the stubs alone */
-async function called(object: object, method: string, body: Uint8Array): Promise<Answer> {
-  const answer = await (object as Methods)[method]?.(body);
+function called(object: object, method: string, body: Uint8Array): Answer | Promise<Answer> {
+  const answer = (object as Methods)[method]?.(body);
+  return answer instanceof Promise ? answer.then(bytesOf) : bytesOf(answer);
+}
+
+function bytesOf(answer: unknown): Answer {
   return answer instanceof Uint8Array ? answer : undefined;
 }

@@ -93,8 +93,8 @@ export class ChannelDurableObject extends DurableObject<Env> implements Called<C
     return this.#channel.register(request);
   }
 
-  publish(request: Uint8Array): Promise<Uint8Array> {
-    return this.#channel.publish(request);
+  async publish(request: Uint8Array): Promise<Uint8Array> {
+    return await this.#channel.publish(request);
   }
 
   hear(request: Uint8Array): void {
