@@ -1,6 +1,6 @@
 /**
- * One thread among those of a process: a gateway with its engine's broker, the objects that rendezvous hashing gives the
- * thread, and the lines to the others.
+ * One thread among those of a process: a gateway with its engine's broker, the objects that the thread has, and the lines
+ * to the others.
  *
  * What happens when a thread ends, in this order: every other thread hears it, forgets the thread's gateway, and drops the
  * leases that the thread's pattern indexes have granted; when all have done so, a new thread takes its place and is
@@ -33,7 +33,7 @@ import { remoteError, threadEnded } from "./calls/errors.ts";
 import type { Request } from "./calls/frames.ts";
 import { type Line, Link } from "./calls/link.ts";
 import { ALL_METHODS, methodNumber } from "./calls/methods.ts";
-import { ownerOf } from "./calls/owner.ts";
+import { ChannelOwners, ownerOf } from "./calls/owner.ts";
 import {
   type Call,
   ChannelCalls,
@@ -55,6 +55,8 @@ export interface ThreadNodeOptions {
   /** 0 to `threads - 1`. A thread that takes the place of one that has ended has its index. */
   readonly index: number;
   readonly threads: number;
+  /** What `ownersMemory` has made, the same for all threads. */
+  readonly owners: SharedArrayBuffer;
   /** Names this life of the thread's gateway among all; sessions' ids begin with it. */
   readonly gateway: string;
   readonly platform: ObjectPlatform;
@@ -92,12 +94,14 @@ export class ThreadNode {
   readonly objects: ThreadObjects;
   readonly #options: ThreadNodeOptions;
   readonly #peers: Peer[];
+  readonly #channelOwners: ChannelOwners;
   /** Whether all are joined that there were at the beginning. */
   #complete = false;
 
   constructor(options: ThreadNodeOptions) {
-    const { gateway, index, keepsDirectory, platform, random, threads } = options;
+    const { gateway, index, keepsDirectory, owners, platform, random, threads } = options;
     this.#options = options;
+    this.#channelOwners = new ChannelOwners(owners, threads, index);
     this.#peers = Array.from({ length: threads }, (_, other) => this.#place(other));
     const calls = this.#calls();
     this.objects = new ThreadObjects({
@@ -162,7 +166,7 @@ export class ThreadNode {
     return { gateway: undefined, link, settled: false };
   }
 
-  /** Which thread has an object of its kind. */
+  /** Which thread has an object that is no channel. */
   #ownerOf(name: string): number {
     return ownerOf(name, this.#options.threads);
   }
@@ -170,7 +174,8 @@ export class ThreadNode {
   /** What sessions here want to hear of the other's objects is registered there, and then it hears that. */
   async #settle(index: number, link: Link): Promise<void> {
     const isLost = (name: string): boolean => this.#ownerOf(name) === index;
-    await this.broker.renew({ channel: isLost, index: isLost, user: isLost });
+    const channel = (name: string): boolean => this.#channelOwners.known(name) === index;
+    await this.broker.renew({ channel, index: isLost, user: isLost });
     await link.call(SETTLED, "", NOTHING).catch(() => {});
   }
 
@@ -217,9 +222,9 @@ export class ThreadNode {
 
   #calls(): ObjectCalls {
     return {
-      channel: (name) => new ChannelCalls(this.#to(this.#ownerOf(name), name)),
+      channel: (name) => new ChannelCalls(this.#to(this.#channelOwners.of(name), name)),
       near: (name) =>
-        this.#ownerOf(name) === this.#options.index ? this.objects.near(name) : undefined,
+        this.#channelOwners.of(name) === this.#options.index ? this.objects.near(name) : undefined,
       gateway: (name) => this.#gateway(name),
       index: (name) => new PatternCalls(this.#to(this.#ownerOf(name), name)),
       user: (id) => new UserCalls(this.#to(this.#ownerOf(id), id)),

@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { afterEach, expect, test } from "vitest";
 import { obstacle } from "../../src/server/threads/threads.ts";
-import { ownerOf } from "../../src/threads/calls/owner.ts";
 import { KEYS } from "../http/api/cases.ts";
 import { jsonDriver } from "../http/api/driver.ts";
 import { freshChannel, textOf, texts } from "../support/client.ts";
@@ -24,14 +23,6 @@ afterEach(async () => {
 async function start(...args: Parameters<typeof startThreads>): Promise<ThreadsProcess> {
   server = await startThreads(...args);
   return server;
-}
-
-/** A channel that the thread has. */
-function channelOf(thread: number, threads = 2): string {
-  for (;;) {
-    const channel = freshChannel();
-    if (ownerOf(channel, threads) === thread) return channel;
-  }
 }
 
 test("connections are spread evenly, and clients of all threads hear each other", async () => {
@@ -95,10 +86,13 @@ test("metrics are sums, with figures of each thread, and the page names them", a
 
 test("a thread that ends is replaced, and its channels say that their epoch is a new one", async () => {
   const { own, kill, ready } = await start(2);
-  const [lost, kept] = [channelOf(1), channelOf(0)];
+  const [lost, kept] = [freshChannel(), freshChannel()];
   const other = await open(own[0] ?? "", EXTENDED);
   const victim = await open(own[1] ?? "", EXTENDED);
-  await other.subscribe(lost, kept);
+  // Each is kept by the thread that wants it first.
+  await victim.subscribe(lost);
+  await other.subscribe(kept);
+  await other.subscribe(lost);
   await victim.subscribe(kept);
   await other.publish(lost, "before");
   await other.received(1);

@@ -8,7 +8,7 @@ import { DEFAULT_SETTINGS } from "../../src/engine/settings/settings.ts";
 import { codecFor } from "../../src/protocol/codec.ts";
 import type { OutboundMessage } from "../../src/protocol/gen/messageloop/v1/service_pb.js";
 import { newMemory } from "../../src/threads/calls/link.ts";
-import { ownerOf } from "../../src/threads/calls/owner.ts";
+import { ChannelOwners, ownersMemory } from "../../src/threads/calls/owner.ts";
 import { ThreadNode } from "../../src/threads/node.ts";
 import { CAPABILITIES, type Init, ScriptedTransport, send } from "../engine/scene.ts";
 import { eventually } from "../support/eventually.ts";
@@ -40,20 +40,23 @@ export class ThreadCluster {
   readonly warnings: string[] = [];
   readonly places: Place[] = [];
   readonly #options: ClusterOptions;
+  readonly #owners: SharedArrayBuffer;
   #lives = 0;
 
   constructor(options: ClusterOptions = {}) {
     this.threads = options.threads ?? 2;
     this.#options = options;
+    this.#owners = ownersMemory(this.threads);
     for (let index = 0; index < this.threads; index++) this.#start(index);
     for (const { node } of this.places) node.complete();
   }
 
   /** A name with this beginning that the thread has. */
   name(thread: number, beginning = "room"): string {
+    const owners = new ChannelOwners(this.#owners, this.threads, thread);
     for (let number = 0; ; number++) {
       const name = `${beginning}.${number}`;
-      if (ownerOf(name, this.threads) === thread) return name;
+      if (owners.of(name) === thread) return name;
     }
   }
 
@@ -105,6 +108,7 @@ export class ThreadCluster {
     const node = new ThreadNode({
       index,
       threads: this.threads,
+      owners: this.#owners,
       gateway,
       platform,
       random,

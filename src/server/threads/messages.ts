@@ -19,6 +19,8 @@ export interface ThreadData {
   readonly gateway: string;
   /** Connections and sessions of all threads, see `counts.ts`. */
   readonly counts: Int32Array<SharedArrayBuffer>;
+  /** Which thread has which channel, see `ownersMemory`. */
+  readonly owners: SharedArrayBuffer;
   /** Tables of the configuration, as a file has them. */
   readonly tables: unknown;
   /** In the place of what the tables say. */

@@ -208,11 +208,12 @@ function configOf({ api, inForce, tables, threads }: ThreadData): ServerConfig {
 }
 
 function nodeOf(data: ThreadData, config: ServerConfig, logger: Logger): ThreadNode {
-  const { gateway, index, threads } = data;
+  const { gateway, index, owners, threads } = data;
   const { maxChannels, rules } = config.settings;
   return new ThreadNode({
     index,
     threads,
+    owners,
     gateway,
     platform: { clock, timers: threadTimers, logger },
     random: { ...random, epoch: shortId },

@@ -5,6 +5,7 @@
 import type { Socket } from "node:net";
 import { availableParallelism, totalmem } from "node:os";
 import { getHeapStatistics } from "node:v8";
+import { ownersMemory } from "../../threads/calls/owner.ts";
 import type { LogLevel, ServerConfig } from "../config/config.ts";
 import type { ServerLogger } from "../logger.ts";
 import { shortId } from "../platform.ts";
@@ -87,6 +88,7 @@ export class Threads {
   readonly #deaths: number[][];
   readonly #deathCounts: number[];
   readonly #counts: Int32Array<SharedArrayBuffer>;
+  readonly #owners: SharedArrayBuffer;
   readonly #acceptors = new Map<Door, Acceptor>();
   #look: NodeJS.Timeout | undefined;
   #lookedAt = 0;
@@ -99,6 +101,7 @@ export class Threads {
     this.#deaths = Array.from({ length: options.threads }, () => []);
     this.#deathCounts = Array.from({ length: options.threads }, () => 0);
     this.#counts = countsFor(options.threads);
+    this.#owners = ownersMemory(options.threads);
   }
 
   /**
@@ -209,9 +212,9 @@ export class Threads {
     this.#begun += 1;
     const gateway = `${this.#name}-${index}-${this.#begun}`;
     const api = { keys, ticketKeys };
-    const counts = this.#counts;
+    const shared = { counts: this.#counts, owners: this.#owners };
     const names = { process: this.#name, gateway };
-    const data = { index, threads, ...names, counts, tables, api, inForce, logLevel, extra };
+    const data = { index, threads, ...names, ...shared, tables, api, inForce, logLevel, extra };
     const host: SupervisedHost = {
       ended: (thread, reason) => this.#ended(thread, reason),
       gone: (door, sockets) => this.#acceptors.get(door)?.gone(sockets),
