@@ -41,7 +41,7 @@ const OBJECT_GB = 0.128;
  * Dollars for one, beyond what Workers Paid includes: developers.cloudflare.com, durable-objects/platform/pricing and
  * workers/platform/pricing, as of 2026-11-23. What the Worker in front takes of CPU is not in it.
  */
-const PRICES = {
+export const PRICES = {
   workerRequests: 0.3e-6,
   objectRequests: 0.15e-6,
   rowsRead: 0.001e-6,
