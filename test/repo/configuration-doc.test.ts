@@ -56,7 +56,7 @@ test("the files of the page are valid on both hosts", () => {
 });
 
 test("every setting that a page shows of a file is one of a host", () => {
-  const pages = ["README.md", ...globSync("docs/*.md", { cwd: root })];
+  const pages = ["README.md", ...globSync("docs/**/*.md", { cwd: root })];
   const shown = pages.flatMap((page) => {
     const found = blocks("yaml", undefined, readFileSync(new URL(page, root), "utf8"));
     return found.map((file) => [page, parse(file) as unknown] as const);

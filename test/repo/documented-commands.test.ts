@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const DOCUMENTS = [
   "README.md",
   "SPEC.md",
-  "docs/*.md",
+  "docs/**/*.md",
   "bench/README.md",
   "bench/peers/README.md",
   "checks/README.md",
