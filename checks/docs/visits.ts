@@ -26,7 +26,10 @@ export const VISITS: Readonly<Record<string, (printed: Printed) => Promise<void>
     }
   },
   "docs/guides/dashboard.md": async (printed) => {
-    await until("figures come", async () => (printed("node read.mjs").match(/ -?\d+$/gm)?.length ?? 0) > 2);
+    await until(
+      "figures come",
+      async () => (printed("node read.mjs").match(/ -?\d+$/gm)?.length ?? 0) > 2,
+    );
   },
   "docs/guides/notifications.md": async (printed) => {
     await until("the device is notified", async () =>
