@@ -83,11 +83,37 @@ export async function calculator(
   });
   expect("on Ably", await text(page, "[data-price=ably]"), `$${29 + 108 * 2.5 + 18 + 1}`);
   expect("on Pusher", await text(page, "[data-price=pusher]"), "$99.00");
+  for (const [item, [publish, client]] of Object.entries(guide())) {
+    const of = (row: string, share: number) => ((counted(row)[item] ?? 0) * share) / 1e6;
+    expect(
+      `guide, ${item}`,
+      publish,
+      `${Number(of("worker-cost-fan-out-1000", 1_000).toFixed(2))}`,
+    );
+    expect(`guide, ${item}`, client, `${Number(of("worker-cost-connect", 1).toFixed(2))}`);
+  }
   report.expect(
     wrong.length + strangers.length === 0,
     `the calculator says what was counted in ${Object.keys(ROWS).length + 1} rows of the bench, and what it costs by the lists${listed([...wrong, ...strangers])}`,
   );
   await page.close();
+}
+
+/** The table of docs/guides/cloudflare.md: what is billed for a publish and for a client. */
+function guide(): Readonly<Record<string, readonly [publish: string, client: string]>> {
+  const names = {
+    "requests to the Worker": "workerRequests",
+    "requests to objects": "objectRequests",
+    "rows read": "rowsRead",
+    "rows written": "rowsWritten",
+  };
+  const text = readFileSync(`${root}docs/guides/cloudflare.md`, "utf8");
+  const rows = Object.entries(names).map(([name, item]) => {
+    const [, publish = "", client = ""] =
+      new RegExp(`^\\| ${name} \\| (\\S+) \\| (\\S+) \\|$`, "m").exec(text) ?? [];
+    return [item, [publish, client] as const] as const;
+  });
+  return Object.fromEntries(rows);
 }
 
 async function fill(page: Page, load: Readonly<Record<string, number>>): Promise<void> {

@@ -10,9 +10,9 @@ import { listed } from "./links.ts";
 
 /** Names that pages leave to the application, beside those of the pages on the SDK. */
 const LEFT_OUT: Readonly<Record<string, string>> = {
-  "docs/embedding.md": `import type { Backends } from "messageloop-server";
-declare const users: Backends, orders: Backends, everythingElse: Backends;
-declare const onlyForOwners: NonNullable<Backends["authorizeSubscribe"]>;`,
+  "docs/embedding.md": `type Some = import("messageloop-server").Backends;
+declare const users: Some, orders: Some, everythingElse: Some;
+declare const onlyForOwners: NonNullable<Some["authorizeSubscribe"]>;`,
   ...Object.fromEntries(
     PAGES.filter((page) => page.includes("migrate-from-")).map((page) => [
       page,
