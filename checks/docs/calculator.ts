@@ -63,8 +63,9 @@ export async function calculator(
     subscribers: 1_000,
   });
   const published = 100 * 24 * SECONDS;
-  const requests = published * 2.05 - 1e6;
-  const written = published - 50e6;
+  const { objectRequests = 0, rowsWritten = 0 } = counted("worker-cost-fan-out-1000");
+  const requests = published * (objectRequests / 1_000) - 1e6;
+  const written = published * (rowsWritten / 1_000) - 50e6;
   // One gateway and one channel that never sleep.
   const awake = 2 * 24 * SECONDS * 0.128 - 400_000;
   const most = 5 + requests * 0.15e-6 + written * 1e-6 + Math.max(0, awake) * 12.5e-6;

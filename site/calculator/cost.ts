@@ -52,7 +52,7 @@ export type ListPrice = { readonly plan: string; readonly dollars: number } | un
 /**
  * What Cloudflare bills for a load in 30 days.
  *
- * A publish was counted with its subscribers on one gateway. Each further gateway is one more call, as docs/cloudflare.md says.
+ * A publish was counted with its publisher and its subscribers on one gateway. Each further gateway is one more call, as docs/cloudflare.md says.
  */
 export function onCloudflare(load: Load, counted: Counted): Month {
   const gateways = Math.max(1, Math.ceil(load.clients / SOCKETS_PER_GATEWAY));

@@ -62,7 +62,7 @@ test("sub-clauses are counted within their rule, and those that texts cite exist
   }
   const parts = found.flatMap(([, , part]) => part ?? []);
   expect(parts.length).toBeGreaterThan(0);
-  const docs = readdirSync(new URL("docs/", root)).map((name) => `docs/${name}`);
+  const docs = globSync("docs/**/*.md", { cwd: root });
   for (const path of ["SPEC.md", "README.md", ...docs]) {
     const text = readFileSync(new URL(path, root), "utf8");
     const cited = [...text.matchAll(/\b[A-Z]\d+\.\d+\b/g)].map(([part]) => part);
