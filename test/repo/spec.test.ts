@@ -1,5 +1,5 @@
 /** SPEC.md, the cases that cite its rules, and the tables of codes say the same. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { DISCONNECTS, ERRORS } from "../../src/protocol/codes.ts";
 import { CASES } from "../conformance/cases/index.ts";
