@@ -130,6 +130,8 @@ export async function open(chromium: Chromium, path: string, look: BrowserContex
     await route.fulfill({ body: await readFile(file), contentType });
   });
   await page.goto(`${ORIGIN}${path}`, { waitUntil: "networkidle" });
+  // Its program has taken the page over, and named what only that knows.
+  await page.waitForFunction("document.querySelector('#app')?.__vue_app__ !== undefined");
   return { page, strangers };
 }
 

@@ -22,7 +22,11 @@ export default defineConfig({
   ignoreDeadLinks: "localhostLinks",
   // Else the compiler reads that of the repository, whose target is newer than it is.
   vite: { esbuild: { target: "es2022", tsconfigRaw: { compilerOptions: { target: "es2022" } } } },
-  markdown: { anchor: { slugify } },
+  markdown: {
+    anchor: { slugify },
+    // Colours that are told from their ground.
+    theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" },
+  },
   themeConfig: {
     nav: [
       { text: "Quickstart", link: "/quickstart" },
