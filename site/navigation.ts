@@ -49,6 +49,7 @@ export const SECTIONS: readonly Section[] = [
     "On Cloudflare": "/cloudflare",
     "Self-hosted": "/operations",
     "Containers, systemd, Kubernetes": "/deploy",
+    "Scaling on Cloudflare": "/scaling",
     Console: "/console",
     Traces: "/tracing",
   }),
