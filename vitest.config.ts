@@ -8,7 +8,7 @@ import { SecondTries } from "./test/support/second-tries.ts";
 // Projects of one group run beside each other, and the groups one after the other. The numbers of files at a
 // time are for two cores.
 /** What computes, or makes servers compute, much of its time; and what waits for Redis and objects, which fills its pauses. */
-const COMPUTING = { maxWorkers: 5, sequence: { groupOrder: 0 } };
+const COMPUTING = { maxWorkers: 6, sequence: { groupOrder: 0 } };
 /** What waits most of its time: for sockets, processes, clocks and browsers. */
 const WAITING = { maxWorkers: 6, sequence: { groupOrder: 1 } };
 /** What measures has the machine to itself, when all else is done. */
@@ -84,6 +84,7 @@ export default defineConfig({
           ...COMPUTING,
           ...REAL,
           environment: "node",
+          isolate: false,
           include: ["test/bench/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -22,9 +22,11 @@ test("in each group what takes longest begins first, whatever its project", asyn
     spec(1, "a", "test/repo/longest-first.test.ts"),
     spec(1, "z", longest),
     spec(0, "b", "test/repo/longest-first.test.ts"),
+    // The rest of a folder begins where the folder stands.
+    spec(0, "d", "test/worker/alarm.test.ts"),
     spec(0, "c", second),
   ];
   const cache = { getTestSpecificationResult: () => undefined };
   const sorted = await new LongestFirst({ cache } as unknown as Vitest).sort(files);
-  expect(sorted.map(({ project }) => project.name)).toEqual(["c", "b", "z", "a"]);
+  expect(sorted.map(({ project }) => project.name)).toEqual(["c", "d", "b", "z", "a"]);
 });

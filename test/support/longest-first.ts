@@ -5,17 +5,40 @@
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /**
- * Files that take longest, by their paths below the repository: those of a project beside each other, the longest first. A
- * process that files share ends where the next file is one of another project.
+ * Files in the order in which they begin, by their paths below the repository, and folders for all that is left in them. Those of
+ * a project stand beside each other: a process that files share ends where the next file is one of another project.
  */
 export const LONGEST: readonly string[] = [
   "test/worker/history.test.ts",
-  "test/conformance/worker.test.ts",
   "test/conformance/server.test.ts",
-  "test/conformance/redis.test.ts",
+  "test/conformance/worker.test.ts",
   "test/conformance/redis-cluster.test.ts",
-  "test/conformance/compression.test.ts",
+  // As long as the three before them take, two processes run these: each process starts a workerd, which costs more than most
+  // of these files do.
+  "test/worker/patterns.test.ts",
+  "test/worker/slow-consumer.test.ts",
+  "test/worker/hooks.test.ts",
+  "test/worker/boundary.test.ts",
+  "test/worker/metrics.test.ts",
+  "test/worker/",
+  "test/conformance/redis.test.ts",
   "test/conformance/backends.test.ts",
+  "test/conformance/compression.test.ts",
+  "test/conformance/",
+  "test/redis/presence.test.ts",
+  "test/redis/connection.test.ts",
+  "test/redis/careless-processes.test.ts",
+  "test/redis/durable-processes.test.ts",
+  "test/redis/log.test.ts",
+  "test/redis/hooks-processes.test.ts",
+  "test/redis/",
+  "test/bench/run.test.ts",
+  "test/bench/",
+  // These compute and wait for nothing: in the end there is something for each processor.
+  "test/repo/dry-run.test.ts",
+  "test/engine/session-model/model.test.ts",
+  "test/protocol/fuzz.test.ts",
+  "test/objects/pattern-race.test.ts",
   "test/e2e/console.test.ts",
   "test/e2e/shared.test.ts",
   "test/e2e/tabs.test.ts",
@@ -33,14 +56,6 @@ export const LONGEST: readonly string[] = [
   "test/server/threads.test.ts",
   "test/server/soak.test.ts",
   "test/server/cli.test.ts",
-  "test/redis/presence.test.ts",
-  "test/redis/hooks-processes.test.ts",
-  "test/redis/durable-processes.test.ts",
-  "test/redis/careless-processes.test.ts",
-  "test/worker/slow-consumer.test.ts",
-  "test/worker/patterns.test.ts",
-  "test/worker/boundary.test.ts",
-  "test/worker/sleep.test.ts",
   "test/conformance/many-channels.load.test.ts",
   "test/conformance/worker.load.test.ts",
   "test/server/soak.load.test.ts",
@@ -63,5 +78,7 @@ function groupOf({ project }: TestSpecification): number {
 
 function placeOf({ moduleId }: TestSpecification): number {
   const place = LONGEST.findIndex((file) => moduleId.endsWith(`/${file}`));
-  return place < 0 ? LONGEST.length : place;
+  if (place >= 0) return place;
+  const folder = LONGEST.findIndex((name) => name.endsWith("/") && moduleId.includes(`/${name}`));
+  return folder < 0 ? LONGEST.length : folder;
 }
