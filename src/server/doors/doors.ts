@@ -3,6 +3,8 @@ import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 import type { Engine } from "../../engine/engine.ts";
+import type { HistoryFilter } from "../../engine/ports/broker.ts";
+import type { Identity } from "../../engine/ports/identity.ts";
 import type { Clock, Logger } from "../../engine/ports/platform.ts";
 import { isRevoked } from "../../engine/ports/revocations.ts";
 import { apiRoutes } from "../../http/api/routes.ts";
@@ -37,7 +39,7 @@ import { Sockets } from "../transport/sockets.ts";
 import { remember } from "../transport/streams/lines.ts";
 import { messageLoopRoutes } from "../transport/streams/message-loop.ts";
 import { openRoutes } from "../transport/streams/streaming.ts";
-import { type TailsOptions, tailsOf } from "../transport/tails.ts";
+import { patiently, type TailsOptions, tailsOf } from "../transport/tails.ts";
 import {
   pathOf,
   refuse,
@@ -244,11 +246,13 @@ export class Doors {
     const { engine } = this.#options;
     return async (request, path, env) => {
       const { incoming, outgoing } = env as HttpBindings | Http2Bindings;
-      return await door.answer(request, path, this.#proxies.peerOf(incoming), {
-        history: (channel, filter) => engine.broker.history(channel, filter),
+      const peer = this.#proxies.peerOf(incoming);
+      const host = {
+        history: (channel: string, filter: HistoryFilter) => engine.broker.history(channel, filter),
         open: tailsOf(this.#tails, outgoing),
-        revoked: (ticket) => isRevoked(engine.broker.revocations, ticket),
-      });
+        revoked: (ticket: Identity) => isRevoked(engine.broker.revocations, ticket),
+      };
+      return await patiently(outgoing, () => door.answer(request, path, peer, host));
     };
   }
 
