@@ -149,9 +149,9 @@ describe.each(BROWSERS)("in %s", (name) => {
         await closeAsSlow(url(), slow);
         const page = await open(url(), "ml_wrong_key");
         await page.see(".problem", "the key is not valid");
-        // It looks at elements, which are the same in every browser, and takes seconds for it in Firefox.
-        const audit = async (): Promise<void> => {
-          if (name === "Chromium") expect(await page.violations(axe)).toEqual([]);
+        // It looks at elements for long. They are the same in every browser, and on both hosts but for the nodes.
+        const audit = async (differs = host === "the self-hosted server"): Promise<void> => {
+          if (name === "Chromium" && differs) expect(await page.violations(axe)).toEqual([]);
         };
         await audit();
         await page.fill("#key", KEYS.all.key);
@@ -252,7 +252,7 @@ describe.each(BROWSERS)("in %s", (name) => {
         await page.see("main", host === "the Worker" ? "Gateways as they have" : "Event loop lag");
         if (host === "the Worker") await page.see('[aria-label="Regions"] tbody', "counted");
         await page.see(".charts", "Delivered");
-        await audit();
+        await audit(true);
 
         await page.go(`#/channel/${channel}/history`);
         await page.click("button", "Remove history");
