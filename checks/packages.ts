@@ -229,15 +229,15 @@ async function size(archives: readonly Archive[]): Promise<void> {
 async function publish(archives: readonly Archive[]): Promise<void> {
   const listed = JSON.parse(await readFile(join(root, "test/fixtures/packed-files.json"), "utf8"));
   for (const archive of archives) {
-    const { ok, said } = outcome("npm", "publish", "--dry-run", "--json", pathOf(archive));
-    const { files = [] } = ok
-      ? (JSON.parse(said.slice(said.indexOf("{"))) as Partial<Archive>)
-      : {};
+    const told = run("npm", folder, "publish", "--dry-run", "--json", pathOf(archive));
+    const [{ files = [] } = {}] = Object.values(
+      JSON.parse(told) as Record<string, Partial<Archive>>,
+    );
     const patterns: readonly string[] = listed[archive.name];
     const strange = files.filter(({ path }) => !patterns.some((one) => matchesGlob(path, one)));
     report.expect(
-      ok && files.length === archive.files.length && strange.length === 0,
-      `npm publish --dry-run, ${archive.name}: ${ok ? `${files.length} of ${archive.files.length} files, ${strange.length} that are not listed ${strange.map(({ path }) => path).join(" ")}` : said}`,
+      files.length === archive.files.length && strange.length === 0,
+      `npm publish --dry-run, ${archive.name}: ${files.length} of ${archive.files.length} files, ${strange.length} that are not listed ${strange.map(({ path }) => path).join(" ")}`,
     );
   }
 }
