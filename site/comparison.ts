@@ -22,8 +22,8 @@ ${machine.system}, Node ${machine.node}, on ${date.slice(0, 10)} at commit \`${c
 and [every row](./results.md) are on pages of their own, and \`npm run bench -- --peers DIR\` measures it again.
 
 What the programs do is not the same. Of those here MessageLoop and Centrifugo with history number each message and keep it, so that a
-client that comes back gets what it has missed; MessageLoop also acknowledges each publish and looks for duplicates. Socket.IO and Bun
-keep nothing.
+client that comes back gets what it has missed; MessageLoop also acknowledges each publish and looks for duplicates. Socket.IO
+keeps nothing.
 
 ## What a message costs the server
 
