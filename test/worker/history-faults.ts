@@ -22,6 +22,12 @@ export type Method = (typeof METHODS)[number];
 
 type Call = (request: Uint8Array) => Uint8Array | Promise<Uint8Array>;
 
+/** A life that was asked to take a publish, and what that has to wait for. */
+interface Asked {
+  readonly life: ChannelLife;
+  readonly wait: Promise<void> | undefined;
+}
+
 export class Faults {
   /** Deliveries that do not arrive, and such that do and are not confirmed. */
   readonly deliveries = { lost: 0, unconfirmed: 0 };
@@ -34,8 +40,11 @@ export class Faults {
   readonly #crashes = new Map<string, Moment>();
   /** Lives of channels that have ended before they could deliver. */
   readonly #ended = new WeakSet<ChannelLife>();
-  /** The life that was last asked to take a publish, and what that has to wait for. */
-  #current: { readonly life: ChannelLife; readonly wait: Promise<void> | undefined } | undefined;
+  /** The last that was asked. */
+  #current: Asked | undefined;
+
+  /** Whether the publish that is being handed to a channel is the one before whose delivery it ends. */
+  #strikes = false;
 
   constructor() {
     this.#failDeliveries();
@@ -101,6 +110,14 @@ export class Faults {
     vi.spyOn(ChannelLife.prototype, "flush").mockImplementation(function (this: ChannelLife) {
       if (!faults.#ended.has(this)) flush.call(this);
     });
+    const isReady = ChannelLife.prototype.isReady;
+    vi.spyOn(ChannelLife.prototype, "isReady").mockImplementation(function (this: ChannelLife) {
+      const is = isReady.call(this);
+      if (is) faults.#current = { life: this, wait: undefined };
+      // What is published in this step is delivered in it.
+      if (is && faults.#strikes) faults.#ended.add(this);
+      return is;
+    });
     const ready = ChannelLife.prototype.ready;
     vi.spyOn(ChannelLife.prototype, "ready").mockImplementation(function (this: ChannelLife) {
       const wait = ready.call(this);
@@ -119,8 +136,12 @@ export class Faults {
     const channel = ctx.id.name ?? "";
     if (this.closed.has(channel)) throw new Error("fault: a publish is not taken");
     const moment = this.#crashes.get(channel);
+    // That of another channel says nothing of this one.
+    this.#current = undefined;
+    this.#strikes = moment === "before delivery";
     const answering = call.call(object, request);
-    const current = this.#current;
+    this.#strikes = false;
+    const current = this.#current as Asked | undefined;
     // Who comes while the crash is under way is not answered either.
     const ended = current !== undefined && this.#ended.has(current.life);
     if (moment === undefined && !ended) return await answering;
