@@ -18,7 +18,7 @@ export const VISITS: Readonly<Record<string, (printed: Printed) => Promise<void>
       await until("what ben says is shown", async () =>
         (await text(ada, "#messages")).includes("ben: hello"),
       );
-      // One who comes later is shown what was said before.
+      // A later visitor sees what was said before.
       const eve = await chromium.open("http://localhost:5173/?name=eve");
       await until("history is shown", async () => (await text(eve, "#messages")) === "ben: hello");
     } finally {

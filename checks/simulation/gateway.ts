@@ -62,7 +62,7 @@ export class CountedGateway {
     return this.#place.object;
   }
 
-  /** It ends as by a deploy: its sockets are cut. Returns who was there. */
+  /** It ends as by a deploy: its sockets are cut. Returns their subscribers. */
   restart(): Cohort[] {
     const cohorts = [...this.object.cohorts];
     for (const cohort of cohorts) {
@@ -128,7 +128,7 @@ class GatewayLife {
     return (this.#cohorts.get(channel)?.length ?? 0) > 0;
   }
 
-  /** Compares what it has registered with who is here. */
+  /** Compares its registrations with the subscribers that are here. */
   sweep(): void {
     this.#broker.sweep().catch((error: unknown) => this.#world.logger.warn(String(error)));
   }

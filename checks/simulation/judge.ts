@@ -10,9 +10,9 @@ import type { Cohort } from "./cohort.ts";
 
 /** Problems that are written out; the others are counted. */
 const MAX_SHOWN = 20;
-/** The longest time that the histogram tells, in milliseconds. */
+/** The longest time in the histogram, in milliseconds. */
 const LONGEST_MS = 180_000;
-/** Slices of a cohort's sockets whose latencies are told apart. */
+/** Slices of a cohort's sockets, each with latencies of its own. */
 const SLICES = 4;
 
 interface Log {

@@ -48,7 +48,7 @@ export interface Counted {
   readonly latencies: Histogram;
   /** How long the channel's object worked, in milliseconds; of many channels the sum. */
   readonly channelMs: number;
-  /** How long it took until all who had to come were there, in milliseconds; 0 where nobody had to. */
+  /** How long it took until all subscribers were back, in milliseconds; 0 where none had gone. */
   readonly backMs: number;
 }
 

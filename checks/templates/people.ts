@@ -17,7 +17,7 @@ export interface Person {
 }
 
 export interface People {
-  /** Somebody who comes in, and sees what was said before. */
+  /** A person comes in, and sees what was said before. */
   enter(name: string): Promise<Person>;
   leave(): Promise<void>;
 }
@@ -72,7 +72,7 @@ export async function browsers(url: string): Promise<People> {
           await page.getByRole("button", { name: "Send" }).click();
         },
         seen: async (count) => {
-          // Each begins with the name of whoever said it.
+          // Each begins with its author's name.
           const texts = await until(() => said.allTextContents(), count);
           return texts.map((text) => text.replace(/^\S+ /, ""));
         },

@@ -28,7 +28,7 @@ const SDK = {
     "./testing": "client/testing/index",
     "./v0": "client/v0/index",
   },
-  /** What only some entries import, and of which versions: whoever uses those installs it beside. */
+  /** What only some entries import, and of which versions: a program that imports those installs it beside. */
   optional: {
     "@bufbuild/protobuf": project.dependencies["@bufbuild/protobuf"],
     cloudevents: project.devDependencies.cloudevents,

@@ -24,7 +24,7 @@ export default defineConfig({
   vite: { esbuild: { target: "es2022", tsconfigRaw: { compilerOptions: { target: "es2022" } } } },
   markdown: {
     anchor: { slugify },
-    // Colours that are told from their ground.
+    // Colours with enough contrast.
     theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" },
   },
   themeConfig: {

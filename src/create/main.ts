@@ -34,7 +34,7 @@ export interface Terminal {
   readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean };
 }
 
-/** Asks a person, who is shown some lines first; undefined where there is none to ask. */
+/** Shows some lines to a person, and asks; undefined where there is no person. */
 type Ask = ((question: string, before?: string) => Promise<string>) | undefined;
 
 /** @throws Failure where no project is made */

@@ -40,7 +40,7 @@ export interface Manifest {
 /**
  * Puts an archive of each package into a folder.
  *
- * @param anew builds everything; otherwise what the compiler has built already it need not build again
+ * @param anew builds everything; otherwise the compiler keeps what it has built already
  */
 export async function packInto(
   folder: string,

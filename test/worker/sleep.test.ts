@@ -11,7 +11,7 @@ afterEach(() => {
 });
 
 /**
- * Who is evicted before a step. Eviction waits for timers, so that what is to be saved is saved: two seconds for a gateway,
+ * Which object is evicted before a step. Eviction waits for timers, so that what is to be saved is saved: two seconds for a gateway,
  * which is why tests wait beside each other.
  */
 type Victim = "gateway" | "channel" | "both";
